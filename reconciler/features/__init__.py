@@ -1,0 +1,77 @@
+"""Mail knowledge: one file a feature, each with its section's schema, its rules and what it contributes.
+
+To add a feature, write its file and add one line to FEATURES. The order is that of precedence, lowest first. Pure:
+nothing here performs I/O, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.features import baseline, parameters, services, smart_host, tables, tls, transports
+from reconciler.model import Contribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Desired, Facts, Finding, Parameter, Service
+
+TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)")
+
+
+class Feature(Protocol):
+    """What a feature's module holds."""
+
+    SECTION: str
+    """Its key in mail.yaml."""
+
+    @property
+    def Schema(self) -> type:  # noqa: N802 - modules name it as the class it is
+        """The type of its section, which pydantic validates."""
+
+    def contribute(self, desired: Desired, facts: Facts, below: Contribution) -> Contribution:
+        """What it adds to *below*, which the features before it contributed."""
+
+    def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+        """What is wrong or doubtful about its own part of *merged*, all features together."""
+
+
+FEATURES: tuple[Feature, ...] = (
+    baseline,
+    tables,
+    tls,
+    smart_host,
+    transports,
+    services,
+    parameters,
+)
+
+
+def compose(desired: Desired, facts: Facts) -> Contribution:
+    """All features' contributions merged in their order, ``table:NAME`` replaced by the table it stands for."""
+    merged = Contribution()
+    for feature in FEATURES:
+        merged = feature.contribute(desired, facts, merged).over(merged)
+    return Contribution(
+        parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
+        services={service.key: _resolved_service(service, merged) for service in merged.entries},
+        tables=merged.tables,
+    )
+
+
+def _resolved_service(service: Service, merged: Contribution) -> Service:
+    return replace(service, overrides=tuple(_resolved(override, merged) for override in service.overrides))
+
+
+def _resolved(parameter: Parameter, merged: Contribution) -> Parameter:
+    """A name that is no table stays as it is: the rule ``unknown-table`` speaks of it."""
+    if "table:" not in parameter.value:
+        return parameter
+
+    def reference(match: re.Match[str]) -> str:
+        table = merged.tables.get(match[1])
+        return table.reference if table else match[0]
+
+    return replace(parameter, value=TABLE_REFERENCE.sub(reference, parameter.value))

@@ -1,0 +1,47 @@
+"""``hostname``, and what holds when nobody says anything: compatibility_level and the aliases of the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import RootModel, StringConstraints
+
+from reconciler.model import Contribution, Parameter, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Desired, Facts, Finding
+
+SECTION = "hostname"
+ALIASES = "/etc/aliases.db"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# COMPATIBILITY_README: the levels, each with the Postfix version that brought it.
+_LEVELS = (((3, 11), "3.11"), ((3, 6), "3.6"), ((3, 0), "2"), ((2, 0), "0"))
+
+
+class Schema(RootModel[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})+$", max_length=255)]]):
+    """The host's fully qualified name (RFC 1123, section 2.1), as myhostname."""
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
+    """Contribute myhostname, the newest compatibility_level, and alias_maps where the host has compiled aliases."""
+    nobody = Where("mail.yaml")
+    values = [
+        Parameter("compatibility_level", compatibility_level(facts.version), nobody, SECTION),
+        Parameter("alias_maps", "hash:/etc/aliases" if facts.files.get(ALIASES) else "", nobody, SECTION),
+    ]
+    if hostname := desired.section(Schema):
+        values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))
+    return Contribution(parameters={parameter.name: parameter for parameter in values})
+
+
+def compatibility_level(version: str) -> str:
+    """The newest level that Postfix *version* (``3.7.11``) knows."""
+    number = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
+    return next((level for since, level in _LEVELS if number >= since), "0")
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
+    """The schema says it all."""
+    return iter(())

@@ -1,0 +1,100 @@
+"""``transports``: delivery services of the smtp(8) kind, of which oneshot and relaylim are built in.
+
+*relaylim* opens one connection at a time to a destination. The limit is a parameter of qmgr(8), named after the
+transport, in main.cf; as an option of the service it would do nothing. *oneshot* tries once: a delivery status filter
+turns every temporary failure into a permanent one, so the bounce quotes what the remote said.
+
+Known limit: what qmgr(8) defers by itself (a destination known to be dead) never meets the filter and is tried again.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field, RootModel, StringConstraints
+
+from reconciler.model import Contribution, Finding, Parameter, Service, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Desired, Facts, Where
+
+SECTION = "transports"
+ONCE = "oneshot_dsn"
+# smtp_delivery_status_filter (postconf(5)): status code and text in, status code and text out.
+_ONCE_SOURCE = b"# Every temporary failure of this transport is final.\n/^4(\\.[0-9]+\\.[0-9]+ .*)/  5$1\n"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Time = Annotated[str, StringConstraints(pattern=r"^\d+[smhdw]?$")]
+
+
+class Transport(BaseModel, extra="forbid", frozen=True):
+    """One transport; what is unset is Postfix's default.
+
+    *concurrency* is the number of connections to one destination at a time, *rate_delay* the pause between two
+    deliveries to it (``2s``), *retry* whether a temporary failure is tried again, *address* where connections start.
+    """
+
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    recipient_limit: Annotated[int, Field(ge=1)] | None = None
+    rate_delay: Time | None = None
+    retry: bool = True
+    address: IPv4Address | IPv6Address | None = None
+    helo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] | None = None
+
+
+class Schema(RootModel[dict[Name, Transport]]):
+    """Transports by name."""
+
+
+BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency=1)}
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
+    """Contribute a service for each transport, its limits in main.cf, and the filter of those that try once."""
+    section = desired.section(Schema)
+    parameters: dict[str, Parameter] = {}
+    services = {}
+    for name, transport in (BUILT_IN | (section.root if section else {})).items():
+        where = desired.where(SECTION, name)
+        service = _service(name, transport, where, facts)
+        services[service.key] = service
+        parameters |= {limit.name: limit for limit in _limits(name, transport, where)}
+    once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=desired.where(SECTION).file)
+    return Contribution(parameters=parameters, services=services, tables={ONCE: once})
+
+
+def _limits(name: str, transport: Transport, where: Where) -> Iterator[Parameter]:
+    for suffix, value in (
+        ("destination_concurrency_limit", transport.concurrency),
+        ("destination_recipient_limit", transport.recipient_limit),
+        ("destination_rate_delay", transport.rate_delay),
+    ):
+        if value is not None:
+            yield Parameter(f"{name}_{suffix}", str(value), where, SECTION)
+
+
+def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Service:
+    options = {"syslog_name": f"postfix/{name}"}
+    if not transport.retry:
+        options["smtp_delivery_status_filter"] = f"regexp:$config_directory/{ONCE}"
+    if transport.helo:
+        options["smtp_helo_name"] = transport.helo
+    if transport.address:
+        options["smtp_bind_address6" if transport.address.version == 6 else "smtp_bind_address"] = str(transport.address)  # noqa: PLR2004
+        if "smtp_bind_address_enforce" in facts.parameters:
+            options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the default address
+    overrides = tuple(Parameter(option, value, where, name) for option, value in options.items())
+    return Service(name=name, type="unix", command="smtp", overrides=overrides, where=where)
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
+    """A transport must not take the name of one of Postfix's own services, which it would silently replace."""
+    section = desired.section(Schema)
+    for name in section.root if section else ():
+        service = merged.services.get(f"{name}/unix")
+        if service and service.section_of != SECTION:
+            what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
+            yield Finding(rule="reserved-transport", where=desired.where(SECTION, name), text=what, subject=name)

@@ -1,0 +1,356 @@
+"""main.cf, master.cf and tables: one reader and one writer for each syntax.
+
+Readers never raise on bad text: they return what they understood and a Finding for each line they did not, as
+``file:line:column``. Writers take values that the readers or the schema accepted, and quote or fold; they raise
+ValueError for a value that cannot be written, which the schema refuses first (unwritable() says why).
+
+Known limits: ``if``/``endif`` blocks of pcre and regexp tables are not nested in the result; their entries count as if
+they stood alone. Rules: postconf(5) and master(5) "file format", postmap(1), aliases(5), cidr_table(5), pcre_table(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model import Entry, Finding, Parameter, Service, Table, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
+PATTERN_TYPES = frozenset({"pcre", "regexp"})
+NAME = re.compile(r"[A-Za-z0-9_]+\Z")
+_SETTING = re.compile(r"\s*[A-Za-z0-9_]+\s*=")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_FIELDS = ("private", "unprivileged", "chroot")
+
+
+class Logical(NamedTuple):
+    """A logical line: its physical lines, as (number, text), comments and blanks left out."""
+
+    parts: tuple[tuple[int, str], ...]
+
+    @property
+    def line(self) -> int:
+        """The number of its first physical line."""
+        return self.parts[0][0]
+
+    @property
+    def text(self) -> str:
+        """The line as Postfix reads it."""
+        return " ".join(text.strip() for _, text in self.parts)
+
+
+def logical_lines(text: str) -> Iterator[Logical]:
+    """Join continuation lines (they start with blanks) and drop comments and blank lines, as readlline(3) does."""
+    parts: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if parts and line[0] not in " \t":
+            yield Logical(tuple(parts))
+            parts = []
+        parts.append((number, line))
+    if parts:
+        yield Logical(tuple(parts))
+
+
+# ---- main.cf ---------------------------------------------------------------------------------------------------------
+
+
+def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]]:
+    """Read main.cf; of a name that is set twice the last one wins, as in Postfix."""
+    parameters: dict[str, Parameter] = {}
+    findings = []
+    for logical in logical_lines(text):
+        name, equals, value = logical.text.partition("=")
+        where = Where(file, logical.line)
+        if not equals or not NAME.match(name.strip()):
+            findings.append(_malformed("malformed-parameter", where, f'expected "name = value", got "{logical.text}"'))
+        else:
+            parameters[name.strip()] = Parameter(name.strip(), value.strip(), where)
+    return parameters, findings
+
+
+def unwritable(value: str) -> str | None:
+    """Why *value* cannot stand in main.cf, or None when it can. Line breaks are fine: they are folded."""
+    if _CONTROL.search(value):
+        return "holds a control character"
+    for line in value.split("\n")[1:]:
+        if _SETTING.match(line):
+            return f'holds a line that would start a setting of its own: "{line.strip()}"'
+        if line.lstrip().startswith("#"):
+            return f'holds a line that Postfix would take for a comment: "{line.strip()}"'
+    return None
+
+
+def folded(value: str) -> str:
+    """Write a value for main.cf: every line break becomes a continuation line."""
+    if reason := unwritable(value):
+        raise ValueError(reason)
+    return "\n    ".join(line.strip() for line in value.split("\n") if line.strip())
+
+
+def one_line(value: str) -> str:
+    """The value as Postfix sees it, for comparing and for showing."""
+    return " ".join(value.split())
+
+
+# ---- master.cf -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    where: Where
+    braced: bool = False
+
+
+def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
+    """Read master.cf entries in their order; duplicates are kept for those who want to refuse them."""
+    services: list[Service] = []
+    findings: list[Finding] = []
+    for logical in logical_lines(text):
+        if logical.parts[0][1][0] in " \t":
+            what = f'a service must start in the first column, got "{logical.text}"'
+            findings.append(_malformed("malformed-service", Where(file, logical.line), what))
+            continue
+        service, problems = _service(list(_tokens(logical, file)))
+        findings += problems
+        if service and not problems:
+            services.append(service)
+    return services, findings
+
+
+def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
+    """Words, and ``{ ... }`` groups as one word each (master(5)), which may run over line ends."""
+    pieces: list[str] = []
+    start, depth = Where(file, logical.line), 0
+    for number, line in logical.parts:
+        for match in re.finditer(r"\S+", line):
+            word = match.group()
+            if depth == 0:
+                start = Where(file, number, match.start() + 1)
+                if not word.startswith("{"):
+                    yield _Token(word, start)
+                    continue
+            depth += word.count("{") - word.count("}")
+            pieces.append(word)
+            if depth <= 0:
+                yield _Token(" ".join(pieces)[1:-1].strip(), start, braced=True)
+                pieces, depth = [], 0
+    if pieces:
+        yield _Token(" ".join(pieces), start)
+
+
+def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
+    where = tokens[0].where
+    if len(tokens) < 8:  # noqa: PLR2004 - master(5) has eight fields
+        what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "name type private unpriv chroot wakeup maxproc command"'
+        return None, [_malformed("malformed-service", where, what)]
+    name, kind, *flags, wakeup, maxproc, command = tokens[:8]
+    findings = list(_bad_fields(name, kind, flags, wakeup, maxproc))
+    overrides, arguments, problems = _options(name.text, tokens[8:])
+    service = Service(
+        name=name.text, type=kind.text, private=flags[0].text, unprivileged=flags[1].text, chroot=flags[2].text,
+        wakeup=wakeup.text, maxproc=maxproc.text, command=command.text, arguments=tuple(arguments),
+        overrides=tuple(overrides), where=where,
+    )  # fmt: skip
+    return service, findings + problems
+
+
+def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token, maxproc: _Token) -> Iterator[Finding]:
+    def bad(token: _Token, what: str) -> Finding:
+        return _malformed("malformed-service", token.where, f'service "{name.text}": {what}, got "{token.text}"', name.text)
+
+    if kind.text not in SERVICE_TYPES:
+        yield bad(kind, f"the type is one of {', '.join(SERVICE_TYPES)}{did_you_mean(kind.text, SERVICE_TYPES)}")
+    for token, field in zip(flags, _FIELDS, strict=True):
+        if token.text not in {"-", "y", "n"}:
+            yield bad(token, f"{field} is y, n or -")
+    if kind.text == "inet" and flags[0].text == "y":
+        yield bad(flags[0], "an inet service can't be private (the master would die at the next reload)")
+    if not re.fullmatch(r"-|\d+\??", wakeup.text):
+        yield bad(wakeup, "wakeup is a number of seconds, with ? when it may be idle, or -")
+    if not re.fullmatch(r"-|\d+", maxproc.text):
+        yield bad(maxproc, "maxproc is a number or -")
+
+
+def _options(service: str, tokens: list[_Token]) -> tuple[list[Parameter], list[str], list[Finding]]:
+    overrides: list[Parameter] = []
+    arguments: list[str] = []
+    findings: list[Finding] = []
+    rest = iter(tokens)
+    for token in rest:
+        if arguments and not arguments[-1].startswith("-"):  # options end where the command's own words begin
+            arguments.append(f"{{{token.text}}}" if token.braced else token.text)
+        elif token.text == "-o" and not token.braced:
+            setting = next(rest, None)
+            overrides += _override(service, setting or token, findings)
+        elif token.text.startswith("-o") and not token.braced:
+            overrides += _override(service, _Token(token.text[2:], token.where), findings)
+        elif token.text == "=" and overrides:
+            findings.append(_spaces(service, overrides[-1].name, token.where))
+        else:
+            arguments.append(f"{{{token.text}}}" if token.braced else token.text)
+    return overrides, arguments, findings
+
+
+def _override(service: str, token: _Token, findings: list[Finding]) -> list[Parameter]:
+    name, equals, value = token.text.partition("=")
+    if not equals and NAME.match(name):
+        findings.append(_spaces(service, name, token.where))
+    elif not equals or not NAME.match(name.strip()) or (not token.braced and name != name.strip()):
+        what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
+        findings.append(_malformed("malformed-service", token.where, what, service))
+    else:
+        return [Parameter(name.strip(), value.strip(), token.where, section=service)]
+    return []
+
+
+def _spaces(service: str, name: str, where: Where) -> Finding:
+    what = f'service "{service}": "-o {name}" needs "=value" without blanks around it, or braces: -o {{ {name} = value }}'
+    return _malformed("malformed-service", where, what, f"{service} {name}")
+
+
+def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
+    """A finding for every service that an earlier one already names: Postfix would silently use the last."""
+    first: dict[str, Service] = {}
+    for service in services:
+        if other := first.get(service.key):
+            what = f'duplicate service "{service.name}" of type {service.type}: {other.where} has it already, and the last one would win'
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+        first.setdefault(service.key, service)
+
+
+def write_override(override: Parameter) -> str:
+    """``-o name=value``, in braces when the value holds blanks (master(5))."""
+    value = one_line(override.value)
+    if not value or not re.search(r"[\s{}]", value):
+        return f"-o {override.name}={value}"
+    if value.count("{") != value.count("}"):
+        raise ValueError(f"unbalanced braces in {override.name}")
+    return f"-o {{ {override.name} = {value} }}"
+
+
+def show_service(service: Service) -> str:
+    """The service in one line, as ``postconf -M`` would put it."""
+    fields = (
+        service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
+        service.maxproc, service.command, *map(write_override, service.overrides), *service.arguments,
+    )  # fmt: skip
+    return " ".join(fields)
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
+    """Read a table's entries in their order, duplicates included."""
+    text = table.source.decode("utf-8", "surrogateescape")
+    if table.compiler == "postalias":
+        return _read_logical(text, table, _alias)
+    if table.type in PATTERN_TYPES:
+        return _read_logical(text, table, _pattern)
+    if not re.search(r'^(?:[ \t]+[^ \t#]|[ \t]*")', text, re.MULTILINE):
+        return _read_plain(text, table)
+    return _read_logical(text, table, _pair)
+
+
+def _read_plain(text: str, table: Table) -> tuple[list[Entry], list[Finding]]:
+    """The common case, in one pass: no continuation lines and no quotes. A million lines take about a second."""
+    split = [(line.split(None, 1), number) for number, line in enumerate(text.split("\n"), 1)]
+    entries = [
+        Entry(words[0], words[1].rstrip(), number)
+        for words, number in split
+        if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
+    ]
+    alone = [(words[0], number) for words, number in split if len(words) == 1 and words[0][0] != "#"]
+    findings = [_bad_entry(table, number, word) for word, number in alone]
+    if table.type != "cidr":
+        findings += [_alias_like(table, entry) for entry in entries if entry.key[-1] == ":"]
+    return entries, findings
+
+
+def _alias_like(table: Table, entry: Entry) -> Finding:
+    what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
+    return _malformed("malformed-entry", Where(table.file, entry.line), what, entry.key)
+
+
+def _read_logical(
+    text: str, table: Table, parse: Callable[[str], tuple[str, str] | None]
+) -> tuple[list[Entry], list[Finding]]:
+    entries: list[Entry] = []
+    findings: list[Finding] = []
+    for logical in logical_lines(text):
+        pair = parse(logical.text)
+        if pair is None or logical.parts[0][1][0] in " \t":
+            findings.append(_bad_entry(table, logical.line, logical.text))
+        elif pair[0]:
+            entries.append(Entry(pair[0], pair[1], logical.line))
+    return entries, findings
+
+
+def _bad_entry(table: Table, line: int, text: str) -> Finding:
+    what = f'table {table.name}: expected a key and a value, got "{text}"'
+    return _malformed("malformed-entry", Where(table.file, line), what, text)
+
+
+def _pair(text: str) -> tuple[str, str] | None:
+    match = re.match(r'"((?:[^"\\]|\\.)*)"\s+(\S.*)|([^"\s]\S*)\s+(\S.*)', text)
+    if not match:
+        return None
+    quoted, value, plain, rest = match.groups()
+    return (plain, rest) if plain else (re.sub(r"\\(.)", r"\1", quoted), value)
+
+
+def _alias(text: str) -> tuple[str, str] | None:
+    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s][^:]*?))\s*:(?:\s+|(?=\S))(.*\S)', text)
+    return (match[1] or match[2], match[3]) if match else None
+
+
+def _pattern(text: str) -> tuple[str, str] | None:
+    """A pattern and its action; ``if`` and ``endif`` lines give an empty key."""
+    if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
+        return "", ""
+    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
+    return (match[1], match[3]) if match else None
+
+
+
+def repeated(entries: list[Entry]) -> list[Entry]:
+    """The entries whose key an earlier one holds; compiled maps fold case and keep the first (postmap(1))."""
+    keys = [entry.key.lower() for entry in entries]
+    if len(set(keys)) == len(keys):
+        return []
+    seen: Counter[str] = Counter()
+    again = []
+    for key, entry in zip(keys, entries, strict=True):
+        seen[key] += 1
+        if seen[key] > 1:
+            again.append(entry)
+    return again
+
+
+# ---- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _malformed(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` where a close name exists, else nothing."""
+    close = closest(word, known)
+    return f"; did you mean {close}?" if close else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that *word* was most likely meant to be, or None."""
+    matches = get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
+    return matches[0] if matches else None

@@ -1,0 +1,1 @@
+"""The tests: pure ones beside this file, real programs in e2e."""

@@ -1,0 +1,1 @@
+"""Tests against the real programs, each on a throw-away host."""

@@ -1,0 +1,356 @@
+"""Throw-away hosts: the real Postfix with the real /etc/postfix and port 25, of which nothing survives.
+
+    with Host(postfix=True) as host:
+        assert host.send("a@example.net", "root").startswith("250")
+
+Promises: a host ends with its `with`, or with the thread that made it, however that dies; nothing outside changes.
+Raises HostError with the whole story when a host cannot be made, a command fails, or something is waited for in vain.
+
+Known limits: needs root and a kernel with overlayfs and veth. `Host.root` is for looking: an absolute link below it
+leads to the machine's files, so `read` and `write` go through a process inside. Names resolve by /etc/hosts only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shlex
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import psutil
+
+from tests.e2e.sink import Received, Sink
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Mapping
+    from io import BufferedRWPair
+
+T = TypeVar("T")
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+NAME = "mx1.example.com"
+ADDRESS = "192.0.2.10"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROGRAMS = ("age", "ip", "nsenter", "postfix", "setpriv", "unshare", "vim.tiny", "/lib/systemd/systemd")
+UNSHARE = ("unshare", "-m", "-n", "-p", "-u", "-i", "-f", "--kill-child")
+ENTER = ("-m", "-n", "-p", "-u", "-i", "-r", "-w")
+CLONE_NEWNET = 0x40000000  # <sched.h>; os.setns only came with Python 3.12
+
+
+class HostError(Exception):
+    """A host could not be made, or something in it did not go as the test needs."""
+
+
+def missing() -> list[str]:
+    """What this machine lacks for making hosts; `tests/run` installs it."""
+    lacking = [] if os.geteuid() == 0 else ["root"]
+    return lacking + [program for program in PROGRAMS if not shutil.which(program, path=PATH)]
+
+
+class Host:
+    """A machine of its own: mounts, network, processes, IPC and name; of its cgroup too when systemd runs it."""
+
+    def __init__(
+        self, name: str = NAME, address: str = ADDRESS, *, postfix: bool = False, systemd: bool = False
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.systemd = systemd
+        self._postfix = postfix
+        self._closing = ExitStack()
+        self._sinks: dict[int, Sink] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._make()
+            if self.systemd:
+                self.wait_for(self._booted, timeout=60, what="systemd to come up")
+            if self._postfix:
+                self.start_postfix()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    @property
+    def root(self) -> Path:
+        """The host's root as seen from outside; see the module's known limits."""
+        return Path(f"/proc/{self.pid}/root")
+
+    # Processes
+
+    def run(
+        self,
+        *argv: str | Path,
+        user: str | None = None,
+        input: str | None = None,  # noqa: A002  # as subprocess.run calls it
+        timeout: float = 60,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command inside to its end; unless told otherwise, a status other than 0 is an error."""
+        with subprocess.Popen(
+            self._inside(argv, user, env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(input or "", timeout)
+            except BaseException as error:
+                os.killpg(process.pid, signal.SIGKILL)  # its children hold the pipes open
+                stdout, stderr = process.communicate()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                raise HostError(_story(argv, f"not done after {timeout} s", stdout, stderr)) from None
+        if check and process.returncode:
+            raise HostError(_story(argv, f"status {process.returncode}", stdout, stderr))
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def start(
+        self,
+        *argv: str | Path,
+        user: str | None = None,
+        env: Mapping[str, str] | None = None,
+        output: int | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command inside that ends with the host; it writes to the test's own output, or to *output*.
+
+        Killing the Popen kills the command; any other signal has to go through `signal`.
+        """
+        process = subprocess.Popen(
+            self._inside(argv, user, env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True
+        )
+        self._closing.push(process)
+        self._closing.callback(process.kill)
+        return process
+
+    def signal(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
+        """Send a signal to what `start` started (the Popen itself is only the way in)."""
+        for child in psutil.Process(process.pid).children():
+            child.send_signal(number)
+
+    # Files
+
+    def read(self, path: str | Path) -> str:
+        """Return the file's text, with links followed as the host sees them."""
+        return self.run("cat", path).stdout
+
+    def write(self, path: str | Path, text: str, mode: int = 0o644, *, age: float = 0) -> None:
+        """Write a file, and the folders above it, to look *age* seconds old."""
+        script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1" && touch -d "@$3" "$1"'
+        self.run("sh", "-c", script, "write", path, f"{mode:o}", f"{time.time() - age:.6f}", input=text)
+
+    # Mail
+
+    def start_postfix(self) -> None:
+        """Start Postfix as Debian does: through its unit under systemd, else with its chroot filled first."""
+        if self.systemd:
+            self.run("systemctl", "start", "postfix")
+        else:
+            self.run("sh", "-c", "/usr/lib/postfix/configure-instance.sh - && exec postfix start")
+
+    def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 30) -> socket.socket:
+        """Open a connection as a process inside would; the socket is then usable from the test."""
+        return self._within(lambda: socket.create_connection((address, port), timeout))
+
+    def smtp(self, port: int = 25, address: str = "127.0.0.1") -> smtplib.SMTP:
+        """Begin an SMTP conversation with the port inside."""
+        return _Conversation(self, port, address)
+
+    def dialogue(self, lines: Iterable[str], port: int = 25, address: str = "127.0.0.1") -> list[str]:
+        """Send each line and return each whole reply, the banner first; stops where the server hangs up."""
+        with self.connect(port, address) as connection, connection.makefile("rwb") as stream:
+            replies = [_reply(stream)]
+            for line in lines:
+                stream.write(line.encode() + b"\r\n")
+                stream.flush()
+                replies.append(_reply(stream))
+        return [reply for reply in replies if reply]
+
+    def send(self, sender: str, recipient: str, body: str = "Subject: test\n\nHello.", port: int = 25) -> str:
+        """Send a message to the port inside; return the final reply, or the first that refuses."""
+        try:
+            with self.smtp(port) as conversation:
+                conversation.ehlo_or_helo_if_needed()
+                for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"):
+                    code, text = conversation.docmd(command)
+                    if code not in {250, 251}:
+                        return f"{code} {text.decode()}"
+                code, text = conversation.data(body)
+        except smtplib.SMTPResponseException as refusal:
+            error = refusal.smtp_error
+            return f"{refusal.smtp_code} {error.decode() if isinstance(error, bytes) else error}"
+        return f"{code} {text.decode()}"
+
+    def mail_log(self) -> str:
+        """Return what programs logged as mail: from /var/log/mail.log, or from the journal under systemd."""
+        if self.systemd:
+            return self.run("journalctl", "--quiet", "--facility=mail", "--output=short-iso").stdout
+        return self.read("/var/log/mail.log")
+
+    def queue(self) -> list[dict[str, Any]]:
+        """Return Postfix's queue, a message an entry, as `postqueue -j` has it."""
+        return [json.loads(line) for line in self.run("postqueue", "-j").stdout.splitlines()]
+
+    def sink(
+        self, port: int, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, *, wrapped: bool = False
+    ) -> Sink:
+        """Open a receiver on a port inside; what it gets is in `received(port)`."""
+        listener = self._within(lambda: socket.create_server((address, port)))
+        self._sinks[port] = self._closing.enter_context(Sink(listener, tls, wrapped=wrapped))
+        return self._sinks[port]
+
+    def received(self, port: int) -> list[Received]:
+        """Return what the sink at this port has received so far."""
+        return list(self._sinks[port].received)
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 10, what: str = "a condition") -> T:
+        """Ask until the answer is true, and return that answer."""
+        deadline = time.monotonic() + timeout
+        while not (answer := predicate()):
+            if time.monotonic() > deadline:
+                raise HostError(f"waited {timeout} s in vain for {what}")
+            time.sleep(0.02)
+        return answer
+
+    # Making
+
+    def _make(self) -> None:
+        """Start PID 1 and wait until it says that it is ready."""
+        init = "systemd" if self.systemd else shlex.join([sys.executable, "-IS", str(HERE / "init.py")])
+        argv = ["env", f"PATH={PATH}", "setpriv", "--pdeathsig=KILL", *UNSHARE]
+        argv += [str(HERE / "make-host"), self.name, self.address, sys.prefix, init, *_carried()]
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._closing.enter_context(process)
+        self._closing.callback(process.kill)
+        if process.stdout is None:
+            raise HostError("the new host has no voice")
+        story = []
+        for line in process.stdout:
+            if line == "ready\n":
+                break
+            story.append(line)
+        else:
+            raise HostError(_story(argv, "no host came of it", "".join(story), ""))
+        self.pid = int(story[0])
+        self._closing.callback(self._end, process)
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        """Kill PID 1: the kernel lets it go only after every other process of the host is gone."""
+        with ExitStack() as opened:
+            if self.systemd:
+                cgroups = os.open(f"/proc/{process.pid}/root/media/cgroup", os.O_RDONLY)
+                opened.callback(os.close, cgroups)
+                opened.callback(_remove_folders, f"throw-away-{self.pid}", cgroups)
+            if process.poll() is None:
+                os.kill(self.pid, signal.SIGKILL)
+            process.wait()
+
+    def _booted(self) -> bool:
+        state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
+        return state in {"running", "degraded"}
+
+    def _inside(self, argv: tuple[str | Path, ...], user: str | None, env: Mapping[str, str] | None) -> list[str]:
+        """Return the command line that runs *argv* in all of the host's namespaces, dying with its parent."""
+        name = user or "root"
+        users = dict(line.split(":", 1) for line in (self.root / "etc/passwd").read_text().splitlines())
+        if name not in users:
+            raise HostError(f"the host has no user {name!r}")
+        group = users[name].split(":")[2]
+        enter = ["nsenter", f"--target={self.pid}", *ENTER]
+        if self.systemd:
+            visitor = self.root / "sys/fs/cgroup/visitor/cgroup.procs"
+            enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(visitor), *enter, "-C"]
+        become = ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups", "--reset-env"]
+        settings = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
+        return [*enter, *become, "env", *(f"{key}={value}" for key, value in settings.items()), *map(str, argv)]
+
+    def _within(self, make: Callable[[], T]) -> T:
+        """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
+
+        def moved() -> T:
+            with Path(f"/proc/{self.pid}/ns/net").open("rb") as network:
+                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "cannot enter the host's network")
+            return make()
+
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(moved).result()
+
+
+class _Conversation(smtplib.SMTP):
+    """An SMTP client whose socket belongs to the host."""
+
+    def __init__(self, host: Host, port: int, address: str) -> None:
+        self._from = host
+        super().__init__(address, port, local_hostname="client.test", timeout=30)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._from.connect(port, host, timeout)
+
+
+def network(*hosts: Host) -> None:
+    """Join hosts of different addresses to one Ethernet, whose switch stands in the first."""
+    hub = hosts[0].pid
+    _ip(hub, "link add hub type bridge")
+    _ip(hub, "link set hub up")
+    for number, host in enumerate(hosts):
+        _ip(host.pid, f"link set wire down netns {hub} name wire{number}")
+        _ip(hub, f"link set wire{number} up master hub")
+
+
+def _ip(pid: int, command: str) -> None:
+    subprocess.run(["nsenter", f"--target={pid}", "--net", "ip", *command.split()], check=True, timeout=10)
+
+
+def _carried() -> list[str]:
+    """Return what tests run from and the overlay may lack, wherever it was mounted: checkout, environment, Python."""
+    found: list[Path] = []
+    for path in (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)):
+        if not any(path.is_relative_to(other) for other in (*found, "/usr")):
+            found.append(path)
+    return [str(path) for path in found]
+
+
+def _remove_folders(name: str, within: int) -> None:
+    """Remove a tree that has only folders that matter, as the cgroup file system wants it: by rmdir alone."""
+    for _, folders, _, descriptor in os.fwalk(name, topdown=False, dir_fd=within):
+        for folder in folders:
+            os.rmdir(folder, dir_fd=descriptor)
+    os.rmdir(name, dir_fd=within)
+
+
+def _reply(stream: BufferedRWPair) -> str:
+    """Read one reply, all its lines; empty if the server has hung up."""
+    lines = []
+    while line := stream.readline().decode().rstrip("\r\n"):
+        lines.append(line)
+        if line[3:4] != "-":
+            break
+    return "\n".join(lines)
+
+
+def _story(argv: Iterable[str | Path], what: str, stdout: str, stderr: str) -> str:
+    """Tell all about a command that failed, for the person who reads the test's output."""
+    return f"{shlex.join(map(str, argv))}: {what}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"

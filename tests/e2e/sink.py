@@ -1,0 +1,100 @@
+"""A mail server for a throw-away host to deliver to: it keeps each message with its envelope.
+
+Promises: listens on a socket that is already bound (and so may belong to another network namespace), speaks SMTP
+with STARTTLS when given a certificate, or TLS from the first byte. Runs in a thread of the test process.
+Known limit: it accepts everything, with or without authentication.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Self
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from aiosmtpd.smtp import Envelope, Session
+
+
+@dataclass(frozen=True)
+class Received:
+    """One message as it arrived: the envelope, the bytes, and who brought them."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    data: str
+    peer: str
+    helo: str
+    login: str | None
+    tls: bool
+
+
+def _welcome(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: object) -> AuthResult:
+    """Let anybody in, and remember who it was."""
+    return AuthResult(success=True, auth_data=login)
+
+
+class Sink:
+    """Accepts mail on a listening socket until closed; what came is in `received`."""
+
+    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None = None, *, wrapped: bool = False) -> None:
+        self.received: list[Received] = []
+        self._listener = listener
+        self._tls = tls
+        self._wrapped = wrapped
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name and arguments
+        """Keep the message; aiosmtpd calls this at the final dot."""
+        content = envelope.content or b""
+        message = Received(
+            sender=envelope.mail_from or "",
+            recipients=tuple(envelope.rcpt_tos),
+            data=content.decode("utf-8", "surrogateescape") if isinstance(content, bytes) else content,
+            peer=str((session.peer or ("",))[0]),
+            helo=str(session.host_name),
+            login=session.auth_data.login.decode() if session.auth_data else None,
+            tls=self._wrapped or session.ssl is not None,
+        )
+        self.received.append(message)
+        return "250 2.0.0 kept"
+
+    async def _listen(self) -> asyncio.Server:
+        return await self._loop.create_server(
+            self._protocol, sock=self._listener, ssl=self._tls if self._wrapped else None
+        )
+
+    def _protocol(self) -> SMTP:
+        return SMTP(
+            self,
+            hostname="sink.test",
+            loop=self._loop,
+            tls_context=None if self._wrapped else self._tls,
+            authenticator=_welcome,
+            auth_require_tls=False,
+        )
+
+    async def _close(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
