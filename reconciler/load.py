@@ -235,6 +235,8 @@ class _Reader:
         where = _mark(self.path, node.start_mark)
         if self.budget < 0:
             raise _Rejected(where, f"more than {MAX_NODES} values, aliases counted as often as they are used")
+        if len(path) > MAX_DEPTH:
+            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others")
         if path:
             self.places.setdefault(path, where)
         if isinstance(node, yaml.MappingNode):

@@ -1,21 +1,59 @@
-"""``parameters``: main.cf by name, which prevails over every feature."""
+"""``parameters``: main.cf by name, which prevails over every feature.
+
+The rules hold for every name that is set, in main.cf and as an option of a service, whoever set it. Postfix ignores a
+name it does not know and expands an undefined one to nothing. What it counts as known, this counts as known: its own
+parameters, those that belong to a service or a database table, and names that some value refers to.
+
+Known limit: any name that starts with that of a database table (``ldap:people`` and ``people_server_host``) passes.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Parameter, SecretName
-from reconciler.syntax import unwritable
+from reconciler.features.macros import MalformedMacro, references
+from reconciler.features.scopes import Scope, scopes
+from reconciler.model import Contribution, Parameter, SecretName, Severity
+from reconciler.syntax import did_you_mean, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding
+    from reconciler.model import Desired, Facts, Finding, Service
 
 SECTION = "parameters"
+# Postfix 3.7, postconf_service.c: per-service parameters, and the one that gives each its default.
+PER_SERVICE = {
+    "recipient_limit": "default_recipient_limit",
+    "extra_recipient_limit": "default_extra_recipient_limit",
+    "recipient_refill_limit": "default_recipient_refill_limit",
+    "recipient_refill_delay": "default_recipient_refill_delay",
+    "delivery_slot_cost": "default_delivery_slot_cost",
+    "delivery_slot_loan": "default_delivery_slot_loan",
+    "delivery_slot_discount": "default_delivery_slot_discount",
+    "minimum_delivery_slots": "default_minimum_delivery_slots",
+    "initial_destination_concurrency": "initial_destination_concurrency",
+    "destination_concurrency_limit": "default_destination_concurrency_limit",
+    "destination_recipient_limit": "default_destination_recipient_limit",
+    "destination_concurrency_positive_feedback": "default_destination_concurrency_positive_feedback",
+    "destination_concurrency_negative_feedback": "default_destination_concurrency_negative_feedback",
+    "destination_concurrency_failed_cohort_limit": "default_destination_concurrency_failed_cohort_limit",
+    "destination_rate_delay": "default_destination_rate_delay",
+    "transport_rate_delay": "default_transport_rate_delay",
+}
+_TIMED = ("pipe", "spawn")
+_READ_ONLY = frozenset({"process_id", "process_name", "service_name"})
+# Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
+RAW = frozenset(
+    "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
+    " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
+    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter".split()
+)
+_DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)")
 
 
 def _plain(value: object) -> object:
@@ -48,3 +86,93 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
             for name, value in (section.root if section else {}).items()
         }
     )
+
+
+def per_service(services: list[Service]) -> dict[str, str]:
+    """The parameters that exist because a service does, each with the one that gives its default."""
+    known = {
+        f"{service.name}_{suffix}": default
+        for service in services
+        if service.type == "unix"
+        for suffix, default in PER_SERVICE.items()
+    }
+    timed = [service for service in services if service.command in _TIMED]
+    return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
+    """Every name that is set means something to this Postfix, and every name in a value is defined."""
+    everywhere = list(scopes(merged, facts))
+    theirs = per_service(merged.entries)
+    known = facts.parameters.keys() | theirs.keys() | _used(everywhere, facts)
+    databases = tuple(f"{name}_" for name in _databases(everywhere))
+    defined = known | {parameter.name for scope in everywhere for parameter in scope.written}
+    for scope in everywhere:
+        for parameter in scope.written:
+            yield from _unknown(scope, parameter, known, databases)
+            yield from _read_only(scope, parameter)
+            yield from _without_effect(scope, parameter, theirs)
+            if parameter.name not in RAW:
+                yield from _undefined(scope, parameter, defined)
+                yield from _recursive(scope, parameter)
+
+
+def _used(everywhere: list[Scope], facts: Facts) -> set[str]:
+    """The names that values refer to (Postfix's defaults keep obsolete ones alive), and restriction classes."""
+    values = [parameter.value for scope in everywhere for parameter in scope.written if parameter.name not in RAW]
+    names = {name for text in (*values, *facts.parameters.values()) for name in _names(text)}
+    return names.union(*(scope.words("smtpd_restriction_classes") for scope in everywhere))
+
+
+def _names(text: str) -> list[str]:
+    try:
+        return list(references(text)) if "$" in text else []
+    except MalformedMacro:
+        return []
+
+
+def _databases(everywhere: list[Scope]) -> set[str]:
+    return {name for scope in everywhere for parameter in scope.written for name in _DATABASE.findall(parameter.value)}
+
+
+def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tuple[str, ...]) -> Iterator[Finding]:
+    name = parameter.name
+    if name not in known and not name.startswith(databases or "\0"):
+        hint = did_you_mean(name, known)
+        what = f'unknown parameter "{name}": Postfix {scope.facts.version} would ignore it, and no value refers to it{hint}'
+        yield scope.finding("unknown-parameter", parameter, what)
+
+
+def _read_only(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    if parameter.name in _READ_ONLY:
+        what = f'"{parameter.name}" is set by Postfix itself, which would ignore this value'
+        yield scope.finding("read-only-parameter", parameter, what)
+
+
+def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) -> Iterator[Finding]:
+    """A delivery limit is read by qmgr(8) from main.cf, never by the service whose option it is."""
+    if scope.service and scope.service.command != "qmgr" and parameter.name in theirs:
+        if parameter.name.endswith("_time_limit"):
+            return
+        what = f'"{parameter.name}" is read by qmgr, from main.cf: as an option of this service it does nothing'
+        yield scope.finding("option-without-effect", parameter, what, severity=Severity.WARNING)
+
+
+def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterator[Finding]:
+    try:
+        names = list(dict.fromkeys(references(parameter.value)))
+    except MalformedMacro as error:
+        what = f'malformed reference in {parameter.name}: {error}; Postfix would stop reading the value there'
+        yield scope.finding("malformed-reference", parameter, what)
+        return
+    for name in names:
+        if name not in defined:
+            hint = did_you_mean(name, defined)
+            what = f'undefined name "${name}" in {parameter.name}: Postfix would put nothing in its place{hint}'
+            yield scope.finding("undefined-name", parameter, what, name)
+
+
+def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    if scope.endless(parameter.value):
+        what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would die of it'
+        yield scope.finding("recursive-value", parameter, what)

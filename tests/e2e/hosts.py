@@ -328,7 +328,7 @@ def _carried() -> list[str]:
     """Return what tests run from and the overlay may lack, wherever it was mounted: checkout, environment, Python."""
     found: list[Path] = []
     for path in (CHECKOUT, Path(sys.prefix), Path(sys.base_prefix)):
-        if not any(path.is_relative_to(other) for other in (*found, "/usr")):
+        if not any(path.is_relative_to(other) for other in (*found, Path("/usr"))):
             found.append(path)
     return [str(path) for path in found]
 

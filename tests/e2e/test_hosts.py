@@ -119,7 +119,7 @@ def test_nothing_outside_changes(host: Host) -> None:
     assert [digest(folder) for folder in folders] == before
     assert Path("/etc/aliases").read_text() == aliases
     with socket.socket() as outside:
-        outside.settimeout(1)
+        outside.settimeout(0.2)
         assert outside.connect_ex((host.address, 25)) != 0
     with pytest.raises(HostError, match="Read-only file system"):
         host.write(CHECKOUT / "stray", "")
@@ -186,8 +186,9 @@ def test_a_killed_harness_leaves_no_process(kind: str) -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as harness:
         assert harness.stdout is not None
         namespace = str(Path(f"/proc/{int(harness.stdout.readline())}/ns/pid").readlink())
-        assert len(inhabitants(namespace)) > 3
+        before = inhabitants(namespace)
         harness.kill()
+    assert len(before) > 2
     deadline = time.monotonic() + 5
     while inhabitants(namespace) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -204,8 +205,8 @@ def test_systemd_runs_postfix_in_a_cgroup_of_its_own(systemd_host: Host) -> None
     assert "0::/visitor\n" in host.run("cat", "/proc/self/cgroup").stdout
     assert host.send("a@client.test", "root").startswith("250 ")
     host.wait_for(lambda: "status=sent" in host.mail_log(), what="the delivery in the journal")
-    host.run("systemctl", "stop", "postfix")
-    assert host.run("pgrep", "-x", "master", check=False).returncode == 1
+    host.run("systemctl", "stop", "postfix")  # returns before Debian's inner unit has stopped
+    host.wait_for(lambda: host.run("pgrep", "-x", "master", check=False).returncode == 1, what="the master to end")
 
 
 def test_a_host_under_systemd_leaves_no_process_and_no_cgroup() -> None:

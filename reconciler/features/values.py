@@ -1,0 +1,163 @@
+"""The grammar of parameter values: what a daemon would die of, or misread, when it reads them.
+
+A parameter's type is that of Postfix's own default, expanded: ``yes``, ``20``, ``300s``. What a default can't tell (an
+enumeration, a list of words, that an empty value is fatal) is said by the vocabulary below, taken from Postfix 3.7's
+sources. Where Postfix reads on with a warning, so does the rule. Raises nothing.
+
+Known limits: of ranges only the lower bound is known, and only where it is the same for a whole type; word lists that
+are not in the vocabulary pass unread.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.features.macros import MalformedMacro, expand, references
+from reconciler.features.parameters import RAW, per_service
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.features.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, WORDS
+from reconciler.model import Severity
+from reconciler.syntax import did_you_mean, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+_NUMBER = re.compile(r"[+-]?\d+\Z")
+_TIME = re.compile(r"\+?\d+([a-z]?)(.*)\Z", re.DOTALL)
+_UNITS = "smhdw"
+_INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
+_MEANT = {"true": "yes", "on": "yes", "1": "yes", "y": "yes", "enable": "yes", "enabled": "yes"}
+_MEANT |= {"false": "no", "off": "no", "0": "no", "n": "no", "disable": "no", "disabled": "no", "none": "no"}
+_PROTOCOL = re.compile(
+    r"!?(?:SSLv[23]|TLSv1(?:\.[123])?)|[<>]=(?:None|SSLv3|TLSv1(?:\.[123])?|0x[0-9a-f]+|0[0-7]+)", re.IGNORECASE
+)
+_LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z")
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every value fits its parameter."""
+    defaults = {**facts.parameters, **_service_defaults(facts, merged)}
+    everywhere = list(scopes(merged, facts))
+    user_defined = {parameter.name for scope in everywhere for parameter in scope.written}
+    for scope in everywhere:
+        for parameter in scope.written:
+            value = _readable(scope, parameter, defaults.keys() | user_defined)
+            if value is not None:
+                yield from _misfits(scope, parameter, one_line(value), defaults)
+
+
+def _service_defaults(facts: Facts, merged: Contribution) -> dict[str, str]:
+    theirs = per_service(merged.entries)
+    return {name: f"${default}" for name, default in theirs.items() if default in facts.parameters}
+
+
+def _readable(scope: Scope, parameter: Parameter, defined: set[str]) -> str | None:
+    """The expanded value; None where other rules have said what is wrong with it, or main.cf does not expand it."""
+    if parameter.name in RAW:
+        return None
+    try:
+        if any(name not in defined for name in references(parameter.value)):
+            return None
+    except MalformedMacro:
+        return None
+    return scope.expanded(parameter.value)
+
+
+def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[str, str]) -> Iterator[Finding]:
+    name = parameter.name
+    if name in LISTS or name in WORDS:
+        yield from _bad_words(scope, parameter, value)
+    elif name.endswith("_protocols") and "_tls_" in name:
+        yield from _bad_protocols(scope, parameter, value)
+    elif name == "compatibility_level":
+        if not _LEVEL.match(value):
+            yield _bad(scope, parameter, value, "a level such as 2 or 3.6")
+    elif not value and name in NOT_EMPTY:
+        what = f"{name} is empty, which Postfix programs take for fatal; leave it out for its default"
+        yield scope.finding("empty-value", parameter, what)
+    elif name not in NOT_NUMBERS and name in defaults:
+        yield from _bad_scalar(scope, parameter, value, kind(name, defaults))
+
+
+def kind(name: str, defaults: Mapping[str, str]) -> str:
+    """``yes/no``, ``number``, ``time`` or ``text``: the type of the parameter's expanded default."""
+    try:
+        default = expand(defaults[name], defaults.get).strip()
+    except MalformedMacro:
+        return "text"
+    if default in {"yes", "no"}:
+        return "yes/no"
+    if _NUMBER.match(default):
+        return "number"
+    return "time" if re.fullmatch(rf"\d+[{_UNITS}]", default) else "text"
+
+
+def _bad_scalar(scope: Scope, parameter: Parameter, value: str, expected: str) -> Iterator[Finding]:
+    if expected == "yes/no" and value.lower() not in {"yes", "no"}:
+        meant = _MEANT.get(value.lower())
+        yield _bad(scope, parameter, value, "yes or no", f"; did you mean {meant}?" if meant else "")
+    elif expected == "number":
+        yield from _bad_number(scope, parameter, value)
+    elif expected == "time":
+        yield from _bad_time(scope, parameter, value)
+
+
+def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
+    largest = _LONG_MAX if parameter.name in LONG else _INT_MAX
+    if not _NUMBER.match(value):
+        hint = " (sizes are bytes, without a unit)" if re.match(r"\d+\s*[kmgKMG]?i?[bB]?\Z", value) else ""
+        yield _bad(scope, parameter, value, f"a number{hint}")
+    elif abs(int(value)) > largest:
+        yield _bad(scope, parameter, value, f"a number up to {largest}")
+    elif int(value) < 1 and parameter.name in NOT_ZERO:
+        yield _bad(scope, parameter, value, "a number above 0")
+
+
+def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
+    match = _TIME.match(value)
+    if not match or (match[1] or "s") not in _UNITS or (not match[1] and match[2]):
+        hint = did_you_mean_time(value)
+        yield _bad(scope, parameter, value, "a time such as 300s (units are s, m, h, d and w)", hint)
+    elif match[2]:
+        what = f'{parameter.name} is "{value}": Postfix reads "{value[: match.end(1)]}" and ignores "{match[2]}"'
+        yield scope.finding("odd-time", parameter, what, severity=Severity.WARNING)
+    elif int(re.findall(r"\d+", value)[0]) == 0 and parameter.name in NOT_ZERO:
+        yield _bad(scope, parameter, value, "a time above 0")
+
+
+def did_you_mean_time(value: str) -> str:
+    """What ``5 minutes`` or ``5M`` was meant to be."""
+    match = re.fullmatch(r"(\d+)\s*([smhdwSMHDW])[a-zA-Z]*", value)
+    return f"; did you mean {match[1]}{match[2].lower()}?" if match else ""
+
+
+def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
+    """Enumerations: one word of them, or a list."""
+    name = parameter.name
+    known, fatal = LISTS.get(name) or WORDS[name]
+    given = words(value) if name in LISTS else [value]
+    for word in given:
+        if word.lower() not in known and not (word == "" and "" in known):
+            hint = did_you_mean(word, known)
+            expected = f"one of {', '.join(sorted(filter(None, known)))}"
+            yield _bad(scope, parameter, word, expected, hint, severity=Severity.ERROR if fatal else Severity.WARNING)
+
+
+def _bad_protocols(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
+    for word in re.split(r"[\s,:]+", value):
+        if word and not _PROTOCOL.fullmatch(word):
+            known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+            lower = {protocol.lower(): protocol for protocol in known}
+            hint = did_you_mean(word.lstrip("!<>="), lower)
+            yield _bad(scope, parameter, word, "protocols such as >=TLSv1.2 or !SSLv3", hint)
+
+
+def _bad(  # noqa: PLR0913 - the parts of one sentence
+    scope: Scope, parameter: Parameter, value: str, expected: str, hint: str = "", severity: Severity = Severity.ERROR
+) -> Finding:
+    then = "the programs that read it would die" if severity is Severity.ERROR else "Postfix would ignore it"
+    what = f'{parameter.name} must be {expected}, got "{value}": {then}{hint}'
+    return scope.finding("bad-value", parameter, what, value, severity=severity)

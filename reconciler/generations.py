@@ -1,0 +1,338 @@
+"""Complete trees on disk, each with a manifest, and the two links that say which of them Postfix reads.
+
+Promises: a generation is placed whole by one rename and never changed by us again; what is live changes by one rename
+of a link; what Postfix reads but neither the manifest nor the target knows (foreign files) is carried unchanged.
+
+Raises OSError from the file system and Unavailable when a manifest can't be read.
+Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
+identity, size, mode, owner or times changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.errors import Unavailable
+from reconciler.host import named
+from reconciler.model import File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.host import Host
+    from reconciler.model import Tree
+
+PROGRAM = "postfix"
+KEEP = 20
+SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
+ADOPTED_FILES = ("main.cf", "master.cf")
+_NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
+NOT_A_FILE = "not a regular file"
+
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
+
+    mode: int
+    owner: str
+    sha256: str
+    compiled: str = ""
+    made_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words."""
+
+    number: int
+    path: Path
+    revision: str
+    source: str
+    files: Mapping[str, Record]
+    tainted: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The configuration directory in it."""
+        return self.path / PROGRAM
+
+    def owned(self) -> Tree:
+        """Its rendered files, as a tree whose bytes are read from disk."""
+        return {
+            path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
+            for path, record in self.files.items()
+            if not record.made_from
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
+
+    root: Path
+    foreign: Mapping[str, Signature]
+
+    @property
+    def folder(self) -> Path:
+        """What will become the generation's folder."""
+        return self.root.parent
+
+
+class Generations:
+    """The generations below *state*, and *config_directory*, which is a link to them once adopted."""
+
+    def __init__(self, state: Path, config_directory: Path, host: Host) -> None:
+        self.state, self.config_directory, self.host = state, config_directory, host
+        self.folder, self.link = state / "generations", state / "live" / PROGRAM
+        self.rescue = state / "rescue" / PROGRAM
+        self.private = state / "private"
+        self._digests: dict[str, tuple[Signature, str]] = {}
+        self._manifests: dict[Path, tuple[Signature, Generation]] = {}
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def adopted(self) -> bool:
+        """Whether Postfix's configuration directory is our link."""
+        return self.config_directory.is_symlink() and self.config_directory.readlink() == self.link
+
+    @property
+    def beside(self) -> Path:
+        """Where adoption makes its link before the exchange, and finds the old directory after it."""
+        return self.config_directory.with_name(f".{self.config_directory.name}.reconciler")
+
+    def live(self) -> Generation | None:
+        """The generation that the live link names."""
+        if not self.link.is_symlink():
+            return None
+        return self.get((self.link.parent / self.link.readlink()).resolve().parent)
+
+    def get(self, path: Path) -> Generation:
+        """Read a generation's manifest."""
+        manifest = path / "manifest.json"
+        try:
+            signature = _signature(manifest)
+            known = self._manifests.get(path)
+            if known and known[0] == signature:
+                return known[1]
+            data = json.loads(manifest.read_text())
+            files = {name: Record(**record) for name, record in data["files"].items()}
+            generation = Generation(data["number"], path, data["revision"], data["source"], files, data["tainted"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Unavailable(f"{manifest}: the manifest cannot be read: {error}") from error
+        self._manifests[path] = signature, generation
+        return generation
+
+    def all(self) -> list[Generation]:
+        """Every generation that was placed whole, newest first."""
+        if not self.folder.is_dir():
+            return []
+        paths = [path for path in self.folder.iterdir() if _NAME.match(path.name) and (path / "manifest.json").exists()]
+        return [self.get(path) for path in sorted(paths, key=lambda path: -int(path.name.partition("-")[0]))]
+
+    def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
+        """The live tree: the files of the live manifest as they are on disk now, and those of *also* that exist."""
+        live = self.live() if self.adopted else None
+        records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
+        tree = {}
+        for path in {*records, *also}:
+            compiled = records[path].compiled if path in records else ""
+            if file := self._file(path, compiled):
+                tree[path] = file
+        return tree
+
+    def drift(self) -> tuple[str, ...]:
+        """The files of the live manifest that are no longer what it says; foreign files never count."""
+        live = self.live() if self.adopted else None
+        return tuple(path for path, record in live.files.items() if not self._matches(path, record)) if live else ()
+
+    def _matches(self, path: str, record: Record) -> bool:
+        file = self._file(path, record.compiled)
+        return file is not None and (file.digest, file.mode, file.owner) == (record.sha256, record.mode, record.owner)
+
+    def _file(self, path: str, compiled: str) -> File | None:
+        full = self.config_directory / path
+        try:
+            status = full.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        owner = named(status.st_uid, status.st_gid)
+        if full.is_symlink() or not full.is_file():
+            return File(NOT_A_FILE, status.st_mode & 0o7777, owner, bytes, compiled)
+        return File(self._digest(full), status.st_mode & 0o7777, owner, partial(_read_now, full), compiled)
+
+    def _digest(self, path: Path) -> str:
+        signature = _signature(path)
+        known = self._digests.get(str(path))
+        if known and known[0] == signature:
+            return known[1]
+        digest = _sha256(path)
+        self._digests[str(path)] = signature, digest
+        return digest
+
+    # ---- making ------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the folders, each with its mode: all but private/ can be traversed by everybody."""
+        for path, mode in ((self.state, 0o711), (self.folder, 0o755), (self.link.parent, 0o755), (self.private, 0o700)):
+            if not path.is_dir() or path.stat().st_mode & 0o7777 != mode:
+                self.host.make_directory(path, mode)
+
+    def stage(self, target: Tree, name: str, mtime: float) -> Stage:
+        """Write *target* and what is foreign into a new folder; compiled maps that are still right come along."""
+        root = self.private / "stage" / name / PROGRAM
+        self.host.remove(root.parent)
+        self.host.make_directory(root)
+        foreign = {path: _signature(self.config_directory / path) for path in self._foreign(target)}
+        for path in foreign:
+            self.host.copy(self.config_directory / path, root / path)
+        for path, file in target.items():
+            self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
+        return Stage(root, foreign)
+
+    def reusable(self, path: str, source: File, stage: Stage) -> bool:
+        """Copy the live compiled map of *path* into the stage, when it was made from these very bytes."""
+        live = self.live() if self.adopted else None
+        compiled = path + SUFFIXES[source.compiled.partition(" ")[2]]
+        made = live.files.get(compiled) if live else None
+        old = live.files.get(path) if live else None
+        if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
+            return False
+        if not self._matches(compiled, made):
+            return False
+        self.host.copy(self.config_directory / compiled, stage.root / compiled)
+        return True
+
+    def _foreign(self, target: Tree) -> Iterator[str]:
+        """What is in the live directory and neither ours nor about to be, folders before what they hold."""
+        live = self.live() if self.adopted else None
+        ours = {*target, *(live.files if live else ()), *(_compiled_name(path, file) for path, file in target.items())}
+        yield from walk(self.config_directory, ours)
+
+    def foreign_changed(self, stage: Stage, target: Tree) -> bool:
+        """Whether anything foreign came, went or changed since it was carried."""
+        now = {path: _signature(self.config_directory / path) for path in self._foreign(target)}
+        return now != stage.foreign
+
+    def place(self, stage: Stage, target: Tree, revision: str, source: str) -> Generation:
+        """Write the manifest, make everything durable, and give the stage its number by one rename."""
+        number = max((generation.number for generation in self.all()), default=-1) + 1
+        files = {path: Record(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
+        for path, file in target.items():
+            if made := _compiled_name(path, file):
+                status = (stage.root / made).stat()
+                owner = named(status.st_uid, status.st_gid)
+                files[made] = Record(status.st_mode & 0o7777, owner, _sha256(stage.root / made), made_from=path)
+        self._manifest(stage.folder, Generation(number, stage.folder, revision, source, files))
+        self.host.make_directory(stage.folder)
+        self.host.sync(stage.folder)
+        path = self.folder / f"{number}-{revision[:7] or source.split()[0]}"
+        self.host.rename(stage.folder, path)
+        return self.get(path)
+
+    def _manifest(self, folder: Path, generation: Generation) -> None:
+        data = {
+            "number": generation.number, "revision": generation.revision, "source": generation.source,
+            "tainted": generation.tainted, "files": {path: asdict(record) for path, record in generation.files.items()},
+        }  # fmt: skip
+        self.host.replace(folder / "manifest.json", json.dumps(data, indent=1).encode())
+
+    def taint(self, generation: Generation) -> None:
+        """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
+        edited = Generation(generation.number, generation.path, generation.revision, generation.source, generation.files, tainted=True)
+        self._manifest(generation.path, edited)
+
+    def switch(self, generation: Generation) -> None:
+        """Make it live: one rename of one link."""
+        self.host.symlink(self.link, Path("..") / generation.path.relative_to(self.state) / PROGRAM)
+
+    def prune(self, keep: int = KEEP) -> None:
+        """Remove all but the last *keep* generations, and never the live one."""
+        live = self.live()
+        for generation in self.all()[keep:]:
+            if not live or generation.path != live.path:
+                self.host.remove(generation.path)
+
+    def sweep(self) -> None:
+        """Remove what a pass that was cut short left behind."""
+        self.host.remove(self.private / "stage")
+        if self.adopted and self.beside.is_dir() and not self.beside.is_symlink():
+            self.host.remove(self.beside)  # the exchange was made; generation and rescue hold its copy
+        elif self.beside.is_symlink():
+            self.host.remove(self.beside)
+
+    # ---- adopting ----------------------------------------------------------------------------------------------------
+
+    def adopt(self) -> Generation:
+        """Turn the configuration directory into a link to a generation of the very same bytes, in one exchange.
+
+        Raises Unavailable when somebody edits the directory meanwhile; then nothing has changed.
+        """
+        seen = {path: _signature(self.config_directory / path) for path in walk(self.config_directory, set())}
+        if not self.rescue.exists():
+            self._copy_whole(self.rescue)
+        stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
+        self._copy_whole(stage.root)
+        target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
+        self.switch(self.place(stage, target, "", "adopted"))
+        self.host.remove(self.beside)
+        self.host.symlink(self.beside, self.link)
+        if seen != {path: _signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
+            raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
+        self.host.exchange(self.config_directory, self.beside)
+        self.host.remove(self.beside)
+        live = self.live()
+        if not live:
+            raise Unavailable(f"{self.link}: the live link is gone")
+        return live
+
+    def _copy_whole(self, target: Path) -> None:
+        new = target.with_name(f".{target.name}.new")
+        self.host.remove(new)
+        self.host.make_directory(new)
+        for path in walk(self.config_directory, set()):
+            self.host.copy(self.config_directory / path, new / path)
+        self.host.sync(new)
+        self.host.remove(target)
+        self.host.make_directory(target.parent)
+        self.host.rename(new, target)
+
+
+def _compiled_name(path: str, file: File) -> str:
+    return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
+
+
+def walk(root: Path, without: set[str]) -> Iterator[str]:
+    """Relative paths below *root*, folders before what they hold, leaving *without* out."""
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *names]):
+            path = str(Path(directory, name).relative_to(root))
+            if path not in without:
+                yield path
+
+
+def _signature(path: Path) -> Signature:
+    status = path.lstat()
+    folder = path.is_dir() and not path.is_symlink()
+    times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    return status.st_mode, status.st_uid, status.st_gid, *times
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_now(path: Path) -> bytes:
+    return path.read_bytes()

@@ -1,0 +1,146 @@
+"""The journal: what was going to be done, what was done, and how it ended; and the phase between passes.
+
+Promises: an intent is on disk before anything moves, a conclusion right after; a torn last line is dropped by the
+reader. What start-up recovery needs is the last intent without a conclusion.
+
+Raises OSError from the file system. Known limit: reading back looks at the last mebibytes only, some thousand passes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model import Finding, Outcome, Postponed, Severity, Superseded, Where
+from reconciler.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.host import Host
+
+_TAIL = 4 << 20
+_PHASES: dict[str, type[Steady | Retrying | Refusing | Suspended | Halted]] = {
+    kind.__name__: kind for kind in (Steady, Retrying, Refusing, Suspended, Halted)
+}
+
+Line = dict[str, Any]
+
+
+class Journal:
+    """private/journal.jsonl, one JSON object a line, and private/phase.json."""
+
+    def __init__(self, private: Path, host: Host) -> None:
+        self.path, self._phase_path, self.host = private / "journal.jsonl", private / "phase.json", host
+
+    def intend(self, intent: Line) -> None:
+        """Put on record what is about to be done, and how to undo it."""
+        self._write({"intent": intent})
+
+    def step(self, name: str) -> None:
+        """Put on record that a step of the protocol begins."""
+        self._write({"step": name})
+
+    def conclude(self, line: Line) -> None:
+        """Put on record how it ended; closes the intent, if one is open."""
+        self._write({"conclusion": line})
+
+    def _write(self, line: Line) -> None:
+        torn = self.path.exists() and not self._tail(1).endswith(b"\n") and self.path.stat().st_size > 0
+        self.host.append(self.path, (b"\n" if torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def open_intent(self) -> Line | None:
+        """The intent that no conclusion followed: somebody was cut short."""
+        for line in self._backwards():
+            if "conclusion" in line:
+                return None
+            if "intent" in line:
+                intent: Line = line["intent"]
+                return intent
+        return None
+
+    def conclusions(self) -> Iterator[Line]:
+        """How passes ended, newest first."""
+        return (line["conclusion"] for line in self._backwards() if "conclusion" in line)
+
+    def last(self, revision: str = "") -> Line | None:
+        """The newest conclusion, or the newest one for *revision*."""
+        return next((line for line in self.conclusions() if not revision or line["revision"] == revision), None)
+
+    def _backwards(self) -> Iterator[Line]:
+        if not self.path.exists():
+            return
+        for text in reversed(self._tail(_TAIL).split(b"\n")):
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue  # the torn last line, or the one that the tail cut in two
+            if isinstance(line, dict):
+                yield line
+
+    def _tail(self, size: int) -> bytes:
+        with self.path.open("rb") as stream:
+            stream.seek(max(0, self.path.stat().st_size - size))
+            return stream.read()
+
+    # ---- the phase ---------------------------------------------------------------------------------------------------
+
+    def phase(self) -> Phase:
+        """The phase that was last written; Steady when none was, Halted when it can't be read."""
+        try:
+            data = json.loads(self._phase_path.read_text())
+            kind = _PHASES[data.pop("name")]
+            if data.get("until"):
+                data["until"] = datetime.fromisoformat(data["until"])
+            return kind(**data)
+        except FileNotFoundError:
+            return Steady()
+        except (ValueError, KeyError, TypeError) as error:
+            return Halted(f"{self._phase_path}: {error}")
+
+    def set_phase(self, phase: Phase) -> None:
+        """Write the phase, when it is another."""
+        if phase != self.phase():
+            self.host.replace(self._phase_path, json.dumps(phase_data(phase)).encode())
+
+
+def phase_data(phase: Phase) -> Line:
+    """The phase as JSON: its name and what it carries."""
+    data: Line = {"name": type(phase).__name__, **asdict(phase)}
+    if isinstance(phase, Suspended):
+        data["until"] = phase.until.isoformat() if phase.until else None
+    return data
+
+
+def conclusion(outcome: Outcome, revision: str, seconds: float, **more: object) -> Line:
+    """How a pass ended, as ``status --json`` and ``log --json`` show it."""
+    line: Line = {
+        "outcome": type(outcome).__name__,
+        "revision": revision,
+        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(seconds, 3),
+        "findings": [finding_data(finding) for finding in getattr(outcome, "findings", ())],
+    }
+    if isinstance(outcome, Postponed):
+        line["reason"] = outcome.reason
+    if isinstance(outcome, Superseded):
+        line["by"] = outcome.by
+    return line | more
+
+
+def finding_data(finding: Finding) -> Line:
+    """A finding as the contract's JSON."""
+    return {
+        "rule": finding.rule, "file": finding.where.file, "line": finding.where.line, "column": finding.where.column,
+        "severity": finding.severity.value, "lasting": finding.lasting, "text": finding.text, "subject": finding.subject,
+    }  # fmt: skip
+
+
+def finding_from(data: Line) -> Finding:
+    """The finding that finding_data() wrote."""
+    where = Where(data["file"], data["line"], data["column"])
+    known = {field.name for field in fields(Finding)} & {"rule", "text", "subject", "lasting"}
+    return Finding(where=where, severity=Severity(data["severity"]), **{name: data[name] for name in known})
