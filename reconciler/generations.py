@@ -10,10 +10,13 @@ identity, size, mode, owner or times changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import struct
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +36,8 @@ PROGRAM = "postfix"
 KEEP = 20
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 ADOPTED_FILES = ("main.cf", "master.cf")
+DPKG_LOCK = Path("/var/lib/dpkg/lock")
+BUSY = "another pass is running"
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
 
@@ -176,9 +181,21 @@ class Generations:
         known = self._digests.get(str(path))
         if known and known[0] == signature:
             return known[1]
-        digest = _sha256(path)
-        self._digests[str(path)] = signature, digest
-        return digest
+        self._digests[str(path)] = signature, digest(path)
+        return self._digests[str(path)][1]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the one lock of this host's state; raises Unavailable when another pass has it or dpkg works."""
+        self.prepare()
+        if _held_by_other(DPKG_LOCK):
+            raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        with (self.private / "lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(BUSY) from None
+            yield
 
     # ---- making ------------------------------------------------------------------------------------------------------
 
@@ -203,15 +220,19 @@ class Generations:
     def reusable(self, path: str, source: File, stage: Stage) -> bool:
         """Copy the live compiled map of *path* into the stage, when it was made from these very bytes."""
         live = self.live() if self.adopted else None
-        compiled = path + SUFFIXES[source.compiled.partition(" ")[2]]
-        made = live.files.get(compiled) if live else None
-        old = live.files.get(path) if live else None
+        if live is None:
+            return False
+        compiled = _compiled_name(path, source)
+        made, old = live.files.get(compiled), live.files.get(path)
         if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
             return False
-        if not self._matches(compiled, made):
+        if not (live.root / compiled).is_file():
             return False
-        self.host.copy(self.config_directory / compiled, stage.root / compiled)
-        return True
+        self.host.copy(live.root / compiled, stage.root / compiled)
+        if digest(stage.root / compiled) == made.sha256:
+            return True
+        self.host.remove(stage.root / compiled)
+        return False
 
     def _foreign(self, target: Tree) -> Iterator[str]:
         """What is in the live directory and neither ours nor about to be, folders before what they hold."""
@@ -232,13 +253,13 @@ class Generations:
             if made := _compiled_name(path, file):
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
-                files[made] = Record(status.st_mode & 0o7777, owner, _sha256(stage.root / made), made_from=path)
+                files[made] = Record(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
         self._manifest(stage.folder, Generation(number, stage.folder, revision, source, files))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)
-        path = self.folder / f"{number}-{revision[:7] or source.split()[0]}"
-        self.host.rename(stage.folder, path)
-        return self.get(path)
+        place = self.folder / f"{number}-{revision[:7] or source.split()[0]}"
+        self.host.rename(stage.folder, place)
+        return self.get(place)
 
     def _manifest(self, folder: Path, generation: Generation) -> None:
         data = {
@@ -246,6 +267,18 @@ class Generations:
             "tainted": generation.tainted, "files": {path: asdict(record) for path, record in generation.files.items()},
         }  # fmt: skip
         self.host.replace(folder / "manifest.json", json.dumps(data, indent=1).encode())
+
+    def rescue_tree(self) -> Tree:
+        """What the host had before it was adopted: main.cf and master.cf, and what our own files stood in for."""
+        live = self.live()
+        names = {*ADOPTED_FILES, *(live.files if live else ())}
+        found = [name for name in sorted(names) if (self.rescue / name).is_file()]
+        return {name: self._as_file(self.rescue / name) for name in found}
+
+    @staticmethod
+    def _as_file(path: Path) -> File:
+        status = path.stat()
+        return File(digest(path), status.st_mode & 0o7777, named(status.st_uid, status.st_gid), partial(_read_now, path))
 
     def taint(self, generation: Generation) -> None:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
@@ -322,6 +355,17 @@ def walk(root: Path, without: set[str]) -> Iterator[str]:
                 yield path
 
 
+def _held_by_other(lock: Path) -> bool:
+    """Whether a process holds a record lock on that file, without taking it (fcntl(2), F_GETLK)."""
+    try:
+        with lock.open("rb") as stream:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, *_ = struct.unpack("hhqqi", fcntl.fcntl(stream, fcntl.F_GETLK, asked + bytes(4))[: len(asked)])
+            return bool(kind != fcntl.F_UNLCK)
+    except FileNotFoundError:
+        return False
+
+
 def _signature(path: Path) -> Signature:
     status = path.lstat()
     folder = path.is_dir() and not path.is_symlink()
@@ -329,7 +373,8 @@ def _signature(path: Path) -> Signature:
     return status.st_mode, status.st_uid, status.st_gid, *times
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -16,6 +16,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from reconciler.errors import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,17 +49,19 @@ class Completed:
         return self
 
 
-def effect(method: Callable[Concatenate[Host, P], R]) -> Callable[Concatenate[Host, P], R]:
+Method = Callable[Concatenate["Host", P], R]
+
+
+def effect(method: Method[P, R]) -> Method[P, R]:
     """Mark a method that changes the host."""
 
-    @functools.wraps(method)
-    def counted(self: Host, *args: P.args, **kwargs: P.kwargs) -> R:
+    def counted(self: Host, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.before(method.__name__)
         result = method(self, *args, **kwargs)
         self.after(method.__name__)
         return result
 
-    return counted
+    return functools.update_wrapper(counted, method)
 
 
 class Host:

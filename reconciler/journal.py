@@ -53,13 +53,15 @@ class Journal:
         self.host.append(self.path, (b"\n" if torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def open_intent(self) -> Line | None:
-        """The intent that no conclusion followed: somebody was cut short."""
+        """The intent that no conclusion followed, with the steps that were begun: somebody was cut short."""
+        steps: list[str] = []
         for line in self._backwards():
             if "conclusion" in line:
                 return None
             if "intent" in line:
-                intent: Line = line["intent"]
-                return intent
+                return {**line["intent"], "steps": steps[::-1]}
+            if "step" in line:
+                steps.append(line["step"])
         return None
 
     def conclusions(self) -> Iterator[Line]:

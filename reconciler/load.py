@@ -198,7 +198,7 @@ class _Rejected(Exception):  # noqa: N818 - never leaves this module
         self.where = where
 
 
-def _mark(path: str, mark: yaml.Mark | None) -> Where:
+def _mark(path: str, mark: Any) -> Where:  # noqa: ANN401 - the C parser has a class of its own
     return Where(path, mark.line + 1, mark.column + 1) if mark else Where(path)
 
 
@@ -261,7 +261,7 @@ class _Reader:
         return result
 
     @staticmethod
-    def _scalar(node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
+    def _scalar(node: yaml.Node, where: Where) -> str | SecretName | None:
         text: str = node.value
         if node.tag == "!secret":
             if not _SECRET_NAME.match(text):

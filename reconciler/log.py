@@ -29,7 +29,7 @@ class Event(StrEnum):
     STARTED = "started"
     STOPPED = "stopped"
     WOKE = "woke"
-    WAITED = "waited"
+    STEPPED = "stepped"
 
     LOADED = "loaded"
     PLANNED = "planned"

@@ -21,13 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """A commit of the watched branch; *oid* is its full hexadecimal name, *tree* that of its tree."""
+    """A commit of the watched branch; *oid* is its full hexadecimal name, *tree* that of its tree.
+
+    *trailers* are the lines of its message that read ``Name: value`` (git-interpret-trailers(1)).
+    """
 
     oid: str
     tree: str
     author: str
     subject: str
     committed_at: datetime
+    trailers: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:

@@ -55,7 +55,7 @@ def _file_changes(path: str, before: File | None, after: File | None, origin: Co
         yield from _attributes(path, before, after)
     elif _is_secret(before) or _is_secret(after):
         kind = Kind.TABLE if path in origin.tables else Kind.FILE
-        yield Change(kind=kind, what=path, before=before and "(secret)", after=after and "(secret)")
+        yield Change(kind=kind, what=path, before="(secret)" if before else None, after="(secret)" if after else None)
     elif path == MAIN:
         yield from _parameters(before, after, origin)
     elif path == MASTER:
@@ -107,7 +107,7 @@ def _services(before: File | None, after: File | None, origin: Contribution) -> 
 
 def _layout(path: str, before: File | None, after: File | None) -> Change:
     """Bytes that differ and mean the same: comments, order or blanks."""
-    return Change(kind=Kind.FILE, what=path, before=before and before.digest[:12], after=after and after.digest[:12])
+    return Change(kind=Kind.FILE, what=path, before=before.digest[:12] if before else None, after=after.digest[:12] if after else None)
 
 
 def _table(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:

@@ -55,7 +55,7 @@ def _one_of(choice: object) -> Callable[[object], object]:
     def read(value: object) -> object:
         if value not in words:
             expected = ", ".join(f'"{word}"' for word in words)
-            raise ValueError(f"expected one of {expected}{did_you_mean(str(value), words)}")
+            raise ValueError(f"expected one of {expected}", did_you_mean(str(value), words))
         return value
 
     return read
@@ -119,7 +119,8 @@ def _settings(document: dict[str, object], file: Path) -> Settings:
         try:
             values[FIELDS[key].name] = FIELDS[key].metadata["read"](value)
         except ValueError as error:
-            problems.append(f"{file}: {key}: {error}, got {_shown(value)}")
+            expected, *hint = error.args
+            problems.append(f"{file}: {key}: {expected}, got {_shown(value)}{''.join(hint)}")
     if problems:
         raise BadSettings("\n".join(problems))
     return Settings(**values)  # type: ignore[arg-type] # each value was read by the reader of its own field

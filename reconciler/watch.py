@@ -15,6 +15,7 @@ next resync only, and so is what happens while the kernel's event queue overflow
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import threading
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 EVERYTHING = ""
 _MOST_LINKS = 40  # as many as the kernel follows
+_EXHAUSTED = {
+    errno.ENOSPC: "no inotify watches are left (fs.inotify.max_user_watches)",
+    errno.EMFILE: "no file descriptors or inotify instances are left (fs.inotify.max_user_instances)",
+}
 _CHANGES: list[type[events.FileSystemEvent]] = [
     events.FileCreatedEvent, events.FileModifiedEvent, events.FileClosedEvent, events.FileAttribEvent,
     events.FileMovedEvent, events.FileDeletedEvent,
@@ -69,7 +74,7 @@ class _Handler(events.FileSystemEventHandler):
 
     def dispatch(self, event: events.FileSystemEvent) -> None:
         for path in filter(None, (event.src_path, event.dest_path)):
-            for reason in self._spot.reasons(os.fsdecode(path)):
+            for reason in self._spot.reasons(str(path)):
                 self._tell(reason)
 
 
@@ -107,7 +112,7 @@ class Watcher:
             try:
                 self._observer = self._observer or _observer()
             except OSError as error:
-                self.limits.append(f"nothing is watched, changes are noticed at the next resync only: {error.strerror}")
+                self.limits.append(f"nothing is watched, changes are noticed at the next resync only: {_why(error)}")
             else:
                 self._arm(self._observer, set(self._spots()))
 
@@ -124,7 +129,7 @@ class Watcher:
                 continue  # gone again meanwhile: its parent's watch tells
             except OSError as error:
                 where = f"{spot.folder} is not watched, changes there are noticed at the next resync only"
-                self.limits.append(f"{where}: {error.strerror}")
+                self.limits.append(f"{where}: {_why(error)}")
             else:
                 self._armed[spot] = watch
 
@@ -176,6 +181,10 @@ def _hops(path: Path) -> Iterator[tuple[Path, str]]:
         if not path.is_symlink():
             return
         path = holder / path.readlink()
+
+
+def _why(error: OSError) -> str:
+    return _EXHAUSTED.get(error.errno or 0, error.strerror or str(error))
 
 
 def _observer() -> BaseObserver:

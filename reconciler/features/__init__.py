@@ -6,19 +6,18 @@ nothing here performs I/O, and nothing here raises.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import baseline, parameters, services, smart_host, tables, tls, transports
+from reconciler.features.references import TABLE_REFERENCE
 from reconciler.model import Contribution
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from reconciler.model import Desired, Facts, Finding, Parameter, Service
-
-TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)")
 
 
 class Feature(Protocol):

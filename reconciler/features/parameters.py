@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features.macros import MalformedMacro, references
 from reconciler.features.scopes import Scope, scopes
+from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Parameter, SecretName, Severity
 from reconciler.syntax import did_you_mean, unwritable
 
@@ -48,10 +49,10 @@ PER_SERVICE = {
 _TIMED = ("pipe", "spawn")
 _READ_ONLY = frozenset({"process_id", "process_name", "service_name"})
 # Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
-RAW = frozenset(
+RAW = names(
     "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
     " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
-    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter".split()
+    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter"
 )
 _DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)")
 
@@ -59,7 +60,7 @@ _DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):
 def _plain(value: object) -> object:
     if isinstance(value, SecretName):
         text = "main.cf is readable by every user of the host: a secret can't be the value of a parameter"
-        raise PydanticCustomError("secret-in-parameter", text)  # type: ignore[arg-type] # a plain string will do
+        raise PydanticCustomError("secret-in-parameter", text)
     return value
 
 
@@ -104,9 +105,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Every name that is set means something to this Postfix, and every name in a value is defined."""
     everywhere = list(scopes(merged, facts))
     theirs = per_service(merged.entries)
-    known = facts.parameters.keys() | theirs.keys() | _used(everywhere, facts)
+    builtin = facts.parameters.keys() | theirs.keys()
+    obsolete = {name for text in facts.parameters.values() for name in _names(text)}
+    known = builtin | obsolete | _used(everywhere)
     databases = tuple(f"{name}_" for name in _databases(everywhere))
-    defined = known | {parameter.name for scope in everywhere for parameter in scope.written}
+    defined = builtin | obsolete | {parameter.name for scope in everywhere for parameter in scope.written}
     for scope in everywhere:
         for parameter in scope.written:
             yield from _unknown(scope, parameter, known, databases)
@@ -117,11 +120,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from _recursive(scope, parameter)
 
 
-def _used(everywhere: list[Scope], facts: Facts) -> set[str]:
-    """The names that values refer to (Postfix's defaults keep obsolete ones alive), and restriction classes."""
+def _used(everywhere: list[Scope]) -> set[str]:
+    """The names that values refer to, and restriction classes."""
     values = [parameter.value for scope in everywhere for parameter in scope.written if parameter.name not in RAW]
-    names = {name for text in (*values, *facts.parameters.values()) for name in _names(text)}
-    return names.union(*(scope.words("smtpd_restriction_classes") for scope in everywhere))
+    used = {name for text in values for name in _names(text)}
+    return used.union(*(scope.words("smtpd_restriction_classes") for scope in everywhere))
 
 
 def _names(text: str) -> list[str]:
@@ -139,7 +142,8 @@ def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tup
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
         hint = did_you_mean(name, known)
-        what = f'unknown parameter "{name}": Postfix {scope.facts.version} would ignore it, and no value refers to it{hint}'
+        version = scope.facts.version
+        what = f'unknown parameter "{name}": no value refers to it, and Postfix {version} would ignore it{hint}'
         yield scope.finding("unknown-parameter", parameter, what)
 
 
@@ -160,12 +164,12 @@ def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) 
 
 def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterator[Finding]:
     try:
-        names = list(dict.fromkeys(references(parameter.value)))
+        named = list(dict.fromkeys(references(parameter.value)))
     except MalformedMacro as error:
-        what = f'malformed reference in {parameter.name}: {error}; Postfix would stop reading the value there'
+        what = f"malformed reference in {parameter.name}: {error}; Postfix programs would die of it"
         yield scope.finding("malformed-reference", parameter, what)
         return
-    for name in names:
+    for name in named:
         if name not in defined:
             hint = did_you_mean(name, defined)
             what = f'undefined name "${name}" in {parameter.name}: Postfix would put nothing in its place{hint}'

@@ -1,4 +1,8 @@
-"""``services`` and ``master.d/``: master.cf, whose stock is upstream's services with chroot n."""
+"""``services`` and ``master.d/``: master.cf, whose stock is upstream's services with chroot n.
+
+The rules are about what a service is: its program, the rights and the number of processes that its program insists
+on, the user of pipe(8) and spawn(8), and the services that mail can't do without. Addresses and ports: listeners.py.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, Field, RootModel, StringConstraints
 
-from reconciler.model import Contribution, Parameter, Service, Where
-from reconciler.syntax import SERVICE_TYPES, read_master
+from reconciler.features.references import programs_of
+from reconciler.features.restrictions import LISTS, parsed
+from reconciler.features.routes import transport_of
+from reconciler.features.scopes import Scope, scopes
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where
+from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding
+    from reconciler.model import Desired, Facts
 
 SECTION = "services"
 # Upstream's conf/master.cf up to postlog, chroot off; the comments and the examples left out.
@@ -44,6 +52,28 @@ anvil      unix        -  -  n  -      1    anvil
 scache     unix        -  -  n  -      1    scache
 postlog    unix-dgram  n  -  n  -      1    postlogd
 """
+# What the programs themselves insist on when they start (CA_MAIL_SERVER_* in Postfix 3.7's sources).
+_PRIVILEGED = frozenset({"local", "pipe", "spawn", "virtual"})
+_SINGLE = frozenset({"anvil", "oqmgr", "pickup", "postlogd", "postscreen", "qmgr", "scache", "tlsmgr", "verify"})
+_UNLIMITED = frozenset({"bounce", "cleanup", "dnsblog", "flush", "tlsproxy"})
+_ESSENTIAL = {
+    "bounce": "undeliverable mail would be deferred for ever",
+    "cleanup": "no mail could come in",
+    "defer": "no delivery could be deferred",
+    "pickup": "mail that is sent on this host would wait for ever",
+    "qmgr": "nothing would be delivered",
+    "rewrite": "no address could be resolved, and all mail would wait",
+}
+_USEFUL = {
+    "anvil": "client rates would not be limited",
+    "discard": "discard: would not be a transport",
+    "error": "mail could not be refused by error:",
+    "flush": "ETRN and sendmail -qR would fail",
+    "retry": "mail could not be deferred by retry:",
+    "scache": "connections would not be shared",
+    "showq": "mailq would fail",
+    "trace": "sendmail -v and success notices would fail",
+}
 _YES_NO = {"yes": "y", "no": "n"}
 Flag = Annotated[str, BeforeValidator(lambda value: _YES_NO.get(value, value)), StringConstraints(pattern=r"^[yn-]$")]
 Key = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
@@ -97,3 +127,134 @@ def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desi
     }
     fields = {field: value for field, value in given.items() if value is not None}
     return replace(service, where=where, overrides=tuple(options.values()), **fields)  # type: ignore[arg-type]
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Every service can start, and those that mail needs are there."""
+    for service in merged.entries:
+        yield from _program(service, facts)
+        yield from _limits(service)
+        yield from _pipe(service, facts)
+    yield from _postscreen(merged, facts)
+    yield from _tlsproxy(merged, facts)
+    section = desired.section(Schema)
+    for key, change in (section.root if section else {}).items():
+        if change is None and key not in merged.services:
+            yield from _removed(key, desired.where(SECTION, key), Scope(merged, facts))
+
+
+def _finding(rule: str, service: Service, text: str, *, lasting: bool = True) -> Finding:
+    text = f'service "{service.name}" of type {service.type}: {text}'
+    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
+
+
+def _program(service: Service, facts: Facts) -> Iterator[Finding]:
+    if "/" not in service.command and service.command not in facts.programs:
+        hint = did_you_mean(service.command, facts.programs)
+        what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
+        yield _finding("unknown-program", service, what)
+    for path in programs_of(service):
+        if facts.files.get(path) is False:
+            yield _finding("missing-program", service, f'there is no program "{path}"', lasting=False)
+
+
+def _limits(service: Service) -> Iterator[Finding]:
+    command, most = service.command, service.maxproc
+    if command in _PRIVILEGED and service.unprivileged != "n":
+        what = f'{command} needs root\'s rights: unprivileged must be n, got "{service.unprivileged}"; it would die'
+        yield _finding("unprivileged-service", service, what)
+    if command in _SINGLE and most != "1":
+        what = f'{command} runs once: maxproc must be 1, got "{most}"; it would die'
+        yield _finding("process-limit", service, what)
+    if command in _UNLIMITED and most != "0":
+        what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would die'
+        yield _finding("process-limit", service, what)
+
+
+def _pipe(service: Service, facts: Facts) -> Iterator[Finding]:
+    """pipe(8) and spawn(8) run a command as a user."""
+    if service.command not in {"pipe", "spawn"}:
+        return
+    words = [word.strip("{} ") for word in service.arguments]
+    for needed in ("user=", "argv="):
+        if not any(word.startswith(needed) for word in words):
+            yield _finding("incomplete-service", service, f"{service.command} needs {needed}...; it would die")
+    argv = next((index for index, word in enumerate(words) if word.startswith("argv=")), len(words))
+    for word in words[:argv]:
+        user = word.removeprefix("user=").split(":")[0]
+        if word.startswith("user=") and user and not user.isdigit() and user not in facts.users:
+            hint = did_you_mean(user, facts.users)
+            what = f'unknown user "{user}" of {service.command}: every delivery would fail{hint}'
+            yield _finding("unknown-user", service, what, lasting=False)
+
+
+def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
+    """postscreen(8) hands clients on to a service of type pass."""
+    screens = [service for service in merged.entries if service.command == "postscreen"]
+    target = Scope(merged, facts).value("smtpd_service_name") or "smtpd"
+    if screens and not any(service.name == target and service.type in {"pass", "unix"} for service in merged.entries):
+        what = f'postscreen hands clients to the service "{target}" of type pass, which is not there'
+        yield _finding("missing-service", screens[0], what)
+    if screens and Scope(merged, facts).words("postscreen_dnsbl_sites") and "dnsblog/unix" not in merged.services:
+        what = 'postscreen_dnsbl_sites needs the service "dnsblog" of type unix, which is not there'
+        yield _finding("missing-service", screens[0], what)
+
+
+def _tlsproxy(merged: Contribution, facts: Facts) -> Iterator[Finding]:
+    """smtp(8) shares its TLS sessions through tlsproxy(8), which the stock lacks."""
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            reuses = parameter.name == "smtp_tls_connection_reuse" and scope.is_on(parameter.name)
+            if reuses and "tlsproxy/unix" not in merged.services:
+                what = 'smtp_tls_connection_reuse needs the service "tlsproxy" of type unix, which is not there'
+                yield scope.finding("missing-service", parameter, what)
+
+
+# ---- services that were taken away -----------------------------------------------------------------------------------
+
+
+def _removed(key: str, where: Where, scope: Scope) -> Iterator[Finding]:
+    name, _, kind = key.rpartition("/")
+    if kind not in {"unix", "fifo"} or any(service.name == name for service in scope.merged.entries if service.type != "inet"):
+        return
+    if then := _ESSENTIAL.get(name) or _needed(name, scope):
+        what, severity = f'removed service "{name}" is needed: {then}', Severity.ERROR
+    elif then := _USEFUL.get(name):
+        what, severity = f'removed service "{name}": {then}', Severity.WARNING
+    else:
+        return
+    yield Finding(rule="missing-service", where=where, text=what, subject=key, severity=severity)
+
+
+def _needed(name: str, scope: Scope) -> str | None:
+    """What would break without a service that only some configurations need."""
+    for parameter, user in _DEFAULT_ROUTES.items():
+        if transport_of(scope.value(parameter)) == name and (not user or scope.words(user)):
+            return f"it is {parameter}"
+    if name == "tlsmgr" and any(map(_uses_tls, scopes(scope.merged, scope.facts))):
+        return "TLS is on, and no TLS session could start"
+    if name == "verify" and any(map(_verifies, scopes(scope.merged, scope.facts))):
+        return "reject_unverified_sender and reject_unverified_recipient ask it"
+    if name == "proxymap" and any("proxy:" in scope.value(parameter) for parameter in _proxied(scope)):
+        return "tables are opened through proxy:"
+    return None
+
+
+_DEFAULT_ROUTES = {
+    "default_transport": "", "local_transport": "mydestination", "relay_transport": "relay_domains",
+    "virtual_transport": "virtual_mailbox_domains",
+}  # fmt: skip
+
+
+def _proxied(scope: Scope) -> list[str]:
+    return ["local_recipient_maps", *(parameter.name for parameter in scope.written)]
+
+
+def _uses_tls(scope: Scope) -> bool:
+    levels = ("smtp_tls_security_level", "smtpd_tls_security_level")
+    return any(scope.value(level).lower() not in {"", "none"} for level in levels)
+
+
+def _verifies(scope: Scope) -> bool:
+    asking = {"reject_unverified_sender", "reject_unverified_recipient"}
+    return any(restriction.name in asking for name in LISTS for restriction in parsed(scope.value(name)))

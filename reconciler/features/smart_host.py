@@ -57,7 +57,7 @@ def _secret(value: object) -> object:
         "a password in plain text would stay in the history for ever; run `reconciler secret set smart_host` and"
         " write password: !secret smart_host (and change the password: it has been seen)"
     )
-    raise PydanticCustomError("plain-text-secret", text)  # type: ignore[arg-type] # a plain string will do
+    raise PydanticCustomError("plain-text-secret", text)
 
 
 def _username(value: object) -> object:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
+from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Finding, Parameter, Service, Table
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class Schema(RootModel[dict[Name, Transport]]):
     """Transports by name."""
 
 
+# Postfix's own services of type unix, whose place a transport of that name would take.
+RESERVED = names(
+    """
+    anvil bounce cleanup defer discard dnsblog error flush lmtp local pickup postlog proxymap proxywrite qmgr relay
+    retry rewrite scache showq smtp smtpd tlsmgr tlsproxy trace verify virtual
+    """
+)
 BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency=1)}
 
 
@@ -94,7 +102,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """A transport must not take the name of one of Postfix's own services, which it would silently replace."""
     section = desired.section(Schema)
     for name in section.root if section else ():
-        service = merged.services.get(f"{name}/unix")
-        if service and service.section_of != SECTION:
+        if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
             yield Finding(rule="reserved-transport", where=desired.where(SECTION, name), text=what, subject=name)

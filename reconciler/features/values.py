@@ -78,7 +78,7 @@ def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[s
     elif not value and name in NOT_EMPTY:
         what = f"{name} is empty, which Postfix programs take for fatal; leave it out for its default"
         yield scope.finding("empty-value", parameter, what)
-    elif name not in NOT_NUMBERS and name in defaults:
+    elif name in defaults and name not in NOT_NUMBERS and not name.endswith("_feedback"):
         yield from _bad_scalar(scope, parameter, value, kind(name, defaults))
 
 
@@ -119,7 +119,7 @@ def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Find
 def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
     match = _TIME.match(value)
     if not match or (match[1] or "s") not in _UNITS or (not match[1] and match[2]):
-        hint = did_you_mean_time(value)
+        hint = _meant_time(value)
         yield _bad(scope, parameter, value, "a time such as 300s (units are s, m, h, d and w)", hint)
     elif match[2]:
         what = f'{parameter.name} is "{value}": Postfix reads "{value[: match.end(1)]}" and ignores "{match[2]}"'
@@ -128,7 +128,7 @@ def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findin
         yield _bad(scope, parameter, value, "a time above 0")
 
 
-def did_you_mean_time(value: str) -> str:
+def _meant_time(value: str) -> str:
     """What ``5 minutes`` or ``5M`` was meant to be."""
     match = re.fullmatch(r"(\d+)\s*([smhdwSMHDW])[a-zA-Z]*", value)
     return f"; did you mean {match[1]}{match[2].lower()}?" if match else ""
@@ -151,13 +151,13 @@ def _bad_protocols(scope: Scope, parameter: Parameter, value: str) -> Iterator[F
         if word and not _PROTOCOL.fullmatch(word):
             known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
             lower = {protocol.lower(): protocol for protocol in known}
-            hint = did_you_mean(word.lstrip("!<>="), lower)
+            hint = did_you_mean(word.lstrip("!<>="), lower).replace("tls", "TLS").replace("ssl", "SSL")
             yield _bad(scope, parameter, word, "protocols such as >=TLSv1.2 or !SSLv3", hint)
 
 
-def _bad(  # noqa: PLR0913 - the parts of one sentence
+def _bad(
     scope: Scope, parameter: Parameter, value: str, expected: str, hint: str = "", severity: Severity = Severity.ERROR
 ) -> Finding:
-    then = "the programs that read it would die" if severity is Severity.ERROR else "Postfix would ignore it"
+    then = "the programs that read it would fail" if severity is Severity.ERROR else "Postfix would ignore it"
     what = f'{parameter.name} must be {expected}, got "{value}": {then}{hint}'
     return scope.finding("bad-value", parameter, what, value, severity=severity)

@@ -1,0 +1,277 @@
+"""THE DANGEROUS FILE: the only one that changes what Postfix reads. It reads as the apply protocol does.
+
+    intend -> stage -> check -> place -> swap -> activate -> verify, or undo
+
+Promises: before the swap nothing live has changed by a byte; after it, either the new generation answers or the old one
+is back. Killed at any point, recover() leaves the old generation whole or the new one whole, and Postfix running if it
+ran. Raises CheckFailed before the swap, and Unavailable, CommandFailed or OSError for our own trouble, always with the
+old generation live; what happens after the swap is an Outcome.
+
+Known limit: a foreign file that is written in the very instant of the rename is carried over one pass late.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler import facts as fact
+from reconciler.errors import CheckFailed, ReconcilerError, Unavailable
+from reconciler.maillog import open_log
+from reconciler.model import (
+    Activation, Applied, Broken, Contribution, Finding, RolledBack, Table, Where, errors_in,
+)  # fmt: skip
+from reconciler.programs import postfix, postmap
+from reconciler.syntax import read_main, read_master, read_table
+from reconciler.verify import Expected, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.generations import Generation, Generations, Stage
+    from reconciler.host import Host
+    from reconciler.journal import Journal, Line
+    from reconciler.model import Outcome, Plan, Service, Tree
+    from reconciler.repo import Repository
+    from reconciler.settings import Settings
+
+AGE = 10.0
+_ATTEMPTS = 3
+_DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """Everything outside that a pass works with, and *say*, which tells whoever follows what begins."""
+
+    settings: Settings
+    host: Host
+    repo: Repository
+    generations: Generations
+    journal: Journal
+    templates: Mapping[str, str]
+    say: Callable[[str], None] = field(default=lambda _: None)
+
+    def postfix(self) -> postfix.Instance:
+        """The Postfix that we manage, as its live main.cf describes it now."""
+        return postfix.live(self.host, self.settings.config_directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
+
+    A *trusted* target was live and verified before (undo, rollback, drift, rescue): it passes no check.
+    """
+
+    plan: Plan
+    revision: str
+    source: str
+    committed_at: float
+    origin: Contribution = field(default_factory=Contribution)
+    trusted: bool = False
+
+
+# ---- before anything moves -------------------------------------------------------------------------------------------
+
+
+def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
+    """Stage a target, compile its tables, and have Postfix's own programs read it; raises CheckFailed."""
+    edges.generations.prepare()
+    target = order.plan.target
+    stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
+    try:
+        findings = _compile(target, order, stage, edges)
+        if not order.trusted:
+            findings += postfix.check(edges.host, stage.root)
+        if errors_in(findings):
+            raise CheckFailed([_at_source(finding, stage, order.origin) for finding in findings])
+    except (ReconcilerError, OSError):
+        with suppress(OSError):  # the first trouble is the one to tell
+            edges.host.remove(stage.folder)
+        raise
+    return stage
+
+
+def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
+    """Compile what is not there yet in the very same form; what was compiled is counted and read back."""
+    tables = [table for path in target if (table := _table(path, target, order.origin))]
+    new = [table for table in tables if not edges.generations.reusable(table.name, target[table.name], stage)]
+    findings = postmap.compile_tables(edges.host, stage.root, new)
+    if not findings:
+        for table in new:
+            findings += postmap.read_back(edges.host, stage.root, table, read_table(table)[0])
+    if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
+        raise Unavailable(trouble)
+    texts = [table for table in order.origin.tables.values() if not table.compiler]
+    return findings if order.trusted else findings + postmap.read_as_text(edges.host, stage.root, texts)
+
+
+def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
+    file = target[path]
+    if path in origin.tables or not file.compiled:
+        return origin.tables[path] if file.compiled else None
+    compiler, _, kind = file.compiled.partition(" ")
+    return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
+
+
+def _at_source(finding: Finding, stage: Stage, origin: Contribution) -> Finding:
+    """Point at the desired state instead of the rendered file, where the origin is known."""
+    if finding.where.file not in ("main.cf", "master.cf"):
+        return finding
+    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
+    text = (stage.root / finding.where.file).read_text("utf-8", "surrogateescape")
+    if finding.where.file == "main.cf":
+        before = [one for one in read_main(text, "main.cf")[0].values() if one.where.line <= finding.where.line]
+        if before and before[-1].name in origin.parameters:
+            where = origin.parameters[before[-1].name].where
+    else:
+        rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
+        service = origin.services.get(rows[-1].key) if rows else None
+        where = service.where if service else where
+    return replace(finding, where=where)
+
+
+# ---- the protocol ----------------------------------------------------------------------------------------------------
+
+
+def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
+    """Make *order* live, or leave the host as it was. *stage* is one that was staged and checked already."""
+    generations, journal = edges.generations, edges.journal
+    before = generations.live()
+    if before is None or not generations.adopted:
+        raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
+    instance = edges.postfix()
+    ran = postfix.running(instance) is not None
+    journal.intend({"revision": order.revision, "source": order.source, "before": str(before.path), "ran": ran})
+
+    edges.say("staged and checked" if stage else "stage and check")
+    stage = _undisturbed(order, edges, stage)
+    after = generations.place(stage, order.plan.target, order.revision, order.source)
+    if generations.drift():
+        generations.taint(before)
+
+    step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
+    edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
+    journal.step("swap")
+    findings = _go_live(after, step, instance, edges, order.origin)
+    return undo(before, after, step, findings, edges) if errors_in(findings) else Applied(tuple(findings))
+
+
+def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:
+    """A stage whose foreign files are what is live right now: somebody else's edit meanwhile stages anew."""
+    for _ in range(_ATTEMPTS):
+        stage = stage or stage_and_check(order, edges, "pass")
+        if not edges.generations.foreign_changed(stage, order.plan.target):
+            return stage
+        edges.host.remove(stage.folder)
+        stage = None
+    raise Unavailable(f"{edges.generations.config_directory}: somebody else keeps changing files in it")
+
+
+def _go_live(
+    generation: Generation, step: Activation, instance: postfix.Instance, edges: Edges, origin: Contribution
+) -> list[Finding]:
+    """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
+    log = open_log(edges.host, instance.values["maillog_file"])
+    mark, since = log.mark(), fact.boot_clock()
+    edges.generations.switch(generation)
+    if step is Activation.NOTHING:
+        return []
+    try:
+        activate(step, instance, edges)
+        edges.say("verify")
+        known = fact.gather(edges.host, edges.settings)
+        return verify(
+            Expected(
+                instance=edges.postfix(), services=_services(generation, origin), addresses=known.addresses,
+                ports=known.ports, log=log, mark=mark, since=since, settle=edges.settings.settle,
+            )  # fmt: skip
+        )
+    except (ReconcilerError, OSError) as error:
+        text = f"{step.value} failed: {error}"
+        return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
+
+
+def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
+    """Reload or restart a Postfix that runs, start one that does not; *before* is the instance as it ran."""
+    host = edges.host
+    if postfix.running(before) is None:
+        postfix.start(host, edges.postfix())
+    elif step is Activation.RELOAD:
+        postfix.reload(host, before)
+    else:
+        edges.journal.step(Activation.RESTART)  # killed between stop and start, recover() must start it
+        postfix.restart(host, edges.postfix(), before)
+
+
+def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
+    """The services of a generation as Postfix reads them, each with its place in the desired state."""
+    text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
+    services, _ = read_master(text, "master.cf")
+    known = {key: service.where for key, service in origin.services.items() if service}
+    return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
+
+
+def undo(before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges) -> Outcome:
+    """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence."""
+    edges.say("roll back")
+    edges.journal.step("undo")
+    failed = edges.postfix()
+    problems = errors_in(_go_live(before, step, failed, edges, Contribution()))
+    edges.generations.taint(after)
+    return Broken((*problems, *findings)) if problems else RolledBack(tuple(findings))
+
+
+# ---- what was cut short ----------------------------------------------------------------------------------------------
+
+
+def recover(edges: Edges) -> Line | None:
+    """Finish what a killed pass left: the old generation whole and live, and Postfix running if it ran.
+
+    Answers the intent that was open, or None when nothing was cut short. To undo is the one way that is always safe:
+    the next pass does it all again.
+    """
+    generations = edges.generations
+    intent = edges.journal.open_intent()
+    if intent is None:
+        return None
+    edges.say("recover")
+    before = generations.get(Path(intent["before"])) if intent.get("before") else None
+    if before and generations.adopted:
+        live = generations.live()
+        if live is None or live.path != before.path:
+            generations.switch(before)
+        for generation in generations.all():
+            if generation.number > before.number:
+                edges.host.remove(generation.path)
+        instance = edges.postfix()
+        if postfix.running(instance) is not None:
+            postfix.reload(edges.host, instance)
+        elif intent["ran"] and (Activation.RESTART in intent["steps"] or died(edges)):
+            postfix.start(edges.host, instance)
+    generations.sweep()
+    return intent
+
+
+def died(edges: Edges) -> bool:
+    """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
+    instance = edges.postfix()
+    pid = postfix.last_pid(instance)
+    if pid is None or postfix.running(instance) is not None:
+        return False
+    log = open_log(edges.host, instance.values["maillog_file"])
+    return postfix.was_stopped(log.before(log.mark()), pid) is False
+
+
+def revive(edges: Edges) -> bool:
+    """Start a master that died; one that an administrator stopped stays stopped. Whether it was started."""
+    if not edges.generations.adopted or not died(edges):
+        return False
+    edges.say("start Postfix, which had died")
+    postfix.start(edges.host, edges.postfix())
+    return True

@@ -1,0 +1,510 @@
+"""The command line: what a person or a script asks, in click's words, and an exit status that means something.
+
+Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read; the rest as the commands' help says.
+Every command but run works without the daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from reconciler import __version__, passes, repo, secrets
+from reconciler import status as state
+from reconciler.apply import Edges
+from reconciler.control import ask
+from reconciler.daemon import Daemon
+from reconciler.errors import BadSettings, ReconcilerError, Unavailable, WithFindings
+from reconciler.generations import Generations
+from reconciler.host import Host
+from reconciler.journal import Journal, conclusion, finding_data, finding_from
+from reconciler.log import configure
+from reconciler.model import File, Refused, Revision, Unchanged, Wake, errors_in
+from reconciler.reconcile import Memory, check, forget, judge, refuse
+from reconciler.report import finding_lines, log_lines, outcome_lines, plan_lines, status_lines
+from reconciler.settings import DEFAULT_FILE, Settings, read_settings, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.model import Outcome, Tree
+
+USAGE, NOT_PERMITTED, CONFIGURATION, TEMPORARY = 64, 77, 78, 75
+_COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
+
+
+class Reconciler(click.Group):
+    """The group of all commands: wrong usage is 64 everywhere, and every expected error is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Run, and turn errors into exit statuses."""
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            sys.exit(130)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(USAGE)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except BadSettings as error:
+            _stop(CONFIGURATION, error)
+        except PermissionError as error:
+            _stop(NOT_PERMITTED, f"{error.filename}: not permitted; run this as root")
+        except Unavailable as error:
+            _stop(TEMPORARY, error)
+        except ReconcilerError as error:
+            _stop(1, error)
+        except BrokenPipeError:
+            sys.exit(0)
+
+
+def _stop(status: int, why: object) -> NoReturn:
+    click.echo(f"reconciler: {why}", err=True)
+    sys.exit(status)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print a line; on a terminal, changes and findings have their colour."""
+    mark = line.lstrip()[:1]
+    if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
+        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
+    elif match := _PLACE.match(line):
+        colour = "yellow" if match[2] else "red"
+        click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
+    else:
+        click.echo(line, err=err)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(line)
+
+
+class Context:
+    """What every command works with; made when it is first needed, so that --help needs nothing."""
+
+    def __init__(self, settings_file: Path | None) -> None:
+        self.file = settings_file
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this host."""
+        self._settings = self._settings or read_settings(self.file)
+        return self._settings
+
+    def edges(self, state_directory: Path | None = None) -> Edges:
+        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched."""
+        settings, host = self.settings, Host()
+        directory = state_directory or settings.state
+        return Edges(
+            settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
+            generations=Generations(directory, settings.config_directory, host),
+            journal=Journal(directory / "private", host), templates=_templates(),
+            say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
+        )  # fmt: skip
+
+    def permitted(self) -> Edges:
+        """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
+        edges = self.edges()
+        if os.geteuid() != 0:
+            raise PermissionError(1, "not permitted", str(self.settings.state))
+        edges.generations.prepare()
+        return edges
+
+    def poke(self) -> None:
+        """Tell the daemon, if one runs, that an operator did something."""
+        with suppress(ReconcilerError):
+            list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
+
+
+def _templates() -> dict[str, str]:
+    root = shipped("templates")
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
+
+
+def _who() -> str:
+    """Who asks: the person behind sudo, else the user."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+@click.group(cls=Reconciler, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--settings", "file", type=click.Path(dir_okay=False, path_type=Path), help="Settings instead of /etc/reconciler.toml.")
+@click.version_option(__version__, prog_name="reconciler")
+@click.pass_context
+def main(context: click.Context, file: Path | None) -> None:
+    """Keep this host's Postfix equal to a git branch, and put it back when that would break it.
+
+    \b
+    Examples:
+      reconciler status              what is live, and whether anything needs you
+      reconciler plan                what the branch would change here
+      reconciler once --adopt        take this host's Postfix over
+      git push                       everything after that
+    """
+    context.obj = Context(file)
+
+
+pass_context = click.pass_obj
+as_json = click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+@main.command("check")
+@click.argument("rev", required=False)
+@click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder instead of a commit.")
+@as_json
+@pass_context
+def check_command(context: Context, rev: str | None, tree: Path | None, *, json_output: bool) -> None:
+    """Read a commit or a folder and say everything that is wrong with it. Touches nothing.
+
+    Exit status: 0 no error (warnings are allowed), 1 errors.
+
+    \b
+    Examples:
+      reconciler check               the tip of the branch
+      reconciler check --tree .      a clone before its commit
+    """
+    if rev and tree:
+        raise click.UsageError("a commit or --tree, not both")
+    with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
+        edges = context.edges(Path(scratch))
+        edges, revision = _folder(edges, tree) if tree else (edges, _revision(edges, rev))
+        memory = Memory()
+        try:
+            findings = check(revision, edges, memory).findings
+        except WithFindings as error:
+            findings = error.findings
+        forget(edges, memory)
+    status = 1 if errors_in(findings) else 0
+    if json_output:
+        click.echo(json.dumps({"revision": revision.oid, "findings": [finding_data(finding) for finding in findings]}))
+    else:
+        _print(finding_lines(findings))
+        if not status:
+            say(f"{tree or revision.short}: no errors", err=True)
+    sys.exit(status)
+
+
+def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
+    """Edges whose repository is a folder's files."""
+    revision = Revision(oid="", tree="", author="", subject=str(folder), committed_at=datetime.now(UTC))
+    files: Tree = {
+        str(path.relative_to(folder)): File.of(path.read_bytes(), path.stat().st_mode & 0o777)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
+    return replace(edges, repo=_Folder(edges.repo, files)), revision
+
+
+class _Folder(repo.Repository):
+    """A repository of one commit, whose files are those of a folder."""
+
+    def __init__(self, real: repo.Repository, files: Tree) -> None:
+        super().__init__(real.path, real.branch, Host())
+        self._files = files
+
+    def read(self, revision: Revision) -> Tree:  # noqa: ARG002 - there is only one
+        """The folder's files."""
+        return self._files
+
+    def between(self, old: str, new: str) -> list[Revision]:  # noqa: ARG002 - a folder has no history
+        """None: a folder has no history."""
+        return []
+
+
+def _revision(edges: Edges, name: str | None) -> Revision:
+    if name:
+        return edges.repo.revision(name)
+    tip = edges.repo.tip()
+    if tip is None:
+        raise passes.NotPossible(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
+    return tip
+
+
+@main.command("plan")
+@click.argument("rev", required=False)
+@as_json
+@pass_context
+def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
+    """Show the difference between a commit and what is live.
+
+    Exit status: 0 none, 2 changes, 1 refused.
+    """
+    edges = context.edges()
+    revision = _revision(edges, rev)
+    try:
+        judged = judge(revision, edges)
+        findings = judged.findings
+        refuse(judged, edges)
+    except WithFindings as error:
+        _findings_or_json(error.findings, json_output=json_output)
+        sys.exit(1)
+    plan = judged.plan
+    if json_output:
+        changes = [
+            {"kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
+             "within": change.within, "where": str(change.where) if change.where else None}
+            for change in plan.changes
+        ]  # fmt: skip
+        shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps)}
+        click.echo(json.dumps(shown | {"findings": [finding_data(finding) for finding in findings]}))
+    else:
+        say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
+        _print(plan_lines(plan))
+        _print(finding_lines(findings))
+    sys.exit(2 if plan.changes else 0)
+
+
+def _findings_or_json(findings: Sequence[Any], *, json_output: bool) -> None:
+    if json_output:
+        click.echo(json.dumps({"findings": [finding_data(finding) for finding in findings]}))
+    else:
+        _print(finding_lines(findings))
+
+
+@main.command("status")
+@as_json
+@pass_context
+def status_command(context: Context, *, json_output: bool) -> None:
+    """Say what is live, how the last pass ended, and whether anything needs you."""
+    shown = _ask_daemon(context)
+    if shown is None:
+        shown = state.status(context.permitted(), [], daemon=False)
+    if json_output:
+        click.echo(json.dumps(shown))
+    else:
+        _print(status_lines(shown))
+
+
+def _ask_daemon(context: Context) -> dict[str, Any] | None:
+    try:
+        for message in ask(context.settings.socket, {"do": "status"}, 10.0):
+            if "done" in message:
+                done: dict[str, Any] = message["done"]
+                return done
+    except ReconcilerError:
+        return None
+    return None
+
+
+@main.command("log", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, metavar="[-N] [REV]")
+@as_json
+@pass_context
+def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bool) -> None:
+    """Show how passes ended, newest first.
+
+    \b
+    Examples:
+      reconciler log -5              the last five
+      reconciler log 3f2a9c1         what became of a commit
+    """
+    most, rev = 20, ""
+    for argument in arguments:
+        if re.fullmatch(r"-\d+", argument):
+            most = int(argument[1:])
+        elif argument.startswith("-") or rev:
+            raise click.UsageError(f'no such option or commit: "{argument}"')
+        else:
+            rev = argument
+    edges = context.permitted()
+    oid = edges.repo.revision(rev).oid if rev else ""
+    shown = [line for line in edges.journal.conclusions() if not oid or line["revision"] == oid]
+    for line in shown[:most]:
+        if json_output:
+            click.echo(json.dumps(line))
+        else:
+            _print(log_lines(line))
+
+
+# ---- changing --------------------------------------------------------------------------------------------------------
+
+
+@main.command("once")
+@click.argument("rev", required=False)
+@click.option("--adopt", is_flag=True, help="Take /etc/postfix over first, if it is not ours yet.")
+@as_json
+@pass_context
+def once_command(context: Context, rev: str | None, *, adopt: bool, json_output: bool) -> None:
+    """Make one pass; with REV also for a commit that is quarantined, or that rewinds the branch.
+
+    Exit status: 0 applied or nothing to do, 1 refused, 3 rolled back, 4 broken, 75 postponed, suspended, not adopted,
+    or another pass is running.
+    """
+    edges, memory = context.permitted(), Memory()
+    accepted = edges.repo.revision(rev) if rev else None
+    refused = passes.adopt(edges, memory) if adopt else None
+    passed = passes.Passed(refused) if refused else passes.one_pass(edges, memory, Wake.OPERATOR, accepted)
+    if passed.quiet and isinstance(passed.outcome, Unchanged):
+        passed = _quarantined(edges, passed)
+    _finish(context, edges, passed, json_output=json_output)
+
+
+def _quarantined(edges: Edges, passed: passes.Passed) -> passes.Passed:
+    """A tip that was refused before is refused still, for the same reasons."""
+    last = edges.journal.last(passed.revision)
+    if last and last["outcome"] in ("Refused", "RolledBack"):
+        findings = tuple(finding_from(data) for data in last["findings"])
+        return passes.Passed(Refused(findings), passed.revision, line=last)
+    return passed
+
+
+def _finish(context: Context, edges: Edges, passed: passes.Passed, *, json_output: bool = False) -> NoReturn:
+    live = edges.generations.live() if edges.generations.adopted else None
+    if json_output:
+        line = passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)
+        click.echo(json.dumps(line))
+    else:
+        _outcome(passed.outcome, passed.seconds, live.number if live else None, (live.revision[:7] or live.source) if live else "")
+    context.poke()
+    sys.exit(passed.status)
+
+
+def _outcome(outcome: Outcome, seconds: float, number: int | None, short: str) -> None:
+    _print(outcome_lines(outcome, seconds, number, short))
+
+
+@main.command("run")
+@pass_context
+def run_command(context: Context) -> None:
+    """Run the daemon: follow the branch, watch for hand edits, answer the hooks."""
+    configure(context.settings.log_format, sys.stderr)
+    Daemon(context.permitted()).run()
+
+
+@main.command("rollback")
+@click.argument("generation", type=int, required=False)
+@as_json
+@pass_context
+def rollback_command(context: Context, generation: int | None, *, json_output: bool) -> None:
+    """Go back to an earlier generation, and stay there until the branch moves or `resume`."""
+    edges = context.permitted()
+    _finish(context, edges, passes.roll_back(edges, generation, _who()), json_output=json_output)
+
+
+@main.command("rescue")
+@as_json
+@pass_context
+def rescue_command(context: Context, *, json_output: bool) -> None:
+    """Go back to what this host had before it was adopted, and stay there until `resume`."""
+    edges = context.permitted()
+    _finish(context, edges, passes.rescue(edges, _who()), json_output=json_output)
+
+
+class Duration(click.ParamType):
+    """A time such as 90s, 30m, 2h or 1d."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it."""
+        match = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if not match or match[1].strip("0") == "":
+            self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
+        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+        return timedelta(**{unit: int(match[1])})
+
+
+@main.command("suspend")
+@click.option("--for", "duration", type=Duration(), help="End by itself after that time, for example 2h.")
+@click.option("--why", required=True, help="The reason, for everybody who looks.")
+@pass_context
+def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
+    """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`."""
+    edges = context.permitted()
+    until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
+    passes.suspend(edges, why, _who(), until)
+    say(f"suspended by {_who()}: {why}; until {until.isoformat() if until else '`reconciler resume`'}")
+    context.poke()
+
+
+@main.command("resume")
+@pass_context
+def resume_command(context: Context) -> None:
+    """Go on after suspend, rollback, rescue, or a failure that a person has looked at."""
+    phase = passes.resume(context.permitted())
+    say(f"{type(phase).__name__}")
+    context.poke()
+
+
+# ---- setting up ------------------------------------------------------------------------------------------------------
+
+
+@main.command("init")
+@click.argument("path", metavar="REPO", type=click.Path(path_type=Path))
+@click.option("--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Start from this folder.")
+@pass_context
+def init_command(context: Context, path: Path, source: Path | None) -> None:
+    """Make a bare repository with a first commit and the hooks, ready to be cloned and pushed to."""
+    settings = context.settings
+    identity = settings.identity
+    recipient = secrets.recipient(identity) if identity.exists() else secrets.new_identity(identity)
+    file = (context.file or Path(os.environ.get("RECONCILER_SETTINGS", DEFAULT_FILE))).absolute()
+    revision = repo.create(path.absolute(), settings, settings_file=file, recipient=recipient, source=source)
+    say(f"{path}: branch {settings.branch} at {revision.short}; git clone {path}")
+
+
+@main.group("secret")
+def secret_group() -> None:
+    """Keep passwords in the repository, encrypted to the hosts that need them. Run in a clone."""
+
+
+@secret_group.command("set")
+@click.argument("name")
+def secret_set(name: str) -> None:
+    """Encrypt a secret to everybody in secrets/recipients; asks without echo, or reads a pipe.
+
+    \b
+    Examples:
+      reconciler secret set smart_host
+      pass show relay | reconciler secret set smart_host
+    """
+    folder = _clone() / "secrets"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise click.UsageError(f'a secret\'s name is of letters, digits, "_", "-" and ".", got "{name}"')
+    recipients, findings = secrets.read_recipients((folder / "recipients").read_text()) if (folder / "recipients").is_file() else ([], [])
+    if findings:
+        _print(finding_lines(findings))
+        sys.exit(1)
+    if not recipients:
+        raise passes.NotPossible("secrets/recipients: no recipient to encrypt to; `age-keygen -y IDENTITY` prints a host's")
+    piped = not sys.stdin.isatty()
+    value = sys.stdin.read().removesuffix("\n") if piped else click.prompt("secret", hide_input=True, confirmation_prompt=True)
+    if not value:
+        raise passes.NotPossible("an empty secret is no secret; nothing was written")
+    target = folder / f"{name}.age"
+    target.write_bytes(secrets.encrypt(value, recipients))
+    say(f"secrets/{name}.age is for {len(recipients)} recipient(s); write `!secret {name}`, commit and push")
+
+
+@secret_group.command("list")
+def secret_list() -> None:
+    """Name the secrets of this clone."""
+    for path in sorted((_clone() / "secrets").glob("*.age")):
+        say(path.stem)
+
+
+def _clone() -> Path:
+    """The top of the clone around the current folder."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "mail.yaml").is_file():
+            return folder
+    raise passes.NotPossible(f"{here}: not inside a clone of the desired state (no mail.yaml here or above)")

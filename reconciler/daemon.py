@@ -1,0 +1,302 @@
+"""The loop, no more: it waits for a reason to wake, makes one pass, and tells those who follow.
+
+One slot for each reason to wake, so that a storm of pushes is one pass for the latest. While nothing happens the daemon
+sleeps in one poll(2), which ends by a wake, the end of Postfix's master, the resync timer, a retry that is due, or
+systemd's watchdog. Raises Unavailable when another daemon has the socket.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.control import Control
+from reconciler.errors import ReconcilerError, WithFindings
+from reconciler.log import Event, get
+from reconciler.model import Postponed, Superseded, Wake
+from reconciler.passes import Passed, one_pass
+from reconciler.phase import Suspended, pause
+from reconciler.programs import postfix, systemd
+from reconciler.reconcile import Memory, check, forget
+from reconciler.report import change_lines, finding_lines, outcome_lines
+from reconciler.status import status
+from reconciler.watch import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.apply import Edges
+    from reconciler.control import Message
+    from reconciler.model import Change, Finding
+
+FOLLOW = 115.0
+TRANSCRIPTS = 64
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What is told about one revision, line by line, until its pass has ended."""
+
+    lines: list[str] = field(default_factory=list)
+    done: str = ""
+
+
+class Daemon:
+    """Keeps one host equal to one branch."""
+
+    def __init__(self, edges: Edges) -> None:
+        self.edges = replace(edges, say=self._say)
+        settings = edges.settings
+        self._log = get(host=settings.host)
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._woken: queue.SimpleQueue[Wake] = queue.SimpleQueue()  # unlike a lock, safe in a signal handler
+        self._stopping = False
+        self._news = threading.Condition()
+        self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
+        self._current = ""
+        self._memory: Memory | None = None
+        self._memory_lock = threading.Lock()
+        links = [settings.config_directory, edges.generations.link]
+        self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
+        handlers = {"check": self._check, "follow": self._follow, "status": self._status, "wake": self._poke}
+        self._control = Control(settings.socket, settings.group, handlers, settings.repository)
+
+    # ---- waking ------------------------------------------------------------------------------------------------------
+
+    def wake(self, reason: Wake) -> None:
+        """Fill that reason's slot; safe from any thread and from a signal handler."""
+        self._woken.put(reason)
+        os.eventfd_write(self._bell, 1)
+
+    def _reasons(self) -> list[Wake]:
+        """Empty the slots: each reason once, however often it came."""
+        reasons = set()
+        while not self._woken.empty():
+            reasons.add(self._woken.get())
+        return sorted(reasons)
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
+        self.edges.generations.prepare()
+        self.edges.generations.sweep()
+        self._watcher.start()
+        self._control.start()
+        self._log.info(Event.STARTED, pid=os.getpid())
+        self.wake(Wake.START)
+        try:
+            self._loop()
+        finally:
+            systemd.notify("STOPPING=1")
+            self._control.stop()
+            self._watcher.stop()
+            with self._memory_lock:
+                if self._memory:
+                    forget(self.edges, self._memory)
+            self._log.info(Event.STOPPED)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        os.eventfd_write(self._bell, 1)
+
+    def _loop(self) -> None:
+        ready = False
+        while not self._stopping:
+            if reasons := self._reasons():
+                self._pass(reasons)
+                self._watcher.rearm()
+            if not ready:
+                systemd.notify("READY=1")
+                ready = True
+            self._wait()
+
+    def _wait(self) -> None:
+        """Sleep until something happens; what was due by time fills the timer's slot."""
+        watchdog = systemd.watchdog_interval()
+        due = time.monotonic() + self._due()
+        with self._master() as master:
+            poll = select.poll()
+            poll.register(self._bell, select.POLLIN)
+            if master is not None:
+                poll.register(master, select.POLLIN)
+            while not self._stopping and self._woken.empty():
+                left = due - time.monotonic()
+                if left <= 0:
+                    self._woken.put(Wake.TIMER)
+                    return
+                happened = dict(poll.poll(1000 * min(left, watchdog / 2 if watchdog else left)))
+                if watchdog:
+                    systemd.notify("WATCHDOG=1")
+                if self._bell in happened:
+                    with suppress(BlockingIOError):
+                        os.eventfd_read(self._bell)
+                if master is not None and master in happened:
+                    self._woken.put(Wake.DRIFT)
+
+    def _due(self) -> float:
+        """Seconds until the next pass by time alone."""
+        phase = self.edges.journal.phase()
+        due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
+        if isinstance(phase, Suspended) and phase.until:
+            due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
+        return due
+
+    def _master(self) -> _Descriptor:
+        """A descriptor that can be read once Postfix's master has ended; none while it does not run."""
+        try:
+            pid = postfix.running(self.edges.postfix())
+            return _Descriptor(os.pidfd_open(pid) if pid else None)
+        except (ReconcilerError, OSError):
+            return _Descriptor(None)
+
+    # ---- a pass ------------------------------------------------------------------------------------------------------
+
+    def _pass(self, reasons: Sequence[Wake]) -> None:
+        """One pass; whatever it raises is our own bug, told in full and survived."""
+        self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
+        with self._memory_lock:
+            memory, self._memory = self._memory or Memory(), None
+        try:
+            tip = self.edges.repo.tip()
+            self._current = tip.oid if tip else ""
+        except ReconcilerError:
+            self._current = ""
+        passed = one_pass(self.edges, memory, reasons[0])
+        with self._memory_lock:
+            if self._memory is None:
+                self._memory = memory
+            else:
+                forget(self.edges, memory)
+        self._tell(passed)
+        if passed.line or not passed.quiet:
+            self._canonical(passed, reasons)
+        systemd.notify(f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}")
+
+    def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
+        findings = getattr(passed.outcome, "findings", ())
+        self._log.info(
+            Event.PASSED, outcome=type(passed.outcome).__name__, revision=passed.revision[:7], seconds=round(passed.seconds, 3),
+            reasons=[reason.value for reason in reasons], drift=list(passed.drift), revived=passed.revived,
+            findings=[str(finding) for finding in findings], reason=getattr(passed.outcome, "reason", None),
+        )  # fmt: skip
+
+    def _tell(self, passed: Passed) -> None:
+        live = self.edges.generations.live()
+        number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+        with self._news:
+            for one in passed.superseded:
+                self._end(one.oid, list(outcome_lines(Superseded(passed.revision), 0, number, short)), "superseded")
+            lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
+            if passed.revision or isinstance(passed.outcome, Postponed):
+                kind = type(passed.outcome).__name__.lower()
+                self._end(passed.revision or self._current, lines, kind)
+            self._current = ""
+            self._news.notify_all()
+
+    def _end(self, oid: str, lines: list[str], done: str) -> None:
+        transcript = self._transcript(oid)
+        transcript.lines += lines
+        transcript.done = done
+
+    def _transcript(self, oid: str) -> Transcript:
+        transcript = self._transcripts.setdefault(oid, Transcript())
+        self._transcripts.move_to_end(oid)
+        while len(self._transcripts) > TRANSCRIPTS:
+            self._transcripts.popitem(last=False)
+        return transcript
+
+    def _say(self, step: str) -> None:
+        self._log.debug(Event.STEPPED, step=step)
+
+    # ---- what others ask ---------------------------------------------------------------------------------------------
+
+    def _check(self, request: Message) -> Iterator[Message]:
+        """pre-receive: everything up to the swap, and what was computed is kept for the pass."""
+        settings, repo = self.edges.settings, self.edges.repo
+        if request.get("quarantine"):
+            repo = repo.with_quarantine(Path(str(request["quarantine"])))
+        revision = repo.revision(str(request["new"]))
+        memory = Memory()
+        yield {"line": f"{settings.host}   {revision.short}  {revision.subject}"}
+        yield {"line": ""}
+        began = time.monotonic()
+        try:
+            judged = check(revision, replace(self.edges, repo=repo), memory)
+        except WithFindings as error:
+            yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
+            yield from self._refusal()
+            return
+        yield from ({"line": line} for line in _told(judged.plan.changes, judged.findings))
+        needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
+        yield {"line": f"  needs: {needs}      checked in {time.monotonic() - began:.1f} s"}
+        with self._memory_lock:
+            if self._memory:
+                forget(self.edges, self._memory)
+            self._memory = memory
+        yield {"done": {"status": "checked"}}
+
+    def _refusal(self) -> Iterator[Message]:
+        live = self.edges.generations.live()
+        stays = f"generation {live.number} ({live.revision[:7] or live.source}) stays live" if live else "nothing of ours is live"
+        yield {"line": ""}
+        yield {"line": f"  refused, nothing changed: {stays}"}
+        yield {"done": {"status": "refused"}}
+
+    def _follow(self, request: Message) -> Iterator[Message]:
+        """post-receive: wake, then tell how that commit's pass goes until it has ended."""
+        oid, sent, deadline = str(request["revision"]), 0, time.monotonic() + FOLLOW
+        with self._news:
+            transcript = self._transcript(oid)
+        self.wake(Wake.PUSH)
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: len(transcript.lines) > sent or transcript.done, timeout=deadline - time.monotonic())
+                lines, done = transcript.lines[sent:], transcript.done
+            yield from ({"line": line} for line in lines)
+            sent += len(lines)
+            if done or time.monotonic() >= deadline:
+                if not done:
+                    yield {"line": "not concluded yet: `reconciler status` on the host says how it fares"}
+                yield {"done": {"status": done or "pending"}}
+                return
+
+    def _status(self, _: Message) -> Iterator[Message]:
+        yield {"done": status(self.edges, self._watcher.limits, daemon=True)}
+
+    def _poke(self, request: Message) -> Iterator[Message]:
+        self.wake(Wake(str(request.get("reason", Wake.OPERATOR))))
+        yield {"done": {}}
+
+
+class _Descriptor:
+    """A file descriptor that may be none, closed at the end of a with."""
+
+    def __init__(self, number: int | None) -> None:
+        self._number = number
+
+    def __enter__(self) -> int | None:
+        return self._number
+
+    def __exit__(self, *_: object) -> None:
+        if self._number is not None:
+            os.close(self._number)
+
+
+def _told(changes: Sequence[Change], findings: Sequence[Finding]) -> Iterator[str]:
+    yield from change_lines(changes)
+    if not changes:
+        yield "  no changes for this host"
+    yield from (f"  {line}" for line in finding_lines(findings))
+    yield ""

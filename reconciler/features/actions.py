@@ -1,0 +1,87 @@
+"""What a table may answer: the actions of access(5) and header_checks(5).
+
+smtpd answers 451 4.3.5 to an action it does not know; cleanup ignores it, and the filter fails open. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.features.restrictions import KNOWN, parsed
+from reconciler.features.routes import transport_of, unknown_transport
+from reconciler.features.vocabulary import names
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_ACCESS = names(
+    """
+    bcc defer defer_if_permit defer_if_reject discard dunno filter hangup hold info ok prepend redirect reject relay
+    warn
+    """
+)
+_CHECKS = names(
+    """
+    bcc delay discard dunno filter hold ignore info ok pass prepend redirect reject replace strip warn
+    """
+)
+_SCREEN = frozenset({"permit", "reject", "dunno"})
+_REPLY = re.compile(r"[45]\d\d\s+\S")
+_HEADER = re.compile(r"[!-9;-~]+:")
+
+
+def access_problem(value: str, classes: Collection[str], transports: set[str]) -> str | None:
+    """What is wrong with the result of an access table, or None."""
+    word, _, rest = value.partition(" ")
+    action = word.lower()
+    if action in _ACCESS:
+        return _bad_text(action, rest.strip(), transports)
+    if value.isdigit() or _REPLY.match(value):
+        return None
+    if ":" in value:
+        return f'"{value}" names a table, which an access table may not; name a restriction class instead'
+    for restriction in parsed(value):
+        if restriction.name not in KNOWN and restriction.name not in classes:
+            hint = did_you_mean(restriction.name, {*_ACCESS, *KNOWN, *classes})
+            return f'unknown action "{restriction.name}": smtpd would answer 451 4.3.5{hint}'
+    return None
+
+
+def checks_problem(value: str, transports: set[str]) -> str | None:
+    """What is wrong with the action of a header or body check, or None."""
+    word, _, rest = value.partition(" ")
+    action = word.lower()
+    if action not in _CHECKS:
+        hint = did_you_mean(action, _CHECKS)
+        return f'unknown action "{word}": Postfix would ignore the rule, and let pass what it was to stop{hint}'
+    return _bad_text(action, rest.strip(), transports)
+
+
+def screen_problem(value: str) -> str | None:
+    """What is wrong with the result of a postscreen access table, or None."""
+    if value.lower() in _SCREEN:
+        return None
+    hint = did_you_mean(value, _SCREEN)
+    return f'unknown action "{value}": postscreen knows permit, reject and dunno, and would ignore it{hint}'
+
+
+def numeric_reply(value: str) -> bool:
+    """Whether an all-numeric result, which permits, looks like a reply code that was to reject."""
+    return bool(re.fullmatch(r"[45]\d\d", value))
+
+
+def _bad_text(action: str, text: str, transports: set[str]) -> str | None:
+    """Actions whose text matters; what a pattern puts in for $1 is not known."""
+    if "$" in text:
+        return None
+    if action == "filter":
+        if ":" not in text:
+            return f'FILTER needs transport:destination, got "{text}"; Postfix would ignore it'
+        return unknown_transport(transport_of(text), transports)
+    if action in {"redirect", "bcc"} and "@" not in text:
+        return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'
+    if action == "prepend" and not text:
+        return "PREPEND needs a text; Postfix would ignore it"
+    return None

@@ -1,0 +1,168 @@
+"""What tables hold, judged by what they are used for: keys that can never match, answers that Postfix does not know.
+
+A table's entries are read once, by the caller, and walked once for each use; what most large tables hold (addresses)
+costs one pass over the keys. Raises nothing.
+
+Known limits: entries of pattern tables are judged by their results alone, and tables behind a database client not at
+all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from reconciler.features.actions import access_problem, checks_problem, numeric_reply, screen_problem
+from reconciler.features.networks import problem_of
+from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.features.routes import TRANSPORT_MAPS, transport_of, transports, unknown_transport
+from reconciler.model import Finding, Severity, Where
+from reconciler.syntax import PATTERN_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.features.scopes import Scope
+    from reconciler.model import Entry, Table
+
+CHECKS = re.compile(r"_checks\Z")
+_BY_SENDER = frozenset(
+    {
+        "sender_dependent_default_transport_maps", "sender_dependent_relayhost_maps",
+        "address_verify_sender_dependent_default_transport_maps", "address_verify_sender_dependent_relayhost_maps",
+    }
+)  # fmt: skip
+_BY_DOMAIN = frozenset({"relay_domains", "mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
+_BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
+_BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a table is for: a parameter's name, or that of the restriction which asks it."""
+
+    name: str
+    classes: frozenset[str] = frozenset()
+
+
+def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:
+    """The uses of tables in a list of restrictions, each with the text that names the table."""
+    asked = name.replace("smtpd_", "check_").replace("_restrictions", "_access") if name in LISTS else ""
+    for restriction in parsed(text):
+        if restriction.name in WITH_TABLE:
+            yield Use(restriction.name, classes), restriction.argument or ""
+        elif ":" in restriction.name and asked in WITH_TABLE:
+            yield Use(asked, classes), restriction.name
+
+
+def judge(table: Table, entries: list[Entry], uses: set[Use], main: Scope) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries."""
+    known = transports(main.merged)
+    if table.type == "cidr":
+        yield from _networks(table, entries)
+    for use in sorted(uses, key=lambda use: use.name):
+        if use.name in TRANSPORT_MAPS:
+            yield from _routes(table, entries, known)
+        elif use.name in WITH_TABLE:
+            yield from _answers(table, entries, partial(access_problem, classes=use.classes, transports=known))
+            yield from _numeric_replies(table, entries)
+        elif CHECKS.search(use.name):
+            yield from _answers(table, entries, partial(checks_problem, transports=known))
+        elif use.name == "postscreen_access_list":
+            yield from _answers(table, entries, screen_problem)
+    if table.type not in PATTERN_TYPES and table.type != "cidr":
+        yield from _keys(table, entries, {use.name for use in uses})
+
+
+def _finding(  # noqa: PLR0913 - a finding has as many parts
+    rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
+) -> Finding:
+    where = Where(table.file, entry.line)
+    return Finding(rule=rule, where=where, text=f"table {table.name}: {text}", subject=f"{table.name} {about}", severity=severity)
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def _routes(table: Table, entries: list[Entry], known: set[str]) -> Iterator[Finding]:
+    strange = {transport_of(entry.value) for entry in entries} - known - {"", "DUNNO", "dunno"}
+    problems = {name: problem for name in strange if (problem := unknown_transport(name, known))}
+    for entry in entries if problems else ():
+        if problem := problems.get(transport_of(entry.value)):
+            yield _finding("unknown-transport", table, entry, f'"{entry.key}": {problem}', entry.key)
+
+
+def _answers(table: Table, entries: list[Entry], problem_in: Callable[[str], str | None]) -> Iterator[Finding]:
+    problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
+    for entry in entries if problems else ():
+        if problem := problems.get(entry.value):
+            yield _finding("unknown-action", table, entry, f'"{entry.key}": {problem}', entry.key)
+
+
+def _numeric_replies(table: Table, entries: list[Entry]) -> Iterator[Finding]:
+    for entry in entries:
+        if numeric_reply(entry.value):
+            what = f'"{entry.key}": "{entry.value}" alone permits, as any number does; write "{entry.value} text" to reject'
+            yield _finding("number-permits", table, entry, what, entry.key, Severity.WARNING)
+
+
+# ---- keys ------------------------------------------------------------------------------------------------------------
+
+
+Never = tuple["re.Pattern[str]", str]
+
+
+def _never_matches(use: str) -> Never | None:
+    """The keys that are never looked up for that use, and what was meant instead (postconf(5), transport(5), access(5))."""
+    if use in _BY_SENDER:
+        return re.compile(r"(?!<>)[^@]+"), "@{key}"
+    if use in _BY_DOMAIN:
+        return re.compile(r".*@(?P<domain>.+)"), "{domain}"
+    if use in _BY_ROUTE or use in _BY_ADDRESS:
+        return re.compile(r"@(?P<domain>.+)"), "{domain}"
+    if use == "check_client_access":
+        return re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"
+    return None
+
+
+def _keys(table: Table, entries: list[Entry], uses: set[str]) -> Iterator[Finding]:
+    """Keys that none of a table's uses looks up."""
+    never = {use: _never_matches(use) for use in uses}
+    patterns = [known for known in never.values() if known]
+    if not patterns or len(patterns) < len(uses):
+        return
+    meant = patterns[0][1]
+    for entry in entries:
+        matches = [pattern.fullmatch(entry.key) for pattern, _ in patterns]
+        if matches[0] and all(matches):
+            hint = meant.format(key=entry.key, **matches[0].groupdict())
+            what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; did you mean {hint}?'
+            yield _finding("key-never-matches", table, entry, what, entry.key)
+        elif uses & _BY_SENDER and entry.key.startswith("@") and "." not in entry.key:
+            what = f'key "{entry.key}" is a domain without a dot: it matches only senders at that very name'
+            yield _finding("bare-sender-domain", table, entry, what, entry.key, Severity.WARNING)
+
+
+def _networks(table: Table, entries: list[Entry]) -> Iterator[Finding]:
+    """cidr_table(5) skips a line it can't parse."""
+    for entry in entries:
+        pattern = entry.key.lstrip("!")
+        if pattern.lower() in {"if", "endif"}:
+            continue
+        problem = problem_of(f"[{pattern}]" if ":" in pattern and not pattern.startswith("[") else pattern)
+        if not problem and not _is_network(pattern):
+            problem = "is not a network"
+        if problem:
+            what = f'"{entry.key}" {problem}; Postfix would skip the line'
+            yield _finding("bad-network", table, entry, what, entry.key)
+
+
+def _is_network(pattern: str) -> bool:
+    try:
+        ip_network(pattern.replace("[", "").replace("]", ""))
+    except ValueError:
+        return False
+    return True

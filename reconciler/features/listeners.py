@@ -1,0 +1,198 @@
+"""Addresses and ports: where services listen, and where mail leaves from.
+
+The master dies, about a second after a reload that reported success, when it can't bind an address. All of it is of
+the moment, but for what no host could ever bind. Raises nothing.
+
+Known limit: host names are not resolved, so only addresses written as numbers are checked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.model import Finding
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Service
+
+    Address = IPv4Address | IPv6Address
+
+_BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
+_MAX_PORT = 65535
+_WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
+_LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A service's ``host:port`` as master(5) reads it; *port* is None where its name is unknown."""
+
+    service: Service
+    host: str
+    port_name: str
+    port: int | None
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """The master can bind every listener, and delivery agents the address they start from."""
+    main = Scope(merged, facts)
+    ports = _ports(main)
+    endpoints = [_endpoint(service, ports) for service in merged.entries if service.type == "inet"]
+    for endpoint in endpoints:
+        yield from _bad_port(endpoint, ports)
+        yield from _bad_host(endpoint, facts)
+        yield from _taken(endpoint, main)
+    yield from _clashes(endpoints, main)
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            yield from _bind_address(scope, parameter)
+            yield from _interfaces(scope, parameter)
+
+
+def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -> Finding:
+    text = f'listener "{service.name}": {text}'
+    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
+
+
+def _ports(main: Scope) -> dict[str, int]:
+    """Port names of the host, and Postfix's own (known_tcp_ports)."""
+    known = dict(main.facts.ports)
+    for group in words(main.value("known_tcp_ports")):
+        *names, number = group.split("=")
+        known |= {name: int(number) for name in names if number.isdigit()}
+    return known
+
+
+def _endpoint(service: Service, ports: dict[str, int]) -> Endpoint:
+    match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
+    host, name = ((match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name))
+    return Endpoint(service, host, name, int(name) if name.isdigit() else ports.get(name))
+
+
+def _bad_port(endpoint: Endpoint, ports: dict[str, int]) -> Iterator[Finding]:
+    if endpoint.port is None:
+        hint = did_you_mean(endpoint.port_name, ports)
+        what = f'unknown port "{endpoint.port_name}": the master would die at the next reload{hint}'
+        yield _finding("unknown-port", endpoint.service, what)
+    elif not 0 < endpoint.port <= _MAX_PORT:
+        what = f'port {endpoint.port} is not between 1 and {_MAX_PORT}: the master would die'
+        yield _finding("unknown-port", endpoint.service, what, lasting=True)
+
+
+def _bad_host(endpoint: Endpoint, facts: Facts) -> Iterator[Finding]:
+    if not endpoint.host:
+        return
+    address = _address(endpoint.host)
+    if address is None:
+        if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:]*", endpoint.host):
+            what = f'"{endpoint.host}" is not an address; IPv6 is written [::1]:25'
+            yield _finding("malformed-address", endpoint.service, what, lasting=True)
+    elif not _is_here(address, facts):
+        what = f'address "{address}" is not on this host: the master would die at the next reload'
+        yield _finding("foreign-address", endpoint.service, what)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _is_here(address: Address, facts: Facts) -> bool:
+    return address in _WILDCARDS or address.is_loopback or any(address == own.ip for own in facts.addresses)
+
+
+# ---- who else listens ------------------------------------------------------------------------------------------------
+
+
+def _bound(endpoint: Endpoint, main: Scope) -> list[Address]:
+    """The addresses that the master binds for a service, so far as they are numbers."""
+    if endpoint.host == "localhost":
+        return _spoken(list(_LOOPBACK), main)
+    if endpoint.host:
+        return [address for address in [_address(endpoint.host)] if address]
+    found: list[Address] = []
+    for word in main.words("inet_interfaces"):
+        if word == "all":
+            found += _WILDCARDS
+        elif word in {"loopback-only", "localhost"}:
+            found += _LOOPBACK
+        elif address := _address(word):
+            found.append(address)
+    return _spoken(found, main)
+
+
+def _spoken(addresses: list[Address], main: Scope) -> list[Address]:
+    """Those of the families in inet_protocols."""
+    families = main.words("inet_protocols")
+    return [address for address in addresses if not families or {"all", f"ipv{address.version}"} & set(families)]
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
+
+
+def _taken(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
+    for listener in main.facts.listeners:
+        theirs = _address(listener.address)
+        if listener.ours or listener.port != endpoint.port or theirs is None:
+            continue
+        if any(_overlap(theirs, mine) for mine in _bound(endpoint, main)):
+            what = (
+                f'port {listener.port} on {listener.address} is taken by "{listener.program}":'
+                " the master would die at the next reload"
+            )
+            yield _finding("port-taken", endpoint.service, what)
+            return
+
+
+def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
+    """Two services of our own on one port."""
+    for index, one in enumerate(endpoints):
+        for other in endpoints[:index]:
+            if one.port is None or one.port != other.port or one.service.key == other.service.key:
+                continue
+            if any(_overlap(mine, theirs) for mine in _bound(one, main) for theirs in _bound(other, main)):
+                what = f'port {one.port} is taken by the service "{other.service.name}" ({other.service.where}) already'
+                yield _finding("port-taken", one.service, what, lasting=True)
+
+
+# ---- where mail leaves from ------------------------------------------------------------------------------------------
+
+
+def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    version = _BIND.get(parameter.name)
+    text = (scope.expanded(parameter.value) or "").strip()
+    if not version or not text:
+        return
+    address = _address(text)
+    if address is None or address.version != version:
+        what = f'{parameter.name} must be an IPv{version} address, got "{text}": smtp would ignore it or die'
+        yield scope.finding("malformed-address", parameter, what)
+    elif not _is_here(address, scope.facts):
+        what = f'{parameter.name}: address "{text}" is not on this host: mail would leave from another, silently'
+        yield scope.finding("foreign-address", parameter, what, text, lasting=False)
+
+
+def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    if parameter.name != "inet_interfaces":
+        return
+    listed = words(scope.expanded(parameter.value) or "")
+    for word in listed:
+        address = _address(word)
+        if word in {"all", "loopback-only"} and len(listed) > 1:
+            what = f'inet_interfaces: "{word}" stands alone or not at all: Postfix programs would die'
+            yield scope.finding("bad-value", parameter, what, word)
+        if address and not _is_here(address, scope.facts):
+            what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would die'
+            yield scope.finding("foreign-address", parameter, what, word, lasting=False)
+        elif not address and re.fullmatch(r"[0-9.]+", word):
+            yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an address', word)

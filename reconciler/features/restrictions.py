@@ -1,0 +1,196 @@
+"""smtpd's access restriction lists: their words, and the protection against relaying (smtpd_check.c).
+
+A word that smtpd does not know is no syntax error: it answers 451 4.3.5 to everybody who gets that far. A list that
+never rejects foreign destinations keeps smtpd from serving at all. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.features.vocabulary import names
+from reconciler.model import Severity
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+LISTS = tuple(
+    f"smtpd_{stage}_restrictions"
+    for stage in ("client", "helo", "sender", "relay", "recipient", "data", "end_of_data", "etrn")
+)
+_RELAY = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
+_SERVERS = ("", "_mx", "_ns", "_a")
+WITH_TABLE = frozenset(
+    f"check_{what}{server}_access"
+    for what in ("client", "reverse_client_hostname", "helo", "sender", "recipient")
+    for server in _SERVERS
+) | {"check_ccert_access", "check_sasl_access", "check_etrn_access"}
+WITH_DOMAIN = names(
+    """
+    permit_dnswl_client permit_rhswl_client reject_rbl reject_rbl_client reject_rhsbl_client reject_rhsbl_helo
+    reject_rhsbl_recipient reject_rhsbl_reverse_client reject_rhsbl_sender
+    """
+)
+WITH_ARGUMENT = WITH_TABLE | WITH_DOMAIN | {"check_policy_service", "sleep"}
+ALONE = names(
+    """
+    check_recipient_maps check_relay_domains defer defer_if_permit defer_if_reject defer_unauth_destination permit
+    permit_auth_destination permit_inet_interfaces permit_mx_backup permit_mynetworks permit_naked_ip_address
+    permit_sasl_authenticated permit_tls_all_clientcerts permit_tls_clientcerts reject
+    reject_authenticated_sender_login_mismatch reject_invalid_helo_hostname reject_invalid_hostname
+    reject_known_sender_login_mismatch reject_maps_rbl reject_multi_recipient_bounce reject_non_fqdn_helo_hostname
+    reject_non_fqdn_hostname reject_non_fqdn_recipient reject_non_fqdn_sender reject_plaintext_session
+    reject_sender_login_mismatch reject_unauth_destination reject_unauth_pipelining
+    reject_unauthenticated_sender_login_mismatch reject_unknown_address reject_unknown_client
+    reject_unknown_client_hostname reject_unknown_forward_client_hostname reject_unknown_helo_hostname
+    reject_unknown_hostname reject_unknown_recipient_domain reject_unknown_reverse_client_hostname
+    reject_unknown_sender_domain reject_unlisted_recipient reject_unlisted_sender reject_unverified_recipient
+    reject_unverified_sender warn_if_reject
+    """
+)
+KNOWN = ALONE | WITH_ARGUMENT
+_FINAL = frozenset({"permit", "reject", "defer"})
+# smtpd_check.c, rcpt_required: without one of them smtpd ends with "specify at least one working instance of".
+_PROTECTION = names(
+    "check_relay_domains reject_unauth_destination reject defer defer_if_permit defer_unauth_destination"
+)
+
+
+class Restriction(NamedTuple):
+    """One restriction of a list, lower case, and its argument, if it takes one."""
+
+    name: str
+    argument: str | None = None
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every restriction is known and complete, and every smtpd is protected against relaying."""
+    for scope in scopes(merged, facts):
+        lists = {*LISTS, *_classes(scope)}
+        for parameter in scope.written:
+            if parameter.name in lists:
+                yield from _list_problems(scope, parameter)
+            if parameter.name == "smtpd_restriction_classes":
+                yield from _undefined_classes(scope, parameter)
+    told = set()
+    for scope in smtpd_scopes(merged, facts):
+        finding = _unprotected(scope)
+        if finding and finding.where not in told:
+            told.add(finding.where)
+            yield finding
+
+
+def smtpd_scopes(merged: Contribution, facts: Facts) -> list[Scope]:
+    """One scope for each service that smtpd runs."""
+    return [scope for scope in scopes(merged, facts) if scope.service and scope.service.command == "smtpd"]
+
+
+def parsed(text: str) -> list[Restriction]:
+    """The restrictions of a list, in order."""
+    found = []
+    rest = iter(words(text))
+    for word in rest:
+        name = word.lower()
+        found.append(Restriction(word if name not in KNOWN else name, next(rest, "") if name in WITH_ARGUMENT else None))
+    return found
+
+
+def _classes(scope: Scope) -> list[str]:
+    return scope.words("smtpd_restriction_classes")
+
+
+# ---- the words of a list ---------------------------------------------------------------------------------------------
+
+
+def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    classes = _classes(scope)
+    after, warned = "", False
+    for restriction in parsed(scope.expanded(parameter.value) or ""):
+        name = restriction.name
+        if after:
+            what = f'{parameter.name}: "{name}" comes after "{after}" and is never reached'
+            yield scope.finding("unreachable-restriction", parameter, what, name, severity=Severity.WARNING)
+            return
+        if restriction.argument is not None:
+            yield from _bad_argument(scope, parameter, restriction)
+        elif name not in KNOWN and name not in classes and ":" not in name:
+            hint = did_you_mean(name, KNOWN.union(classes))
+            what = f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to everybody{hint}'
+            yield scope.finding("unknown-restriction", parameter, what, name)
+        after = name if name in _FINAL and not (warned and name != "permit") else ""
+        warned = name == "warn_if_reject"
+
+
+def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) -> Iterator[Finding]:
+    name, argument = restriction.name, restriction.argument or ""
+    if name in WITH_TABLE:
+        bad, expected = ":" not in argument, "a table such as table:NAME"
+    elif name == "check_policy_service":
+        bad, expected = ":" not in argument, "a server such as unix:private/policy"
+    elif name == "sleep":
+        bad, expected = not argument.isdigit(), "a number of seconds"
+    else:
+        bad, expected = not argument or argument.lower() in KNOWN, "a domain"
+    if bad:
+        got = f'got "{argument}"' if argument else "got nothing"
+        what = f'{parameter.name}: "{name}" must be followed by {expected}, {got}; smtpd would answer 451 4.3.5'
+        yield scope.finding("incomplete-restriction", parameter, what, name)
+
+
+def _undefined_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    for name in words(scope.expanded(parameter.value) or ""):
+        if not scope.parameter(name):
+            what = f'restriction class "{name}" has no definition: smtpd would die'
+            yield scope.finding("undefined-class", parameter, what, name)
+
+
+# ---- relaying --------------------------------------------------------------------------------------------------------
+
+
+def _unprotected(scope: Scope) -> Finding | None:
+    if any(_protects(scope.value(name), scope) for name in _RELAY):
+        return None
+    culprit = next(filter(None, map(scope.parameter, _RELAY)), None)
+    if not culprit:
+        return None
+    at = scope if scope.service and culprit in scope.service.overrides else Scope(scope.merged, scope.facts)
+    what = (
+        f'no relay protection: neither {_RELAY[0]} nor {_RELAY[1]} holds reject_unauth_destination, got'
+        f' "{scope.value(culprit.name)}"; smtpd would refuse to serve'
+    )
+    return at.finding("no-relay-protection", culprit, what)
+
+
+def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
+    """What smtpd's own has_required() answers."""
+    skip = False
+    for word in words(text):
+        if skip:
+            skip = False
+        elif word.lower() == "warn_if_reject":
+            skip = True
+        elif word.lower() == "permit":
+            return False
+        elif word.lower() in _PROTECTION:
+            return True
+        elif word in _classes(scope) and depth < len(_classes(scope)) and _protects(scope.value(word), scope, depth + 1):
+            return True
+    return False
+
+
+def relays_mynetworks(scope: Scope) -> bool:
+    """Whether both lists let a client of mynetworks through to any destination."""
+    return all(_permits_mynetworks(scope, name) for name in _RELAY)
+
+
+def _permits_mynetworks(scope: Scope, name: str) -> bool:
+    for restriction in parsed(scope.value(name)):
+        if restriction.name in {"permit_mynetworks", "permit"}:
+            return True
+        if restriction.name in _PROTECTION:
+            return False
+    return True

@@ -1,0 +1,207 @@
+"""The mail log: one door to it, wherever this host keeps it, and what in it is fatal.
+
+Promises: mark() remembers a place, since() returns every line after it, across a rotation by renaming or by truncating;
+before() the lines just ahead of it. Where no log can be read all are empty, and *limit* says why, for `status`.
+Raises CommandFailed when journalctl does, OSError as the kernel gives it.
+
+Known limits: a log that was rotated and compressed at once has lost its end for us. Behind journald a line shows up
+some milliseconds after it was logged.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from reconciler.host import Host
+
+JOURNAL = Path("/run/systemd/journal/socket")
+FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
+BEFORE = 1 << 20
+BEFORE_LINES = 5000
+# Commands that people and panels run log under the same name, and their mistakes say nothing about the daemons.
+COMMANDS = frozenset({
+    "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
+    "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
+})  # fmt: skip
+
+
+class Mark(NamedTuple):
+    """A place in a log: a file's inode and how far in, or journald's cursor."""
+
+    inode: int = 0
+    offset: int = 0
+    cursor: str = ""
+
+
+class Logged(NamedTuple):
+    """A line as Postfix wrote it: the tag (syslog_name, a slash, the program), the process, the text."""
+
+    tag: str
+    pid: int
+    text: str
+
+    @property
+    def program(self) -> str:
+        """The daemon's name: ``smtpd`` of ``postfix/submission/smtpd``."""
+        return self.tag.rpartition("/")[2]
+
+
+class MailLog(Protocol):
+    """Where mail is logged."""
+
+    @property
+    def limit(self) -> str:
+        """Why nothing can be read here, or empty."""
+
+    def mark(self) -> Mark:
+        """Remember the end as it is now."""
+
+    def since(self, mark: Mark) -> list[str]:
+        """The lines that came after the mark."""
+
+    def before(self, mark: Mark) -> list[str]:
+        """Some of the lines ahead of the mark, the latest."""
+
+
+def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) -> MailLog:
+    """The log of an instance with that maillog_file: that file, else systemd's journal, else a syslog file."""
+    if maillog_file:
+        path = Path(maillog_file)
+        return Nothing(f"mail log unreadable: it goes to {path}") if path.is_relative_to("/dev") else LogFile(path)
+    if JOURNAL.exists() and shutil.which("journalctl"):
+        return Journal(host)
+    readable = [path for path in files if path.is_file()]
+    return LogFile(readable[0]) if readable else Nothing("mail log unreadable: no journal and no log file is here")
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No log that could be read."""
+
+    limit: str
+
+    def mark(self) -> Mark:
+        """Remember nothing."""
+        return Mark()
+
+    def since(self, mark: Mark) -> list[str]:  # noqa: ARG002 - a MailLog
+        """No lines."""
+        return []
+
+    def before(self, mark: Mark) -> list[str]:  # noqa: ARG002 - a MailLog
+        """No lines."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that syslog or postlogd writes; it may come into being later."""
+
+    path: Path
+    limit: str = ""
+
+    def mark(self) -> Mark:
+        """Remember which file it is, and its length."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return Mark()
+        return Mark(inode=status.st_ino, offset=status.st_size)
+
+    def since(self, mark: Mark) -> list[str]:
+        """The rest of the file as it was then, wherever it is by now, and the whole of the one that took its place."""
+        lines: list[str] = []
+        start = 0
+        if self._is(self.path, mark.inode):
+            start = mark.offset if self.path.stat().st_size >= mark.offset else 0
+        elif rotated := next((path for path in self._rotated() if self._is(path, mark.inode)), None):
+            lines += _lines(rotated, mark.offset)
+        return lines + _lines(self.path, start)
+
+    def before(self, mark: Mark) -> list[str]:
+        """The last megabyte ahead of the mark."""
+        path = next((path for path in (self.path, *self._rotated()) if self._is(path, mark.inode)), None)
+        start = max(0, mark.offset - BEFORE)
+        return _lines(path, start, mark.offset - start) if path else []
+
+    def _rotated(self) -> Iterator[Path]:
+        return self.path.parent.glob(f"{self.path.name}?*")
+
+    @staticmethod
+    def _is(path: Path, inode: int) -> bool:
+        return path.is_file() and path.stat().st_ino == inode
+
+
+def _lines(path: Path, start: int, length: int = -1) -> list[str]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(length).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """systemd's journal, of which mail is a facility."""
+
+    host: Host
+    limit: str = ""
+
+    def mark(self) -> Mark:
+        """Remember the cursor of the last entry there is."""
+        text = self._journalctl("--lines=0", "--show-cursor")
+        return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
+
+    def since(self, mark: Mark) -> list[str]:
+        """What came after that entry; after an empty journal, all there is."""
+        after = (f"--after-cursor={mark.cursor}",) if mark.cursor else ()
+        return self._journalctl("--facility=mail", *after).splitlines()
+
+    def before(self, mark: Mark) -> list[str]:
+        """The last few thousand lines up to the mark."""
+        if not mark.cursor:
+            return []
+        up_to = (f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")
+        return self._journalctl("--facility=mail", *up_to).splitlines()[::-1]
+
+    def _journalctl(self, *options: str) -> str:
+        argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)
+        return self.host.run(argv).checked().stdout
+
+
+# ---- what it says ----------------------------------------------------------------------------------------------------
+
+_LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
+_FATAL = re.compile(
+    r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
+    | unsupported\ dictionary\ type""",
+    re.VERBOSE,
+)
+
+
+def parse(line: str) -> Logged | None:
+    """Read a line of syslog, of the journal or of postlogd; None for one of another form."""
+    match = _LINE.search(line)
+    return Logged(match["tag"], int(match["pid"]), match["text"]) if match else None
+
+
+def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> list[Logged]:
+    """What an instance's daemons cannot go on with; *names* are its syslog_name and those its services log under.
+
+    Fatal errors, panics, tables that cannot be opened, processes that die as they start, and the answer "Server
+    configuration error" to clients. What was logged by commands that anybody may run is left out.
+    """
+    logged = [one for line in lines if (one := parse(line))]
+    return [one for one in logged if _FATAL.search(one.text) and one.program not in COMMANDS and _is_of(one, names)]
+
+
+def _is_of(one: Logged, names: Collection[str]) -> bool:
+    return any(one.tag.startswith(f"{name}/") for name in names)

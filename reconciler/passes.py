@@ -1,0 +1,289 @@
+"""What surrounds reconcile(): the lock, what was cut short, which revision, and the record of how it ended.
+
+Every way to change the host passes here: the daemon's and the operator's passes, rollback, rescue and adoption. Each
+ends in a conclusion in the journal, a phase, and for a commit a git note. Raises nothing for what may go wrong in a
+pass; the operator's own ways raise NotPossible when there is nothing to go back to.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler import generations as generation
+from reconciler.apply import Order, apply, recover, revive
+from reconciler.errors import ReconcilerError, Unavailable
+from reconciler.journal import conclusion
+from reconciler.model import Finding, Kind, Postponed, Refused, Superseded, Unchanged, Wake, Where
+from reconciler.phase import Halted, Refusing, Retrying, Suspended, ended, next_phase, resumed
+from reconciler.plan import diff
+from reconciler.reconcile import Memory, check, reconcile
+from reconciler.report import EXIT, outcome_lines
+
+if TYPE_CHECKING:
+    from reconciler.apply import Edges
+    from reconciler.generations import Generation
+    from reconciler.journal import Line
+    from reconciler.model import Outcome, Revision, Tree
+    from reconciler.phase import Phase
+
+NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
+MOST_SUPERSEDED = 100
+
+
+class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator asked for something that this host can't do now, and the text says why."""
+
+
+@dataclass(slots=True)
+class Passed:
+    """A pass that ended: for whom, how, and what was found on the way."""
+
+    outcome: Outcome
+    revision: str = ""
+    seconds: float = 0.0
+    drift: tuple[str, ...] = ()
+    revived: bool = False
+    recovered: Line | None = None
+    superseded: list[Revision] = field(default_factory=list)
+    quiet: bool = False
+    line: Line = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The exit status of the commands that make a pass."""
+        return EXIT[type(self.outcome)]
+
+
+def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None = None) -> Passed:
+    """Bring the host to the branch, or to the revision that an operator *accepted*, and put it on record."""
+    began = time.monotonic()
+    try:
+        with edges.generations.lock():
+            passed = _pass(edges, memory, accepted)
+            passed.seconds = time.monotonic() - began
+            _conclude(passed, edges, wake, accepted)
+    except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
+        passed = Passed(Postponed(str(error)), seconds=time.monotonic() - began, quiet=True)
+    return passed
+
+
+def _pass(edges: Edges, memory: Memory, accepted: Revision | None) -> Passed:
+    recovered = recover(edges)
+    if recovered:
+        edges.journal.conclude(conclusion(Postponed("a pass was cut short and undone"), recovered["revision"], 0.0))
+    if not edges.generations.adopted:
+        return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
+    passed = Passed(Unchanged(), drift=edges.generations.drift(), revived=revive(edges), recovered=recovered)
+    tip = edges.repo.tip()
+    phase = ended(edges.journal.phase(), tip.oid if tip else "", datetime.now(UTC))
+    edges.journal.set_phase(phase)
+    if accepted is None and isinstance(phase, Suspended | Halted):
+        passed.outcome, passed.quiet = Postponed(_paused(phase)), True
+        return passed
+    revision = accepted or _wanted(tip, phase, edges, passed)
+    if revision is None:
+        return passed
+    passed.revision = revision.oid
+    passed.superseded = _passed_over(revision, edges)
+    if edges.settings.drift_policy == "report" and passed.drift and _is_live(revision, edges):
+        passed.quiet = True
+        return passed
+    passed.outcome = reconcile(revision, edges, memory)
+    return passed
+
+
+def _wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> Revision | None:
+    """The revision to bring the host to; None, with the outcome set, when there is nothing to try."""
+    live = edges.generations.live()
+    live_oid = live.revision if live else ""
+    if tip is None:
+        passed.revision = live_oid
+        passed.outcome = _refused("branch-deleted", f"the branch {edges.repo.branch} is gone; what is live stays", edges)
+        return None
+    passed.revision = tip.oid
+    if isinstance(phase, Refusing):
+        passed.quiet = not passed.drift
+        if passed.drift and live_oid:
+            return edges.repo.revision(live_oid)
+        return None
+    if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid):
+        text = (
+            f"the branch was rewound or rewritten: {tip.short} does not come after {live_oid[:7]}, which is live;"
+            f" if that is meant, `reconciler once {tip.short}`"
+        )
+        passed.outcome = _refused("branch-rewound", text, edges, lasting=True)
+        return None
+    return tip
+
+
+def _refused(rule: str, text: str, edges: Edges, *, lasting: bool = False) -> Refused:
+    where = Where(f"refs/heads/{edges.repo.branch}")
+    return Refused((Finding(rule=rule, where=where, text=text, subject=edges.repo.branch, lasting=lasting),))
+
+
+def _is_live(revision: Revision, edges: Edges) -> bool:
+    """Whether the host was brought to that revision already, with or without a change."""
+    last = edges.journal.last(revision.oid)
+    return last is not None and last["outcome"] in ("Applied", "Unchanged")
+
+
+def _passed_over(revision: Revision, edges: Edges) -> list[Revision]:
+    last = edges.journal.last()
+    if last is None or not last["revision"] or last["revision"] == revision.oid:
+        return []
+    return edges.repo.between(last["revision"], revision.oid)[:MOST_SUPERSEDED]
+
+
+def _paused(phase: Suspended | Halted) -> str:
+    return f"suspended by {phase.who}: {phase.why}" if isinstance(phase, Suspended) else f"halted: {phase.reason}"
+
+
+# ---- the record ------------------------------------------------------------------------------------------------------
+
+
+def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
+    """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
+    if passed.quiet and not (passed.revived or passed.recovered):
+        return
+    phase = edges.journal.phase()
+    was_retrying = isinstance(phase, Retrying)
+    last = edges.journal.last()
+    news = not isinstance(passed.outcome, Unchanged) or passed.drift or passed.revived or passed.recovered
+    if not news and last and last["revision"] == passed.revision and not was_retrying and not accepted:
+        return
+    for one in passed.superseded:
+        outcome = Superseded(passed.revision)
+        edges.journal.conclude(_line(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
+    about = _about(passed.revision, edges)
+    extra = {"wake": wake.value, "drift": list(passed.drift), "revived": passed.revived}
+    passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
+    if not passed.quiet:
+        edges.journal.set_phase(next_phase(phase, passed.outcome, passed.revision))
+    if not (was_retrying and last and last["revision"] == passed.revision and isinstance(passed.outcome, Postponed | Refused)):
+        edges.journal.conclude(passed.line)
+        _note(passed, edges)
+    edges.generations.prune()
+
+
+def _line(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: Revision | None) -> Line:
+    live = edges.generations.live()
+    return conclusion(
+        outcome, revision, seconds, author=about.author if about else None, subject=about.subject if about else None,
+        signer=None, generation=live.number if live else None,
+    )  # fmt: skip
+
+
+def _about(revision: str, edges: Edges) -> Revision | None:
+    try:
+        return edges.repo.revision(revision) if revision else None
+    except ReconcilerError:
+        return None
+
+
+def _note(passed: Passed, edges: Edges) -> None:
+    """The same as git notes; a note that can't be written is told, and never fails a pass."""
+    live = edges.generations.live()
+    number, short = (live.number, live.revision[:7]) if live else (None, "")
+    lines = "\n".join(outcome_lines(passed.outcome, passed.seconds, number, short))
+    texts = [(passed.revision, f"{edges.settings.host}: {lines}")] if passed.revision else []
+    texts += [(one.oid, f"{edges.settings.host}: superseded by {passed.revision[:7]}") for one in passed.superseded]
+    for oid, text in texts:
+        try:
+            edges.repo.note(oid, text)
+        except ReconcilerError as error:
+            edges.say(f"no git note: {error}")
+
+
+# ---- the operator's ways ---------------------------------------------------------------------------------------------
+
+
+def adopt(edges: Edges, memory: Memory) -> Outcome | None:
+    """Take the configuration directory over, byte for byte; the commit must pass its check first. None when done."""
+    try:
+        with edges.generations.lock():
+            recover(edges)
+            if edges.generations.adopted:
+                return None
+            tip = edges.repo.tip()
+            if tip is None:
+                return _refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
+            check(tip, edges, memory)
+            edges.journal.intend({"revision": "", "source": "adopt", "before": "", "ran": False})
+            edges.generations.adopt()
+            edges.journal.conclude(_line(Unchanged(), "", 0.0, edges, None) | {"wake": "operator", "why": "adopted"})
+    except ReconcilerError as error:
+        findings = getattr(error, "findings", None)
+        return Refused(findings) if findings else Postponed(str(error))
+    except OSError as error:
+        return Postponed(str(error))
+    return None
+
+
+def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
+    """Make a new generation from an old one's files, and stay there until the branch moves or somebody resumes."""
+    live = _adopted(edges)
+    if number is None:
+        number = next((old.number for old in edges.generations.all() if old.number < live.number and not old.tainted), -1)
+    old = next((one for one in edges.generations.all() if one.number == number), None)
+    if old is None:
+        raise NotPossible(f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are")
+    if old.tainted or any(not _intact(old, path) for path in old.files):
+        raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
+    return _go_back(edges, old.owned(), f"rollback of {old.number}", who)
+
+
+def _intact(old: Generation, path: str) -> bool:
+    file = old.root / path
+    return file.is_file() and generation.digest(file) == old.files[path].sha256
+
+
+def rescue(edges: Edges, who: str) -> Passed:
+    """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
+    _adopted(edges)
+    return _go_back(edges, edges.generations.rescue_tree(), "rescue", who)
+
+
+def _adopted(edges: Edges) -> Generation:
+    live = edges.generations.live()
+    if live is None or not edges.generations.adopted:
+        raise NotPossible(NOT_ADOPTED)
+    return live
+
+
+def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
+    began = time.monotonic()
+    try:
+        with edges.generations.lock():
+            recover(edges)
+            live = edges.generations.live()
+            plan = diff(edges.generations.read(target), target)
+            tip = edges.repo.tip()
+            order = Order(plan=plan, revision="", source=source, committed_at=began, trusted=True)
+            outcome = apply(order, edges)
+            passed = Passed(outcome, seconds=time.monotonic() - began)
+            passed.line = _line(outcome, "", passed.seconds, edges, None) | {"wake": "operator", "why": f"{source} by {who}"}
+            edges.journal.conclude(passed.line)
+            left = live.revision if live else ""
+            seen = tip.oid if tip and source != "rescue" else ""
+            edges.journal.set_phase(Suspended(source, who, tip=seen, quarantined=tip.oid if tip and left == tip.oid else ""))
+            edges.generations.prune()
+    except (ReconcilerError, OSError) as error:
+        return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
+    return passed
+
+
+def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
+    """Change nothing until then, or until somebody resumes."""
+    with edges.generations.lock():
+        edges.journal.set_phase(Suspended(why, who, until))
+    return edges.journal.phase()
+
+
+def resume(edges: Edges) -> Phase:
+    """Leave a suspension, or a halt that a person has looked at."""
+    with edges.generations.lock():
+        edges.journal.set_phase(resumed(edges.journal.phase()))
+    return edges.journal.phase()

@@ -1,0 +1,170 @@
+"""One pass, top to bottom: reconcile() on one screen, and the steps it is made of.
+
+reconcile() raises nothing: what a person must mend is Refused, and trouble of our own is Postponed. judge() and
+check(), which pre-receive and the commands use as well, raise InvalidSource, CheckFailed and UnsafePlan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler import facts as fact
+from reconciler.apply import Order, apply, stage_and_check
+from reconciler.errors import CheckFailed, InvalidSource, ReconcilerError, WithFindings
+from reconciler.features import baseline, compose
+from reconciler.features.references import mentioned_paths
+from reconciler.lint import excused, lint
+from reconciler.load import load
+from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
+from reconciler.plan import diff, raise_if_unsafe
+from reconciler.render import render
+from reconciler.secrets import open_secrets
+
+if TYPE_CHECKING:
+    from reconciler.apply import Edges
+    from reconciler.generations import Stage
+    from reconciler.model import Contribution, Desired, Finding, Outcome, Plan, Revision, Tree
+
+CONFIRMATION = "Confirm: deletions"
+
+
+@dataclass(slots=True)
+class Judged:
+    """What a commit means for this host now, kept so that a pass need not repeat what the push's check did."""
+
+    revision: Revision
+    facts: Facts
+    live: Tree
+    plan: Plan
+    origin: Contribution
+    findings: tuple[Finding, ...]
+    restores: bool
+    stage: Stage | None = None
+
+
+class Memory:
+    """The last commit that was judged; it counts only while facts and live are what they were."""
+
+    def __init__(self) -> None:
+        self.judged: Judged | None = None
+
+    def recall(self, revision: Revision, edges: Edges) -> Judged | None:
+        """What was found out about that commit, if it still holds."""
+        known = self.judged
+        if known is None or known.revision.oid != revision.oid:
+            return None
+        facts = fact.gather(edges.host, edges.settings, known.facts.files)
+        if facts != known.facts or edges.generations.read(known.plan.target) != known.live:
+            return None
+        return known if not edges.generations.drift() else None
+
+
+def reconcile(revision: Revision, edges: Edges, memory: Memory) -> Outcome:
+    """Bring this host to *revision*, or leave it exactly as it was."""
+    try:
+        judged = memory.recall(revision, edges)
+        if judged is None:
+            forget(edges, memory)
+            memory.judged = judged = judge(revision, edges)
+        if judged.plan.empty:
+            return Unchanged(judged.findings)
+        if not judged.restores:
+            refuse(judged, edges)
+        outcome = apply(order(judged), edges, judged.stage)
+        judged.stage = None
+    except WithFindings as error:
+        return Refused(error.findings)
+    except (ReconcilerError, OSError) as error:
+        return Postponed(str(error))
+    else:
+        return Applied((*judged.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
+
+
+def judge(revision: Revision, edges: Edges) -> Judged:
+    """Load, lint, render and diff. Raises InvalidSource for a commit that can't be read, Unavailable for a repository."""
+    desired, facts = understand(revision, edges)
+    findings = lint(desired, facts)
+    target = render(desired, facts, edges.templates)
+    origin = compose(desired, facts)
+    live = edges.generations.read(target)
+    plan = _with_damage(diff(live, target, origin), edges)
+    generation = edges.generations.live()
+    restores = generation is not None and generation.owned() == target
+    return Judged(revision, facts, live, plan, origin, tuple(findings), restores)
+
+
+def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts]:
+    """Load a commit, and gather the facts that it speaks of."""
+    files = edges.repo.read(revision)
+    secrets, unopened = open_secrets(files, edges.settings.identity)
+    desired = load(files, edges.settings.host, secrets)
+    desired = replace(desired, findings=(*desired.findings, *unopened))
+    facts = fact.gather(edges.host, edges.settings, {baseline.ALIASES})
+    return desired, fact.gather(edges.host, edges.settings, mentioned_paths(compose(desired, facts), facts) | {baseline.ALIASES})
+
+
+def refuse(judged: Judged, edges: Edges) -> None:
+    """Raise CheckFailed or UnsafePlan when the commit must not go live; what is just as wrong live is only reported."""
+    if errors_in(judged.findings):
+        judged.findings = tuple(excused(list(judged.findings), _live_findings(judged, edges)))
+    if errors_in(judged.findings):
+        raise CheckFailed(judged.findings)
+    raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
+
+
+def _live_findings(judged: Judged, edges: Edges) -> list[Finding]:
+    """The live revision judged by today's facts; before adoption nothing is excused."""
+    generation = edges.generations.live()
+    if generation is None or not generation.revision or generation.revision == judged.revision.oid:
+        return []
+    try:
+        desired, facts = understand(edges.repo.revision(generation.revision), edges)
+    except ReconcilerError:
+        return []  # it can't be judged any more, so it excuses nothing
+    return lint(desired, facts)
+
+
+def _confirmed(revision: Revision, edges: Edges) -> bool:
+    generation = edges.generations.live()
+    since = edges.repo.between(generation.revision, revision.oid) if generation and generation.revision else []
+    return any(CONFIRMATION in one.trailers for one in (revision, *since))
+
+
+def _with_damage(plan: Plan, edges: Edges) -> Plan:
+    """The plan with what else drifted: compiled maps, which belong to a generation and not to a tree."""
+    told = {change.what for change in plan.changes} | {change.within for change in plan.changes}
+    told |= {path for path in plan.live if plan.live[path] != plan.target.get(path)}
+    damaged = [path for path in edges.generations.drift() if path not in told]
+    changes = [Change(kind=Kind.FILE, what=path, before="edited", after="compiled anew") for path in damaged]
+    steps = plan.steps or ((Activation.RELOAD,) if changes else ())
+    return replace(plan, changes=(*plan.changes, *changes), steps=steps)
+
+
+def order(judged: Judged) -> Order:
+    """What apply() is asked to do."""
+    revision = judged.revision
+    return Order(
+        plan=judged.plan, revision=revision.oid, source=f"commit {revision.short}", origin=judged.origin,
+        committed_at=revision.committed_at.timestamp(), trusted=judged.restores,
+    )  # fmt: skip
+
+
+def check(revision: Revision, edges: Edges, memory: Memory) -> Judged:
+    """Everything up to the swap, touching nothing live; what it found is remembered for the pass."""
+    judged = memory.recall(revision, edges)
+    if judged is None or (judged.stage is None and not judged.plan.empty):
+        judged = judge(revision, edges)
+        refuse(judged, edges)
+        forget(edges, memory)
+        if not judged.plan.empty:
+            judged.stage = stage_and_check(order(judged), edges, f"check-{revision.short}")
+        memory.judged = judged
+    return judged
+
+
+def forget(edges: Edges, memory: Memory) -> None:
+    """Drop what was remembered, and its stage."""
+    if memory.judged and memory.judged.stage:
+        edges.host.remove(memory.judged.stage.folder)
+    memory.judged = None

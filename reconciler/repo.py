@@ -1,0 +1,379 @@
+"""The repository of the desired state: its commits as values, and notes on them; the door to pygit2 and to writing git.
+
+Reading goes through libgit2, straight from the objects, and works whoever owns the repository, whatever HEAD names,
+with packed refs, and while gc moves objects about. Writing goes through git itself, run as the repository's owner, so
+that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
+
+Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
+files over 64 MiB (never read: their header says so), over 100,000 entries. Raises UnknownRevision for a name that is no
+commit, and Unavailable for the repository's own trouble. Objects that are missing or corrupt count as that: git refuses
+a push that lacks some, so it is the disk that needs repair and not the commit. create() makes a new repository, or
+raises NotCreated and leaves nothing behind.
+
+Known limits: SHA-256 repositories and reftables, which libgit2 does not read. Notes of two writers at the same
+moment: git lets the last one win; ours are written under the pass's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pygit2
+from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag, SortMode
+
+from reconciler.errors import InvalidSource, ReconcilerError, Unavailable
+from reconciler.model import File, Finding, Revision, Tree, Where
+from reconciler.settings import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.host import Host
+    from reconciler.settings import Settings
+
+T = TypeVar("T")
+
+MAX_BYTES = 64 << 20
+MAX_ENTRIES = 100_000
+MAX_PATH = 1024
+NOTES = "refs/notes/reconciler"
+HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
+PLACEHOLDER = b"mx1.example.com"
+_QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
+_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
+_MAX_NOTE = 100_000  # one argument of a program has room for 128 KiB
+_PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
+_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
+
+# We read repositories of other users on purpose, and nobody's configuration but the repository's own.
+pygit2.option(Option.SET_OWNER_VALIDATION, 0)
+for _level in _LEVELS:
+    pygit2.option(Option.SET_SEARCH_PATH, _level, "")
+
+
+class UnknownRevision(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator named a commit that is not there."""
+
+
+class NotCreated(ReconcilerError):  # noqa: N818
+    """The operator asked for a repository where none can be made."""
+
+
+class Repository:
+    """The bare repository at *path*, of which *branch* is followed."""
+
+    def __init__(self, path: Path, branch: str, host: Host, quarantine: Path | None = None) -> None:
+        self.path, self.branch = path, branch
+        self._host, self._quarantine = host, quarantine
+        self._threads = threading.local()
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Its owner's uid and gid."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error)) from error
+        return status.st_uid, status.st_gid
+
+    def tip(self) -> Revision | None:
+        """The commit that the branch names, or None when there is no such branch."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            reference = handle.references.get(f"refs/heads/{self.branch}")
+            return _revision(reference.peel(pygit2.Commit)) if reference else None
+
+        return self._ask(look)
+
+    def revision(self, name: str) -> Revision:
+        """The commit that git understands by *name*."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            try:
+                return _revision(handle.revparse_single(name).peel(pygit2.Commit))
+            except (KeyError, ValueError):
+                return None
+
+        if found := self._ask(look):
+            return found
+        raise UnknownRevision(f'repository {self.path}: there is no commit "{_printable(name)}"')
+
+    def read(self, revision: Revision) -> Tree:
+        """The files of a commit; the digest of each is its blob's name, and its bytes are read only when asked for."""
+        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)))
+        if findings:
+            raise InvalidSource(findings)
+        return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether *new* holds all that *old* did: going there is no rewind. A commit that is gone is no ancestor."""
+
+        def look(handle: pygit2.Repository) -> bool:
+            return old == new or (old in handle and handle.descendant_of(new, old))
+
+        return self._ask(look)
+
+    def between(self, old: str, new: str) -> list[Revision]:
+        """The commits that came after *old* and before *new*, newest first; none when either is gone."""
+
+        def look(handle: pygit2.Repository) -> list[Revision]:
+            if old not in handle or new not in handle:
+                return []
+            walk = handle.walk(new, SortMode.TOPOLOGICAL)
+            walk.hide(old)
+            return [_revision(commit) for commit in walk if str(commit.id) != new]
+
+        return self._ask(look)
+
+    def with_quarantine(self, path: Path) -> Repository:
+        """The same repository, with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
+        objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
+        inside = path.name.startswith("tmp_objdir-") and path.is_dir() and not path.is_symlink()
+        if not inside or path.parent.resolve() != objects:
+            raise self._unavailable(f'"{_printable(str(path))}" is not a quarantine folder of it')
+        return Repository(self.path, self.branch, self._host, objects / path.name)
+
+    def notes(self, oid: str) -> str | None:
+        """What has been noted on a commit."""
+
+        def look(handle: pygit2.Repository) -> str | None:
+            try:
+                return handle.lookup_note(oid, NOTES).message
+            except KeyError:
+                return None
+
+        return self._ask(look)
+
+    def note(self, oid: str, text: str) -> None:
+        """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
+        note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
+        git = ["git", "-c", f"safe.directory={self.path}", "-c", "gc.auto=0", f"--git-dir={self.path}"]
+        argv = [*git, "notes", f"--ref={NOTES}", "append", "-m", note, oid]
+        owner = self.owner if os.geteuid() == 0 else None
+        env = _ENVIRONMENT | _identity()
+        for pause in (*_PATIENCE, None):
+            done = self._host.act(argv, env=env, owner=owner, cwd=Path("/"), timeout=30)
+            if not done.status:
+                return
+            if pause is None or not any(word in done.stderr for word in ("lock", "File exists")):
+                break
+            time.sleep(pause)
+        raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
+
+    # ---- libgit2 ----
+
+    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
+        """Ask libgit2, and when it fails once more with a fresh handle: gc may have moved what the old one knew."""
+        try:
+            return question(self._handle())
+        except (pygit2.GitError, KeyError, ValueError, OSError):
+            self._threads.kept = None
+        try:
+            return question(self._handle())
+        except KeyError as error:
+            raise self._unavailable(f"object {error.args[0]} is missing") from error
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error)) from error
+        except (pygit2.GitError, ValueError) as error:
+            raise self._unavailable(str(error)) from error
+
+    def _handle(self) -> pygit2.Repository:
+        status = self.path.stat()
+        seen = (status.st_dev, status.st_ino, status.st_ctime_ns)
+        kept: tuple[tuple[int, int, int], pygit2.Repository] | None = getattr(self._threads, "kept", None)
+        if kept and kept[0] == seen:
+            return kept[1]
+        handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+        if self._quarantine:
+            handle.odb.add_disk_alternate(self._quarantine)
+        self._threads.kept = seen, handle
+        return handle
+
+    def _content(self, oid: str, path: str) -> bytes:
+        kind, content = self._ask(lambda handle: handle.odb.read(oid))
+        if kind != ObjectType.BLOB:
+            raise self._unavailable(f"object {oid} of {path} is no file")
+        return content
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(f"repository {self.path}: {what}")
+
+
+# ---- commits and trees -----------------------------------------------------------------------------------------------
+
+
+def _revision(commit: pygit2.Commit) -> Revision:
+    author = commit.author
+    message = commit.raw_message.decode("utf-8", "replace").strip()
+    name, address = (raw.decode("utf-8", "replace") for raw in (author.raw_name or b"", author.raw_email or b""))
+    try:
+        committed_at = datetime.fromtimestamp(commit.commit_time, UTC)
+    except (OverflowError, ValueError, OSError):
+        committed_at = datetime.fromtimestamp(0, UTC)
+    return Revision(
+        oid=str(commit.id),
+        tree=str(commit.tree_id),
+        author=_printable(f"{name} <{address}>"),
+        subject=_printable(message.partition("\n")[0]),
+        committed_at=committed_at,
+        trailers=tuple(_TRAILER.findall(message)),
+    )
+
+
+def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[str, str, int]], list[Finding]]:
+    """The files below a tree as path, blob and mode, and what is wrong with them."""
+    files: list[tuple[str, str, int]] = []
+    findings: list[Finding] = []
+    count, pending = 0, [("", root)]
+    while pending:
+        prefix, oid = pending.pop()
+        for entry in _tree(handle, oid):
+            count += 1
+            if count > MAX_ENTRIES:
+                text = f"more than {MAX_ENTRIES} files and folders in one commit"
+                return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
+            name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+            path = prefix + name
+            if wrong := _wrong(handle, path, name, entry):
+                findings.append(wrong)
+            elif entry.filemode == FileMode.TREE:
+                pending.append((f"{path}/", entry.id))
+            else:
+                files.append((path, str(entry.id), int(entry.filemode)))
+    return sorted(files), sorted(findings, key=lambda finding: finding.where)
+
+
+def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
+    tree = handle[oid]
+    if not isinstance(tree, pygit2.Tree):
+        raise ValueError(f"object {oid} is no tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
+    return iter(tree)
+
+
+def _wrong(handle: pygit2.Repository, path: str, name: str, entry: pygit2.Object) -> Finding | None:
+    plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
+    if not plain or len(path) > MAX_PATH:
+        shown = _printable(path)[:MAX_PATH]
+        return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
+    if entry.filemode == FileMode.LINK:
+        return _invalid("symlink", path, f'"{path}" is a symbolic link, which nothing follows; commit the file itself')
+    if entry.filemode == FileMode.COMMIT:
+        return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
+    if entry.filemode == FileMode.TREE:
+        return None
+    size = handle.odb.read_header(entry.id)[1]
+    if size > MAX_BYTES:
+        return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; at most {MAX_BYTES >> 20} are read')
+    return None
+
+
+def _invalid(rule: str, path: str, text: str) -> Finding:
+    return Finding(rule=rule, where=Where(path), text=text, subject=path)
+
+
+def _printable(text: str) -> str:
+    """The text on one line, so that no name can play tricks with a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+
+
+def _identity() -> dict[str, str]:
+    address = f"reconciler@{os.uname().nodename}"
+    return {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", "reconciler"), ("EMAIL", address))
+    }
+
+
+# ---- a new repository ------------------------------------------------------------------------------------------------
+
+
+def create(
+    path: Path, settings: Settings, *, settings_file: Path, recipient: str, source: Path | None = None
+) -> Revision:
+    """Make the bare repository *path* with its first commit, the hooks, and where they find this host's daemon.
+
+    The commit holds *source* as it is, or the starter state with this host's name and its *recipient* in secrets/.
+    The repository belongs to whom its parent folder belongs to. It appears whole, by one rename.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise NotCreated(f"{path}: is there already, and is not an empty folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            revision = _seed(beside, settings, settings_file, _Seed(settings.host, recipient, source))
+            _give(beside, path.parent.stat())
+            beside.rename(path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise NotCreated(f"{error.filename or path}: {error.strerror}") from error
+    return revision
+
+
+def _seed(beside: Path, settings: Settings, settings_file: Path, seed: _Seed) -> Revision:
+    handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
+    recorded = {"settings": settings_file, "socket": settings.socket, "branch": settings.branch}
+    for name, value in recorded.items():
+        handle.config[f"reconciler.{name}"] = str(value)
+    hooks = beside / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name, mode in HOOKS.items():
+        shutil.copyfile(shipped("hooks") / name, hooks / name)
+        (hooks / name).chmod(mode)
+    author = pygit2.Signature("reconciler", f"reconciler@{settings.host}")
+    tree = seed.write(handle, seed.source, "")
+    oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, "The state to start from\n", tree, [])
+    return _revision(handle[oid].peel(pygit2.Commit))
+
+
+class _Seed:
+    """The files of the first commit."""
+
+    def __init__(self, host: str, recipient: str, source: Path | None) -> None:
+        self._host, self._recipient, self._starter = host, recipient, source is None
+        self.source = source or shipped("desired-state")
+
+    def write(self, handle: pygit2.Repository, folder: Path, prefix: str) -> pygit2.Oid:
+        """Write a folder as a git tree."""
+        tree = handle.TreeBuilder()
+        for path in sorted(folder.iterdir()):
+            name = prefix + path.name
+            if path.name == ".git":
+                continue
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise NotCreated(f"{path}: is neither a file nor a folder")
+            if path.is_dir():
+                tree.insert(path.name, self.write(handle, path, f"{name}/"), FileMode.TREE)
+            else:
+                mode = FileMode.BLOB_EXECUTABLE if path.stat().st_mode & 0o100 else FileMode.BLOB
+                tree.insert(path.name, handle.create_blob(self._content(name, path.read_bytes())), mode)
+        return tree.write()
+
+    def _content(self, name: str, content: bytes) -> bytes:
+        if self._starter and name == "mail.yaml":
+            named = b"hostname: " + self._host.encode() if _QUALIFIED.fullmatch(self._host) else b"# hostname: " + PLACEHOLDER
+            return content.replace(b"hostname: " + PLACEHOLDER, named, 1)
+        if self._starter and name == "secrets/recipients":
+            return content + f"\n# {self._host}\n{self._recipient}\n".encode()
+        return content
+
+
+def _give(folder: Path, parent: os.stat_result) -> None:
+    """Hand a new repository to its owner, readable as the umask says and at least by that owner."""
+    folder.chmod(0o755)
+    if os.geteuid() == 0 and (parent.st_uid, parent.st_gid) != (0, 0):
+        for directory, folders, names in os.walk(folder):
+            for name in (".", *folders, *names):
+                os.chown(Path(directory, name), parent.st_uid, parent.st_gid, follow_symlinks=False)

@@ -1,0 +1,158 @@
+"""What people read: plans, outcomes and the status as lines of plain text, the same on a terminal and through git.
+
+Pure. Colour is the terminal's business: a change begins with ``+``, ``-`` or ``~``, and a finding is one line that
+begins with its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model import Activation, Applied, Broken, Kind, Postponed, Refused, RolledBack, Superseded, Unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.model import Change, Finding, Outcome, Plan
+
+WIDTH = 78
+MOST = 40
+_NEEDS = {
+    Activation.NOTHING: "nothing to activate",
+    Activation.RELOAD: "needs a reload",
+    Activation.RESTART: "needs a restart",
+    Activation.START: "needs a start",
+}
+EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
+
+
+def change_lines(changes: Sequence[Change]) -> Iterator[str]:
+    """One line a change, the place at the right; after many, how many more there are."""
+    name_width = min(max((len(change.what) for change in changes[:MOST]), default=0), 32)
+    for change in changes[:MOST]:
+        yield _change(change, name_width)
+    if len(changes) > MOST:
+        yield f"  ... and {len(changes) - MOST} more"
+
+
+def _change(change: Change, name_width: int) -> str:
+    mark = "+" if change.before is None else "-" if change.after is None else "~"
+    text = _value(change)
+    if change.kind in {Kind.TABLE, Kind.FILE}:
+        text = f"{change.kind.value} {text}".rstrip()
+    place = f"{change.where.file}:{change.where.line}" if change.where else f"(in {change.within})" if change.within else ""
+    left = f"  {mark} {change.what:<{name_width}}  {text}"
+    room = WIDTH - len(place)
+    if len(left) + 2 > room > 0 and place:
+        left = left[: max(room - 5, name_width + 10)].rstrip() + "..."
+    return f"{left:<{room}}{place}".rstrip() if place else left.rstrip()
+
+
+def _value(change: Change) -> str:
+    if change.kind is Kind.SERVICE:
+        before, after = (_service_text(text, change.what) for text in (change.before, change.after))
+    else:
+        before, after = change.before, change.after
+    if before is None or after is None:
+        return after if before is None and after is not None else before or ""
+    return f"{before or '(empty)'} -> {after or '(empty)'}"
+
+
+def _service_text(text: str | None, key: str) -> str | None:
+    """A service without the name and type that its key says already."""
+    return text.split(" ", 2)[2] if text and key.count("/") else text
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """The whole plan, and what it needs of Postfix."""
+    if plan.empty:
+        yield "  no changes"
+        return
+    yield from change_lines(plan.changes)
+    yield ""
+    yield "  " + ", ".join(_NEEDS[step] for step in plan.steps)
+
+
+def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+    """One unwrapped line each, errors first."""
+    for finding in sorted(findings, key=lambda finding: (not finding.is_error, finding.where)):
+        yield str(finding)
+
+
+def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live: str) -> Iterator[str]:
+    """How a pass ended, for the one who pushed; *live* is the short oid of what is live now."""
+    stays = f"generation {generation} ({live}) stays live" if generation is not None else "nothing of ours is live yet"
+    match outcome:
+        case Applied():
+            before = f" ({generation - 1} is one rename away)" if generation else ""
+            yield f"live after {seconds:.1f} s as generation {generation}{before}"
+        case Unchanged():
+            yield f"nothing to do: live is what this commit asks for (generation {generation})"
+        case Refused(findings):
+            yield "refused, nothing changed"
+            yield from (f"  {line}" for line in finding_lines(findings))
+            yield stays
+        case RolledBack(findings):
+            yield f"rolled back after {seconds:.1f} s: it went live and did not answer"
+            yield from (f"  {line}" for line in finding_lines(findings))
+            yield f"generation {generation} ({live}) is live again"
+        case Broken(findings):
+            yield "BROKEN: it did not answer, and going back failed too; a person must look now"
+            yield from (f"  {line}" for line in finding_lines(findings))
+        case Postponed(reason):
+            yield f"postponed: {reason}"
+            yield f"it is tried again by itself; {stays}"
+        case Superseded(by):
+            yield f"superseded by {by[:7]}, which came right after it"
+
+
+def log_lines(line: dict[str, Any]) -> Iterator[str]:
+    """One conclusion of the journal, as ``reconciler log`` prints it."""
+    generation = f"  generation {line['generation']}" if line.get("generation") is not None else ""
+    who = f"  {line['author']}: {line['subject']}" if line.get("author") else ""
+    yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
+    details = [f"drift put back: {', '.join(line['drift'])}"] if line.get("drift") else []
+    details += ["Postfix had died and was started"] if line.get("revived") else []
+    details += [line[key] for key in ("reason", "why") if line.get(key)]
+    details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
+    details += [
+        f"{finding['file']}:{finding['line']}:{finding['column']}: "
+        f"{'warning: ' if finding['severity'] == 'warning' else ''}{finding['text']}"
+        for finding in line["findings"]
+    ]
+    yield from (f"    {detail}" for detail in details)
+
+
+def status_lines(status: dict[str, Any]) -> Iterator[str]:
+    """``reconciler status``, from the same value that --json prints."""
+    phase, live, last = status["phase"], status["live"], status["last"]
+    subject = phase.get("revision", "")[:7]
+    where = f"generation {live['generation']} = {live['revision'][:7] or live['source']}" if live else "nothing (not adopted)"
+    yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
+    postfix, drift = status["postfix"], status["drift"]
+    running = "running" if postfix["running"] else "NOT RUNNING"
+    shown = "none" if not drift else ", ".join(drift)
+    yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {'running' if status['daemon'] else 'not running'}"
+    yield from (f"  limit: {limit}" for limit in status["limits"])
+    if phase["name"] == "Suspended":
+        until = phase["until"] or ("the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`")
+        yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
+    if last:
+        yield from (f"  {line}" for line in log_lines(last))
+    yield f"  {_advice(status)}"
+
+
+def _advice(status: dict[str, Any]) -> str:
+    phase, live = status["phase"], status["live"]
+    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs as it did before"
+    match phase["name"]:
+        case "Steady":
+            return "nothing to do" if live else "to take over: reconciler plan, then reconciler once --adopt"
+        case "Retrying":
+            return f"tried {phase['attempts']} times, and again by itself: {phase['reason']}"
+        case "Refusing":
+            return f"nothing to do: {mail}; push a fix, or `reconciler log {phase['revision'][:7]}`"
+        case "Halted":
+            return f"look now: {phase['reason']}; when it is mended, `reconciler resume`"
+        case _:
+            return mail

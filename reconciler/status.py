@@ -1,0 +1,49 @@
+"""What ``reconciler status`` tells, as one value: the contract's JSON, from the records on disk and a look at Postfix.
+
+Raises OSError when the state can't be read by whoever asks. Whatever else can't be found out is a limit, not an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ReconcilerError
+from reconciler.journal import phase_data
+from reconciler.maillog import open_log
+from reconciler.programs import postfix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.apply import Edges
+    from reconciler.journal import Line
+
+SHOWN = ("outcome", "revision", "at", "seconds", "findings", "reason", "by", "author", "subject", "drift", "revived", "why")
+
+
+def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
+    """Phase, live generation, how the last pass ended, drift, Postfix, and what reconciler can't do here."""
+    generations = edges.generations
+    live = generations.live() if generations.adopted else None
+    last = edges.journal.last()
+    running, version, more = _postfix(edges)
+    return {
+        "host": edges.settings.host,
+        "phase": phase_data(edges.journal.phase()),
+        "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
+        "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
+        "drift": list(generations.drift()),
+        "postfix": {"running": running, "version": version},
+        "daemon": daemon,
+        "limits": [*limits, *more],
+    }
+
+
+def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
+    try:
+        instance = edges.postfix()
+        log = open_log(edges.host, instance.values["maillog_file"])
+        limits = [log.limit] if log.limit else []
+        return postfix.running(instance) is not None, instance.values["mail_version"], limits
+    except (ReconcilerError, OSError) as error:
+        return False, "", [f"Postfix can't be asked: {error}"]

@@ -1,0 +1,1 @@
+"""Tests that need neither Postfix nor a throw-away host."""

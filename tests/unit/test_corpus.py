@@ -1,0 +1,64 @@
+"""The configuration corpus, so far as loading and the rules decide it; e2e decides the rest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.errors import InvalidSource
+from reconciler.lint import lint
+from reconciler.load import load
+from reconciler.model import File, Finding, Secret, errors_in
+from tests.unit.facts import facts
+
+CORPUS = Path(__file__).parent.parent / "corpus"
+BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
+HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+
+
+def decided_here(case: dict[str, Any]) -> bool:
+    return case.get("by") in {"load", "rule"} and case.get("with") != "rehearsal"
+
+
+def findings_of(case: dict[str, Any]) -> list[Finding]:
+    """Load and lint the base state with the case's change."""
+    mail = dict(BROKEN["base"]["mail.yaml"])
+    mail["parameters"] = mail["parameters"] | case.get("parameters", {})
+    files: dict[str, str | None] = {"mail.yaml": yaml.safe_dump(mail, sort_keys=False)}
+    files |= BROKEN["base"]["files"]
+    files |= {"secrets/relay.age": "sealed"}
+    files |= case.get("files", {})
+    for path, text in case.get("append", {}).items():
+        files[path] = (files[path] or "") + text
+    tree = {path: File.of(text.encode()) for path, text in files.items() if text is not None}
+    try:
+        desired = load(tree, "mx.test.example", {"relay": Secret("relay", "geheim")})
+    except InvalidSource as error:
+        return list(error.findings)
+    return lint(desired, facts(files={"/etc/aliases.db": True, "/etc/ssl/nosuch.pem": False, "/etc/ssl/nosuch.key": False}))
+
+
+@pytest.mark.parametrize("case", list(filter(decided_here, BROKEN["cases"])), ids=lambda case: str(case["name"]))
+def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, Any]) -> None:
+    told = errors_in(findings_of(case))
+    reasons = [finding for finding in told if re.search(case["cause"], f"{finding.text} {finding.where}", re.IGNORECASE)]
+    assert reasons, [str(finding) for finding in told]
+    assert all(finding.where.file and finding.where.line for finding in told)
+
+
+@pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
+def test_a_healthy_configuration_is_never_refused(case: dict[str, Any]) -> None:
+    assert errors_in(findings_of(case)) == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in HEALTHY["cases"] if case.get("must") == "warned" and not case.get("with")],
+    ids=lambda case: str(case["name"]),
+)
+def test_a_doubtful_configuration_is_told_of(case: dict[str, Any]) -> None:
+    assert any(re.search(case["cause"], finding.text) for finding in findings_of(case))

@@ -1,0 +1,237 @@
+"""The hooks, by real pushes to a real repository with a stand-in for the daemon."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.control import Control
+from reconciler.host import Host
+from reconciler.repo import HOOKS, Repository, create
+from reconciler.settings import Settings, shipped
+from tests.unit.git import ENVIRONMENT, NOBODY, git
+
+UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"
+PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+class Daemon:
+    """Answers the hooks as it was told to, and remembers what it was asked."""
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = Repository(repository, "main", Host())
+        self.status = "accepted"
+        self.lines = ["mx1  a line"]
+        self.asked: list[dict[str, Any]] = []
+        self.files: set[str] = set()
+
+    def check(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Read the pushed commit where git keeps it until the hook has spoken."""
+        self.asked.append(request)
+        waiting = self.repository.with_quarantine(Path(request["quarantine"]))
+        self.files = set(waiting.read(waiting.revision(request["new"])))
+        yield from ({"line": line} for line in self.lines)
+        yield {"done": {"status": self.status}}
+
+    def follow(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Tell how it went."""
+        self.asked.append(request)
+        yield {"line": "live as generation 2"}
+        yield {"done": {"status": "applied"}}
+
+
+class Pushing:
+    """A clone of a repository as `reconciler init` makes it."""
+
+    def __init__(self, root: Path, user: int | None = None) -> None:
+        self.user, self.socket, self.path = user, root / "run/control.sock", root / "home/r.git"
+        self.clone = root / "home/clone"
+        self.clone.mkdir(parents=True)
+        if user is not None:
+            for folder in (root, *root.parents[:2]):
+                folder.chmod(0o755)
+            for folder in (self.clone, self.clone.parent):
+                os.chown(folder, user, user)
+        settings = Settings(socket=self.socket, host="mx1.example.com")
+        self.first = create(self.path, settings, settings_file=root / "reconciler.toml", recipient="age1x").oid
+        git(self.clone, "clone", "-q", str(self.path), ".", user=user)
+
+    def commit(self, message: str = "a change") -> str:
+        """Commit in the clone."""
+        git(self.clone, "commit", "-q", "--allow-empty", "-m", message, user=self.user)
+        return git(self.clone, "rev-parse", "HEAD", user=self.user)
+
+    def push(self, *arguments: str) -> tuple[bool, list[str]]:
+        """Push; whether git took it, and what the pusher read from the hooks."""
+        done = subprocess.run(
+            ["git", "push", *(arguments or ("origin", "main"))], cwd=self.clone, env=ENVIRONMENT | PATH,
+            user=self.user, group=self.user, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        said = [line[8:].strip() for line in done.stderr.splitlines() if line.startswith("remote: ")]
+        assert "Traceback" not in done.stderr
+        return done.returncode == 0, said
+
+
+@pytest.fixture
+def pushing(tmp_path: Path) -> Pushing:
+    """A clone and its repository, without a daemon."""
+    return Pushing(tmp_path)
+
+
+@pytest.fixture
+def daemon(pushing: Pushing) -> Iterator[Daemon]:
+    """The daemon of that repository."""
+    daemon = Daemon(pushing.path)
+    server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
+    server.start()
+    yield daemon
+    server.stop()
+
+
+def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daemon: Daemon) -> None:
+    new = pushing.commit()
+    assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
+    check, follow = daemon.asked
+    assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
+    assert follow == {"do": "follow", "revision": new}
+    assert "mail.yaml" in daemon.files
+
+
+def test_a_refused_push_is_rejected_with_its_findings(pushing: Pushing, daemon: Daemon) -> None:
+    daemon.status, daemon.lines = "refused", ['mail.yaml:12:31: unknown restriction "x"', "", "  nothing changed"]
+    pushing.commit()
+    taken, said = pushing.push()
+    assert not taken
+    assert said[0] == 'mail.yaml:12:31: unknown restriction "x"'
+    assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+def test_nothing_that_steers_a_terminal_gets_through(pushing: Pushing, daemon: Daemon) -> None:
+    daemon.lines = ["a\x1b[31mred\x07 \u202eb ünï"]
+    pushing.commit()
+    _, said = pushing.push()
+    assert said[0] == "a [31mred   b ünï"
+
+
+def test_without_a_daemon_the_push_goes_through_unchecked(pushing: Pushing) -> None:
+    pushing.commit()
+    taken, said = pushing.push()
+    assert taken
+    assert said == [UNCHECKED, "reconciler is not running: `reconciler status` on the host says how this commit fares"]
+
+
+def test_a_repository_that_nobody_set_up_is_no_traceback(pushing: Pushing) -> None:
+    git(pushing.path, "config", "--remove-section", "reconciler")
+    pushing.commit()
+    assert pushing.push()[0]
+
+
+def test_the_branch_is_never_deleted(pushing: Pushing, daemon: Daemon) -> None:
+    git(pushing.path, "symbolic-ref", "HEAD", "refs/heads/other")
+    taken, said = pushing.push("origin", ":main")
+    assert not taken
+    assert said == ["main is what this host's mail system follows; it can't be deleted"]
+    assert daemon.asked == []
+
+
+def test_a_rewind_needs_the_operator_or_his_word(pushing: Pushing, daemon: Daemon) -> None:
+    pushing.commit()
+    assert pushing.push()[0]
+    git(pushing.clone, "reset", "-q", "--hard", pushing.first)
+    new = pushing.commit("another way")
+    taken, said = pushing.push("-f", "origin", "main")
+    assert not taken
+    assert "would be rewound" in said[0]
+    assert f"`reconciler once {new[:7]}` on the host" in said[1]
+    git(pushing.path, "config", "reconciler.allowRewind", "true")
+    assert pushing.push("-f", "origin", "main")[0]
+    assert daemon.asked[-1]["revision"] == new
+
+
+def test_other_branches_and_tags_are_nobodys_business(pushing: Pushing, daemon: Daemon) -> None:
+    pushing.commit()
+    git(pushing.clone, "tag", "v1")
+    assert pushing.push("origin", "HEAD:feature", "v1") == (True, [])
+    assert pushing.push("origin", ":feature") == (True, [])
+    assert daemon.asked == []
+
+
+def test_the_watched_branch_is_found_among_others(pushing: Pushing, daemon: Daemon) -> None:
+    new = pushing.commit()
+    assert pushing.push("origin", "HEAD:a", "main", "HEAD:z")[0]
+    assert [request.get("new", request.get("revision")) for request in daemon.asked] == [new, new]
+
+
+def test_another_user_who_may_not_ask_is_told_so(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to push as another user"
+    pushing = Pushing(tmp_path, NOBODY)
+    server = Control(pushing.socket, "daemon", {}, pushing.path)
+    server.start()
+    pushing.commit()
+    taken, said = pushing.push()
+    server.stop()
+    assert taken
+    assert said[0].startswith("you may not ask reconciler (daemon.group in its settings says who may)")
+
+
+def test_the_owner_of_the_repository_is_checked_and_followed(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to push as another user"
+    pushing = Pushing(tmp_path, NOBODY)
+    daemon = Daemon(pushing.path)
+    server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
+    server.start()
+    pushing.commit()
+    assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
+    server.stop()
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "post-receive"])
+def test_a_pusher_who_leaves_or_interrupts_sees_no_traceback(pushing: Pushing, hook: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [pushing.path / "hooks" / hook], cwd=pushing.path, env=ENVIRONMENT | PATH | {"GIT_DIR": "."},
+        stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        os.close(writing)
+        update = f"{pushing.first} {pushing.first} refs/heads/main\n".encode()
+        assert process.communicate(update)[1] == b""
+        assert process.returncode == 0
+    with subprocess.Popen(
+        [pushing.path / "hooks" / hook], cwd=pushing.path, env=ENVIRONMENT | PATH | {"GIT_DIR": "."},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        wait_for_reading(process.pid)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate()[1] == b""
+        assert process.returncode == -signal.SIGINT
+
+
+def wait_for_reading(pid: int) -> None:
+    """Wait until a hook has started up: it then sleeps in reading its standard input."""
+    for _ in range(200):
+        if "pipe" in Path(f"/proc/{pid}/wchan").read_text() and _quiet(pid):
+            return
+        time.sleep(0.05)  # a kernel that hides what a process waits for costs ten seconds
+
+
+def _quiet(pid: int) -> bool:
+    """Whether the process catches SIGINT no longer: the hook has given it back its default."""
+    caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt"))
+    return not int(caught.split()[1], 16) & (1 << (signal.SIGINT - 1))
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hooks_import_the_standard_library_only_and_suit_python_39(name: str) -> None:
+    tree = ast.parse((shipped("hooks") / name).read_text(), feature_version=(3, 9))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {module.partition(".")[0] for module in imported} <= sys.stdlib_module_names | {"conversation"}
