@@ -9,17 +9,11 @@ reconciler.socket`, `reconciler.branch`, written by `reconciler init`); the sett
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
 import sys
 import time
-from contextlib import suppress
 
 NO_COMMIT = "0" * 40
-
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a hook without a word
 
 
 class Silence(Exception):  # noqa: N818 - it is what the daemon answers
@@ -29,8 +23,10 @@ class Silence(Exception):  # noqa: N818 - it is what the daemon answers
 def say(text: str) -> None:
     """Show a line to whoever pushes; nobody may be there any more. Control characters never reach a terminal."""
     line = "".join(char if char.isprintable() else " " for char in text) + "\n"
-    with suppress(OSError):
+    try:  # noqa: SIM105 - contextlib takes longer to import than all of this to run
         os.write(1, line.encode("utf-8", "replace"))
+    except OSError:
+        pass
 
 
 def git(*arguments: str) -> tuple[int, str]:
@@ -62,6 +58,9 @@ def update(branch: str) -> tuple[str, str] | None:
 
 def ask(path: str, request: dict[str, object], patience: float) -> dict[str, object]:
     """Show the daemon's lines as they come, and return how it ended; *patience* is for all of it."""
+    import json  # noqa: PLC0415 - pushes to other branches need not wait for these two
+    import socket  # noqa: PLC0415
+
     deadline = time.monotonic() + patience
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

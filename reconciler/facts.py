@@ -19,6 +19,7 @@ import socket
 import struct
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -202,7 +203,7 @@ def _address(packed: bytes) -> str:
 def listeners(master: int | None) -> tuple[Listener, ...]:
     """Every listening TCP socket; *master* holds those of its services open itself, which makes them ours."""
     sockets = _sockets(_LISTEN)
-    ours = _held(master) if master else {}
+    ours = _held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in sockets if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, "master")
     return tuple(
@@ -210,16 +211,16 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
     )
 
 
-def _held(pid: int) -> dict[int, int]:
-    """The sockets that a process holds open, as inode: process."""
-    held = {}
-    try:
-        for descriptor in os.scandir(f"/proc/{pid}/fd"):
-            target = os.readlink(descriptor.path)  # noqa: PTH115 - there are many, and this is the quick way
-            if target.startswith("socket:["):
-                held[int(target[8:-1])] = pid
-    except (FileNotFoundError, ProcessLookupError, PermissionError):  # it is ending, or not ours to see
-        pass
+def _held(pid: int) -> set[int]:
+    """The inodes of the sockets that a process holds open; none when it has ended or is not ours to see."""
+    folder = f"/proc/{pid}/fd"
+    held: set[int] = set()
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(folder):  # noqa: PTH208 - there are many, and plain strings are twice as quick
+            with suppress(FileNotFoundError):  # closed by now
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+                if target.startswith("socket:["):
+                    held.add(int(target[8:-1]))
     return held
 
 
@@ -228,7 +229,7 @@ def _owners(inodes: frozenset[int]) -> dict[int, str]:
     """Which programs hold these sockets; looks at all processes, so only when others listen than the last time."""
     owners = {}
     for process in psutil.process_iter(["name"]) if inodes else ():
-        for inode in _held(process.pid).keys() & inodes:
+        for inode in _held(process.pid) & inodes:
             owners[inode] = str(process.info["name"])
     return owners
 

@@ -126,10 +126,14 @@ class LogFile:
         return lines + _lines(self.path, start)
 
     def before(self, mark: Mark) -> list[str]:
-        """The last megabyte ahead of the mark."""
+        """The last megabyte ahead of the mark; of a file that is still short, the end of the one before it too."""
         path = next((path for path in (self.path, *self._rotated()) if self._is(path, mark.inode)), None)
+        if path is None:
+            return []
         start = max(0, mark.offset - BEFORE)
-        return _lines(path, start, mark.offset - start) if path else []
+        previous = self.path.with_name(f"{self.path.name}.1")
+        older = [] if start or path == previous or not previous.is_file() else _tail(previous)
+        return older + _lines(path, start, mark.offset - start)
 
     def _rotated(self) -> Iterator[Path]:
         return self.path.parent.glob(f"{self.path.name}?*")
@@ -137,6 +141,10 @@ class LogFile:
     @staticmethod
     def _is(path: Path, inode: int) -> bool:
         return path.is_file() and path.stat().st_ino == inode
+
+
+def _tail(path: Path) -> list[str]:
+    return _lines(path, max(0, path.stat().st_size - BEFORE))
 
 
 def _lines(path: Path, start: int, length: int = -1) -> list[str]:

@@ -76,7 +76,10 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None) -> Passed:
         edges.journal.conclude(conclusion(Postponed("a pass was cut short and undone"), recovered["revision"], 0.0))
     if not edges.generations.adopted:
         return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
-    passed = Passed(Unchanged(), drift=edges.generations.drift(), revived=revive(edges), recovered=recovered)
+    drift = edges.generations.drift()
+    if drift:
+        edges.generations.age()
+    passed = Passed(Unchanged(), drift=drift, revived=revive(edges), recovered=recovered)
     tip = edges.repo.tip()
     phase = ended(edges.journal.phase(), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import Activation, Applied, Broken, Kind, Postponed, Refused, RolledBack, Superseded, Unchanged
+from reconciler.model import Activation, Applied, Broken, Kind, Postponed, Refused, RolledBack, Superseded, Unchanged, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model import Change, Finding, Outcome, Plan
 
 WIDTH = 78
+NOBODY = Where("mail.yaml")  # the origin of what holds when nobody says anything
 MOST = 40
 _NEEDS = {
     Activation.NOTHING: "nothing to activate",
@@ -40,12 +41,12 @@ def _change(change: Change, name_width: int) -> str:
     text = _value(change)
     if change.kind in {Kind.TABLE, Kind.FILE}:
         text = f"{change.kind.value} {text}".rstrip()
-    place = f"{change.where.file}:{change.where.line}" if change.where else f"(in {change.within})" if change.within else ""
-    left = f"  {mark} {change.what:<{name_width}}  {text}"
-    room = WIDTH - len(place)
-    if len(left) + 2 > room > 0 and place:
-        left = left[: max(room - 5, name_width + 10)].rstrip() + "..."
-    return f"{left:<{room}}{place}".rstrip() if place else left.rstrip()
+    written = change.where if change.where != NOBODY else None
+    place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
+    room = WIDTH - len(place) - 2 * bool(place)
+    left = f"  {mark} {change.what:<{name_width}}  {text}".rstrip()
+    left = left if len(left) <= room else left[: room - 3].rstrip() + "..."
+    return f"{left:<{room}}  {place}" if place else left
 
 
 def _value(change: Change) -> str:
@@ -85,7 +86,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     match outcome:
         case Applied():
             before = f" ({generation - 1} is one rename away)" if generation else ""
-            yield f"live after {seconds:.1f} s as generation {generation}{before}"
+            yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
         case Unchanged():
             yield f"nothing to do: live is what this commit asks for (generation {generation})"
         case Refused(findings):

@@ -77,11 +77,13 @@ def judge(table: Table, entries: list[Entry], uses: set[Use], main: Scope) -> It
         yield from _keys(table, entries, {use.name for use in uses})
 
 
-def _finding(  # noqa: PLR0913 - a finding has as many parts
+def _finding(
     rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
 ) -> Finding:
-    where = Where(table.file, entry.line)
-    return Finding(rule=rule, where=where, text=f"table {table.name}: {text}", subject=f"{table.name} {about}", severity=severity)
+    return Finding(
+        rule=rule, where=Where(table.file, entry.line), text=f"table {table.name}: {text}",
+        subject=f"{table.name} {about}", severity=severity,
+    )  # fmt: skip
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -105,7 +107,8 @@ def _answers(table: Table, entries: list[Entry], problem_in: Callable[[str], str
 def _numeric_replies(table: Table, entries: list[Entry]) -> Iterator[Finding]:
     for entry in entries:
         if numeric_reply(entry.value):
-            what = f'"{entry.key}": "{entry.value}" alone permits, as any number does; write "{entry.value} text" to reject'
+            alone = entry.value
+            what = f'"{entry.key}": "{alone}" alone permits, as any number does; write "{alone} text" to reject'
             yield _finding("number-permits", table, entry, what, entry.key, Severity.WARNING)
 
 
@@ -116,7 +119,7 @@ Never = tuple["re.Pattern[str]", str]
 
 
 def _never_matches(use: str) -> Never | None:
-    """The keys that are never looked up for that use, and what was meant instead (postconf(5), transport(5), access(5))."""
+    """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
     if use in _BY_SENDER:
         return re.compile(r"(?!<>)[^@]+"), "@{key}"
     if use in _BY_DOMAIN:

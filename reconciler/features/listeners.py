@@ -82,7 +82,7 @@ def _bad_port(endpoint: Endpoint, ports: dict[str, int]) -> Iterator[Finding]:
         what = f'unknown port "{endpoint.port_name}": the master would die at the next reload{hint}'
         yield _finding("unknown-port", endpoint.service, what)
     elif not 0 < endpoint.port <= _MAX_PORT:
-        what = f'port {endpoint.port} is not between 1 and {_MAX_PORT}: the master would die'
+        what = f"port {endpoint.port} is not between 1 and {_MAX_PORT}: the master would die"
         yield _finding("unknown-port", endpoint.service, what, lasting=True)
 
 

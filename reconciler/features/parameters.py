@@ -70,7 +70,8 @@ def _writable(value: str) -> str:
     return value.strip()
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+# A delivery service's limits carry its name, so ``mydomain.com-out_destination_rate_delay`` is one.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Value = Annotated[str, BeforeValidator(_plain), AfterValidator(_writable)]
 
 

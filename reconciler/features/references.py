@@ -19,7 +19,7 @@ from reconciler.model import Facts, Severity
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Finding, Parameter, Service
 
@@ -41,9 +41,13 @@ _TABLES = re.compile(
     r"|_reply_filter\Z|_database\Z|_auth_cache_name\Z|^mydestination\Z|^local_header_rewrite_clients\Z"
 )
 # Postfix makes these itself, or only lists what others name.
-_MADE = re.compile(r"^address_verify_map\Z|^postscreen_cache_map\Z|_session_cache_database\Z|_auth_cache_name\Z|^alias_database\Z")
+_MADE = re.compile(
+    r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
+)
 _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
-_FILES = re.compile(r"_tls_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z|_client_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile)\Z")
+_FILES = re.compile(
+    r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
+)
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -87,7 +91,8 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
 
 def programs_of(service: Service) -> list[str]:
     """The absolute paths of the programs that a service runs."""
-    argv = [word.strip("{} ").removeprefix("argv=") for word in service.arguments if word.strip("{} ").startswith("argv=")]
+    options = [word.strip("{} ") for word in service.arguments]
+    argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
     return [path.split()[0] for path in (service.command, *argv) if path.startswith("/")]
 
 
@@ -167,14 +172,15 @@ def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
             hint = f"; did you mean table:{own}, which is of type {table.type}?"
         else:
             hint = did_you_mean(own, scope.merged.tables)
-        what = f'unknown table "{reference}" in {parameter.name}: there is no tables/{own} of that type, and lookups fail{hint}'
+        what = f'unknown table "{reference}" in {parameter.name}: no tables/{own} of that type, and lookups fail{hint}'
         yield scope.finding("unknown-table", parameter, what, str(reference))
     elif False in there:
-        what = f'missing table "{reference}" in {parameter.name}: {", ".join(_gone(reference, scope.facts))} is not there'
+        gone = ", ".join(_gone(reference, scope.facts))
+        what = f'missing table "{reference}" in {parameter.name}: {gone} is not there, and lookups fail'
         yield scope.finding("missing-file", parameter, what, str(reference), lasting=False)
     elif reference.type in SUFFIXES and not _is_place(reference.name) and not all(there):
         hint = f"; did you mean table:{reference.name}?" if reference.name in scope.merged.tables else ""
-        what = f'table "{reference}" in {parameter.name} has no absolute path: Postfix would look for it in its spool{hint}'
+        what = f'table "{reference}" in {parameter.name} has no absolute path: Postfix would look in its spool{hint}'
         yield scope.finding("unknown-table", parameter, what, str(reference))
 
 

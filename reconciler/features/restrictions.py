@@ -95,7 +95,8 @@ def parsed(text: str) -> list[Restriction]:
     rest = iter(words(text))
     for word in rest:
         name = word.lower()
-        found.append(Restriction(word if name not in KNOWN else name, next(rest, "") if name in WITH_ARGUMENT else None))
+        argument = next(rest, "") if name in WITH_ARGUMENT else None
+        found.append(Restriction(name if name in KNOWN else word, argument))
     return found
 
 
@@ -167,17 +168,17 @@ def _unprotected(scope: Scope) -> Finding | None:
 
 def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
     """What smtpd's own has_required() answers."""
-    skip = False
-    for word in words(text):
-        if skip:
-            skip = False
-        elif word.lower() == "warn_if_reject":
-            skip = True
-        elif word.lower() == "permit":
+    classes = _classes(scope)
+    rest = iter(words(text))
+    for word in rest:
+        name = word.lower()
+        if name == "warn_if_reject":
+            next(rest, None)
+        elif name == "permit":
             return False
-        elif word.lower() in _PROTECTION:
+        elif name in _PROTECTION:
             return True
-        elif word in _classes(scope) and depth < len(_classes(scope)) and _protects(scope.value(word), scope, depth + 1):
+        elif word in classes and depth < len(classes) and _protects(scope.value(word), scope, depth + 1):
             return True
     return False
 

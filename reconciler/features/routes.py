@@ -49,7 +49,7 @@ def unknown_transport(name: str, known: set[str]) -> str | None:
     if not name or name in known or not _TRANSPORT_NAME.match(name):
         return None
     hint = did_you_mean(name, known)
-    return f'unknown transport "{name}": master.cf has no such service, and mail would wait as "mail transport unavailable"{hint}'
+    return f'unknown transport "{name}": there is no such service, and mail would wait ("transport unavailable"){hint}'
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -90,5 +90,5 @@ def _unknown_deferred(scope: Scope, parameter: Parameter, known: set[str]) -> It
     if parameter.name == "defer_transports":
         for name in words(scope.expanded(parameter.value) or ""):
             if problem := unknown_transport(name, known):
-                what = f"defer_transports: {problem.split(':')[0]}: it defers nothing{did_you_mean(name, known)}"
+                what = f"defer_transports: {problem.partition(':')[0]}: it defers nothing{did_you_mean(name, known)}"
                 yield scope.finding("unknown-transport", parameter, what, name, severity=Severity.WARNING)

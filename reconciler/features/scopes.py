@@ -64,7 +64,7 @@ class Scope:
                 return parameter.where
         return self.service.where if self.service else Where("mail.yaml")
 
-    def finding(  # noqa: PLR0913 - a finding has as many parts
+    def finding(
         self, rule: str, parameter: Parameter, text: str, about: str = "",
         *, severity: Severity = Severity.ERROR, lasting: bool = True,
     ) -> Finding:  # fmt: skip

@@ -215,7 +215,8 @@ def _tlsproxy(merged: Contribution, facts: Facts) -> Iterator[Finding]:
 
 def _removed(key: str, where: Where, scope: Scope) -> Iterator[Finding]:
     name, _, kind = key.rpartition("/")
-    if kind not in {"unix", "fifo"} or any(service.name == name for service in scope.merged.entries if service.type != "inet"):
+    others = {service.name for service in scope.merged.entries if service.type != "inet"}
+    if kind not in {"unix", "fifo"} or name in others:
         return
     if then := _ESSENTIAL.get(name) or _needed(name, scope):
         what, severity = f'removed service "{name}" is needed: {then}', Severity.ERROR

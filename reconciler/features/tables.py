@@ -151,7 +151,8 @@ def _loops(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterat
         path = _path(entry.key.lower(), inner)
         if path and told.isdisjoint(path):
             told.update(path)
-            what = f"table {table.name}: alias loop {' -> '.join([*path, path[0]])}: mail would be refused after DATA with 451"
+            way = " -> ".join([*path, path[0]])
+            what = f"table {table.name}: alias loop {way}: mail would be refused after DATA with 451"
             where = Where(table.file, entry.line)
             yield Finding(rule="alias-loop", where=where, text=what, subject=f"{table.name} {min(path)}")
 

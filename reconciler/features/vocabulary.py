@@ -1,7 +1,9 @@
 """What Postfix's defaults can't tell about its parameters: enumerations, word lists, and where empty or 0 is fatal.
 
-Taken from the tables of Postfix 3.7's sources (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)), where the
-known words of an enumeration hold for 3.5 to 3.11. Facts only: no functions but the ones that build the tables.
+Taken from the tables of Postfix 3.7's sources (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)). Facts
+only: no functions but the ones that build the tables.
+
+Known limit: a word that a later Postfix adds to an enumeration must be added here.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ def _ignored(text: str, *, empty: bool = False) -> Vocabulary:
     return _fatal(text, empty=empty)[0], False
 
 
-def _both(names: dict[str, Vocabulary]) -> dict[str, Vocabulary]:
+def _both(known: dict[str, Vocabulary]) -> dict[str, Vocabulary]:
     """What holds for smtp holds for lmtp, which is the same program."""
-    return names | {name.replace("smtp_", "lmtp_", 1): words for name, words in names.items() if name.startswith("smtp_")}
+    theirs = {name: words for name, words in known.items() if name.startswith("smtp_")}
+    return known | {name.replace("smtp_", "lmtp_", 1): words for name, words in theirs.items()}
 
 
 _CLIENT_LEVELS = _fatal("none may encrypt dane dane-only fingerprint verify secure", empty=True)

@@ -1,0 +1,112 @@
+"""The mail log wherever it is, across rotation, and what in recorded logs is fatal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler import maillog
+from tests.unit.recorded import Recorded, transcript
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "mail.log"
+    made.write_text("one\ntwo\n")
+    return made
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as stream:
+        stream.write(text)
+
+
+def test_only_what_came_after_the_mark_is_told(path: Path) -> None:
+    log = maillog.LogFile(path)
+    mark = log.mark()
+    assert log.since(mark) == []
+    append(path, "three\n")
+    assert log.since(mark) == ["three"]
+    assert log.before(mark) == ["one", "two"]
+
+
+def test_a_rotation_loses_no_line(path: Path) -> None:
+    log = maillog.LogFile(path)
+    mark = log.mark()
+    append(path, "three\n")
+    path.rename(path.with_name("mail.log.1"))
+    assert log.since(mark) == ["three"]
+    path.write_text("four\n")
+    assert log.since(mark) == ["three", "four"]
+    assert log.before(mark) == ["one", "two"]
+
+
+def test_the_lines_before_reach_into_the_rotated_file(path: Path) -> None:
+    path.rename(path.with_name("mail.log.1"))
+    path.write_text("three\n")
+    log = maillog.LogFile(path)
+    assert log.before(log.mark()) == ["one", "two", "three"]
+
+
+def test_a_truncated_log_is_read_from_its_start(path: Path) -> None:
+    log = maillog.LogFile(path)
+    mark = log.mark()
+    path.write_text("new\n")
+    assert log.since(mark) == ["new"]
+
+
+def test_a_log_that_does_not_exist_yet_is_read_from_its_start(tmp_path: Path) -> None:
+    log = maillog.LogFile(tmp_path / "later.log")
+    mark = log.mark()
+    assert log.since(mark) == []
+    (tmp_path / "later.log").write_text("first\n")
+    assert log.since(mark) == ["first"]
+
+
+def test_the_log_is_where_this_host_keeps_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maillog, "JOURNAL", path.with_name("nosuch"))
+    host = Recorded({})
+    assert maillog.open_log(host, "/var/log/postfix.log") == maillog.LogFile(Path("/var/log/postfix.log"))
+    assert maillog.open_log(host, "", [path.with_name("nosuch"), path]) == maillog.LogFile(path)
+    assert "/dev/stdout" in maillog.open_log(host, "/dev/stdout").limit
+    nothing = maillog.open_log(host, "", [])
+    assert "unreadable" in nothing.limit
+    assert nothing.since(nothing.mark()) == nothing.before(nothing.mark()) == []
+
+
+def test_the_journal_is_asked_by_its_cursor() -> None:
+    host = Recorded({"--show-cursor": transcript("journal-cursor.txt"), "--facility=mail": transcript("journal.txt")})
+    log = maillog.Journal(host)
+    mark = log.mark()
+    assert mark.cursor.startswith("s=523c2093cf214bd197a8ccdbd9980292;")
+    assert [one.text for line in log.since(mark) if (one := maillog.parse(line))][-1].startswith("reload")
+    assert f"--after-cursor={mark.cursor}" in host.asked[-1]
+
+
+def fatal(name: str, *names: str) -> list[tuple[str, str]]:
+    lines = transcript(name).splitlines()
+    return [(one.program, one.text) for one in maillog.fatal_lines(lines, names or ("postfix",))]
+
+
+def test_a_master_and_a_daemon_that_die_say_why() -> None:
+    why = "fatal: /etc/postfix/master.cf: line 138: bad transport type: inetx"
+    assert fatal("mail-log-fatal.txt") == [("master", why)]
+    assert ("smtpd", "fatal: parameter smtpd_timeout: bad time value or unit: 300x") in fatal("mail-log-smtpd-dies.txt")
+
+
+def test_mistakes_of_people_at_commands_are_not_fatal() -> None:
+    assert "postfix/postmap[" in transcript("mail-log-stopped.txt")
+    assert fatal("mail-log-stopped.txt") == []
+
+
+def test_another_instance_is_not_ours() -> None:
+    assert fatal("mail-log-fatal.txt", "postfix-out") == []
+
+
+def test_a_server_configuration_error_is_fatal_for_those_who_ask() -> None:
+    line = (
+        "Nov 22 18:20:19 mx1 postfix/submission/smtpd[99]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]: "
+        "451 4.3.5 Server configuration error; from=<a@example.com>"
+    )
+    assert [one.program for one in maillog.fatal_lines([line])] == ["smtpd"]
