@@ -23,7 +23,15 @@ from reconciler import facts as fact
 from reconciler.errors import CheckFailed, ReconcilerError, Unavailable
 from reconciler.maillog import open_log
 from reconciler.model import (
-    Activation, Applied, Broken, Contribution, Finding, RolledBack, Table, Where, errors_in,
+    Activation,
+    Applied,
+    Broken,
+    Contribution,
+    Finding,
+    RolledBack,
+    Table,
+    Where,
+    errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
 from reconciler.syntax import read_main, read_master, read_table
@@ -188,9 +196,15 @@ def _go_live(
         known = fact.gather(edges.host, edges.settings)
         return verify(
             Expected(
-                instance=edges.postfix(), services=_services(generation, origin), addresses=known.addresses,
-                ports=known.ports, log=log, mark=mark, since=since, settle=edges.settings.settle,
-            )  # fmt: skip
+                instance=edges.postfix(),
+                services=_services(generation, origin),
+                addresses=known.addresses,
+                ports=known.ports,
+                log=log,
+                mark=mark,
+                since=since,
+                settle=edges.settings.settle,
+            )
         )
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"

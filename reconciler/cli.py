@@ -7,12 +7,9 @@ Every command but run works without the daemon.
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import re
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,132 +19,35 @@ import click
 
 from reconciler import __version__, passes, repo, secrets
 from reconciler import status as state
-from reconciler.apply import Edges
+from reconciler.clone import secret_group
+from reconciler.console import Context, Reconciler, say, say_all, who
 from reconciler.control import ask
-from reconciler.daemon import Daemon
-from reconciler.errors import BadSettings, ReconcilerError, Unavailable, WithFindings
-from reconciler.generations import Generations
+from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.host import Host
-from reconciler.journal import Journal, conclusion, finding_data, finding_from
-from reconciler.log import configure
+from reconciler.journal import conclusion, finding_data, finding_from
 from reconciler.model import File, Refused, Revision, Unchanged, Wake, errors_in
 from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, log_lines, outcome_lines, plan_lines, status_lines
-from reconciler.settings import DEFAULT_FILE, Settings, read_settings, shipped
+from reconciler.settings import settings_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from reconciler.apply import Edges
     from reconciler.model import Outcome, Tree
-
-USAGE, NOT_PERMITTED, CONFIGURATION, TEMPORARY = 64, 77, 78, 75
-_COLOURS = {"+": "green", "-": "red", "~": "yellow"}
-_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
-
-
-class Reconciler(click.Group):
-    """The group of all commands: wrong usage is 64 everywhere, and every expected error is one line."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
-        """Run, and turn errors into exit statuses."""
-        try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Abort:
-            sys.exit(130)
-        except click.UsageError as error:
-            error.show()
-            sys.exit(USAGE)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except BadSettings as error:
-            _stop(CONFIGURATION, error)
-        except PermissionError as error:
-            _stop(NOT_PERMITTED, f"{error.filename}: not permitted; run this as root")
-        except Unavailable as error:
-            _stop(TEMPORARY, error)
-        except ReconcilerError as error:
-            _stop(1, error)
-        except BrokenPipeError:
-            sys.exit(0)
-
-
-def _stop(status: int, why: object) -> NoReturn:
-    click.echo(f"reconciler: {why}", err=True)
-    sys.exit(status)
-
-
-def say(line: str = "", *, err: bool = False) -> None:
-    """Print a line; on a terminal, changes and findings have their colour."""
-    mark = line.lstrip()[:1]
-    if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
-        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
-    elif match := _PLACE.match(line):
-        colour = "yellow" if match[2] else "red"
-        click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
-    else:
-        click.echo(line, err=err)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        say(line)
-
-
-class Context:
-    """What every command works with; made when it is first needed, so that --help needs nothing."""
-
-    def __init__(self, settings_file: Path | None) -> None:
-        self.file = settings_file
-        self._settings: Settings | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of this host."""
-        self._settings = self._settings or read_settings(self.file)
-        return self._settings
-
-    def edges(self, state_directory: Path | None = None) -> Edges:
-        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched."""
-        settings, host = self.settings, Host()
-        directory = state_directory or settings.state
-        return Edges(
-            settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
-            generations=Generations(directory, settings.config_directory, host),
-            journal=Journal(directory / "private", host), templates=_templates(),
-            say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
-        )  # fmt: skip
-
-    def permitted(self) -> Edges:
-        """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
-        edges = self.edges()
-        if os.geteuid() != 0:
-            raise PermissionError(1, "not permitted", str(self.settings.state))
-        edges.generations.prepare()
-        return edges
-
-    def poke(self) -> None:
-        """Tell the daemon, if one runs, that an operator did something."""
-        with suppress(ReconcilerError):
-            list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
-
-
-def _templates() -> dict[str, str]:
-    root = shipped("templates")
-    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
-
-
-def _who() -> str:
-    """Who asks: the person behind sudo, else the user."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
 @click.group(cls=Reconciler, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--settings", "file", type=click.Path(dir_okay=False, path_type=Path), help="Settings instead of /etc/reconciler.toml.")
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings instead of /etc/reconciler.toml.",
+)
 @click.version_option(__version__, prog_name="reconciler")
 @click.pass_context
 def main(context: click.Context, file: Path | None) -> None:
-    """Keep this host's Postfix equal to a git branch, and put it back when that would break it.
+    r"""Keep this host's Postfix equal to a git branch, and put it back when that would break it.
 
     \b
     Examples:
@@ -168,11 +68,13 @@ as_json = click.option("--json", "json_output", is_flag=True, help="Machine-read
 
 @main.command("check")
 @click.argument("rev", required=False)
-@click.option("--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder instead of a commit.")
+@click.option(
+    "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder instead of a commit."
+)
 @as_json
 @pass_context
 def check_command(context: Context, rev: str | None, tree: Path | None, *, json_output: bool) -> None:
-    """Read a commit or a folder and say everything that is wrong with it. Touches nothing.
+    r"""Read a commit or a folder and say everything that is wrong with it. Touches nothing.
 
     Exit status: 0 no error (warnings are allowed), 1 errors.
 
@@ -196,7 +98,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     if json_output:
         click.echo(json.dumps({"revision": revision.oid, "findings": [finding_data(finding) for finding in findings]}))
     else:
-        _print(finding_lines(findings))
+        say_all(finding_lines(findings))
         if not status:
             say(f"{tree or revision.short}: no errors", err=True)
     sys.exit(status)
@@ -267,8 +169,8 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
         click.echo(json.dumps(shown | {"findings": [finding_data(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
-        _print(plan_lines(plan))
-        _print(finding_lines(findings))
+        say_all(plan_lines(plan))
+        say_all(finding_lines(findings))
     sys.exit(2 if plan.changes else 0)
 
 
@@ -276,7 +178,7 @@ def _findings_or_json(findings: Sequence[Any], *, json_output: bool) -> None:
     if json_output:
         click.echo(json.dumps({"findings": [finding_data(finding) for finding in findings]}))
     else:
-        _print(finding_lines(findings))
+        say_all(finding_lines(findings))
 
 
 @main.command("status")
@@ -290,7 +192,7 @@ def status_command(context: Context, *, json_output: bool) -> None:
     if json_output:
         click.echo(json.dumps(shown))
     else:
-        _print(status_lines(shown))
+        say_all(status_lines(shown))
 
 
 def _ask_daemon(context: Context) -> dict[str, Any] | None:
@@ -309,7 +211,7 @@ def _ask_daemon(context: Context) -> dict[str, Any] | None:
 @as_json
 @pass_context
 def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bool) -> None:
-    """Show how passes ended, newest first.
+    r"""Show how passes ended, newest first.
 
     \b
     Examples:
@@ -331,7 +233,7 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
         if json_output:
             click.echo(json.dumps(line))
         else:
-            _print(log_lines(line))
+            say_all(log_lines(line))
 
 
 # ---- changing --------------------------------------------------------------------------------------------------------
@@ -372,19 +274,27 @@ def _finish(context: Context, edges: Edges, passed: passes.Passed, *, json_outpu
         line = passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)
         click.echo(json.dumps(line))
     else:
-        _outcome(passed.outcome, passed.seconds, live.number if live else None, (live.revision[:7] or live.source) if live else "")
+        _outcome(
+            passed.outcome,
+            passed.seconds,
+            live.number if live else None,
+            (live.revision[:7] or live.source) if live else "",
+        )
     context.poke()
     sys.exit(passed.status)
 
 
 def _outcome(outcome: Outcome, seconds: float, number: int | None, short: str) -> None:
-    _print(outcome_lines(outcome, seconds, number, short))
+    say_all(outcome_lines(outcome, seconds, number, short))
 
 
 @main.command("run")
 @pass_context
 def run_command(context: Context) -> None:
     """Run the daemon: follow the branch, watch for hand edits, answer the hooks."""
+    from reconciler.daemon import Daemon  # noqa: PLC0415 - watchdog and structlog are for the daemon alone
+    from reconciler.log import configure  # noqa: PLC0415
+
     configure(context.settings.log_format, sys.stderr)
     Daemon(context.permitted()).run()
 
@@ -396,7 +306,7 @@ def run_command(context: Context) -> None:
 def rollback_command(context: Context, generation: int | None, *, json_output: bool) -> None:
     """Go back to an earlier generation, and stay there until the branch moves or `resume`."""
     edges = context.permitted()
-    _finish(context, edges, passes.roll_back(edges, generation, _who()), json_output=json_output)
+    _finish(context, edges, passes.roll_back(edges, generation, who()), json_output=json_output)
 
 
 @main.command("rescue")
@@ -405,10 +315,10 @@ def rollback_command(context: Context, generation: int | None, *, json_output: b
 def rescue_command(context: Context, *, json_output: bool) -> None:
     """Go back to what this host had before it was adopted, and stay there until `resume`."""
     edges = context.permitted()
-    _finish(context, edges, passes.rescue(edges, _who()), json_output=json_output)
+    _finish(context, edges, passes.rescue(edges, who()), json_output=json_output)
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[timedelta]):
     """A time such as 90s, 30m, 2h or 1d."""
 
     name = "time"
@@ -430,8 +340,8 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
     """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`."""
     edges = context.permitted()
     until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
-    passes.suspend(edges, why, _who(), until)
-    say(f"suspended by {_who()}: {why}; until {until.isoformat() if until else '`reconciler resume`'}")
+    passes.suspend(edges, why, who(), until)
+    say(f"suspended by {who()}: {why}; until {until.isoformat() if until else '`reconciler resume`'}")
     context.poke()
 
 
@@ -449,62 +359,18 @@ def resume_command(context: Context) -> None:
 
 @main.command("init")
 @click.argument("path", metavar="REPO", type=click.Path(path_type=Path))
-@click.option("--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Start from this folder.")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Start from this folder."
+)
 @pass_context
 def init_command(context: Context, path: Path, source: Path | None) -> None:
     """Make a bare repository with a first commit and the hooks, ready to be cloned and pushed to."""
     settings = context.settings
     identity = settings.identity
     recipient = secrets.recipient(identity) if identity.exists() else secrets.new_identity(identity)
-    file = (context.file or Path(os.environ.get("RECONCILER_SETTINGS", DEFAULT_FILE))).absolute()
+    file = settings_file(context.file).absolute()
     revision = repo.create(path.absolute(), settings, settings_file=file, recipient=recipient, source=source)
     say(f"{path}: branch {settings.branch} at {revision.short}; git clone {path}")
 
 
-@main.group("secret")
-def secret_group() -> None:
-    """Keep passwords in the repository, encrypted to the hosts that need them. Run in a clone."""
-
-
-@secret_group.command("set")
-@click.argument("name")
-def secret_set(name: str) -> None:
-    """Encrypt a secret to everybody in secrets/recipients; asks without echo, or reads a pipe.
-
-    \b
-    Examples:
-      reconciler secret set smart_host
-      pass show relay | reconciler secret set smart_host
-    """
-    folder = _clone() / "secrets"
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise click.UsageError(f'a secret\'s name is of letters, digits, "_", "-" and ".", got "{name}"')
-    recipients, findings = secrets.read_recipients((folder / "recipients").read_text()) if (folder / "recipients").is_file() else ([], [])
-    if findings:
-        _print(finding_lines(findings))
-        sys.exit(1)
-    if not recipients:
-        raise passes.NotPossible("secrets/recipients: no recipient to encrypt to; `age-keygen -y IDENTITY` prints a host's")
-    piped = not sys.stdin.isatty()
-    value = sys.stdin.read().removesuffix("\n") if piped else click.prompt("secret", hide_input=True, confirmation_prompt=True)
-    if not value:
-        raise passes.NotPossible("an empty secret is no secret; nothing was written")
-    target = folder / f"{name}.age"
-    target.write_bytes(secrets.encrypt(value, recipients))
-    say(f"secrets/{name}.age is for {len(recipients)} recipient(s); write `!secret {name}`, commit and push")
-
-
-@secret_group.command("list")
-def secret_list() -> None:
-    """Name the secrets of this clone."""
-    for path in sorted((_clone() / "secrets").glob("*.age")):
-        say(path.stem)
-
-
-def _clone() -> Path:
-    """The top of the clone around the current folder."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "mail.yaml").is_file():
-            return folder
-    raise passes.NotPossible(f"{here}: not inside a clone of the desired state (no mail.yaml here or above)")
+main.add_command(secret_group)

@@ -182,15 +182,23 @@ class Daemon:
         self._tell(passed)
         if passed.line or not passed.quiet:
             self._canonical(passed, reasons)
-        systemd.notify(f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}")
+        systemd.notify(
+            f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
+        )
 
     def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         findings = getattr(passed.outcome, "findings", ())
         self._log.info(
-            Event.PASSED, outcome=type(passed.outcome).__name__, revision=passed.revision[:7], seconds=round(passed.seconds, 3),
-            reasons=[reason.value for reason in reasons], drift=list(passed.drift), revived=passed.revived,
-            findings=[str(finding) for finding in findings], reason=getattr(passed.outcome, "reason", None),
-        )  # fmt: skip
+            Event.PASSED,
+            outcome=type(passed.outcome).__name__,
+            revision=passed.revision[:7],
+            seconds=round(passed.seconds, 3),
+            reasons=[reason.value for reason in reasons],
+            drift=list(passed.drift),
+            revived=passed.revived,
+            findings=[str(finding) for finding in findings],
+            reason=getattr(passed.outcome, "reason", None),
+        )
 
     def _tell(self, passed: Passed) -> None:
         live = self.edges.generations.live()
@@ -249,7 +257,11 @@ class Daemon:
 
     def _refusal(self) -> Iterator[Message]:
         live = self.edges.generations.live()
-        stays = f"generation {live.number} ({live.revision[:7] or live.source}) stays live" if live else "nothing of ours is live"
+        stays = (
+            f"generation {live.number} ({live.revision[:7] or live.source}) stays live"
+            if live
+            else "nothing of ours is live"
+        )
         yield {"line": ""}
         yield {"line": f"  refused, nothing changed: {stays}"}
         yield {"done": {"status": "refused"}}
@@ -262,14 +274,16 @@ class Daemon:
         self.wake(Wake.PUSH)
         while True:
             with self._news:
-                self._news.wait_for(lambda: len(transcript.lines) > sent or transcript.done, timeout=deadline - time.monotonic())
+                if len(transcript.lines) == sent and not transcript.done:
+                    self._news.wait(deadline - time.monotonic())
                 lines, done = transcript.lines[sent:], transcript.done
             yield from ({"line": line} for line in lines)
             sent += len(lines)
-            if done or time.monotonic() >= deadline:
-                if not done:
-                    yield {"line": "not concluded yet: `reconciler status` on the host says how it fares"}
-                yield {"done": {"status": done or "pending"}}
+            if not done and time.monotonic() >= deadline:
+                yield {"line": "not concluded yet: `reconciler status` on the host says how it fares"}
+                done = "pending"
+            if done:
+                yield {"done": {"status": done}}
                 return
 
     def _status(self, _: Message) -> Iterator[Message]:

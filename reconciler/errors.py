@@ -17,7 +17,7 @@ class ReconcilerError(Exception):
     """The root of all that reconciler raises on purpose."""
 
 
-class WithFindings(ReconcilerError):
+class WithFindings(ReconcilerError):  # noqa: N818 - names say who must act, not that they are errors
     """An error that carries the findings which explain it, never an empty list."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
@@ -25,23 +25,23 @@ class WithFindings(ReconcilerError):
         self.findings = tuple(findings)
 
 
-class InvalidSource(WithFindings):  # noqa: N818 - names say who must act, not that they are errors
+class InvalidSource(WithFindings):
     """The author must fix the commit: it cannot be read as a desired state."""
 
 
-class UnsafePlan(WithFindings):  # noqa: N818
+class UnsafePlan(WithFindings):
     """The reviewer must confirm: the plan takes away more than a slip of the hand should."""
 
 
-class CheckFailed(WithFindings):  # noqa: N818
+class CheckFailed(WithFindings):
     """The author must fix the commit: Postfix's own programs refuse the staged generation."""
 
 
-class VerifyFailed(WithFindings):  # noqa: N818
+class VerifyFailed(WithFindings):
     """Nobody must act: what was swapped in does not answer, and is being rolled back."""
 
 
-class RollbackFailed(WithFindings):  # noqa: N818
+class RollbackFailed(WithFindings):
     """The operator must act now: the undo failed too."""
 
 

@@ -17,7 +17,6 @@ import os
 import pwd
 import socket
 import struct
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,7 +43,6 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netlink.h, linux/sock_diag.h
 _TICKS = os.sysconf("SC_CLK_TCK")
-_AGED = 60.0
 
 
 def gather(host: Host, settings: Settings, paths: Collection[str] = frozenset()) -> Facts:
@@ -95,11 +93,7 @@ def _identity(directory: Path) -> tuple[Stamp, ...]:
 @functools.lru_cache(maxsize=1)
 def _installed(host: Host, _: tuple[Stamp, ...]) -> _Installed:
     """Ask postconf in a folder of its own, for it fails where main.cf is broken or missing; about 20 ms."""
-    with tempfile.TemporaryDirectory(prefix="reconciler-facts-") as name:
-        directory = Path(name)
-        for file in (postfix.MAIN, postfix.MASTER):
-            (directory / file).touch()
-            os.utime(directory / file, (time.time() - _AGED,) * 2)  # a young main.cf makes every program sleep
+    with postfix.scratch() as directory:
         parameters = postfix.defaults(host, directory)
         map_types = postfix.map_types(host, directory)
     programs = frozenset(path.name for path in Path(parameters["daemon_directory"]).iterdir() if path.is_file())

@@ -265,7 +265,7 @@ class Generations:
         self._manifest(stage.folder, Generation(number, stage.folder, revision, source, files))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)
-        place = self.folder / f"{number}-{revision[:7] or source.split()[0]}"
+        place = self.folder / f"{number}-{revision[:7] or source.split(maxsplit=1)[0]}"
         self.host.rename(stage.folder, place)
         return self.get(place)
 
@@ -286,11 +286,15 @@ class Generations:
     @staticmethod
     def _as_file(path: Path) -> File:
         status = path.stat()
-        return File(digest(path), status.st_mode & 0o7777, named(status.st_uid, status.st_gid), partial(_read_now, path))
+        return File(
+            digest(path), status.st_mode & 0o7777, named(status.st_uid, status.st_gid), partial(_read_now, path)
+        )
 
     def taint(self, generation: Generation) -> None:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
-        edited = Generation(generation.number, generation.path, generation.revision, generation.source, generation.files, tainted=True)
+        edited = Generation(
+            generation.number, generation.path, generation.revision, generation.source, generation.files, tainted=True
+        )
         self._manifest(generation.path, edited)
 
     def switch(self, generation: Generation) -> None:

@@ -73,7 +73,7 @@ class Host:
     def after(self, what: str) -> None:
         """Called right after each effect."""
 
-    def run(  # noqa: PLR0913 - what a program can be given
+    def run(
         self,
         argv: Sequence[str],
         *,

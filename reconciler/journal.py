@@ -137,7 +137,8 @@ def finding_data(finding: Finding) -> Line:
     """A finding as the contract's JSON."""
     return {
         "rule": finding.rule, "file": finding.where.file, "line": finding.where.line, "column": finding.where.column,
-        "severity": finding.severity.value, "lasting": finding.lasting, "text": finding.text, "subject": finding.subject,
+        "severity": finding.severity.value, "lasting": finding.lasting, "text": finding.text,
+        "subject": finding.subject,
     }  # fmt: skip
 
 

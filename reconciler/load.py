@@ -1,24 +1,21 @@
 """A commit's files become Desired, or every reason why they do not, each as ``file:line:column: what``.
 
 load() raises InvalidSource with all findings of the commit at once; doubts that do not refuse it travel in
-Desired.findings. The door to PyYAML: safe YAML only, no tag but ``!secret``, no duplicate keys, bounded in size, depth
-and aliases. A value is the scalar's text, never its resolved type: 010 stays 010, and only plain true, false, yes, no,
-on and off become yes or no.
+Desired.findings.
 
-Known limits: YAML merge keys (``<<``) are refused. Of hosts/ only this host's file is validated against the schema;
-the others are read for their syntax.
+Known limit: of hosts/ only this host's file is validated against the schema; the others are read for their syntax.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from reconciler import document
+from reconciler.document import Document, at, kind_of
 from reconciler.errors import InvalidSource
 from reconciler.features import FEATURES, services, transports
 from reconciler.model import Desired, Finding, SecretName, Severity, Table, Where
@@ -27,22 +24,16 @@ from reconciler.syntax import did_you_mean, duplicates, read_master
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import File, Secret, Service, Tree
+    from reconciler.model import Secret, Service, Tree
 
-MAX_YAML = 1 << 20
-MAX_DEPTH = 16
-MAX_NODES = 100_000
 COMPILED_TYPES = ("lmdb", "hash", "cdb")
 TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
-RESERVED_NAMES = frozenset({"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"})
+RESERVED_NAMES = frozenset(
+    {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
+)
 PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
-_WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
-_NULLS = frozenset({"", "~", "null"})
-_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _ADAPTERS = {feature.SECTION: TypeAdapter[object](feature.Schema) for feature in FEATURES}
-
-Path = tuple[str, ...]
 
 
 def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
@@ -76,7 +67,9 @@ def _misplaced(files: Tree) -> Iterator[Finding]:
         name = PurePosixPath(path).name
         if top in PLACES or top.startswith("."):
             if top == "master.d" and not name.endswith(".cf") and not _is_prose(name):
-                yield _error("misplaced-file", Where(path), f'only files named NAME.cf are read in master.d, got "{name}"')
+                yield _error(
+                    "misplaced-file", Where(path), f'only files named NAME.cf are read in master.d, got "{name}"'
+                )
             continue
         hint = did_you_mean(top, PLACES)
         if hint and rest != "":
@@ -92,43 +85,36 @@ def _is_prose(name: str) -> bool:
     return name.startswith((".", "README")) or name.endswith(".md")
 
 
-# ---- YAML ------------------------------------------------------------------------------------------------------------
+# ---- merging --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Document:
-    """Plain values (text, None, SecretName, lists, mappings); by its path, the place of each and of its key."""
-
-    value: Any = None
-    places: dict[Path, Where] = field(default_factory=dict)
-    keys: dict[Path, Where] = field(default_factory=dict)
-
-
-def _merged(files: Tree, host: str, findings: list[Finding]) -> _Document:
+def _merged(files: Tree, host: str, findings: list[Finding]) -> Document:
     """mail.yaml, with what hosts/NAME.yaml of this host says in its place."""
-    merged = _Document({})
+    merged = Document({})
     if "mail.yaml" not in files:
-        findings.append(_error("empty-state", Where("mail.yaml"), "mail.yaml is missing: without it nothing is desired"))
+        findings.append(
+            _error("empty-state", Where("mail.yaml"), "mail.yaml is missing: without it nothing is desired")
+        )
     else:
         before = len(findings)
-        merged = _read_yaml("mail.yaml", files["mail.yaml"], findings)
+        merged = document.read("mail.yaml", files["mail.yaml"], findings)
         _no_nulls(merged, findings)
         if not merged.value and len(findings) == before:
             text = "mail.yaml holds no key; that never means that everything should go"
             findings.append(_error("empty-state", Where("mail.yaml"), text))
     for path in sorted(files):
         if re.fullmatch(r"hosts/[^/]+\.ya?ml", path):
-            document = _read_yaml(path, files[path], findings)
+            read = document.read(path, files[path], findings)
             if path in (f"hosts/{host}.yaml", f"hosts/{host}.yml"):
-                _overlay(merged, document, ())
+                _overlay(merged, read, ())
         elif path.startswith("hosts/") and not _is_prose(PurePosixPath(path).name):
             findings.append(_error("misplaced-file", Where(path), f'only hosts/NAME.yaml is read here, got "{path}"'))
     return merged
 
 
-def _overlay(below: _Document, above: _Document, path: Path) -> None:
+def _overlay(below: Document, above: Document, path: document.Path) -> None:
     """Merge mappings by key; lists and scalars are replaced, and null removes."""
-    target, source = _at(below.value, path), _at(above.value, path)
+    target, source = at(below.value, path), at(above.value, path)
     for key, value in source.items():
         here = (*path, key)
         if value is None and path != (services.SECTION,):
@@ -144,138 +130,18 @@ def _overlay(below: _Document, above: _Document, path: Path) -> None:
             below.keys |= {place: where for place, where in above.keys.items() if place[: len(here)] == here}
 
 
-def _at(value: Any, path: Path) -> Any:  # noqa: ANN401 - YAML's values
-    for key in path:
-        value = value[key]
-    return value
-
-
-def _no_nulls(document: _Document, findings: list[Finding]) -> None:
-    for path, where in document.places.items():
+def _no_nulls(merged: Document, findings: list[Finding]) -> None:
+    for path, where in merged.places.items():
         removes_service = len(path) == 2 and path[0] == services.SECTION  # noqa: PLR2004 - services.NAME
-        if not removes_service and _at_or_none(document.value, path) is None:
+        if not removes_service and at(merged.value, path) is None:
             text = f'{path[-1]} has no value; write "" for an empty one (null removes in hosts/ and services only)'
             findings.append(_error("null-value", where, text, ".".join(path)))
-
-
-def _at_or_none(value: Any, path: Path) -> Any:  # noqa: ANN401 - YAML's values
-    for key in path:
-        value = value[int(key)] if isinstance(value, list) else value[key]
-    return value
-
-
-def _read_yaml(path: str, file: File, findings: list[Finding]) -> _Document:
-    try:
-        content = file.read()
-        if len(content) > MAX_YAML:
-            raise _Rejected(Where(path), f"{len(content)} bytes are more than the {MAX_YAML} that a YAML file may have")
-        text = content.decode()
-        _refuse_dangers(path, text)
-        root = yaml.compose(text, Loader=_Loader)
-        read = _Document()
-        read.value = _Reader(path, read).value(root, ()) if root else {}
-        if not isinstance(read.value, dict):
-            raise _Rejected(Where(path), f'expected "key: value" lines, got {_kind(read.value)}')
-        return read
-    except UnicodeDecodeError as error:
-        line = file.read()[: error.start].count(b"\n") + 1
-        findings.append(_error("unreadable-yaml", Where(path, line), "this is not UTF-8 text"))
-    except _Rejected as error:
-        findings.append(_error("unreadable-yaml", error.where, str(error)))
-    except yaml.MarkedYAMLError as error:
-        findings.append(_error("unreadable-yaml", _mark(path, error.problem_mark), _yaml_problem(error)))
-    except yaml.YAMLError as error:
-        findings.append(_error("unreadable-yaml", Where(path), str(error).splitlines()[0]))
-    return _Document({})
-
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Rejected(Exception):  # noqa: N818 - never leaves this module
-    def __init__(self, where: Where, text: str) -> None:
-        super().__init__(text)
-        self.where = where
-
-
-def _mark(path: str, mark: Any) -> Where:  # noqa: ANN401 - the C parser has a class of its own
-    return Where(path, mark.line + 1, mark.column + 1) if mark else Where(path)
-
-
-def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or "cannot be read as YAML"
-    return f"{problem} ({error.context})" if error.context else problem
-
-
-def _refuse_dangers(path: str, text: str) -> None:
-    """Look at the stream before anything is built from it."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        tag = getattr(event, "tag", None)
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        where = _mark(path, event.start_mark)
-        if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
-            raise _Rejected(where, f'the tag "{tag}" is not allowed; the only one is !secret NAME')
-        if depth > MAX_DEPTH:
-            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels")
-        if documents > 1:
-            raise _Rejected(where, "a second YAML document begins here; a file holds one")
-
-
-class _Reader:
-    """Builds plain values from nodes and notes where each stood."""
-
-    def __init__(self, path: str, document: _Document) -> None:
-        self.path, self.places, self.keys, self.budget = path, document.places, document.keys, MAX_NODES
-
-    def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML's values
-        self.budget -= 1
-        where = _mark(self.path, node.start_mark)
-        if self.budget < 0:
-            raise _Rejected(where, f"more than {MAX_NODES} values, aliases counted as often as they are used")
-        if len(path) > MAX_DEPTH:
-            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others")
-        if path:
-            self.places.setdefault(path, where)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, str(index))) for index, item in enumerate(node.value)]
-        return self._scalar(node, where)
-
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            where = _mark(self.path, key_node.start_mark)
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-                raise _Rejected(where, "a key is a plain word; merge keys and composite keys are not supported")
-            key = key_node.value
-            if key in result:
-                raise _Rejected(where, f'"{key}" was set already at line {self.keys[(*path, key)].line}')
-            self.keys.setdefault((*path, key), where)
-            if not isinstance(value_node, yaml.ScalarNode):
-                self.places[(*path, key)] = where  # a collection is where its key is
-            result[key] = self.value(value_node, (*path, key))
-        return result
-
-    @staticmethod
-    def _scalar(node: yaml.Node, where: Where) -> str | SecretName | None:
-        text: str = node.value
-        if node.tag == "!secret":
-            if not _SECRET_NAME.match(text):
-                raise _Rejected(where, f'!secret takes the name of a file secrets/NAME.age, got "{text}"')
-            return SecretName(text)
-        if node.style:  # quoted or a block: the text itself
-            return text
-        return None if text.lower() in _NULLS else _WORDS.get(text.lower(), text)
 
 
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-def _sections(merged: _Document, findings: list[Finding]) -> dict[type, object]:
+def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
     sections: dict[type, object] = {}
     schemas = {feature.SECTION: feature.Schema for feature in FEATURES}
     for key, value in merged.value.items():
@@ -293,7 +159,7 @@ def _sections(merged: _Document, findings: list[Finding]) -> dict[type, object]:
     return sections
 
 
-def _invalid(section: str, item: dict[str, Any], schema: type, merged: _Document) -> Finding:
+def _invalid(section: str, item: dict[str, Any], schema: type, merged: Document) -> Finding:
     """Put one of pydantic's errors into our words and at its place."""
     path = (section, *(str(part) for part in item["loc"] if part != "[key]"))
     value, kind, name = item["input"], item["type"], ".".join(path)
@@ -301,12 +167,14 @@ def _invalid(section: str, item: dict[str, Any], schema: type, merged: _Document
     where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), Where("mail.yaml"))
     if kind == "extra_forbidden":
         known = sorted(_fields(schema))
-        text = f'unknown key "{path[-1]}" in {".".join(path[:-1])}{did_you_mean(path[-1], known) or "; known are " + ", ".join(known)}'
+        hint = did_you_mean(path[-1], known) or f"; known are {', '.join(known)}"
+        text = f'unknown key "{path[-1]}" in {".".join(path[:-1])}{hint}'
     elif kind == "missing":
         text = f"{name} is missing"
     elif kind == "literal_error":
-        expected = item["ctx"]["expected"]
-        text = f'{name} is {expected.replace(chr(39), "")}, got "{value}"{did_you_mean(str(value), re.findall("[a-z-]+", expected))}'
+        words = re.findall("[a-z-]+", item["ctx"]["expected"])
+        expected = ", ".join(word for word in words if word != "or")
+        text = f'{name} is one of {expected}, got "{value}"{did_you_mean(str(value), words)}'
     elif isinstance(value, list) and kind in {"string_type", "unquoted-brackets"}:
         inside = ", ".join(str(part) for part in value)
         text = f'{name}: YAML reads brackets as a list; quote the whole text: "[{inside}]"'
@@ -314,16 +182,17 @@ def _invalid(section: str, item: dict[str, Any], schema: type, merged: _Document
         text = f'not a valid {path[-1] if path[-1] != str(value) else section}: "{value}"'
     elif kind in _PYDANTIC_KINDS:
         message = item["msg"].removeprefix("Input ").removeprefix("Value error, ")
-        text = f"{name} {message[:1].lower()}{message[1:]}, got {_kind(value)}"
+        text = f"{name} {message[:1].lower()}{message[1:]}, got {kind_of(value)}"
     else:
         text = f"{name}: {item['msg']}"
     return _error("invalid-value" if kind in _PYDANTIC_KINDS else kind.replace("_", "-"), where, text, name)
 
 
-_PYDANTIC_KINDS = frozenset(
-    "string_type bool_type bool_parsing int_type int_parsing int_from_float greater_than_equal dict_type model_type "
-    "model_attributes_type tuple_type string_too_long ip_any_address ip_v4_address ip_v6_address none_required".split()
-)
+_PYDANTIC_KINDS = frozenset({
+    "string_type", "bool_type", "bool_parsing", "int_type", "int_parsing", "int_from_float", "greater_than_equal",
+    "dict_type", "model_type", "model_attributes_type", "tuple_type", "string_too_long", "ip_any_address",
+    "ip_v4_address", "ip_v6_address",
+})  # fmt: skip
 
 
 def _fields(schema: type) -> set[str]:
@@ -336,21 +205,14 @@ def _fields(schema: type) -> set[str]:
     return known
 
 
-def _kind(value: object) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "nothing" if value is None else f'"{value}"'
-
-
-def _missing_secrets(merged: _Document, files: Tree, findings: list[Finding]) -> None:
+def _missing_secrets(merged: Document, files: Tree, findings: list[Finding]) -> None:
     names = sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
     for path, where in merged.places.items():
-        value = _at_or_none(merged.value, path)
+        value = at(merged.value, path)
         if isinstance(value, SecretName) and value.name not in names:
             hint = did_you_mean(value.name, names)
-            text = f"there is no secrets/{value.name}.age in this commit; make it with `reconciler secret set {value.name}`{hint}"
+            command = f"reconciler secret set {value.name}"
+            text = f"there is no secrets/{value.name}.age in this commit; make it with `{command}`{hint}"
             findings.append(_error("missing-secret", where, text, value.name))
 
 
@@ -367,7 +229,9 @@ def _tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
         if problem := _bad_table(name, base, suffix):
             findings.append(_error(problem[0], Where(path), problem[1], name))
         elif base in seen:
-            text = f"table {base} is there twice: {seen[base]} has it already, and both would be $config_directory/{base}"
+            text = (
+                f"table {base} is there twice: {seen[base]} has it already, and both would be $config_directory/{base}"
+            )
             findings.append(_error("ambiguous-table", Where(path), text, base))
         else:
             seen[base] = path
@@ -387,7 +251,10 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     if not _TABLE_NAME.match(base) or name in RESERVED_NAMES:
         return "invalid-table", f'"{name}" can\'t be the name of a table'
     if suffix and suffix not in known:
-        return "invalid-table", f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known are " + ", ".join(known)}'
+        return (
+            "invalid-table",
+            f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known are " + ", ".join(known)}',
+        )
     return None
 
 

@@ -1,7 +1,7 @@
 """The log: structlog's one door, and the list of everything that is ever logged.
 
 An event is a fact in the past tense; its particulars are keywords. A pass ends in one canonical line, PASSED. Console
-or JSON, colour on a terminal only. Secrets are the callers' care: Secret hides its value, and nothing else may hold one.
+or JSON, colour on a terminal only. Secrets are the callers' care: Secret hides its value, and nothing else holds one.
 
 A name that is not on the list raises ValueError (mypy says so first). A line that cannot be written is dropped: a full
 disk must not stop mail.

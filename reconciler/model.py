@@ -93,9 +93,6 @@ def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.is_error]
 
 
-# ---- what people asked for -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One main.cf parameter: its value as the text Postfix reads, and who said so (*section* of the desired state)."""
@@ -233,9 +230,6 @@ class Contribution:
         return [service for service in self.services.values() if service]
 
 
-# ---- what is true of this host ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A TCP socket somebody listens on; *ours* says that it is a child of the Postfix we manage."""
@@ -265,9 +259,6 @@ class Facts:
     ports: Mapping[str, int]
     listeners: tuple[Listener, ...]
     files: Mapping[str, bool] = field(default_factory=dict)
-
-
-# ---- two trees and a plan --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,9 +335,6 @@ class Plan:
     def empty(self) -> bool:
         """Whether live is the target already."""
         return not self.changes
-
-
-# ---- how a pass ended, and what the daemon is between passes ---------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from reconciler import generations as generation
 from reconciler.apply import Order, apply, recover, revive
-from reconciler.errors import ReconcilerError, Unavailable
+from reconciler.errors import ReconcilerError
 from reconciler.journal import conclusion
-from reconciler.model import Finding, Kind, Postponed, Refused, Superseded, Unchanged, Wake, Where
+from reconciler.model import Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
 from reconciler.phase import Halted, Refusing, Retrying, Suspended, ended, next_phase, resumed
 from reconciler.plan import diff
 from reconciler.reconcile import Memory, check, reconcile
@@ -104,7 +104,9 @@ def _wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) ->
     live_oid = live.revision if live else ""
     if tip is None:
         passed.revision = live_oid
-        passed.outcome = _refused("branch-deleted", f"the branch {edges.repo.branch} is gone; what is live stays", edges)
+        passed.outcome = _refused(
+            "branch-deleted", f"the branch {edges.repo.branch} is gone; what is live stays", edges
+        )
         return None
     passed.revision = tip.oid
     if isinstance(phase, Refusing):
@@ -165,7 +167,12 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
     if not passed.quiet:
         edges.journal.set_phase(next_phase(phase, passed.outcome, passed.revision))
-    if not (was_retrying and last and last["revision"] == passed.revision and isinstance(passed.outcome, Postponed | Refused)):
+    if not (
+        was_retrying
+        and last
+        and last["revision"] == passed.revision
+        and isinstance(passed.outcome, Postponed | Refused)
+    ):
         edges.journal.conclude(passed.line)
         _note(passed, edges)
     edges.generations.prune()
@@ -229,10 +236,14 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     """Make a new generation from an old one's files, and stay there until the branch moves or somebody resumes."""
     live = _adopted(edges)
     if number is None:
-        number = next((old.number for old in edges.generations.all() if old.number < live.number and not old.tainted), -1)
+        number = next(
+            (old.number for old in edges.generations.all() if old.number < live.number and not old.tainted), -1
+        )
     old = next((one for one in edges.generations.all() if one.number == number), None)
     if old is None:
-        raise NotPossible(f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are")
+        raise NotPossible(
+            f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are"
+        )
     if old.tainted or any(not _intact(old, path) for path in old.files):
         raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
     return _go_back(edges, old.owned(), f"rollback of {old.number}", who)
@@ -267,11 +278,16 @@ def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
             order = Order(plan=plan, revision="", source=source, committed_at=began, trusted=True)
             outcome = apply(order, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
-            passed.line = _line(outcome, "", passed.seconds, edges, None) | {"wake": "operator", "why": f"{source} by {who}"}
+            passed.line = _line(outcome, "", passed.seconds, edges, None) | {
+                "wake": "operator",
+                "why": f"{source} by {who}",
+            }
             edges.journal.conclude(passed.line)
             left = live.revision if live else ""
             seen = tip.oid if tip and source != "rescue" else ""
-            edges.journal.set_phase(Suspended(source, who, tip=seen, quarantined=tip.oid if tip and left == tip.oid else ""))
+            edges.journal.set_phase(
+                Suspended(source, who, tip=seen, quarantined=tip.oid if tip and left == tip.oid else "")
+            )
             edges.generations.prune()
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)

@@ -87,13 +87,18 @@ def _parameters(before: File | None, after: File | None, origin: Contribution) -
         if was != is_:
             changed = True
             written = origin.parameters.get(name)
-            yield Change(kind=Kind.PARAMETER, what=name, before=was, after=is_, where=written.where if written else None)
+            yield Change(
+                kind=Kind.PARAMETER, what=name, before=was, after=is_, where=written.where if written else None
+            )
     if not changed:
         yield _layout(MAIN, before, after)
 
 
 def _services(before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    old, new = ({service.key: show_service(service) for service in read_master(_text(file), MASTER)[0]} for file in (before, after))
+    old, new = (
+        {service.key: show_service(service) for service in read_master(_text(file), MASTER)[0]}
+        for file in (before, after)
+    )
     changed = False
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
@@ -107,7 +112,12 @@ def _services(before: File | None, after: File | None, origin: Contribution) -> 
 
 def _layout(path: str, before: File | None, after: File | None) -> Change:
     """Bytes that differ and mean the same: comments, order or blanks."""
-    return Change(kind=Kind.FILE, what=path, before=before.digest[:12] if before else None, after=after.digest[:12] if after else None)
+    return Change(
+        kind=Kind.FILE,
+        what=path,
+        before=before.digest[:12] if before else None,
+        after=after.digest[:12] if after else None,
+    )
 
 
 def _table(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
@@ -206,7 +216,9 @@ def raise_if_unsafe(plan: Plan, *, confirmed: bool) -> None:
 
 def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
     gone = [change for change in plan.changes if change.within == path and change.after is None]
-    whole = [change for change in plan.changes if change.kind is Kind.TABLE and change.what == path and change.after is None]
+    whole = [
+        change for change in plan.changes if change.kind is Kind.TABLE and change.what == path and change.after is None
+    ]
     if path in (MAIN, MASTER) or _is_secret(file) or not (gone or whole):
         return
     total = entries(file)
@@ -214,7 +226,7 @@ def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
     if total >= MANY and count > SHARE * total:
         where = next((change.where for change in (*whole, *gone) if change.where), Where(f"tables/{path}"))
         text = (
-            f"table {path} would lose {count} of its {total} entries ({count * 100 // total} %); if that is meant, add the"
-            ' trailer "Confirm: deletions" to a commit message'
+            f"table {path} would lose {count} of its {total} entries ({count * 100 // total} %); if that is meant, add"
+            ' the trailer "Confirm: deletions" to a commit message'
         )
         yield Finding(rule="too-many-deletions", where=where, text=text, subject=path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
 from reconciler.apply import Order, apply, stage_and_check
-from reconciler.errors import CheckFailed, InvalidSource, ReconcilerError, WithFindings
+from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
 from reconciler.features.references import mentioned_paths
 from reconciler.lint import excused, lint
@@ -82,7 +82,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory) -> Outcome:
 
 
 def judge(revision: Revision, edges: Edges) -> Judged:
-    """Load, lint, render and diff. Raises InvalidSource for a commit that can't be read, Unavailable for a repository."""
+    """Load, lint, render and diff; raises InvalidSource for a commit that can't be read."""
     desired, facts = understand(revision, edges)
     findings = lint(desired, facts)
     target = render(desired, facts, edges.templates)
@@ -101,7 +101,9 @@ def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts]:
     desired = load(files, edges.settings.host, secrets)
     desired = replace(desired, findings=(*desired.findings, *unopened))
     facts = fact.gather(edges.host, edges.settings, {baseline.ALIASES})
-    return desired, fact.gather(edges.host, edges.settings, mentioned_paths(compose(desired, facts), facts) | {baseline.ALIASES})
+    return desired, fact.gather(
+        edges.host, edges.settings, mentioned_paths(compose(desired, facts), facts) | {baseline.ALIASES}
+    )
 
 
 def refuse(judged: Judged, edges: Edges) -> None:

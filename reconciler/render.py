@@ -26,7 +26,9 @@ def render(desired: Desired, facts: Facts, templates: Mapping[str, str]) -> Tree
     merged = compose(desired, facts)
     environment = _environment(tuple(sorted(templates.items())))
     tree = {
-        name.removeprefix("postfix/").removesuffix(".j2"): File.of(_text(environment, name, merged).encode("utf-8", "surrogateescape"))
+        name.removeprefix("postfix/").removesuffix(".j2"): File.of(
+            _text(environment, name, merged).encode("utf-8", "surrogateescape")
+        )
         for name in templates
         if name.startswith("postfix/")
     }
@@ -35,9 +37,9 @@ def render(desired: Desired, facts: Facts, templates: Mapping[str, str]) -> Tree
 
 @functools.lru_cache(maxsize=2)
 def _environment(templates: tuple[tuple[str, str], ...]) -> Environment:
-    environment = Environment(  # noqa: S701 - Postfix's files are not HTML
+    environment = Environment(
         loader=DictLoader(dict(templates)), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, autoescape=False,
+        keep_trailing_newline=True, autoescape=False,  # noqa: S701 - Postfix's files are not HTML
     )  # fmt: skip
     environment.filters |= {"folded": folded, "option": write_override}
     return environment

@@ -243,13 +243,13 @@ def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[st
                 text = f"more than {MAX_ENTRIES} files and folders in one commit"
                 return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
             name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
-            path = prefix + name
-            if wrong := _wrong(handle, path, name, entry):
+            path, mode = prefix + name, entry.filemode
+            if wrong := _wrong(handle, path, name, entry.id, mode):
                 findings.append(wrong)
-            elif entry.filemode == FileMode.TREE:
+            elif mode == FileMode.TREE:
                 pending.append((f"{path}/", entry.id))
             else:
-                files.append((path, str(entry.id), int(entry.filemode)))
+                files.append((path, str(entry.id), int(mode)))
     return sorted(files), sorted(findings, key=lambda finding: finding.where)
 
 
@@ -260,18 +260,18 @@ def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]
     return iter(tree)
 
 
-def _wrong(handle: pygit2.Repository, path: str, name: str, entry: pygit2.Object) -> Finding | None:
+def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mode: int) -> Finding | None:
     plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
     if not plain or len(path) > MAX_PATH:
         shown = _printable(path)[:MAX_PATH]
         return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
-    if entry.filemode == FileMode.LINK:
+    if mode == FileMode.LINK:
         return _invalid("symlink", path, f'"{path}" is a symbolic link, which nothing follows; commit the file itself')
-    if entry.filemode == FileMode.COMMIT:
+    if mode == FileMode.COMMIT:
         return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
-    if entry.filemode == FileMode.TREE:
+    if mode == FileMode.TREE:
         return None
-    size = handle.odb.read_header(entry.id)[1]
+    size = handle.odb.read_header(oid)[1]
     if size > MAX_BYTES:
         return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; at most {MAX_BYTES >> 20} are read')
     return None
@@ -363,7 +363,8 @@ class _Seed:
 
     def _content(self, name: str, content: bytes) -> bytes:
         if self._starter and name == "mail.yaml":
-            named = b"hostname: " + self._host.encode() if _QUALIFIED.fullmatch(self._host) else b"# hostname: " + PLACEHOLDER
+            qualified = _QUALIFIED.fullmatch(self._host)
+            named = b"hostname: " + self._host.encode() if qualified else b"# hostname: " + PLACEHOLDER
             return content.replace(b"hostname: " + PLACEHOLDER, named, 1)
         if self._starter and name == "secrets/recipients":
             return content + f"\n# {self._host}\n{self._recipient}\n".encode()

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import Activation, Applied, Broken, Kind, Postponed, Refused, RolledBack, Superseded, Unchanged, Where
+from reconciler.model import (
+    Activation,
+    Applied,
+    Broken,
+    Kind,
+    Postponed,
+    Refused,
+    RolledBack,
+    Superseded,
+    Unchanged,
+    Where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -128,15 +139,22 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     """``reconciler status``, from the same value that --json prints."""
     phase, live, last = status["phase"], status["live"], status["last"]
     subject = phase.get("revision", "")[:7]
-    where = f"generation {live['generation']} = {live['revision'][:7] or live['source']}" if live else "nothing (not adopted)"
+    where = (
+        f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
+        if live
+        else "nothing (not adopted)"
+    )
     yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
     postfix, drift = status["postfix"], status["drift"]
     running = "running" if postfix["running"] else "NOT RUNNING"
+    daemon = "running" if status["daemon"] else "not running"
     shown = "none" if not drift else ", ".join(drift)
-    yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {'running' if status['daemon'] else 'not running'}"
+    yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
-        until = phase["until"] or ("the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`")
+        until = phase["until"] or (
+            "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
+        )
         yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
     if last:
         yield from (f"  {line}" for line in log_lines(last))

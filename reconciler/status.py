@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from reconciler.apply import Edges
     from reconciler.journal import Line
 
-SHOWN = ("outcome", "revision", "at", "seconds", "findings", "reason", "by", "author", "subject", "drift", "revived", "why")
+SHOWN = (
+    "outcome",
+    "revision",
+    "at",
+    "seconds",
+    "findings",
+    "reason",
+    "by",
+    "author",
+    "subject",
+    "drift",
+    "revived",
+    "why",
+)
 
 
 def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:

@@ -151,7 +151,8 @@ def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
 def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
     where = tokens[0].where
     if len(tokens) < 8:  # noqa: PLR2004 - master(5) has eight fields
-        what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "name type private unpriv chroot wakeup maxproc command"'
+        fields = "name type private unpriv chroot wakeup maxproc command"
+        what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "{fields}"'
         return None, [_malformed("malformed-service", where, what)]
     name, kind, *flags, wakeup, maxproc, command = tokens[:8]
     findings = list(_bad_fields(name, kind, flags, wakeup, maxproc))
@@ -166,7 +167,9 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
 
 def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token, maxproc: _Token) -> Iterator[Finding]:
     def bad(token: _Token, what: str) -> Finding:
-        return _malformed("malformed-service", token.where, f'service "{name.text}": {what}, got "{token.text}"', name.text)
+        return _malformed(
+            "malformed-service", token.where, f'service "{name.text}": {what}, got "{token.text}"', name.text
+        )
 
     if kind.text not in SERVICE_TYPES:
         yield bad(kind, f"the type is one of {', '.join(SERVICE_TYPES)}{did_you_mean(kind.text, SERVICE_TYPES)}")
@@ -214,7 +217,9 @@ def _override(service: str, token: _Token, findings: list[Finding]) -> list[Para
 
 
 def _spaces(service: str, name: str, where: Where) -> Finding:
-    what = f'service "{service}": "-o {name}" needs "=value" without blanks around it, or braces: -o {{ {name} = value }}'
+    what = (
+        f'service "{service}": "-o {name}" needs "=value" without blanks around it, or braces: -o {{ {name} = value }}'
+    )
     return _malformed("malformed-service", where, what, f"{service} {name}")
 
 
@@ -223,7 +228,10 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
     first: dict[str, Service] = {}
     for service in services:
         if other := first.get(service.key):
-            what = f'duplicate service "{service.name}" of type {service.type}: {other.where} has it already, and the last one would win'
+            what = (
+                f'duplicate service "{service.name}" of type {service.type}:'
+                f" {other.where} has it already, and the last one would win"
+            )
             yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
         first.setdefault(service.key, service)
 
@@ -320,7 +328,6 @@ def _pattern(text: str) -> tuple[str, str] | None:
         return "", ""
     match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
     return (match[1], match[3]) if match else None
-
 
 
 def repeated(entries: list[Entry]) -> list[Entry]:

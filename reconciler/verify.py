@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 CONVERSATIONS = 8
-_POLL = 0.02
+_POLL, _PAUSE = 0.02, 0.25
 _TICK = 0.01  # as exact as the kernel tells when a process started
 _NOWHERE = Where("mail.yaml")
 _TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
@@ -305,6 +305,7 @@ class _Conversations:
     def _visit(self, target: Target) -> Finding | None:
         """Ask until a new process answers well, or patience is over; what a new process says is final."""
         deadline = time.monotonic() + self._expected.patience
+        pause = _POLL
         while not self._stop.is_set():
             try:
                 self._talk(target, max(_POLL, deadline - time.monotonic()))
@@ -317,7 +318,8 @@ class _Conversations:
             if time.monotonic() > deadline:
                 text = f"no answer in {self._expected.patience:g} s: {problem}"
                 return _finding("service-silent", target, text)
-            self._stop.wait(_POLL)
+            self._stop.wait(pause)
+            pause = min(pause * 1.5, _PAUSE)  # each try is a line in the mail log, and one of an smtpd's max_use
         return None
 
     def _talk(self, target: Target, patience: float) -> None:

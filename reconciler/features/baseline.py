@@ -38,7 +38,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 def compatibility_level(version: str) -> str:
     """The newest level that Postfix *version* (``3.7.11``) knows."""
-    number = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
+    number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
     return next((level for since, level in _LEVELS if number >= since), "0")
 
 

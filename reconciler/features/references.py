@@ -160,7 +160,7 @@ def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
 
 def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
     """Tables of the commit are known; of others the facts may say that they are missing."""
-    if reference.type not in SUFFIXES and reference.type not in CLIENTS:
+    if reference.name.startswith("{") or reference.type not in (*SUFFIXES, *CLIENTS):
         return
     own = own_name(reference.name)
     table = scope.merged.tables.get(own) if own else None
@@ -201,6 +201,8 @@ def paths_of(reference: Reference, facts: Facts) -> list[str]:
     """The files behind a table; none for what needs no file."""
     directory = facts.parameters.get("config_directory", "/etc/postfix")
     name = reference.name.replace(CONFIG_DIRECTORY, directory)
+    if name.startswith("{"):
+        return []
     if reference.type in CLIENTS:
         return [name] if name.startswith("/") else []
     name = name if name.startswith("/") else f"{_SPOOL}/{name}"

@@ -176,9 +176,9 @@ def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
             next(rest, None)
         elif name == "permit":
             return False
-        elif name in _PROTECTION:
-            return True
-        elif word in classes and depth < len(classes) and _protects(scope.value(word), scope, depth + 1):
+        elif name in _PROTECTION or (
+            word in classes and depth < len(classes) and _protects(scope.value(word), scope, depth + 1)
+        ):
             return True
     return False
 

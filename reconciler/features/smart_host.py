@@ -62,7 +62,9 @@ def _secret(value: object) -> object:
 
 def _username(value: object) -> object:
     if isinstance(value, str) and (":" in value or re.search(r"\s", value)):
-        raise PydanticCustomError("malformed-username", 'a user name holds no blanks and no colon, got "{value}"', {"value": value})
+        raise PydanticCustomError(
+            "malformed-username", 'a user name holds no blanks and no colon, got "{value}"', {"value": value}
+        )
     return value
 
 
@@ -96,7 +98,9 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     values = {"relayhost": (section.nexthop, "nexthop")}
     tables = {}
     if section.username and section.password and (secret := desired.secrets.get(section.password.name)):
-        table = _login(section.nexthop, f"{section.username}:{secret.value}", desired.where(SECTION, "password").file, facts)
+        table = _login(
+            section.nexthop, f"{section.username}:{secret.value}", desired.where(SECTION, "password").file, facts
+        )
         tables[table.name] = table
         values |= {
             "smtp_sasl_auth_enable": ("yes", "username"),

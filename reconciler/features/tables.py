@@ -13,7 +13,7 @@ from reconciler.features.entries import Use, judge, uses_in
 from reconciler.features.references import own_name, tables_in, tables_of
 from reconciler.features.restrictions import LISTS
 from reconciler.features.scopes import Scope, scopes
-from reconciler.model import Contribution, Finding, Parameter, Where
+from reconciler.model import Contribution, Finding, Parameter, Severity, Where
 from reconciler.syntax import PATTERN_TYPES, read_table, repeated
 
 if TYPE_CHECKING:
@@ -99,18 +99,20 @@ def _duplicates(table: Table, entries: list[Entry]) -> Iterator[Finding]:
     """Of patterns the first that matches wins, so the same one may stand in two if-blocks."""
     if table.type in PATTERN_TYPES or table.type == "cidr":
         return
-    first: dict[str, int] = {}
+    first: dict[str, Entry] = {}
     again = repeated(entries)
-    if again:
-        for entry in entries:
-            first.setdefault(entry.key.lower(), entry.line)
+    for entry in entries if again else ():
+        first.setdefault(entry.key.lower(), entry)
     for entry in again:
+        other = first[entry.key.lower()]
         what = (
-            f'table {table.name}: duplicate key "{entry.key}": line {first[entry.key.lower()]} has it already, and line'
-            f" {entry.line} would be ignored"
+            f'table {table.name}: duplicate key "{entry.key}": line {other.line} has it already, and line {entry.line}'
+            " would be ignored"
         )
+        severity = Severity.WARNING if entry.value == other.value else Severity.ERROR
         where = Where(table.file, entry.line)
-        yield Finding(rule="duplicate-entry", where=where, text=what, subject=f"{table.name} {entry.key}")
+        about = f"{table.name} {entry.key}"
+        yield Finding(rule="duplicate-entry", where=where, text=what, subject=about, severity=severity)
 
 
 def _empty(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterator[Finding]:

@@ -91,7 +91,8 @@ def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Ser
     if transport.helo:
         options["smtp_helo_name"] = transport.helo
     if transport.address:
-        options["smtp_bind_address6" if transport.address.version == 6 else "smtp_bind_address"] = str(transport.address)  # noqa: PLR2004
+        option = "smtp_bind_address6" if isinstance(transport.address, IPv6Address) else "smtp_bind_address"
+        options[option] = str(transport.address)
         if "smtp_bind_address_enforce" in facts.parameters:
             options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the default address
     overrides = tuple(Parameter(option, value, where, name) for option, value in options.items())

@@ -1,7 +1,7 @@
 """Postfix's own commands, each as argv and a pure parser of its output, for the instance of one directory.
 
-Promises: every command names its directory (``-c``); nothing here reads main.cf by itself. check() is as strong as
-``postfix check`` about a configuration and touches nothing; live() asks once for all that others need to know.
+Promises: every command names its directory (``-c``). check() is as strong as ``postfix check`` about a configuration
+and touches nothing; live() asks once for all that others need to know, and answers whatever has become of main.cf.
 Raises CommandFailed for a command that fails without saying why, or not in time; check() returns findings instead.
 
 check() stands in for ``postfix check``, which takes 0.3 s because it walks the installed package in shell, makes the
@@ -23,8 +23,10 @@ import math
 import os
 import re
 import signal
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,7 @@ LIVE = (
 STOCK_DIRECTORY = Path("/etc/postfix")
 START_TIMEOUT = 120.0
 STOP_PATIENCE = 5.0
+AGE = 10.0
 MAIN, MASTER = "main.cf", "master.cf"
 _PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
 _OTHERS = 0o022
@@ -72,9 +75,31 @@ class Instance:
 
 
 def live(host: Host, directory: Path) -> Instance:
-    """Ask what this directory's main.cf makes of LIVE; about 8 ms."""
-    completed = host.run(("postconf", "-c", str(directory), "-x", *LIVE)).checked()
-    return Instance(directory, {"config_directory": str(directory)} | parse_settings(completed.stdout))
+    """Ask what this directory's main.cf makes of LIVE; about 8 ms. A main.cf that is missing or broken leaves defaults.
+
+    A copy is asked: postconf sleeps while somebody has just edited main.cf, and fails for a mistake in master.cf.
+    """
+    try:
+        text = (directory / MAIN).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        text = b""
+    with scratch(text) as copy:
+        completed = host.run(("postconf", "-c", str(copy), "-x", *LIVE))
+    if completed.status:
+        with scratch() as empty:
+            completed = host.run(("postconf", "-c", str(empty), "-x", *LIVE)).checked()
+    return Instance(directory, parse_settings(completed.stdout))
+
+
+@contextmanager
+def scratch(main: bytes = b"") -> Iterator[Path]:
+    """A folder for a moment, to ask postconf in: it holds this main.cf, old enough, and an empty master.cf."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
+        directory = Path(name)
+        (directory / MAIN).write_bytes(main)
+        (directory / MASTER).touch()
+        os.utime(directory / MAIN, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
+        yield directory
 
 
 def parse_settings(text: str) -> dict[str, str]:

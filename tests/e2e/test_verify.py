@@ -88,8 +88,8 @@ def test_every_kind_of_listener_that_works_has_no_findings(host: Host) -> None:
         "127.0.0.1:2530 inet n - n - 1 postscreen",
         "127.0.0.1:2531 inet n n n - - spawn user=nobody argv=/bin/cat",
     )
-    tls = {"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": "/etc/ssl/cert", "smtpd_tls_key_file": "/etc/ssl/key"}
-    assert verified(host, **tls, inet_interfaces="all") == []
+    tls = {"smtpd_tls_cert_file": "/etc/ssl/cert", "smtpd_tls_key_file": "/etc/ssl/key"}
+    assert verified(host, **tls, smtpd_tls_security_level="may", inet_interfaces="all") == []
 
 
 def test_a_master_that_dies_after_the_reload_is_found_at_once_and_with_its_reason(host: Host) -> None:
@@ -99,7 +99,7 @@ def test_a_master_that_dies_after_the_reload_is_found_at_once_and_with_its_reaso
     assert died.text.startswith("master died ")
     assert died.text.endswith(" s after the activation")
     assert reason.rule == "fatal-in-log"
-    assert 'bad transport type: inetx' in reason.text
+    assert "bad transport type: inetx" in reason.text
 
 
 def test_a_master_that_was_killed_is_found(host: Host) -> None:
@@ -111,30 +111,30 @@ def test_a_listener_that_never_answers_is_found_with_its_line(host: Host) -> Non
     add(host, "127.0.0.1:3199 inet n - n - - smtpd -o syslog_name=postfix/silent -o smtpd_timeout=300x")
     found = verified(host)
     assert {one.rule for one in found} == {"fatal-in-log"}
-    assert {one.line for one in found} == {line_of(host, "127.0.0.1:3199")}
+    assert found[0].line == line_of(host, "127.0.0.1:3199")
     assert "smtpd says in the mail log: fatal: parameter smtpd_timeout: bad time value" in found[0].text
 
 
-def test_a_listener_without_its_program_is_found(host: Host) -> None:
-    add(host, "127.0.0.1:3199 inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=nosuch")
-    found = verified(host)
-    assert found
-    assert {one.rule for one in found} <= {"fatal-in-log", "service-silent"}
-
-
-def test_nobody_listening_is_found(host: Host) -> None:
+def test_a_port_that_nobody_listens_on_is_found(host: Host) -> None:
     add(host, "127.0.0.1:3199 inet n - n - - smtpd")
-    found = verified(host, "pass")
-    assert ("service-silent", line_of(host, "127.0.0.1:3199")) in [one[:2] for one in found]
-    assert "smtp/inet" not in found[0].text or "only a process from before" in found[0].text
+    found = [one for one in verified(host, "pass") if "3199" in one.text]
+    assert [(one.rule, one.line) for one in found] == [("service-silent", line_of(host, "127.0.0.1:3199"))]
+    assert "connection refused" in found[0].text
 
 
 def test_an_old_process_that_still_answers_does_not_count(host: Host) -> None:
-    with host.smtp():
-        pass  # one smtpd is there now, idle, from before
-    found = verified(host, "pass")
-    assert {one.rule for one in found} == {"service-silent"}
+    add(host, "127.0.0.1:3199 inet n - n - 1 smtpd")
+    assert verified(host) == []
+    found = [one for one in verified(host, "pass") if "3199" in one.text]  # its only smtpd waits for more since then
+    assert [one.rule for one in found] == ["service-silent"]
     assert "only a process from before the activation answers" in found[0].text
+
+
+def test_a_complaint_as_old_as_the_configuration_before_is_not_held_against_the_new_one(host: Host) -> None:
+    add(host, "127.0.0.1:3199 inet n - n - - smtpd -o smtpd_timeout=300x")
+    assert verified(host)
+    found = verified(host, "import time; time.sleep(1)")
+    assert "fatal-in-log" not in {one.rule for one in found}
 
 
 def test_starttls_that_is_offered_and_fails_is_found(host: Host) -> None:
@@ -142,7 +142,7 @@ def test_starttls_that_is_offered_and_fails_is_found(host: Host) -> None:
     found = verified(host, smtpd_tls_security_level="may", **missing)
     assert found
     assert {one.rule for one in found} == {"service-fails"}
-    assert "it offers STARTTLS, then answers \"454 4.7.0 TLS not available" in found[0].text
+    assert 'it offers STARTTLS, then answers "454 4.7.0 TLS not available' in found[0].text
 
 
 def test_tls_from_the_first_byte_that_fails_is_found(host: Host) -> None:
@@ -158,7 +158,6 @@ def test_under_systemd_a_restart_goes_through_the_unit_and_the_journal_is_read(s
     assert "postfix@-.service" in systemd_host.read(f"/proc/{pid}/cgroup")
     add(systemd_host, "foo inetx n - n - - smtpd")
     assert [one.rule for one in verified(systemd_host)] == ["master-died", "fatal-in-log"]
-    add(systemd_host)
     systemd_host.run("sed", "-i", "/^foo/d", "/etc/postfix/master.cf")
-    for _ in range(7):  # more starts than systemd's patience allows in ten seconds
-        assert verified(systemd_host, "postfix.start(host, instance)") == []
+    often = "for _ in range(7): postfix.start(host, instance)"  # more than systemd's patience allows in ten seconds
+    assert verified(systemd_host, often) == []

@@ -1,0 +1,133 @@
+"""The terminal's side of every command: settings and edges when needed, errors as exit statuses, colour where seen.
+
+Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 75 our own trouble, 1 any other error.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from reconciler import repo
+from reconciler.apply import Edges
+from reconciler.control import NotPermitted, ask
+from reconciler.errors import BadSettings, ReconcilerError, Unavailable
+from reconciler.generations import Generations
+from reconciler.host import Host
+from reconciler.journal import Journal
+from reconciler.model import Wake
+from reconciler.settings import Settings, read_settings, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+USAGE, NOT_PERMITTED, CONFIGURATION, TEMPORARY = 64, 77, 78, 75
+_COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
+
+
+class Reconciler(click.Group):
+    """The group of all commands: wrong usage is 64 everywhere, and every expected error is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Run, and turn errors into exit statuses."""
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            sys.exit(130)
+        except click.UsageError as error:
+            error.show()
+            sys.exit(USAGE)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except BadSettings as error:
+            _stop(CONFIGURATION, error)
+        except NotPermitted as error:
+            _stop(NOT_PERMITTED, error)
+        except PermissionError as error:
+            _stop(NOT_PERMITTED, f"{error.filename}: not permitted; run this as root")
+        except Unavailable as error:
+            _stop(TEMPORARY, error)
+        except ReconcilerError as error:
+            _stop(1, error)
+        except BrokenPipeError:
+            sys.exit(0)
+
+
+def _stop(status: int, why: object) -> NoReturn:
+    click.echo(f"reconciler: {why}", err=True)
+    sys.exit(status)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print a line; on a terminal, changes and findings have their colour."""
+    mark = line.lstrip()[:1]
+    if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
+        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
+    elif match := _PLACE.match(line):
+        colour = "yellow" if match[2] else "red"
+        click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
+    else:
+        click.echo(line, err=err)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        say(line)
+
+
+class Context:
+    """What every command works with; made when it is first needed, so that --help needs nothing."""
+
+    def __init__(self, settings_file: Path | None) -> None:
+        self.file = settings_file
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this host."""
+        self._settings = self._settings or read_settings(self.file)
+        return self._settings
+
+    def edges(self, state_directory: Path | None = None) -> Edges:
+        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched."""
+        settings, host = self.settings, Host()
+        directory = state_directory or settings.state
+        return Edges(
+            settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
+            generations=Generations(directory, settings.config_directory, host),
+            journal=Journal(directory / "private", host), templates=_templates(),
+            say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
+        )  # fmt: skip
+
+    def permitted(self) -> Edges:
+        """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
+        edges = self.edges()
+        if os.geteuid() != 0:
+            raise PermissionError(1, "not permitted", str(self.settings.state))
+        edges.generations.prepare()
+        return edges
+
+    def poke(self) -> None:
+        """Tell the daemon, if one runs, that an operator did something."""
+        with suppress(ReconcilerError):
+            list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
+
+
+def _templates() -> dict[str, str]:
+    root = shipped("templates")
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
+
+
+def who() -> str:
+    """Who asks: the person behind sudo, else the user."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name

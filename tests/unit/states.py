@@ -1,0 +1,49 @@
+"""Desired states for the tests of the rules: a healthy one, and what differs from it."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.lint import lint
+from reconciler.load import load
+from reconciler.model import Desired, Facts, File, Finding
+from tests.unit.facts import HOST
+
+HEALTHY = {
+    "mydestination": "mx.test.example, localhost",
+    "mynetworks": "127.0.0.0/8",
+    "virtual_alias_domains": "v.example",
+    "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
+}
+VIRTUAL = "info@v.example  root@mx.test.example\n"
+
+
+def desired(parameters: dict[str, str] | None = None, files: dict[str, str] | None = None, **sections: object) -> Desired:
+    """The healthy state with some parameters, files and sections of mail.yaml changed."""
+    mail = {"hostname": "mx.test.example", "parameters": HEALTHY | (parameters or {}), **sections}
+    texts = {"mail.yaml": json.dumps(mail, indent=1), "tables/virtual": VIRTUAL} | (files or {})
+    return load({path: File.of(text.encode()) for path, text in texts.items()}, "mx.test.example", {})
+
+
+def told(
+    rule: str,
+    parameters: dict[str, str] | None = None,
+    files: dict[str, str] | None = None,
+    facts: Facts = HOST,
+    **sections: object,
+) -> list[Finding]:
+    """What a rule says of the state."""
+    findings = lint(desired(parameters, files, **sections), facts)
+    return [finding for finding in findings if finding.rule == rule]
+
+
+def the(
+    rule: str,
+    parameters: dict[str, str] | None = None,
+    files: dict[str, str] | None = None,
+    facts: Facts = HOST,
+    **sections: object,
+) -> str:
+    """The one thing that a rule says of the state."""
+    (finding,) = told(rule, parameters, files, facts, **sections)
+    return str(finding)

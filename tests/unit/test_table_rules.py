@@ -1,0 +1,156 @@
+"""What tables hold, by what they are used for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.states import VIRTUAL, the, told
+
+
+def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
+    text = the("duplicate-entry", files={"tables/virtual": VIRTUAL + "INFO@v.example  a@mx.test.example\n"})
+    assert text.startswith("tables/virtual:2:1: table virtual: duplicate key")
+    assert "line 1" in text
+
+
+def test_the_same_line_twice_is_only_told_of() -> None:
+    (finding,) = told("duplicate-entry", files={"tables/virtual": VIRTUAL * 2})
+    assert not finding.is_error
+
+
+def test_a_pattern_may_stand_twice() -> None:
+    patterns = "if /^X-/\n/a/ WARN\nendif\n/a/ IGNORE\n/A/ IGNORE\n"
+    assert not told("duplicate-entry", {"header_checks": "table:h"}, {"tables/h.pcre": patterns})
+
+
+def test_a_line_without_a_value_is_refused() -> None:
+    assert "info@v.example" in the("malformed-entry", files={"tables/virtual": "info@v.example\n"})
+    assert not told("malformed-entry", files={"tables/virtual": VIRTUAL + "# a comment\n\n"})
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"tables/sender_transport": "mydomain.com relaylim:\n"}, "@mydomain.com?"),
+        ({"tables/transport": "@x.example relaylim:\n"}, "mean x.example?"),
+        ({"tables/relay_domains": "@x.example OK\n"}, "mean x.example?"),
+    ],
+)
+def test_a_key_that_is_never_looked_up_is_refused(files: dict[str, str], said: str) -> None:
+    assert said in the("key-never-matches", files=files)
+
+
+def test_keys_that_are_looked_up_are_fine() -> None:
+    fine = {
+        "tables/sender_transport": "@mydomain.com relaylim:\n<> smtp:\nu@x.example DUNNO\n",
+        "tables/transport": "x.example relaylim:\n.y.example smtp:\nuser@z.example :\n* smtp:\n",
+        "tables/virtual": "info@v.example a@b.example\n@v.example c@b.example\nv.example anything\n",
+        "tables/senders": "x.example OK\nuser@ REJECT\n.y.example OK\n",
+    }
+    restrictions = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
+    assert not told("key-never-matches", restrictions, fine)
+
+
+def test_a_table_with_several_uses_is_judged_by_all_of_them() -> None:
+    both = {"virtual_alias_domains": "$virtual_alias_maps"}
+    assert not told("key-never-matches", both, {"tables/virtual": "v.example x\ninfo@v.example root\n"})
+
+
+def test_networks_in_a_table_that_is_no_cidr_table_are_refused() -> None:
+    client = {"smtpd_client_restrictions": "check_client_access table:clients"}
+    assert "cidr" in the("key-never-matches", client, {"tables/clients": "10.0.0.0/8 OK\n"})
+    assert not told("key-never-matches", client, {"tables/clients": "10.0 OK\n192.0.2.1 OK\n.example.com OK\n"})
+    assert not told("key-never-matches", client, {"tables/clients.cidr": "10.0.0.0/8 OK\n"})
+
+
+def test_a_sender_domain_without_a_dot_is_told_of() -> None:
+    (finding,) = told("bare-sender-domain", files={"tables/sender_transport": "@mydomain relaylim:\n"})
+    assert not finding.is_error
+
+
+def test_a_network_that_a_cidr_table_cannot_hold_is_refused() -> None:
+    broken = "10.0.0.1/8 OK\nhost.example OK\n"
+    assert len(told("bad-network", files={"tables/nets.cidr": broken})) == 2
+    assert not told("bad-network", files={"tables/nets.cidr": "10.0.0.0/8 OK\n2001:db8::/32 OK\n::1 OK\n1.2.3.4 OK\n"})
+
+
+def test_a_transport_table_names_services_that_are_there() -> None:
+    text = the("unknown-transport", files={"tables/transport": "slow.example  relaylm:\n"})
+    assert text.startswith("tables/transport:1:1:")
+    assert text.endswith("did you mean relaylim?")
+
+
+@pytest.mark.parametrize(
+    "result", ["BLOCKIT", "REJECTED", "600 no", "FILTER smtp", "FILTER nosuch:x", "REDIRECT root", "check_x lmdb:/y"]
+)
+def test_an_access_action_that_smtpd_does_not_know_is_refused(result: str) -> None:
+    senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
+    text = the("unknown-action", senders, {"tables/senders": f"probe.example  {result}\n"})
+    assert result.split()[0] in text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "OK", "reject Go away", "550 5.7.1 No", "1234567890", "DUNNO", "defer_if_permit later", "HOLD", "WARN see http://x",
+        "FILTER relaylim:[192.0.2.1]", "REDIRECT a@b.example", "PREPEND X-Seen: yes", "strict",
+        "permit_mynetworks, reject_unverified_sender", "reject_rbl_client zen.spamhaus.org",
+    ],
+)  # fmt: skip
+def test_an_access_action_that_smtpd_knows_is_fine(result: str) -> None:
+    senders = {
+        "smtpd_sender_restrictions": "check_sender_access table:senders",
+        "smtpd_restriction_classes": "strict",
+        "strict": "reject",
+    }
+    assert not told("unknown-action", senders, {"tables/senders": f"probe.example  {result}\n"})
+
+
+def test_a_reply_code_without_text_is_told_of_for_it_permits() -> None:
+    senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
+    (finding,) = told("number-permits", senders, {"tables/senders": "spam.example  550\n"})
+    assert not finding.is_error
+    assert not told("number-permits", senders, {"tables/senders": "spam.example  550 no\n"})
+
+
+def test_a_header_check_that_cleanup_does_not_know_is_refused() -> None:
+    checks = {"header_checks": "table:checks"}
+    assert "BLOCK" in the("unknown-action", checks, {"tables/checks.regexp": "/^X-Spam/ BLOCK\n"})
+    fine = "/^Subject: free (.*)/ WARN free $1\nif /^X/\n/^Y/ STRIP\nendif\n/^Z/ REPLACE Z: $1\n/^F/ FILTER smtp:[x]\n"
+    assert not told("unknown-action", checks, {"tables/checks.regexp": fine})
+
+
+def test_a_postscreen_list_knows_three_answers() -> None:
+    screen = {"postscreen_access_list": "permit_mynetworks, table:screen"}
+    assert "allow" in the("unknown-action", screen, {"tables/screen.cidr": "192.0.2.0/24 allow\n"})
+    assert not told("unknown-action", screen, {"tables/screen.cidr": "192.0.2.0/24 permit\n0.0.0.0/0 dunno\n"})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "files"),
+    [
+        ({}, {"tables/virtual": "# nobody\n"}),
+        ({"virtual_mailbox_domains": "m.example", "virtual_mailbox_maps": "table:boxes"}, {"tables/boxes": ""}),
+        ({"relay_domains": "r.example", "relay_recipient_maps": "table:known"}, {"tables/known": ""}),
+        ({"local_recipient_maps": "table:known"}, {"tables/known": ""}),
+    ],
+)
+def test_an_empty_table_that_recipients_depend_on_is_refused(parameters: dict[str, str], files: dict[str, str]) -> None:
+    assert "is empty" in the("empty-table", parameters, files)
+
+
+def test_an_empty_table_that_no_recipient_depends_on_is_fine() -> None:
+    assert not told("empty-table", {"virtual_alias_domains": ""}, {"tables/virtual": ""})
+    assert not told("empty-table", {"virtual_alias_maps": "table:virtual, static:x"}, {"tables/virtual": ""})
+    senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
+    assert not told("empty-table", senders, {"tables/senders": "# nobody yet\n"})
+
+
+def test_aliases_that_lead_back_to_themselves_are_refused() -> None:
+    loop = "a@v.example b@v.example\nb@v.example C@v.example\nc@v.example a@v.example\n"
+    assert "a@v.example -> b@v.example -> c@v.example" in the("alias-loop", files={"tables/virtual": loop})
+
+
+def test_an_alias_of_itself_is_fine() -> None:
+    fine = "a@v.example a@v.example\nb@v.example a@v.example\nc@v.example b@v.example\n"
+    assert not told("alias-loop", files={"tables/virtual": fine})
