@@ -34,7 +34,7 @@ from reconciler.model import (
     errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
-from reconciler.syntax import read_main, read_master, read_table
+from reconciler.syntax import entry_lines, read_main, read_master, sample
 from reconciler.verify import Expected, verify
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Fin
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:
-            findings += postmap.read_back(edges.host, stage.root, table, read_table(table)[0])
+            findings += postmap.read_back(edges.host, stage.root, table, len(entry_lines(table.source)), sample(table))
     if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
         raise Unavailable(trouble)
     texts = [table for table in order.origin.tables.values() if not table.compiler]

@@ -1,8 +1,9 @@
 """What is true of this host now: psutil's one door, and the other look-ups of processes and sockets.
 
-Promises: gather() changes nothing and needs no working main.cf. What only changes with the installed package is asked
-once and kept while postconf and dynamicmaps.cf stay the same files; the rest is read anew each time, which takes about
-2 ms. Raises CommandFailed when postconf does, OSError as the kernel gives it.
+Promises: gather() changes nothing and needs no working main.cf. What comes with the installed package is asked once and
+kept while postconf and dynamicmaps.cf stay the same files (and the host its name and addresses, which some defaults
+are made of); the rest is read anew each time, which takes about 2 ms. Raises CommandFailed when postconf does, OSError
+as the kernel gives it.
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that nothing is ours. Users whom a
 directory service knows but does not list are missing. A listener whose owner may not be seen has no program's name.
@@ -47,14 +48,15 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def gather(host: Host, settings: Settings, paths: Collection[str] = frozenset()) -> Facts:
     """Look at this host; *paths* are the files that the desired state names."""
-    installed = _installed(host, _identity(postfix.STOCK_DIRECTORY))
+    here = addresses()
+    installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
     return Facts(
         host=settings.host,
         version=installed.parameters["mail_version"],
         parameters=installed.parameters,
         map_types=installed.map_types,
         programs=installed.programs,
-        addresses=addresses(),
+        addresses=here,
         users=frozenset(user.pw_name for user in pwd.getpwall()),
         ports=_ports(_stamp(SERVICES)),
         listeners=listeners(_master(settings.config_directory, installed.parameters)),
@@ -91,7 +93,7 @@ def _identity(directory: Path) -> tuple[Stamp, ...]:
 
 
 @functools.lru_cache(maxsize=1)
-def _installed(host: Host, _: tuple[Stamp, ...]) -> _Installed:
+def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
     """Ask postconf in a folder of its own, for it fails where main.cf is broken or missing; about 20 ms."""
     with postfix.scratch() as directory:
         parameters = postfix.defaults(host, directory)
@@ -200,9 +202,7 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
     ours = _held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in sockets if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, "master")
-    return tuple(
-        Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in sockets
-    )
+    return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in sockets)
 
 
 def _held(pid: int) -> set[int]:

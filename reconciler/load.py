@@ -185,13 +185,14 @@ def _invalid(section: str, item: dict[str, Any], schema: type, merged: Document)
         text = f"{name} {message[:1].lower()}{message[1:]}, got {kind_of(value)}"
     else:
         text = f"{name}: {item['msg']}"
-    return _error("invalid-value" if kind in _PYDANTIC_KINDS else kind.replace("_", "-"), where, text, name)
+    rule = "invalid-value" if kind in _PYDANTIC_KINDS or kind == "literal_error" else kind.replace("_", "-")
+    return _error(rule, where, text, name)
 
 
 _PYDANTIC_KINDS = frozenset({
     "string_type", "bool_type", "bool_parsing", "int_type", "int_parsing", "int_from_float", "greater_than_equal",
     "dict_type", "model_type", "model_attributes_type", "tuple_type", "string_too_long", "ip_any_address",
-    "ip_v4_address", "ip_v6_address",
+    "ip_v4_address", "ip_v6_address", "string_pattern_mismatch",
 })  # fmt: skip
 
 

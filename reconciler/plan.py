@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import UnsafePlan
 from reconciler.model import Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
-from reconciler.syntax import PATTERN_TYPES, one_line, read_main, read_master, read_table, show_service
+from reconciler.syntax import PATTERN_TYPES, entry_lines, one_line, read_main, read_master, read_table, show_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def _table(path: str, before: File | None, after: File | None, origin: Contribut
     table = origin.tables.get(path)
     where = Where(table.file) if table else None
     if before is None or after is None:
-        was, is_ = (f"{entries(file)} entries" if file else None for file in (before, after))
+        was, is_ = (f"{len(entry_lines(file.read()))} entries" if file else None for file in (before, after))
         yield Change(kind=Kind.TABLE, what=path, before=was, after=is_, where=where)
         return
     offset, old_text, new_text = _middle(before.read(), after.read())
@@ -197,11 +197,6 @@ def _common_prefix(one: bytes, other: bytes) -> int:
 # ---- the guard -------------------------------------------------------------------------------------------------------
 
 
-def entries(file: File) -> int:
-    """About how many entries a table's source holds: lines that are neither blank, comment nor continuation."""
-    return sum(1 for line in file.read().split(b"\n") if line and line[:1] not in (b"#", b" ", b"\t", b"\r"))
-
-
 def raise_if_unsafe(plan: Plan, *, confirmed: bool) -> None:
     """Refuse to take over 30 % of a table of ten entries or more away, unless somebody confirmed it.
 
@@ -221,7 +216,7 @@ def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
     ]
     if path in (MAIN, MASTER) or _is_secret(file) or not (gone or whole):
         return
-    total = entries(file)
+    total = len(entry_lines(file.read()))
     count = total if whole else len(gone)
     if total >= MANY and count > SHARE * total:
         where = next((change.where for change in (*whole, *gone) if change.where), Where(f"tables/{path}"))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
+# Daemons that end at once with "unexpected command-line argument"; pipe(8) and spawn(8) take words, others' may.
+WITHOUT_ARGUMENTS = frozenset({
+    "anvil", "bounce", "cleanup", "discard", "error", "flush", "lmtp", "local", "pickup", "postlogd", "postscreen",
+    "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
+    "virtual",
+})  # fmt: skip
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
-NAME = re.compile(r"[A-Za-z0-9_]+\Z")
-_SETTING = re.compile(r"\s*[A-Za-z0-9_]+\s*=")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transports lend theirs: mydomain.com-out_...
+_SETTING = re.compile(r"\s*[A-Za-z0-9_][A-Za-z0-9_.-]*\s*=")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FIELDS = ("private", "unprivileged", "chroot")
 
@@ -162,7 +168,14 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
         wakeup=wakeup.text, maxproc=maxproc.text, command=command.text, arguments=tuple(arguments),
         overrides=tuple(overrides), where=where,
     )  # fmt: skip
+    if command.text in WITHOUT_ARGUMENTS:
+        problems += [_stray(name.text, word, where) for word in arguments if not word.startswith("-")]
     return service, findings + problems
+
+
+def _stray(service: str, word: str, where: Where) -> Finding:
+    what = f'service "{service}": unexpected word "{word}" (an option is -o name=value without blanks around "=")'
+    return _malformed("malformed-service", where, what, f"{service} {word}")
 
 
 def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token, maxproc: _Token) -> Iterator[Finding]:
@@ -328,6 +341,21 @@ def _pattern(text: str) -> tuple[str, str] | None:
         return "", ""
     match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
     return (match[1], match[3]) if match else None
+
+
+def entry_lines(source: bytes) -> list[bytes]:
+    """The first lines of a table's entries, cheaply: neither blank, nor comment, nor continuation."""
+    return [line for line in source.split(b"\n") if line and line[:1] not in b"# \t\r"]
+
+
+def sample(table: Table) -> list[Entry]:
+    """The first, the middle and the last entry, without reading those between."""
+    lines = entry_lines(table.source)
+    if not lines or re.search(rb'^(?:[ \t]+[^ \t#]|")', table.source, re.MULTILINE):
+        read = read_table(table)[0]
+        return [read[place] for place in (0, len(read) // 2, -1)] if read else []
+    few = b"\n".join(lines[place] for place in sorted({0, len(lines) // 2, len(lines) - 1}))
+    return read_table(replace(table, source=few))[0]
 
 
 def repeated(entries: list[Entry]) -> list[Entry]:

@@ -39,6 +39,7 @@ CONVERSATIONS = 8
 _POLL, _PAUSE = 0.02, 0.25
 _TICK = 0.01  # as exact as the kernel tells when a process started
 _NOWHERE = Where("mail.yaml")
+_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
 _TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
@@ -99,19 +100,21 @@ def _watch_master(expected: Expected) -> list[Finding]:
 
 
 def _fatal(expected: Expected) -> list[Finding]:
-    """What is fatal in the log since the activation and was not just as fatal before it."""
-    names = {expected.instance.values["syslog_name"]}
-    names |= {option.value for service in expected.services for option in service.overrides if _names_log(option.name)}
+    """What is fatal in the log since the activation, and was not just as fatal with the configuration before it."""
+    names = {expected.instance.values["syslog_name"], *filter(None, map(_log_name, expected.services))}
     after = fatal_lines(expected.log.since(expected.mark), names)
     if not after:
         return []
-    before = {(one.tag, _steady(one.text)) for one in fatal_lines(expected.log.before(expected.mark), names)}
-    new = {(one.tag, _steady(one.text)): one for one in after if (one.tag, _steady(one.text)) not in before}
+    before = fatal_lines(_since_activation(expected.log.before(expected.mark)), names)
+    known = {(one.tag, _steady(one.text)) for one in before}
+    new = {key: one for one in after if (key := (one.tag, _steady(one.text))) not in known}
     return [_logged(one, expected) for one in new.values()]
 
 
-def _names_log(option: str) -> bool:
-    return option == "syslog_name"
+def _since_activation(lines: list[str]) -> list[str]:
+    """The lines since the master last read its configuration: what was rolled back before that excuses nothing."""
+    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
+    return lines[starts[-1] :] if starts else lines
 
 
 def _steady(text: str) -> str:
@@ -129,7 +132,7 @@ def _logged(one: Logged, expected: Expected) -> Finding:
 
 
 def _log_name(service: Service) -> str | None:
-    return next((option.value for option in service.overrides if _names_log(option.name)), None)
+    return next((option.value for option in service.overrides if option.name == "syslog_name"), None)
 
 
 # ---- where the services are ------------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ def _bad_text(action: str, text: str, transports: set[str]) -> str | None:
     if action == "filter":
         if ":" not in text:
             return f'FILTER needs transport:destination, got "{text}"; Postfix would ignore it'
-        return unknown_transport(transport_of(text), transports)
+        problem = unknown_transport(transport_of(text), transports)
+        return f"FILTER: {problem}" if problem else None
     if action in {"redirect", "bcc"} and "@" not in text:
         return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'
     if action == "prepend" and not text:

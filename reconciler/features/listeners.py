@@ -72,7 +72,7 @@ def _ports(main: Scope) -> dict[str, int]:
 
 def _endpoint(service: Service, ports: dict[str, int]) -> Endpoint:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
-    host, name = ((match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name))
+    host, name = (match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name)
     return Endpoint(service, host, name, int(name) if name.isdigit() else ports.get(name))
 
 

@@ -160,7 +160,7 @@ def _unprotected(scope: Scope) -> Finding | None:
         return None
     at = scope if scope.service and culprit in scope.service.overrides else Scope(scope.merged, scope.facts)
     what = (
-        f'no relay protection: neither {_RELAY[0]} nor {_RELAY[1]} holds reject_unauth_destination, got'
+        f"no relay protection: neither {_RELAY[0]} nor {_RELAY[1]} holds reject_unauth_destination, got"
         f' "{scope.value(culprit.name)}"; smtpd would refuse to serve'
     )
     return at.finding("no-relay-protection", culprit, what)

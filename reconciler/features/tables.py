@@ -13,7 +13,7 @@ from reconciler.features.entries import Use, judge, uses_in
 from reconciler.features.references import own_name, tables_in, tables_of
 from reconciler.features.restrictions import LISTS
 from reconciler.features.scopes import Scope, scopes
-from reconciler.model import Contribution, Finding, Parameter, Severity, Where
+from reconciler.model import Contribution, Finding, Parameter, Where
 from reconciler.syntax import PATTERN_TYPES, read_table, repeated
 
 if TYPE_CHECKING:
@@ -109,10 +109,9 @@ def _duplicates(table: Table, entries: list[Entry]) -> Iterator[Finding]:
             f'table {table.name}: duplicate key "{entry.key}": line {other.line} has it already, and line {entry.line}'
             " would be ignored"
         )
-        severity = Severity.WARNING if entry.value == other.value else Severity.ERROR
         where = Where(table.file, entry.line)
         about = f"{table.name} {entry.key}"
-        yield Finding(rule="duplicate-entry", where=where, text=what, subject=about, severity=severity)
+        yield Finding(rule="duplicate-entry", where=where, text=what, subject=about)
 
 
 def _empty(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterator[Finding]:
@@ -124,7 +123,7 @@ def _empty(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterat
         named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
         if named and len(named) == len(main.words(name)) and not any(entries.get(table, [True]) for table in named):
             what = (
-                f'table {", ".join(named)} is empty, but {name} depends on it: every address in'
+                f"table {', '.join(named)} is empty, but {name} depends on it: every address in"
                 f' "{main.value(domains)}" that it was to hold would be refused as unknown'
             )
             where = tables[named[0]].where

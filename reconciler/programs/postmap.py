@@ -92,17 +92,16 @@ def _line_of(what: str, table: Table) -> int:
 # ---- reading back ----------------------------------------------------------------------------------------------------
 
 
-def read_back(host: Host, folder: Path, table: Table, entries: Sequence[Entry]) -> list[Finding]:
-    """Count what was compiled and look the first, the middle and the last entry up."""
-    wanted = len({entry.key.lower() for entry in entries})
+def read_back(host: Host, folder: Path, table: Table, wanted: int, sample: Sequence[Entry]) -> list[Finding]:
+    """Count what was compiled, and look some of its entries up."""
     counted = count(host, folder, table)
     if counted != wanted:
         return [_lost(table, 1, f"{wanted} entries were written, {counted} are in the compiled table")]
-    sample = [entries[place] for place in (0, len(entries) // 2, -1)] if entries else []
     keys = {entry.key.lower(): entry.line for entry in sample}
     found = look_up(host, folder, table, keys)
-    lost = [(key, line) for key, line in keys.items() if key not in found]
-    return [_lost(table, line, f'"{key}" is not in the compiled table') for key, line in lost]
+    return [
+        _lost(table, line, f'"{key}" is not in the compiled table') for key, line in keys.items() if key not in found
+    ]
 
 
 def _lost(table: Table, line: int, text: str) -> Finding:

@@ -10,8 +10,8 @@ from reconciler.model import Facts, Listener
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 PROGRAMS = """
-    anvil bounce cleanup discard dnsblog error flush fsstone lmtp local master nqmgr oqmgr pickup pipe postlogd postscreen
-    proxymap qmgr qmqpd scache showq smtp smtpd spawn tlsmgr tlsproxy trivial-rewrite verify virtual
+    anvil bounce cleanup discard dnsblog error flush fsstone lmtp local master nqmgr oqmgr pickup pipe postlogd
+    postscreen proxymap qmgr qmqpd scache showq smtp smtpd spawn tlsmgr tlsproxy trivial-rewrite verify virtual
 """
 HOST = Facts(
     host="mx.test.example",

@@ -18,7 +18,9 @@ HEALTHY = {
 VIRTUAL = "info@v.example  root@mx.test.example\n"
 
 
-def desired(parameters: dict[str, str] | None = None, files: dict[str, str] | None = None, **sections: object) -> Desired:
+def desired(
+    parameters: dict[str, str] | None = None, files: dict[str, str] | None = None, **sections: object
+) -> Desired:
     """The healthy state with some parameters, files and sections of mail.yaml changed."""
     mail = {"hostname": "mx.test.example", "parameters": HEALTHY | (parameters or {}), **sections}
     texts = {"mail.yaml": json.dumps(mail, indent=1), "tables/virtual": VIRTUAL} | (files or {})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from reconciler.lint import excused, lint, mentioned_paths
 from reconciler.features import compose
+from reconciler.lint import excused, lint, mentioned_paths
 from reconciler.model import Severity, errors_in
 from tests.unit.facts import HOST, facts
 from tests.unit.states import HEALTHY, desired
@@ -26,14 +26,14 @@ def test_findings_are_sorted_by_place_and_never_repeated() -> None:
 def test_every_default_of_this_postfix_may_be_written_out() -> None:
     read_only = {"process_id", "process_name", "service_name"}
     values = {name: value for name, value in HOST.parameters.items() if name not in read_only}
-    gone = {name for name in values if "-" in name or name.startswith(("bsmtp", "ifmail", "maildrop", "mailman", "uucp"))}
-    for name in values.keys() - gone:
-        assert errors_in(lint(desired({name: values[name]}), HOST)) == [], name
+    assert errors_in(lint(desired(values | {"compatibility_level": "3.6"}), HOST)) == []
 
 
 def test_what_is_equally_true_of_live_is_reported_and_not_refused() -> None:
     live = lint(desired({"disable_vrfy_command": "true"}), HOST)
-    after = lint(desired({"smtpd_helo_required": "yes", "disable_vrfy_command": "true", "mailbox_size_limit": "1G"}), HOST)
+    after = lint(
+        desired({"smtpd_helo_required": "yes", "disable_vrfy_command": "true", "mailbox_size_limit": "1G"}), HOST
+    )
     old, new = sorted(excused(after, live), key=lambda finding: finding.severity, reverse=True)
     assert old.severity is Severity.WARNING
     assert "disable_vrfy_command" in old.text
@@ -56,7 +56,7 @@ def test_the_paths_that_the_rules_ask_about_are_known_beforehand() -> None:
     assert paths >= {"/srv/boxes.db", "/srv/more.cdb", "/etc/postfix/people.cf", "/etc/ssl/mx.pem", "/usr/bin/drop"}
 
 
-def test_a_table_of_100000_entries_costs_less_than_reading_it_twice() -> None:
+def test_a_table_of_100000_entries_is_judged_in_well_under_two_seconds() -> None:
     lines = "".join(f"user{number}@v.example  box{number}@mx.test.example\n" for number in range(100_000))
     state = desired(files={"tables/virtual": lines})
     before = time.process_time()

@@ -34,7 +34,11 @@ def test_a_name_of_ones_own_that_an_option_uses_is_fine() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["relaylim_destination_rate_delay", "smtp_initial_destination_concurrency", "mydomain.com-out_transport_rate_delay"],
+    [
+        "relaylim_destination_rate_delay",
+        "smtp_initial_destination_concurrency",
+        "mydomain.com-out_transport_rate_delay",
+    ],
 )
 def test_the_limits_of_a_service_are_known(name: str) -> None:
     service = {"master.d/out.cf": "mydomain.com-out unix - - n - - smtp\n"}
@@ -73,13 +77,22 @@ def test_a_limit_as_an_option_of_its_service_is_told_of() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["$my_netz", "${my_netz}", "$(my_netz)", "${my_netz?10.0.0.0/8}", "${{$my_netz} == {x} ? {a} : {b}}", "a, $my_netz"],
+    [
+        "$my_netz",
+        "${my_netz}",
+        "$(my_netz)",
+        "${my_netz?10.0.0.0/8}",
+        "${{$my_netz} == {x} ? {a} : {b}}",
+        "a, $my_netz",
+    ],
 )
 def test_an_undefined_name_is_refused_however_it_is_written(value: str) -> None:
     assert "$my_netz" in the("undefined-name", {"mynetworks": value})
 
 
-@pytest.mark.parametrize("value", ["$mydomain", "$$my_netz", "${stress?2}${stress:5}", "${{$mydomain} == {x} ? {a} : {b}}"])
+@pytest.mark.parametrize(
+    "value", ["$mydomain", "$$my_netz", "${stress?2}${stress:5}", "${{$mydomain} == {x} ? {a} : {b}}"]
+)
 def test_defined_names_and_literal_dollars_are_fine(value: str) -> None:
     assert not told("undefined-name", {"mail_name": value})
 

@@ -177,8 +177,8 @@ def test_a_compiled_table_that_lost_entries_is_a_finding(tmp_path: Path) -> None
     subject = table("virtual", "lmdb", "postmap")
     three = [Entry("a@v.example", "root", 1), Entry("b@v.example", "root", 2), Entry("key:", "value", 5)]
     host = Recorded({"-q -": "a@v.example\troot\nb@v.example\troot\nkey:\tvalue\n"})
-    assert postmap.read_back(host, tmp_path, subject, three) == []
+    assert postmap.read_back(host, tmp_path, subject, 3, three) == []
     four = [*three, Entry("c@v.example", "root", 6)]
-    assert "4 entries were written, 3 are" in postmap.read_back(host, tmp_path, subject, four)[0].text
+    assert "4 entries were written, 3 are" in postmap.read_back(host, tmp_path, subject, 4, four)[0].text
     other = [*three[:2], Entry("other", "root", 5)]
-    assert [one.where.line for one in postmap.read_back(host, tmp_path, subject, other)] == [5]
+    assert [one.where.line for one in postmap.read_back(host, tmp_path, subject, 3, other)] == [5]

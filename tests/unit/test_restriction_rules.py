@@ -33,10 +33,16 @@ def test_known_restrictions_with_their_arguments_are_fine() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["check_sender_access", "check_sender_access reject", "reject_rbl_client, reject", "check_policy_service", "sleep now"],
+    [
+        "check_sender_access",
+        "check_sender_access reject",
+        "reject_rbl_client, reject",
+        "check_policy_service",
+        "sleep now",
+    ],
 )
 def test_a_restriction_without_its_argument_is_refused(value: str) -> None:
-    assert value.split()[0].strip(",") in the("incomplete-restriction", {SENDERS: value})
+    assert value.split(maxsplit=1)[0].strip(",") in the("incomplete-restriction", {SENDERS: value})
 
 
 def test_what_comes_after_a_final_word_is_told_of() -> None:

@@ -30,7 +30,9 @@ def test_a_program_that_needs_root_must_not_run_unprivileged() -> None:
     assert not told("unprivileged-service", files=master("x unix - n n - - pipe user=vmail argv=/x"))
 
 
-@pytest.mark.parametrize("line", ["x unix n - n 300 5 qmgr", "x unix n - n - 10 cleanup", "smtps inet n - n - - postscreen"])
+@pytest.mark.parametrize(
+    "line", ["x unix n - n 300 5 qmgr", "x unix n - n - 10 cleanup", "smtps inet n - n - - postscreen"]
+)
 def test_a_program_that_insists_on_its_number_of_processes_gets_it(line: str) -> None:
     assert "maxproc" in the("process-limit", files=master(line))
     assert not told("process-limit", files=master("x unix n - n - 0 cleanup\ny unix - - n - 5 smtp"))
@@ -89,7 +91,8 @@ def test_a_listener_on_an_address_of_another_host_is_refused_for_now(listener: s
 
 
 @pytest.mark.parametrize(
-    "listener", ["192.0.2.10:2599", "[::1]:2599", "127.0.0.2:2599", "0.0.0.0:2599", "localhost:2599", ":2599", "mx:2599"]
+    "listener",
+    ["192.0.2.10:2599", "[::1]:2599", "127.0.0.2:2599", "0.0.0.0:2599", "localhost:2599", ":2599", "mx:2599"],
 )
 def test_a_listener_on_an_address_of_this_host_is_fine(listener: str) -> None:
     for rule in ("foreign-address", "malformed-address", "unknown-port", "port-taken"):

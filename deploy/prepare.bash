@@ -1,0 +1,116 @@
+# Sourced by tests/run, deploy/quickstart and deploy/install: puts on a Debian 12 what they need.
+#
+# The caller sets $name, which its messages begin with, and stands in the checkout.
+# Promises: no service is started, a package is only ever added, and nothing is done twice.
+# shellcheck shell=bash
+
+policy=/usr/sbin/policy-rc.d
+
+say() { printf '%s: %s\n' "${name:?}" "$*" >&2; }
+
+stop() {
+    say "$2"
+    exit "$1"
+}
+
+# Do one step: print its one line, keep its output back, and show the end of it if it fails.
+step() {
+    local what=$1 log
+    shift
+    say "$what"
+    log=$(mktemp)
+    if ! "$@" </dev/null >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        stop 1 "failed: $what"
+    fi
+    rm -f "$log"
+}
+
+missing_packages() {
+    local package
+    for package; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+            printf '%s\n' "$package"
+    done
+}
+
+# Any installed package that provides a mail transport agent and is not Postfix: apt would remove it.
+other_mta() {
+    dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' |
+        awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ { print $2; exit }'
+}
+
+restore_policy() {
+    rm -f "$policy"
+    if [[ -e $policy.before-reconciler || -L $policy.before-reconciler ]]; then
+        mv "$policy.before-reconciler" "$policy"
+    fi
+}
+
+# Debian starts a service as soon as it is installed, unless policy-rc.d says 101 ("forbidden").
+forbid_services() {
+    trap restore_policy EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    if [[ -e $policy || -L $policy ]]; then
+        mv -n "$policy" "$policy.before-reconciler"
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+
+answer_questions() {
+    debconf-set-selections <<-ANSWERS
+	postfix postfix/main_mailer_type select Local only
+	postfix postfix/mailname string $(hostname)
+	ANSWERS
+}
+
+# Install those of the packages that are missing; stop where that would remove another mail server.
+install_packages() {
+    local missing other
+    mapfile -t missing < <(missing_packages "$@")
+    ((${#missing[@]})) || return 0
+    command -v apt-get >/dev/null || stop 1 "this is not Debian: please install ${missing[*]} first"
+    other=$(other_mta)
+    [[ -z $other ]] ||
+        stop 1 "another mail server is installed: $other; remove it first, or use another machine"
+    export DEBIAN_FRONTEND=noninteractive
+    forbid_services
+    step "reading Debian's package lists" apt-get -qy update
+    step "answering Postfix's installer: Local only" answer_questions
+    step "installing ${missing[*]}" apt-get -qy --no-install-recommends \
+        -o DPkg::Lock::Timeout=120 install "${missing[@]}"
+    restore_policy
+    trap - EXIT HUP INT TERM
+}
+
+find_python() {
+    local python
+    while read -r python; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$python"
+            return
+        fi
+    done < <(type -aP python3)
+    stop 1 "no python3 of version 3.11 or later on PATH"
+}
+
+# Make .venv in the checkout, the project in it, with an extra of its own or without.
+install_python() {
+    local extra=${1:-} python stamps=(.venv/stamp) wanted
+    [[ -z $extra ]] || stamps+=(".venv/stamp-$extra")
+    wanted=$(sha256sum pyproject.toml)
+    if [[ -x .venv/bin/python && $(cat "${stamps[-1]}" 2>/dev/null) == "$wanted" ]]; then
+        return
+    fi
+    if [[ ! -x .venv/bin/python ]]; then
+        python=$(find_python)
+        step "making .venv with $python" "$python" -m venv --clear .venv
+    fi
+    step "installing reconciler${extra:+ and its $extra tools} into .venv" \
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
+    tee "${stamps[@]}" <<<"$wanted" >/dev/null
+}

@@ -1,0 +1,148 @@
+"""What somebody changes by hand below /etc/postfix is put back or reported, and a Postfix that died is started."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import MAIL, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
+EDITS = {
+    "vi": ("main.cf", r"TERM=dumb vim.tiny -e -s -c 'g/^myhostname/s/mx1/evil/' -c wq /etc/postfix/main.cf"),
+    "vi on a terminal": (
+        "master.cf",
+        r"printf 'Go# by hand\033:wq\r' | TERM=xterm script -qec 'vim.tiny -u NONE /etc/postfix/master.cf' /dev/null",
+    ),
+    "postconf -e": ("main.cf", "postconf -e smtpd_banner=hello"),
+    "postconf -M": ("master.cf", "postconf -M evil/inet='2599 inet n - n - - smtpd'"),
+    "sed -i": ("main.cf", "sed -i s/^myhostname.*/myhostname=evil.example.com/ /etc/postfix/main.cf"),
+    "a file appended to": ("transport", "echo 'evil.test discard:' >>/etc/postfix/transport"),
+    "a rename over it": (
+        "main.cf",
+        "cp /etc/postfix/main.cf /tmp/m; echo '# x' >>/tmp/m; mv /tmp/m /etc/postfix/main.cf",
+    ),
+    "a rename away": ("transport", "mv /etc/postfix/transport /etc/postfix/transport.old"),
+    "chmod": ("main.cf", "chmod 600 /etc/postfix/main.cf"),
+    "chown": ("transport", "chown nobody /etc/postfix/transport"),
+    "a deletion": ("main.cf", "rm /etc/postfix/main.cf"),
+    "a link in its place": ("master.cf", "mv /etc/postfix/master.cf /tmp/away; ln -s /tmp/away /etc/postfix/master.cf"),
+    "a folder in its place": ("transport", "rm /etc/postfix/transport; mkdir /etc/postfix/transport"),
+    "a compiled map rebuilt": (
+        "transport.lmdb",
+        "printf 'old.test  discard:\\n' | postmap -i -r lmdb:/etc/postfix/transport",
+    ),
+    "a compiled map deleted": ("transport.lmdb", "rm /etc/postfix/transport.lmdb"),
+    "rm -rf of all that is ours": ("main.cf", "rm /etc/postfix/main.cf /etc/postfix/master.cf /etc/postfix/transport*"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with Site() as made:
+        yield made
+
+
+@pytest.fixture
+def site(shared: Site) -> Iterator[Site]:
+    """A site without what hand edits may leave beside: foreign files are nobody's to put back."""
+    yield shared
+    shared.sh("rm -rf /etc/postfix/*.old /etc/postfix/*~ /tmp/away")
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_hand_edit_is_put_back_and_told(site: Site, edit: str) -> None:
+    file, script = EDITS[edit]
+    before, generation, passes = owned(site), site.told()["live"]["generation"], len(site.passes())
+    site.sh(script)
+    site.host.wait_for(lambda: owned(site) == before and len(site.passes()) > passes, what="what was there before")
+    status = site.wait_for("Applied")
+    assert status["live"]["generation"] > generation, "the edited one is kept as evidence"
+    put_back = [one for line in site.passes()[passes:] for one in line["drift"]]
+    assert file in put_back
+    site.host.wait_for(site.answers, what="Postfix")
+    assert "smtp:[127.0.0.1]:2525" in site.sh("postmap -q old.test lmdb:/etc/postfix/transport")
+
+
+def test_an_edited_generation_is_tainted_and_no_way_back(site: Site) -> None:
+    generation = site.told()["live"]["generation"]
+    site.sh("postconf -e smtpd_banner=hello")
+    site.host.wait_for(lambda: site.told()["live"]["generation"] > generation, what="a new generation")
+    ran = site.reconciler("rollback", str(generation))
+    assert ran.status == 1
+    assert "was edited while it was live" in ran.text
+    assert site.told()["phase"] == {"name": "Steady"}
+
+
+def test_a_foreign_file_is_no_drift_and_comes_along_unchanged(site: Site) -> None:
+    site.host.write("/etc/postfix/notes.txt", "remember the milk\n", 0o640)
+    push = site.push({"tables/transport": f"{ROUTE}carried.test  relaylim:\n"})
+    site.wait_for("Applied", push.oid)
+    assert site.told()["drift"] == []
+    assert site.sh("cat /etc/postfix/notes.txt; stat -c %a /etc/postfix/notes.txt") == "remember the milk\n640"
+    site.sh("rm /etc/postfix/notes.txt")
+
+
+def test_with_policy_report_an_edit_is_reported_and_stays_until_the_next_push() -> None:
+    with Site(settings='[drift]\npolicy = "report"\n') as site:
+        site.sh("postconf -e smtpd_banner=hello")
+        site.host.wait_for(lambda: site.told()["drift"] == ["main.cf"], what="the report")
+        site.signal_daemon(signal.SIGHUP)
+        site.host.wait_for(
+            lambda: any(line["drift"] == ["main.cf"] for line in site.passes()), what="a pass that tells"
+        )
+        assert site.postconf("smtpd_banner") == "hello"
+        status = site.status()
+        assert status["drift"] == ["main.cf"]
+        assert status["phase"] == {"name": "Steady"}
+        site.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n"})
+        assert site.postconf("smtpd_banner") != "hello"
+        assert site.status()["drift"] == []
+
+
+def test_an_edit_that_was_made_while_no_daemon_ran_is_put_back_at_its_start(site: Site) -> None:
+    before = owned(site)
+    site.stop_daemon()
+    site.sh("postconf -e smtpd_banner=hello")
+    site.start_daemon()
+    site.host.wait_for(lambda: owned(site) == before, what="what was there before")
+
+
+def test_an_edit_is_put_back_even_while_the_branch_holds_a_refused_commit(site: Site) -> None:
+    before, good = owned(site), site.tip()
+    broken = site.write_past_hook({"mail.yaml": MAIL + "  mynetworks: $my_netz\n"})
+    site.wait_for("Refused", broken)
+    site.sh("postconf -e smtpd_banner=hello")
+    site.host.wait_for(lambda: owned(site) == before, what="what was there before")
+    site.git("update-ref", "refs/heads/main", good)
+    site.wait_for_phase("Steady")
+
+
+def test_a_master_that_was_killed_is_started_again(site: Site) -> None:
+    killed = site.master()
+    site.sh(f"kill -KILL {killed}")
+    site.host.wait_for(lambda: site.master() != killed and site.answers(), what="a new master")
+    site.host.wait_for(lambda: site.passes()[-1]["revived"], what="the record")
+
+
+def test_a_postfix_that_an_administrator_stopped_stays_stopped_while_a_push_is_applied(site: Site) -> None:
+    site.host.run("postfix", "stop")
+    push = site.push({"tables/transport": f"{ROUTE}stopped.test  relaylim:\n"})
+    site.wait_for("Applied", push.oid)
+    assert not site.told()["postfix"]["running"]
+    assert not site.answers()
+    assert site.sh("postmap -q stopped.test lmdb:/etc/postfix/transport") == "relaylim:"
+    site.host.run("postfix", "start")
+    site.host.wait_for(site.answers, what="Postfix")
+
+
+def owned(site: Site) -> str:
+    """What is live and ours: without foreign files, and without the generation's own number."""
+    ours = ("main.cf", "master.cf", "transport", "oneshot_dsn")
+    lines = site.live().splitlines()
+    return "\n".join(line for line in lines if any(f"/etc/postfix/{name} " in f"{line} " for name in ours))
