@@ -102,7 +102,8 @@ find_python() {
 install_python() {
     local extra=${1:-} python stamps=(.venv/stamp) wanted
     [[ -z $extra ]] || stamps+=(".venv/stamp-$extra")
-    wanted=$(sha256sum pyproject.toml)
+    # What is installed follows from pyproject.toml's first half, and the scripts in there hold the path.
+    wanted=$(sed '/^\[tool/,$d' pyproject.toml | sha256sum)$PWD
     if [[ -x .venv/bin/python && $(cat "${stamps[-1]}" 2>/dev/null) == "$wanted" ]]; then
         return
     fi

@@ -155,7 +155,9 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
     instance = edges.postfix()
     ran = postfix.running(instance) is not None
-    journal.intend({"revision": order.revision, "source": order.source, "before": str(before.path), "ran": ran})
+    newest = max(one.number for one in generations.all())
+    intent = {"revision": order.revision, "source": order.source, "before": str(before.path), "newest": newest}
+    journal.intend(intent | {"ran": ran})
 
     edges.say("staged and checked" if stage else "stage and check")
     stage = _undisturbed(order, edges, stage)
@@ -186,11 +188,12 @@ def _go_live(
 ) -> list[Finding]:
     """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
     log = open_log(edges.host, instance.values["maillog_file"])
-    mark, since = log.mark(), fact.boot_clock()
+    mark = log.mark()
     edges.generations.switch(generation)
     if step is Activation.NOTHING:
         return []
     try:
+        since = fact.boot_clock()  # what started between the rename and this still has the old options
         activate(step, instance, edges)
         edges.say("verify")
         known = fact.gather(edges.host, edges.settings)
@@ -217,7 +220,10 @@ def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
     if postfix.running(before) is None:
         postfix.start(host, edges.postfix())
     elif step is Activation.RELOAD:
-        postfix.reload(host, before)
+        after = edges.postfix()
+        postfix.reload(
+            host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
+        )
     else:
         edges.journal.step(Activation.RESTART)  # killed between stop and start, recover() must start it
         postfix.restart(host, edges.postfix(), before)
@@ -261,7 +267,7 @@ def recover(edges: Edges) -> Line | None:
         if live is None or live.path != before.path:
             generations.switch(before)
         for generation in generations.all():
-            if generation.number > before.number:
+            if generation.number > intent["newest"]:
                 edges.host.remove(generation.path)
         instance = edges.postfix()
         if postfix.running(instance) is not None:

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-USAGE, NOT_PERMITTED, CONFIGURATION, TEMPORARY = 64, 77, 78, 75
+USAGE, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 64, 75, 77, 78, 130
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (PermissionError, NOT_PERMITTED),
+    (NotPermitted, NOT_PERMITTED),
+    (BadSettings, CONFIGURATION),
+    (Unavailable, TEMPORARY),
+    (OSError, TEMPORARY),
+    (ReconcilerError, 1),
+)
 _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 _PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
 
@@ -41,25 +49,16 @@ class Reconciler(click.Group):
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
-            sys.exit(130)
-        except click.UsageError as error:
-            error.show()
-            sys.exit(USAGE)
+            sys.exit(INTERRUPTED)
         except click.ClickException as error:
             error.show()
-            sys.exit(error.exit_code)
-        except BadSettings as error:
-            _stop(CONFIGURATION, error)
-        except NotPermitted as error:
-            _stop(NOT_PERMITTED, error)
-        except PermissionError as error:
-            _stop(NOT_PERMITTED, f"{error.filename}: not permitted; run this as root")
-        except Unavailable as error:
-            _stop(TEMPORARY, error)
-        except ReconcilerError as error:
-            _stop(1, error)
+            sys.exit(USAGE if isinstance(error, click.UsageError) else error.exit_code)
         except BrokenPipeError:
             sys.exit(0)
+        except (ReconcilerError, OSError) as error:
+            status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+            where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+            _stop(status, where)
 
 
 def _stop(status: int, why: object) -> NoReturn:
@@ -113,7 +112,7 @@ class Context:
         """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
         edges = self.edges()
         if os.geteuid() != 0:
-            raise PermissionError(1, "not permitted", str(self.settings.state))
+            raise PermissionError(1, "not permitted; run this as root", str(self.settings.state))
         edges.generations.prepare()
         return edges
 

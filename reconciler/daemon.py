@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+import traceback
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.control import Control
 from reconciler.errors import ReconcilerError, WithFindings
+from reconciler.journal import phase_data
 from reconciler.log import Event, get
 from reconciler.model import Postponed, Superseded, Wake
 from reconciler.passes import Passed, one_pass
@@ -115,8 +117,13 @@ class Daemon:
         ready = False
         while not self._stopping:
             if reasons := self._reasons():
+                before = self.edges.journal.phase()
                 self._pass(reasons)
+                if (after := self.edges.journal.phase()) != before:
+                    self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
                 self._watcher.rearm()
+                for limit in self._watcher.limits:
+                    self._log.warning(Event.WATCH_LOST, limit=limit)
             if not ready:
                 systemd.notify("READY=1")
                 ready = True
@@ -173,14 +180,20 @@ class Daemon:
             self._current = tip.oid if tip else ""
         except ReconcilerError:
             self._current = ""
-        passed = one_pass(self.edges, memory, reasons[0])
+        try:
+            passed = one_pass(self.edges, memory, reasons[0])
+        except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
+            self._log.error(Event.FAILED, traceback=traceback.format_exc())
+            passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), self._current, quiet=True)
         with self._memory_lock:
             if self._memory is None:
                 self._memory = memory
             else:
                 forget(self.edges, memory)
+        if passed.lost_note:
+            self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
         self._tell(passed)
-        if passed.line or not passed.quiet:
+        if passed.line or passed.drift or not passed.quiet:
             self._canonical(passed, reasons)
         systemd.notify(
             f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
@@ -247,6 +260,7 @@ class Daemon:
             yield from self._refusal()
             return
         yield from ({"line": line} for line in _told(judged.plan.changes, judged.findings))
+        self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
         needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
         yield {"line": f"  needs: {needs}      checked in {time.monotonic() - began:.1f} s"}
         with self._memory_lock:

@@ -209,7 +209,8 @@ class Generations:
 
     def prepare(self) -> None:
         """Make the folders, each with its mode: all but private/ can be traversed by everybody."""
-        for path, mode in ((self.state, 0o711), (self.folder, 0o755), (self.link.parent, 0o755), (self.private, 0o700)):
+        public = ((path, 0o755) for path in (self.folder, self.link.parent, self.rescue.parent))
+        for path, mode in ((self.state, 0o711), (self.private, 0o700), *public):
             if not path.is_dir() or path.stat().st_mode & 0o7777 != mode:
                 self.host.make_directory(path, mode)
 
@@ -250,8 +251,7 @@ class Generations:
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Whether anything foreign came, went or changed since it was carried."""
-        now = {path: _signature(self.config_directory / path) for path in self._foreign(target)}
-        return now != stage.foreign
+        return {path: _signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(self, stage: Stage, target: Tree, revision: str, source: str) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
@@ -286,9 +286,8 @@ class Generations:
     @staticmethod
     def _as_file(path: Path) -> File:
         status = path.stat()
-        return File(
-            digest(path), status.st_mode & 0o7777, named(status.st_uid, status.st_gid), partial(_read_now, path)
-        )
+        owner = named(status.st_uid, status.st_gid)
+        return File(digest(path), status.st_mode & 0o7777, owner, partial(_read_now, path))
 
     def taint(self, generation: Generation) -> None:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
@@ -341,6 +340,13 @@ class Generations:
             raise Unavailable(f"{self.link}: the live link is gone")
         return live
 
+    def release(self) -> None:
+        """Turn the link back into a directory that holds what is live, in one exchange; the state stays as it is."""
+        if self.adopted:
+            self._copy_whole(self.beside)
+            self.host.exchange(self.config_directory, self.beside)
+            self.host.remove(self.beside)
+
     def _copy_whole(self, target: Path) -> None:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
@@ -349,7 +355,6 @@ class Generations:
             self.host.copy(self.config_directory / path, new / path)
         self.host.sync(new)
         self.host.remove(target)
-        self.host.make_directory(target.parent)
         self.host.rename(new, target)
 
 

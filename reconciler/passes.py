@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import generations as generation
 from reconciler.apply import Order, apply, recover, revive
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, Unavailable
 from reconciler.journal import conclusion
 from reconciler.model import Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
 from reconciler.phase import Halted, Refusing, Retrying, Suspended, ended, next_phase, resumed
@@ -49,6 +49,7 @@ class Passed:
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
+    lost_note: str = ""
     line: Line = field(default_factory=dict)
 
     @property
@@ -154,10 +155,9 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     if passed.quiet and not (passed.revived or passed.recovered):
         return
     phase = edges.journal.phase()
-    was_retrying = isinstance(phase, Retrying)
     last = edges.journal.last()
     news = not isinstance(passed.outcome, Unchanged) or passed.drift or passed.revived or passed.recovered
-    if not news and last and last["revision"] == passed.revision and not was_retrying and not accepted:
+    if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
         return
     for one in passed.superseded:
         outcome = Superseded(passed.revision)
@@ -165,16 +165,12 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     about = _about(passed.revision, edges)
     extra = {"wake": wake.value, "drift": list(passed.drift), "revived": passed.revived}
     passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
-    if not passed.quiet:
-        edges.journal.set_phase(next_phase(phase, passed.outcome, passed.revision))
-    if not (
-        was_retrying
-        and last
-        and last["revision"] == passed.revision
-        and isinstance(passed.outcome, Postponed | Refused)
-    ):
-        edges.journal.conclude(passed.line)
-        _note(passed, edges)
+    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision)
+    edges.journal.set_phase(after)
+    if isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision:
+        return  # one more attempt that failed is no news
+    edges.journal.conclude(passed.line)
+    _note(passed, edges)
     edges.generations.prune()
 
 
@@ -204,7 +200,7 @@ def _note(passed: Passed, edges: Edges) -> None:
         try:
             edges.repo.note(oid, text)
         except ReconcilerError as error:
-            edges.say(f"no git note: {error}")
+            passed.lost_note = str(error)
 
 
 # ---- the operator's ways ---------------------------------------------------------------------------------------------
@@ -263,7 +259,7 @@ def rescue(edges: Edges, who: str) -> Passed:
 def _adopted(edges: Edges) -> Generation:
     live = edges.generations.live()
     if live is None or not edges.generations.adopted:
-        raise NotPossible(NOT_ADOPTED)
+        raise Unavailable(NOT_ADOPTED)
     return live
 
 

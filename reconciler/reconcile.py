@@ -73,12 +73,23 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory) -> Outcome:
             refuse(judged, edges)
         outcome = apply(order(judged), edges, judged.stage)
         judged.stage = None
+        if isinstance(outcome, Applied):
+            memory.judged = _settled(judged, edges)
     except WithFindings as error:
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:
         return Postponed(str(error))
     else:
         return Applied((*judged.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
+
+
+def _settled(judged: Judged, edges: Edges) -> Judged:
+    """What judging the same commit again would find, now that it is live."""
+    facts, live = (
+        fact.gather(edges.host, edges.settings, judged.facts.files),
+        edges.generations.read(judged.plan.target),
+    )
+    return replace(judged, facts=facts, live=live, plan=diff(live, live), restores=True)
 
 
 def judge(revision: Revision, edges: Edges) -> Judged:

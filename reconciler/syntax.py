@@ -252,7 +252,7 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
 def write_override(override: Parameter) -> str:
     """``-o name=value``, in braces when the value holds blanks (master(5))."""
     value = one_line(override.value)
-    if not value or not re.search(r"[\s{}]", value):
+    if not re.search(r"\s", value) and not value.startswith("{"):
         return f"-o {override.name}={value}"
     if value.count("{") != value.count("}"):
         raise ValueError(f"unbalanced braces in {override.name}")

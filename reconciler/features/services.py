@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from reconciler.features.references import programs_of
 from reconciler.features.restrictions import LISTS, parsed
 from reconciler.features.routes import transport_of
 from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where
-from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master
+from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,17 @@ _USEFUL = {
 }
 _YES_NO = {"yes": "y", "no": "n"}
 Flag = Annotated[str, BeforeValidator(lambda value: _YES_NO.get(value, value)), StringConstraints(pattern=r"^[yn-]$")]
+Option = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Key = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
+
+
+def _writable(value: str) -> str:
+    reason = unwritable(value)
+    if not reason and value.count("{") != value.count("}"):
+        reason = "holds braces that do not match, which master.cf can't say"
+    if reason:
+        raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})
+    return value.strip()
 
 
 class ServiceChange(BaseModel, extra="forbid", frozen=True):
@@ -91,7 +102,7 @@ class ServiceChange(BaseModel, extra="forbid", frozen=True):
     wakeup: Annotated[str, StringConstraints(pattern=r"^(?:-|\d+\??)$")] | None = None
     maxproc: Annotated[str, StringConstraints(pattern=r"^(?:-|\d+)$")] | None = None
     command: Annotated[str, StringConstraints(pattern=r"^\S+$")] | None = None
-    options: dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")], str] = Field(default_factory=dict)
+    options: dict[Option, Annotated[str, AfterValidator(_writable)]] = Field(default_factory=dict)
     arguments: tuple[Annotated[str, StringConstraints(pattern=r"^\S+$")], ...] = ()
 
 

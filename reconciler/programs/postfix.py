@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_directory", "shlib_directory")
 PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
+HASHING = ("hash_queue_names", "hash_queue_depth")
 LIVE = (
-    *FOLDERS, *PATHS, "data_directory", "process_id_directory", "mail_version", "maillog_file", "syslog_name",
+    *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_version", "maillog_file", "syslog_name",
     "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols", "smtpd_tls_wrappermode",
     "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
 )  # fmt: skip

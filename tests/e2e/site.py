@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import socket
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ MAIL = STATE["mail.yaml"] or ""
 TYPO = MAIL + "  smtpd_sender_restrictions: reject_unknown_sender_domian\n"
 LIVE = r"""
 stat -c '%n %F %a %U:%G %N' /etc/postfix
-find -H /etc/postfix/ /var/lib/reconciler/live -printf '%p %y %m %u:%g %l\n' | sort
+find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
+readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
@@ -130,11 +132,16 @@ class Site:
     # The daemon
 
     def start_daemon(self) -> None:
-        """Start the daemon, and wait until it answers and its first pass is over."""
-        began = self.daemon_log().count('"event": "started"')
-        self.daemon = self.host.start("reconciler", "run", output=self._log.fileno())
-        self.host.wait_for(lambda: self.daemon_log().count('"event": "started"') > began, what="the daemon's start")
-        self.host.wait_for(self.told, what="the daemon's answer")
+        """Start the daemon as systemd would, and wait until it says that it is ready: its first pass is over."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            path = self.host.root / "run/notify"
+            path.unlink(missing_ok=True)
+            channel.bind(str(path))
+            channel.settimeout(30)
+            environment = {"NOTIFY_SOCKET": "/run/notify"}
+            self.daemon = self.host.start("reconciler", "run", env=environment, output=self._log.fileno())
+            while b"READY=1" not in channel.recv(4096):
+                pass
 
     def stop_daemon(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send the daemon a signal that ends it, and wait for its end; its exit status."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,7 +91,6 @@ def test_with_policy_report_an_edit_is_reported_and_stays_until_the_next_push() 
     with Site(settings='[drift]\npolicy = "report"\n') as site:
         site.sh("postconf -e smtpd_banner=hello")
         site.host.wait_for(lambda: site.told()["drift"] == ["main.cf"], what="the report")
-        site.signal_daemon(signal.SIGHUP)
         site.host.wait_for(
             lambda: any(line["drift"] == ["main.cf"] for line in site.passes()), what="a pass that tells"
         )

@@ -13,9 +13,9 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
     assert "line 1" in text
 
 
-def test_the_same_line_twice_is_only_told_of() -> None:
+def test_the_same_line_twice_is_refused_as_well() -> None:
     (finding,) = told("duplicate-entry", files={"tables/virtual": VIRTUAL * 2})
-    assert not finding.is_error
+    assert finding.is_error
 
 
 def test_a_pattern_may_stand_twice() -> None:

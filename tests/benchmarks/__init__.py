@@ -1,0 +1,1 @@
+"""How long a push takes beside the least that any script could; `python -m tests.benchmarks` as root."""

@@ -1,0 +1,211 @@
+"""Whatever is in the repository, or wrong with it: a clear reason in `status`, and never a changed host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import CLONE, MAIL, REPOSITORY, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
+FILES = {
+    "no mail.yaml": ({"mail.yaml": None}, "no mail.yaml"),
+    "a mail.yaml without a key": ({"mail.yaml": "# nothing\n"}, "mail.yaml:1:1: .*(no key|empty|nothing)"),
+    "a mail.yaml that is a list": ({"mail.yaml": "- a\n"}, "mail.yaml:1:1: .*mapping"),
+    "unreadable YAML": ({"mail.yaml": MAIL + "smart_host: [unclosed\n"}, r"mail.yaml:\d+:\d+: "),
+    "an anchor bomb": (
+        {"mail.yaml": "a: &a [x]\n" + "".join(f"b{n}: &b{n} [*a, *a, *a, *a, *a, *a]\n" for n in range(30))},
+        r"mail.yaml:\d+:\d+: .*alias",
+    ),
+    "a tag that runs code": ({"mail.yaml": MAIL + "x: !!python/object/apply:os.system [id]\n"}, r"mail.yaml:5:\d+: .*tag"),
+    "a duplicate key": ({"mail.yaml": MAIL + "hostname: other.example.com\n"}, r"mail.yaml:5:1: .*hostname"),
+    "bytes that are no text": ({"mail.yaml": "hostname: \x00\x01\n"}, r"mail.yaml:1:\d+: "),
+    "a plain-text password": (
+        {"mail.yaml": MAIL + "smart_host: {nexthop: '[relay.test]:587', username: u, password: hunter2}\n"},
+        r"mail.yaml:5:\d+: .*reconciler secret set",
+    ),
+}
+TREES = {
+    "an empty tree": ("", "mail.yaml"),
+    "a symbolic link": ("120000 blob {passwd}\tmail.yaml\n", '"mail.yaml" is a symbolic link'),
+    "a symbolic link to a folder": ("{mail}120000 blob {passwd}\ttables\n", '"tables" is a symbolic link'),
+    "a submodule": ("{mail}160000 commit {tip}\ttables\n", '"tables" is a submodule'),
+    "a path with ..": ("{mail}040000 tree {tree}\t..\n", '".." is not a plain path name'),
+    "a path named .git": ("{mail}040000 tree {tree}\t.git\n", '".git" is not a plain path name'),
+}
+TROUBLES = {
+    "a locked ref": ("touch {repo}/refs/notes/reconciler.lock", "rm {repo}/refs/notes/reconciler.lock", ""),
+    "moved away": ("mv {repo} /srv/away", "mv /srv/away {repo}", "No such file or directory"),
+    "an empty object": (
+        "chmod u+w {object}; cp {object} /tmp/object; : >{object}",
+        "cp /tmp/object {object}",
+        "repository /srv/mail-state.git: ",
+    ),
+    "a truncated object": (
+        "chmod u+w {object}; cp {object} /tmp/object; truncate -s 20 {object}",
+        "cp /tmp/object {object}",
+        "repository /srv/mail-state.git: ",
+    ),
+    "a missing object": ("mv {object} /tmp/object", "mv /tmp/object {object}", "is missing"),
+    "garbage in packed-refs": (
+        "mv {repo}/refs/heads/main /tmp/main; echo 'x y z garbage' >{repo}/packed-refs",
+        "rm {repo}/packed-refs; mv /tmp/main {repo}/refs/heads/main",
+        "repository /srv/mail-state.git: ",
+    ),
+    "garbage in the ref": (
+        "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",
+        "cp /tmp/main {repo}/refs/heads/main",
+        "repository /srv/mail-state.git: ",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with Site() as made:
+        yield made
+
+
+@pytest.fixture
+def site(shared: Site) -> Iterator[Site]:
+    """A site that is steady at its branch, whatever the test before did."""
+    good = shared.tip()
+    yield shared
+    if shared.told()["phase"]["name"] != "Steady":
+        shared.git("update-ref", "refs/heads/main", good)
+        shared.wait_for_phase("Steady")
+
+
+def refused(site: Site, oid: str, before: str) -> str:
+    """Wait until that commit is refused and quarantined with nothing changed; its findings, one a line."""
+    status = site.wait_for("Refused", oid)
+    assert status["phase"] == {"name": "Refusing", "revision": oid}
+    assert site.live() == before
+    assert site.answers()
+    return "\n".join(
+        f"{one['file']}:{one['line']}:{one['column']}: {one['text']}" for one in status["last"]["findings"]
+    )
+
+
+# ---- commits that are no desired state -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_commit_that_cannot_be_read_is_rejected_at_the_push_and_refused_past_it(site: Site, case: str) -> None:
+    files, reason = FILES[case]
+    before = site.live()
+    push = site.push(files)
+    assert not push.accepted
+    assert_matches(reason, push.text)
+    assert_matches(reason, refused(site, site.write_past_hook(files), before))
+
+
+@pytest.mark.parametrize("case", TREES)
+def test_a_tree_that_no_honest_git_makes_is_refused_with_the_path(site: Site, case: str) -> None:
+    entries, reason = TREES[case]
+    before, names = site.live(), {"tip": site.tip(), "tree": site.git("rev-parse", "main:tables")}
+    names |= {"passwd": site.blob("/etc/passwd"), "mail": f"100644 blob {site.blob(MAIL)}\tmail.yaml\n"}
+    oid = site.write_tree_past_hook(entries.format(**names))
+    assert_matches(reason, refused(site, oid, before))
+    assert "root:x:0" not in site.daemon_log()
+
+
+def test_a_file_of_200_megabytes_is_refused_without_being_read(site: Site) -> None:
+    before = site.live()
+    site.commit({})
+    site.sh(f"cd {CLONE} && truncate -s 200M tables/huge && git add tables/huge && git commit -qm Huge")
+    push = site.push()
+    assert not push.accepted
+    assert '"tables/huge" holds 200 MiB; at most 64 are read' in push.text
+    site.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches("holds 200 MiB", refused(site, push.oid, before))
+    assert site.daemon is not None
+    peak = site.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]
+    assert int(peak) < 150 << 10, "its bytes were never in memory"
+
+
+# ---- trouble of the repository itself --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [case for case in TROUBLES if case != "a locked ref"])
+def test_a_repository_in_trouble_is_retried_with_its_reason_and_the_host_stays_as_it_is(site: Site, case: str) -> None:
+    breaks, mends, reason = TROUBLES[case]
+    good = site.tip()
+    oid = site.commit({"tables/transport": f"{ROUTE}{case.replace(' ', '')}.test  relaylim:\n"})
+    site.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/topic")
+    tree = site.git("rev-parse", "topic:mail.yaml" if "object" not in case else "topic:tables/transport")
+    names = {"repo": REPOSITORY, "object": f"{REPOSITORY}/objects/{tree[:2]}/{tree[2:]}"}
+    before = site.live()
+    if "object" in case:
+        site.sh(breaks.format(**names))
+        site.sh(f"cd {REPOSITORY} && echo {oid} >refs/heads/main")
+    else:
+        site.git("update-ref", "refs/heads/main", good)
+        site.sh(breaks.format(**names))
+    status = site.wait_for_phase("Retrying")
+    assert reason in status["phase"]["reason"]
+    assert reason in site.reconciler("status").text
+    assert site.live() == before
+    assert site.answers()
+    site.sh(mends.format(**names))
+    site.sh(f"cd {REPOSITORY} && echo {oid} >refs/heads/main")
+    site.wait_for("Applied", oid)
+    assert site.told()["phase"] == {"name": "Steady"}
+
+
+def test_a_ref_that_somebody_has_locked_delays_no_mail_and_only_the_note_is_lost(site: Site) -> None:
+    locked = f"{REPOSITORY}/refs/notes/reconciler.lock"
+    site.sh(f"mkdir -p {REPOSITORY}/refs/notes && touch {locked}")
+    push = site.push({"tables/transport": f"{ROUTE}locked.test  relaylim:\n"})
+    assert "live and verified" in push.text
+    assert site.sh("postmap -q locked.test lmdb:/etc/postfix/transport") == "relaylim:"
+    site.sh(f"rm {locked}")
+    again = site.push({"tables/transport": f"{ROUTE}unlocked.test  relaylim:\n"})
+    assert "live and verified" in site.notes(again.oid)
+
+
+def test_a_locked_branch_refuses_the_push_and_the_next_one_goes_live(site: Site) -> None:
+    before = site.live()
+    site.sh(f"touch {REPOSITORY}/refs/heads/main.lock")
+    push = site.push({"tables/transport": f"{ROUTE}branch.test  relaylim:\n"})
+    assert not push.accepted
+    assert site.live() == before
+    site.sh(f"rm {REPOSITORY}/refs/heads/main.lock")
+    assert "live and verified" in site.push().text
+
+
+# ---- a repository that belongs to somebody else ----------------------------------------------------------------------
+
+
+def test_a_hundred_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_belongs_to_root() -> None:
+    with Site(owner="git", settle="20ms") as site:
+        script = f"""
+            cd {CLONE} && git config user.name Ada && git config user.email ada@example.com
+            for n in $(seq 100); do
+                echo "p$n.test  relaylim:" >>tables/transport && git commit -qam "Push $n" || exit 1
+                git push -q origin HEAD:main >/tmp/push 2>&1 || {{ cat /tmp/push; exit 1; }}
+                grep -q 'live and verified' /tmp/push || {{ cat /tmp/push; exit 1; }}
+            done
+        """
+        done = site.host.run("bash", "-c", script, user="git", timeout=180, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert site.sh("postmap -q p100.test lmdb:/etc/postfix/transport") == "relaylim:"
+        site.git("gc", "--quiet", "--prune=now")
+        assert site.sh(f"find {REPOSITORY} -not -user git") == ""
+        assert site.sh(f"find {REPOSITORY} -not -group git") == ""
+        assert "No errors" not in site.git("fsck", "--strict")
+        noted = site.git("log", "--notes=reconciler", "--format=%H %N", "main").split("\n\n")
+        assert sum("live and verified" in one for one in noted) >= 100
+        assert len(site.generations()) == 20, "the last twenty are kept"
+        assert "live and verified" in site.push({"tables/transport": f"{ROUTE}after.test  relaylim:\n"}, "Confirm: x").text
+
+
+def assert_matches(pattern: str, text: str) -> None:
+    """Fail with the whole text when a line of it does not match."""
+    import re
+
+    assert re.search(pattern, text), text
