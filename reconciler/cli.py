@@ -86,7 +86,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     if rev and tree:
         raise click.UsageError("a commit or --tree, not both")
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
-        edges = context.edges(Path(scratch))
+        edges = context.edges(None if context.may_stage() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, _revision(edges, rev))
         memory = Memory()
         try:
@@ -116,15 +116,15 @@ def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
 
 
 class _Folder(repo.Repository):
-    """A repository of one commit, whose files are those of a folder."""
+    """The repository with one more commit, which has no name: the files of a folder."""
 
     def __init__(self, real: repo.Repository, files: Tree) -> None:
         super().__init__(real.path, real.branch, Host())
         self._files = files
 
-    def read(self, revision: Revision) -> Tree:  # noqa: ARG002 - there is only one
-        """The folder's files."""
-        return self._files
+    def read(self, revision: Revision) -> Tree:
+        """The folder's files, or those of a real commit."""
+        return super().read(revision) if revision.oid else self._files
 
     def between(self, old: str, new: str) -> list[Revision]:  # noqa: ARG002 - a folder has no history
         """None: a folder has no history."""

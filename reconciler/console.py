@@ -108,6 +108,10 @@ class Context:
             say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
         )  # fmt: skip
 
+    def may_stage(self) -> bool:
+        """Whether a check may stage where passes do, beside what is live, or needs a scratch folder of its own."""
+        return os.geteuid() == 0 and self.settings.state.is_dir()
+
     def permitted(self) -> Edges:
         """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
         edges = self.edges()

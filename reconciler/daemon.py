@@ -27,7 +27,7 @@ from reconciler.journal import phase_data
 from reconciler.log import Event, get
 from reconciler.model import Postponed, Superseded, Wake
 from reconciler.passes import Passed, one_pass
-from reconciler.phase import Suspended, pause
+from reconciler.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
 from reconciler.report import change_lines, finding_lines, outcome_lines
@@ -66,6 +66,7 @@ class Daemon:
         self._news = threading.Condition()
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._current = ""
+        self._unrecorded = False
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
         links = [settings.config_directory, edges.generations.link]
@@ -156,6 +157,8 @@ class Daemon:
         """Seconds until the next pass by time alone."""
         phase = self.edges.journal.phase()
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
+        if self._unrecorded:
+            due = min(due, FIRST_PAUSE)
         if isinstance(phase, Suspended) and phase.until:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due
@@ -185,6 +188,7 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
             self._log.error(Event.FAILED, traceback=traceback.format_exc())
             passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), self._current, quiet=True)
+        self._unrecorded = passed.unrecorded
         with self._memory_lock:
             if self._memory is None:
                 self._memory = memory

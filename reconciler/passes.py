@@ -17,7 +17,7 @@ from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import ReconcilerError, Unavailable
 from reconciler.journal import conclusion
 from reconciler.model import Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
-from reconciler.phase import Halted, Refusing, Retrying, Suspended, ended, next_phase, resumed
+from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, resumed
 from reconciler.plan import diff
 from reconciler.reconcile import Memory, check, reconcile
 from reconciler.report import EXIT, outcome_lines
@@ -49,6 +49,7 @@ class Passed:
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
+    unrecorded: bool = False
     lost_note: str = ""
     line: Line = field(default_factory=dict)
 
@@ -63,18 +64,23 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     began = time.monotonic()
     try:
         with edges.generations.lock():
-            passed = _pass(edges, memory, accepted)
+            recovered = recover(edges)
+            if recovered:
+                cut = Postponed("a pass was cut short and undone")
+                edges.journal.conclude(conclusion(cut, recovered["revision"], 0.0))
+            try:
+                passed = _pass(edges, memory, accepted, recovered)
+            except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
+                waits = isinstance(edges.journal.phase(), Steady | Retrying)
+                passed = Passed(Postponed(str(error)), recovered=recovered, quiet=not waits)
             passed.seconds = time.monotonic() - began
             _conclude(passed, edges, wake, accepted)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        passed = Passed(Postponed(str(error)), seconds=time.monotonic() - began, quiet=True)
+        passed = Passed(Postponed(str(error)), seconds=time.monotonic() - began, quiet=True, unrecorded=True)
     return passed
 
 
-def _pass(edges: Edges, memory: Memory, accepted: Revision | None) -> Passed:
-    recovered = recover(edges)
-    if recovered:
-        edges.journal.conclude(conclusion(Postponed("a pass was cut short and undone"), recovered["revision"], 0.0))
+def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Line | None) -> Passed:
     if not edges.generations.adopted:
         return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
     drift = edges.generations.drift()

@@ -6,6 +6,7 @@ check(), which pre-receive and the commands use as well, raise InvalidSource, Ch
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,7 @@ def check(revision: Revision, edges: Edges, memory: Memory) -> Judged:
         refuse(judged, edges)
         forget(edges, memory)
         if not judged.plan.empty:
-            judged.stage = stage_and_check(order(judged), edges, f"check-{revision.short}")
+            judged.stage = stage_and_check(order(judged), edges, f"check-{revision.short}-{time.monotonic_ns()}")
         memory.judged = judged
     return judged
 

@@ -144,10 +144,11 @@ def look_up(host: Host, folder: Path, table: Table, keys: Iterable[str]) -> dict
     text = "".join(f"{key}\n" for key in keys)
     argv = (table.compiler or "postmap", "-c", str(folder), "-q", "-", f"{table.type}:{folder}/{table.name}")
     completed = host.run(argv, input=text.encode("utf-8", "surrogateescape"))
-    return dict(_found(completed.stdout))
+    return dict(_found(completed.stdout, table.compiler))
 
 
-def _found(text: str) -> Iterator[tuple[str, str]]:
+def _found(text: str, program: str) -> Iterator[tuple[str, str]]:
+    """Read ``key TAB value`` lines; postalias says ``key: TAB value``."""
     for line in text.splitlines():
         key, _, value = line.partition("\t")
-        yield key, value
+        yield key.removesuffix(":") if program == "postalias" else key, value

@@ -55,29 +55,29 @@ def test_auto_is_console_with_colour_on_a_terminal(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = Terminal()
     log.configure("auto", stream)
-    log.get().warning(Event.DRIFT_FOUND, file="main.cf")
+    log.get().warning(Event.WATCH_LOST, file="main.cf")
     assert "\x1b[" in stream.getvalue()
-    assert "drift_found" in stream.getvalue()
+    assert "watch_lost" in stream.getvalue()
 
 
 def test_there_is_no_colour_off_a_terminal_nor_where_it_is_unwanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     for stream in (io.StringIO(), Terminal()):
         log.configure("console", stream)
-        log.get().error(Event.BROKEN, generation=42)
-        assert "broken" in stream.getvalue()
+        log.get().error(Event.FAILED, generation=42)
+        assert "failed" in stream.getvalue()
         assert "\x1b" not in stream.getvalue()
 
 
 def test_steps_are_said_only_when_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     log.configure("json", stream)
-    log.get().debug(Event.STAGED)
+    log.get().debug(Event.STEPPED)
     assert not stream.getvalue()
     monkeypatch.setenv("RECONCILER_DEBUG", "1")
     log.configure("json", stream)
-    log.get().debug(Event.STAGED)
-    assert "staged" in stream.getvalue()
+    log.get().debug(Event.STEPPED)
+    assert "stepped" in stream.getvalue()
 
 
 def test_a_secret_that_is_logged_hides_its_value() -> None:
@@ -85,7 +85,7 @@ def test_a_secret_that_is_logged_hides_its_value() -> None:
     for log_format in formats:
         stream = io.StringIO()
         log.configure(log_format, stream)
-        log.get().info(Event.LOADED, secret=Secret("relay", "hunter2"))
+        log.get().info(Event.CHECKED, secret=Secret("relay", "hunter2"))
         assert "relay" in stream.getvalue()
         assert "hunter2" not in stream.getvalue()
 

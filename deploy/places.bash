@@ -1,0 +1,17 @@
+# Sourced by deploy/install and deploy/uninstall: where reconciler is on a host.
+# shellcheck shell=bash disable=SC2034
+
+venv=/opt/reconciler
+python=$venv/bin/python
+link=/usr/local/bin/reconciler
+settings=/etc/reconciler.toml
+units=/etc/systemd/system
+unit=reconciler.service
+
+has_systemd() { [[ -d /run/systemd/system ]]; }
+
+# One setting, as reconciler itself reads it; empty where there is none.
+setting() {
+    RECONCILER_SETTINGS=$settings $python -c \
+        'import sys; from reconciler.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
+}
