@@ -101,15 +101,16 @@ class Context:
         """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched."""
         settings, host = self.settings, Host()
         directory = state_directory or settings.state
+        configuration = directory / "etc" if state_directory else settings.config_directory
         return Edges(
             settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
-            generations=Generations(directory, settings.config_directory, host),
+            generations=Generations(directory, configuration, host),
             journal=Journal(directory / "private", host), templates=_templates(),
             say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
         )  # fmt: skip
 
-    def may_stage(self) -> bool:
-        """Whether a check may stage where passes do, beside what is live, or needs a scratch folder of its own."""
+    def is_host(self) -> bool:
+        """Whether a check stands beside what is live here, or has only a scratch folder and nothing live."""
         return os.geteuid() == 0 and self.settings.state.is_dir()
 
     def permitted(self) -> Edges:

@@ -1,7 +1,7 @@
 """What is true of this host now: psutil's one door, and the other look-ups of processes and sockets.
 
 Promises: gather() changes nothing and needs no working main.cf. What comes with the installed package is asked once and
-kept while postconf and dynamicmaps.cf stay the same files (and the host its name and addresses, which some defaults
+kept while postconf and dynamicmaps.cf stay the same (and the host its name and addresses, which some defaults
 are made of); the rest is read anew each time, which takes about 2 ms. Raises CommandFailed when postconf does, OSError
 as the kernel gives it.
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from reconciler.settings import Settings
 
 Endpoint = tuple[str, int]
-POSTCONF = Path("/usr/sbin/postconf")
 SERVICES = Path("/etc/services")
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
@@ -59,7 +58,7 @@ def gather(host: Host, settings: Settings, paths: Collection[str] = frozenset())
         addresses=here,
         users=frozenset(user.pw_name for user in pwd.getpwall()),
         ports=_ports(_stamp(SERVICES)),
-        listeners=listeners(_master(settings.config_directory, installed.parameters)),
+        listeners=_listeners(settings.config_directory, installed.parameters),
         files={path: Path(path).is_file() and os.access(path, os.R_OK) for path in paths},
     )
 
@@ -86,10 +85,11 @@ def _stamp(path: Path) -> Stamp:
     return str(path), status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _identity(directory: Path) -> tuple[Stamp, ...]:
-    maps = directory / "dynamicmaps.cf"
+def _identity(directory: Path) -> tuple[object, ...]:
+    """What changes with the package: postconf itself, and what dynamicmaps.cf says (each generation has its copy)."""
     more = directory / "dynamicmaps.cf.d"
-    return tuple(_stamp(path) for path in (POSTCONF, maps, more, *(sorted(more.iterdir()) if more.is_dir() else ())))
+    maps = (directory / "dynamicmaps.cf", *(sorted(more.iterdir()) if more.is_dir() else ()))
+    return postfix.installed(), *((path.name, path.read_bytes()) for path in maps if path.is_file())
 
 
 @functools.lru_cache(maxsize=1)
@@ -226,6 +226,14 @@ def _owners(inodes: frozenset[int]) -> dict[int, str]:
         for inode in _held(process.pid) & inodes:
             owners[inode] = str(process.info["name"])
     return owners
+
+
+def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, ...]:
+    """Every listening socket; none for who may not see which of them are ours."""
+    try:
+        return listeners(_master(directory, defaults))
+    except PermissionError:
+        return ()
 
 
 def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:

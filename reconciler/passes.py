@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler import generations as generation
 from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import ReconcilerError, Unavailable
-from reconciler.journal import conclusion
+from reconciler.journal import conclusion, finding_from
 from reconciler.model import Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
 from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, resumed
 from reconciler.plan import diff
@@ -117,9 +117,9 @@ def _wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) ->
         return None
     passed.revision = tip.oid
     if isinstance(phase, Refusing):
-        passed.quiet = not passed.drift
         if passed.drift and live_oid:
             return edges.repo.revision(live_oid)
+        passed.outcome, passed.quiet = Refused(_quarantine(tip, edges)), True
         return None
     if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid):
         text = (
@@ -129,6 +129,16 @@ def _wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) ->
         passed.outcome = _refused("branch-rewound", text, edges, lasting=True)
         return None
     return tip
+
+
+def _quarantine(tip: Revision, edges: Edges) -> tuple[Finding, ...]:
+    """Why a commit is quarantined: what refused it, or that an operator went back from it."""
+    last = edges.journal.last(tip.oid)
+    if last and last["outcome"] in ("Refused", "RolledBack"):
+        return tuple(finding_from(data) for data in last["findings"])
+    text = f"{tip.short} is quarantined since the host went back from it; `reconciler once {tip.short}` tries it again"
+    where = Where(f"refs/heads/{edges.repo.branch}")
+    return (Finding(rule="quarantined", where=where, text=text, subject=tip.oid),)
 
 
 def _refused(rule: str, text: str, edges: Edges, *, lasting: bool = False) -> Refused:

@@ -45,7 +45,7 @@ class Judged:
 
 
 class Memory:
-    """The last commit that was judged; it counts only while facts and live are what they were."""
+    """The last commit that was judged; it counts only while facts are what they were, and live is that or the target."""
 
     def __init__(self) -> None:
         self.judged: Judged | None = None
@@ -56,9 +56,16 @@ class Memory:
         if known is None or known.revision.oid != revision.oid:
             return None
         facts = fact.gather(edges.host, edges.settings, known.facts.files)
-        if facts != known.facts or edges.generations.read(known.plan.target) != known.live:
+        live = edges.generations.read(known.plan.target)
+        if facts != known.facts or edges.generations.drift():
             return None
-        return known if not edges.generations.drift() else None
+        if live == known.live:
+            return known
+        if live != known.plan.target or known.stage:
+            return None
+        done = replace(known.plan, live=live, changes=(), steps=())  # it went live, and that was the only difference
+        self.judged = replace(known, live=live, plan=done, restores=True)
+        return self.judged
 
 
 def reconcile(revision: Revision, edges: Edges, memory: Memory) -> Outcome:
@@ -164,14 +171,17 @@ def order(judged: Judged) -> Order:
     )  # fmt: skip
 
 
-def check(revision: Revision, edges: Edges, memory: Memory) -> Judged:
-    """Everything up to the swap, touching nothing live; what it found is remembered for the pass."""
+def check(revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True) -> Judged:
+    """Everything up to the swap, touching nothing live; what it found is remembered for the pass.
+
+    Without *stage*, which takes root, Postfix's own programs are not asked.
+    """
     judged = memory.recall(revision, edges)
     if judged is None or (judged.stage is None and not judged.plan.empty):
         judged = judge(revision, edges)
         refuse(judged, edges)
         forget(edges, memory)
-        if not judged.plan.empty:
+        if stage and not judged.plan.empty:
             judged.stage = stage_and_check(order(judged), edges, f"check-{revision.short}-{time.monotonic_ns()}")
         memory.judged = judged
     return judged

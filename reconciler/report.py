@@ -38,13 +38,13 @@ _NEEDS = {
 EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
 
 
-def change_lines(changes: Sequence[Change]) -> Iterator[str]:
+def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
     """One line a change, the place at the right; after many, how many more there are."""
-    name_width = min(max((len(change.what) for change in changes[:MOST]), default=0), 32)
-    for change in changes[:MOST]:
+    name_width = min(max((len(change.what) for change in changes[:most]), default=0), 32)
+    for change in changes[:most]:
         yield _change(change, name_width)
-    if len(changes) > MOST:
-        yield f"  ... and {len(changes) - MOST} more"
+    if len(changes) > most:
+        yield f"  ... and {len(changes) - most} more"
 
 
 def _change(change: Change, name_width: int) -> str:
@@ -80,7 +80,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if plan.empty:
         yield "  no changes"
         return
-    yield from change_lines(plan.changes)
+    yield from change_lines(plan.changes, len(plan.changes))
     yield ""
     yield "  " + ", ".join(_NEEDS[step] for step in plan.steps)
 
@@ -113,7 +113,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield from (f"  {line}" for line in finding_lines(findings))
         case Postponed(reason):
             yield f"postponed: {reason}"
-            yield f"it is tried again by itself; {stays}"
+            yield stays
         case Superseded(by):
             yield f"superseded by {by[:7]}, which came right after it"
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+SEALED = "secret-not-opened"
 RECIPIENTS = "secrets/recipients"
 _FILE = re.compile(r"secrets/([A-Za-z0-9][A-Za-z0-9_.-]*)\.age")
 _KEPT = 4096
@@ -141,4 +142,4 @@ def _why(name: str, identity: Path, error: ValueError | pyrage.DecryptError) -> 
 
 def _not_opened(name: str, path: str, why: str) -> Finding:
     text = f"secret {name} can't be opened: {why}"
-    return Finding(rule="secret-not-opened", where=Where(path), text=text, subject=name, lasting=False)
+    return Finding(rule=SEALED, where=Where(path), text=text, subject=name, lasting=False)
