@@ -55,7 +55,7 @@ TROUBLES = {
     "garbage in packed-refs": (
         "mv {repo}/refs/heads/main /tmp/main; echo 'x y z garbage' >{repo}/packed-refs",
         "rm -f {repo}/packed-refs; mv /tmp/main {repo}/refs/heads/main",
-        "repository /srv/mail-state.git: ",
+        "the branch main is gone",
     ),
     "garbage in the ref": (
         "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",

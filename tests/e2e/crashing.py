@@ -1,0 +1,101 @@
+"""Runs reconciler's own command line, and ends its process by SIGKILL right before or right after its nth effect.
+
+    crashing.py SOCKET          inside a host; every request on that socket is one run, in a process of its own
+
+Promises: nothing but reconciler.host.Host's before() and after() is replaced, and the process that dies is the one that
+did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. The
+answer is {"status": exit status or minus the signal, "effects": [name, ...], "output": text}.
+
+Known limit: programs that an effect has started end by themselves, as they do when a real SIGKILL hits only us.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from reconciler import cli
+from reconciler.host import Host
+
+
+class Crashing(Host):
+    """The real host, until the nth effect of this process."""
+
+    at = 0
+    when = "before"
+    record = Path(os.devnull)
+    count = 0
+    lock = threading.Lock()
+
+    def before(self, what: str) -> None:
+        """Count the effect, and perhaps never come to it."""
+        with self.lock:
+            Crashing.count += 1
+            with self.record.open("a") as stream:
+                stream.write(f"{what}\n")
+            self._end_here("before")
+
+    def after(self, what: str) -> None:  # noqa: ARG002 - as Host calls it
+        """Perhaps go no further."""
+        with self.lock:
+            self._end_here("after")
+
+    def _end_here(self, when: str) -> None:
+        if (self.count, self.when) == (self.at, when):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """One run of the command line, in a child."""
+    with tempfile.TemporaryDirectory() as folder:
+        record, output = Path(folder, "effects"), Path(folder, "output")
+        record.touch()
+        pid = os.fork()
+        if pid == 0:
+            _child(request, record, output)
+        _, status = os.waitpid(pid, 0)
+        told = {"effects": record.read_text().split(), "output": output.read_text()}
+        return {"status": os.waitstatus_to_exitcode(status), **told}
+
+
+def _child(request: dict[str, Any], record: Path, output: Path) -> None:
+    status = 70
+    with output.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    Crashing.at, Crashing.when, Crashing.record = request["at"], request["when"], record
+    try:
+        cli.main(request["argv"])
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - a forked child must never return into the server
+        traceback.print_exc()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def main() -> None:
+    """Serve until the host ends."""
+    cli.Host = Crashing  # type: ignore[misc] # the one place that makes a Host
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(sys.argv[1])
+        listener.listen()
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rw") as stream:
+                stream.write(json.dumps(run(json.loads(stream.readline()))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
