@@ -38,7 +38,7 @@ missing_packages() {
 # Any installed package that provides a mail transport agent and is not Postfix: apt would remove it.
 other_mta() {
     dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' |
-        awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ { print $2; exit }'
+        awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ && !found++ { print $2 }'
 }
 
 restore_policy() {

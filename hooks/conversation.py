@@ -79,6 +79,8 @@ def ask(path: str, request: dict[str, object], patience: float) -> dict[str, obj
                     else:
                         raise Silence(f"reconciler did not answer: {message.get('error', 'no reason given')}")
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
+    except ConnectionResetError:
+        raise Silence("reconciler was stopped before it had answered") from None
     except PermissionError:
         raise Silence("you may not ask reconciler (daemon.group in its settings says who may)") from None
     except (TimeoutError, socket.timeout):  # noqa: UP041 - two classes before Python 3.10

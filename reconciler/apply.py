@@ -34,7 +34,8 @@ from reconciler.model import (
     errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
-from reconciler.syntax import entry_lines, read_main, read_master, sample
+from reconciler.syntax import read_main, read_master
+from reconciler.table import count_entries, sample
 from reconciler.verify import Expected, verify
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
     """Stage a target, compile its tables, and have Postfix's own programs read it; raises CheckFailed."""
     edges.generations.prepare()
     target = order.plan.target
-    stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
     try:
+        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
         findings = _compile(target, order, stage, edges)
         if not order.trusted:
             findings += postfix.check(edges.host, stage.root)
@@ -100,7 +101,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
             raise CheckFailed([_at_source(finding, stage, order.origin) for finding in findings])
     except (ReconcilerError, OSError):
         with suppress(OSError):  # the first trouble is the one to tell
-            edges.host.remove(stage.folder)
+            edges.host.remove(edges.generations.stage_folder(name))
         raise
     return stage
 
@@ -112,7 +113,7 @@ def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Fin
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:
-            findings += postmap.read_back(edges.host, stage.root, table, len(entry_lines(table.source)), sample(table))
+            findings += postmap.read_back(edges.host, stage.root, table, count_entries(table.source), sample(table))
     if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
         raise Unavailable(trouble)
     texts = [table for table in order.origin.tables.values() if not table.compiler]
@@ -161,14 +162,23 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 
     edges.say("staged and checked" if stage else "stage and check")
     stage = _undisturbed(order, edges, stage)
-    after = generations.place(stage, order.plan.target, order.revision, order.source)
-    if generations.drift():
-        generations.taint(before)
+    made = stage.folder
+    try:
+        after = generations.place(stage, order.plan.target, order.revision, order.source)
+        made = after.path
+        if generations.drift():
+            generations.taint(before)
+        journal.step("swap")
+    except OSError:
+        with suppress(OSError):  # as above
+            edges.host.remove(made)
+        raise
 
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
-    journal.step("swap")
     findings = _go_live(after, step, instance, edges, order.origin)
+    if errors_in(findings) and _live_path(edges) == before.path:
+        raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
     return undo(before, after, step, findings, edges) if errors_in(findings) else Applied(tuple(findings))
 
 
@@ -189,10 +199,11 @@ def _go_live(
     """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
     log = open_log(edges.host, instance.values["maillog_file"])
     mark = log.mark()
-    edges.generations.switch(generation)
-    if step is Activation.NOTHING:
-        return []
     try:
+        if _live_path(edges) != generation.path:
+            edges.generations.switch(generation)
+        if step is Activation.NOTHING:
+            return []
         since = fact.boot_clock()  # what started between the rename and this still has the old options
         activate(step, instance, edges)
         edges.say("verify")
@@ -212,6 +223,11 @@ def _go_live(
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
+
+
+def _live_path(edges: Edges) -> Path | None:
+    live = edges.generations.live()
+    return live.path if live else None
 
 
 def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
@@ -270,10 +286,14 @@ def recover(edges: Edges) -> Line | None:
             if generation.number > intent["newest"]:
                 edges.host.remove(generation.path)
         instance = edges.postfix()
-        if postfix.running(instance) is not None:
+        restarting = Activation.RESTART in intent["steps"]
+        if postfix.running(instance) is None:
+            if intent["ran"] and (restarting or died(edges)):
+                postfix.start(edges.host, instance)
+        elif restarting:
+            postfix.restart(edges.host, instance)  # it may run with what only a restart changes
+        else:
             postfix.reload(edges.host, instance)
-        elif intent["ran"] and (Activation.RESTART in intent["steps"] or died(edges)):
-            postfix.start(edges.host, instance)
     generations.sweep()
     return intent
 

@@ -19,7 +19,6 @@ import struct
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,7 +175,7 @@ class Generations:
         owner = named(status.st_uid, status.st_gid)
         if full.is_symlink() or not full.is_file():
             return File(NOT_A_FILE, status.st_mode & 0o7777, owner, bytes, compiled)
-        return File(self._digest(full), status.st_mode & 0o7777, owner, partial(_read_now, full), compiled)
+        return File(self._digest(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
 
     def _digest(self, path: Path) -> str:
         signature = _signature(path)
@@ -214,9 +213,13 @@ class Generations:
             if not path.is_dir() or path.stat().st_mode & 0o7777 != mode:
                 self.host.make_directory(path, mode)
 
+    def stage_folder(self, name: str) -> Path:
+        """Where a stage of that name is made."""
+        return self.private / "stage" / name
+
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
         """Write *target* and what is foreign into a new folder; compiled maps that are still right come along."""
-        root = self.private / "stage" / name / PROGRAM
+        root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         self.host.make_directory(root)
         foreign = {path: _signature(self.config_directory / path) for path in self._foreign(target)}
@@ -287,7 +290,7 @@ class Generations:
     def _as_file(path: Path) -> File:
         status = path.stat()
         owner = named(status.st_uid, status.st_gid)
-        return File(digest(path), status.st_mode & 0o7777, owner, partial(_read_now, path))
+        return File(digest(path), status.st_mode & 0o7777, owner, path.read_bytes)
 
     def taint(self, generation: Generation) -> None:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
@@ -310,10 +313,11 @@ class Generations:
     def sweep(self) -> None:
         """Remove what a pass that was cut short left behind."""
         self.host.remove(self.private / "stage")
-        if self.adopted and self.beside.is_dir() and not self.beside.is_symlink():
-            self.host.remove(self.beside)  # the exchange was made; generation and rescue hold its copy
-        elif self.beside.is_symlink():
-            self.host.remove(self.beside)
+        self.host.remove(self.rescue.with_name(f".{PROGRAM}.new"))
+        if self.adopted or self.beside.is_symlink():
+            self.host.remove(
+                self.beside
+            )  # the exchange was made, and generation and rescue hold its copy; or it was not
 
     # ---- adopting ----------------------------------------------------------------------------------------------------
 
@@ -394,7 +398,3 @@ def digest(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _read_now(path: Path) -> bytes:
-    return path.read_bytes()

@@ -9,6 +9,8 @@ Raises OSError from the file system. Known limit: reading back looks at the last
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.host import Host
 
 _TAIL = 4 << 20
+_BLOCK = 64 << 10
 _PHASES: dict[str, type[Steady | Retrying | Refusing | Suspended | Halted]] = {
     kind.__name__: kind for kind in (Steady, Retrying, Refusing, Suspended, Halted)
 }
@@ -73,15 +76,21 @@ class Journal:
         return next((line for line in self.conclusions() if not revision or line["revision"] == revision), None)
 
     def _backwards(self) -> Iterator[Line]:
+        """The lines, newest first; read block by block, for most who ask need the last few."""
         if not self.path.exists():
             return
-        for text in reversed(self._tail(_TAIL).split(b"\n")):
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue  # the torn last line, or the one that the tail cut in two
-            if isinstance(line, dict):
-                yield line
+        with self.path.open("rb") as stream:
+            start, rest = stream.seek(0, os.SEEK_END), b""
+            oldest = max(0, start - _TAIL)
+            while start > oldest:
+                size = min(_BLOCK, start - oldest)
+                start = stream.seek(start - size)
+                texts = (stream.read(size) + rest).split(b"\n")
+                rest = texts.pop(0) if start > oldest else b""  # its beginning is in the block before
+                for text in reversed(texts):
+                    with suppress(ValueError):  # the torn last line, or the one that the tail cut in two
+                        if isinstance(line := json.loads(text), dict):
+                            yield line
 
     def _tail(self, size: int) -> bytes:
         with self.path.open("rb") as stream:

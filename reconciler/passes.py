@@ -183,7 +183,8 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision)
     edges.journal.set_phase(after)
-    if isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision:
+    again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision
+    if again and edges.journal.open_intent() is None:
         return  # one more attempt that failed is no news
     edges.journal.conclude(passed.line)
     _note(passed, edges)

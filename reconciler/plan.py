@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import UnsafePlan
 from reconciler.model import Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
-from reconciler.syntax import PATTERN_TYPES, entry_lines, one_line, read_main, read_master, read_table, show_service
+from reconciler.syntax import one_line, read_main, read_master, show_service
+from reconciler.table import PATTERN_TYPES, count_entries, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def _table(path: str, before: File | None, after: File | None, origin: Contribut
     table = origin.tables.get(path)
     where = Where(table.file) if table else None
     if before is None or after is None:
-        was, is_ = (f"{len(entry_lines(file.read()))} entries" if file else None for file in (before, after))
+        was, is_ = (f"{count_entries(file.read())} entries" if file else None for file in (before, after))
         yield Change(kind=Kind.TABLE, what=path, before=was, after=is_, where=where)
         return
     offset, old_text, new_text = _middle(before.read(), after.read())
@@ -153,7 +154,7 @@ def _read_entries(path: str, file: File, text: bytes) -> dict[str, tuple[str, in
 def _middle(old: bytes, new: bytes) -> tuple[int, bytes, bytes]:
     """The lines between the first and the last difference, and how many lines come before them."""
     start = _line_start(old, _common_prefix(old, new))
-    tail = _common_prefix(old[start:][::-1], new[start:][::-1])
+    tail = _common_suffix(old, new, min(len(old), len(new)) - start)
     old_end, new_end = _line_end(old, len(old) - tail), _line_end(new, len(new) - tail)
     return old.count(b"\n", 0, start), *_without_common_lines(old[start:old_end], new[start:new_end])
 
@@ -194,6 +195,15 @@ def _common_prefix(one: bytes, other: bytes) -> int:
     return next((i for i in range(at, end) if one[i] != other[i]), end)
 
 
+def _common_suffix(one: bytes, other: bytes, limit: int) -> int:
+    """How many bytes agree at the end, *limit* at most; by blocks as well, for a copy of each text would be large."""
+    at, size = 0, min(_BLOCK, limit)
+    while at < limit and one[len(one) - at - size : len(one) - at] == other[len(other) - at - size : len(other) - at]:
+        at += size
+        size = min(_BLOCK, limit - at)
+    return at + next((i for i in range(size) if one[-1 - at - i] != other[-1 - at - i]), size)
+
+
 # ---- the guard -------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +226,7 @@ def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
     ]
     if path in (MAIN, MASTER) or _is_secret(file) or not (gone or whole):
         return
-    total = len(entry_lines(file.read()))
+    total = count_entries(file.read())
     count = total if whole else len(gone)
     if total >= MANY and count > SHARE * total:
         where = next((change.where for change in (*whole, *gone) if change.where), Where(f"tables/{path}"))

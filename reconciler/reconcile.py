@@ -45,7 +45,7 @@ class Judged:
 
 
 class Memory:
-    """The last commit that was judged; it counts only while facts are what they were, and live is that or the target."""
+    """The last commit that was judged; it counts while facts are what they were, and live is that or the target."""
 
     def __init__(self) -> None:
         self.judged: Judged | None = None

@@ -92,8 +92,8 @@ class Repository:
 
         def look(handle: pygit2.Repository) -> Revision | None:
             reference = handle.references.get(f"refs/heads/{self.branch}")
-            if reference and isinstance(reference.target, pygit2.Oid):
-                _must_be_whole(handle, reference.target)
+            if reference:
+                _whole(handle, reference.target)
             return _revision(reference.peel(pygit2.Commit)) if reference else None
 
         return self._ask(look)
@@ -203,11 +203,7 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
-        def look(handle: pygit2.Repository) -> tuple[int, bytes]:
-            _must_be_whole(handle, oid)
-            return handle.odb.read(oid)
-
-        kind, content = self._ask(look)
+        kind, content = self._ask(lambda handle: _whole(handle, oid).odb.read(oid))
         if kind != ObjectType.BLOB:
             raise self._unavailable(f"object {oid} of {path} is no file")
         return content
@@ -261,28 +257,25 @@ def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[st
 
 
 def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
-    _must_be_whole(handle, oid)
-    tree = handle[oid]
+    tree = _whole(handle, oid)[oid]
     if not isinstance(tree, pygit2.Tree):
         raise ValueError(f"object {oid} is no tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
     return iter(tree)
 
 
-def _must_be_whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> None:
-    """Raise ValueError for a loose object that a crash cut short: libgit2 1.9 would read it for ever, holding the GIL."""
-    name, inflating = str(oid), zlib.decompressobj()
-    path = Path(handle.path, "objects", name[:2], name[2:])
-    if not path.is_file():
-        return  # packed, or a push's, which git has just checked
+def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
+    """The handle; ValueError for a loose object that was cut short: libgit2 1.9 reads it for ever, holding the GIL."""
+    path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
+    data = path.read_bytes() if path.is_file() else b""  # else packed, or a push's, which git has just checked
     try:
-        data = path.read_bytes()
         while data and not inflating.eof:
             inflating.decompress(data, 1 << 20)
             data = inflating.unconsumed_tail
     except zlib.error as error:
-        raise ValueError(f"object {name} is damaged: {error}") from error
-    if not inflating.eof:
-        raise ValueError(f"object {name} is cut short")
+        raise ValueError(f"object {oid} is damaged: {error}") from error
+    if path.is_file() and not inflating.eof:
+        raise ValueError(f"object {oid} is cut short")
+    return handle
 
 
 def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mode: int) -> Finding | None:

@@ -1,25 +1,23 @@
-"""main.cf, master.cf and tables: one reader and one writer for each syntax.
+"""main.cf and master.cf: one reader and one writer for each syntax, and the lines that tables share with them.
 
 Readers never raise on bad text: they return what they understood and a Finding for each line they did not, as
 ``file:line:column``. Writers take values that the readers or the schema accepted, and quote or fold; they raise
 ValueError for a value that cannot be written, which the schema refuses first (unwritable() says why).
 
-Known limits: ``if``/``endif`` blocks of pcre and regexp tables are not nested in the result; their entries count as if
-they stood alone. Rules: postconf(5) and master(5) "file format", postmap(1), aliases(5), cidr_table(5), pcre_table(5).
+Rules: postconf(5) and master(5) "file format".
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Entry, Finding, Parameter, Service, Table, Where
+from reconciler.model import Finding, Parameter, Service, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
 # Daemons that end at once with "unexpected command-line argument"; pipe(8) and spawn(8) take words, others' may.
@@ -28,7 +26,6 @@ WITHOUT_ARGUMENTS = frozenset({
     "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
     "virtual",
 })  # fmt: skip
-PATTERN_TYPES = frozenset({"pcre", "regexp"})
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transports lend theirs: mydomain.com-out_...
 _SETTING = re.compile(r"\s*[A-Za-z0-9_][A-Za-z0-9_.-]*\s*=")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -266,110 +263,6 @@ def show_service(service: Service) -> str:
         service.maxproc, service.command, *map(write_override, service.overrides), *service.arguments,
     )  # fmt: skip
     return " ".join(fields)
-
-
-# ---- tables ----------------------------------------------------------------------------------------------------------
-
-
-def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
-    """Read a table's entries in their order, duplicates included."""
-    text = table.source.decode("utf-8", "surrogateescape")
-    if table.compiler == "postalias":
-        return _read_logical(text, table, _alias)
-    if table.type in PATTERN_TYPES:
-        return _read_logical(text, table, _pattern)
-    if not re.search(r'^(?:[ \t]+[^ \t#]|[ \t]*")', text, re.MULTILINE):
-        return _read_plain(text, table)
-    return _read_logical(text, table, _pair)
-
-
-def _read_plain(text: str, table: Table) -> tuple[list[Entry], list[Finding]]:
-    """The common case, in one pass: no continuation lines and no quotes. A million lines take about a second."""
-    split = [(line.split(None, 1), number) for number, line in enumerate(text.split("\n"), 1)]
-    entries = [
-        Entry(words[0], words[1].rstrip(), number)
-        for words, number in split
-        if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
-    ]
-    alone = [(words[0], number) for words, number in split if len(words) == 1 and words[0][0] != "#"]
-    findings = [_bad_entry(table, number, word) for word, number in alone]
-    if table.type != "cidr":
-        findings += [_alias_like(table, entry) for entry in entries if entry.key[-1] == ":"]
-    return entries, findings
-
-
-def _alias_like(table: Table, entry: Entry) -> Finding:
-    what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
-    return _malformed("malformed-entry", Where(table.file, entry.line), what, entry.key)
-
-
-def _read_logical(
-    text: str, table: Table, parse: Callable[[str], tuple[str, str] | None]
-) -> tuple[list[Entry], list[Finding]]:
-    entries: list[Entry] = []
-    findings: list[Finding] = []
-    for logical in logical_lines(text):
-        pair = parse(logical.text)
-        if pair is None or logical.parts[0][1][0] in " \t":
-            findings.append(_bad_entry(table, logical.line, logical.text))
-        elif pair[0]:
-            entries.append(Entry(pair[0], pair[1], logical.line))
-    return entries, findings
-
-
-def _bad_entry(table: Table, line: int, text: str) -> Finding:
-    what = f'table {table.name}: expected a key and a value, got "{text}"'
-    return _malformed("malformed-entry", Where(table.file, line), what, text)
-
-
-def _pair(text: str) -> tuple[str, str] | None:
-    match = re.match(r'"((?:[^"\\]|\\.)*)"\s+(\S.*)|([^"\s]\S*)\s+(\S.*)', text)
-    if not match:
-        return None
-    quoted, value, plain, rest = match.groups()
-    return (plain, rest) if plain else (re.sub(r"\\(.)", r"\1", quoted), value)
-
-
-def _alias(text: str) -> tuple[str, str] | None:
-    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s][^:]*?))\s*:(?:\s+|(?=\S))(.*\S)', text)
-    return (match[1] or match[2], match[3]) if match else None
-
-
-def _pattern(text: str) -> tuple[str, str] | None:
-    """A pattern and its action; ``if`` and ``endif`` lines give an empty key."""
-    if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
-        return "", ""
-    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
-    return (match[1], match[3]) if match else None
-
-
-def entry_lines(source: bytes) -> list[bytes]:
-    """The first lines of a table's entries, cheaply: neither blank, nor comment, nor continuation."""
-    return [line for line in source.split(b"\n") if line and line[:1] not in b"# \t\r"]
-
-
-def sample(table: Table) -> list[Entry]:
-    """The first, the middle and the last entry, without reading those between."""
-    lines = entry_lines(table.source)
-    if not lines or re.search(rb'^(?:[ \t]+[^ \t#]|")', table.source, re.MULTILINE):
-        read = read_table(table)[0]
-        return [read[place] for place in (0, len(read) // 2, -1)] if read else []
-    few = b"\n".join(lines[place] for place in sorted({0, len(lines) // 2, len(lines) - 1}))
-    return read_table(replace(table, source=few))[0]
-
-
-def repeated(entries: list[Entry]) -> list[Entry]:
-    """The entries whose key an earlier one holds; compiled maps fold case and keep the first (postmap(1))."""
-    keys = [entry.key.lower() for entry in entries]
-    if len(set(keys)) == len(keys):
-        return []
-    seen: Counter[str] = Counter()
-    again = []
-    for key, entry in zip(keys, entries, strict=True):
-        seen[key] += 1
-        if seen[key] > 1:
-            again.append(entry)
-    return again
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ _REPLY = re.compile(r"[45]\d\d\s+\S")
 _HEADER = re.compile(r"[!-9;-~]+:")
 
 
-def access_problem(value: str, classes: Collection[str], transports: set[str]) -> str | None:
+def access_problem(value: str, classes: Collection[str], transports: Collection[str]) -> str | None:
     """What is wrong with the result of an access table, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
@@ -49,7 +49,7 @@ def access_problem(value: str, classes: Collection[str], transports: set[str]) -
     return None
 
 
-def checks_problem(value: str, transports: set[str]) -> str | None:
+def checks_problem(value: str, transports: Collection[str]) -> str | None:
     """What is wrong with the action of a header or body check, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
@@ -72,7 +72,7 @@ def numeric_reply(value: str) -> bool:
     return bool(re.fullmatch(r"[45]\d\d", value))
 
 
-def _bad_text(action: str, text: str, transports: set[str]) -> str | None:
+def _bad_text(action: str, text: str, transports: Collection[str]) -> str | None:
     """Actions whose text matters; what a pattern puts in for $1 is not known."""
     if "$" in text:
         return None

@@ -1,7 +1,6 @@
 """What tables hold, judged by what they are used for: keys that can never match, answers that Postfix does not know.
 
-A table's entries are read once, by the caller, and walked once for each use; what most large tables hold (addresses)
-costs one pass over the keys. Raises nothing.
+A table's entries are walked once for each use that has something to say about them, and never kept. Raises nothing.
 
 Known limits: entries of pattern tables are judged by their results alone, and tables behind a database client not at
 all.
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING
 from reconciler.features.actions import access_problem, checks_problem, numeric_reply, screen_problem
 from reconciler.features.networks import problem_of
 from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
-from reconciler.features.routes import TRANSPORT_MAPS, transport_of, transports, unknown_transport
+from reconciler.features.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.model import Finding, Severity, Where
-from reconciler.syntax import PATTERN_TYPES
+from reconciler.table import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.features.scopes import Scope
     from reconciler.model import Entry, Table
 
 CHECKS = re.compile(r"_checks\Z")
@@ -58,9 +56,9 @@ def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use
             yield Use(asked, classes), restriction.name
 
 
-def judge(table: Table, entries: list[Entry], uses: set[Use], main: Scope) -> Iterator[Finding]:
-    """Everything that is wrong with a table's entries."""
-    known = transports(main.merged)
+def judge(table: Table, uses: frozenset[Use], known: frozenset[str]) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries; *known* are the transports that are there."""
+    entries = Entries(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
     for use in sorted(uses, key=lambda use: use.name):
@@ -89,7 +87,7 @@ def _finding(
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def _routes(table: Table, entries: list[Entry], known: set[str]) -> Iterator[Finding]:
+def _routes(table: Table, entries: Iterable[Entry], known: frozenset[str]) -> Iterator[Finding]:
     strange = {transport_of(entry.value) for entry in entries} - known - {"", "DUNNO", "dunno"}
     problems = {name: problem for name in strange if (problem := unknown_transport(name, known))}
     for entry in entries if problems else ():
@@ -97,14 +95,14 @@ def _routes(table: Table, entries: list[Entry], known: set[str]) -> Iterator[Fin
             yield _finding("unknown-transport", table, entry, f'"{entry.key}": {problem}', entry.key)
 
 
-def _answers(table: Table, entries: list[Entry], problem_in: Callable[[str], str | None]) -> Iterator[Finding]:
+def _answers(table: Table, entries: Iterable[Entry], problem_in: Callable[[str], str | None]) -> Iterator[Finding]:
     problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
     for entry in entries if problems else ():
         if problem := problems.get(entry.value):
             yield _finding("unknown-action", table, entry, f'"{entry.key}": {problem}', entry.key)
 
 
-def _numeric_replies(table: Table, entries: list[Entry]) -> Iterator[Finding]:
+def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
     for entry in entries:
         if numeric_reply(entry.value):
             alone = entry.value
@@ -131,7 +129,7 @@ def _never_matches(use: str) -> Never | None:
     return None
 
 
-def _keys(table: Table, entries: list[Entry], uses: set[str]) -> Iterator[Finding]:
+def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
     """Keys that none of a table's uses looks up."""
     never = {use: _never_matches(use) for use in uses}
     patterns = [known for known in never.values() if known]
@@ -149,7 +147,7 @@ def _keys(table: Table, entries: list[Entry], uses: set[str]) -> Iterator[Findin
             yield _finding("bare-sender-domain", table, entry, what, entry.key, Severity.WARNING)
 
 
-def _networks(table: Table, entries: list[Entry]) -> Iterator[Finding]:
+def _networks(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
     """cidr_table(5) skips a line it can't parse."""
     for entry in entries:
         pattern = entry.key.lstrip("!")

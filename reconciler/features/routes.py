@@ -14,7 +14,7 @@ from reconciler.model import Severity
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
@@ -44,7 +44,7 @@ def transport_of(value: str) -> str:
     return value.partition(":")[0].strip()
 
 
-def unknown_transport(name: str, known: set[str]) -> str | None:
+def unknown_transport(name: str, known: Collection[str]) -> str | None:
     """What is wrong with the name of a transport, or None."""
     if not name or name in known or not _TRANSPORT_NAME.match(name):
         return None

@@ -1,29 +1,33 @@
 """``tables/``: Postfix tables as files, and the well-known names that wire themselves.
 
-There is no section of mail.yaml for them: a table is there because its file is. The rules read each table once.
+There is no section of mail.yaml for them: a table is there because its file is. What the rules say of a table is kept
+by its bytes, so that one which has not changed is not read again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from array import array
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import RootModel
 
 from reconciler.features.entries import Use, judge, uses_in
 from reconciler.features.references import own_name, tables_in, tables_of
 from reconciler.features.restrictions import LISTS
+from reconciler.features.routes import transports
 from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Where
-from reconciler.syntax import PATTERN_TYPES, read_table, repeated
+from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from reconciler.model import Desired, Entry, Facts, Table
 
-    Entries = Mapping[str, list[Entry]]
-
 SECTION = "tables"
+_MOST_KEPT = 1024
 WIRED = {
     "transport": "transport_maps",
     "sender_transport": "sender_dependent_default_transport_maps",
@@ -68,15 +72,35 @@ _RECIPIENTS = {
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Every table can be read, and its entries mean something to those who ask it."""
     main = Scope(merged, facts)
-    uses = _uses(merged, facts)
-    entries: dict[str, list[Entry]] = {}
+    uses, known = _uses(merged, facts), frozenset(transports(merged))
+    followed = _followed(main, desired.tables)
     for name, table in desired.tables.items():
-        entries[name], malformed = read_table(table)
-        yield from malformed
-        yield from _duplicates(table, entries[name])
-        yield from judge(table, entries[name], uses.get(name, set()), main)
-    yield from _empty(main, desired.tables, entries)
-    yield from _loops(main, desired.tables, entries)
+        kept = _Kept(table)
+        yield from kept.ask(_itself, name == followed)
+        yield from kept.ask(judge, frozenset(uses.get(name, ())), known)
+    yield from _empty(main, desired.tables)
+
+
+class _Kept:
+    """What was said of tables before; a table is known by its bytes, and they are not kept."""
+
+    _said: ClassVar[dict[tuple[Hashable, ...], tuple[Finding, ...]]] = {}
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._key = (table.name, table.type, table.file, table.compiler, hashlib.sha256(table.source).digest())
+
+    def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
+        """What a rule says of this table, which may follow from the table and *by* alone."""
+        key = (rule, *self._key, *by)
+        said = self._said.get(key)
+        if said is None:
+            said = tuple(rule(self._table, *by))
+            if len(self._said) >= _MOST_KEPT:
+                self._said.clear()
+            if len(said) <= _MOST_KEPT:
+                self._said[key] = said
+        return said
 
 
 def _uses(merged: Contribution, facts: Facts) -> dict[str, set[Use]]:
@@ -95,14 +119,33 @@ def _uses(merged: Contribution, facts: Facts) -> dict[str, set[Use]]:
     return uses
 
 
-def _duplicates(table: Table, entries: list[Entry]) -> Iterator[Finding]:
+def _itself(table: Table, followed: bool) -> Iterator[Finding]:
+    """What is wrong with a table by itself, in one walk; *followed*: its answers are looked up in it again."""
+    malformed: list[Finding] = []
+    keys, values = array("q"), array("q")  # hashes: where they don't collide nothing does
+    for entry in walk(table, malformed):
+        keys.append(hash(entry.key.lower()))
+        values.append(hash(entry.value.lower()))
+    yield from malformed
+    ordered = sorted(keys)  # half the memory of a set
+    if any(one == other for one, other in pairwise(ordered)):
+        yield from _duplicates(table)
+    del ordered
+    if followed and not set(values).isdisjoint(keys):
+        yield from _loops(table)
+
+
+def _duplicates(table: Table) -> Iterator[Finding]:
     """Of patterns the first that matches wins, so the same one may stand in two if-blocks."""
     if table.type in PATTERN_TYPES or table.type == "cidr":
         return
-    first: dict[str, Entry] = {}
+    entries = Entries(table)
     again = repeated(entries)
+    keys = {entry.key.lower() for entry in again}
+    first: dict[str, Entry] = {}
     for entry in entries if again else ():
-        first.setdefault(entry.key.lower(), entry)
+        if (key := entry.key.lower()) in keys:
+            first.setdefault(key, entry)
     for entry in again:
         other = first[entry.key.lower()]
         what = (
@@ -114,14 +157,14 @@ def _duplicates(table: Table, entries: list[Entry]) -> Iterator[Finding]:
         yield Finding(rule="duplicate-entry", where=where, text=what, subject=about)
 
 
-def _empty(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterator[Finding]:
+def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     """Recipients would be refused for good, because the tables that list them are empty."""
     for name, domains in _RECIPIENTS.items():
         parameter = main.parameter(name)
         if not parameter or not _is_class(main, domains, name):
             continue
         named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
-        if named and len(named) == len(main.words(name)) and not any(entries.get(table, [True]) for table in named):
+        if named and len(named) == len(main.words(name)) and not any(_holds_any(tables.get(one)) for one in named):
             what = (
                 f"table {', '.join(named)} is empty, but {name} depends on it: every address in"
                 f' "{main.value(domains)}" that it was to hold would be refused as unknown'
@@ -138,18 +181,27 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
     return bool(parameter and main.words(domains)) and main.words(domains) != main.words(recipients)
 
 
-def _loops(main: Scope, tables: Mapping[str, Table], entries: Entries) -> Iterator[Finding]:
-    """Aliases that lead back to themselves through others; an alias of itself is fine (virtual(5))."""
+def _holds_any(table: Table | None) -> bool:
+    """Whether it has an entry; of a table that is not ours nobody knows better."""
+    return table is None or next(iter(Entries(table)), None) is not None
+
+
+def _followed(main: Scope, tables: Mapping[str, Table]) -> str | None:
+    """The one table that virtual_alias_maps asks, if it can be followed."""
     parameter = main.parameter("virtual_alias_maps")
     named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)] if parameter else []
-    if len(named) != 1 or named[0] not in entries or tables[named[0]].type in PATTERN_TYPES:
-        return
-    table, found = tables[named[0]], entries[named[0]]
-    keys = {entry.key.lower() for entry in found}
-    inner = {entry.key.lower(): value for entry in found if (value := entry.value.lower()) in keys}
+    return named[0] if len(named) == 1 and named[0] in tables and tables[named[0]].type not in PATTERN_TYPES else None
+
+
+def _loops(table: Table) -> Iterator[Finding]:
+    """Aliases that lead back to themselves through others; an alias of itself is fine (virtual(5))."""
+    entries = Entries(table)
+    keys = {hash(entry.key.lower()) for entry in entries}
+    inner = [entry for entry in entries if hash(entry.value.lower()) in keys]  # few: others lead out of the table
+    step = {entry.key.lower(): entry.value.lower() for entry in inner}
     told: set[str] = set()
-    for entry in found if inner else ():
-        path = _path(entry.key.lower(), inner)
+    for entry in inner:
+        path = _path(entry.key.lower(), step)
         if path and told.isdisjoint(path):
             told.update(path)
             way = " -> ".join([*path, path[0]])

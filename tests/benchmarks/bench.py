@@ -1,4 +1,4 @@
-"""The measuring behind `python -m tests.benchmarks`: two hosts that take turns, and the daemon looked at from outside."""
+"""The measuring behind `python -m tests.benchmarks`: two hosts that take turns, and the daemon seen from outside."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class Figures:
     rounds: int
     titles: dict[str, str]
     idle: float
-    wakes: int = 0
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     hook: dict[str, list[float]] = field(default_factory=dict)
     idle_pass: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)
+    wakes: dict[str, int] = field(default_factory=dict)
 
 
 class Bench:
-    """Makes both hosts, and measures case by case."""
+    """Measures case by case, each on two fresh hosts."""
 
     def __init__(self, rounds: int, entries: tuple[int, int], idle: float) -> None:
         small, large = entries
@@ -79,21 +79,15 @@ class Bench:
 
     def run(self) -> Figures:
         """Measure everything."""
-        with ExitStack() as opened:
-            small = _table(self._entries["small"])
-            self._site = opened.enter_context(Site(state={"mail.yaml": MAIL, "tables/virtual": small}))
-            self._beside = opened.enter_context(Host(postfix=True))
-            self._prepare_floor()
-            for case in CASES:
-                _say(self.figures.titles[case])
-                if case == "large":
-                    self._grow()
+        for case in CASES:
+            print(f"measuring: {self.figures.titles[case]}", file=sys.stderr)
+            with ExitStack() as opened:
+                table = "".join(f"user{number}@bench.test root\n" for number in range(self._entries[case]))
+                self._site = opened.enter_context(Site(state={"mail.yaml": MAIL, "tables/virtual": table}))
+                self._beside = opened.enter_context(Host(postfix=True))
+                self._prepare_floor()
                 self._measure(case)
-            time.sleep(1)
-            self.figures.wakes = self._wakes()
         return self.figures
-
-    # ---- the floor's host ----
 
     def _prepare_floor(self) -> None:
         """The same Postfix, its files in a repository as they are in /etc/postfix."""
@@ -107,33 +101,28 @@ class Bench:
         host.run("sh", "-c", f"{init} && git {identity} commit -qm Start && git push -q {FLOOR_REPOSITORY} main")
         host.run("sh", "-c", "postmap lmdb:/etc/postfix/virtual && postfix check && postfix stop && postfix start")
 
-    def _grow(self) -> None:
-        """Both tables to their full size, past the hook."""
-        text = _table(self._entries["large"])
-        oid = self._site.write_past_hook({"tables/virtual": text})
-        self._settled(oid)
-        self._beside.write(f"{CLONE}/virtual", text)
-        _, new = self._commit(self._beside, "true")
-        self._beside.run("git", f"--git-dir={FLOOR_REPOSITORY}", "update-ref", "refs/heads/main", new)
-        self._beside.run(HERE / "floor.sh", FLOOR_REPOSITORY)
-
     # ---- rounds ----
 
     def _measure(self, case: str) -> None:
-        taken: dict[str, list[float]] = {way: [] for way in WAYS}
+        taken: dict[str, list[float]] = {way: [] for way in (*WAYS, "reloaded")}
         hook: list[float] = []
         for _ in range(self._rounds):
             for way in WAYS:
-                taken[way].append(self._once(case, way))
+                shown, whole = self._once(case, way)
+                taken[way].append(shown)
+                if way == "floor":
+                    taken["reloaded"].append(max(shown, whole))
             without, with_hook = self._push(case, "/nowhere"), self._push(case, "/srv/only-pre-receive")
             hook.append(with_hook - without)
-        for way in WAYS:
-            self.figures.seconds[case, way] = taken[way]
+        self.figures.seconds |= {(case, way): seconds for way, seconds in taken.items()}
         self.figures.hook[case] = hook
         self.figures.idle_pass[case] = list(self._idle_passes())
         self.figures.memory[case] = self._memory()
+        time.sleep(1)
+        self.figures.wakes[case] = self._wakes()
 
-    def _once(self, case: str, way: str) -> float:
+    def _once(self, case: str, way: str) -> tuple[float, float]:
+        """Seconds until a new connection shows the change, and until the floor's script has ended."""
         self._number += 1
         host = self._beside if way == "floor" else self._site.host
         edit, shown = self._edit(case, floor=way == "floor")
@@ -146,7 +135,8 @@ class Bench:
         ran = host.run(sys.executable, "-IS", HERE / "probe.py", json.dumps(asked), timeout=90)
         if way != "floor":
             self._settled(new)
-        return float(json.loads(ran.stdout)["seconds"])
+        told = json.loads(ran.stdout)
+        return float(told["seconds"]), float(told["whole"])
 
     def _edit(self, case: str, *, floor: bool) -> tuple[str, dict[str, str]]:
         """A shell command that makes the next change in a clone, and what a new connection then shows."""
@@ -227,11 +217,3 @@ class Bench:
         before = switches()
         time.sleep(self.figures.idle)
         return switches() - before
-
-
-def _table(entries: int) -> str:
-    return "".join(f"user{number}@bench.test root\n" for number in range(entries))
-
-
-def _say(what: str) -> None:
-    print(f"measuring: {what}", file=sys.stderr)

@@ -1,9 +1,10 @@
 """Inside a throw-away host: move the branch, and tell after how many seconds a new SMTP connection shows it.
 
-    probe.py '{"repository": PATH, "oid": OID, "banner": TEXT or "recipient": ADDRESS, "floor": SCRIPT, "check": SOCKET}'
+    probe.py '{"repository": PATH, "oid": OID, "banner": TEXT, "recipient": ADDRESS, "floor": SCRIPT, "check": SOCKET}'
 
-The ref moves as git moves it: a lock file renamed. With *floor* that script starts in the same moment; with *check* the
-daemon judges the commit beforehand, as pre-receive has it do. Prints one line of JSON.
+What shows is either a *banner* or that a *recipient* is known. The ref moves as git moves it: a lock file renamed. With
+*floor* that script starts in the same moment; with *check* the daemon judges the commit beforehand, as pre-receive has
+it do. Prints one line of JSON.
 """
 
 import json
@@ -58,15 +59,18 @@ def judge(asked: dict[str, Any]) -> None:
 
 def shows(asked: dict[str, Any]) -> bool:
     """Whether a new connection is greeted with the banner, or takes mail for the recipient."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", 25), 5) as connection:
-        with connection.makefile("rwb") as stream:
-            banner = stream.readline().decode()
-            if "banner" in asked:
-                return str(asked["banner"]) in banner
-            stream.write(f"EHLO probe\r\nMAIL FROM:<>\r\nRCPT TO:<{asked['recipient']}>\r\nQUIT\r\n".encode())
-            stream.flush()
-            replies = [line for line in stream.read().decode().splitlines() if line[3:4] == " "]
-            return len(replies) > 2 and replies[2].startswith("250 ")
+    with (
+        suppress(OSError),
+        socket.create_connection(("127.0.0.1", 25), 5) as connection,
+        connection.makefile("rwb") as stream,
+    ):
+        banner = stream.readline().decode()
+        if "banner" in asked:
+            return str(asked["banner"]) in banner
+        stream.write(f"EHLO probe\r\nMAIL FROM:<>\r\nRCPT TO:<{asked['recipient']}>\r\nQUIT\r\n".encode())
+        stream.flush()
+        replies = [line for line in stream.read().decode().splitlines() if line[3:4] == " "]
+        return len(replies) > 2 and replies[2].startswith("250 ")
     return False
 
 

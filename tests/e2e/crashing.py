@@ -20,6 +20,7 @@ import tempfile
 import threading
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,20 @@ from reconciler import cli
 from reconciler.host import Host
 
 
-class Crashing(Host):
-    """The real host, until the nth effect of this process."""
+@dataclass(slots=True)
+class Death:
+    """Where this process is to die, and how many effects it has begun."""
 
-    at = 0
-    when = "before"
-    record = Path(os.devnull)
-    count = 0
-    lock = threading.Lock()
+    at: int
+    when: str
+    record: Path
+    count: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def before(self, what: str) -> None:
         """Count the effect, and perhaps never come to it."""
         with self.lock:
-            Crashing.count += 1
+            self.count += 1
             with self.record.open("a") as stream:
                 stream.write(f"{what}\n")
             self._end_here("before")
@@ -72,7 +74,9 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
     with output.open("w") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-    Crashing.at, Crashing.when, Crashing.record = request["at"], request["when"], record
+    death = Death(request["at"], request["when"], record)
+    Host.before = lambda _, what: death.before(what)  # type: ignore[method-assign, assignment]
+    Host.after = lambda _, what: death.after(what)  # type: ignore[method-assign, assignment]
     try:
         cli.main(request["argv"])
     except SystemExit as end:
@@ -87,7 +91,6 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 
 def main() -> None:
     """Serve until the host ends."""
-    cli.Host = Crashing  # type: ignore[misc] # the one place that makes a Host
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()

@@ -1,4 +1,4 @@
-"""A throw-away host with reconciler on it: its settings, its repository, a clone to push from, and the daemon.
+r"""A throw-away host with reconciler on it: its settings, its repository, a clone to push from, and the daemon.
 
     with Site() as site:
         push = site.push({"tables/transport": "slow.test  relaylim:\n"}, "Send slow.test in serial")

@@ -138,10 +138,12 @@ def test_of_two_pushes_at_once_one_wins_the_other_is_told_so_and_both_land_in_th
     site.commit({"tables/transport": f"{ROUTE}one.test  relaylim:\n"})
     site.sh(
         "cd /root/other && git fetch -q && git reset -q --hard origin/main && git config user.name Bob &&"
-        " git config user.email b@x && echo 'two.test  relaylim:' >tables/relay_domains && git add . && git commit -qm Two"
+        " git config user.email b@x && echo 'two.test  relaylim:' >tables/relay_domains &&"
+        " git add . && git commit -qm Two"
     )
     site.sh(
-        "for c in clone other; do (cd /root/$c; git push origin HEAD:main >/tmp/$c 2>&1; echo $? >/tmp/$c.rc) & done; wait"
+        "for c in clone other; do"
+        " (cd /root/$c; git push origin HEAD:main >/tmp/$c 2>&1; echo $? >/tmp/$c.rc) & done; wait"
     )
     told = {
         name: (site.host.read(f"/tmp/{name}.rc").strip(), site.host.read(f"/tmp/{name}")) for name in ("clone", "other")

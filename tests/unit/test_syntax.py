@@ -13,12 +13,11 @@ from reconciler.syntax import (
     folded,
     read_main,
     read_master,
-    read_table,
-    repeated,
     show_service,
     unwritable,
     write_override,
 )  # fmt: skip
+from reconciler.table import Entries, count_entries, read_table, repeated, sample
 
 
 def table(source: str, kind: str = "lmdb", compiler: str = "postmap") -> Table:
@@ -163,6 +162,40 @@ def test_repeated_keys_are_found_whatever_their_case() -> None:
     entries, _ = read_table(table("a b\nc d\nA e\n"))
 
     assert [entry.line for entry in repeated(entries)] == [3]
+
+
+LARGE = "".join(f"# {n}\n\nkey{n}@example.com value {n}\n" for n in range(20_000))
+
+
+def test_a_table_of_many_blocks_is_read_as_one() -> None:
+    big = table(LARGE + "alone\n" + LARGE.replace("key", "kéy") + "info: root\n")
+
+    entries, findings = read_table(big)
+
+    assert [(one.key, one.value, one.line) for one in (entries[0], entries[19_999])] == [
+        ("key0@example.com", "value 0", 3),
+        ("key19999@example.com", "value 19999", 60_000),
+    ]
+    assert entries[-1] == ("info:", "root", 120_002)
+    assert [entry.line for entry in entries[20_000:40_000]] == list(range(60_004, 120_002, 3))
+    assert [(one.rule, one.where.line) for one in findings] == [
+        ("malformed-entry", 60_001),
+        ("malformed-entry", 120_002),
+    ]
+    assert list(Entries(big)) == list(Entries(big)) == entries
+
+
+def test_the_first_a_middle_and_the_last_entry_stand_for_all() -> None:
+    big = table(LARGE + "# the end\n" * 10_000)
+
+    first, middle, last = sample(big)
+
+    assert (first.key, last.key) == ("key0@example.com", "key19999@example.com")
+    assert middle.key not in (first.key, last.key)
+    assert count_entries(big.source) == 20_000
+    assert [entry.key for entry in sample(table("a b\n"))] == ["a"]
+    assert [entry.key for entry in sample(table('a b\n"c d" e\nf\n  g\n'))] == ["a", "c d", "f"]
+    assert sample(table("# none\n")) == []
 
 
 @given(st.text(max_size=200))

@@ -56,6 +56,17 @@ def test_a_table_with_several_uses_is_judged_by_all_of_them() -> None:
     assert not told("key-never-matches", both, {"tables/virtual": "v.example x\ninfo@v.example root\n"})
 
 
+def test_what_was_said_of_a_table_is_said_again_and_only_while_it_is_used_the_same() -> None:
+    table = {"tables/senders": "@v.example OK\n"}
+    senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
+    clients = {"smtpd_client_restrictions": "check_client_access table:senders"}
+    first = told("key-never-matches", senders, table)
+    assert first
+    assert not told("key-never-matches", clients, table)
+    assert told("key-never-matches", senders, table) == first
+    assert not told("key-never-matches", senders, {"tables/senders": "v.example OK\n"})
+
+
 def test_networks_in_a_table_that_is_no_cidr_table_are_refused() -> None:
     client = {"smtpd_client_restrictions": "check_client_access table:clients"}
     assert "cidr" in the("key-never-matches", client, {"tables/clients": "10.0.0.0/8 OK\n"})

@@ -1,0 +1,28 @@
+"""The benchmark works: it measures, and everything it prints fits a terminal. Nothing here is said about times."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.hosts import CHECKOUT, missing
+
+
+def test_the_benchmark_measures_and_prints_80_columns() -> None:
+    if lacking := missing():
+        pytest.fail(f"the benchmark needs {', '.join(lacking)}: run tests/run as root", pytrace=False)
+    argv = (sys.executable, "-m", "tests.benchmarks", "--rounds", "1", "--idle", "1", "--entries", "20", "200")
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("  reconciler, ") for line in lines) == 6
+    assert "one entry among 200" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_floor_is_a_script_of_under_25_lines() -> None:
+    text = (CHECKOUT / "tests/benchmarks/floor.sh").read_text()
+    assert len(text.splitlines()) < 25
+    assert "sleep " not in text

@@ -1,0 +1,139 @@
+"""The configuration corpus on a real host: the broken is refused for its own cause, the healthy goes live."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.e2e.site import CLONE, Push, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS = Path(__file__).parent.parent / "corpus"
+BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
+HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+REFUSED = [case for case in BROKEN["cases"] if case["by"] in {"load", "rule", "postconf"} and "with" not in case]
+LIVE = [case for case in HEALTHY["cases"] if "with" not in case]
+PLACE = re.compile(r"^remote:   ([\w./-]+:\d+:\d+: .*?)\s*$", re.MULTILINE)
+FOREIGN = "import socket, time; s = socket.create_server(('127.0.0.1', 3399)); time.sleep(600)"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: a case, what `postfix check` says of it written naively, and what reconciler said."""
+
+    case: str
+    check: str
+    by: str
+    said: str
+
+
+def state(case: dict[str, Any]) -> dict[str, str | None]:
+    """The base state with the case's change."""
+    mail = dict(BROKEN["base"]["mail.yaml"])
+    mail["parameters"] = mail["parameters"] | case.get("parameters", {})
+    files: dict[str, str | None] = {"mail.yaml": yaml.safe_dump(mail, sort_keys=False)}
+    files |= BROKEN["base"]["files"] | case.get("files", {})
+    for path, text in case.get("append", {}).items():
+        files[path] = (files[path] or "") + text
+    return files
+
+
+def push(site: Site, case: dict[str, Any]) -> Push:
+    """Push the case, and nothing that another case has left."""
+    site.sh(f"cd {CLONE} && git reset -q --hard origin/main")
+    stale = {path: None for path in site.git("ls-files", where=CLONE).split() if path not in state(case)}
+    return site.push({**stale, **state(case)}, case["name"])
+
+
+def naive(site: Site, case: dict[str, Any]) -> str:
+    """What `postfix check` says when somebody writes the case into main.cf and master.cf as it stands."""
+    site.sh("rm -rf /tmp/naive && cp -a /root/state.naive /tmp/naive")
+    parameters = {"virtual_alias_maps": "lmdb:/tmp/naive/virtual", "transport_maps": "lmdb:/tmp/naive/transport"}
+    if "tables/sender_transport" in case.get("files", {}):
+        parameters["sender_dependent_default_transport_maps"] = "lmdb:/tmp/naive/sender_transport"
+    parameters |= BROKEN["base"]["mail.yaml"]["parameters"] | case.get("parameters", {})
+    lines = [f"{name} = {value}".replace("table:", "lmdb:/tmp/naive/") for name, value in parameters.items()]
+    site.host.write("/tmp/naive/main.cf", "\n".join([site.host.read("/tmp/naive/main.cf"), *lines, ""]), age=60)
+    for path, text in {**BROKEN["base"]["files"], **case.get("files", {})}.items():
+        name = path.partition("/")[2]
+        if path.startswith("master.d/"):
+            site.host.write("/tmp/naive/master.cf", site.host.read("/tmp/naive/master.cf") + text)
+        else:
+            site.host.write(f"/tmp/naive/{name}", text)
+            site.sh(f"postmap lmdb:/tmp/naive/{name}", check=False)
+    done = site.host.run("postfix", "-c", "/tmp/naive", "check", check=False)
+    return "passes" if done.returncode == 0 else f"refuses ({done.returncode})"
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """The rows of all cases; printed in the end."""
+    rows: list[Row] = []
+    yield rows
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n\n  {'case':<34} {'postfix check':<14} {'by':<9} reconciler")
+        for row in rows:
+            print(f"  {row.case:<34} {row.check:<14} {row.by:<9} {row.said:.110}")
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A host that has adopted the base state, with a secret named relay and a foreign process on a port."""
+    with Site(state=state({}), adopt=False, daemon=False) as made:
+        made.host.start("python3", "-c", FOREIGN)
+        made.sh("cp -a /etc/postfix /root/state.naive")
+        made.sh(f"mkdir {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
+        made.reconciler("secret", "set", "relay", cwd=CLONE, typed="geheim\n")
+        made.git("add", ".", where=CLONE)
+        made.git("commit", "--quiet", "--message", "A secret", where=CLONE)
+        made.host.run("reconciler", "once", "--adopt")
+        made.start_daemon()
+        yield made
+
+
+def test_no_case_is_left_out() -> None:
+    assert len(REFUSED) + len([case for case in BROKEN["cases"] if case["by"] == "rehearsal" or "with" in case]) == len(
+        BROKEN["cases"]
+    )
+    assert len(REFUSED) >= 25
+    assert len(LIVE) >= 13
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: str(case["name"]))
+def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
+    site: Site, table: list[Row], case: dict[str, Any]
+) -> None:
+    before = site.live()
+    pushed = push(site, case)
+    findings = PLACE.findall(pushed.text)
+    reasons = [finding for finding in findings if re.search(case["cause"], finding, re.IGNORECASE)]
+    table.append(Row(case["name"], naive(site, case), case["by"], (reasons or findings or ["NOTHING"])[0]))
+    assert not pushed.accepted, pushed.text
+    assert reasons, pushed.text
+    assert site.live() == before
+
+
+@pytest.mark.parametrize("case", LIVE, ids=lambda case: str(case["name"]))
+def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
+    site: Site, table: list[Row], case: dict[str, Any]
+) -> None:
+    pushed = push(site, case)
+    findings = PLACE.findall(pushed.text)
+    last = site.told()["last"]
+    table.append(Row(case["name"], naive(site, case), "healthy", f"{last['outcome']} {' '.join(findings)}"))
+    assert pushed.accepted, pushed.text
+    assert last["revision"] == pushed.oid
+    assert last["outcome"] in ({"Applied", "Unchanged"} if case["name"] == "unchanged" else {"Applied"}), pushed.text
+    assert site.answers()
+    if case.get("must") == "warned":
+        assert any("warning: " in finding and re.search(case["cause"], finding) for finding in findings), pushed.text
+    else:
+        assert findings == []
