@@ -155,7 +155,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     if before is None or not generations.adopted:
         raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
     instance = edges.postfix()
-    ran = postfix.running(instance) is not None
+    ran = postfix.running(instance) is not None or died(edges)
     newest = max(one.number for one in generations.all())
     intent = {"revision": order.revision, "source": order.source, "before": str(before.path), "newest": newest}
     journal.intend(intent | {"ran": ran})

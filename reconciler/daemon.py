@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.apply import died
 from reconciler.control import Control
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.journal import phase_data
@@ -71,6 +72,7 @@ class Daemon:
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._current = ""
         self._unrecorded = False
+        self._mourned: int | None = None
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
         links = [settings.config_directory, edges.generations.link]
@@ -146,6 +148,8 @@ class Daemon:
             poll.register(self._bell, select.POLLIN)
             if master is not None:
                 poll.register(master, select.POLLIN)
+            if master is None and self._changed():
+                self._woken.put(Wake.DRIFT)
             while not self._stopping and self._woken.empty():
                 left = due - time.monotonic()
                 if left <= 0:
@@ -158,7 +162,7 @@ class Daemon:
                 if self._bell in happened:
                     with suppress(BlockingIOError):
                         os.eventfd_read(self._bell)
-                if self._runs() if master is None else master in happened:
+                if self._changed() if master is None else master in happened:
                     self._woken.put(Wake.DRIFT)
 
     def _due(self) -> float:
@@ -179,10 +183,22 @@ class Daemon:
         except (ReconcilerError, OSError):
             return _Descriptor(None)
 
-    def _runs(self) -> bool:
-        """Whether somebody started Postfix: from then on its end must be noticed."""
-        with self._master() as master:
-            return master is not None
+    def _changed(self) -> bool:
+        """Whether somebody started Postfix, whose end must be noticed from then on, or it died before we looked.
+
+        A death is told once: a pass that could not start it again is for the timer to repeat.
+        """
+        try:
+            instance = self.edges.postfix()
+            pid = postfix.last_pid(instance)
+            if postfix.running(instance) is not None:
+                return True
+            if pid == self._mourned or not died(self.edges):
+                return False
+        except (ReconcilerError, OSError):
+            return False
+        self._mourned = pid
+        return True
 
     # ---- a pass ------------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from reconciler import generations as generation
 from reconciler.apply import Order, apply, recover, revive
-from reconciler.errors import ReconcilerError, Unavailable
+from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.journal import conclusion, finding_from
-from reconciler.model import Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
+from reconciler.model import Applied, Broken, Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
 from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, resumed
 from reconciler.plan import diff
 from reconciler.reconcile import Memory, check, reconcile
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
 MOST_SUPERSEDED = 100
+RESCUE = "rescue"
 
 
 class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -86,23 +87,36 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Li
     drift = edges.generations.drift()
     if drift:
         edges.generations.age()
-    passed = Passed(Unchanged(), drift=drift, revived=revive(edges), recovered=recovered)
+    passed, dead = Passed(Unchanged(), drift=drift, recovered=recovered), ""
+    try:
+        passed.revived = revive(edges)
+    except CommandFailed as error:  # what is about to be put back may be what it died of
+        dead = f"Postfix died and does not start: {error}"
+    _bring(edges, memory, accepted, passed)
+    if dead and isinstance(passed.outcome, Unchanged):
+        passed.outcome = Postponed(dead)
+        passed.quiet = not isinstance(edges.journal.phase(), Steady | Retrying)
+    return passed
+
+
+def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
+    """Choose the revision and reconcile; how it ended goes into *passed*."""
     tip = edges.repo.tip()
     phase = ended(edges.journal.phase(), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)
     if accepted is None and isinstance(phase, Suspended | Halted):
         passed.outcome, passed.quiet = Postponed(_paused(phase)), True
-        return passed
+        return
     revision = accepted or _wanted(tip, phase, edges, passed)
     if revision is None:
-        return passed
+        return
     passed.revision = revision.oid
     passed.superseded = _passed_over(revision, edges)
-    if edges.settings.drift_policy == "report" and passed.drift and _is_live(revision, edges):
+    reports = edges.settings.drift_policy == "report" and accepted is None
+    if reports and passed.drift and _is_live(revision, edges):
         passed.quiet = True
-        return passed
-    passed.outcome = reconcile(revision, edges, memory)
-    return passed
+        return
+    passed.outcome = reconcile(revision, edges, memory, restore=not reports)
 
 
 def _wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> Revision | None:
@@ -270,7 +284,7 @@ def _intact(old: Generation, path: str) -> bool:
 def rescue(edges: Edges, who: str) -> Passed:
     """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
     _adopted(edges)
-    return _go_back(edges, edges.generations.rescue_tree(), "rescue", who)
+    return _go_back(edges, edges.generations.rescue_tree(), RESCUE, who)
 
 
 def _adopted(edges: Edges) -> Generation:
@@ -281,30 +295,36 @@ def _adopted(edges: Edges) -> Generation:
 
 
 def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
+    """Make *target* live unchecked, and suspend; works without the repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
         with edges.generations.lock():
             recover(edges)
             live = edges.generations.live()
             plan = diff(edges.generations.read(target), target)
-            tip = edges.repo.tip()
-            order = Order(plan=plan, revision="", source=source, committed_at=began, trusted=True)
-            outcome = apply(order, edges)
+            outcome = apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
-            passed.line = _line(outcome, "", passed.seconds, edges, None) | {
-                "wake": "operator",
-                "why": f"{source} by {who}",
-            }
+            about = {"wake": Wake.OPERATOR.value, "why": f"{source} by {who}"}
+            passed.line = _line(outcome, "", passed.seconds, edges, None) | about
+            if isinstance(outcome, Applied):  # before the conclusion: killed in between, it is undone and suspended
+                edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
+            elif isinstance(outcome, Broken):
+                edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
             edges.journal.conclude(passed.line)
-            left = live.revision if live else ""
-            seen = tip.oid if tip and source != "rescue" else ""
-            edges.journal.set_phase(
-                Suspended(source, who, tip=seen, quarantined=tip.oid if tip and left == tip.oid else "")
-            )
             edges.generations.prune()
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
     return passed
+
+
+def _staying(edges: Edges, source: str, who: str, left: str) -> Suspended:
+    """The suspension after going back: a rollback's ends when the branch moves, a rescue's by resume alone."""
+    try:
+        tip = edges.repo.tip()
+    except ReconcilerError:
+        tip = None
+    oid = tip.oid if tip else ""
+    return Suspended(source, who, tip="" if source == RESCUE else oid, quarantined=oid if left == oid else "")
 
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:

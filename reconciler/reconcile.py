@@ -68,14 +68,14 @@ class Memory:
         return self.judged
 
 
-def reconcile(revision: Revision, edges: Edges, memory: Memory) -> Outcome:
-    """Bring this host to *revision*, or leave it exactly as it was."""
+def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool = True) -> Outcome:
+    """Bring this host to *revision*, or leave it exactly as it was; without *restore*, hand edits stay."""
     try:
         judged = memory.recall(revision, edges)
         if judged is None:
             forget(edges, memory)
             memory.judged = judged = judge(revision, edges)
-        if judged.plan.empty:
+        if judged.plan.empty or (judged.restores and not restore):
             return Unchanged(judged.findings)
         if not judged.restores:
             refuse(judged, edges)

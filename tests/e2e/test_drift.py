@@ -128,6 +128,14 @@ def test_a_master_that_was_killed_is_started_again(site: Site) -> None:
     site.host.wait_for(lambda: site.passes()[-1]["revived"], what="the record")
 
 
+def test_an_edit_that_postfix_died_of_is_put_back_and_postfix_started(site: Site) -> None:
+    site.host.wait_for(site.answers, what="Postfix")
+    killed = site.master()
+    site.sh(f"sed -i 's/^smtp .*inet.*/smtp inet n - n - nonsense/' /etc/postfix/master.cf; kill -KILL {killed}")
+    site.host.wait_for(lambda: site.master() != killed and site.answers(), what="a new master")
+    assert "nonsense" not in site.host.read("/etc/postfix/master.cf")
+
+
 def test_a_postfix_that_an_administrator_stopped_stays_stopped_while_a_push_is_applied(site: Site) -> None:
     site.host.run("postfix", "stop")
     push = site.push({"tables/transport": f"{ROUTE}stopped.test  relaylim:\n"})

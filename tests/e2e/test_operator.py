@@ -125,7 +125,7 @@ def test_sighup_makes_a_pass(site: Site) -> None:
     passes = len(site.passes())
     site.signal_daemon(signal.SIGHUP)
     site.host.wait_for(lambda: len(site.passes()) > passes, what="the pass")
-    assert site.passes()[-1]["reasons"] == ["signal"]
+    assert "signal" in site.passes()[-1]["reasons"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
@@ -223,6 +223,17 @@ def test_rescue_is_postfix_as_it_was_before_adoption_until_somebody_resumes() ->
         assert site.reconciler("resume").status == 0
         site.wait_for("Applied", push.oid)
         assert is_routed(site, "later")
+
+
+def test_rescue_needs_neither_the_repository_nor_a_living_postfix() -> None:
+    with Site(daemon=False) as site:
+        site.sh(
+            f"kill -KILL {site.master()}; mv {REPOSITORY} {REPOSITORY}.gone; echo 'myhostname =' >>/etc/postfix/main.cf"
+        )
+        rescued = site.reconciler("rescue")
+        assert rescued.status == 0, rescued.text
+        assert site.answers()
+        assert site.status()["phase"]["name"] == "Suspended"
 
 
 # ---- exit statuses ---------------------------------------------------------------------------------------------------
