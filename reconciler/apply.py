@@ -41,9 +41,10 @@ from reconciler.verify import Expected, verify
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.generations import Generation, Generations, Stage
+    from reconciler.generations import Generations
     from reconciler.host import Host
     from reconciler.journal import Journal, Line
+    from reconciler.manifest import Generation, Stage
     from reconciler.model import Outcome, Plan, Service, Tree
     from reconciler.repo import Repository
     from reconciler.settings import Settings
@@ -94,9 +95,9 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
     target = order.plan.target
     try:
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
-        findings = _compile(target, order, stage, edges)
-        if not order.trusted:
-            findings += postfix.check(edges.host, stage.root)
+        findings = [] if order.trusted else postfix.check(edges.host, stage.root)
+        if not errors_in(findings):  # else postmap would say the same once more
+            findings += _compile(target, order, stage, edges)
         if errors_in(findings):
             raise CheckFailed([_at_source(finding, stage, order.origin) for finding in findings])
     except (ReconcilerError, OSError):
@@ -177,6 +178,9 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     findings = _go_live(after, step, instance, edges, order.origin)
+    if step is Activation.RELOAD and {finding.rule for finding in errors_in(findings)} == {"service-silent"}:
+        edges.say("restart: a service that died under the old configuration may be throttled")
+        findings = _go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
     if errors_in(findings) and _live_path(edges) == before.path:
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
     return undo(before, after, step, findings, edges) if errors_in(findings) else Applied(tuple(findings))
@@ -257,8 +261,9 @@ def undo(before: Generation, after: Generation, step: Activation, findings: list
     """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence."""
     edges.say("roll back")
     edges.journal.step("undo")
-    failed = edges.postfix()
-    problems = errors_in(_go_live(before, step, failed, edges, Contribution()))
+    # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
+    again = step if step is Activation.NOTHING else Activation.RESTART
+    problems = errors_in(_go_live(before, again, edges.postfix(), edges, Contribution()))
     edges.generations.taint(after)
     return Broken((*problems, *findings)) if problems else RolledBack(tuple(findings))
 
@@ -273,6 +278,9 @@ def recover(edges: Edges) -> Line | None:
     the next pass does it all again.
     """
     generations = edges.generations
+    if (healed := generations.heal()) and postfix.running(edges.postfix()) is not None:
+        edges.say(f"generation {healed.number} is live again: the live link was gone")
+        postfix.reload(edges.host, edges.postfix())
     intent = edges.journal.open_intent()
     if intent is None:
         return None

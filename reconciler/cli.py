@@ -313,6 +313,9 @@ def rescue_command(context: Context, *, json_output: bool) -> None:
     _finish(context, edges, passes.rescue(edges, who()), json_output=json_output)
 
 
+LONGEST, MAX_DIGITS = timedelta(days=366), 9
+
+
 class Duration(click.ParamType[timedelta]):
     """A time such as 90s, 30m, 2h or 1d."""
 
@@ -324,6 +327,8 @@ class Duration(click.ParamType[timedelta]):
         if not match or match[1].strip("0") == "":
             self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
         unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+        if len(match[1]) > MAX_DIGITS or timedelta(**{unit: int(match[1])}) > LONGEST:
+            self.fail(f"at most {LONGEST.days} days; without --for it lasts until `reconciler resume`", param, ctx)
         return timedelta(**{unit: int(match[1])})
 
 
@@ -333,6 +338,8 @@ class Duration(click.ParamType[timedelta]):
 @pass_context
 def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
     """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`."""
+    if not why.strip():
+        raise click.UsageError("--why needs a reason")
     edges = context.permitted()
     until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
     passes.suspend(edges, why, who(), until)

@@ -4,6 +4,8 @@ One request a connection, a line of JSON: ``{"do": "check", "old": OID, "new": O
 ``{"do": "follow", "revision": OID}``, ``{"do": "status"}`` or ``{"do": "wake", "reason": "operator"}``. The answer is
 any number of lines ``{"line": TEXT}`` and a last one, ``{"done": {...}}`` or ``{"error": TEXT}``.
 
+A handler that waits yields an empty message now and then, which is not sent: it finds out whether anybody listens.
+
 The kernel says who asks (unix(7), SO_PEERCRED and SO_PEERGROUPS). Root may do everything; GUEST_MAY is for the
 repository's owner and the members of the group as well. Connections, their requests and their patience are bounded, so
 that no client can hold the daemon up.
@@ -19,6 +21,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import select
 import socket as sockets
 import struct
 import threading
@@ -67,7 +70,9 @@ class Control:
         group = self._gid()
         listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not self._path.parent.is_dir():
+                self._path.parent.mkdir(parents=True)
+                self._path.parent.chmod(0o755)  # whatever the umask says
             self._path.unlink(missing_ok=True)
             listener.bind(str(self._path))
             if os.geteuid() == 0:
@@ -127,9 +132,11 @@ class Control:
                 _send(connection, {"error": "not permitted"})
                 return
             for message in handler(request):
-                if not _send(connection, message):
+                if _hung_up(connection) if not message else not _send(connection, message):
                     return
-        except ReconcilerError as error:
+        except (KeyError, TypeError, ValueError) as error:
+            _send(connection, {"error": f"not a request that reconciler knows: {error!r}"})
+        except (ReconcilerError, OSError) as error:
             _send(connection, {"error": str(error)})
 
     def _permitted(self, connection: sockets.socket, what: str) -> bool:
@@ -181,7 +188,7 @@ def _request(connection: sockets.socket) -> Message | None:
     """The one line a client sends, or None for one that is too long, too late or no JSON object."""
     received = b""
     deadline = time.monotonic() + _PATIENCE
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         while b"\n" not in received and len(received) <= MAX_REQUEST:
             connection.settimeout(max(deadline - time.monotonic(), 0.001))
             piece = connection.recv(MAX_REQUEST)
@@ -192,6 +199,12 @@ def _request(connection: sockets.socket) -> Message | None:
         request = json.loads(received) if len(received) <= MAX_REQUEST else None
         return request if isinstance(request, dict) else None
     return None
+
+
+def _hung_up(connection: sockets.socket) -> bool:
+    """Whether the client is gone; one that still waits says nothing."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not connection.recv(1, sockets.MSG_PEEK)
 
 
 def _send(connection: sockets.socket, message: Message) -> bool:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from reconciler.control import Message
     from reconciler.model import Change, Finding
 
-FOLLOW = 115.0
+FOLLOW, HEARTBEAT = 115.0, 1.0
 TRANSCRIPTS = 64
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 10  # <malloc.h>
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
@@ -71,7 +71,7 @@ class Daemon:
         self._news = threading.Condition()
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._current = ""
-        self._unrecorded = False
+        self._unrecorded = ""
         self._mourned: int | None = None
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
@@ -217,7 +217,7 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
             self._log.error(Event.FAILED, traceback=traceback.format_exc())
             passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), self._current, quiet=True)
-        self._unrecorded = passed.unrecorded
+        self._unrecorded = str(getattr(passed.outcome, "reason", "")) if passed.unrecorded else ""
         with self._memory_lock:
             if self._memory is None:
                 self._memory = memory
@@ -264,7 +264,7 @@ class Daemon:
 
     def _end(self, oid: str, lines: list[str], done: str) -> None:
         transcript = self._transcript(oid)
-        transcript.lines += lines
+        transcript.lines = lines if transcript.done else [*transcript.lines, *lines]
         transcript.done = done
 
     def _transcript(self, oid: str) -> Transcript:
@@ -286,6 +286,8 @@ class Daemon:
             repo = repo.with_quarantine(Path(str(request["quarantine"])))
         revision = repo.revision(str(request["new"]))
         memory = Memory()
+        with self._news:
+            self._transcripts.pop(revision.oid, None)  # of an earlier push of the same commit
         yield {"line": f"{settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began = time.monotonic()
@@ -325,8 +327,9 @@ class Daemon:
         while True:
             with self._news:
                 if len(transcript.lines) == sent and not transcript.done:
-                    self._news.wait(deadline - time.monotonic())
+                    self._news.wait(HEARTBEAT)
                 lines, done = transcript.lines[sent:], transcript.done
+            yield {}
             yield from ({"line": line} for line in lines)
             sent += len(lines)
             if not done and time.monotonic() >= deadline:
@@ -337,7 +340,8 @@ class Daemon:
                 return
 
     def _status(self, _: Message) -> Iterator[Message]:
-        yield {"done": status(self.edges, self._watcher.limits, daemon=True)}
+        trouble = [f"nothing can be recorded: {self._unrecorded}"] if self._unrecorded else []
+        yield {"done": status(self.edges, [*self._watcher.limits, *trouble], daemon=True)}
 
     def _poke(self, request: Message) -> Iterator[Message]:
         self.wake(Wake(str(request.get("reason", Wake.OPERATOR))))

@@ -2,7 +2,8 @@
 
 Safe YAML only: no tag but ``!secret``, no duplicate keys, bounded in size, depth and aliases. A value is the scalar's
 text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or no. read()
-never raises on bad text: it answers an empty document, and findings say why.
+never raises on bad text: it answers an empty document, and findings say why; where quotes would have helped, they say
+what to write. What stands under a key for a password is never repeated.
 
 Known limits: one error of the YAML itself hides those that come after it in the file. Merge keys (``<<``) are refused.
 """
@@ -27,8 +28,19 @@ _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "
 _NULLS = frozenset({"", "~", "null"})
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# A key, or the dash of a list, and the value after it; also inside of { }.
+_AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
+_BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
+_INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
+_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)")
+_NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
+_NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
 
 Path = tuple[str, ...]
+
+
+class Bracketed(list[Any]):
+    """A list that was written in brackets, as nexthops and IPv6 addresses are."""
 
 
 @dataclass(slots=True)
@@ -50,7 +62,10 @@ def read(path: str, file: File, findings: list[Finding]) -> Document:
     except _Rejected as error:
         findings.append(_error(error.where, str(error)))
     except yaml.MarkedYAMLError as error:
-        findings.append(_error(_mark(path, error.problem_mark), _problem(error)))
+        findings.append(_unquoted(path, content.decode(), error) or _unexplained(path, error))
+    except yaml.reader.ReaderError as error:
+        what = f"{error.reason}; write it as an escape inside of double quotes"
+        findings.append(_error(_mark_at(path, content.decode(), error.position), what))
     except yaml.YAMLError as error:
         findings.append(_error(Where(path), str(error).splitlines()[0]))
     return Document({})
@@ -83,9 +98,98 @@ def _mark(path: str, mark: Any) -> Where:  # noqa: ANN401 - the C parser has a c
     return Where(path, mark.line + 1, mark.column + 1) if mark else Where(path)
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
+def _mark_at(path: str, text: str, position: int) -> Where:
+    before = text[:position]
+    return Where(path, before.count("\n") + 1, position - before.rfind("\n"))
+
+
+def _unexplained(path: str, error: yaml.MarkedYAMLError) -> Finding:
     problem = error.problem or "cannot be read as YAML"
-    return f"{problem} ({error.context})" if error.context else problem
+    return _error(_mark(path, error.problem_mark), f"{problem} ({error.context})" if error.context else problem)
+
+
+# ---- what quotes would have helped --------------------------------------------------------------------------------------
+
+
+def quoted(text: str) -> str:
+    """The text as a quoted scalar."""
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
+def one_text(key: str, items: list[Any]) -> str | None:
+    """The text that was meant by a list where one text is expected, or None when nobody can tell."""
+    if not items or not all(isinstance(item, str) and item for item in items):
+        return None
+    if isinstance(items, Bracketed) and len(items) == 1 and _NEXTHOP_KEY.search(key):
+        return f"[{items[0]}]"
+    if isinstance(items, Bracketed) and _NETWORK_KEY.search(key):
+        return ", ".join(f"[{item}]" if item.count(":") > 1 and item[0] != "[" else item for item in items)
+    return ", ".join(items)
+
+
+def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
+    """A finding that says what to quote, where the line with the error shows what was meant."""
+    mark = error.problem_mark
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return None
+    line = lines[mark.line]
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return _error(Where(path, mark.line + 1), "a line begins with a tab; YAML is indented with blanks only")
+    for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
+        for match in reversed(list(pattern.finditer(line))):
+            if match.start("value") <= mark.column and (what := say(match, _scalar_in(match))):
+                return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
+    return None
+
+
+def _scalar_in(match: re.Match[str]) -> str:
+    """The value without what follows it: a comment, and inside of { } the next key or the end."""
+    value, before = match["value"], match.string[: match.start("value")]
+    if before.count("{") > before.count("}"):
+        end = value.find("]") + 1
+        value = value[:end] + re.split(r"[,}]", value[end:])[0]
+    return re.sub(r"\s+#.*", "", value).strip(" ")
+
+
+def _written(match: re.Match[str], value: str) -> str:
+    """How to write it; a password is not repeated."""
+    key = match["key"]
+    if is_secret(key or ""):
+        return f"{key}: !secret NAME"
+    if key == "smart_host":
+        return f"smart_host: {{nexthop: {quoted(value)}}}"
+    return f"{key}: {quoted(value)}" if key else f"- {quoted(value)}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether that key, or the line up to a value, speaks of a password."""
+    return bool(re.search("passw|secret|credential", text, re.IGNORECASE))
+
+
+def _bracketed(match: re.Match[str], value: str) -> str | None:
+    inside = match["inside"].strip()
+    if value == f"[{match['inside']}]":
+        if not inside.startswith(":"):
+            return None
+        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside))) or value
+    return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}"
+
+
+def _indicated(match: re.Match[str], value: str) -> str:
+    first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
+    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, value.strip())}"
+
+
+def _paired(match: re.Match[str], value: str) -> str | None:
+    if not re.search(r":(?:\s|\Z)", value):
+        return None
+    return f"a text with a colon and a blank reads as a key; quote the whole value: {_written(match, value)}"
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------------
 
 
 def _refuse_dangers(path: str, text: str) -> None:
@@ -98,7 +202,10 @@ def _refuse_dangers(path: str, text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         where = _mark(path, event.start_mark)
         if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
-            raise _Rejected(where, f'the tag "{tag}" is not allowed; the only one is !secret NAME')
+            before = text.splitlines()[where.line - 1][: where.column - 1]
+            got = "this tag" if is_secret(before) else f'the tag "{tag}"'
+            what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
+            raise _Rejected(where, what)
         if depth > MAX_DEPTH:
             raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels")
         if documents > 1:
@@ -123,7 +230,8 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, str(index))) for index, item in enumerate(node.value)]
+            items = [self.value(item, (*path, str(index))) for index, item in enumerate(node.value)]
+            return Bracketed(items) if node.flow_style else items
         assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has three kinds of nodes
         return self._scalar(node, where)
 
@@ -167,4 +275,6 @@ def kind_of(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, SecretName):
+        return f"!secret {value.name}"
     return "nothing" if value is None else f'"{value}"'

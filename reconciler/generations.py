@@ -3,7 +3,7 @@
 Promises: a generation is placed whole by one rename and never changed by us again; what is live changes by one rename
 of a link; what Postfix reads but neither the manifest nor the target knows (foreign files) is carried unchanged.
 
-Raises OSError from the file system and Unavailable when a manifest can't be read.
+Raises OSError from the file system, and Unavailable while somebody else is at work.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
 identity, size, mode, owner or times changed.
 """
@@ -11,87 +11,47 @@ identity, size, mode, owner or times changed.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import re
 import struct
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Unavailable
 from reconciler.host import named
+from reconciler.manifest import NAME as MANIFEST
+from reconciler.manifest import (
+    PROGRAM,
+    Generation,
+    Record,
+    Signature,
+    Stage,
+    compiled_name,
+    digest,
+    kept_link,
+    read_manifest,
+    signature,
+    walk,
+    written,
+)  # fmt: skip
 from reconciler.model import File
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from reconciler.host import Host
     from reconciler.model import Tree
 
-PROGRAM = "postfix"
 KEEP = 20
 HOT = 10.0
-SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 ADOPTED_FILES = ("main.cf", "master.cf")
 DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
-
-Signature = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
-
-    mode: int
-    owner: str
-    sha256: str
-    compiled: str = ""
-    made_from: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words."""
-
-    number: int
-    path: Path
-    revision: str
-    source: str
-    files: Mapping[str, Record]
-    tainted: bool = False
-
-    @property
-    def root(self) -> Path:
-        """The configuration directory in it."""
-        return self.path / PROGRAM
-
-    def owned(self) -> Tree:
-        """Its rendered files, as a tree whose bytes are read from disk."""
-        return {
-            path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
-            for path, record in self.files.items()
-            if not record.made_from
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
-
-    root: Path
-    foreign: Mapping[str, Signature]
-
-    @property
-    def folder(self) -> Path:
-        """What will become the generation's folder."""
-        return self.root.parent
 
 
 class Generations:
@@ -118,32 +78,28 @@ class Generations:
         return self.config_directory.with_name(f".{self.config_directory.name}.reconciler")
 
     def live(self) -> Generation | None:
-        """The generation that the live link names."""
+        """The generation that the live link names; None when the link or what it names is gone."""
         if not self.link.is_symlink():
             return None
-        return self.get((self.link.parent / self.link.readlink()).resolve().parent)
+        path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
+        return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
 
     def get(self, path: Path) -> Generation:
-        """Read a generation's manifest."""
-        manifest = path / "manifest.json"
+        """A generation by its folder; its manifest is read again only when it changed."""
         try:
-            signature = _signature(manifest)
-            known = self._manifests.get(path)
-            if known and known[0] == signature:
-                return known[1]
-            data = json.loads(manifest.read_text())
-            files = {name: Record(**record) for name, record in data["files"].items()}
-            generation = Generation(data["number"], path, data["revision"], data["source"], files, data["tainted"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Unavailable(f"{manifest}: the manifest cannot be read: {error}") from error
-        self._manifests[path] = signature, generation
-        return generation
+            now = signature(path / MANIFEST)
+        except OSError:
+            return read_manifest(path)
+        known = self._manifests.get(path)
+        if known is None or known[0] != now:
+            self._manifests[path] = known = now, read_manifest(path)
+        return known[1]
 
     def all(self) -> list[Generation]:
-        """Every generation that was placed whole, newest first."""
+        """Every generation on disk, newest first."""
         if not self.folder.is_dir():
             return []
-        paths = [path for path in self.folder.iterdir() if _NAME.match(path.name) and (path / "manifest.json").exists()]
+        paths = [path for path in self.folder.iterdir() if _NAME.match(path.name)]
         return [self.get(path) for path in sorted(paths, key=lambda path: -int(path.name.partition("-")[0]))]
 
     def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
@@ -178,12 +134,11 @@ class Generations:
         return File(self._digest(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
 
     def _digest(self, path: Path) -> str:
-        signature = _signature(path)
+        now = signature(path)
         known = self._digests.get(str(path))
-        if known and known[0] == signature:
-            return known[1]
-        self._digests[str(path)] = signature, digest(path)
-        return self._digests[str(path)][1]
+        if known is None or known[0] != now:
+            self._digests[str(path)] = known = now, digest(path)
+        return known[1]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -222,9 +177,9 @@ class Generations:
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         self.host.make_directory(root)
-        foreign = {path: _signature(self.config_directory / path) for path in self._foreign(target)}
+        foreign = {path: signature(self.config_directory / path) for path in self._foreign(target)}
         for path in foreign:
-            self.host.copy(self.config_directory / path, root / path)
+            self._carry(path, root)
         for path, file in target.items():
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, foreign)
@@ -234,7 +189,7 @@ class Generations:
         live = self.live() if self.adopted else None
         if live is None:
             return False
-        compiled = _compiled_name(path, source)
+        compiled = compiled_name(path, source)
         made, old = live.files.get(compiled), live.files.get(path)
         if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
             return False
@@ -249,35 +204,28 @@ class Generations:
     def _foreign(self, target: Tree) -> Iterator[str]:
         """What is in the live directory and neither ours nor about to be, folders before what they hold."""
         live = self.live() if self.adopted else None
-        ours = {*target, *(live.files if live else ()), *(_compiled_name(path, file) for path, file in target.items())}
+        ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
         yield from walk(self.config_directory, ours)
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Whether anything foreign came, went or changed since it was carried."""
-        return {path: _signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
+        return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(self, stage: Stage, target: Tree, revision: str, source: str) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
         files = {path: Record(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
         for path, file in target.items():
-            if made := _compiled_name(path, file):
+            if made := compiled_name(path, file):
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
                 files[made] = Record(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
-        self._manifest(stage.folder, Generation(number, stage.folder, revision, source, files))
+        self._write(stage.folder, Generation(number, stage.folder, revision, source, files))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)
         place = self.folder / f"{number}-{revision[:7] or source.split(maxsplit=1)[0]}"
         self.host.rename(stage.folder, place)
         return self.get(place)
-
-    def _manifest(self, folder: Path, generation: Generation) -> None:
-        data = {
-            "number": generation.number, "revision": generation.revision, "source": generation.source,
-            "tainted": generation.tainted, "files": {path: asdict(record) for path, record in generation.files.items()},
-        }  # fmt: skip
-        self.host.replace(folder / "manifest.json", json.dumps(data, indent=1).encode())
 
     def rescue_tree(self) -> Tree:
         """What the host had before it was adopted: main.cf and master.cf, and what our own files stood in for."""
@@ -292,12 +240,12 @@ class Generations:
         owner = named(status.st_uid, status.st_gid)
         return File(digest(path), status.st_mode & 0o7777, owner, path.read_bytes)
 
+    def _write(self, folder: Path, generation: Generation) -> None:
+        self.host.replace(folder / MANIFEST, written(generation))
+
     def taint(self, generation: Generation) -> None:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
-        edited = Generation(
-            generation.number, generation.path, generation.revision, generation.source, generation.files, tainted=True
-        )
-        self._manifest(generation.path, edited)
+        self._write(generation.path, replace(generation, tainted=True))
 
     def switch(self, generation: Generation) -> None:
         """Make it live: one rename of one link."""
@@ -326,7 +274,7 @@ class Generations:
 
         Raises Unavailable when somebody edits the directory meanwhile; then nothing has changed.
         """
-        seen = {path: _signature(self.config_directory / path) for path in walk(self.config_directory, set())}
+        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
@@ -335,7 +283,7 @@ class Generations:
         self.switch(self.place(stage, target, "", "adopted"))
         self.host.remove(self.beside)
         self.host.symlink(self.beside, self.link)
-        if seen != {path: _signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
+        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
             raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
         self.host.exchange(self.config_directory, self.beside)
         self.host.remove(self.beside)
@@ -351,29 +299,33 @@ class Generations:
             self.host.exchange(self.config_directory, self.beside)
             self.host.remove(self.beside)
 
+    def _carry(self, path: str, root: Path) -> None:
+        """Copy something of the live directory; a link that leads out of it keeps leading to the same place."""
+        source = self.config_directory / path
+        if source.is_symlink():
+            self.host.link(root / path, kept_link(self.config_directory, path), source)
+        else:
+            self.host.copy(source, root / path)
+
+    def heal(self) -> Generation | None:
+        """When the live link is gone, or what it names: point it at the newest generation that can be trusted."""
+        if not self.adopted or self.live() is not None:
+            return None
+        trusted = next((one for one in self.all() if not one.tainted), None)
+        if trusted:
+            self.host.make_directory(self.link.parent)
+            self.switch(trusted)
+        return trusted
+
     def _copy_whole(self, target: Path) -> None:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
         self.host.make_directory(new)
         for path in walk(self.config_directory, set()):
-            self.host.copy(self.config_directory / path, new / path)
+            self._carry(path, new)
         self.host.sync(new)
         self.host.remove(target)
         self.host.rename(new, target)
-
-
-def _compiled_name(path: str, file: File) -> str:
-    return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
-
-
-def walk(root: Path, without: set[str]) -> Iterator[str]:
-    """Relative paths below *root*, folders before what they hold, leaving *without* out."""
-    for directory, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted([*folders, *names]):
-            path = str(Path(directory, name).relative_to(root))
-            if path not in without:
-                yield path
 
 
 def _held_by_other(lock: Path) -> bool:
@@ -385,16 +337,3 @@ def _held_by_other(lock: Path) -> bool:
             return bool(kind != fcntl.F_UNLCK)
     except FileNotFoundError:
         return False
-
-
-def _signature(path: Path) -> Signature:
-    status = path.lstat()
-    folder = path.is_dir() and not path.is_symlink()
-    times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-    return status.st_mode, status.st_uid, status.st_gid, *times
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

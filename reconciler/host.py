@@ -158,21 +158,25 @@ class Host:
 
     @effect
     def copy(self, source: Path, target: Path) -> None:
-        """Copy a file, a link or an empty folder with mode, owner and times; sockets and pipes are left out."""
+        """Copy a file or an empty folder with mode, owner and times; sockets and pipes are left out."""
         status = source.lstat()
-        if source.is_symlink():
-            target.unlink(missing_ok=True)
-            target.symlink_to(source.readlink())
-        elif source.is_dir():
+        if source.is_dir():
             target.mkdir(exist_ok=True)
             target.chmod(status.st_mode & 0o7777)
         elif source.is_file():
             shutil.copy2(source, target, follow_symlinks=False)
         else:
             return
-        os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
-        if not source.is_symlink():
-            target.chmod(status.st_mode & 0o7777)  # chown clears the set-id bits
+        os.chown(target, status.st_uid, status.st_gid)
+        target.chmod(status.st_mode & 0o7777)  # chown clears the set-id bits
+
+    @effect
+    def link(self, path: Path, to: Path, like: Path) -> None:
+        """Make a symbolic link with the owner that the link *like* has."""
+        status = like.lstat()
+        path.unlink(missing_ok=True)
+        path.symlink_to(to)
+        os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
 
     @effect
     def set_time(self, path: Path, mtime: float) -> None:

@@ -30,6 +30,8 @@ _PHASES: dict[str, type[Steady | Retrying | Refusing | Suspended | Halted]] = {
     kind.__name__: kind for kind in (Steady, Retrying, Refusing, Suspended, Halted)
 }
 
+_NEEDED = {"outcome", "revision", "at", "seconds", "findings"}
+
 Line = dict[str, Any]
 
 
@@ -69,7 +71,8 @@ class Journal:
 
     def conclusions(self) -> Iterator[Line]:
         """How passes ended, newest first."""
-        return (line["conclusion"] for line in self._backwards() if "conclusion" in line)
+        ended = (line["conclusion"] for line in self._backwards() if "conclusion" in line)
+        return (line for line in ended if isinstance(line, dict) and line.keys() >= _NEEDED)
 
     def last(self, revision: str = "") -> Line | None:
         """The newest conclusion, or the newest one for *revision*."""
@@ -105,11 +108,13 @@ class Journal:
             data = json.loads(self._phase_path.read_text())
             kind = _PHASES[data.pop("name")]
             if data.get("until"):
-                data["until"] = datetime.fromisoformat(data["until"])
+                data["until"] = datetime.fromisoformat(data["until"]).astimezone(UTC)
+            if "attempts" in data:
+                data["attempts"] = int(data["attempts"])
             return kind(**data)
         except FileNotFoundError:
             return Steady()
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return Halted(f"{self._phase_path}: {error}")
 
     def set_phase(self, phase: Phase) -> None:

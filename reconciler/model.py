@@ -39,6 +39,11 @@ class Revision:
         return self.oid[:7]
 
 
+def printable(text: str) -> str:
+    """The text on one line, so that no name or value can play tricks with a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
+
+
 class Severity(StrEnum):
     """Whether a finding refuses the commit."""
 
@@ -76,7 +81,7 @@ class Finding:
 
     def __str__(self) -> str:
         mark = "" if self.severity is Severity.ERROR else "warning: "
-        return f"{self.where}: {mark}{self.text}"
+        return printable(f"{self.where}: {mark}{self.text}")
 
     @property
     def is_error(self) -> bool:

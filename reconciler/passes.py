@@ -12,26 +12,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler import generations as generation
 from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.journal import conclusion, finding_from
-from reconciler.model import Applied, Broken, Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
-from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, resumed
+from reconciler.manifest import digest
+from reconciler.model import Applied, Broken, File, Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
+from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, quarantined, resumed
 from reconciler.plan import diff
 from reconciler.reconcile import Memory, check, reconcile
 from reconciler.report import EXIT, outcome_lines
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
-    from reconciler.generations import Generation
     from reconciler.journal import Line
+    from reconciler.manifest import Generation
     from reconciler.model import Outcome, Revision, Tree
     from reconciler.phase import Phase
 
 NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
 MOST_SUPERSEDED = 100
 RESCUE = "rescue"
+_OTHERS = 0o077
 
 
 class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -273,12 +274,24 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         )
     if old.tainted or any(not _intact(old, path) for path in old.files):
         raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
-    return _go_back(edges, old.owned(), f"rollback of {old.number}", who)
+    return _go_back(edges, _with_todays_secrets(old.owned(), live.owned()), f"rollback of {old.number}", who)
+
+
+def _with_todays_secrets(old: Tree, live: Tree) -> Tree:
+    """The old tree, where a login that is still in use has the password of today: it may have been rotated since."""
+    tree = dict(old)
+    for path, file in old.items():
+        if not file.mode & _OTHERS and path in live:
+            today = {line.partition(" ")[0]: line for line in live[path].lines()}
+            lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]
+            content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
+    return tree
 
 
 def _intact(old: Generation, path: str) -> bool:
     file = old.root / path
-    return file.is_file() and generation.digest(file) == old.files[path].sha256
+    return file.is_file() and digest(file) == old.files[path].sha256
 
 
 def rescue(edges: Edges, who: str) -> Passed:
@@ -324,13 +337,17 @@ def _staying(edges: Edges, source: str, who: str, left: str) -> Suspended:
     except ReconcilerError:
         tip = None
     oid = tip.oid if tip else ""
-    return Suspended(source, who, tip="" if source == RESCUE else oid, quarantined=oid if left == oid else "")
+    kept = oid if left == oid else quarantined(edges.journal.phase())
+    return Suspended(source, who, tip="" if source == RESCUE else oid, quarantined=kept)
 
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
     """Change nothing until then, or until somebody resumes."""
     with edges.generations.lock():
-        edges.journal.set_phase(Suspended(why, who, until))
+        phase = edges.journal.phase()
+        if isinstance(phase, Halted):
+            raise NotPossible(f"{_paused(phase)}; look at it, then `reconciler resume`")
+        edges.journal.set_phase(Suspended(why, who, until, quarantined=quarantined(phase)))
     return edges.journal.phase()
 
 

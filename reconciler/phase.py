@@ -108,7 +108,7 @@ def pause(phase: Phase) -> float | None:
     """Seconds until a Retrying phase tries again: they double, up to five minutes. None for every other phase."""
     if not isinstance(phase, Retrying):
         return None
-    return float(min(FIRST_PAUSE * 2 ** (phase.attempts - 1), LONGEST_PAUSE))
+    return float(min(FIRST_PAUSE * 2 ** min(phase.attempts - 1, 10), LONGEST_PAUSE))
 
 
 def ended(phase: Phase, tip: str, now: datetime) -> Phase:
@@ -122,6 +122,15 @@ def ended(phase: Phase, tip: str, now: datetime) -> Phase:
             return Steady()
         case _:
             return phase
+
+
+def quarantined(phase: Phase) -> str:
+    """The revision in quarantine, which a suspension must not forget."""
+    match phase:
+        case Refusing(revision) | Suspended(quarantined=revision):
+            return revision
+        case _:
+            return ""
 
 
 def resumed(phase: Phase) -> Phase:

@@ -17,6 +17,7 @@ from reconciler.features import baseline, compose
 from reconciler.features.references import mentioned_paths
 from reconciler.lint import excused, lint
 from reconciler.load import load
+from reconciler.manifest import UNREADABLE
 from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
@@ -24,7 +25,7 @@ from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
-    from reconciler.generations import Stage
+    from reconciler.manifest import Stage
     from reconciler.model import Contribution, Desired, Finding, Outcome, Plan, Revision, Tree
 
 CONFIRMATION = "Confirm: deletions"
@@ -158,6 +159,9 @@ def _with_damage(plan: Plan, edges: Edges) -> Plan:
     told |= {path for path in plan.live if plan.live[path] != plan.target.get(path)}
     damaged = [path for path in edges.generations.drift() if path not in told]
     changes = [Change(kind=Kind.FILE, what=path, before="edited", after="compiled anew") for path in damaged]
+    live = edges.generations.live()
+    if live and live.source == UNREADABLE:
+        changes.append(Change(kind=Kind.FILE, what="the live manifest", before="unreadable", after="written anew"))
     steps = plan.steps or ((Activation.RELOAD,) if changes else ())
     return replace(plan, changes=(*plan.changes, *changes), steps=steps)
 

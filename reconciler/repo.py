@@ -32,7 +32,7 @@ import pygit2
 from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag, SortMode
 
 from reconciler.errors import InvalidSource, ReconcilerError, Unavailable
-from reconciler.model import File, Finding, Revision, Tree, Where
+from reconciler.model import File, Finding, Revision, Tree, Where, printable
 from reconciler.settings import shipped
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ T = TypeVar("T")
 MAX_BYTES = 64 << 20
 MAX_ENTRIES = 100_000
 MAX_PATH = 1024
+MAX_SHOWN = 200  # characters of an author or a subject
 NOTES = "refs/notes/reconciler"
 HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
 PLACEHOLDER = b"mx1.example.com"
@@ -109,7 +110,7 @@ class Repository:
 
         if found := self._ask(look):
             return found
-        raise UnknownRevision(f'repository {self.path}: there is no commit "{_printable(name)}"')
+        raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
     def read(self, revision: Revision) -> Tree:
         """The files of a commit; the digest of each is its blob's name, and its bytes are read only when asked for."""
@@ -143,7 +144,7 @@ class Repository:
         objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
         inside = path.name.startswith("tmp_objdir-") and path.is_dir() and not path.is_symlink()
         if not inside or path.parent.resolve() != objects:
-            raise self._unavailable(f'"{_printable(str(path))}" is not a quarantine folder of it')
+            raise self._unavailable(f'"{printable(str(path))}" is not a quarantine folder of it')
         return Repository(self.path, self.branch, self._host, objects / path.name)
 
     def notes(self, oid: str) -> str | None:
@@ -226,8 +227,8 @@ def _revision(commit: pygit2.Commit) -> Revision:
     return Revision(
         oid=str(commit.id),
         tree=str(commit.tree_id),
-        author=_printable(f"{name} <{address}>"),
-        subject=_printable(message.partition("\n")[0]),
+        author=printable(f"{name} <{address}>"[:MAX_SHOWN]),
+        subject=printable(message.partition("\n")[0][:MAX_SHOWN]),
         committed_at=committed_at,
         trailers=tuple(_TRAILER.findall(message)),
     )
@@ -281,7 +282,7 @@ def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repositor
 def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mode: int) -> Finding | None:
     plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
     if not plain or len(path) > MAX_PATH:
-        shown = _printable(path)[:MAX_PATH]
+        shown = printable(path)[:MAX_PATH]
         return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
     if mode == FileMode.LINK:
         return _invalid("symlink", path, f'"{path}" is a symbolic link, which nothing follows; commit the file itself')
@@ -297,11 +298,6 @@ def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mod
 
 def _invalid(rule: str, path: str, text: str) -> Finding:
     return Finding(rule=rule, where=Where(path), text=text, subject=path)
-
-
-def _printable(text: str) -> str:
-    """The text on one line, so that no name can play tricks with a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
 
 
 def _identity() -> dict[str, str]:

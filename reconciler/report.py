@@ -19,6 +19,7 @@ from reconciler.model import (
     Superseded,
     Unchanged,
     Where,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
 
 def _change(change: Change, name_width: int) -> str:
     mark = "+" if change.before is None else "-" if change.after is None else "~"
-    text = _value(change)
+    text = printable(_value(change))
     if change.kind in {Kind.TABLE, Kind.FILE}:
         text = f"{change.kind.value} {text}".rstrip()
     written = change.where if change.where != NOBODY else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
-    left = f"  {mark} {change.what:<{name_width}}  {text}".rstrip()
+    left = f"  {mark} {printable(change.what):<{name_width}}  {text}".rstrip()
     left = left if len(left) <= room else left[: room - 3].rstrip() + "..."
     return f"{left:<{room}}  {place}" if place else left
 

@@ -27,7 +27,11 @@ WITHOUT_ARGUMENTS = frozenset({
     "virtual",
 })  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transports lend theirs: mydomain.com-out_...
-_SETTING = re.compile(r"\s*[A-Za-z0-9_][A-Za-z0-9_.-]*\s*=")
+# A folded line means a setting where it has main.cf's own form, or the name of one of its parameters.
+_SETTING = re.compile(
+    r"\s*(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\s+=|=\s+\S)"
+    r"|(?:[a-z][a-z0-9]*(?:_[a-z0-9]+)+|myhostname|mydomain|myorigin|mydestination|mynetworks|relayhost)=)"
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FIELDS = ("private", "unprivileged", "chroot")
 
@@ -84,11 +88,14 @@ def unwritable(value: str) -> str | None:
     """Why *value* cannot stand in main.cf, or None when it can. Line breaks are fine: they are folded."""
     if _CONTROL.search(value):
         return "holds a control character"
-    for line in value.split("\n")[1:]:
-        if _SETTING.match(line):
+    first, *others = value.split("\n")
+    depth = first.count("{") - first.count("}")
+    for line in others:
+        if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is the value's own
             return f'holds a line that would start a setting of its own: "{line.strip()}"'
         if line.lstrip().startswith("#"):
             return f'holds a line that Postfix would take for a comment: "{line.strip()}"'
+        depth += line.count("{") - line.count("}")
     return None
 
 

@@ -185,7 +185,7 @@ def _placed(rule: str, text: str, stage: str, files: Mapping[str, str]) -> Findi
     """Find the place a message speaks of in the staged files."""
     inside = rf"(?:file )?(?:{re.escape(stage)}/)?(?P<file>main\.cf|master\.cf)"
     match = re.match(inside + r"(?:[,:] line (?P<line>\d+))?: (?P<what>.*)", text)
-    file, what = (match["file"], match["what"]) if match else ("", text)
+    file, what = (match["file"], match["what"]) if match else ("", text.replace(f"{stage}/", ""))
     if match and match["line"]:
         where = Where(file, int(match["line"]))
     else:
@@ -195,7 +195,7 @@ def _placed(rule: str, text: str, stage: str, files: Mapping[str, str]) -> Findi
 
 
 _NAMED = re.compile(
-    r"""(?:unused\ parameter:|overriding\ earlier\ entry:|configuration:|parameter)\ (?P<set>\w+)
+    r"""(?:unused\ parameter:|overriding\ earlier\ entry:|configuration:|config\ variable|parameter)\ (?P<set>\w+)
     | undefined\ parameter:\ (?P<used>\w+)
     | (?:in|reference:|nesting:|name:)\ "(?P<quoted>[^"]+)"$""",
     re.VERBOSE,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.errors import Unavailable
-from reconciler.generations import Generation, Generations
+from reconciler.generations import Generations
 from reconciler.host import Host
+from reconciler.manifest import UNREADABLE, Generation
 from reconciler.model import File, Tree
 
 if TYPE_CHECKING:
@@ -173,13 +174,42 @@ def test_rescue_is_what_the_host_had(generations: Generations) -> None:
     assert {path: file.read() for path, file in tree.items()} == {"main.cf": b"old = 1\n", "master.cf": b"old\n"}
 
 
-def test_a_manifest_that_cannot_be_read_is_our_own_trouble(generations: Generations) -> None:
+@pytest.mark.parametrize("garbage", ["{", "[]", "{}", '{"files": 1}', ""])
+def test_a_manifest_that_cannot_be_read_is_a_generation_that_nobody_trusts(
+    generations: Generations, garbage: str
+) -> None:
     generations.adopt()
     generation = applied(generations)
-    (generation.path / "manifest.json").write_text("{")
+    (generation.path / "manifest.json").write_text(garbage)
 
-    with pytest.raises(Unavailable, match="manifest"):
-        generations.live()
+    live = generations.live()
+
+    assert live
+    assert (live.number, live.source, live.tainted) == (generation.number, UNREADABLE, True)
+    assert applied(generations).number == generation.number + 1
+
+
+def test_a_lost_live_link_is_made_anew_and_names_the_newest_generation_to_be_trusted(generations: Generations) -> None:
+    generations.adopt()
+    good, bad = applied(generations), applied(generations)
+    generations.taint(bad)
+    generations.link.unlink()
+
+    assert generations.heal() == good
+    assert generations.live() == good
+
+
+def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generation(generations: Generations) -> None:
+    outside = generations.config_directory.parent / "pki"
+    outside.mkdir()
+    (outside / "key").write_text("secret\n")
+    (generations.config_directory / "ssl").symlink_to("../pki")
+
+    generations.adopt()
+    applied(generations)
+
+    assert (generations.config_directory / "ssl" / "key").read_text() == "secret\n"
+    assert (generations.rescue / "ssl" / "key").read_text() == "secret\n"
 
 
 def test_one_lock_for_all_passes(generations: Generations) -> None:

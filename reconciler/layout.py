@@ -1,0 +1,183 @@
+"""Which file of a commit is what, by its path; and what was probably meant by a path that nothing reads.
+
+Known limit: a file in a place that is not of the known ones passes in silence, unless its name comes close to one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from reconciler.features.tables import WIRED
+from reconciler.model import Finding, Severity, Table, Where
+from reconciler.syntax import closest, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from reconciler.model import File, Tree
+
+COMPILED_TYPES = ("lmdb", "hash", "cdb")
+TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
+RESERVED_NAMES = frozenset(
+    {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
+)
+PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
+_INSTEAD = {
+    "main.cf": 'main.cf is written by reconciler; put its values under "parameters:" in mail.yaml',
+    "master.cf": 'master.cf is written by reconciler; use "services:" in mail.yaml, or master.d/NAME.cf',
+}
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+_PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
+_HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
+_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
+_AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
+
+
+def misplaced(files: Tree, host: str) -> Iterator[Finding]:
+    """Files that nothing reads, where their name says that something was meant to."""
+    hosts: dict[str, str] = {}
+    for path in sorted(files):
+        top, _, rest = path.partition("/")
+        if top == "master.d" and rest:
+            yield from _misplaced_service(path, rest)
+        elif top == "hosts" and rest:
+            yield from _misplaced_host(path, host, hosts)
+        elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
+            yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
+
+
+def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
+    return Finding(rule=rule, where=Where(path), text=text, subject=subject or text)
+
+
+def _is_prose(name: str) -> bool:
+    name = PurePosixPath(name).name
+    return name.startswith((".", "README")) or name.endswith(".md")
+
+
+def _meant(top: str, rest: str) -> str:
+    if not rest and top in _INSTEAD:
+        return f'nothing reads the file "{top}": {_INSTEAD[top]}'
+    hint = did_you_mean(top, PLACES)
+    return f'nothing reads the {"folder" if rest else "file"} "{top}"{hint}' if hint else ""
+
+
+def _misplaced_service(path: str, name: str) -> Iterator[Finding]:
+    if _is_prose(name):
+        return
+    if not name.endswith(".cf"):
+        yield _error("misplaced-file", path, f'only files named NAME.cf are read in master.d, got "{name}"')
+    elif "/" in name:
+        yield _error("misplaced-file", path, f'nothing reads folders below master.d, got "{name}"; move it up')
+
+
+def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Finding]:
+    match = _HOST.fullmatch(path)
+    if not match:
+        if not _is_prose(path):
+            yield _error("misplaced-file", path, f'only hosts/NAME.yaml is read here, got "{path}"')
+        return
+    name = match[1]
+    if name in seen:
+        yield _error("misplaced-file", path, f'host "{name}" is there twice: {seen[name]} has it already', name)
+    elif name != host and name.lower() == host.lower():
+        what = f'nothing reads it: this host is "{host}", got "{name}"; rename it to hosts/{host}.yaml'
+        yield _error("misplaced-file", path, what, name)
+    seen.setdefault(name, path)
+
+
+def host_in(path: str) -> str | None:
+    """The name of the host that a file is for, or None."""
+    match = _HOST.fullmatch(path)
+    return match[1] if match else None
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
+    """The tables of a commit; what is wrong with their names goes to *findings*."""
+    seen: dict[str, str] = {}
+    for path in sorted(files):
+        name = path.removeprefix("tables/")
+        if name == path or _is_prose(name):
+            continue
+        base, _, suffix = name.partition(".")
+        if problem := _bad_table(name, base, suffix):
+            findings.append(_error(problem[0], path, problem[1], name))
+        elif base in seen:
+            text = (
+                f"table {base} is there twice: {seen[base]} has it already, and both would be $config_directory/{base}"
+            )
+            findings.append(_error("ambiguous-table", path, text, base))
+        else:
+            seen[base] = path
+            kind = suffix or "lmdb"
+            compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
+            yield Table(name=base, type=kind, source=files[path].read(), file=path, compiler=compiler)
+
+
+def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
+    known = (*COMPILED_TYPES, *TEXT_TYPES)
+    if _PASSWORDS.match(base):
+        text = (
+            f"table {base} would keep passwords in the history for ever; use smart_host with password: !secret NAME,"
+            " after `reconciler secret set NAME`"
+        )
+        return "plain-text-secret", text
+    if not _TABLE_NAME.match(base) or name in RESERVED_NAMES:
+        return "invalid-table", f'"{name}" can\'t be the name of a table'
+    if suffix and suffix not in known:
+        return (
+            "invalid-table",
+            f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known are " + ", ".join(known)}',
+        )
+    return None
+
+
+def unwired(found: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
+    """Tables whose name comes close to one that wires itself, and that no value refers to."""
+    missing = WIRED.keys() - {table.name for table in found}
+    for table in found:
+        meant = None if table.name in WIRED else closest(table.name, sorted(missing))
+        named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
+        if meant and not any(named.search(value) for value in values):
+            text = f"nothing asks table {table.name}; did you mean {meant}, which is {WIRED[meant]}?"
+            yield Finding(
+                rule="unused-table", where=table.where, text=text, subject=table.name, severity=Severity.WARNING
+            )
+
+
+# ---- secrets --------------------------------------------------------------------------------------------------------
+
+
+def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
+    """Files in secrets/ that are not encrypted, or not what their name says; *opened* could be, so they are."""
+    for path in sorted(files):
+        name = path.removeprefix("secrets/")
+        base = PurePosixPath(name).name
+        if name in {path, "recipients"} or base.startswith((".", "README")):
+            continue
+        if _SECRET.fullmatch(name):
+            if name.removesuffix(".age") not in opened and not _is_sealed(files[path]):
+                yield _error("plain-text-secret", path, _in_clear(path, "does not begin as an age file does"), name)
+        elif hint := did_you_mean(name, ("recipients",)):
+            yield _error("misplaced-file", path, f'nothing reads "{path}"{hint}', name)
+        elif _is_sealed(files[path]):
+            yield _error("misplaced-file", path, f'only secrets/NAME.age is read here, got "{path}"', name)
+        else:
+            yield _error("plain-text-secret", path, _in_clear(path, "is not NAME.age"), name)
+
+
+def _is_sealed(file: File) -> bool:
+    return file.read().lstrip().startswith(_AGE)
+
+
+def _in_clear(path: str, why: str) -> str:
+    secret = re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
+    return (
+        f'"{path}" {why}, so it is not encrypted and stays readable in the history for ever; remove it, run'
+        f" `reconciler secret set {secret}`, and change the password: it has been seen"
+    )

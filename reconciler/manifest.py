@@ -1,0 +1,133 @@
+"""A generation's manifest: what each of its files must be, and how files are told apart on disk.
+
+Promises: reading never fails. A manifest that is missing or garbage gives a generation without files, tainted, whose
+*source* is UNREADABLE: the next pass makes a new one of whatever is desired. Raises OSError for files that vanish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.model import File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Tree
+
+PROGRAM = "postfix"
+NAME = "manifest.json"
+UNREADABLE = "unreadable manifest"
+SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
+
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
+
+    mode: int
+    owner: str
+    sha256: str
+    compiled: str = ""
+    made_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words."""
+
+    number: int
+    path: Path
+    revision: str
+    source: str
+    files: Mapping[str, Record]
+    tainted: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The configuration directory in it."""
+        return self.path / PROGRAM
+
+    def owned(self) -> Tree:
+        """Its rendered files, as a tree whose bytes are read from disk."""
+        return {
+            path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
+            for path, record in self.files.items()
+            if not record.made_from
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
+
+    root: Path
+    foreign: Mapping[str, Signature]
+
+    @property
+    def folder(self) -> Path:
+        """What will become the generation's folder."""
+        return self.root.parent
+
+
+def read_manifest(path: Path) -> Generation:
+    """The generation in the folder *path*, named ``NUMBER-REVISION``."""
+    number = int(path.name.partition("-")[0])
+    try:
+        data = json.loads((path / NAME).read_text())
+        files = {name: Record(**record) for name, record in data["files"].items()}
+        return Generation(number, path, str(data["revision"]), str(data["source"]), files, bool(data["tainted"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Generation(number, path, "", UNREADABLE, {}, tainted=True)
+
+
+def written(generation: Generation) -> bytes:
+    """The manifest of a generation, as it stands on disk."""
+    data = {
+        "number": generation.number, "revision": generation.revision, "source": generation.source,
+        "tainted": generation.tainted, "files": {path: asdict(record) for path, record in generation.files.items()},
+    }  # fmt: skip
+    return json.dumps(data, indent=1).encode()
+
+
+def compiled_name(path: str, file: File) -> str:
+    """The name of the map that is compiled from a table's source; empty for other files."""
+    return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
+
+
+def walk(root: Path, without: set[str]) -> Iterator[str]:
+    """Relative paths below *root*, folders before what they hold, leaving *without* out."""
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *names]):
+            path = str(Path(directory, name).relative_to(root))
+            if path not in without:
+                yield path
+
+
+def kept_link(root: Path, path: str) -> Path:
+    """Where the link *path* below *root* leads, said so that it holds from any folder the link is copied to."""
+    to = (root / path).readlink()
+    inside = os.path.normpath(Path(path).parent / to)
+    return Path(os.path.normpath(root / inside)) if not to.is_absolute() and inside.startswith("..") else to
+
+
+def signature(path: Path) -> Signature:
+    """What changes when a file does, without reading it; of a folder, mode and owner only."""
+    status = path.lstat()
+    folder = path.is_dir() and not path.is_symlink()
+    times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    return status.st_mode, status.st_uid, status.st_gid, *times
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""What time and people do to a host: services that die late, links and manifests that are gone, secrets that rotate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import MAIL, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE = "/var/lib/reconciler/live"
+NO_DOVECOT = MAIL + "  smtpd_sasl_auth_enable: yes\n  smtpd_sasl_type: dovecot\n  smtpd_sasl_path: private/nosuch\n"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with Site(settle="1.5s") as made:
+        yield made
+
+
+@pytest.fixture
+def site(shared: Site) -> Site:
+    """The shared host with its daemon, in the phase Steady."""
+    if shared.told()["phase"]["name"] != "Steady":
+        shared.reconciler("resume")
+        shared.push({"mail.yaml": MAIL}, "As it was")
+        shared.wait_for_phase("Steady")
+    return shared
+
+
+def test_a_service_that_dies_at_its_start_is_rolled_back_and_answers_at_once(site: Site) -> None:
+    push = site.push({"mail.yaml": NO_DOVECOT}, "No Dovecot here")
+
+    assert "rolled back" in push.text, push.text
+    assert site.status()["phase"] == {"name": "Refusing", "revision": push.oid}
+    assert site.host.send("a@client.test", "root@mx1.example.com").startswith("250 ")
+
+
+def test_a_fix_for_a_service_that_is_throttled_goes_live(site: Site) -> None:
+    site.sh(
+        "mv /usr/lib/postfix/sbin/smtpd /usr/lib/postfix/sbin/smtpd.real; ln -s /bin/false /usr/lib/postfix/sbin/smtpd"
+    )
+    site.sh("postfix reload")
+    assert not site.answers()
+    site.host.wait_for(lambda: "throttling" in site.host.mail_log(), what="a throttled smtpd")
+    site.sh("mv -f /usr/lib/postfix/sbin/smtpd.real /usr/lib/postfix/sbin/smtpd")
+
+    push = site.push({"mail.yaml": MAIL + "  smtpd_banner: mended ESMTP\n"}, "Mend it")
+
+    assert "live and verified" in push.text, push.text
+    assert site.host.dialogue(["QUIT"])[0] == "220 mended ESMTP"
+
+
+def test_a_live_link_that_was_removed_is_made_anew(site: Site) -> None:
+    before = site.sh("readlink -e /etc/postfix")
+
+    site.sh(f"rm -rf {LIVE}")
+
+    site.host.wait_for(lambda: site.sh("readlink -e /etc/postfix", check=False) == before, what="the link")
+    assert site.answers()
+
+
+def test_manifests_full_of_garbage_stop_neither_a_push_nor_a_rescue(site: Site) -> None:
+    site.sh("for file in /var/lib/reconciler/generations/*/manifest.json; do echo garbage >$file; done")
+
+    push = site.push({"mail.yaml": MAIL + "  smtpd_banner: still ESMTP\n"}, "Still here")
+
+    assert "live and verified" in push.text, push.text
+    assert site.host.dialogue(["QUIT"])[0] == "220 still ESMTP"
+    site.sh("for file in /var/lib/reconciler/generations/*/manifest.json; do echo garbage >$file; done")
+    assert site.reconciler("rescue").status == 0
+    assert site.answers()
+
+
+def test_a_suspension_does_not_forget_a_quarantine(site: Site) -> None:
+    push = site.push({"mail.yaml": NO_DOVECOT}, "Once more")
+    assert site.status()["phase"]["name"] == "Refusing"
+
+    assert site.reconciler("suspend", "--why", "thinking").status == 0
+    assert site.reconciler("resume").status == 0
+
+    assert site.status()["phase"] == {"name": "Refusing", "revision": push.oid}
+
+
+def test_records_full_of_garbage_never_end_the_daemon(site: Site) -> None:
+    private = "/var/lib/reconciler/private"
+    for garbage in ('{"name": "Retrying", "revision": "x", "attempts": 5000, "reason": "y"}', "{", "[]"):
+        site.sh(
+            f"printf '%s' {garbage!r} >{private}/phase.json; echo '{{\"conclusion\": {{}}}}' >>{private}/journal.jsonl"
+        )
+        assert site.status()["daemon"]
+    site.reconciler("resume")
+
+    push = site.push({"mail.yaml": MAIL}, "All is well")
+
+    assert "live" in push.text, push.text
