@@ -29,6 +29,7 @@ from reconciler.model import (
     Contribution,
     Finding,
     RolledBack,
+    Severity,
     Table,
     Where,
     errors_in,
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
 
 AGE = 10.0
 _ATTEMPTS = 3
+_STOPPED_MEANWHILE = Finding(
+    rule="stopped-meanwhile", where=Where("mail.yaml"), text="somebody stopped Postfix while it was being verified",
+    subject="postfix", severity=Severity.WARNING, lasting=False,
+)  # fmt: skip
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
@@ -153,7 +158,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     """Make *order* live, or leave the host as it was. *stage* is one that was staged and checked already."""
     generations, journal = edges.generations, edges.journal
     before = generations.live()
-    if before is None or not generations.adopted:
+    if before is None:
         raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(edges)
@@ -212,7 +217,7 @@ def _go_live(
         activate(step, instance, edges)
         edges.say("verify")
         known = fact.gather(edges.host, edges.settings)
-        return verify(
+        findings = verify(
             Expected(
                 instance=edges.postfix(),
                 services=_services(generation, origin),
@@ -224,6 +229,7 @@ def _go_live(
                 settle=edges.settings.settle,
             )
         )
+        return [_STOPPED_MEANWHILE] if errors_in(findings) and _stopped(edges) else findings
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
@@ -306,14 +312,19 @@ def recover(edges: Edges) -> Line | None:
     return intent
 
 
-def died(edges: Edges) -> bool:
-    """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
+def _stopped(edges: Edges) -> bool | None:
+    """Whether the master that ran last was stopped by somebody; None while one runs, or where the log can't tell."""
     instance = edges.postfix()
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
-        return False
+        return None
     log = open_log(edges.host, instance.values["maillog_file"])
-    return postfix.was_stopped(log.before(log.mark()), pid) is False
+    return postfix.was_stopped(log.before(log.mark()), pid)
+
+
+def died(edges: Edges) -> bool:
+    """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
+    return _stopped(edges) is False
 
 
 def revive(edges: Edges) -> bool:

@@ -264,7 +264,7 @@ def once_command(context: Context, rev: str | None, *, adopt: bool, json_output:
 
 
 def _finish(context: Context, edges: Edges, passed: passes.Passed, *, json_output: bool = False) -> NoReturn:
-    live = edges.generations.live() if edges.generations.adopted else None
+    live = edges.generations.live()
     if json_output:
         line = passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)
         click.echo(json.dumps(line))

@@ -11,6 +11,7 @@ Known limits: one error of the YAML itself hides those that come after it in the
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,27 @@ class Document:
     value: Any = None
     places: dict[Path, Where] = field(default_factory=dict)
     keys: dict[Path, Where] = field(default_factory=dict)
+
+    def copy(self) -> Document:
+        """The same again, to be changed by itself."""
+        return Document(deepcopy(self.value), dict(self.places), dict(self.keys))
+
+    def forget(self, path: Path, value: Any = ()) -> None:  # noqa: ANN401 - YAML's values
+        """Drop the places of what stood at *path*, and below it if that was a collection."""
+        gone = {path}
+        if isinstance(value, (dict, list)):
+            gone |= {place for place in self.places if place[: len(path)] == path}
+        for place in gone:
+            self.places.pop(place, None)
+            self.keys.pop(place, None)
+
+    def adopt(self, other: Document, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
+        """Take over where *path* stands in another document, and below it if *value* is a list."""
+        self.places[path], self.keys[path] = other.places[path], other.keys[path]
+        if isinstance(value, list):
+            below = [place for place in other.places if place[: len(path)] == path]
+            self.places |= {place: other.places[place] for place in below}
+            self.keys |= {place: other.keys[place] for place in below if place in other.keys}
 
 
 def read(path: str, file: File, findings: list[Finding]) -> Document:
@@ -108,7 +130,7 @@ def _unexplained(path: str, error: yaml.MarkedYAMLError) -> Finding:
     return _error(_mark(path, error.problem_mark), f"{problem} ({error.context})" if error.context else problem)
 
 
-# ---- what quotes would have helped --------------------------------------------------------------------------------------
+# ---- what quotes would have helped -----------------------------------------------------------------------------------
 
 
 def quoted(text: str) -> str:
@@ -189,7 +211,7 @@ def _paired(match: re.Match[str], value: str) -> str | None:
     return f"a text with a colon and a blank reads as a key; quote the whole value: {_written(match, value)}"
 
 
-# ---- reading ------------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _refuse_dangers(path: str, text: str) -> None:

@@ -78,8 +78,8 @@ class Generations:
         return self.config_directory.with_name(f".{self.config_directory.name}.reconciler")
 
     def live(self) -> Generation | None:
-        """The generation that the live link names; None when the link or what it names is gone."""
-        if not self.link.is_symlink():
+        """The generation that Postfix reads; None before adoption, or when the live link or what it names is gone."""
+        if not self.adopted or not self.link.is_symlink():
             return None
         path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
         return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
@@ -104,7 +104,7 @@ class Generations:
 
     def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
         """The live tree: the files of the live manifest as they are on disk now, and those of *also* that exist."""
-        live = self.live() if self.adopted else None
+        live = self.live()
         records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
         tree = {}
         for path in {*records, *also}:
@@ -115,7 +115,7 @@ class Generations:
 
     def drift(self) -> tuple[str, ...]:
         """The files of the live manifest that are no longer what it says; foreign files never count."""
-        live = self.live() if self.adopted else None
+        live = self.live()
         return tuple(path for path, record in live.files.items() if not self._matches(path, record)) if live else ()
 
     def _matches(self, path: str, record: Record) -> bool:
@@ -186,7 +186,7 @@ class Generations:
 
     def reusable(self, path: str, source: File, stage: Stage) -> bool:
         """Copy the live compiled map of *path* into the stage, when it was made from these very bytes."""
-        live = self.live() if self.adopted else None
+        live = self.live()
         if live is None:
             return False
         compiled = compiled_name(path, source)
@@ -203,7 +203,7 @@ class Generations:
 
     def _foreign(self, target: Tree) -> Iterator[str]:
         """What is in the live directory and neither ours nor about to be, folders before what they hold."""
-        live = self.live() if self.adopted else None
+        live = self.live()
         ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
         yield from walk(self.config_directory, ours)
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.features import FEATURES, compose, listeners, networks, references, restrictions, routes, values
+from reconciler.features import (
+    FEATURES,
+    compose,
+    listeners,
+    networks,
+    references,
+    relaying,
+    restrictions,
+    routes,
+    values,
+)
 from reconciler.features.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -23,7 +33,7 @@ class _Rules(Protocol):
     def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]: ...
 
 
-GRAPH: tuple[_Rules, ...] = (values, networks, references, restrictions, routes, listeners)
+GRAPH: tuple[_Rules, ...] = (values, networks, references, restrictions, relaying, routes, listeners)
 
 
 def lint(desired: Desired, facts: Facts) -> list[Finding]:

@@ -302,7 +302,7 @@ def rescue(edges: Edges, who: str) -> Passed:
 
 def _adopted(edges: Edges) -> Generation:
     live = edges.generations.live()
-    if live is None or not edges.generations.adopted:
+    if live is None:
         raise Unavailable(NOT_ADOPTED)
     return live
 

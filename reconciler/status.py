@@ -37,7 +37,7 @@ SHOWN = (
 def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
     """Phase, live generation, how the last pass ended, drift, Postfix, and what reconciler can't do here."""
     generations = edges.generations
-    live = generations.live() if generations.adopted else None
+    live = generations.live()
     last = edges.journal.last()
     running, version, more = _postfix(edges)
     return {

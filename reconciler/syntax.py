@@ -207,7 +207,7 @@ def _options(service: str, tokens: list[_Token]) -> tuple[list[Parameter], list[
     findings: list[Finding] = []
     rest = iter(tokens)
     for token in rest:
-        if arguments and not arguments[-1].startswith("-"):  # options end where the command's own words begin
+        if any(not word.startswith("-") for word in arguments):  # options end where the command's own words begin
             arguments.append(f"{{{token.text}}}" if token.braced else token.text)
         elif token.text == "-o" and not token.braced:
             setting = next(rest, None)

@@ -3,8 +3,8 @@
 Readers never raise on bad text: they give the entries they understood, and a Finding for each line they did not. A
 table is its bytes; its entries are walked as often as somebody needs them, for a list of 100,000 takes 25 MiB.
 
-Known limits: ``if``/``endif`` blocks of pcre and regexp tables are not nested in the result; their entries count as if
-they stood alone. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
+Known limits: ``if``/``endif`` blocks of cidr, pcre and regexp tables are not nested in the result; their entries count
+as if they stood alone. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
 _BLOCK = 1 << 16
+_MARK = b"\xef\xbb\xbf"
+_IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
+_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix, as access(5) looks it up
+_QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
 
 
 class Entries:
@@ -46,19 +50,34 @@ def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
 
 def walk(table: Table, findings: list[Finding]) -> Iterator[Entry]:
     """Give one entry after another; what is wrong with the lines has gone to *findings* when all were given."""
-    aliases, patterns = table.compiler == "postalias", table.type in PATTERN_TYPES
-    if not aliases and not patterns and _is_plain(table.source):
+    findings += _marked(table)
+    aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
+    if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
         return _read_plain(table, findings)
-    parse = _alias if aliases else _pattern if patterns else _pair
+    parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
     entries, found = _read_logical(table.source.decode("utf-8", "surrogateescape"), table, parse)
     findings += found
     return iter(entries)
 
 
+def has_blocks(table: Table) -> bool:
+    """Whether there are ``if`` blocks, which keep some lookups from the entries inside."""
+    return bool(_IF.search(table.source))
+
+
+def _marked(table: Table) -> Iterator[Finding]:
+    """A byte order mark belongs to the first key, which then matches nothing."""
+    if table.source.startswith(_MARK):
+        what = (
+            f"table {table.name}: starts with a byte order mark, which would be part of the first key; save it as plain"
+        )
+        yield _odd("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
+
+
 def _is_plain(source: bytes) -> bool:
     """Whether there are neither continuation lines nor quotes."""
     suspect = any(mark in source for mark in (b"\n ", b"\n\t", b'"')) or source[:1] in (b" ", b"\t")
-    return not suspect or not re.search(rb'^(?:[ \t]+[^ \t#]|[ \t]*")', source, re.MULTILINE)
+    return not suspect or not re.search(rb'^(?:[ \t]+[^ \t#]|[^\s#"]*")', source, re.MULTILINE)
 
 
 def _blocks(source: bytes, start: int = 0) -> Iterator[bytes]:
@@ -82,7 +101,9 @@ def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
         ]
         findings += [_bad_entry(table, at, words[0]) for words, at in split if len(words) == 1 and words[0][0] != "#"]
         if table.type != "cidr":
-            findings += [_alias_like(table, entry) for entry in entries if entry.key[-1] == ":"]
+            findings += [
+                _alias_like(table, entry) for entry in entries if entry.key[-1] == ":" and not _IPV6.match(entry.key)
+            ]
         first += len(lines) - 1
         yield from entries
 
@@ -112,11 +133,17 @@ def _bad_entry(table: Table, line: int, text: str) -> Finding:
 
 
 def _pair(text: str) -> tuple[str, str] | None:
-    match = re.match(r'"((?:[^"\\]|\\.)*)"\s+(\S.*)|([^"\s]\S*)\s+(\S.*)', text)
-    if not match:
-        return None
-    quoted, value, plain, rest = match.groups()
-    return (plain, rest) if plain else (re.sub(r"\\(.)", r"\1", quoted), value)
+    """A key ends at the first blank outside quotes, which are part of it (postmap(1))."""
+    match = _QUOTED_KEY.match(text)
+    return (match[1], match[2]) if match else None
+
+
+def _network(text: str) -> tuple[str, str] | None:
+    """A network and its result; ``if NETWORK`` and ``endif`` lines give an empty key (cidr_table(5))."""
+    if re.fullmatch(r"endif|if\s*!*\s*\S+", text, re.IGNORECASE):
+        return "", ""
+    match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
+    return (match[1], match[2]) if match else None
 
 
 def _alias(text: str) -> tuple[str, str] | None:

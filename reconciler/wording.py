@@ -51,7 +51,7 @@ def unknown_section(key: str, value: object, known: Collection[str]) -> str:
 
 def no_value(path: Path) -> str:
     """What to write for a key without a value."""
-    if path[0] == "parameters" and len(path) > 1 or "options" in path[:-1]:
+    if (path[0] == "parameters" and len(path) > 1) or "options" in path[:-1]:
         return f'{path[-1]} has no value; write "" for an empty one (null removes in hosts/ and services only)'
     if path in {("parameters",), ("services",), ("transports",), ("tls",)}:
         return f"{path[0]} has no value; remove the key, or write {path[0]}: {{}} for an empty section"
@@ -88,14 +88,14 @@ def _text(path: Path, item: Mapping[str, Any], fields: Collection[str]) -> str:
         return f"{name} is missing"
     if kind in _MAPPINGS:
         return _no_mapping(path, value, fields, is_model=kind != "dict_type")
-    if isinstance(value, list):
+    if isinstance(value, list) and (kind in _PYDANTIC or kind.startswith("ip_") or kind == "unquoted-brackets"):
         return _list(name, key, value)
     if kind == "literal_error":
         words = re.findall("[a-z-]+", item["ctx"]["expected"])
         expected = ", ".join(word for word in words if word != "or")
-        return f'{name} is one of {expected}, got {kind_of(value)}{did_you_mean(str(value), words)}'
+        return f"{name} is one of {expected}, got {kind_of(value)}{did_you_mean(str(value), words)}"
     if kind == "string_pattern_mismatch":
-        return _misshapen(path, key, str(value), is_key="[key]" in item["loc"])
+        return _misshapen(path, key, str(value), item["loc"])
     if kind in _EXPECTED or kind.startswith("ip_"):
         hint = f"; write {key}: [{value}]" if kind == "tuple_type" and isinstance(value, str) else ""
         return f"{name} is {_EXPECTED.get(kind, 'an IPv4 or IPv6 address')}, got {kind_of(value)}{hint}"
@@ -112,11 +112,15 @@ def _no_mapping(path: Path, value: object, fields: Collection[str], *, is_model:
         nexthop = quoted("[HOST]:587" if meant in {None, "yes"} else str(meant))
         return f"smart_host is a mapping: smart_host: {{nexthop: {nexthop}}}"
     if is_model:
-        hint = f"; write {key}: {{{next(iter(fields))}: {value}}}" if isinstance(value, str) and len(fields) == 1 else ""
+        hint = (
+            f"; write {key}: {{{next(iter(fields))}: {value}}}" if isinstance(value, str) and len(fields) == 1 else ""
+        )
         return f"{name} is a mapping with the keys {', '.join(fields)}, got {kind_of(value)}{hint}"
     words = [str(part).partition("=") for part in value] if isinstance(value, list) else []
     pairs = ", ".join(f"{left.strip()}: {right.strip()}" for left, equals, right in words if equals)
-    return f"{name} is a mapping of NAME: VALUE, got {kind_of(value)}" + (f"; write {key}: {{{pairs}}}" if pairs else "")
+    return f"{name} is a mapping of NAME: VALUE, got {kind_of(value)}" + (
+        f"; write {key}: {{{pairs}}}" if pairs else ""
+    )
 
 
 def _list(name: str, key: str, value: list[Any]) -> str:
@@ -130,11 +134,13 @@ def _list(name: str, key: str, value: list[Any]) -> str:
     return f"{name}: YAML reads brackets as a list; {whole}: {key}: {quoted(meant)}"
 
 
-def _misshapen(path: Path, key: str, value: str, *, is_key: bool) -> str:
-    if is_key and path[0] == "services":
+def _misshapen(path: Path, key: str, value: str, loc: tuple[object, ...]) -> str:
+    is_key = loc[-1:] == ("[key]",)
+    if is_key and path[0] == "services" and len(loc) == 2:  # noqa: PLR2004 - services.NAME's own key
         return f'not a valid service: "{value}"; expected NAME/TYPE, such as {_service(value)}'
     if is_key:
-        return f'not a valid name in {path[0]}: "{value}"; expected letters, digits, "_", "-" and "."'
+        place = ".".join(path[:-1]) or path[0]
+        return f'not a valid name in {place}: "{value}"; expected letters, digits, "_", "-" and "."'
     form = _FORMS.get(key)
     return f'not a valid {key}: "{value}"' + (f"; expected {form}" if form else "")
 
@@ -144,4 +150,6 @@ def _service(name: str) -> str:
     base, slash, kind = name.partition("/")
     if slash and base:
         return f"{base}/{closest(kind, kinds) or 'unix'}"
-    return f"{name}/unix" if re.fullmatch(r"[A-Za-z0-9_-]+", name) and name not in {"smtp", "submission"} else "smtp/inet"
+    return (
+        f"{name}/unix" if re.fullmatch(r"[A-Za-z0-9_-]+", name) and name not in {"smtp", "submission"} else "smtp/inet"
+    )

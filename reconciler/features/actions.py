@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.features.nexthops import Roads, bad_route
 from reconciler.features.restrictions import KNOWN, parsed
-from reconciler.features.routes import transport_of, unknown_transport
+from reconciler.features.routes import unknown_transport
 from reconciler.features.vocabulary import names
 from reconciler.syntax import did_you_mean
 
@@ -32,12 +33,12 @@ _REPLY = re.compile(r"[45]\d\d\s+\S")
 _HEADER = re.compile(r"[!-9;-~]+:")
 
 
-def access_problem(value: str, classes: Collection[str], transports: Collection[str]) -> str | None:
+def access_problem(value: str, classes: Collection[str], roads: Roads) -> str | None:
     """What is wrong with the result of an access table, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action in _ACCESS:
-        return _bad_text(action, rest.strip(), transports)
+        return _bad_text(action, rest.strip(), roads)
     if value.isdigit() or _REPLY.match(value):
         return None
     if ":" in value:
@@ -49,14 +50,14 @@ def access_problem(value: str, classes: Collection[str], transports: Collection[
     return None
 
 
-def checks_problem(value: str, transports: Collection[str]) -> str | None:
+def checks_problem(value: str, roads: Roads) -> str | None:
     """What is wrong with the action of a header or body check, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action not in _CHECKS:
         hint = did_you_mean(action, _CHECKS)
         return f'unknown action "{word}": Postfix would ignore the rule, and let pass what it was to stop{hint}'
-    return _bad_text(action, rest.strip(), transports)
+    return _bad_text(action, rest.strip(), roads)
 
 
 def screen_problem(value: str) -> str | None:
@@ -72,14 +73,14 @@ def numeric_reply(value: str) -> bool:
     return bool(re.fullmatch(r"[45]\d\d", value))
 
 
-def _bad_text(action: str, text: str, transports: Collection[str]) -> str | None:
+def _bad_text(action: str, text: str, roads: Roads) -> str | None:
     """Actions whose text matters; what a pattern puts in for $1 is not known."""
     if "$" in text:
         return None
     if action == "filter":
         if ":" not in text:
             return f'FILTER needs transport:destination, got "{text}"; Postfix would ignore it'
-        problem = unknown_transport(transport_of(text), transports)
+        problem = unknown_transport(text, roads.transports) or bad_route(text, roads)
         return f"FILTER: {problem}" if problem else None
     if action in {"redirect", "bcc"} and "@" not in text:
         return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features.actions import access_problem, checks_problem, numeric_reply, screen_problem
 from reconciler.features.networks import problem_of
+from reconciler.features.nexthops import Roads, bad_nexthop, bad_route
 from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
 from reconciler.features.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.model import Finding, Severity, Where
@@ -33,6 +34,7 @@ _BY_SENDER = frozenset(
         "address_verify_sender_dependent_default_transport_maps", "address_verify_sender_dependent_relayhost_maps",
     }
 )  # fmt: skip
+_RELAYS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
 _BY_DOMAIN = frozenset({"relay_domains", "mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
 _BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
@@ -56,21 +58,25 @@ def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use
             yield Use(asked, classes), restriction.name
 
 
-def judge(table: Table, uses: frozenset[Use], known: frozenset[str]) -> Iterator[Finding]:
-    """Everything that is wrong with a table's entries; *known* are the transports that are there."""
+def judge(table: Table, uses: frozenset[Use], known: Roads) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries; *known* are the roads that are there."""
     entries = Entries(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
     for use in sorted(uses, key=lambda use: use.name):
         if use.name in TRANSPORT_MAPS:
             yield from _routes(table, entries, known)
+        elif use.name in _RELAYS:
+            yield from _relays(table, entries, known)
         elif use.name in WITH_TABLE:
-            yield from _answers(table, entries, partial(access_problem, classes=use.classes, transports=known))
+            yield from _told(
+                table, entries, "unknown-action", partial(access_problem, classes=use.classes, roads=known)
+            )
             yield from _numeric_replies(table, entries)
         elif CHECKS.search(use.name):
-            yield from _answers(table, entries, partial(checks_problem, transports=known))
+            yield from _told(table, entries, "unknown-action", partial(checks_problem, roads=known))
         elif use.name == "postscreen_access_list":
-            yield from _answers(table, entries, screen_problem)
+            yield from _told(table, entries, "unknown-action", screen_problem)
     if table.type not in PATTERN_TYPES and table.type != "cidr":
         yield from _keys(table, entries, {use.name for use in uses})
 
@@ -87,19 +93,39 @@ def _finding(
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def _routes(table: Table, entries: Iterable[Entry], known: frozenset[str]) -> Iterator[Finding]:
-    strange = {transport_of(entry.value) for entry in entries} - known - {"", "DUNNO", "dunno"}
-    problems = {name: problem for name in strange if (problem := unknown_transport(name, known))}
-    for entry in entries if problems else ():
-        if problem := problems.get(transport_of(entry.value)):
-            yield _finding("unknown-transport", table, entry, f'"{entry.key}": {problem}', entry.key)
-
-
-def _answers(table: Table, entries: Iterable[Entry], problem_in: Callable[[str], str | None]) -> Iterator[Finding]:
+def _told(
+    table: Table, entries: Iterable[Entry], rule: str, problem_in: Callable[[str], str | None]
+) -> Iterator[Finding]:
+    """What is wrong with results; there are fewer of them than entries."""
     problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
     for entry in entries if problems else ():
         if problem := problems.get(entry.value):
-            yield _finding("unknown-action", table, entry, f'"{entry.key}": {problem}', entry.key)
+            yield _finding(rule, table, entry, f'"{entry.key}": {problem}', entry.key)
+
+
+def _routes(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+    """``transport:nexthop``; what a pattern puts in for $1 is not known."""
+
+    def unknown(value: str) -> str | None:
+        fixed = transport_of(value).lower() != "dunno" and not (patterns and "$" in transport_of(value))
+        return unknown_transport(value, known.transports) if fixed else None
+
+    def malformed(value: str) -> str | None:
+        return None if patterns and "$" in value else bad_route(value, known)
+
+    patterns = table.type in PATTERN_TYPES
+    yield from _told(table, entries, "unknown-transport", unknown)
+    yield from _told(table, entries, "malformed-nexthop", malformed)
+
+
+def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+    """Next hops that stand alone."""
+
+    def malformed(value: str) -> str | None:
+        unclear = value.lower() == "dunno" or (table.type in PATTERN_TYPES and "$" in value)
+        return None if unclear else bad_nexthop(value, known)
+
+    yield from _told(table, entries, "malformed-nexthop", malformed)
 
 
 def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from reconciler.features.nexthops import port_names
 from reconciler.features.scopes import Scope, scopes, words
 from reconciler.model import Finding
 from reconciler.syntax import did_you_mean
@@ -43,7 +44,7 @@ class Endpoint:
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """The master can bind every listener, and delivery agents the address they start from."""
     main = Scope(merged, facts)
-    ports = _ports(main)
+    ports = port_names(main)
     endpoints = [_endpoint(service, ports) for service in merged.entries if service.type == "inet"]
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)
@@ -59,15 +60,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -> Finding:
     text = f'listener "{service.name}": {text}'
     return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
-
-
-def _ports(main: Scope) -> dict[str, int]:
-    """Port names of the host, and Postfix's own (known_tcp_ports)."""
-    known = dict(main.facts.ports)
-    for group in words(main.value("known_tcp_ports")):
-        *names, number = group.split("=")
-        known |= {name: int(number) for name in names if number.isdigit()}
-    return known
 
 
 def _endpoint(service: Service, ports: dict[str, int]) -> Endpoint:

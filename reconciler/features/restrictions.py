@@ -55,7 +55,7 @@ ALONE = names(
 KNOWN = ALONE | WITH_ARGUMENT
 _FINAL = frozenset({"permit", "reject", "defer"})
 # smtpd_check.c, rcpt_required: without one of them smtpd ends with "specify at least one working instance of".
-_PROTECTION = names(
+PROTECTION = names(
     "check_relay_domains reject_unauth_destination reject defer defer_if_permit defer_unauth_destination"
 )
 
@@ -176,7 +176,7 @@ def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
             next(rest, None)
         elif name == "permit":
             return False
-        elif name in _PROTECTION or (
+        elif name in PROTECTION or (
             word in classes and depth < len(classes) and _protects(scope.value(word), scope, depth + 1)
         ):
             return True
@@ -192,6 +192,6 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
     for restriction in parsed(scope.value(name)):
         if restriction.name in {"permit_mynetworks", "permit"}:
             return True
-        if restriction.name in _PROTECTION:
+        if restriction.name in PROTECTION:
             return False
     return True

@@ -1,4 +1,4 @@
-"""Where mail is sent: every transport that a parameter or a table names must be a service of master.cf.
+"""Where mail is sent: every transport that a parameter or a table names is a service, and reads its next hop.
 
 trivial-rewrite passes any name on; qmgr then defers with "mail transport unavailable". Raises nothing.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.features.nexthops import Roads, bad_nexthop, bad_route, roads
 from reconciler.features.scopes import Scope, scopes, words
 from reconciler.features.vocabulary import names
 from reconciler.model import Severity
@@ -31,12 +32,8 @@ _TRANSPORTS = names(
     local_transport mailbox_transport relay_transport virtual_transport
     """
 )
-_TRANSPORT_NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
-
-
-def transports(merged: Contribution) -> set[str]:
-    """The names by which qmgr(8) can reach a delivery agent: the private services of type unix."""
-    return {service.name for service in merged.entries if service.type == "unix" and service.private != "n"}
+_FALLBACK = {"smtp_fallback_relay": False, "lmtp_fallback_relay": True}
+_HOST = re.compile(r"\[.*|[^:/\s]+\.[^:/\s]*(?::\w+)?")
 
 
 def transport_of(value: str) -> str:
@@ -44,36 +41,68 @@ def transport_of(value: str) -> str:
     return value.partition(":")[0].strip()
 
 
-def unknown_transport(name: str, known: Collection[str]) -> str | None:
-    """What is wrong with the name of a transport, or None."""
-    if not name or name in known or not _TRANSPORT_NAME.match(name):
+def unknown_transport(value: str, known: Collection[str]) -> str | None:
+    """What is wrong with the transport of ``transport:nexthop``, or None."""
+    name = transport_of(value)
+    if not name or name in known:
         return None
-    hint = did_you_mean(name, known)
+    hint = did_you_mean(name, known) or (f"; did you mean smtp:{value}?" if _HOST.fullmatch(value) else "")
     return f'unknown transport "{name}": there is no such service, and mail would wait ("transport unavailable"){hint}'
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Every transport and every service that a parameter names is there."""
-    known = transports(merged)
+    known = roads(merged, facts)
     every = {service.name for service in merged.entries}
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for value in _values(scope, parameter):
-                if problem := unknown_transport(transport_of(value), known):
+                if problem := unknown_transport(value, known.transports):
                     what = f"{parameter.name}: {problem}"
                     yield scope.finding("unknown-transport", parameter, what, value)
+                elif problem := bad_route(value, known):
+                    yield scope.finding("malformed-nexthop", parameter, f"{parameter.name}: {problem}", value)
+            yield from _bad_relay(scope, parameter, known)
             yield from _unknown_service(scope, parameter, every)
-            yield from _unknown_deferred(scope, parameter, known)
+            yield from _unknown_deferred(scope, parameter, known.transports)
+
+
+def _bad_relay(scope: Scope, parameter: Parameter, known: Roads) -> Iterator[Finding]:
+    """Hosts that stand alone: relayhost is the next hop of default_transport, whose program reads it."""
+    name, problem = parameter.name, None
+    text = scope.expanded(parameter.value) or ""
+    if name == "relayhost":
+        problem = bad_route(f"{transport_of(scope.value('default_transport'))}:{text}", known)
+    elif name == "sender_dependent_relayhost_maps":
+        for value in values_in(text):
+            transport = transport_of(scope.value("default_transport"))
+            problem = problem or (value != "DUNNO" and bad_route(f"{transport}:{value}", known)) or None
+    elif name in _FALLBACK:
+        problem = bad_nexthop(text, known, lmtp=_FALLBACK[name])
+    if problem:
+        yield scope.finding("malformed-nexthop", parameter, f"{name}: {problem}", text)
 
 
 def _values(scope: Scope, parameter: Parameter) -> list[str]:
-    """The ``transport:nexthop`` values in a setting, those of static: tables included."""
+    """The ``transport:nexthop`` values in a setting, those of static: and inline: tables included."""
     value = (scope.expanded(parameter.value) or "").strip()
     if parameter.name in _TRANSPORTS:
         return [value]
     if parameter.name in TRANSPORT_MAPS:
-        return [word.removeprefix("static:") for word in words(value) if word.startswith("static:") and "{" not in word]
+        return values_in(value)
     return []
+
+
+def values_in(text: str) -> list[str]:
+    """The answers that a setting itself holds, in static: and inline: tables."""
+    found = []
+    for word in words(text):
+        if word.startswith("static:"):
+            found.append(word.removeprefix("static:").strip("{}").strip())
+        elif word.startswith("inline:{"):
+            pairs = words(word[len("inline:{") : -1])
+            found += [pair.strip("{}").partition("=")[2].strip() for pair in pairs if "=" in pair]
+    return found
 
 
 def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Iterator[Finding]:
@@ -86,7 +115,7 @@ def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Ite
         yield scope.finding("unknown-service", parameter, what, name)
 
 
-def _unknown_deferred(scope: Scope, parameter: Parameter, known: set[str]) -> Iterator[Finding]:
+def _unknown_deferred(scope: Scope, parameter: Parameter, known: Collection[str]) -> Iterator[Finding]:
     if parameter.name == "defer_transports":
         for name in words(scope.expanded(parameter.value) or ""):
             if problem := unknown_transport(name, known):

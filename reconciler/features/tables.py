@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import RootModel
 
 from reconciler.features.entries import Use, judge, uses_in
+from reconciler.features.nexthops import roads
 from reconciler.features.references import own_name, tables_in, tables_of
 from reconciler.features.restrictions import LISTS
-from reconciler.features.routes import transports
 from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Where
 from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
@@ -72,7 +72,7 @@ _RECIPIENTS = {
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Every table can be read, and its entries mean something to those who ask it."""
     main = Scope(merged, facts)
-    uses, known = _uses(merged, facts), frozenset(transports(merged))
+    uses, known = _uses(merged, facts), roads(merged, facts)
     followed = _followed(main, desired.tables)
     for name, table in desired.tables.items():
         kept = _Kept(table)

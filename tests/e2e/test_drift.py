@@ -134,6 +134,7 @@ def test_an_edit_that_postfix_died_of_is_put_back_and_postfix_started(site: Site
     site.sh(f"sed -i 's/^smtp .*inet.*/smtp inet n - n - nonsense/' /etc/postfix/master.cf; kill -KILL {killed}")
     site.host.wait_for(lambda: site.master() != killed and site.answers(), what="a new master")
     assert "nonsense" not in site.host.read("/etc/postfix/master.cf")
+    site.host.wait_for(lambda: "master.cf" in site.passes()[-1]["drift"], what="the record")
 
 
 def test_a_postfix_that_an_administrator_stopped_stays_stopped_while_a_push_is_applied(site: Site) -> None:

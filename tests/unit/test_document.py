@@ -1,0 +1,106 @@
+"""A YAML file becomes plain values with their places, and its slips say what to write instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import document
+from reconciler.document import Bracketed, Document, one_text, quoted
+from reconciler.model import File, Finding
+
+
+def read(text: str) -> tuple[Document, list[Finding]]:
+    findings: list[Finding] = []
+    return document.read("mail.yaml", File.of(text.encode()), findings), findings
+
+
+def refusal(text: str) -> str:
+    _, [finding] = read(text)
+    return str(finding)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "instead"),
+    [
+        ("smart_host:\n  nexthop: [mail.relay.com]:587\n", "2:12", 'nexthop: "[mail.relay.com]:587"'),
+        ("smart_host: {nexthop: [h]:587}\n", "1:23", 'nexthop: "[h]:587"'),
+        ("smart_host: {nexthop: [h]:587, username: u}\n", "1:23", 'nexthop: "[h]:587"'),
+        ("smart_host: [h]:587\n", "1:13", 'smart_host: {nexthop: "[h]:587"}'),
+        ("p:\n  relayhost: [h]:587  # why\n  b: c\n", "2:14", 'relayhost: "[h]:587"'),
+        ("p:\n  mynetworks: [::1]/128 127.0.0.0/8\n", "2:15", 'mynetworks: "[::1]/128 127.0.0.0/8"'),
+        ("p:\n  smtp_bind_address6: [::1]\nx: y\n", "2:23", 'smtp_bind_address6: "::1"'),
+        ("p:\n  relayhost: [::1]\n", "2:14", 'relayhost: "[::1]"'),
+        ("p:\n  - [h]:25\n", "2:5", '- "[h]:25"'),
+    ],
+)
+def test_brackets_that_begin_a_text_are_to_be_quoted_with_the_whole_value(text: str, place: str, instead: str) -> None:
+    told = refusal(text)
+
+    assert told == f"mail.yaml:{place}: YAML reads brackets as a list; quote the whole value: {instead}"
+
+
+@pytest.mark.parametrize("value", ["!10.0.0.1, 10/8", "*.example.com", "* x", "*x", "@x", "%x", "`x", "|/bin/x", "&"])
+def test_a_text_that_begins_with_one_of_yaml_s_own_marks_is_to_be_quoted(value: str) -> None:
+    for text, column in ((f"a: {value}\n", 4), (f"- {value}\n", 3)):
+        told = refusal(text)
+
+        assert told.startswith(f"mail.yaml:1:{column}: "), told
+        assert f'quote it: {"a:" if column == 4 else "-"} "{value}"' in told
+
+
+def test_a_tag_alone_is_refused_with_the_way_out() -> None:
+    assert 'quote a text that starts with "!"' in refusal("a: !10.0.0.1 x\n")
+
+
+def test_a_text_with_a_colon_and_a_blank_is_to_be_quoted() -> None:
+    assert refusal("banner: a: b\n").endswith('quote the whole value: banner: "a: b"')
+
+
+def test_a_line_that_begins_with_a_tab_is_told_of() -> None:
+    assert refusal("p:\n\ta: b\n") == "mail.yaml:2:1: a line begins with a tab; YAML is indented with blanks only"
+
+
+@pytest.mark.parametrize("value", ["@hunter2", "!hunter2", "!hunter2 x", "[hunter2]x", "hunter2: x", "%hunter2"])
+def test_what_stands_under_a_key_for_a_password_is_never_repeated(value: str) -> None:
+    for text in (f"smart_host:\n  password: {value}\n", f"smart_host: {{password: {value}}}\n"):
+        _, findings = read(text)
+
+        assert "hunter2" not in "".join(map(str, findings))
+
+
+def test_a_control_character_is_refused_at_its_place() -> None:
+    assert refusal("a: b\nc: \x1bx\n").startswith("mail.yaml:2:4: control characters are not allowed")
+
+
+@pytest.mark.parametrize(
+    ("key", "items", "text"),
+    [
+        ("mynetworks", ["127.0.0.0/8", "10.0.0.0/8"], "127.0.0.0/8, 10.0.0.0/8"),
+        ("mynetworks", Bracketed(["127.0.0.0/8", "10.0.0.0/8"]), "127.0.0.0/8, 10.0.0.0/8"),
+        ("mynetworks", Bracketed(["2001:db8::1"]), "[2001:db8::1]"),
+        ("relayhost", Bracketed(["a.example"]), "[a.example]"),
+        ("relayhost", ["a.example"], "a.example"),
+        ("hostname", Bracketed(["a.example"]), "a.example"),
+        ("hostname", [], None),
+        ("hostname", ["a", None], None),
+    ],
+)
+def test_the_text_that_a_list_stands_for(key: str, items: list[object], text: str | None) -> None:
+    assert one_text(key, items) == text
+
+
+@pytest.mark.parametrize(("text", "scalar"), [("a", '"a"'), ('a "b"', "'a \"b\"'"), ("\\d'\"", "'\\d''\"'")])
+def test_a_quoted_text_is_read_back_as_it_was(text: str, scalar: str) -> None:
+    assert quoted(text) == scalar
+    assert read(f"a: {scalar}\n")[0].value == {"a": text}
+
+
+def test_a_document_that_is_copied_can_be_changed_by_itself() -> None:
+    one, _ = read("a: {b: [c]}\n")
+    other = one.copy()
+    other.value["a"]["b"] = "d"
+    other.forget(("a",), other.value["a"])
+
+    assert one.value == {"a": {"b": ["c"]}}
+    assert ("a", "b", "0") in one.places
+    assert not other.places
