@@ -20,11 +20,14 @@ import yaml
 from reconciler.model import Finding, SecretName, Where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.model import File
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_NODES = 100_000
+MAX_EXPLAINED = 1000  # of a longer line nobody guesses what was meant
 _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
 _NULLS = frozenset({"", "~", "null"})
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -56,22 +59,25 @@ class Document:
         """The same again, to be changed by itself."""
         return Document(deepcopy(self.value), dict(self.places), dict(self.keys))
 
-    def forget(self, path: Path, value: Any = ()) -> None:  # noqa: ANN401 - YAML's values
-        """Drop the places of what stood at *path*, and below it if that was a collection."""
-        gone = {path}
-        if isinstance(value, (dict, list)):
-            gone |= {place for place in self.places if place[: len(path)] == path}
-        for place in gone:
+    def forget(self, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
+        """Drop the places of *value*, which stood at *path*, and of all that it holds."""
+        for place in _paths(value, path):
             self.places.pop(place, None)
             self.keys.pop(place, None)
 
     def adopt(self, other: Document, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
-        """Take over where *path* stands in another document, and below it if *value* is a list."""
-        self.places[path], self.keys[path] = other.places[path], other.keys[path]
-        if isinstance(value, list):
-            below = [place for place in other.places if place[: len(path)] == path]
-            self.places |= {place: other.places[place] for place in below}
-            self.keys |= {place: other.keys[place] for place in below if place in other.keys}
+        """Take over where *value* stands in another document, and all that it holds."""
+        for place in _paths(value, path):
+            self.places[place] = other.places[place]
+            if place in other.keys:
+                self.keys[place] = other.keys[place]
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's values
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from _paths(item, (*path, str(key)))
 
 
 def read(path: str, file: File, findings: list[Finding]) -> Document:
@@ -158,11 +164,18 @@ def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | No
     if mark is None or mark.line >= len(lines):
         return None
     line = lines[mark.line]
+    if len(line) > MAX_EXPLAINED:
+        return None
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return _error(Where(path, mark.line + 1), "a line begins with a tab; YAML is indented with blanks only")
     for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
         for match in reversed(list(pattern.finditer(line))):
             if match.start("value") <= mark.column and (what := say(match, _scalar_in(match))):
+                key = match["key"] or ""
+                if is_secret(key):
+                    what = f"a password does not stand here in plain text; write {key}: !secret NAME"
+                elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE):
+                    return None
                 return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
     return None
 
@@ -177,18 +190,15 @@ def _scalar_in(match: re.Match[str]) -> str:
 
 
 def _written(match: re.Match[str], value: str) -> str:
-    """How to write it; a password is not repeated."""
     key = match["key"]
-    if is_secret(key or ""):
-        return f"{key}: !secret NAME"
     if key == "smart_host":
         return f"smart_host: {{nexthop: {quoted(value)}}}"
     return f"{key}: {quoted(value)}" if key else f"- {quoted(value)}"
 
 
 def is_secret(text: str) -> bool:
-    """Whether that key, or the line up to a value, speaks of a password."""
-    return bool(re.search("passw|secret|credential", text, re.IGNORECASE))
+    """Whether that key, or the line up to a value, says that a password follows."""
+    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\s*\Z", text, re.IGNORECASE))
 
 
 def _bracketed(match: re.Match[str], value: str) -> str | None:

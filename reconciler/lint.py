@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.features import (
     FEATURES,
     compose,
+    consistency,
     listeners,
     networks,
+    passwords,
+    pipes,
     references,
     relaying,
     restrictions,
     routes,
+    servers,
     values,
 )
 from reconciler.features.references import mentioned_paths
@@ -33,7 +37,9 @@ class _Rules(Protocol):
     def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]: ...
 
 
-GRAPH: tuple[_Rules, ...] = (values, networks, references, restrictions, relaying, routes, listeners)
+GRAPH: tuple[_Rules, ...] = (
+    values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
+)  # fmt: skip
 
 
 def lint(desired: Desired, facts: Facts) -> list[Finding]:

@@ -153,8 +153,9 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
         try:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
         except ValidationError as error:
+            fields = _fields(key)
             for problem in error.errors(include_url=False):
-                finding = wording.invalid(key, dict(problem), _fields(key), merged)
+                finding = wording.invalid(key, dict(problem), fields, merged)
                 if problem["input"] is not None or finding.where not in said:
                     findings.append(finding)
     return sections

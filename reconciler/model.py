@@ -67,9 +67,8 @@ class Where:
 class Finding:
     """One thing wrong (error) or doubtful (warning).
 
-    *lasting* says that it follows from the commit and the installed Postfix alone; what hangs on addresses, ports,
-    files, users or running services is of the moment. *subject* names the thing it is about, so that the same
-    finding can be recognised in another commit where it stands on another line.
+    *lasting*: it follows from the commit and the installed Postfix alone, not from addresses, ports, files, users or
+    running services. *subject*: what it is about, the same on whichever line of another commit it stands.
     """
 
     rule: str
@@ -145,8 +144,7 @@ class Entry(NamedTuple):
 class Table:
     """A Postfix table as source text; parsed only by those who need its entries.
 
-    *compiler* is the program that makes the map Postfix reads (``postmap`` or ``postalias``), or empty for the types
-    that Postfix reads as text. *mode* is that of the source and of the compiled map.
+    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
     """
 
     name: str
@@ -184,10 +182,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What people asked for, validated.
-
-    *sections* holds one value per section of mail.yaml, by its schema; *places* says where each key was written.
-    """
+    """What people asked for, validated: *sections* of mail.yaml by their schema, *places* of each key."""
 
     sections: Mapping[type, object]
     tables: Mapping[str, Table]
@@ -250,8 +245,7 @@ class Facts:
     """What is true of this host now.
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* maps service names to TCP ports as /etc/services does; *files* answers, for the paths the desired state
-    names, whether a regular file that can be read is there.
+    *ports* are services(5)'s; *files* says of the paths that the desired state names whether they can be read.
     """
 
     host: str
@@ -270,8 +264,7 @@ class Facts:
 class File:
     """A file as a value: equal when digest, mode, owner and compiler are; *read* fetches its bytes when needed.
 
-    *digest* is sha256 in hexadecimal, *owner* is ``user:group`` by name. *compiled* is ``postmap lmdb``, ``postalias
-    hash`` and the like for the source of a compiled map, else empty.
+    *digest* is sha256 in hexadecimal, *owner* ``user:group``, *compiled* ``postmap lmdb`` or the like for a source.
     """
 
     digest: str

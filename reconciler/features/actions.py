@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.features.nexthops import Roads, bad_route
 from reconciler.features.restrictions import KNOWN, parsed
 from reconciler.features.routes import unknown_transport
+from reconciler.features.scopes import words
 from reconciler.features.vocabulary import names
 from reconciler.syntax import did_you_mean
 
@@ -26,6 +27,14 @@ _ACCESS = names(
 _CHECKS = names(
     """
     bcc delay discard dunno filter hold ignore info ok pass prepend redirect reject replace strip warn
+    """
+)
+_LEVELS = ("none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure")
+_MATCHED = ("fingerprint", "verify", "secure")
+_ATTRIBUTES = names(
+    """
+    ciphers connection_reuse enable_rpk exclude match mx_host_pattern policy_domain policy_failure policy_string
+    policy_ttl policy_type protocols servername tafile
     """
 )
 _SCREEN = frozenset({"permit", "reject", "dunno"})
@@ -66,6 +75,21 @@ def screen_problem(value: str) -> str | None:
         return None
     hint = did_you_mean(value, _SCREEN)
     return f'unknown action "{value}": postscreen knows permit, reject and dunno, and would ignore it{hint}'
+
+
+def policy_problem(value: str) -> str | None:
+    """What is wrong with a TLS policy (smtp_tls_policy_maps); smtp(8) defers mail for a destination of a bad one."""
+    level, *attributes = words(value) or [""]
+    then = "mail to that destination would wait"
+    if level.lower() not in _LEVELS:
+        return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
+    for attribute in attributes if level.lower() != "none" else ():
+        name, equals, _ = attribute.strip("{} ").partition("=")
+        if not equals or name.strip().lower() not in _ATTRIBUTES:
+            return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(), _ATTRIBUTES)}'
+        if name.strip().lower() == "match" and level.lower() not in _MATCHED:
+            return f'"{attribute}" has no meaning at the level {level}: {then}; the levels are {", ".join(_MATCHED)}'
+    return None
 
 
 def numeric_reply(value: str) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.features.actions import access_problem, checks_problem, numeric_reply, screen_problem
+from reconciler.features.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.features.networks import problem_of
 from reconciler.features.nexthops import Roads, bad_nexthop, bad_route
 from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
@@ -35,8 +35,16 @@ _BY_SENDER = frozenset(
     }
 )  # fmt: skip
 _RELAYS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
+_POLICIES = frozenset({"smtp_tls_policy_maps", "lmtp_tls_policy_maps"})
 _BY_DOMAIN = frozenset({"relay_domains", "mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
 _BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
+_BY_REWRITING = frozenset(
+    {
+        "canonical_maps", "recipient_canonical_maps", "sender_canonical_maps", "smtp_generic_maps", "lmtp_generic_maps",
+        "smtpd_sender_login_maps",
+    }
+)  # fmt: skip
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{2})")
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
 
 
@@ -75,6 +83,8 @@ def judge(table: Table, uses: frozenset[Use], known: Roads) -> Iterator[Finding]
             yield from _numeric_replies(table, entries)
         elif CHECKS.search(use.name):
             yield from _told(table, entries, "unknown-action", partial(checks_problem, roads=known))
+        elif use.name in _POLICIES:
+            yield from _told(table, entries, "unknown-policy", policy_problem)
         elif use.name == "postscreen_access_list":
             yield from _told(table, entries, "unknown-action", screen_problem)
     if table.type not in PATTERN_TYPES and table.type != "cidr":
@@ -139,46 +149,65 @@ def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding
 # ---- keys ------------------------------------------------------------------------------------------------------------
 
 
-Never = tuple["re.Pattern[str]", str]
+Never = tuple[tuple["re.Pattern[str]", str], ...]
+_STAR_AT = re.compile(r"\*@(?P<domain>.+)")
+_STAR_DOT = re.compile(r"\*\.(?P<domain>.+)")
+_AT = re.compile(r"\*?@(?P<domain>.+)")
+_BARE = re.compile(r"(?!<>)[^@]+")
 
 
-def _never_matches(use: str) -> Never | None:
+def _never_matches(use: str) -> Never:
     """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
     if use in _BY_SENDER:
-        return re.compile(r"(?!<>)[^@]+"), "@{key}"
+        return (_STAR_AT, "@{domain}"), (_BARE, "@{key}")
     if use in _BY_DOMAIN:
-        return re.compile(r".*@(?P<domain>.+)"), "{domain}"
-    if use in _BY_ROUTE or use in _BY_ADDRESS:
-        return re.compile(r"@(?P<domain>.+)"), "{domain}"
+        return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
+    if use in _BY_ROUTE:
+        return (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
+    if use in _BY_ADDRESS:
+        return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
     if use == "check_client_access":
-        return re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"
-    return None
+        return (re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"), (_STAR_DOT, "{domain}")
+    if use == "relay_recipient_maps":
+        return (_STAR_AT, "@{domain}"), (_BARE, "@{key}")
+    if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
+        return ((_STAR_AT, "@{domain}"),)
+    if use in _BY_REWRITING:
+        return (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}")
+    return ()
 
 
 def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
     """Keys that none of a table's uses looks up."""
-    never = {use: _never_matches(use) for use in uses}
-    patterns = [known for known in never.values() if known]
-    if not patterns or len(patterns) < len(uses):
+    never = [_never_matches(use) for use in sorted(uses)]
+    if not never or not all(never):
         return
-    meant = patterns[0][1]
     for entry in entries:
-        matches = [pattern.fullmatch(entry.key) for pattern, _ in patterns]
-        if matches[0] and all(matches):
-            hint = meant.format(key=entry.key, **matches[0].groupdict())
-            what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; did you mean {hint}?'
+        meant = [_meant(entry.key, patterns) for patterns in never]
+        if all(meant):
+            hint = f"did you mean {meant[0]}?"
+            what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'
             yield _finding("key-never-matches", table, entry, what, entry.key)
+        elif uses <= _BY_REWRITING and _DOMAIN.fullmatch(entry.key):
+            what = f'key "{entry.key}" is looked up as a user\'s name alone; did you mean @{entry.key}?'
+            yield _finding("bare-domain", table, entry, what, entry.key, Severity.WARNING)
         elif uses & _BY_SENDER and entry.key.startswith("@") and "." not in entry.key:
             what = f'key "{entry.key}" is a domain without a dot: it matches only senders at that very name'
             yield _finding("bare-sender-domain", table, entry, what, entry.key, Severity.WARNING)
 
 
+def _meant(key: str, never: Never) -> str | None:
+    """What was meant by a key that never matches, or None when it may."""
+    for pattern, meant in never:
+        if match := pattern.fullmatch(key):
+            return meant.format(key=key, **match.groupdict())
+    return None
+
+
 def _networks(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
     """cidr_table(5) skips a line it can't parse."""
     for entry in entries:
-        pattern = entry.key.lstrip("!")
-        if pattern.lower() in {"if", "endif"}:
-            continue
+        pattern = entry.key.lstrip("! ")
         problem = problem_of(f"[{pattern}]" if ":" in pattern and not pattern.startswith("[") else pattern)
         if not problem and not _is_network(pattern):
             problem = "is not a network"

@@ -52,6 +52,8 @@ def problem_of(pattern: str) -> str | None:
     """What is wrong with one network, or None; a name, a file or a table is none."""
     if pattern.startswith("/") or not _NUMERIC.match(pattern):
         return None
+    if ";" in pattern:
+        return f"holds a semicolon, and would match nobody{_suggestion(pattern.rstrip(';'))}"
     if "/" not in pattern and ":" not in pattern:
         return _no_address(pattern)
     if ":" in pattern and not pattern.startswith("["):
@@ -72,7 +74,7 @@ def _no_address(pattern: str) -> str | None:
     try:
         ip_address(pattern.strip("[]"))
     except ValueError:
-        hint = "a network such as 192.0.2.0/24" if "-" in pattern else pattern.rstrip(";") if ";" in pattern else None
+        hint = "a network such as 192.0.2.0/24" if "-" in pattern else None
         return f"is not an address, and would match nobody{_suggestion(hint)}"
     return None
 

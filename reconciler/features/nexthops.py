@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.features.scopes import Scope, words
-from reconciler.syntax import did_you_mean
+from reconciler.syntax import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def bad_nexthop(text: str, roads: Roads, *, lmtp: bool = False) -> str | None:
         return None
     for hop in words(text.removeprefix("inet:") if lmtp else text):
         if problem := _problem(hop, roads.ports):
-            meant = next((other for other in _candidates(text, hop) if _is_fine(other, roads)), None)
+            meant = next((other for other in _candidates(text, hop, roads) if _is_fine(other, roads)), None)
             hint = f"; did you mean {meant}?" if meant else ""
             program = "lmtp" if lmtp else "smtp"
             return f'malformed nexthop "{text.strip()}": {problem}, and {program} would die at every delivery{hint}'
@@ -89,7 +89,7 @@ def _problem(hop: str, ports: frozenset[str]) -> str | None:
         return f'"{host}" is no host' if host else "the host is missing"
     if port.isdigit():
         return None if 0 < int(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
-    return f'unknown port "{port}"{did_you_mean(port, ports)}' if port and port not in ports else None
+    return f'unknown port "{port}"' if port and port not in ports else None
 
 
 def is_host(text: str) -> bool:
@@ -104,10 +104,12 @@ def _is_fine(text: str, roads: Roads) -> bool:
     return bool(text) and not any(_problem(hop, roads.ports) for hop in words(text))
 
 
-def _candidates(text: str, hop: str) -> Iterator[str]:
+def _candidates(text: str, hop: str, roads: Roads) -> Iterator[str]:
     """What was probably meant."""
     yield re.sub(r"\s+", "", text)
     bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
     yield bare
     yield re.sub(r"^\[([^\]:]+)(:\w+)?$", r"[\1]\2", bare)
     yield f"[{bare}]"
+    front, colon, port = hop.rpartition(":")
+    yield front + colon + (closest(port, roads.ports) or port)

@@ -48,6 +48,7 @@ _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 _FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
 )
+_LISTS = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_domains\Z|^bounce_template_file\Z")
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -73,6 +74,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     yield from _bad_name(scope, parameter, reference)
             if _FILES.search(parameter.name):
                 yield from _missing_files(scope, parameter)
+            yield from _missing_lists(scope, parameter)
 
 
 def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
@@ -84,6 +86,7 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
                 paths.update(paths_of(reference, facts))
             if _FILES.search(parameter.name):
                 paths.update(_files(scope, parameter))
+            paths.update(_lists(scope, parameter))
     for service in merged.entries:
         paths.update(programs_of(service))
     return frozenset(paths)
@@ -228,6 +231,22 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
             yield scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
+
+
+def _lists(scope: Scope, parameter: Parameter) -> list[str]:
+    """Plain files: the lists that others include, and the templates of bounces."""
+    if parameter.name in NETWORK_LISTS or _LISTS.search(parameter.name):
+        named = [word.lstrip("!") for word in words(scope.expanded(parameter.value) or "")]
+        return [word for word in named if word.startswith("/")]
+    return []
+
+
+def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    then = "bounces would wait" if parameter.name == "bounce_template_file" else "Postfix would answer 451 to everybody"
+    for path in _lists(scope, parameter):
+        if scope.facts.files.get(path) is False:
+            what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
+            yield scope.finding("missing-file", parameter, what, path, lasting=False)
 
 
 def _offers_tls(scope: Scope) -> bool:

@@ -107,11 +107,11 @@ def _matched(scope: Scope, word: str, strangers: tuple[str, ...]) -> _Everybody 
     """How a table matches every stranger, whatever it answers."""
     for reference in tables_in(word):
         if reference.type == "static":
-            return _Everybody("matches every client")
+            return _Everybody("matches everything")
         for table in _tables(scope, reference):
             if entry := next(_entries_for_all(table, strangers), None):
                 sure = not has_blocks(table)
-                return _Everybody(f'matches every client by its "{entry.key}"', sure)
+                return _Everybody(f'matches everything by its "{entry.key}"', sure)
     return None
 
 

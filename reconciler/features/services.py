@@ -1,7 +1,7 @@
 """``services`` and ``master.d/``: master.cf, whose stock is upstream's services with chroot n.
 
 The rules are about what a service is: its program, the rights and the number of processes that its program insists
-on, the user of pipe(8) and spawn(8), and the services that mail can't do without. Addresses and ports: listeners.py.
+on, and the services that mail can't do without. Addresses and ports: listeners.py; commands and users: pipes.py.
 """
 
 from __future__ import annotations
@@ -145,7 +145,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for service in merged.entries:
         yield from _program(service, facts)
         yield from _limits(service)
-        yield from _pipe(service, facts)
     yield from _postscreen(merged, facts)
     yield from _tlsproxy(merged, facts)
     section = desired.section(Schema)
@@ -180,23 +179,6 @@ def _limits(service: Service) -> Iterator[Finding]:
     if command in _UNLIMITED and most != "0":
         what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would die'
         yield _finding("process-limit", service, what)
-
-
-def _pipe(service: Service, facts: Facts) -> Iterator[Finding]:
-    """pipe(8) and spawn(8) run a command as a user."""
-    if service.command not in {"pipe", "spawn"}:
-        return
-    words = [word.strip("{} ") for word in service.arguments]
-    for needed in ("user=", "argv="):
-        if not any(word.startswith(needed) for word in words):
-            yield _finding("incomplete-service", service, f"{service.command} needs {needed}...; it would die")
-    argv = next((index for index, word in enumerate(words) if word.startswith("argv=")), len(words))
-    for word in words[:argv]:
-        user = word.removeprefix("user=").split(":")[0]
-        if word.startswith("user=") and user and not user.isdigit() and user not in facts.users:
-            hint = did_you_mean(user, facts.users)
-            what = f'unknown user "{user}" of {service.command}: every delivery would fail{hint}'
-            yield _finding("unknown-user", service, what, lasting=False)
 
 
 def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ by its bytes, so that one which has not changed is not read again.
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
@@ -61,7 +62,6 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 # The tables that a class of recipients is made of, and the domains that make it a class.
 _RECIPIENTS = {
-    "alias_maps": "mydestination",
     "local_recipient_maps": "mydestination",
     "relay_recipient_maps": "relay_domains",
     "virtual_alias_maps": "virtual_alias_domains",
@@ -125,7 +125,7 @@ def _itself(table: Table, followed: bool) -> Iterator[Finding]:
     keys, values = array("q"), array("q")  # hashes: where they don't collide nothing does
     for entry in walk(table, malformed):
         keys.append(hash(entry.key.lower()))
-        values.append(hash(entry.value.lower()))
+        values.extend(hash(target) for target in _targets(entry))
     yield from malformed
     ordered = sorted(keys)  # half the memory of a set
     if any(one == other for one, other in pairwise(ordered)):
@@ -193,27 +193,47 @@ def _followed(main: Scope, tables: Mapping[str, Table]) -> str | None:
     return named[0] if len(named) == 1 and named[0] in tables and tables[named[0]].type not in PATTERN_TYPES else None
 
 
+def _targets(entry: Entry) -> list[str]:
+    """The addresses that an alias stands for."""
+    value = entry.value.lower()
+    return [address for address in re.split(r"[,\s]+", value) if address] if "," in value or " " in value else [value]
+
+
 def _loops(table: Table) -> Iterator[Finding]:
     """Aliases that lead back to themselves through others; an alias of itself is fine (virtual(5))."""
     entries = Entries(table)
     keys = {hash(entry.key.lower()) for entry in entries}
-    inner = [entry for entry in entries if hash(entry.value.lower()) in keys]  # few: others lead out of the table
-    step = {entry.key.lower(): entry.value.lower() for entry in inner}
+    steps: dict[str, tuple[list[str], Entry]] = {}
+    for entry in entries:
+        inner = [target for target in _targets(entry) if hash(target) in keys]  # few: others lead out of the table
+        if inner:
+            steps.setdefault(entry.key.lower(), (inner, entry))
     told: set[str] = set()
-    for entry in inner:
-        path = _path(entry.key.lower(), step)
-        if path and told.isdisjoint(path):
+    for path in _cycles({key: targets for key, (targets, _) in steps.items()}):
+        if told.isdisjoint(path):
             told.update(path)
             way = " -> ".join([*path, path[0]])
             what = f"table {table.name}: alias loop {way}: mail would be refused after DATA with 451"
-            where = Where(table.file, entry.line)
+            where = Where(table.file, steps[path[0]][1].line)
             yield Finding(rule="alias-loop", where=where, text=what, subject=f"{table.name} {min(path)}")
 
 
-def _path(start: str, step: Mapping[str, str]) -> list[str]:
-    """The way from *start* back to itself, or nothing."""
-    path, here = [start], step.get(start)
-    while here and here not in path:
-        path.append(here)
-        here = step.get(here)
-    return path if here == start and len(path) > 1 else []
+def _cycles(steps: Mapping[str, list[str]]) -> Iterator[list[str]]:
+    """Ways that lead back to where they began, through others; each step is walked once."""
+    done: set[str] = set()
+    for start in steps:
+        path, waiting = ([start], [iter(steps[start])]) if start not in done else ([], [])
+        on = dict.fromkeys(path, 0)
+        while path:
+            target = next(waiting[-1], None)
+            if target is None:
+                waiting.pop()
+                on.pop(path[-1])
+                done.add(path.pop())
+            elif target in on:
+                if target != path[-1]:
+                    yield path[on[target] :]
+            elif target in steps and target not in done:
+                on[target] = len(path)
+                path.append(target)
+                waiting.append(iter(steps[target]))

@@ -89,6 +89,7 @@ WORDS: dict[str, Vocabulary] = _both(
         "unverified_sender_tempfail_action": _TEMPFAIL,
     }
 )
+_SASL = _fatal("noplaintext noactive nodictionary forward_secrecy noanonymous mutual_auth")
 _ADDRESSES = "envelope_sender envelope_recipient header_sender header_recipient"
 LISTS: dict[str, Vocabulary] = _both(
     {
@@ -109,6 +110,11 @@ LISTS: dict[str, Vocabulary] = _both(
         "sender_canonical_classes": _fatal("envelope_sender header_sender"),
         "smtp_dns_resolver_options": _fatal("res_defnames res_dnsrch"),
         "smtp_host_lookup": _fatal("dns native"),
+        "smtp_sasl_security_options": _SASL,
+        "smtp_sasl_tls_security_options": _SASL,
+        "smtp_sasl_tls_verified_security_options": _SASL,
+        "smtpd_sasl_security_options": _SASL,
+        "smtpd_sasl_tls_security_options": _SASL,
         "smtp_pix_workarounds": _ignored("disable_esmtp delay_dotcrlf"),
         "smtpd_proxy_options": _fatal("speed_adjust"),
         "smtputf8_autodetect_classes": _fatal(f"{_SOURCES} all"),

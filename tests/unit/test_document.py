@@ -66,6 +66,11 @@ def test_what_stands_under_a_key_for_a_password_is_never_repeated(value: str) ->
         _, findings = read(text)
 
         assert "hunter2" not in "".join(map(str, findings))
+        assert any("!secret NAME" in one.text for one in findings) or value == "!hunter2"
+
+
+def test_nor_is_a_password_that_stands_inside_of_another_value() -> None:
+    assert "hunter2" not in refusal("foo: password: hunter2\n")
 
 
 def test_a_control_character_is_refused_at_its_place() -> None:
@@ -98,8 +103,7 @@ def test_a_quoted_text_is_read_back_as_it_was(text: str, scalar: str) -> None:
 def test_a_document_that_is_copied_can_be_changed_by_itself() -> None:
     one, _ = read("a: {b: [c]}\n")
     other = one.copy()
-    other.value["a"]["b"] = "d"
-    other.forget(("a",), other.value["a"])
+    other.forget(("a",), other.value.pop("a"))
 
     assert one.value == {"a": {"b": ["c"]}}
     assert ("a", "b", "0") in one.places

@@ -211,3 +211,14 @@ def test_no_text_makes_a_reader_raise(text: str) -> None:
 def test_only_a_close_name_is_suggested() -> None:
     assert closest("smtpd_recipient_restictions", ["smtpd_recipient_restrictions", "relayhost"]) is not None
     assert closest("zzz", ["smtpd_recipient_restrictions"]) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["pipe user=vmail argv=/usr/sbin/sendmail -G -i -oi -f ${sender}", "spawn user=nobody argv=/x -o y", "/x a -o b"],
+)
+def test_options_end_where_the_commands_own_words_begin(words: str) -> None:
+    (service,), findings = read_master(f"x unix - n n - - {words}\n", "m.cf")
+    assert findings == []
+    assert service.overrides == ()
+    assert list(service.arguments) == words.split()[1:]

@@ -165,3 +165,78 @@ def test_aliases_that_lead_back_to_themselves_are_refused() -> None:
 def test_an_alias_of_itself_is_fine() -> None:
     fine = "a@v.example a@v.example\nb@v.example a@v.example\nc@v.example b@v.example\n"
     assert not told("alias-loop", files={"tables/virtual": fine})
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "meant"),
+    [
+        ("virtual", "*@v.example", "@v.example"),
+        ("sender_transport", "*@v.example", "@v.example"),
+        ("transport", "*.x.example", ".x.example"),
+        ("relay_domains", "*.x.example", "x.example"),
+        ("generic", "*@x.example", "@x.example"),
+    ],
+)
+def test_a_star_in_a_key_is_refused(table: str, key: str, meant: str) -> None:
+    rest = VIRTUAL if table == "virtual" else ""
+    text = the("key-never-matches", files={f"tables/{table}": f"{rest}{key} smtp:\n"})
+    assert text.endswith(f"did you mean {meant}?")
+
+
+def test_a_bare_domain_where_a_user_is_looked_up_is_told_of() -> None:
+    relayed = {"relay_domains": "r.example", "relay_recipient_maps": "table:rcpts"}
+    assert "@r.example" in the("key-never-matches", relayed, {"tables/rcpts": "r.example OK\n"})
+    for table in ("generic", "sender_canonical"):
+        (finding,) = told("bare-domain", files={f"tables/{table}": "r.example x.example\njohn.smith js@x.example\n"})
+        assert not finding.is_error
+        assert not told("bare-domain", files={f"tables/{table}": "@r.example @x.example\njohn.smith js\n"})
+
+
+def test_a_byte_order_mark_is_refused() -> None:
+    assert "byte order mark" in the("malformed-entry", files={"tables/virtual": "\ufeff" + VIRTUAL})
+
+
+def test_blocks_in_a_table_of_networks_are_fine() -> None:
+    blocks = "if 10.0.0.0/8\n10.1.0.0/16 OK\nENDIF\nif !192.0.2.0/24\n! 192.0.2.1 REJECT\nendif\n"
+    for rule in ("malformed-entry", "bad-network"):
+        assert not told(rule, files={"tables/nets.cidr": blocks})
+
+
+def test_quoted_local_parts_are_keys() -> None:
+    quoted = '"john smith"@v.example root@mx.test.example\n"a\\"b" root\n'
+    assert not told("malformed-entry", files={"tables/virtual": VIRTUAL + quoted})
+    assert told("duplicate-entry", files={"tables/virtual": VIRTUAL + quoted * 2})
+    assert told("malformed-entry", files={"tables/virtual": VIRTUAL + '"john smith@v.example root\n'})
+
+
+def test_a_prefix_of_an_address_may_end_in_a_colon() -> None:
+    clients = {"smtpd_client_restrictions": "check_client_access table:clients"}
+    assert not told("malformed-entry", clients, {"tables/clients": "2001:db8:: OK\n2001:db8:1: OK\n192.0.2 OK\n"})
+    assert "colon" in the("malformed-entry", clients, {"tables/clients": "root: OK\n"})
+
+
+@pytest.mark.parametrize("policy", ["mandatory", "encrypt protocol=x", "may match=x.example", "secure match"])
+def test_a_tls_policy_that_smtp_does_not_know_is_refused(policy: str) -> None:
+    assert "wait" in the("unknown-policy", files={"tables/tls_policy": f"x.example {policy}\n"})
+
+
+@pytest.mark.parametrize(
+    "policy",
+    ["May", "none", "secure match=nexthop:.x.example ciphers=high", "encrypt protocols=>=TLSv1.2, exclude=aNULL"],
+)
+def test_a_tls_policy_that_smtp_knows_is_fine(policy: str) -> None:
+    assert not told("unknown-policy", files={"tables/tls_policy": f"x.example {policy}\n"})
+
+
+def test_a_loop_through_one_of_several_addresses_is_refused() -> None:
+    first = "a@v.example root@mx.test.example, b@v.example\n"
+    assert "a@v.example -> b@v.example" in the(
+        "alias-loop", files={"tables/virtual": first + "b@v.example x, a@v.example\n"}
+    )
+    itself = "a@v.example a@v.example, root@mx.test.example\n"
+    assert not told("alias-loop", files={"tables/virtual": itself + "b@v.example a@v.example, c@v.example\n"})
+
+
+def test_empty_aliases_refuse_nobody() -> None:
+    assert not told("empty-table", files={"tables/aliases": "# nobody\n"})
+    assert told("empty-table", {"local_recipient_maps": "table:users"}, {"tables/users": "# nobody\n"})

@@ -1,0 +1,156 @@
+"""Settings that are each fine alone, and do not go together.
+
+What a program insists on when it starts (local(8), virtual(8), smtpd(8)), lists that may not be empty, domains of two
+classes, and options that are written twice. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from reconciler.features.restrictions import smtpd_scopes
+from reconciler.features.routes import transport_of
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.model import Severity
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+_CERTIFICATES = ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
+_ENFORCED = frozenset({"encrypt", "fingerprint", "verify", "secure"})
+_CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
+_SCREEN = ("permit_mynetworks", "permit", "reject", "dunno")
+_EMPTY = {
+    "inet_protocols": "Postfix would speak with nobody; the usual value is all",
+    "inet_interfaces": "Postfix would not start; the usual value is all",
+}
+_REPLY = re.compile(r"(?!unverified_).*_(?:reject|defer)_code\Z")
+# What a delivery agent insists on: its limit, the transport that it is, and the domains that need it.
+_AGENTS = {
+    "local": ("mailbox_size_limit", "local_transport", "mydestination"),
+    "virtual": ("virtual_mailbox_limit", "virtual_transport", "virtual_mailbox_domains"),
+}
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """What belongs together fits together."""
+    yield from _two_classes(Scope(merged, facts))
+    for scope in smtpd_scopes(merged, facts):
+        yield from _certificate(scope)
+    for scope in scopes(merged, facts):
+        yield from _sizes(scope)
+        yield from _mailbox_base(scope)
+        yield from _twice(scope)
+        for parameter in scope.written:
+            yield from _value(scope, parameter)
+
+
+def _at(scope: Scope, parameter: Parameter) -> Scope:
+    """The scope in which a parameter is written."""
+    return scope if scope.service and parameter in scope.service.overrides else Scope(scope.merged, scope.facts)
+
+
+# ---- what programs insist on -----------------------------------------------------------------------------------------
+
+
+def _serves(scope: Scope) -> bool:
+    """Whether mail gets to this delivery agent, for all that its domains say."""
+    agent = _AGENTS.get(scope.service.command) if scope.service else None
+    if not agent or not scope.service:
+        return False
+    _, transport, domains = agent
+    return transport_of(scope.value(transport)) == scope.service.name and bool(scope.words(domains))
+
+
+def _sizes(scope: Scope) -> Iterator[Finding]:
+    """A mailbox may not be smaller than a message."""
+    if not scope.service or not _serves(scope):
+        return
+    limit = _AGENTS[scope.service.command][0]
+    largest, message = scope.value(limit), scope.value("message_size_limit")
+    parameter = scope.parameter("message_size_limit") or scope.parameter(limit)
+    if not parameter or not largest.isdigit() or not message.isdigit() or int(largest) == 0:
+        return
+    if int(message) == 0 or int(largest) < int(message):
+        sizes = f"{limit} ({largest}) is smaller than message_size_limit ({'unlimited' if message == '0' else message})"
+        what = f"{sizes}: {scope.service.command} would die and its mail would wait; raise {limit}, or set it to 0"
+        yield _at(scope, parameter).finding("sizes-contradict", parameter, what)
+
+
+def _mailbox_base(scope: Scope) -> Iterator[Finding]:
+    parameter = scope.parameter("virtual_mailbox_domains") or scope.parameter("virtual_mailbox_maps")
+    if scope.service and scope.service.command == "virtual" and parameter and _serves(scope):
+        if scope.value("virtual_mailbox_base").strip():
+            return
+        what = "virtual_mailbox_base is empty, and virtual would die of it: set it, or another virtual_transport"
+        severity = Severity.WARNING if scope.words("transport_maps") else Severity.ERROR
+        yield _at(scope, parameter).finding("missing-mailbox-base", parameter, what, severity=severity)
+
+
+def _certificate(scope: Scope) -> Iterator[Finding]:
+    """Smtpd without a certificate offers no TLS, and one that insists on TLS then serves nobody."""
+    level = scope.value("smtpd_tls_security_level").lower()
+    causes = {
+        "smtpd_tls_wrappermode": scope.is_on("smtpd_tls_wrappermode"),
+        "smtpd_tls_security_level": level in _ENFORCED,
+        "smtpd_enforce_tls": not level and scope.is_on("smtpd_enforce_tls"),
+    }
+    if any(scope.value(name).strip() for name in _CERTIFICATES):
+        return
+    enforcing = [name for name, true in causes.items() if true]
+    for name in enforcing or (["smtpd_tls_security_level"] if level == "may" else []):
+        if parameter := scope.parameter(name):
+            then = "smtpd would refuse everybody" if enforcing else "TLS would not be offered"
+            what = f"{name} is {parameter.value}, but no certificate is set: {then}; set smtpd_tls_chain_files"
+            severity = Severity.ERROR if enforcing else Severity.WARNING
+            yield _at(scope, parameter).finding("no-certificate", parameter, what, severity=severity)
+            return
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    name, text = parameter.name, scope.expanded(parameter.value)
+    if text is None:
+        return
+    if name in _EMPTY and not words(text):
+        yield scope.finding("bad-value", parameter, f"{name} is empty: {_EMPTY[name]}")
+    if _REPLY.match(name) and text.isdigit() and not re.fullmatch(r"[45]\d\d", text):
+        what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer another, with a warning'
+        yield scope.finding("bad-value", parameter, what, text)
+    for word in words(text) if name == "postscreen_access_list" else ():
+        if ":" not in word and word.lower() not in _SCREEN:
+            hint = did_you_mean(word, _SCREEN)
+            what = f'{name}: unknown word "{word}": postscreen would ignore the rest of the list{hint}'
+            yield scope.finding("bad-value", parameter, what, word)
+
+
+def _two_classes(main: Scope) -> Iterator[Finding]:
+    """A domain belongs to one class of addresses (ADDRESS_CLASS_README); Postfix only warns."""
+    listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
+    for one, other in combinations(listed, 2):
+        if (one, other) == ("mydestination", "relay_domains"):  # relay_domains was $mydestination once
+            continue
+        parameter = main.parameter(other)
+        for domain in sorted(listed[one] & listed[other]):
+            if parameter and ":" not in domain and not domain.startswith(("/", "!")):
+                what = (
+                    f'domain "{domain}" is in both {one} and {other}: do not list it in both, one of them has no effect'
+                )
+                yield main.finding("two-classes", parameter, what, domain, severity=Severity.WARNING)
+
+
+def _twice(scope: Scope) -> Iterator[Finding]:
+    """Of an option that is written twice the last one wins."""
+    count = Counter(override.name for override in scope.service.overrides) if scope.service else {}
+    for override in scope.written if scope.service else ():
+        if count[override.name] > 1 and override is not scope.parameter(override.name):
+            what = f"option {override.name} is written twice, and the last one wins"
+            yield scope.finding("option-twice", override, what, severity=Severity.WARNING)

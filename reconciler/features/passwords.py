@@ -1,0 +1,46 @@
+"""Passwords in plain text, known by their use: what smtp(8) logs in with.
+
+A password in the repository stays in its history for ever, and a table of the commit is readable by every user of the
+host. smart_host writes its own, 0600, from a secret. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.features.references import own_name, tables_of
+from reconciler.features.scopes import Scope, scopes
+from reconciler.table import Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.features.references import Reference
+    from reconciler.model import Contribution, Desired, Facts, Finding
+
+_LOGINS = frozenset({"smtp_sasl_password_maps", "lmtp_sasl_password_maps"})
+_OTHERS = 0o077
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """No login stands in the commit in plain text."""
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            for reference in tables_of(scope, parameter) if parameter.name in _LOGINS else ():
+                if place := _plain(scope, reference):
+                    what = (
+                        f"{parameter.name}: {place} holds a password in plain text, which would stay in the history for"
+                        " ever; run `reconciler secret set smart_host` and write smart_host: {nexthop: ..., username:"
+                        " ..., password: !secret smart_host} (and change the password: it has been seen)"
+                    )
+                    yield scope.finding("plain-text-secret", parameter, what, reference.type)
+
+
+def _plain(scope: Scope, reference: Reference) -> str | None:
+    """Where the password is, never what it is."""
+    if reference.type in {"static", "inline"}:
+        return f"the {reference.type}: table" if reference.name.strip("{} ") else None
+    table = scope.merged.tables.get(own_name(reference.name) or "")
+    if table and table.mode & _OTHERS and next(iter(Entries(table)), None):
+        return f"the table {table.name}"
+    return None

@@ -1,0 +1,101 @@
+"""pipe(8) and spawn(8), which run a command as a user: their attributes, and the names in the command.
+
+Both end, and mail waits, when they meet an attribute they do not know. Raises nothing.
+
+Known limit: whether a group exists is not known here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.features.macros import MalformedMacro, references
+from reconciler.features.scopes import Scope
+from reconciler.features.vocabulary import names
+from reconciler.model import Finding, Severity
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Service
+
+_ATTRIBUTES = {
+    "pipe": names("argv chroot directory eol flags null_sender size user"),
+    "spawn": names("argv user"),
+}
+_FLAGS = "BDFORXhqu.>"
+_NAMES = names(
+    """
+    client_address client_helo client_hostname client_port client_protocol domain envid extension mailbox nexthop
+    original_recipient queue_id recipient sasl_method sasl_sender sasl_username sender size user
+    """
+)
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every command can be run."""
+    for service in merged.entries:
+        if service.command in _ATTRIBUTES:
+            given = [word[1:-1].strip() if word.startswith("{") else word for word in service.arguments]
+            argv = next((index for index, word in enumerate(given) if word.lower().startswith("argv=")), len(given))
+            scope = Scope(merged, facts, service)
+            yield from _needed(service, given[: argv + 1])
+            for word in given[:argv]:
+                yield from _attribute(scope, service, word)
+            if service.command == "pipe":
+                for word in given[argv:]:
+                    yield from _named(service, word)
+
+
+def _finding(
+    rule: str, service: Service, text: str, *, lasting: bool = True, severity: Severity = Severity.ERROR
+) -> Finding:
+    text = f'service "{service.name}" of type {service.type}: {text}'
+    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting, severity=severity)
+
+
+def _needed(service: Service, given: list[str]) -> Iterator[Finding]:
+    for needed in ("user=", "argv="):
+        if not any(word.lower().startswith(needed) for word in given):
+            yield _finding("incomplete-service", service, f"{service.command} needs {needed}...; it would die")
+
+
+def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
+    name, equals, value = word.partition("=")
+    name, known = name.lower(), _ATTRIBUTES[service.command]
+    if word.startswith("-") and not word.startswith("-o"):
+        return
+    if not equals or name not in known:
+        what = f'unknown attribute "{word}" of {service.command}, which would die{did_you_mean(name, known)}'
+        yield _finding("unknown-attribute", service, what)
+    elif name == "user":
+        yield from _user(scope, service, value)
+    elif name == "flags" and (strange := [flag for flag in value if flag not in _FLAGS]):
+        what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would die; the flags are {_FLAGS}'
+        yield _finding("bad-value", service, what)
+    elif name == "size" and not value.isdigit() and not (value[:-1].isdigit() and value[-1].lower() in "kmg"):
+        what = f'size must be a number of bytes, got "{value}": {service.command} would die'
+        yield _finding("bad-value", service, what)
+
+
+def _user(scope: Scope, service: Service, value: str) -> Iterator[Finding]:
+    user, _, group = value.partition(":")
+    owner, users = scope.value("mail_owner"), scope.facts.users
+    if not user.isdigit() and user not in users:
+        what = f'unknown user "{user}" of {service.command}: every delivery would fail{did_you_mean(user, users)}'
+        yield _finding("unknown-user", service, what, lasting=False)
+    elif user in {"root", owner} or group in {"root", owner, scope.value("setgid_group")}:
+        what = f'{service.command} runs no command as "{value}", whose rights are too many: it would die; choose a user'
+        yield _finding("privileged-user", service, f"{what} of its own")
+
+
+def _named(service: Service, word: str) -> Iterator[Finding]:
+    try:
+        unknown = [name for name in references(word) if name not in _NAMES]
+    except MalformedMacro:
+        return
+    for name in unknown:
+        what = f'unknown name "${{{name}}}" in the command: pipe would put nothing in its place'
+        hint = did_you_mean(name, _NAMES)
+        yield _finding("undefined-name", service, what + hint, severity=Severity.WARNING)

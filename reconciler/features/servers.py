@@ -1,0 +1,70 @@
+"""Programs that smtpd and cleanup ask: Milters and policy servers, each as ``inet:HOST:PORT`` or ``unix:PATH``.
+
+smtpd(8) ends, or answers 451 to everybody, when it can't read where such a server is. Whether one listens there is not
+asked here. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.features.nexthops import is_host, port_names
+from reconciler.features.restrictions import LISTS, parsed
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+_MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
+_KINDS = ("inet", "unix", "local")
+_MAX_PORT = 65535
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every server's place can be read."""
+    ports = port_names(Scope(merged, facts))
+    for scope in scopes(merged, facts):
+        lists = {*LISTS, *scope.words("smtpd_restriction_classes")}
+        for parameter in scope.written:
+            for endpoint in _endpoints(scope, parameter, lists):
+                if problem := bad_endpoint(endpoint, ports):
+                    what = f'{parameter.name}: "{endpoint}" {problem}'
+                    yield scope.finding("malformed-endpoint", parameter, what, endpoint)
+
+
+def _endpoints(scope: Scope, parameter: Parameter, lists: Collection[str]) -> Iterator[str]:
+    """What names a server, without the options that may follow it in braces."""
+    if parameter.name in _MILTERS:
+        named = words(scope.expanded(parameter.value) or "")
+    elif parameter.name in lists:
+        asked = parsed(scope.expanded(parameter.value) or "")
+        named = [one.argument for one in asked if one.name == "check_policy_service" and one.argument]
+    else:
+        return
+    for text in named:
+        yield from words(text[1:-1])[:1] if text.startswith("{") else [text]
+
+
+def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
+    """What is wrong with the place of a server, or None."""
+    kind, colon, rest = text.partition(":")
+    if kind not in _KINDS or not colon:
+        meant = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text) else None
+        return f"must begin with inet: or unix:, or smtpd would answer 451 or die{_hint(meant)}"
+    if kind != "inet":
+        return None if rest else "names no socket: smtpd would answer 451 or die"
+    _, colon, port = rest.rpartition(":")
+    if not colon and not port.isdigit() and is_host(port) and port not in ports:
+        return f"has no port: smtpd would die; write inet:{port}:PORT"
+    if port.isdigit():
+        fits = 0 < int(port) <= _MAX_PORT
+        return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would die"
+    return None if port in ports else f'has the unknown port "{port}": smtpd would die{did_you_mean(port, ports)}'
+
+
+def _hint(meant: str | None) -> str:
+    return f"; did you mean {meant}?" if meant else ""
