@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.features.macros import MalformedMacro, references
 from reconciler.features.scopes import Scope
 from reconciler.features.vocabulary import names
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -48,11 +48,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     yield from _named(service, word)
 
 
-def _finding(
-    rule: str, service: Service, text: str, *, lasting: bool = True, severity: Severity = Severity.ERROR
-) -> Finding:
+def _finding(rule: str, service: Service, text: str, *, lasting: bool = True) -> Finding:
     text = f'service "{service.name}" of type {service.type}: {text}'
-    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting, severity=severity)
+    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
 
 
 def _needed(service: Service, given: list[str]) -> Iterator[Finding]:
@@ -74,7 +72,7 @@ def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
     elif name == "flags" and (strange := [flag for flag in value if flag not in _FLAGS]):
         what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would die; the flags are {_FLAGS}'
         yield _finding("bad-value", service, what)
-    elif name == "size" and not value.isdigit() and not (value[:-1].isdigit() and value[-1].lower() in "kmg"):
+    elif name == "size" and not value.isdigit():
         what = f'size must be a number of bytes, got "{value}": {service.command} would die'
         yield _finding("bad-value", service, what)
 
@@ -96,6 +94,6 @@ def _named(service: Service, word: str) -> Iterator[Finding]:
     except MalformedMacro:
         return
     for name in unknown:
-        what = f'unknown name "${{{name}}}" in the command: pipe would put nothing in its place'
+        what = f'unknown name "${{{name}}}" in the command: every delivery would wait ("configuration error")'
         hint = did_you_mean(name, _NAMES)
-        yield _finding("undefined-name", service, what + hint, severity=Severity.WARNING)
+        yield _finding("undefined-name", service, what + hint)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.hosts import Host, missing
+from tests.e2e.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,4 +38,11 @@ def bare_host() -> Iterator[Host]:
 def systemd_host() -> Iterator[Host]:
     """Return a host that systemd runs, its Postfix not started."""
     with Host(systemd=True) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    """Return an adopted host with its daemon running, one for all tests of a module."""
+    with Site() as made:
         yield made

@@ -41,12 +41,6 @@ EDITS = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
-    with Site() as made:
-        yield made
-
-
 @pytest.fixture
 def site(shared: Site) -> Iterator[Site]:
     """A site without what hand edits may leave beside: foreign files are nobody's to put back."""

@@ -16,12 +16,6 @@ NO_STAGE = "find: \u2018/var/lib/reconciler/private/stage\u2019: No such file or
 ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
-    with Site() as made:
-        yield made
-
-
 @pytest.fixture
 def site(shared: Site) -> Iterator[Site]:
     """A site that is steady, with its daemon running, whatever the test before did."""

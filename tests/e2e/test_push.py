@@ -28,12 +28,6 @@ exec /usr/sbin/postmap.real "$@"
 """
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
-    with Site() as made:
-        yield made
-
-
 @pytest.fixture
 def site(shared: Site) -> Iterator[Site]:
     """A site that is steady at its branch, whatever the test before did."""

@@ -66,12 +66,6 @@ TROUBLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
-    with Site() as made:
-        yield made
-
-
 @pytest.fixture
 def site(shared: Site) -> Iterator[Site]:
     """A site that is steady at its branch, whatever the test before did."""

@@ -102,6 +102,7 @@ def test_a_network_has_a_prefix_length() -> None:
         ("unknown-attribute", "flags=R x=y user=vmail argv=/x"),
         ("bad-value", "flags=RZ user=vmail argv=/x"),
         ("bad-value", "user=vmail size=big argv=/x"),
+        ("bad-value", "user=vmail size=10k argv=/x"),
         ("privileged-user", "user=root argv=/x"),
         ("privileged-user", "user=postfix argv=/x"),
         ("privileged-user", "user=vmail:postdrop argv=/x"),
@@ -112,10 +113,10 @@ def test_what_pipe_would_die_of_is_refused(rule: str, attributes: str) -> None:
     assert finding.is_error
 
 
-def test_a_name_in_a_command_that_pipe_does_not_know_is_told_of() -> None:
+def test_a_name_in_a_command_that_pipe_does_not_know_is_refused() -> None:
     line = "x unix - n n - - pipe user=vmail argv=/x ${recepient}\n"
     (finding,) = told("undefined-name", files={"master.d/x.cf": line})
-    assert not finding.is_error
+    assert finding.is_error
     assert finding.text.endswith("did you mean recipient?")
 
 
