@@ -123,7 +123,7 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if name in _EMPTY and not words(text):
         yield scope.finding("bad-value", parameter, f"{name} is empty: {_EMPTY[name]}")
     if _REPLY.match(name) and text.isdigit() and not re.fullmatch(r"[45]\d\d", text):
-        what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer another, with a warning'
+        what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer 450 and no more than that'
         yield scope.finding("bad-value", parameter, what, text)
     for word in words(text) if name == "postscreen_access_list" else ():
         if ":" not in word and word.lower() not in _SCREEN:

@@ -48,12 +48,15 @@ def test_the_paths_that_the_rules_ask_about_are_known_beforehand() -> None:
             "virtual_mailbox_maps": "hash:/srv/boxes, proxy:cdb:/srv/more, ldap:/etc/postfix/people.cf",
             "smtpd_tls_cert_file": "/etc/ssl/mx.pem",
             "smtpd_tls_key_file": "$smtpd_tls_cert_file",
+            "mynetworks": "127.0.0.0/8 !/srv/nets",
+            "bounce_template_file": "/srv/bounce.cf",
             "smtpd_tls_session_cache_database": "btree:/var/lib/postfix/cache",
         },
         {"master.d/pipe.cf": "drop unix - n n - - pipe user=vmail argv=/usr/bin/drop -d ${recipient}\n"},
     )
     paths = mentioned_paths(compose(state, HOST), HOST)
     assert paths >= {"/srv/boxes.db", "/srv/more.cdb", "/etc/postfix/people.cf", "/etc/ssl/mx.pem", "/usr/bin/drop"}
+    assert paths >= {"/srv/nets", "/srv/bounce.cf"}
 
 
 def test_a_table_of_100000_entries_is_judged_in_well_under_two_seconds() -> None:
