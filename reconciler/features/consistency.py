@@ -94,7 +94,7 @@ def _mailbox_base(scope: Scope) -> Iterator[Finding]:
 
 
 def _certificate(scope: Scope) -> Iterator[Finding]:
-    """Smtpd without a certificate offers no TLS, and one that insists on TLS then serves nobody."""
+    """Smtpd without a certificate still offers STARTTLS and then answers 454 (seen on 3.7); some give up there."""
     level = scope.value("smtpd_tls_security_level").lower()
     causes = {
         "smtpd_tls_wrappermode": scope.is_on("smtpd_tls_wrappermode"),
@@ -106,10 +106,11 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
     enforcing = [name for name, true in causes.items() if true]
     for name in enforcing or (["smtpd_tls_security_level"] if level == "may" else []):
         if parameter := scope.parameter(name):
-            then = "smtpd would refuse everybody" if enforcing else "TLS would not be offered"
+            then = (
+                "smtpd would refuse everybody" if enforcing else "STARTTLS would be offered and then refused with 454"
+            )
             what = f"{name} is {parameter.value}, but no certificate is set: {then}; set smtpd_tls_chain_files"
-            severity = Severity.ERROR if enforcing else Severity.WARNING
-            yield _at(scope, parameter).finding("no-certificate", parameter, what, severity=severity)
+            yield _at(scope, parameter).finding("no-certificate", parameter, what)
             return
 
 
