@@ -256,9 +256,9 @@ class Daemon:
             for one in passed.superseded:
                 self._end(one.oid, list(outcome_lines(Superseded(passed.revision), 0, number, short)), "superseded")
             lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
-            if passed.revision or isinstance(passed.outcome, Postponed):
-                kind = type(passed.outcome).__name__.lower()
-                self._end(passed.revision or self._current, lines, kind)
+            oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
+            if oid and (passed.line or not self._transcript(oid).done):  # a pass without news ends nothing twice
+                self._end(oid, lines, type(passed.outcome).__name__.lower())
             self._current = ""
             self._news.notify_all()
 

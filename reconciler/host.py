@@ -17,7 +17,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -30,6 +30,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
 
@@ -109,8 +110,9 @@ class Host:
         owner: tuple[int, int] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
-        """Run a program that changes something."""
-        return self.run(argv, timeout=timeout, env=env, owner=owner, cwd=cwd)
+        """Run a program that changes something; killed with us, it can't meet whoever recovers what we left."""
+        done = self.run((*_WITH_US, *argv), timeout=timeout, env=env, owner=owner, cwd=cwd)
+        return replace(done, argv=tuple(argv))
 
     @effect
     def signal(self, pid: int, number: int) -> None:

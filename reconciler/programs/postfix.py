@@ -319,12 +319,24 @@ def start(host: Host, instance: Instance) -> None:
     """Start it, through its systemd unit where it has one: systemd then owns the processes, not we."""
     unit = unit_of(host, instance)
     if unit is None:
-        host.act(("postfix", "-c", str(instance.directory), "start"), timeout=START_TIMEOUT).checked()
+        argv = ("postfix", "-c", str(instance.directory), "start")
+        done = host.act(argv, timeout=START_TIMEOUT)
+        if done.status and not _comes_up(instance):  # what an old master left may have held a port: it is gone by now
+            host.act(argv, timeout=START_TIMEOUT).checked()
         return
     # To systemd a unit whose master died may still be active, and a start would do nothing. A few starts in ten
     # seconds exhaust its patience (start-limit-hit) unless told to forget them.
     host.act(systemd.reset_failed(unit)).checked()
     host.act(systemd.restart(unit), timeout=START_TIMEOUT).checked()
+
+
+def _comes_up(instance: Instance) -> bool:
+    """Whether a master runs after all: somebody else's start, or one that was cut short, came first."""
+    for _ in range(40):
+        if running(instance) is not None:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def stop(host: Host, instance: Instance) -> None:
