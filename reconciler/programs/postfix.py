@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import json
 import math
 import os
 import re
@@ -30,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.errors import CommandFailed
 from reconciler.model import Finding, Severity, Where
@@ -137,16 +136,6 @@ def defaults(host: Host, directory: Path) -> dict[str, str]:
 def map_types(host: Host, directory: Path) -> frozenset[str]:
     """The types of table this Postfix can read. Needs a main.cf, though an empty one will do."""
     return frozenset(host.run(("postconf", "-c", str(directory), "-m")).checked().stdout.split())
-
-
-def queue(host: Host, directory: Path) -> list[dict[str, Any]]:
-    """The messages in the queue, as ``postqueue -j`` tells them; works while Postfix is stopped, too."""
-    return parse_queue(host.run(("postqueue", "-c", str(directory), "-j")).checked().stdout)
-
-
-def parse_queue(text: str) -> list[dict[str, Any]]:
-    """Read ``postqueue -j``: one JSON object a message, one a line."""
-    return [json.loads(line) for line in text.splitlines() if line]
 
 
 # ---- checking a directory that is not live ---------------------------------------------------------------------------
@@ -358,6 +347,27 @@ def stop(host: Host, instance: Instance) -> None:
             host.signal(-pid, signal.SIGKILL)  # the master leads the process group of all its daemons
             deadline = math.inf
         time.sleep(0.01)
+    while _group_lives(pid) and time.monotonic() < deadline:  # its daemons hold the listening sockets a moment longer
+        time.sleep(0.01)
+
+
+def _group_lives(pid: int) -> bool:
+    """Whether a process of that group is left; zombies, whose sockets are closed, don't count."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return any(_in_group(Path(path), pid) for path in Path("/proc").glob("[0-9]*/stat"))
+
+
+def _in_group(stat: Path, group: int) -> bool:
+    try:
+        state, _, pgrp, *_ = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return False
+    return int(pgrp) == group and state != "Z"
 
 
 def restart(host: Host, instance: Instance, before: Instance | None = None) -> None:

@@ -91,12 +91,6 @@ def test_live_values_come_from_one_call(tmp_path: Path) -> None:
     assert str(instance.pid_file) == "/var/spool/postfix/pid/master.pid"
 
 
-def test_the_queue_is_read_with_its_reasons() -> None:
-    messages = postfix.parse_queue(transcript("postqueue-j.txt"))
-    assert {len(message["recipients"]) for message in messages} == {1, 2}
-    assert "Connection refused" in messages[0]["recipients"][0]["delay_reason"]
-
-
 def instance_in(folder: Path, pid: object) -> postfix.Instance:
     """Return an instance whose pid file says this."""
     (folder / "pid").mkdir()
