@@ -37,14 +37,6 @@ class CheckFailed(WithFindings):
     """The author must fix the commit: Postfix's own programs refuse the staged generation."""
 
 
-class VerifyFailed(WithFindings):
-    """Nobody must act: what was swapped in does not answer, and is being rolled back."""
-
-
-class RollbackFailed(WithFindings):
-    """The operator must act now: the undo failed too."""
-
-
 class CommandFailed(ReconcilerError):  # noqa: N818
     """An outside command ended badly or not in time.
 

@@ -39,7 +39,6 @@ _ATTRIBUTES = names(
 )
 _SCREEN = frozenset({"permit", "reject", "dunno"})
 _REPLY = re.compile(r"[45]\d\d\s+\S")
-_HEADER = re.compile(r"[!-9;-~]+:")
 
 
 def access_problem(value: str, classes: Collection[str], roads: Roads) -> str | None:
