@@ -1,0 +1,370 @@
+"""What a rehearsal plays: the candidate's services, whom to talk to, what to send, and who must stand in.
+
+write() is pure: the same commit on the same host gives the same script, as JSON for those in `rehearsal/`, who know
+nothing of ours. Raises nothing.
+
+Known limits: tables that a database or a directory answers are empty in a rehearsal (*outside* names them). postscreen
+is not spoken to, but the smtpd behind it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from reconciler.features import services as stock
+from reconciler.features.references import holds_tables, own_name, tables_of
+from reconciler.features.restrictions import LISTS, parsed
+from reconciler.features.scopes import Scope, scopes, words
+from reconciler.model import Flow, Parameter, Service, Where
+from reconciler.syntax import read_master, show_service
+from reconciler.table import Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Table
+
+STRANGER, STRANGER6, HERE = "203.0.113.7", "2001:db8:ffff::7", "127.0.0.1"
+_AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
+_VALUES = (
+    "queue_directory", "data_directory", "daemon_directory", "process_id_directory", "mail_owner", "setgid_group",
+    "maillog_file", "myhostname",
+)  # fmt: skip
+_CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
+_OUTSIDE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
+_PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
+_SOCKET = re.compile(rb":unix:([^\s,}]+)")
+_LOCAL = re.compile(rb"(?:\[?(127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
+_INJECTOR = {
+    "smtpd_relay_restrictions": "", "smtpd_client_restrictions": "", "smtpd_helo_restrictions": "",
+    "smtpd_sender_restrictions": "", "smtpd_data_restrictions": "", "smtpd_end_of_data_restrictions": "",
+    "smtpd_milters": "", "smtpd_proxy_filter": "", "smtpd_tls_security_level": "none", "smtpd_tls_wrappermode": "no",
+    "smtpd_upstream_proxy_protocol": "", "smtpd_sasl_auth_enable": "no", "smtpd_command_filter": "",
+    "smtpd_helo_required": "no", "smtpd_delay_reject": "yes", "smtpd_reject_unlisted_recipient": "no",
+    "smtpd_reject_unlisted_sender": "no", "content_filter": "", "mynetworks": "127.0.0.0/8",
+    "receive_override_options": "no_unknown_recipient_checks,no_address_mappings,no_header_body_checks,no_milters",
+}  # fmt: skip
+_CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps")
+_SAMPLES, _BEGINNING = 2, 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """*services* in the order of their tags (``r0``, ``r1``); *play* is what goes to the namespaces, as JSON."""
+
+    services: tuple[Service, ...]
+    flows: tuple[Flow, ...]
+    unheard: tuple[Flow, ...]
+    outside: tuple[str, ...]
+    play: dict[str, Any]
+    merged: Contribution = field(compare=False)
+
+
+def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
+    """The script for a commit's target on this host."""
+    main = Scope(merged, facts)
+    written = tuple(merged.entries)
+    ports = _free_ports(written, facts)
+    listeners = [one for number, service in enumerate(written) for one in _listeners(service, number, main, ports)]
+    agents = [{"name": f"agent-{number}", "recipient": f"agent-{number}@rehearsal.example"} for number in _agents(main)]
+    texts = _texts(desired, main)
+    partners = list(_partners(main, texts))
+    heard, unheard = _flows(desired.flows, listeners, main)
+    play: dict[str, Any] = {
+        "values": {name: main.value(name) for name in _VALUES},
+        "files": sorted(path for path, is_there in facts.files.items() if is_there),
+        "folders": [main.value("virtual_mailbox_base")] if main.value("virtual_mailbox_base") else [],
+        "chroot": any(service.chroot == "y" for service in written),
+        "addresses": [str(address) for address in facts.addresses],
+        "names": {main.value("myhostname").lower(): [str(one.ip) for one in facts.addresses if not one.is_loopback]},
+        "absent": sorted(_block_lists(main)),
+        "taken": sorted({f"{one['address']}:{one['port']}" for one in listeners}),
+        "ports": sorted({24, 25, 465, 587, *_ports(texts)} - {one["port"] for one in partners if not one.get("path")}),
+        "wrapped_ports": sorted(_wrapped(main)),
+        "partners": partners,
+        "dialogues": list(_dialogues(listeners)),
+        "recipients": _recipients(desired, main),
+        "injector": {"address": HERE, "port": ports[0], "wrapped": False, "proxy": False, "silent": False},
+        "agents": agents,
+        "flows": heard,
+        "instead": {"master.cf": _master(main, written, ports)},
+    }
+    outside = tuple(sorted({match[0] for scope in scopes(merged, facts) for one in scope.written for match in _OUTSIDE.finditer(one.value)}))
+    known = {one["id"] for one in heard}
+    flows = tuple(flow for number, flow in enumerate(desired.flows) if f"flow-{number}" in known)
+    return Script(services=written, flows=flows, unheard=tuple(unheard), outside=outside, play=play, merged=merged)
+
+
+def stand_in(main_cf: str) -> str:
+    """main.cf where every table that only a server could answer is an empty one."""
+    return _OUTSIDE.sub("texthash:/dev/null", main_cf)
+
+
+# ---- services ----------------------------------------------------------------------------------------------------------
+
+
+def _free_ports(services: Iterable[Service], facts: Facts) -> list[int]:
+    taken = {int(match[0]) for service in services if (match := re.search(r"\d+\Z", service.name))}
+    taken |= set(facts.ports.values())
+    return [port for port in range(61000, 61100) if port not in taken]
+
+
+def _master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
+    """master.cf as it is played: each service logs under a tag of its own, and says who a client is when told."""
+    lines = [show_service(_tagged(service, number)) for number, service in enumerate(services)]
+    for number, service in enumerate(services):
+        if service.type == "pass" and service.command == "smtpd":
+            twin = replace(service, name=f"{HERE}:{_port_of(number, ports)}", type="inet", private="n")
+            lines.append(show_service(_tagged(twin, number)))
+    filters = "".join(
+        f"{{ agent-{number}@rehearsal.example = FILTER {services[number].name}:{_goal(services[number], main)} }}, "
+        for number in _agents(main)
+    ).removesuffix(", ")
+    access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
+    options = {**_INJECTOR, "smtpd_recipient_restrictions": f"{access}permit_mynetworks, reject", "syslog_name": "injector"}
+    overrides = tuple(Parameter(name, value, Where("master.cf")) for name, value in options.items())
+    injector = Service(
+        name=f"{HERE}:{ports[0]}", type="inet", private="n", command="smtpd", overrides=overrides, where=Where("master.cf")
+    )
+    return "\n".join([*lines, show_service(injector), ""])
+
+
+def _tagged(service: Service, number: int) -> Service:
+    """The service under its tag; what a daemon reads last counts."""
+    options = {"syslog_name": f"r{number}"}
+    if service.command == "smtpd":
+        options |= {
+            "smtpd_authorized_xclient_hosts": "0.0.0.0/0,[::]/0",
+            "smtpd_error_sleep_time": "0",
+            "smtpd_client_event_limit_exceptions": "static:all",
+            "smtpd_soft_error_limit": "1000",
+            "smtpd_hard_error_limit": "1000",
+        }
+    kept = tuple(
+        replace(one, value=_OUTSIDE.sub("texthash:/dev/null", one.value)) for one in service.overrides if one.name not in options
+    )
+    added = tuple(Parameter(name, value, service.where) for name, value in options.items())
+    return replace(service, overrides=(*kept, *added))
+
+
+def _agents(main: Scope) -> list[int]:
+    """The delivery services that mail may reach, by number: those that a value or table names, and those of our own."""
+    usual = {show_service(one) for one in read_master(stock.STOCK, "")[0]}
+    texts = b"\n".join([b" ".join(parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values()),
+                        *(table.source for table in main.merged.tables.values() if b":" in table.source)])  # fmt: skip
+    classes = {"local": "mydestination", "virtual": "virtual_mailbox_domains"}
+    found = []
+    for number, service in enumerate(main.merged.entries):
+        if service.command not in _AGENTS or service.type not in {"unix", "fifo"}:
+            continue
+        is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
+        is_ours = show_service(service) not in usual and service.where.file != "mail.yaml"
+        by_class = service.name in classes and bool(main.value(classes[service.name]))
+        if is_named or is_ours or by_class or service.name in {"smtp", main.value("default_transport").partition(":")[0]}:
+            found.append(number)
+    return found
+
+
+def _goal(service: Service, main: Scope) -> str:
+    scope = Scope(main.merged, main.facts, service)
+    wrapped = scope.is_on("smtp_tls_wrappermode")
+    port = 465 if wrapped else 24 if service.command == "lmtp" else 25
+    return f"[198.18.0.1]:{port}"
+
+
+# ---- listeners ---------------------------------------------------------------------------------------------------------
+
+
+def _port_of(number: int, ports: list[int]) -> int:
+    return ports[1 + number % (len(ports) - 1)]
+
+
+def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[dict[str, Any]]:
+    """Where to talk to an smtpd: on loopback if it listens there, and on an address that strangers reach."""
+    if service.command != "smtpd" or service.type not in {"inet", "pass"}:
+        return
+    scope = Scope(main.merged, main.facts, service)
+    if service.type == "pass":
+        hosts, port = [HERE], _port_of(number, ports)
+    else:
+        host, _, name = service.name.rpartition(":")
+        port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
+        hosts = [host.strip("[]")] if host else main.words("inet_interfaces")
+    about = {
+        "service": number, "port": port, "wrapped": scope.is_on("smtpd_tls_wrappermode"),
+        "proxy": scope.value("smtpd_upstream_proxy_protocol") == "haproxy", "silent": False,
+        "sasl": scope.is_on("smtpd_sasl_auth_enable"), "tls": scope.value("smtpd_tls_security_level"),
+        "asks_certificate": scope.is_on("smtpd_tls_req_ccert") or scope.is_on("smtpd_tls_ask_ccert"),
+    }  # fmt: skip
+    yield from ({**about, "address": address} for address in _addresses(hosts, main))
+
+
+def _addresses(hosts: list[str], main: Scope) -> list[str]:
+    """The addresses to talk to: at most one of loopback, and one of each family that strangers reach."""
+    here = [str(one.ip) for one in main.facts.addresses if not one.is_loopback and not one.is_link_local]
+    every = [HERE, "::1", *here]
+    found: list[str] = []
+    for host in hosts:
+        if host in {"all", "0.0.0.0", "::"}:  # noqa: S104 - compared, never bound
+            found += every if host == "all" else [one for one in every if (":" in one) == (host == "::")]
+        elif host in {"loopback-only", "localhost"}:
+            found += [HERE, "::1"]
+        else:
+            found += [host.strip("[]")] if re.fullmatch(r"\[?[0-9a-fA-F.:]+\]?", host) else []
+    protocols = main.words("inet_protocols")
+    spoken = [one for one in dict.fromkeys(found) if "all" in protocols or ("ipv6" if ":" in one else "ipv4") in protocols]
+    kinds: dict[tuple[bool, bool], str] = {}
+    for one in spoken:
+        kinds.setdefault((_is_loopback(one), ":" in one and not _is_loopback(one)), one)
+    return list(kinds.values())
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _dialogues(listeners: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each listener once as whoever may use it, and once as a stranger where strangers come."""
+    for listener in listeners:
+        if _is_loopback(listener["address"]):
+            client, login = listener["address"], "rehearsal" if listener["sasl"] else ""
+        else:
+            client, login = STRANGER6 if ":" in listener["address"] else STRANGER, ""
+        identity = f"dialogue-{listener['service']}-{len(client)}"
+        sender = "somebody@sender.rehearsal.example"
+        yield {"listener": listener, "client": client, "login": login, "sender": sender, "id": identity}
+
+
+def _flows(flows: Iterable[Flow], listeners: list[dict[str, Any]], main: Scope) -> tuple[list[dict[str, Any]], list[Flow]]:
+    """The flows with the listener that each reaches, and those whose port nobody serves."""
+    heard, unheard = [], []
+    for number, flow in enumerate(flows):
+        port = int(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
+        behind = {one["port"] for one in listeners if main.merged.entries[one["service"]].type == "pass"}
+        fitting = [one for one in listeners if one["port"] == port or (one["port"] in behind and port == 25)]  # noqa: PLR2004 - smtp
+        near = ipaddress.ip_address(flow.client).is_loopback
+        same = [one for one in fitting if (":" in one["address"]) == (":" in flow.client)]
+        best = [one for one in same if _is_loopback(one["address"]) == near] or (same if near else [])
+        if not best:
+            unheard.append(flow)
+            continue
+        expand = [main.expanded(one) or one for one in (flow.sender, *flow.recipients)]
+        heard.append({
+            "id": f"flow-{number}", "listener": best[0], "client": flow.client, "helo": flow.helo, "tls": flow.tls,
+            "login": flow.login, "sender": expand[0], "recipients": expand[1:], "header": flow.header,
+            "deliver": flow.expect.is_delivered,
+        })  # fmt: skip
+    return heard, unheard
+
+
+# ---- recipients --------------------------------------------------------------------------------------------------------
+
+
+def _recipients(desired: Desired, main: Scope) -> list[str]:
+    """A recipient of every class of addresses, and some that tables speak of."""
+    found = [f"postmaster@{main.value('myhostname')}", "somebody@remote.rehearsal.example"]
+    found += [f"postmaster@{word}" for word in main.words("mydestination")[:1] if _is_domain(word)]
+    found += [f"somebody@{word}" for word in main.words("relay_domains")[:1] if _is_domain(word)]
+    for name in _CLASS_RECIPIENTS:
+        parameter = main.parameter(name)
+        for reference in tables_of(main, parameter) if parameter else ():
+            table = desired.tables.get(own_name(reference.name) or "")
+            found += _sampled(table) if table else []
+    return list(dict.fromkeys(found))
+
+
+def _is_domain(word: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", word))
+
+
+def _sampled(table: Table) -> list[str]:
+    """The first full addresses; of a long table only its beginning is read."""
+    beginning = table.source[:_BEGINNING].rpartition(b"\n")[0] if len(table.source) > _BEGINNING else table.source
+    keys = (entry.key for entry in Entries(replace(table, source=beginning)))
+    return list(islice((key for key in keys if re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", key)), _SAMPLES))
+
+
+# ---- who stands in -----------------------------------------------------------------------------------------------------
+
+
+def _texts(desired: Desired, main: Scope) -> list[bytes]:
+    """Every text that may name a server: expanded values, options, and tables of routes."""
+    values = [
+        (scope.expanded(one.value) or "").encode("utf-8", "replace")
+        for scope in scopes(main.merged, main.facts)
+        for one in scope.written
+    ]
+    return [*values, *(table.source for table in desired.tables.values() if b":" in table.source)]
+
+
+def _ports(texts: Iterable[bytes]) -> set[int]:
+    found = {int(match) for text in texts for match in _PORT.findall(text)}
+    return {port for port in found if 0 < port < 65536 and port != 53}  # noqa: PLR2004 - TCP, DNS
+
+
+def _wrapped(main: Scope) -> set[int]:
+    """The ports on which TLS comes first: 465, and the relay host's when all of smtp speaks so."""
+    relay = re.search(r":(\d+)\Z", main.value("relayhost"))
+    return {465} | ({int(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
+
+
+def _partners(main: Scope, texts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    own = {f"{main.value('queue_directory')}/{'private' if one.private != 'n' else 'public'}/{one.name}" for one in main.merged.entries if one.type == "unix"}
+    told: set[tuple[Any, ...]] = set()
+    for kind, place in _named(main, texts):
+        partner = _partner(kind, place, main)
+        key = partner and (partner.get("path"), partner.get("address"), partner.get("port"))
+        if partner and key not in told and partner.get("path") not in own:
+            told.add(key)  # type: ignore[arg-type] # it is there when the partner is
+            yield partner
+
+
+def _named(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """What is asked, and where, as the configuration writes it."""
+    for scope in scopes(main.merged, main.facts):
+        for name in ("smtpd_milters", "non_smtpd_milters"):
+            yield from (("milter", words(one[1:-1])[0] if one.startswith("{") else one) for one in scope.words(name))
+        for name in (*LISTS, *scope.words("smtpd_restriction_classes")):
+            asked = (one.argument for one in parsed(scope.value(name)) if one.name == "check_policy_service")
+            yield from (("policy", words(one[1:-1])[0] if one.startswith("{") else one) for one in asked if one)
+        if scope.is_on("smtpd_sasl_auth_enable") and scope.value("smtpd_sasl_type") == "dovecot":
+            place = scope.value("smtpd_sasl_path")
+            yield "sasl", place if place.startswith(("inet:", "unix:")) else f"unix:{place}"
+        if proxy := scope.value("smtpd_proxy_filter"):
+            yield "mail", proxy if proxy.startswith(("inet:", "unix:")) else f"inet:{proxy}"
+        for parameter in scope.written:
+            for reference in tables_of(scope, parameter) if holds_tables(scope, parameter.name) else ():
+                if reference.type in {"tcp", "socketmap"}:
+                    place = reference.name if reference.type == "socketmap" else f"inet:{reference.name}"
+                    yield reference.type, place.rpartition(":")[0] if reference.type == "socketmap" else place
+    for text in texts:
+        yield from (("mail", f"unix:{match.decode('utf-8', 'replace')}") for match in _SOCKET.findall(text))
+        yield from (("mail", f"inet:{host.decode()}:{port.decode()}") for host, port in _LOCAL.findall(text))
+
+
+def _partner(kind: str, place: str, main: Scope) -> dict[str, Any] | None:
+    scheme, _, rest = place.partition(":")
+    if scheme in {"unix", "local"} and rest:
+        return {"kind": kind, "path": rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}"}
+    host, _, name = rest.rpartition(":")
+    port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
+    host = host.strip("[]") or HERE
+    if scheme != "inet" or not 0 < port < 65536:  # noqa: PLR2004 - TCP
+        return None
+    own = {str(one.ip) for one in main.facts.addresses}
+    near = host in own or host == "localhost" or host.startswith("127.") or host == "::1"
+    return {"kind": kind, "address": HERE if host == "localhost" else host, "port": port, "near": near}
+
+
+def _block_lists(main: Scope) -> Iterator[str]:
+    """The domains of DNS block lists, which must not list anybody here."""
+    for scope in scopes(main.merged, main.facts):
+        for name in LISTS:
+            asked = (one for one in parsed(scope.value(name)) if "bl" in one.name or "wl" in one.name)
+            yield from (one.argument.partition("=")[0].lower() for one in asked if one.argument)
+        for word in scope.words("postscreen_dnsbl_sites"):
+            yield re.split(r"[=*]", word)[0].lower()
