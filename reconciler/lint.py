@@ -1,45 +1,23 @@
 """Desired and Facts -> Findings: what is wrong or doubtful, each with its rule's name and its place.
 
 lint() is pure and total: it raises nothing, and what it says of one commit on one host never changes. The rules of a
-feature are in its file; those over the whole graph are listed in GRAPH.
+feature are in its file; those over the whole graph are in rules/.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from reconciler.features import (
-    FEATURES,
-    compose,
-    consistency,
-    listeners,
-    networks,
-    passwords,
-    pipes,
-    references,
-    relaying,
-    restrictions,
-    routes,
-    servers,
-    values,
-)
-from reconciler.features.references import mentioned_paths
+from reconciler.features import FEATURES, compose
+from reconciler.rules import GRAPH
+from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from reconciler.model import Contribution, Desired, Facts, Finding
+    from reconciler.model import Desired, Facts, Finding
 
 __all__ = ["excused", "lint", "mentioned_paths"]
-
-
-class _Rules(Protocol):
-    def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]: ...
-
-
-GRAPH: tuple[_Rules, ...] = (
-    values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-)  # fmt: skip
 
 
 def lint(desired: Desired, facts: Facts) -> list[Finding]:

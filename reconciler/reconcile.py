@@ -14,13 +14,13 @@ from reconciler import facts as fact
 from reconciler.apply import Order, apply, stage_and_check
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
-from reconciler.features.references import mentioned_paths
 from reconciler.lint import excused, lint
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
 from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
+from reconciler.rules.references import mentioned_paths
 from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:

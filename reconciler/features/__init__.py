@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import baseline, parameters, services, smart_host, tables, tls, transports
-from reconciler.features.references import TABLE_REFERENCE
 from reconciler.model import Contribution
+from reconciler.rules.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     import re

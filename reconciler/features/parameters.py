@@ -15,45 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.macros import MalformedMacro, references
-from reconciler.features.scopes import Scope, scopes
-from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Parameter, SecretName, Severity
+from reconciler.rules.macros import MalformedMacro, references
+from reconciler.rules.scopes import Scope, scopes
+from reconciler.rules.vocabulary import RAW, per_service
 from reconciler.syntax import did_you_mean, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding, Service
+    from reconciler.model import Desired, Facts, Finding
 
 SECTION = "parameters"
-# Postfix 3.7, postconf_service.c: per-service parameters, and the one that gives each its default.
-PER_SERVICE = {
-    "recipient_limit": "default_recipient_limit",
-    "extra_recipient_limit": "default_extra_recipient_limit",
-    "recipient_refill_limit": "default_recipient_refill_limit",
-    "recipient_refill_delay": "default_recipient_refill_delay",
-    "delivery_slot_cost": "default_delivery_slot_cost",
-    "delivery_slot_loan": "default_delivery_slot_loan",
-    "delivery_slot_discount": "default_delivery_slot_discount",
-    "minimum_delivery_slots": "default_minimum_delivery_slots",
-    "initial_destination_concurrency": "initial_destination_concurrency",
-    "destination_concurrency_limit": "default_destination_concurrency_limit",
-    "destination_recipient_limit": "default_destination_recipient_limit",
-    "destination_concurrency_positive_feedback": "default_destination_concurrency_positive_feedback",
-    "destination_concurrency_negative_feedback": "default_destination_concurrency_negative_feedback",
-    "destination_concurrency_failed_cohort_limit": "default_destination_concurrency_failed_cohort_limit",
-    "destination_rate_delay": "default_destination_rate_delay",
-    "transport_rate_delay": "default_transport_rate_delay",
-}
-_TIMED = ("pipe", "spawn")
 _READ_ONLY = frozenset({"process_id", "process_name", "service_name"})
-# Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
-RAW = names(
-    "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
-    " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
-    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter"
-)
 _DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)")
 
 
@@ -88,18 +62,6 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
             for name, value in (section.root if section else {}).items()
         }
     )
-
-
-def per_service(services: list[Service]) -> dict[str, str]:
-    """The parameters that exist because a service does, each with the one that gives its default."""
-    known = {
-        f"{service.name}_{suffix}": default
-        for service in services
-        if service.type == "unix"
-        for suffix, default in PER_SERVICE.items()
-    }
-    timed = [service for service in services if service.command in _TIMED]
-    return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature

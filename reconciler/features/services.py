@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.references import programs_of
-from reconciler.features.restrictions import LISTS, parsed
-from reconciler.features.routes import transport_of
-from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where
+from reconciler.rules.references import programs_of
+from reconciler.rules.restrictions import LISTS, parsed
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master, unwritable
 
 if TYPE_CHECKING:

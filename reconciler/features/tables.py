@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import RootModel
 
-from reconciler.features.entries import Use, judge, uses_in
-from reconciler.features.nexthops import roads
-from reconciler.features.references import own_name, tables_in, tables_of
-from reconciler.features.restrictions import LISTS
-from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Where
+from reconciler.rules.entries import Use, judge, uses_in
+from reconciler.rules.nexthops import roads
+from reconciler.rules.references import own_name, tables_in, tables_of
+from reconciler.rules.restrictions import LISTS
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 
 if TYPE_CHECKING:

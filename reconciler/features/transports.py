@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
-from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Finding, Parameter, Service, Table
+from reconciler.rules.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.features.restrictions import smtpd_scopes
-from reconciler.features.routes import transport_of
-from reconciler.features.scopes import Scope, scopes, words
 from reconciler.model import Severity
+from reconciler.rules.restrictions import smtpd_scopes
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

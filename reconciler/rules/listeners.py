@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import port_names
-from reconciler.features.scopes import Scope, scopes, words
 from reconciler.model import Finding
+from reconciler.rules.nexthops import port_names
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

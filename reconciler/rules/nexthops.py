@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.features.scopes import Scope, words
+from reconciler.rules.scopes import Scope, words
 from reconciler.syntax import closest
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.macros import MalformedMacro, expand, references
-from reconciler.features.parameters import RAW, per_service
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, WORDS
 from reconciler.model import Severity
+from reconciler.rules.macros import MalformedMacro, expand, references
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, RAW, WORDS, per_service
 from reconciler.syntax import did_you_mean, one_line
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import Roads, bad_nexthop, bad_route, roads
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import names
 from reconciler.model import Severity
+from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route, roads
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

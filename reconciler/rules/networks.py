@@ -10,14 +10,14 @@ import re
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.features.scopes import scopes, words
-from reconciler.features.vocabulary import names
+from reconciler.rules.scopes import scopes, words
+from reconciler.rules.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.features.scopes import Scope
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.rules.scopes import Scope
 
 NETWORK_LISTS = names(
     """

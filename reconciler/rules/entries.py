@@ -14,12 +14,12 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.features.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
-from reconciler.features.networks import problem_of
-from reconciler.features.nexthops import Roads, bad_nexthop, bad_route
-from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
-from reconciler.features.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.model import Finding, Severity, Where
+from reconciler.rules.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
+from reconciler.rules.networks import problem_of
+from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
+from reconciler.rules.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.rules.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.table import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:

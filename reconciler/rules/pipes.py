@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features.macros import MalformedMacro, references
-from reconciler.features.scopes import Scope
-from reconciler.features.vocabulary import names
 from reconciler.model import Finding
+from reconciler.rules.macros import MalformedMacro, references
+from reconciler.rules.scopes import Scope
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

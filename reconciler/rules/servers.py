@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import is_host, port_names
-from reconciler.features.restrictions import LISTS, parsed
-from reconciler.features.scopes import Scope, scopes, words
+from reconciler.rules.nexthops import is_host, port_names
+from reconciler.rules.restrictions import LISTS, parsed
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import names
 from reconciler.model import Severity
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

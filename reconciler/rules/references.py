@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.networks import NETWORK_LISTS, problem_of
-from reconciler.features.restrictions import LISTS
-from reconciler.features.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 from reconciler.model import Facts, Severity
+from reconciler.rules.networks import NETWORK_LISTS, problem_of
+from reconciler.rules.restrictions import LISTS
+from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
