@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features import FEATURES, compose
+from reconciler.features import FEATURES
 from reconciler.rules import GRAPH
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.model import Desired, Facts, Finding
+    from reconciler.model import Contribution, Desired, Facts, Finding
 
 __all__ = ["excused", "lint", "mentioned_paths"]
 
 
-def lint(desired: Desired, facts: Facts) -> list[Finding]:
-    """Everything that is wrong or doubtful, by place; nothing is said twice."""
-    merged = compose(desired, facts)
+def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
+    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both."""
     found = list(desired.findings)
     for part in (*FEATURES, *GRAPH):
         found += part.rules(desired, facts, merged)
