@@ -9,21 +9,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH
+from reconciler.rules import GRAPH, entries, nexthops
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.model import Contribution, Desired, Facts, Finding
+    from reconciler.rules import Rules
 
-__all__ = ["excused", "lint", "mentioned_paths"]
+_PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
+EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
+EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED
+"""What the rules mean that judge a commit which could be read, by their names."""
+
+__all__ = ["EXPLAINED", "excused", "lint", "mentioned_paths"]
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
     """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both."""
     found = list(desired.findings)
-    for part in (*FEATURES, *GRAPH):
+    for part in _PARTS:
         found += part.rules(desired, facts, merged)
     unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))

@@ -143,3 +143,40 @@ def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if scope.endless(parameter.value):
         what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would die of it'
         yield scope.finding("recursive-value", parameter, what)
+
+
+EXPLAINED = {
+    "unknown-parameter": (
+        "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it,"
+        " and what was meant would not be in force. Correct the spelling; a name of one's own is fine as soon as "
+        "some value says $name."
+    ),
+    "read-only-parameter": (
+        "A parameter is set that Postfix fills in itself. It would ignore the value. Remove the line."
+    ),
+    "option-without-effect": (
+        "A delivery limit stands as an option of a service. Limits of a transport are read by qmgr from main.cf, "
+        'so here it does nothing. Write it under "parameters:" as TRANSPORT_destination_....'
+    ),
+    "malformed-reference": (
+        "A value holds a $ that is not followed by a name, or braces that do not close. Postfix's programs end "
+        "when they read it. Write $name, ${name} or ${name?{yes}:{no}}, and $$ for a dollar sign itself."
+    ),
+    "undefined-name": (
+        "A value refers to a name that nobody defines. Postfix puts nothing in its place, without a word; in a "
+        "command of pipe, every delivery would wait. Define the name, or correct its spelling."
+    ),
+    "recursive-value": (
+        "A value refers to itself, directly or through others. Postfix's programs end when they expand it. Break "
+        "the circle by writing one of the values out."
+    ),
+    "secret-in-parameter": (
+        "A parameter's value is a secret. main.cf is readable by every user of the host, so the secret would be "
+        "none. Use the section that takes it, such as smart_host; it writes a table that only root can read."
+    ),
+    "unwritable-value": (
+        "A value can't be written to main.cf or master.cf without changing what it says: it holds control "
+        "characters, or a line that would start a setting of its own. Write it on one line, or indent it as one "
+        "block whose lines are no settings."
+    ),
+}

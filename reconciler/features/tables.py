@@ -237,3 +237,20 @@ def _cycles(steps: Mapping[str, list[str]]) -> Iterator[list[str]]:
                 on[target] = len(path)
                 path.append(target)
                 waiting.append(iter(steps[target]))
+
+
+EXPLAINED = {
+    "duplicate-entry": (
+        "A key stands in a table twice. Postfix keeps the first and ignores the other, with a warning that nobody "
+        "reads. Remove the one that was not meant; keys are compared without regard to case."
+    ),
+    "empty-table": (
+        "A table that says which recipients exist holds no entry. Every address of its class would be refused as "
+        "unknown, for good. Fill it, or remove the domains of the class."
+    ),
+    "alias-loop": (
+        "Aliases lead from one to the next and back to the first. Postfix gives up after a thousand steps and "
+        "answers 451 after DATA, so that the mail stays with the sender until it bounces. Break the circle; an "
+        "address may stand in its own alias to keep a copy."
+    ),
+}

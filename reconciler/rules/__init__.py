@@ -24,13 +24,17 @@ from reconciler.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Finding
 
 
 class Rules(Protocol):
     """What a subject's module holds."""
+
+    @property
+    def EXPLAINED(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
+        """What its rules mean, by their names."""
 
     def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
         """What is wrong or doubtful about *merged*, all features together."""

@@ -99,3 +99,12 @@ def _bracketed(pattern: str) -> str | None:
 
 def _suggestion(text: str | None) -> str:
     return f"; did you mean {text}?" if text else ""
+
+
+EXPLAINED = {
+    "bad-network": (
+        "A list or table of networks holds one that Postfix can't read, or that has bits set beyond its prefix. "
+        "Postfix skips it with a warning, or answers 451 to everybody. Write ADDRESS or NETWORK/PREFIX, with IPv6 "
+        "in brackets in lists."
+    ),
+}

@@ -44,3 +44,12 @@ def _plain(scope: Scope, reference: Reference) -> str | None:
     if table and table.mode & _OTHERS and next(iter(Entries(table)), None):
         return f"the table {table.name}"
     return None
+
+
+EXPLAINED = {
+    "plain-text-secret": (
+        "A password stands in the commit in plain text. It would be readable by all who can read the repository, "
+        "and stay in its history for ever. Remove it, change the password, and store it with `reconciler secret "
+        "set NAME`; values then say !secret NAME."
+    ),
+}

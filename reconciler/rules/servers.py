@@ -68,3 +68,11 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
 
 def _hint(meant: str | None) -> str:
     return f"; did you mean {meant}?" if meant else ""
+
+
+EXPLAINED = {
+    "malformed-endpoint": (
+        "The place of a Milter or policy server can't be read. smtpd ends, or answers 451 to everybody. Write "
+        "inet:HOST:PORT or unix:PATH."
+    ),
+}

@@ -160,3 +160,20 @@ def _bad(
     then = "the programs that read it would fail" if severity is Severity.ERROR else "Postfix would ignore it"
     what = f'{parameter.name} must be {expected}, got "{value}": {then}{hint}'
     return scope.finding("bad-value", parameter, what, value, severity=severity)
+
+
+EXPLAINED = {
+    "bad-value": (
+        "A parameter's value is none that its program can read. Most programs end when they meet it, and the "
+        "service stops; some ignore it with a warning, and then so does this. The finding names the form that is "
+        "expected."
+    ),
+    "odd-time": (
+        "A time has more than one number and unit. Postfix reads the first and ignores the rest. Write one number "
+        "with one unit: s, m, h, d or w."
+    ),
+    "empty-value": (
+        "A parameter is empty that may not be. Postfix's programs end when they read it. Remove the line to get "
+        "the default, or give it a value."
+    ),
+}
