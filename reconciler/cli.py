@@ -24,6 +24,7 @@ from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, say, say_all, who
 from reconciler.control import ask
 from reconciler.errors import ReconcilerError, WithFindings
+from reconciler.explain import explain_command
 from reconciler.host import Host
 from reconciler.journal import conclusion, finding_data
 from reconciler.model import File, Revision, Wake, errors_in
@@ -376,3 +377,4 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 
 main.add_command(secret_group)
+main.add_command(explain_command)

@@ -310,3 +310,12 @@ def kind_of(value: object) -> str:
     if isinstance(value, SecretName):
         return f"!secret {value.name}"
     return "nothing" if value is None else f'"{value}"'
+
+
+EXPLAINED = {
+    "unreadable-yaml": (
+        "A file is not YAML as reconciler reads it. Nothing in it can be judged, so nothing goes live. The finding"
+        " names the place and, where quotes are what is missing, what to write; tags other than !secret, merge "
+        "keys and duplicate keys are not accepted."
+    ),
+}

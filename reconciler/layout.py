@@ -181,3 +181,23 @@ def _in_clear(path: str, why: str) -> str:
         f'"{path}" {why}, so it is not encrypted and stays readable in the history for ever; remove it, run'
         f" `reconciler secret set {secret}`, and change the password: it has been seen"
     )
+
+
+EXPLAINED = {
+    "misplaced-file": (
+        "A file lies where nothing reads it, though its name says that it was meant to have an effect. It would "
+        "change nothing. Move or rename it as the finding says; files named README* and *.md may lie anywhere."
+    ),
+    "ambiguous-table": (
+        "Two files are the source of the same table. Both would be compiled to the same name, and one of them "
+        "would be lost. Keep one, or give the other a name of its own."
+    ),
+    "invalid-table": (
+        "The name of a file in tables/ can't be that of a table. Names are letters, digits, - and _, and may end "
+        "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash. Rename the file."
+    ),
+    "unused-table": (
+        "A table looks like one that wires itself, but for its spelling, and no setting names it. Its entries "
+        "would have no effect. Rename it to the well-known name, or name it in a parameter as table:NAME."
+    ),
+}

@@ -1,52 +1,35 @@
 """Desired and Facts -> Findings: what is wrong or doubtful, each with its rule's name and its place.
 
 lint() is pure and total: it raises nothing, and what it says of one commit on one host never changes. The rules of a
-feature are in its file; those over the whole graph are listed in GRAPH.
+feature are in its file; those over the whole graph are in rules/.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from reconciler.features import (
-    FEATURES,
-    compose,
-    consistency,
-    listeners,
-    networks,
-    passwords,
-    pipes,
-    references,
-    relaying,
-    restrictions,
-    routes,
-    servers,
-    values,
-)
-from reconciler.features.references import mentioned_paths
+from reconciler.features import FEATURES
+from reconciler.rules import GRAPH, entries, nexthops
+from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from reconciler.model import Contribution, Desired, Facts, Finding
+    from reconciler.rules import Rules
 
-__all__ = ["excused", "lint", "mentioned_paths"]
+_PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
+EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
+EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED
+"""What the rules mean that judge a commit which could be read, by their names."""
 
-
-class _Rules(Protocol):
-    def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]: ...
-
-
-GRAPH: tuple[_Rules, ...] = (
-    values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-)  # fmt: skip
+__all__ = ["EXPLAINED", "excused", "lint", "mentioned_paths"]
 
 
-def lint(desired: Desired, facts: Facts) -> list[Finding]:
-    """Everything that is wrong or doubtful, by place; nothing is said twice."""
-    merged = compose(desired, facts)
+def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
+    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both."""
     found = list(desired.findings)
-    for part in (*FEATURES, *GRAPH):
+    for part in _PARTS:
         found += part.rules(desired, facts, merged)
     unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))

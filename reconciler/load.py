@@ -234,3 +234,28 @@ def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:
     for service in own:
         yield from (override.value for override in service.overrides)
         yield from service.arguments
+
+
+EXPLAINED = {
+    "empty-state": (
+        "The commit holds no mail.yaml, or one without any key. That is never taken for a wish to remove "
+        "everything. Restore the file; `reconciler init` makes a repository that has a complete one."
+    ),
+    "null-value": (
+        "A key has no value. In YAML that means nothing at all, which is neither an empty text nor Postfix's "
+        'default. Write "" for an empty value, or remove the key; null removes a key in hosts/ and a service in '
+        "services only."
+    ),
+    "unknown-key": (
+        "mail.yaml or hosts/NAME.yaml has a key that no section knows. It would have no effect, and what was meant"
+        ' by it would be missing. Correct its spelling; parameters of Postfix belong under "parameters:".'
+    ),
+    "missing-secret": (
+        "A value says !secret NAME, and the commit has no secrets/NAME.age. Without it Postfix could not log in. "
+        "Make it with `reconciler secret set NAME`, and commit it."
+    ),
+    "service-without-command": (
+        "A service that neither Postfix nor the commit defines is changed, and does not say what it runs. Give it "
+        "a command, such as smtpd; if a stock service was meant, correct its name, which is NAME/TYPE."
+    ),
+}

@@ -14,13 +14,13 @@ from reconciler import facts as fact
 from reconciler.apply import Order, apply, stage_and_check
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
-from reconciler.features.references import mentioned_paths
 from reconciler.lint import excused, lint
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
 from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
+from reconciler.rules.references import mentioned_paths
 from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:
@@ -103,10 +103,9 @@ def _settled(judged: Judged, edges: Edges) -> Judged:
 
 def judge(revision: Revision, edges: Edges) -> Judged:
     """Load, lint, render and diff; raises InvalidSource for a commit that can't be read."""
-    desired, facts = understand(revision, edges)
-    findings = lint(desired, facts)
-    target = render(desired, facts, edges.templates)
-    origin = compose(desired, facts)
+    desired, facts, origin = understand(revision, edges)
+    findings = lint(desired, facts, origin)
+    target = render(origin, edges.templates)
     live = edges.generations.read(target)
     plan = _with_damage(diff(live, target, origin), edges)
     generation = edges.generations.live()
@@ -114,16 +113,16 @@ def judge(revision: Revision, edges: Edges) -> Judged:
     return Judged(revision, facts, live, plan, origin, tuple(findings), restores)
 
 
-def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts]:
-    """Load a commit, and gather the facts that it speaks of."""
+def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts, Contribution]:
+    """Load a commit, compose its features, and gather the facts that it speaks of."""
     files = edges.repo.read(revision)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets)
     desired = replace(desired, findings=(*desired.findings, *unopened))
     facts = fact.gather(edges.host, edges.settings, {baseline.ALIASES})
-    return desired, fact.gather(
-        edges.host, edges.settings, mentioned_paths(compose(desired, facts), facts) | {baseline.ALIASES}
-    )
+    merged = compose(desired, facts)
+    named = mentioned_paths(merged, facts) | {baseline.ALIASES}
+    return desired, fact.gather(edges.host, edges.settings, named), merged
 
 
 def refuse(judged: Judged, edges: Edges) -> None:
@@ -141,10 +140,9 @@ def _live_findings(judged: Judged, edges: Edges) -> list[Finding]:
     if generation is None or not generation.revision or generation.revision == judged.revision.oid:
         return []
     try:
-        desired, facts = understand(edges.repo.revision(generation.revision), edges)
+        return lint(*understand(edges.repo.revision(generation.revision), edges))
     except ReconcilerError:
         return []  # it can't be judged any more, so it excuses nothing
-    return lint(desired, facts)
 
 
 def _confirmed(revision: Revision, edges: Edges) -> bool:

@@ -1,4 +1,4 @@
-"""Desired becomes a Tree: same input, same bytes. The door to Jinja2.
+"""A Contribution becomes a Tree: same input, same bytes. The door to Jinja2.
 
 Values are data: they pass the writers of syntax.py and are never read as a template. Tables are their own source, byte
 for byte. Raises ValueError for a value that no rule refused and no writer can write.
@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from reconciler.features import compose
 from reconciler.model import File
 from reconciler.syntax import folded, write_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter, Table, Tree
+    from reconciler.model import Contribution, Parameter, Table, Tree
 
 
-def render(desired: Desired, facts: Facts, templates: Mapping[str, str]) -> Tree:
+def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
     """The files of Postfix's configuration directory; *templates* are sources by name (``postfix/main.cf.j2``)."""
-    merged = compose(desired, facts)
     environment = _environment(tuple(sorted(templates.items())))
     tree = {
         name.removeprefix("postfix/").removesuffix(".j2"): File.of(

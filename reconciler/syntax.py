@@ -289,3 +289,20 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """The known name that *word* was most likely meant to be, or None."""
     matches = get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
     return matches[0] if matches else None
+
+
+EXPLAINED = {
+    "malformed-parameter": (
+        'A line of main.cf is no "name = value". Postfix\'s programs would stop at it. Write the name, an equals '
+        "sign and the value on one line, and begin continuation lines with a blank."
+    ),
+    "malformed-service": (
+        "A line of master.cf lacks a field or holds a word that has no place there. The master would end at its "
+        "next reload, or the service's program would end when it starts. A service has eight fields (master(5)); "
+        "options follow as -o name=value without blanks around the equals sign, or as -o { name = value }."
+    ),
+    "duplicate-service": (
+        "Two entries of master.cf have the same name and type. Postfix takes the last one without a word, and the "
+        'other has no effect. Remove one, or change a stock service under "services:" in mail.yaml.'
+    ),
+}

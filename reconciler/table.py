@@ -199,3 +199,12 @@ def repeated(entries: Iterable[Entry]) -> list[Entry]:
 
 def _odd(rule: str, where: Where, text: str, subject: str) -> Finding:
     return Finding(rule=rule, where=where, text=text, subject=subject)
+
+
+EXPLAINED = {
+    "malformed-entry": (
+        "A line of a table cannot be read as a key and a value. postmap would skip it with a warning and still "
+        "report success, so that the entry is missing from the map. Give it a value, or mark it as a comment with "
+        "#."
+    ),
+}

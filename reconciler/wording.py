@@ -33,6 +33,7 @@ _FORMS = {
 _PYDANTIC = frozenset({
     *_MAPPINGS, *_EXPECTED, "literal_error", "greater_than_equal", "string_too_long", "string_pattern_mismatch",
 })  # fmt: skip
+_RULES = {"extra_forbidden": "unknown-key", "missing": "missing-key"}
 _PARAMETERS = frozenset({
     "inet_interfaces", "mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "relayhost",
 })  # fmt: skip
@@ -63,7 +64,7 @@ def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merg
     kind, path = item["type"], _path(section, item, merged)
     places = merged.keys if kind == "extra_forbidden" else merged.places
     where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), Where("mail.yaml"))
-    rule = "invalid-value" if kind in _PYDANTIC or kind.startswith("ip_") else kind.replace("_", "-")
+    rule = "invalid-value" if kind in _PYDANTIC or kind.startswith("ip_") else _RULES.get(kind, kind)
     return Finding(rule=rule, where=where, text=_text(path, item, fields), subject=".".join(path))
 
 
@@ -153,3 +154,15 @@ def _service(name: str) -> str:
     return (
         f"{name}/unix" if re.fullmatch(r"[A-Za-z0-9_-]+", name) and name not in {"smtp", "submission"} else "smtp/inet"
     )
+
+
+EXPLAINED = {
+    "invalid-value": (
+        "A value of mail.yaml does not have the form that its key needs. The finding says which form that is, and "
+        "what was found instead. Correct the value; nothing goes live until every key can be read."
+    ),
+    "missing-key": (
+        "A section lacks a key that it cannot do without. Nothing can be written from it. Add the key, or remove "
+        "the section."
+    ),
+}

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import baseline, parameters, services, smart_host, tables, tls, transports
-from reconciler.features.references import TABLE_REFERENCE
 from reconciler.model import Contribution
+from reconciler.rules.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Desired, Facts, Finding, Parameter, Service
 
@@ -29,6 +29,10 @@ class Feature(Protocol):
     @property
     def Schema(self) -> type:  # noqa: N802 - modules name it as the class it is
         """The type of its section, which pydantic validates."""
+
+    @property
+    def EXPLAINED(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
+        """What its rules mean, by their names."""
 
     def contribute(self, desired: Desired, facts: Facts, below: Contribution) -> Contribution:
         """What it adds to *below*, which the features before it contributed."""

@@ -15,45 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.macros import MalformedMacro, references
-from reconciler.features.scopes import Scope, scopes
-from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Parameter, SecretName, Severity
+from reconciler.rules.macros import MalformedMacro, references
+from reconciler.rules.scopes import Scope, scopes
+from reconciler.rules.vocabulary import RAW, per_service
 from reconciler.syntax import did_you_mean, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding, Service
+    from reconciler.model import Desired, Facts, Finding
 
 SECTION = "parameters"
-# Postfix 3.7, postconf_service.c: per-service parameters, and the one that gives each its default.
-PER_SERVICE = {
-    "recipient_limit": "default_recipient_limit",
-    "extra_recipient_limit": "default_extra_recipient_limit",
-    "recipient_refill_limit": "default_recipient_refill_limit",
-    "recipient_refill_delay": "default_recipient_refill_delay",
-    "delivery_slot_cost": "default_delivery_slot_cost",
-    "delivery_slot_loan": "default_delivery_slot_loan",
-    "delivery_slot_discount": "default_delivery_slot_discount",
-    "minimum_delivery_slots": "default_minimum_delivery_slots",
-    "initial_destination_concurrency": "initial_destination_concurrency",
-    "destination_concurrency_limit": "default_destination_concurrency_limit",
-    "destination_recipient_limit": "default_destination_recipient_limit",
-    "destination_concurrency_positive_feedback": "default_destination_concurrency_positive_feedback",
-    "destination_concurrency_negative_feedback": "default_destination_concurrency_negative_feedback",
-    "destination_concurrency_failed_cohort_limit": "default_destination_concurrency_failed_cohort_limit",
-    "destination_rate_delay": "default_destination_rate_delay",
-    "transport_rate_delay": "default_transport_rate_delay",
-}
-_TIMED = ("pipe", "spawn")
 _READ_ONLY = frozenset({"process_id", "process_name", "service_name"})
-# Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
-RAW = names(
-    "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
-    " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
-    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter"
-)
 _DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)")
 
 
@@ -88,18 +62,6 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
             for name, value in (section.root if section else {}).items()
         }
     )
-
-
-def per_service(services: list[Service]) -> dict[str, str]:
-    """The parameters that exist because a service does, each with the one that gives its default."""
-    known = {
-        f"{service.name}_{suffix}": default
-        for service in services
-        if service.type == "unix"
-        for suffix, default in PER_SERVICE.items()
-    }
-    timed = [service for service in services if service.command in _TIMED]
-    return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
@@ -181,3 +143,40 @@ def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if scope.endless(parameter.value):
         what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would die of it'
         yield scope.finding("recursive-value", parameter, what)
+
+
+EXPLAINED = {
+    "unknown-parameter": (
+        "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it,"
+        " and what was meant would not be in force. Correct the spelling; a name of one's own is fine as soon as "
+        "some value says $name."
+    ),
+    "read-only-parameter": (
+        "A parameter is set that Postfix fills in itself. It would ignore the value. Remove the line."
+    ),
+    "option-without-effect": (
+        "A delivery limit stands as an option of a service. Limits of a transport are read by qmgr from main.cf, "
+        'so here it does nothing. Write it under "parameters:" as TRANSPORT_destination_....'
+    ),
+    "malformed-reference": (
+        "A value holds a $ that is not followed by a name, or braces that do not close. Postfix's programs end "
+        "when they read it. Write $name, ${name} or ${name?{yes}:{no}}, and $$ for a dollar sign itself."
+    ),
+    "undefined-name": (
+        "A value refers to a name that nobody defines. Postfix puts nothing in its place, without a word; in a "
+        "command of pipe, every delivery would wait. Define the name, or correct its spelling."
+    ),
+    "recursive-value": (
+        "A value refers to itself, directly or through others. Postfix's programs end when they expand it. Break "
+        "the circle by writing one of the values out."
+    ),
+    "secret-in-parameter": (
+        "A parameter's value is a secret. main.cf is readable by every user of the host, so the secret would be "
+        "none. Use the section that takes it, such as smart_host; it writes a table that only root can read."
+    ),
+    "unwritable-value": (
+        "A value can't be written to main.cf or master.cf without changing what it says: it holds control "
+        "characters, or a line that would start a setting of its own. Write it on one line, or indent it as one "
+        "block whose lines are no settings."
+    ),
+}

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.references import programs_of
-from reconciler.features.restrictions import LISTS, parsed
-from reconciler.features.routes import transport_of
-from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where
+from reconciler.rules.references import programs_of
+from reconciler.rules.restrictions import LISTS, parsed
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master, unwritable
 
 if TYPE_CHECKING:
@@ -252,3 +252,28 @@ def _uses_tls(scope: Scope) -> bool:
 def _verifies(scope: Scope) -> bool:
     asking = {"reject_unverified_sender", "reject_unverified_recipient"}
     return any(restriction.name in asking for name in LISTS for restriction in parsed(scope.value(name)))
+
+
+EXPLAINED = {
+    "unknown-program": (
+        "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "
+        "Correct the name; programs of other packages are given with their absolute path, or run by spawn or pipe."
+    ),
+    "missing-program": (
+        "A service runs a program that is not on this host. Deliveries through it would wait. Install the program,"
+        " or correct its path."
+    ),
+    "unprivileged-service": (
+        "A service whose program needs root's rights is marked unprivileged. It would end each time it starts. Set"
+        " its unpriv field to n."
+    ),
+    "process-limit": (
+        "A service's program insists on its number of processes, and maxproc says another. It would end each time "
+        "it starts. Use 1 for queue managers, caches and postscreen, and 0 (no limit) for bounce, cleanup and "
+        "flush."
+    ),
+    "missing-service": (
+        "A service is not there that others ask: mail would wait, or a function would silently be gone. Bring it "
+        'back by removing the null under "services:", or add it as the finding says.'
+    ),
+}

@@ -127,3 +127,23 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if not secret.value or "\n" in secret.value or secret.value != secret.value.strip():
             what = f"secret {secret.name} is empty, or has a line break or blanks at its end; set it again"
             yield Finding(rule="malformed-secret", where=where, text=what, subject=secret.name)
+
+
+EXPLAINED = {
+    "unquoted-brackets": (
+        "A next hop stands in brackets without quotes, which YAML reads as a list. Nothing can be made of it. Put "
+        "quotes around the whole value, brackets and port included."
+    ),
+    "half-a-login": (
+        "The smart host has a user name or a password, but not both. Nobody could log in with that. Write both, or"
+        " neither."
+    ),
+    "malformed-username": (
+        "The user name holds a blank or a colon. The table for logins separates it from the password by a colon, "
+        "so that the smart host would be sent something else. Write the name alone."
+    ),
+    "malformed-secret": (
+        "A secret is empty, or has a line break or blanks at its end. It would reach the smart host cut off, and "
+        "the login would fail. Set it again with `reconciler secret set NAME`."
+    ),
+}

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import RootModel
 
-from reconciler.features.entries import Use, judge, uses_in
-from reconciler.features.nexthops import roads
-from reconciler.features.references import own_name, tables_in, tables_of
-from reconciler.features.restrictions import LISTS
-from reconciler.features.scopes import Scope, scopes
 from reconciler.model import Contribution, Finding, Parameter, Where
+from reconciler.rules.entries import Use, judge, uses_in
+from reconciler.rules.nexthops import roads
+from reconciler.rules.references import own_name, tables_in, tables_of
+from reconciler.rules.restrictions import LISTS
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 
 if TYPE_CHECKING:
@@ -237,3 +237,20 @@ def _cycles(steps: Mapping[str, list[str]]) -> Iterator[list[str]]:
                 on[target] = len(path)
                 path.append(target)
                 waiting.append(iter(steps[target]))
+
+
+EXPLAINED = {
+    "duplicate-entry": (
+        "A key stands in a table twice. Postfix keeps the first and ignores the other, with a warning that nobody "
+        "reads. Remove the one that was not meant; keys are compared without regard to case."
+    ),
+    "empty-table": (
+        "A table that says which recipients exist holds no entry. Every address of its class would be refused as "
+        "unknown, for good. Fill it, or remove the domains of the class."
+    ),
+    "alias-loop": (
+        "Aliases lead from one to the next and back to the first. Postfix gives up after a thousand steps and "
+        "answers 451 after DATA, so that the mail stays with the sender until it bounces. Break the circle; an "
+        "address may stand in its own alias to keep a copy."
+    ),
+}

@@ -44,3 +44,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             " accepted; write tls: {outbound: encrypt}"
         )
         yield Finding(rule="login-in-clear-text", where=level.where, text=what, subject="smart_host")
+
+
+EXPLAINED = {
+    "login-in-clear-text": (
+        "The smart host has a login, and TLS for mail that leaves is off. The password would travel in plain text,"
+        " or be refused by a careful server. Write tls: {outbound: encrypt}."
+    ),
+}

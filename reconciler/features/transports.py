@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
-from reconciler.features.vocabulary import names
 from reconciler.model import Contribution, Finding, Parameter, Service, Table
+from reconciler.rules.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,3 +106,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
             yield Finding(rule="reserved-transport", where=desired.where(SECTION, name), text=what, subject=name)
+
+
+EXPLAINED = {
+    "reserved-transport": (
+        'A transport under "transports:" has the name of a service that does something else. It would replace that'
+        " service, and mail for it would fail. Choose another name."
+    ),
+}

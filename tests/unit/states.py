@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from reconciler.features import compose
 from reconciler.lint import lint
 from reconciler.load import load
 from reconciler.model import Desired, Facts, File, Finding
@@ -27,6 +28,11 @@ def desired(
     return load({path: File.of(text.encode()) for path, text in texts.items()}, "mx.test.example", {})
 
 
+def linted(state: Desired, facts: Facts = HOST) -> list[Finding]:
+    """Everything that the rules say of the state."""
+    return lint(state, facts, compose(state, facts))
+
+
 def told(
     rule: str,
     parameters: dict[str, str] | None = None,
@@ -35,7 +41,7 @@ def told(
     **sections: object,
 ) -> list[Finding]:
     """What a rule says of the state."""
-    findings = lint(desired(parameters, files, **sections), facts)
+    findings = linted(desired(parameters, files, **sections), facts)
     return [finding for finding in findings if finding.rule == rule]
 
 

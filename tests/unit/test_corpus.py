@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from reconciler.errors import InvalidSource
-from reconciler.lint import lint
 from reconciler.load import load
 from reconciler.model import File, Finding, Secret, errors_in
 from tests.unit.facts import facts
+from tests.unit.states import linted
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def findings_of(case: dict[str, Any]) -> list[Finding]:
     except InvalidSource as error:
         return list(error.findings)
     missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
-    return lint(desired, facts(files={"/etc/aliases.db": True, **missing}))
+    return linted(desired, facts(files={"/etc/aliases.db": True, **missing}))
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 
 from reconciler.features import compose
-from reconciler.lint import excused, lint, mentioned_paths
+from reconciler.lint import excused, mentioned_paths
 from reconciler.model import Severity, errors_in
 from tests.unit.facts import HOST, facts
-from tests.unit.states import HEALTHY, desired
+from tests.unit.states import HEALTHY, desired, linted
 
 
 def test_a_healthy_state_has_no_findings() -> None:
-    assert lint(desired(), HOST) == []
+    assert linted(desired(), HOST) == []
 
 
 def test_findings_are_sorted_by_place_and_never_repeated() -> None:
     broken = {"mynetworks": "10.0.0.1/8", "disable_vrfy_command": "true", "mailbox_size_limit": "1G"}
-    found = lint(desired(broken), HOST)
+    found = linted(desired(broken), HOST)
     assert len(found) == 3
     assert found == sorted(found, key=lambda finding: finding.where)
     assert len(set(map(str, found))) == len(found)
@@ -26,12 +26,12 @@ def test_findings_are_sorted_by_place_and_never_repeated() -> None:
 def test_every_default_of_this_postfix_may_be_written_out() -> None:
     read_only = {"process_id", "process_name", "service_name"}
     values = {name: value for name, value in HOST.parameters.items() if name not in read_only}
-    assert errors_in(lint(desired(values | {"compatibility_level": "3.6"}), HOST)) == []
+    assert errors_in(linted(desired(values | {"compatibility_level": "3.6"}), HOST)) == []
 
 
 def test_what_is_equally_true_of_live_is_reported_and_not_refused() -> None:
-    live = lint(desired({"disable_vrfy_command": "true"}), HOST)
-    after = lint(
+    live = linted(desired({"disable_vrfy_command": "true"}), HOST)
+    after = linted(
         desired({"smtpd_helo_required": "yes", "disable_vrfy_command": "true", "mailbox_size_limit": "1G"}), HOST
     )
     old, new = sorted(excused(after, live), key=lambda finding: finding.severity, reverse=True)
@@ -63,7 +63,7 @@ def test_a_table_of_100000_entries_is_judged_in_well_under_two_seconds() -> None
     lines = "".join(f"user{number}@v.example  box{number}@mx.test.example\n" for number in range(100_000))
     state = desired(files={"tables/virtual": lines})
     before = time.process_time()
-    assert lint(state, facts()) == []
+    assert linted(state, facts()) == []
     assert time.process_time() - before < 2
 
 

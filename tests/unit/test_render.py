@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.features import compose
 from reconciler.load import load
 from reconciler.model import File, Secret, Tree
 from reconciler.render import render
@@ -22,7 +23,7 @@ TEMPLATES = {
 def rendered(files: dict[str, str]) -> Tree:
     tree = {path: File.of(text.encode()) for path, text in files.items()}
     desired = load(tree, "mx1", {"relay": Secret("relay", "geheim")})
-    return render(desired, facts(), TEMPLATES)
+    return render(compose(desired, facts()), TEMPLATES)
 
 
 def starter() -> dict[str, str]:

@@ -14,12 +14,12 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.features.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
-from reconciler.features.networks import problem_of
-from reconciler.features.nexthops import Roads, bad_nexthop, bad_route
-from reconciler.features.restrictions import LISTS, WITH_TABLE, parsed
-from reconciler.features.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.model import Finding, Severity, Where
+from reconciler.rules.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
+from reconciler.rules.networks import problem_of
+from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
+from reconciler.rules.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.rules.routes import TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.table import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -222,3 +222,32 @@ def _is_network(pattern: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+EXPLAINED = {
+    "unknown-action": (
+        "A table answers with an action that is none. smtpd answers 451 4.3.5 to it; a header or body check "
+        "ignores it, and lets pass what it was to stop. Correct the spelling."
+    ),
+    "unknown-policy": (
+        "A TLS policy has a level or an attribute that smtp does not know. Mail to that destination would wait. "
+        "Write one of the levels none, may, encrypt, dane, dane-only, fingerprint, verify and secure, and "
+        "name=value attributes behind it."
+    ),
+    "number-permits": (
+        "A table answers with a number alone. To Postfix any number means OK, so that 550 permits. Write the "
+        'number with a text to reject, such as "550 go away".'
+    ),
+    "key-never-matches": (
+        "A key has a form that is never looked up for what its table is used for. The entry has no effect. Write "
+        "it as the finding says."
+    ),
+    "bare-domain": (
+        "A key looks like a domain, and is looked up as a user's name alone. It would match nobody at that domain."
+        " Write @domain for all its addresses."
+    ),
+    "bare-sender-domain": (
+        "A key is @NAME with no dot in NAME. It matches only senders at that very name, such as @localhost, which "
+        "is mostly a slip. Write the full domain."
+    ),
+}

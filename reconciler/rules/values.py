@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.macros import MalformedMacro, expand, references
-from reconciler.features.parameters import RAW, per_service
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, WORDS
 from reconciler.model import Severity
+from reconciler.rules.macros import MalformedMacro, expand, references
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, RAW, WORDS, per_service
 from reconciler.syntax import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -161,3 +160,20 @@ def _bad(
     then = "the programs that read it would fail" if severity is Severity.ERROR else "Postfix would ignore it"
     what = f'{parameter.name} must be {expected}, got "{value}": {then}{hint}'
     return scope.finding("bad-value", parameter, what, value, severity=severity)
+
+
+EXPLAINED = {
+    "bad-value": (
+        "A parameter's value is none that its program can read. Most programs end when they meet it, and the "
+        "service stops; some ignore it with a warning, and then so does this. The finding names the form that is "
+        "expected."
+    ),
+    "odd-time": (
+        "A time has more than one number and unit. Postfix reads the first and ignores the rest. Write one number "
+        "with one unit: s, m, h, d or w."
+    ),
+    "empty-value": (
+        "A parameter is empty that may not be. Postfix's programs end when they read it. Remove the line to get "
+        "the default, or give it a value."
+    ),
+}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import Roads, bad_nexthop, bad_route, roads
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import names
 from reconciler.model import Severity
+from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route, roads
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -121,3 +121,15 @@ def _unknown_deferred(scope: Scope, parameter: Parameter, known: Collection[str]
             if problem := unknown_transport(name, known):
                 what = f"defer_transports: {problem.partition(':')[0]}: it defers nothing{did_you_mean(name, known)}"
                 yield scope.finding("unknown-transport", parameter, what, name, severity=Severity.WARNING)
+
+
+EXPLAINED = {
+    "unknown-transport": (
+        "A setting or a table sends mail to a transport that is no service. Mail would be accepted and then wait: "
+        '"mail transport unavailable". Correct the name, or add the service under "transports:" or in master.d/.'
+    ),
+    "unknown-service": (
+        "A setting names a service of master.cf that is not there. The program that asks it would wait, and then "
+        "fail. Correct the name, or add the service."
+    ),
+}

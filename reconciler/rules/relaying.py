@@ -13,18 +13,18 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.references import own_name, tables_in
-from reconciler.features.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
-from reconciler.features.scopes import Scope, words
 from reconciler.model import Entry, Severity, Table
+from reconciler.rules.references import own_name, tables_in
+from reconciler.rules.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
+from reconciler.rules.scopes import Scope, words
 from reconciler.table import PATTERN_TYPES, Entries, has_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Network, IPv6Network
 
-    from reconciler.features.references import Reference
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.rules.references import Reference
 
     Network = IPv4Network | IPv6Network
 
@@ -194,3 +194,12 @@ def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Everybody | N
 
 def _permits(value: str) -> bool:
     return value.lower() in {"ok", "permit"} or value.isdigit()
+
+
+EXPLAINED = {
+    "open-relay": (
+        "Strangers could send mail to anywhere through this host: by mynetworks, by relay_domains, or by a table's"
+        " OK that stands ahead of reject_unauth_destination. Spammers find such a host within hours, and then "
+        "nobody takes its mail. Narrow the list, or move the table behind the relay protection."
+    ),
+}

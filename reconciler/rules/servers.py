@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import is_host, port_names
-from reconciler.features.restrictions import LISTS, parsed
-from reconciler.features.scopes import Scope, scopes, words
+from reconciler.rules.nexthops import is_host, port_names
+from reconciler.rules.restrictions import LISTS, parsed
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -68,3 +68,11 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
 
 def _hint(meant: str | None) -> str:
     return f"; did you mean {meant}?" if meant else ""
+
+
+EXPLAINED = {
+    "malformed-endpoint": (
+        "The place of a Milter or policy server can't be read. smtpd ends, or answers 451 to everybody. Write "
+        "inet:HOST:PORT or unix:PATH."
+    ),
+}

@@ -1,12 +1,17 @@
 """What Postfix's defaults can't tell about its parameters: enumerations, word lists, and where empty or 0 is fatal.
 
 Taken from the tables of Postfix 3.7's sources (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)). Facts
-only: no functions but the ones that build the tables.
+only: no functions but the ones that build the tables, and the one that names the parameters of each service.
 
 Known limit: a word that a later Postfix adds to an enumeration must be added here.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.model import Service
 
 Vocabulary = tuple[frozenset[str], bool]
 """The words, in lower case (the empty one where empty is allowed), and whether another one is fatal."""
@@ -187,3 +192,42 @@ NOT_ZERO = names(
     virtual_alias_recursion_limit virtual_minimum_uid
     """
 )
+
+# Postfix 3.7, postconf_service.c: per-service parameters, and the one that gives each its default.
+PER_SERVICE = {
+    "recipient_limit": "default_recipient_limit",
+    "extra_recipient_limit": "default_extra_recipient_limit",
+    "recipient_refill_limit": "default_recipient_refill_limit",
+    "recipient_refill_delay": "default_recipient_refill_delay",
+    "delivery_slot_cost": "default_delivery_slot_cost",
+    "delivery_slot_loan": "default_delivery_slot_loan",
+    "delivery_slot_discount": "default_delivery_slot_discount",
+    "minimum_delivery_slots": "default_minimum_delivery_slots",
+    "initial_destination_concurrency": "initial_destination_concurrency",
+    "destination_concurrency_limit": "default_destination_concurrency_limit",
+    "destination_recipient_limit": "default_destination_recipient_limit",
+    "destination_concurrency_positive_feedback": "default_destination_concurrency_positive_feedback",
+    "destination_concurrency_negative_feedback": "default_destination_concurrency_negative_feedback",
+    "destination_concurrency_failed_cohort_limit": "default_destination_concurrency_failed_cohort_limit",
+    "destination_rate_delay": "default_destination_rate_delay",
+    "transport_rate_delay": "default_transport_rate_delay",
+}
+_TIMED = ("pipe", "spawn")
+# Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
+RAW = names(
+    "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
+    " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
+    " command_expansion_filter execution_directory_expansion_filter forward_expansion_filter"
+)
+
+
+def per_service(services: list[Service]) -> dict[str, str]:
+    """The parameters that exist because a service does, each with the one that gives its default."""
+    known = {
+        f"{service.name}_{suffix}": default
+        for service in services
+        if service.type == "unix"
+        for suffix, default in PER_SERVICE.items()
+    }
+    timed = [service for service in services if service.command in _TIMED]
+    return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}

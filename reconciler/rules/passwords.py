@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features.references import own_name, tables_of
-from reconciler.features.scopes import Scope, scopes
+from reconciler.rules.references import own_name, tables_of
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.table import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.features.references import Reference
     from reconciler.model import Contribution, Desired, Facts, Finding
+    from reconciler.rules.references import Reference
 
 _LOGINS = frozenset({"smtp_sasl_password_maps", "lmtp_sasl_password_maps"})
 _OTHERS = 0o077
@@ -44,3 +44,12 @@ def _plain(scope: Scope, reference: Reference) -> str | None:
     if table and table.mode & _OTHERS and next(iter(Entries(table)), None):
         return f"the table {table.name}"
     return None
+
+
+EXPLAINED = {
+    "plain-text-secret": (
+        "A password stands in the commit in plain text. It would be readable by all who can read the repository, "
+        "and stay in its history for ever. Remove it, change the password, and store it with `reconciler secret "
+        "set NAME`; values then say !secret NAME."
+    ),
+}

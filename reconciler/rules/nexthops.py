@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.features.scopes import Scope, words
+from reconciler.rules.scopes import Scope, words
 from reconciler.syntax import closest
 
 if TYPE_CHECKING:
@@ -113,3 +113,12 @@ def _candidates(text: str, hop: str, roads: Roads) -> Iterator[str]:
     yield f"[{bare}]"
     front, colon, port = hop.rpartition(":")
     yield front + colon + (closest(port, roads.ports) or port)
+
+
+EXPLAINED = {
+    "malformed-nexthop": (
+        "A next hop is none that smtp can read. The delivery program ends when it meets it, with all mail it has "
+        "at hand; as relayhost it stops all mail that leaves. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
+        "quotes around brackets in YAML."
+    ),
+}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.features.macros import EndlessMacro, MalformedMacro, expand
 from reconciler.model import Finding, Severity, Where
+from reconciler.rules.macros import EndlessMacro, MalformedMacro, expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

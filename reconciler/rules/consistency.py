@@ -11,10 +11,10 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.features.restrictions import smtpd_scopes
-from reconciler.features.routes import transport_of
-from reconciler.features.scopes import Scope, scopes, words
 from reconciler.model import Severity
+from reconciler.rules.restrictions import smtpd_scopes
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -155,3 +155,26 @@ def _twice(scope: Scope) -> Iterator[Finding]:
         if count[override.name] > 1 and override is not scope.parameter(override.name):
             what = f"option {override.name} is written twice, and the last one wins"
             yield scope.finding("option-twice", override, what, severity=Severity.WARNING)
+
+
+EXPLAINED = {
+    "two-classes": (
+        "A domain is listed in two classes of addresses. Postfix warns in its log and obeys one of them, so that "
+        "the other has no effect, or some recipients are refused. List the domain in one of mydestination, "
+        "virtual_alias_domains, virtual_mailbox_domains and relay_domains."
+    ),
+    "sizes-contradict": (
+        "A mailbox may be smaller than a message. The delivery agent ends when it starts, and its mail waits. "
+        "Raise the limit of the mailbox, or set it to 0 for none."
+    ),
+    "missing-mailbox-base": (
+        "Virtual mailboxes have no folder to be in. The virtual delivery agent ends when it starts, and their mail"
+        " waits. Set virtual_mailbox_base, or another virtual_transport."
+    ),
+    "no-certificate": (
+        "TLS is offered to clients, and no certificate is set. STARTTLS would be answered with 454, and some "
+        "senders give up there; where TLS is required nobody could send at all. Set smtpd_tls_chain_files to a key"
+        " and its certificate."
+    ),
+    "option-twice": ("An option of a service is written twice. The last one wins without a word. Remove the other."),
+}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.features.macros import MalformedMacro, references
-from reconciler.features.scopes import Scope
-from reconciler.features.vocabulary import names
 from reconciler.model import Finding
+from reconciler.rules.macros import MalformedMacro, references
+from reconciler.rules.scopes import Scope
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -97,3 +97,23 @@ def _named(service: Service, word: str) -> Iterator[Finding]:
         what = f'unknown name "${{{name}}}" in the command: every delivery would wait ("configuration error")'
         hint = did_you_mean(name, _NAMES)
         yield _finding("undefined-name", service, what + hint)
+
+
+EXPLAINED = {
+    "incomplete-service": (
+        "A pipe or spawn service lacks its user or its command. It ends each time it starts, and its mail waits. "
+        "Add user=NAME and argv=COMMAND."
+    ),
+    "unknown-attribute": (
+        "A pipe or spawn service has an attribute that its program does not know. It ends each time it starts, and"
+        " its mail waits. Correct the spelling; the command's own words stand behind argv=."
+    ),
+    "unknown-user": (
+        "A pipe or spawn service runs as a user whom this host does not have. Every delivery would fail. Create "
+        "the user first, or correct the name."
+    ),
+    "privileged-user": (
+        "A pipe or spawn service runs its command as root or as Postfix itself. Postfix refuses that, and its mail"
+        " waits. Create a user of its own for the command."
+    ),
+}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.features.vocabulary import names
 from reconciler.model import Severity
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -195,3 +195,28 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
         if restriction.name in PROTECTION:
             return False
     return True
+
+
+EXPLAINED = {
+    "unknown-restriction": (
+        "A list of restrictions holds a word that smtpd does not know. It answers 451 4.3.5 to everybody who gets "
+        "that far; `postfix check` says nothing. Correct the spelling, or declare the class in "
+        "smtpd_restriction_classes."
+    ),
+    "incomplete-restriction": (
+        "A restriction lacks its argument, or has one of the wrong kind. smtpd would take the next word for it and"
+        " answer 451, or check something else than was meant. Write the table, server or domain right behind it."
+    ),
+    "unreachable-restriction": (
+        "A restriction stands behind one that always decides. It is never reached, so it protects nothing. Move it"
+        " in front of the permit, reject or defer."
+    ),
+    "undefined-class": (
+        "smtpd_restriction_classes names a class that has no restrictions. smtpd would answer 451 4.3.5 when it "
+        "meets it. Set a parameter of that name to a list of restrictions."
+    ),
+    "no-relay-protection": (
+        "No list of restrictions rejects mail for foreign destinations. smtpd refuses to serve at all, and clients"
+        " get no greeting. Put reject_unauth_destination into smtpd_relay_restrictions."
+    ),
+}

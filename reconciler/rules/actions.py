@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import Roads, bad_route
-from reconciler.features.restrictions import KNOWN, parsed
-from reconciler.features.routes import unknown_transport
-from reconciler.features.scopes import words
-from reconciler.features.vocabulary import names
+from reconciler.rules.nexthops import Roads, bad_route
+from reconciler.rules.restrictions import KNOWN, parsed
+from reconciler.rules.routes import unknown_transport
+from reconciler.rules.scopes import words
+from reconciler.rules.vocabulary import names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.features.nexthops import port_names
-from reconciler.features.scopes import Scope, scopes, words
 from reconciler.model import Finding
+from reconciler.rules.nexthops import port_names
+from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -188,3 +188,24 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("foreign-address", parameter, what, word, lasting=False)
         elif not address and re.fullmatch(r"[0-9.]+", word):
             yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an address', word)
+
+
+EXPLAINED = {
+    "unknown-port": (
+        "A service listens on a port whose name this host does not know, or whose number is none. The master dies "
+        "at the next reload. Write a number, or add the name to /etc/services."
+    ),
+    "malformed-address": (
+        "An address can't be read as one. The master or a delivery program would die of it, or ignore it. Write "
+        "IPv4 as 192.0.2.1 and IPv6 as [2001:db8::1]."
+    ),
+    "foreign-address": (
+        "An address is not one of this host's. A listener on it kills the master at the next reload; mail that "
+        "should leave from it leaves from another, silently. Add the address to an interface first. This is judged"
+        " anew at every pass."
+    ),
+    "port-taken": (
+        "Something else listens on a port that a service needs. The master dies about a second after a reload that"
+        " reported success. Stop the other program, or choose another port or address."
+    ),
+}

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.networks import NETWORK_LISTS, problem_of
-from reconciler.features.restrictions import LISTS
-from reconciler.features.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 from reconciler.model import Facts, Severity
+from reconciler.rules.networks import NETWORK_LISTS, problem_of
+from reconciler.rules.restrictions import LISTS
+from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -253,3 +253,20 @@ def _offers_tls(scope: Scope) -> bool:
     level = scope.value("smtpd_tls_security_level").lower()
     flags = ("smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_wrappermode")
     return level not in {"", "none"} or any(map(scope.is_on, flags))
+
+
+EXPLAINED = {
+    "unknown-table": (
+        "A setting names a table that the commit does not have. Every lookup would fail, and Postfix answers 451. "
+        "Add tables/NAME, or correct the name; table:NAME finds the type by itself."
+    ),
+    "unknown-table-type": (
+        "A setting names a type of table that this Postfix can't open. Every lookup would fail, and Postfix "
+        "answers 451. Install the package that brings it, or use another type."
+    ),
+    "missing-file": (
+        "A setting names a file that is not on this host, or that can't be read. A missing table or list makes "
+        "Postfix answer 451; a missing certificate makes STARTTLS fail. Put the file there first, or correct its "
+        "path. This is judged anew at every pass."
+    ),
+}

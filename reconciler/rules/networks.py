@@ -10,14 +10,14 @@ import re
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.features.scopes import scopes, words
-from reconciler.features.vocabulary import names
+from reconciler.rules.scopes import scopes, words
+from reconciler.rules.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.features.scopes import Scope
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.rules.scopes import Scope
 
 NETWORK_LISTS = names(
     """
@@ -99,3 +99,12 @@ def _bracketed(pattern: str) -> str | None:
 
 def _suggestion(text: str | None) -> str:
     return f"; did you mean {text}?" if text else ""
+
+
+EXPLAINED = {
+    "bad-network": (
+        "A list or table of networks holds one that Postfix can't read, or that has bits set beyond its prefix. "
+        "Postfix skips it with a warning, or answers 451 to everybody. Write ADDRESS or NETWORK/PREFIX, with IPv6 "
+        "in brackets in lists."
+    ),
+}

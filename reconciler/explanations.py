@@ -1,0 +1,117 @@
+"""What each rule means: every name that a finding may have, with a few sentences for the person who met it.
+
+The explanations stand beside their rules; this gathers them, and holds those of the stages that act, whose files are
+about what they do. A test holds that the names explained are the names used. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler import document, layout, load, syntax, table, wording
+from reconciler.lint import EXPLAINED as LINTED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+EXPLAINED = {
+    "activation": (
+        "Postfix could not be reloaded or started with the new configuration. What was live before was put back. "
+        "The finding holds what the program said; `reconciler log` and the mail log say more."
+    ),
+    "stopped-meanwhile": (
+        "Somebody stopped Postfix while a new configuration was being verified. reconciler leaves it stopped, for "
+        "that was a person's wish. Start Postfix again, and the next pass goes on."
+    ),
+    "master-died": (
+        "Postfix's master ended after the new configuration was activated. The one before it was put back and "
+        "Postfix started again. The mail log has the reason, mostly an address or a port; the commit is not tried "
+        "again until the branch moves or `reconciler once REV`."
+    ),
+    "fatal-in-log": (
+        "A program of Postfix ended with a fatal error after the new configuration was activated. What was live "
+        "before was put back. The finding quotes the log; mend what it names."
+    ),
+    "service-fails": (
+        "A service answers otherwise than it should with the new configuration: no greeting, or a TLS handshake "
+        "that fails. What was live before was put back. Look at the mail log for the reason."
+    ),
+    "service-silent": (
+        "A service of the new configuration does not answer on its address. What was live before was put back. "
+        "Look at the mail log: mostly its program ends as soon as a client connects."
+    ),
+    "quarantined": (
+        "The commit was refused for good, or rolled back. It is not tried again until the branch moves. Push a "
+        "correction, or say `reconciler once REV` to try this very commit again."
+    ),
+    "branch-rewound": (
+        "The branch no longer holds the commit that is live, so that applying it would undo what was accepted. "
+        "Nothing changes until it does, or until `reconciler once REV` says that it was meant."
+    ),
+    "branch-deleted": (
+        "The watched branch is not there. What is live stays. Push the branch again, or name another one in "
+        "/etc/reconciler.toml."
+    ),
+    "postconf": (
+        "Postfix's own postconf complained about the configuration before it went live, in the words of the "
+        "finding. Its complaints are refused even where it exits with 0. Correct the line it names."
+    ),
+    "postfix-check": (
+        "A path or permission of the configuration is one that Postfix's own check refuses, or warns of. Postfix "
+        "would not start with it. Correct the parameter or the file that the finding names."
+    ),
+    "postmap": (
+        "postmap complained about a table, in the words of the finding: an odd line, a duplicate, a pattern that "
+        "can't be read. An entry would be missing from the map, and a filter would fail open. Correct the line."
+    ),
+    "postalias": (
+        "postalias complained about the table of aliases, in the words of the finding. An alias would be missing. "
+        'Correct the line; an entry is "name: value".'
+    ),
+    "read-back": (
+        "A compiled map does not hold what its source says. Nothing went live. Try again; if it stays so, look at "
+        "the disk and at the database package."
+    ),
+    "too-many-files": (
+        "The commit holds more files than reconciler reads. It was not read any further. Keep other things in "
+        "another repository."
+    ),
+    "symlink": (
+        "The commit holds a symbolic link. Nothing follows it, for it could lead anywhere on this host. "
+        "Commit the file itself."
+    ),
+    "submodule": (
+        "The commit holds a submodule, whose files are not in it. Nothing would be read from there. "
+        "Commit the files themselves."
+    ),
+    "unsafe-path": (
+        "The commit holds a path that is no plain name: too long, or with control characters, or with dots that lead "
+        "elsewhere. Nothing goes live from such a commit. Rename or remove it."
+    ),
+    "file-too-large": (
+        "The commit holds a file that is larger than reconciler reads. Move the data to a database, or split the table."
+    ),
+    "malformed-recipient": (
+        "A line of secrets/recipients is no age recipient. Secrets could not be encrypted to it. Write one age1..."
+        " or ssh- key a line, and comments behind #."
+    ),
+    "secret-not-opened": (
+        "A secret could not be opened with this host's identity. Postfix would have no login. Encrypt it again for"
+        " this host: add its recipient to secrets/recipients, and say `reconciler secret set NAME`."
+    ),
+    "too-many-deletions": (
+        "The commit removes more than 30 % of a table of ten entries or more. That is more often an accident than "
+        'a wish. Write the trailer "Confirm: deletions" into the commit\'s message if it was meant.'
+    ),
+}
+
+_READERS = (syntax, table, document, load, wording, layout)
+
+
+def explanations() -> Mapping[str, str]:
+    """What every rule means, by its name, sorted."""
+    gathered = dict(EXPLAINED | LINTED)
+    for reader in _READERS:
+        gathered |= reader.EXPLAINED
+    return dict(sorted(gathered.items()))
