@@ -1,6 +1,6 @@
 """THE DANGEROUS FILE: the only one that changes what Postfix reads. It reads as the apply protocol does.
 
-    intend -> stage -> check -> place -> swap -> activate -> verify, or undo
+    intend -> stage -> check -> rehearse -> place -> swap -> activate -> verify, or undo
 
 Promises: before the swap nothing live has changed by a byte; after it, either the new generation answers or the old one
 is back. Killed at any point, recover() leaves the old generation whole or the new one whole, and Postfix running if it
@@ -35,6 +35,7 @@ from reconciler.model import (
     errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
+from reconciler.rehearse import rehearse
 from reconciler.syntax import read_main, read_master
 from reconciler.table import count_entries, sample
 from reconciler.verify import Expected, verify
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from reconciler.manifest import Generation, Stage
     from reconciler.model import Outcome, Plan, Service, Tree
     from reconciler.repo import Repository
+    from reconciler.script import Script
     from reconciler.settings import Settings
 
 AGE = 10.0
@@ -80,7 +82,8 @@ class Edges:
 class Order:
     """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
 
-    A *trusted* target was live and verified before (undo, rollback, drift, rescue): it passes no check.
+    A *trusted* target was live and verified before (undo, rollback, drift, rescue): it passes no check. *script* is
+    what a rehearsal plays, if there is one, and *excuse* makes warnings of what is just as wrong in what is live.
     """
 
     plan: Plan
@@ -89,6 +92,8 @@ class Order:
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False
+    script: Script | None = None
+    excuse: Callable[[list[Finding]], list[Finding]] = list
 
 
 # ---- before anything moves -------------------------------------------------------------------------------------------
@@ -103,13 +108,18 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
         findings = [] if order.trusted else postfix.check(edges.host, stage.root)
         if not errors_in(findings):  # else postmap would say the same once more
             findings += _compile(target, order, stage, edges)
+        rehearsed = order.script is not None and not order.trusted and not errors_in(findings)
+        if order.script and rehearsed:
+            edges.say("rehearse")
+            findings += order.excuse(rehearse(order.script, stage.root, edges.settings.config_directory, edges.host))
+        findings = [_at_source(finding, stage, order.origin) for finding in findings]
         if errors_in(findings):
-            raise CheckFailed([_at_source(finding, stage, order.origin) for finding in findings])
+            raise CheckFailed(findings)
     except (ReconcilerError, OSError):
         with suppress(OSError):  # the first trouble is the one to tell
             edges.host.remove(edges.generations.stage_folder(name))
         raise
-    return stage
+    return replace(stage, doubts=tuple(findings), rehearsed=rehearsed)
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
@@ -188,7 +198,9 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         findings = _go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
     if errors_in(findings) and _live_path(edges) == before.path:
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
-    return undo(before, after, step, findings, edges) if errors_in(findings) else Applied(tuple(findings))
+    if errors_in(findings):
+        return undo(before, after, step, findings, edges)
+    return Applied((*stage.doubts, *findings))
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:

@@ -33,7 +33,7 @@ from reconciler.passes import Passed, one_pass
 from reconciler.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
-from reconciler.report import change_lines, finding_lines, outcome_lines
+from reconciler.report import change_lines, finding_lines, flow_line, outcome_lines
 from reconciler.status import status
 from reconciler.watch import Watcher
 
@@ -300,7 +300,9 @@ class Daemon:
         yield from ({"line": line} for line in _told(judged.plan.changes, judged.findings))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
         needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
-        yield {"line": f"  needs: {needs}      checked in {time.monotonic() - began:.1f} s"}
+        how = "checked and rehearsed" if judged.stage and judged.stage.rehearsed else "checked"
+        told = f"      {flow_line(judged.flows, judged.findings)}" if judged.flows else ""
+        yield {"line": f"  needs: {needs}{told}      {how} in {time.monotonic() - began:.1f} s"}
         with self._memory_lock:
             if self._memory:
                 forget(self.edges, self._memory)

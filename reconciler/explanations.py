@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import document, layout, load, syntax, table, wording
+from reconciler import document, flows, layout, load, syntax, table, wording
 from reconciler.lint import EXPLAINED as LINTED
 
 if TYPE_CHECKING:
@@ -73,6 +73,34 @@ EXPLAINED = {
         "A compiled map does not hold what its source says. Nothing went live. Try again; if it stays so, look at "
         "the disk and at the database package."
     ),
+    "master-fails": (
+        "In a rehearsal, Postfix's master did not start with this configuration, or died soon after. Live, all mail "
+        "would have stopped. The finding quotes its last words; mend what they name."
+    ),
+    "service-dies": (
+        "In a rehearsal, a program of Postfix ended with a fatal error. Live, master would throttle it, and clients or "
+        "mail would wait. The finding quotes its last words; mend the setting that they name."
+    ),
+    "warning-in-rehearsal": (
+        "In a rehearsal, a program of Postfix logged a warning. Most of them say that a setting is not in force as it is "
+        "written. Mend it, or leave it if you know better."
+    ),
+    "listener-fails": (
+        "In a rehearsal, a listener did not answer, hung up, or answered that the mail system itself is in trouble. "
+        "Live, its clients would get the same. The finding quotes the reply, and what the log said of it."
+    ),
+    "starttls-not-offered": (
+        "The configuration asks for TLS, but in a rehearsal the listener did not offer STARTTLS. Mostly the "
+        "certificate or its key can't be used. Look at the warnings beside this finding."
+    ),
+    "auth-not-offered": (
+        "The configuration asks for logins, but in a rehearsal the listener did not offer AUTH. Mostly the SASL plugin "
+        "is missing, or no mechanism is left by smtpd_sasl_security_options. Clients could not log in."
+    ),
+    "transport-fails": (
+        "In a rehearsal, the queue manager could not hand mail to a transport. Live, mail for it would wait in the "
+        "queue. The finding quotes the log; look at the service of that name in master.cf."
+    ),
     "too-many-files": (
         "The commit holds more files than reconciler reads. It was not read any further. Keep other things in "
         "another repository."
@@ -106,7 +134,7 @@ EXPLAINED = {
     ),
 }
 
-_READERS = (syntax, table, document, load, wording, layout)
+_READERS = (syntax, table, document, flows, load, wording, layout)
 
 
 def explanations() -> Mapping[str, str]:

@@ -6,13 +6,14 @@
       to: b@elsewhere.example
       expect: refused                        # accepted, refused, or a mapping of the fields of Expect
 
-Promises: read() turns every mistake into a finding with its place, and a file of mistakes into no flows. Raises nothing.
-Addresses may use main.cf's own names (``postmaster@$myhostname``).
+Promises: read() turns every mistake into a finding with its place, and a file of mistakes into no flows. It raises
+nothing. Addresses may use main.cf's own names (``postmaster@$myhostname``).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,14 +21,71 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_core import PydanticCustomError
 
 from reconciler import document, wording
-from reconciler.model import Expect, Finding, Flow, Where
+from reconciler.model import Finding, Where
 
 if TYPE_CHECKING:
     from reconciler.document import Document
     from reconciler.model import Tree
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """What must become of a flow's mail; None for what does not matter.
+
+    *refused* is the beginning of a reply code (``55``), empty for any; None when it must be accepted. The rest is about
+    mail that was accepted: the *status* in the log, *transport* and *nexthop*, the envelope's *sender* and *recipient*s
+    after all rewriting, and the *source* address and *helo* it leaves with.
+    """
+
+    refused: str | None = None
+    status: str | None = None
+    transport: str | None = None
+    nexthop: str | None = None
+    recipient: tuple[str, ...] | None = None
+    sender: str | None = None
+    source: str | None = None
+    helo: str | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether it takes a delivery to know."""
+        further = (self.status, self.transport, self.nexthop, self.recipient, self.sender, self.source, self.helo)
+        return any(one is not None for one in further)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A mail-flow test: a *client* address sends mail to a *port* of ours.
+
+    It says *helo*, uses *tls* where that is offered, and has authenticated as *login*, if that is not empty. *header*
+    are further lines of the message; without *hosts* the test is for all.
+    """
+
+    name: str
+    where: Where
+    client: str
+    port: str
+    helo: str
+    tls: bool
+    login: str
+    sender: str
+    recipients: tuple[str, ...]
+    header: str
+    expect: Expect
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """The mail-flow tests of a commit, as a section of the desired state."""
+
+    all: tuple[Flow, ...] = ()
+
+
+# ---- reading them ----------------------------------------------------------------------------------------------------
+
 STRANGER = "203.0.113.7"
-_PATH = re.compile(r"flows/[^/]+\.ya?ml")
+_PATH = re.compile(r"flows/[^/]+\.yaml")
 
 
 def _several(value: object) -> object:
@@ -39,7 +97,9 @@ def _code(value: object) -> object:
     if text in {"yes", "true"}:
         return ""
     if not re.fullmatch(r"[45](?:\d\d|xx)?", text):
-        raise PydanticCustomError("bad-code", 'expected a reply code such as 554, 5xx or yes, got "{text}"', {"text": text})
+        raise PydanticCustomError(
+            "bad-code", 'expected a reply code such as 554, 5xx or yes, got "{text}"', {"text": text}
+        )
     return text.rstrip("x")
 
 
@@ -67,7 +127,9 @@ class _Expect(BaseModel):
         if match:
             return {"refused": match[1] or "yes"}
         if isinstance(value, str):
-            raise PydanticCustomError("bad-expectation", 'expected accepted, refused or a mapping, got "{value}"', {"value": value})
+            raise PydanticCustomError(
+                "bad-expectation", 'expected accepted, refused or a mapping, got "{value}"', {"value": value}
+            )
         return value
 
     @model_validator(mode="after")
@@ -88,14 +150,15 @@ class _Flow(BaseModel):
     sender: Annotated[str, Field(alias="from")] = "somebody@sender.rehearsal.example"
     recipients: Annotated[Addresses, Field(alias="to")]
     header: dict[str, str] = Field(default_factory=dict)
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     expect: _Expect
 
 
 _ADAPTER = TypeAdapter(_Flow)
 
 
-def read(files: Tree, findings: list[Finding]) -> tuple[Flow, ...]:
-    """The flows of a commit, in the order of its files; what is wrong with them goes to *findings*."""
+def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
+    """The flows of a commit for *host*, in the order of its files; what is wrong with any goes to *findings*."""
     flows: list[Flow] = []
     for path in sorted(files):
         if _PATH.fullmatch(path):
@@ -103,7 +166,7 @@ def read(files: Tree, findings: list[Finding]) -> tuple[Flow, ...]:
             written = document.read(path, files[path], findings)
             if len(findings) == before:
                 flows += _flows(written, path, findings)
-    return tuple(flows)
+    return Flows(tuple(flow for flow in flows if not flow.hosts or host in flow.hosts))
 
 
 def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
@@ -126,5 +189,22 @@ def _flow(name: str, flow: _Flow, where: Where) -> Flow:
     header = "".join(f"{key}: {value}\n" for key, value in flow.header.items())
     return Flow(
         name=name, where=where, client=str(flow.client), port=str(flow.port), helo=flow.helo, tls=flow.tls,
-        login=flow.login, sender=flow.sender, recipients=flow.recipients, header=header, expect=Expect(**expect),
+        login=flow.login, sender=flow.sender, recipients=flow.recipients, header=header, hosts=flow.hosts,
+        expect=Expect(**expect),
     )  # fmt: skip
+
+
+EXPLAINED = {
+    "flow-fails": (
+        "A mail-flow test of flows/ does not hold: in a rehearsal of this configuration mail met another fate than the "
+        "test expects. Mend the configuration, or the test, if the promise has changed."
+    ),
+    "bad-code": (
+        "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554, a "
+        "class such as 5xx, or yes for any refusal."
+    ),
+    "bad-expectation": (
+        "A mail-flow test expects something that can't be read. No test of the file is played. Write accepted, refused, "
+        "or a mapping such as {transport: smtp, recipient: a@b.example}."
+    ),
+}

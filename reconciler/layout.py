@@ -44,6 +44,9 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
             yield from _misplaced_service(path, rest)
         elif top == "hosts" and rest:
             yield from _misplaced_host(path, host, hosts)
+        elif top == "flows" and rest:
+            if not re.fullmatch(r"[^/]+\.yaml", rest) and not _is_prose(rest):
+                yield _error("misplaced-file", path, f'only files named NAME.yaml are read in flows, got "{rest}"')
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
             yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
 

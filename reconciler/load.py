@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler import document, layout, wording
+from reconciler import document, flows, layout, wording
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
 from reconciler.features import FEATURES, services, transports
@@ -47,12 +47,13 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
         if layout.host_in(path) != host:
             findings += _elsewhere(path, base, read, (files, own))
     tables = {table.name: table for table in layout.tables(files, findings)}
+    tests = flows.read(files, host, findings)
     findings += layout.unwired(tables.values(), list(_values([base, *hosts.values()], own)))
     findings = [_printable(finding) for finding in dict.fromkeys(findings)]
     if any(finding.is_error for finding in findings):
         raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
     return Desired(
-        sections=sections,
+        sections={**sections, flows.Flows: tests},
         tables=tables,
         services=tuple(own),
         secrets=secrets,

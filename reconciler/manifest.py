@@ -18,7 +18,7 @@ from reconciler.model import File
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Tree
+    from reconciler.model import Finding, Tree
 
 PROGRAM = "postfix"
 NAME = "manifest.json"
@@ -66,10 +66,15 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
+    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison.
+
+    *doubts* are the warnings that it passed its check with, and *rehearsed* says whether a rehearsal was part of that.
+    """
 
     root: Path
     foreign: Mapping[str, Signature]
+    doubts: tuple[Finding, ...] = ()
+    rehearsed: bool = False
 
     @property
     def folder(self) -> Path:

@@ -181,48 +181,6 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
-    """What must become of a flow's mail; None for what does not matter.
-
-    *refused* is the beginning of a reply code (``55``), empty for any; None when it must be accepted. The rest is about
-    mail that was accepted: the *status* in the log, *transport* and *nexthop*, the envelope's *sender* and *recipient*s
-    after all rewriting, and the *source* address and *helo* it leaves with.
-    """
-
-    refused: str | None = None
-    status: str | None = None
-    transport: str | None = None
-    nexthop: str | None = None
-    recipient: tuple[str, ...] | None = None
-    sender: str | None = None
-    source: str | None = None
-    helo: str | None = None
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether it takes a delivery to know."""
-        further = (self.status, self.transport, self.nexthop, self.recipient, self.sender, self.source, self.helo)
-        return any(one is not None for one in further)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """A mail-flow test: a *client* address says *helo* at a *port*, with *tls* where it is offered, as *login* or nobody."""
-
-    name: str
-    where: Where
-    client: str
-    port: str
-    helo: str
-    tls: bool
-    login: str
-    sender: str
-    recipients: tuple[str, ...]
-    header: str
-    expect: Expect
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
     """What people asked for, validated: *sections* of mail.yaml by their schema, *places* of each key."""
 
@@ -231,7 +189,6 @@ class Desired:
     services: tuple[Service, ...]
     secrets: Mapping[str, Secret]
     places: Mapping[tuple[str, ...], Where]
-    flows: tuple[Flow, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     def section(self, schema: type[T]) -> T | None:

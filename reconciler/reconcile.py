@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
+from reconciler import rehearse
 from reconciler.apply import Order, apply, stage_and_check
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
+from reconciler.flows import Flows
 from reconciler.lint import excused, lint
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
@@ -21,6 +23,7 @@ from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
 from reconciler.rules.references import mentioned_paths
+from reconciler.script import write
 from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:
@@ -42,7 +45,14 @@ class Judged:
     origin: Contribution
     findings: tuple[Finding, ...]
     restores: bool
+    desired: Desired
     stage: Stage | None = None
+
+    @property
+    def flows(self) -> int:
+        """How many mail-flow tests the commit brings, when they were played."""
+        flows = self.desired.section(Flows)
+        return len(flows.all) if flows and self.stage and self.stage.rehearsed else 0
 
 
 class Memory:
@@ -80,7 +90,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
             return Unchanged(judged.findings)
         if not judged.restores:
             refuse(judged, edges)
-        outcome = apply(order(judged), edges, judged.stage)
+        outcome = apply(order(judged, edges), edges, judged.stage)
         judged.stage = None
         if isinstance(outcome, Applied):
             memory.judged = _settled(judged, edges)
@@ -110,7 +120,7 @@ def judge(revision: Revision, edges: Edges) -> Judged:
     plan = _with_damage(diff(live, target, origin), edges)
     generation = edges.generations.live()
     restores = generation is not None and generation.owned() == target
-    return Judged(revision, facts, live, plan, origin, tuple(findings), restores)
+    return Judged(revision, facts, live, plan, origin, tuple(findings), restores, desired)
 
 
 def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts, Contribution]:
@@ -164,13 +174,28 @@ def _with_damage(plan: Plan, edges: Edges) -> Plan:
     return replace(plan, changes=(*plan.changes, *changes), steps=steps)
 
 
-def order(judged: Judged) -> Order:
+def order(judged: Judged, edges: Edges) -> Order:
     """What apply() is asked to do."""
-    revision = judged.revision
+    revision, is_possible = judged.revision, edges.settings.rehearsal == "on" and not rehearse.limit(edges.host)
     return Order(
         plan=judged.plan, revision=revision.oid, source=f"commit {revision.short}", origin=judged.origin,
         committed_at=revision.committed_at.timestamp(), trusted=judged.restores,
+        script=write(judged.desired, judged.facts, judged.origin) if is_possible else None,
+        excuse=lambda findings: excused(findings, _live_rehearsed(judged, edges)) if errors_in(findings) else findings,
     )  # fmt: skip
+
+
+def _live_rehearsed(judged: Judged, edges: Edges) -> list[Finding]:
+    """What a rehearsal of the live revision finds on today's host; nothing when it can't be judged any more."""
+    generation = edges.generations.live()
+    if generation is None or not generation.revision or generation.revision == judged.revision.oid:
+        return []
+    try:
+        desired, facts, merged = understand(edges.repo.revision(generation.revision), edges)
+        script = write(desired, facts, merged)
+        return rehearse.rehearse(script, generation.root, edges.settings.config_directory, edges.host)
+    except ReconcilerError:
+        return []
 
 
 def check(revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True) -> Judged:
@@ -184,7 +209,8 @@ def check(revision: Revision, edges: Edges, memory: Memory, *, stage: bool = Tru
         refuse(judged, edges)
         forget(edges, memory)
         if stage and not judged.plan.empty:
-            judged.stage = stage_and_check(order(judged), edges, f"check-{revision.short}-{time.monotonic_ns()}")
+            made = stage_and_check(order(judged, edges), edges, f"check-{revision.short}-{time.monotonic_ns()}")
+            judged.findings, judged.stage = (*judged.findings, *made.doubts), replace(made, doubts=())
         memory.judged = judged
     return judged
 

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler import script as scripts
 from reconciler.errors import CommandFailed, Unavailable
+from reconciler.surroundings import without_databases
 from reconciler.verdict import findings_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def play(
     }  # fmt: skip
     if script.outside:
         text = (stage / "main.cf").read_text("utf-8", "surrogateescape")
-        told["instead"] = told["instead"] | {"main.cf": scripts.stand_in(text)}
+        told["instead"] = told["instead"] | {"main.cf": without_databases(text)}
     argv = (
         "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", _PLAY,
         str(Path(__file__).parent.parent),

@@ -86,6 +86,12 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield "  " + ", ".join(_NEEDS[step] for step in plan.steps)
 
 
+def flow_line(flows: int, findings: Iterable[Finding]) -> str:
+    """How the mail-flow tests went, in a few words."""
+    failed = sum(finding.rule == "flow-fails" for finding in findings)
+    return f"flows: {flows - failed} of {flows} hold"
+
+
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """One unwrapped line each, errors first."""
     for finding in sorted(findings, key=lambda finding: (not finding.is_error, finding.where)):

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from reconciler import surroundings
 from reconciler.features import services as stock
-from reconciler.features.references import holds_tables, own_name, tables_of
-from reconciler.features.restrictions import LISTS, parsed
-from reconciler.features.scopes import Scope, scopes, words
-from reconciler.model import Flow, Parameter, Service, Where
+from reconciler.flows import STRANGER, Flow, Flows
+from reconciler.model import Parameter, Service, Where
+from reconciler.rules.references import own_name, tables_of
+from reconciler.rules.scopes import Scope
+from reconciler.surroundings import HERE
 from reconciler.syntax import read_master, show_service
 from reconciler.table import Entries
 
@@ -28,17 +30,12 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Table
 
-STRANGER, STRANGER6, HERE = "203.0.113.7", "2001:db8:ffff::7", "127.0.0.1"
+STRANGER6 = "2001:db8:ffff::7"
 _AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
 _VALUES = (
     "queue_directory", "data_directory", "daemon_directory", "process_id_directory", "mail_owner", "setgid_group",
     "maillog_file", "myhostname",
 )  # fmt: skip
-_CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
-_OUTSIDE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
-_PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
-_SOCKET = re.compile(rb":unix:([^\s,}]+)")
-_LOCAL = re.compile(rb"(?:\[?(127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
 _INJECTOR = {
     "smtpd_relay_restrictions": "", "smtpd_client_restrictions": "", "smtpd_helo_restrictions": "",
     "smtpd_sender_restrictions": "", "smtpd_data_restrictions": "", "smtpd_end_of_data_restrictions": "",
@@ -49,12 +46,16 @@ _INJECTOR = {
     "receive_override_options": "no_unknown_recipient_checks,no_address_mappings,no_header_body_checks,no_milters",
 }  # fmt: skip
 _CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps")
+_MAIL_PORTS = (24, 25, surroundings.SMTPS, 587)
 _SAMPLES, _BEGINNING = 2, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """*services* in the order of their tags (``r0``, ``r1``); *play* is what goes to the namespaces, as JSON."""
+    """*services* in the order of their tags (``r0``, ``r1``), and *play*, which goes to the namespaces as JSON.
+
+    *flows* are played, and nobody listens for those in *unheard*; *outside* are the tables that are empty there.
+    """
 
     services: tuple[Service, ...]
     flows: tuple[Flow, ...]
@@ -71,9 +72,9 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     ports = _free_ports(written, facts)
     listeners = [one for number, service in enumerate(written) for one in _listeners(service, number, main, ports)]
     agents = [{"name": f"agent-{number}", "recipient": f"agent-{number}@rehearsal.example"} for number in _agents(main)]
-    texts = _texts(desired, main)
-    partners = list(_partners(main, texts))
-    heard, unheard = _flows(desired.flows, listeners, main)
+    texts = surroundings.texts(desired, main)
+    partners = list(surroundings.partners(main, texts))
+    heard, unheard = _flows(_tests(desired), listeners, main)
     play: dict[str, Any] = {
         "values": {name: main.value(name) for name in _VALUES},
         "files": sorted(path for path, is_there in facts.files.items() if is_there),
@@ -81,10 +82,12 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         "chroot": any(service.chroot == "y" for service in written),
         "addresses": [str(address) for address in facts.addresses],
         "names": {main.value("myhostname").lower(): [str(one.ip) for one in facts.addresses if not one.is_loopback]},
-        "absent": sorted(_block_lists(main)),
+        "absent": sorted(surroundings.block_lists(main)),
         "taken": sorted({f"{one['address']}:{one['port']}" for one in listeners}),
-        "ports": sorted({24, 25, 465, 587, *_ports(texts)} - {one["port"] for one in partners if not one.get("path")}),
-        "wrapped_ports": sorted(_wrapped(main)),
+        "ports": sorted(
+            {24, 25, 465, 587, *surroundings.ports(texts)} - {one["port"] for one in partners if not one.get("path")}
+        ),
+        "wrapped_ports": sorted(surroundings.wrapped(main)),
         "partners": partners,
         "dialogues": list(_dialogues(listeners)),
         "recipients": _recipients(desired, main),
@@ -93,18 +96,13 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         "flows": heard,
         "instead": {"master.cf": _master(main, written, ports)},
     }
-    outside = tuple(sorted({match[0] for scope in scopes(merged, facts) for one in scope.written for match in _OUTSIDE.finditer(one.value)}))
+    outside = surroundings.databases(merged, facts)
     known = {one["id"] for one in heard}
-    flows = tuple(flow for number, flow in enumerate(desired.flows) if f"flow-{number}" in known)
+    flows = tuple(flow for number, flow in enumerate(_tests(desired)) if f"flow-{number}" in known)
     return Script(services=written, flows=flows, unheard=tuple(unheard), outside=outside, play=play, merged=merged)
 
 
-def stand_in(main_cf: str) -> str:
-    """main.cf where every table that only a server could answer is an empty one."""
-    return _OUTSIDE.sub("texthash:/dev/null", main_cf)
-
-
-# ---- services ----------------------------------------------------------------------------------------------------------
+# ---- services --------------------------------------------------------------------------------------------------------
 
 
 def _free_ports(services: Iterable[Service], facts: Facts) -> list[int]:
@@ -125,10 +123,19 @@ def _master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str
         for number in _agents(main)
     ).removesuffix(", ")
     access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
-    options = {**_INJECTOR, "smtpd_recipient_restrictions": f"{access}permit_mynetworks, reject", "syslog_name": "injector"}
+    options = {
+        **_INJECTOR,
+        "smtpd_recipient_restrictions": f"{access}permit_mynetworks, reject",
+        "syslog_name": "injector",
+    }
     overrides = tuple(Parameter(name, value, Where("master.cf")) for name, value in options.items())
     injector = Service(
-        name=f"{HERE}:{ports[0]}", type="inet", private="n", command="smtpd", overrides=overrides, where=Where("master.cf")
+        name=f"{HERE}:{ports[0]}",
+        type="inet",
+        private="n",
+        command="smtpd",
+        overrides=overrides,
+        where=Where("master.cf"),
     )
     return "\n".join([*lines, show_service(injector), ""])
 
@@ -145,7 +152,9 @@ def _tagged(service: Service, number: int) -> Service:
             "smtpd_hard_error_limit": "1000",
         }
     kept = tuple(
-        replace(one, value=_OUTSIDE.sub("texthash:/dev/null", one.value)) for one in service.overrides if one.name not in options
+        replace(one, value=surroundings.without_databases(one.value))
+        for one in service.overrides
+        if one.name not in options
     )
     added = tuple(Parameter(name, value, service.where) for name, value in options.items())
     return replace(service, overrides=(*kept, *added))
@@ -154,8 +163,8 @@ def _tagged(service: Service, number: int) -> Service:
 def _agents(main: Scope) -> list[int]:
     """The delivery services that mail may reach, by number: those that a value or table names, and those of our own."""
     usual = {show_service(one) for one in read_master(stock.STOCK, "")[0]}
-    texts = b"\n".join([b" ".join(parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values()),
-                        *(table.source for table in main.merged.tables.values() if b":" in table.source)])  # fmt: skip
+    values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
+    texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
     classes = {"local": "mydestination", "virtual": "virtual_mailbox_domains"}
     found = []
     for number, service in enumerate(main.merged.entries):
@@ -164,7 +173,12 @@ def _agents(main: Scope) -> list[int]:
         is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
         is_ours = show_service(service) not in usual and service.where.file != "mail.yaml"
         by_class = service.name in classes and bool(main.value(classes[service.name]))
-        if is_named or is_ours or by_class or service.name in {"smtp", main.value("default_transport").partition(":")[0]}:
+        if (
+            is_named
+            or is_ours
+            or by_class
+            or service.name in {"smtp", main.value("default_transport").partition(":")[0]}
+        ):
             found.append(number)
     return found
 
@@ -176,7 +190,7 @@ def _goal(service: Service, main: Scope) -> str:
     return f"[198.18.0.1]:{port}"
 
 
-# ---- listeners ---------------------------------------------------------------------------------------------------------
+# ---- listeners -------------------------------------------------------------------------------------------------------
 
 
 def _port_of(number: int, ports: list[int]) -> int:
@@ -216,7 +230,9 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
         else:
             found += [host.strip("[]")] if re.fullmatch(r"\[?[0-9a-fA-F.:]+\]?", host) else []
     protocols = main.words("inet_protocols")
-    spoken = [one for one in dict.fromkeys(found) if "all" in protocols or ("ipv6" if ":" in one else "ipv4") in protocols]
+    spoken = [
+        one for one in dict.fromkeys(found) if "all" in protocols or ("ipv6" if ":" in one else "ipv4") in protocols
+    ]
     kinds: dict[tuple[bool, bool], str] = {}
     for one in spoken:
         kinds.setdefault((_is_loopback(one), ":" in one and not _is_loopback(one)), one)
@@ -239,7 +255,14 @@ def _dialogues(listeners: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield {"listener": listener, "client": client, "login": login, "sender": sender, "id": identity}
 
 
-def _flows(flows: Iterable[Flow], listeners: list[dict[str, Any]], main: Scope) -> tuple[list[dict[str, Any]], list[Flow]]:
+def _tests(desired: Desired) -> tuple[Flow, ...]:
+    section = desired.section(Flows)
+    return section.all if section else ()
+
+
+def _flows(
+    flows: Iterable[Flow], listeners: list[dict[str, Any]], main: Scope
+) -> tuple[list[dict[str, Any]], list[Flow]]:
     """The flows with the listener that each reaches, and those whose port nobody serves."""
     heard, unheard = [], []
     for number, flow in enumerate(flows):
@@ -261,7 +284,7 @@ def _flows(flows: Iterable[Flow], listeners: list[dict[str, Any]], main: Scope) 
     return heard, unheard
 
 
-# ---- recipients --------------------------------------------------------------------------------------------------------
+# ---- recipients ------------------------------------------------------------------------------------------------------
 
 
 def _recipients(desired: Desired, main: Scope) -> list[str]:
@@ -286,85 +309,3 @@ def _sampled(table: Table) -> list[str]:
     beginning = table.source[:_BEGINNING].rpartition(b"\n")[0] if len(table.source) > _BEGINNING else table.source
     keys = (entry.key for entry in Entries(replace(table, source=beginning)))
     return list(islice((key for key in keys if re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", key)), _SAMPLES))
-
-
-# ---- who stands in -----------------------------------------------------------------------------------------------------
-
-
-def _texts(desired: Desired, main: Scope) -> list[bytes]:
-    """Every text that may name a server: expanded values, options, and tables of routes."""
-    values = [
-        (scope.expanded(one.value) or "").encode("utf-8", "replace")
-        for scope in scopes(main.merged, main.facts)
-        for one in scope.written
-    ]
-    return [*values, *(table.source for table in desired.tables.values() if b":" in table.source)]
-
-
-def _ports(texts: Iterable[bytes]) -> set[int]:
-    found = {int(match) for text in texts for match in _PORT.findall(text)}
-    return {port for port in found if 0 < port < 65536 and port != 53}  # noqa: PLR2004 - TCP, DNS
-
-
-def _wrapped(main: Scope) -> set[int]:
-    """The ports on which TLS comes first: 465, and the relay host's when all of smtp speaks so."""
-    relay = re.search(r":(\d+)\Z", main.value("relayhost"))
-    return {465} | ({int(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
-
-
-def _partners(main: Scope, texts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    own = {f"{main.value('queue_directory')}/{'private' if one.private != 'n' else 'public'}/{one.name}" for one in main.merged.entries if one.type == "unix"}
-    told: set[tuple[Any, ...]] = set()
-    for kind, place in _named(main, texts):
-        partner = _partner(kind, place, main)
-        key = partner and (partner.get("path"), partner.get("address"), partner.get("port"))
-        if partner and key not in told and partner.get("path") not in own:
-            told.add(key)  # type: ignore[arg-type] # it is there when the partner is
-            yield partner
-
-
-def _named(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """What is asked, and where, as the configuration writes it."""
-    for scope in scopes(main.merged, main.facts):
-        for name in ("smtpd_milters", "non_smtpd_milters"):
-            yield from (("milter", words(one[1:-1])[0] if one.startswith("{") else one) for one in scope.words(name))
-        for name in (*LISTS, *scope.words("smtpd_restriction_classes")):
-            asked = (one.argument for one in parsed(scope.value(name)) if one.name == "check_policy_service")
-            yield from (("policy", words(one[1:-1])[0] if one.startswith("{") else one) for one in asked if one)
-        if scope.is_on("smtpd_sasl_auth_enable") and scope.value("smtpd_sasl_type") == "dovecot":
-            place = scope.value("smtpd_sasl_path")
-            yield "sasl", place if place.startswith(("inet:", "unix:")) else f"unix:{place}"
-        if proxy := scope.value("smtpd_proxy_filter"):
-            yield "mail", proxy if proxy.startswith(("inet:", "unix:")) else f"inet:{proxy}"
-        for parameter in scope.written:
-            for reference in tables_of(scope, parameter) if holds_tables(scope, parameter.name) else ():
-                if reference.type in {"tcp", "socketmap"}:
-                    place = reference.name if reference.type == "socketmap" else f"inet:{reference.name}"
-                    yield reference.type, place.rpartition(":")[0] if reference.type == "socketmap" else place
-    for text in texts:
-        yield from (("mail", f"unix:{match.decode('utf-8', 'replace')}") for match in _SOCKET.findall(text))
-        yield from (("mail", f"inet:{host.decode()}:{port.decode()}") for host, port in _LOCAL.findall(text))
-
-
-def _partner(kind: str, place: str, main: Scope) -> dict[str, Any] | None:
-    scheme, _, rest = place.partition(":")
-    if scheme in {"unix", "local"} and rest:
-        return {"kind": kind, "path": rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}"}
-    host, _, name = rest.rpartition(":")
-    port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
-    host = host.strip("[]") or HERE
-    if scheme != "inet" or not 0 < port < 65536:  # noqa: PLR2004 - TCP
-        return None
-    own = {str(one.ip) for one in main.facts.addresses}
-    near = host in own or host == "localhost" or host.startswith("127.") or host == "::1"
-    return {"kind": kind, "address": HERE if host == "localhost" else host, "port": port, "near": near}
-
-
-def _block_lists(main: Scope) -> Iterator[str]:
-    """The domains of DNS block lists, which must not list anybody here."""
-    for scope in scopes(main.merged, main.facts):
-        for name in LISTS:
-            asked = (one for one in parsed(scope.value(name)) if "bl" in one.name or "wl" in one.name)
-            yield from (one.argument.partition("=")[0].lower() for one in asked if one.argument)
-        for word in scope.words("postscreen_dnsbl_sites"):
-            yield re.split(r"[=*]", word)[0].lower()

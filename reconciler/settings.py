@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/reconciler.toml")
 DriftPolicy = Literal["revert", "report"]
 LogFormat = Literal["auto", "console", "json"]
+Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state"]
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
@@ -76,6 +77,7 @@ class Settings:
     state: Path = field(default=Path("/var/lib/reconciler"), metadata=_key("state.directory", _path))
     config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
     drift_policy: DriftPolicy = field(default="revert", metadata=_key("drift.policy", _one_of(DriftPolicy)))
+    rehearsal: Switch = field(default="on", metadata=_key("rehearsal.mode", _one_of(Switch)))
     identity: Path = field(default=Path("/etc/reconciler/identity.age"), metadata=_key("secrets.identity", _path))
     socket: Path = field(default=Path("/run/reconciler/control.sock"), metadata=_key("daemon.socket", _path))
     group: str | None = field(default=None, metadata=_key("daemon.group", _text))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler import rehearse
 from reconciler.errors import ReconcilerError
 from reconciler.journal import phase_data
 from reconciler.maillog import open_log
@@ -48,8 +49,15 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "drift": list(generations.drift()),
         "postfix": {"running": running, "version": version},
         "daemon": daemon,
-        "limits": [*limits, *more],
+        "limits": [*limits, *more, *_rehearsal(edges)],
     }
+
+
+def _rehearsal(edges: Edges) -> list[str]:
+    if edges.settings.rehearsal == "off":
+        return ["rehearsal off: rehearsal.mode says so"]
+    why = rehearse.limit(edges.host)
+    return [why] if why else []
 
 
 def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:

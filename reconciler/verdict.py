@@ -16,28 +16,23 @@ from reconciler.model import Finding, Severity, Where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.flows import Flow
     from reconciler.maillog import Logged
-    from reconciler.model import Flow, Parameter, Service
+    from reconciler.model import Parameter, Service
     from reconciler.script import Script
 
 _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3|6)\.\d|454[ -]4\.7\.0|421[ -]")  # RFC 3463: x.3.x is the mail system itself
 _DEATH = re.compile(r"(?:fatal|panic): (?P<text>.*)")
 _WARNING = re.compile(r"warning: (?P<text>.*)")
-# Warnings that say: what is written is not in force.
-_INEFFECTIVE = re.compile(
-    r"""bad command startup | unsupported dictionary | is unavailable | table lookup problem | ignoring | ignored
-    | disabl | not in force | unknown | invalid | bad | malformed | missing | requires | cannot | can't | error
-    | not found | non-null host address | do not list | deprecated | no longer | undefined | loops?\ back
-    | overriding | skipping | expected | unexpected | failed | refused | denied | too\ (?:small|large|long|many) """,
-    re.VERBOSE | re.IGNORECASE,
-)
+_HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
-    r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address | process\ .*\ exit\ status
-    | process\ .*killed | connect\ to\ .*(?:anvil|verify|postlog) | numeric\ (?:domain|hostname) | hostname\ .*\ verification
-    | address_verify | lost\ connection | TLS\ library\ problem.*(?:alert|certificate) | certificate\ verification\ failed
-    | Illegal\ address\ syntax | non-SMTP\ command | queue\ file\ size\ limit | private/(?:anvil|scache)\ socket
-    | rehearsal\.example | 198\.1[89]\. | has\ been\ queued """,
+    r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address
+    | process\ .*\ (?:exit\ status|killed) | connect\ to\ .*(?:anvil|verify|postlog)
+    | numeric\ (?:domain|hostname) | hostname\ .*\ verification | address_verify | lost\ connection
+    | TLS\ library\ problem.*(?:alert|certificate) | certificate\ verification\ failed | Illegal\ address\ syntax
+    | non-SMTP\ command | queue\ file\ size\ limit | private/(?:anvil|scache)\ socket
+    | rehearsal\.example | 198\.1[89]\. | has\ been\ queued""",
     re.VERBOSE,
 )
 
@@ -57,18 +52,24 @@ class _Judge:
         self._logged = [one for line in report["log"] if (one := parse(line))]
         self._tags = {f"r{number}": service for number, service in enumerate(script.services)}
 
-    # ---- what Postfix says -----------------------------------------------------------------------------------------
+    # ---- what Postfix says -------------------------------------------------------------------------------------------
 
     def life(self) -> Iterator[Finding]:
         """Whether the master started, and still runs."""
         if self._report["started"]:
-            yield self._about("master-fails", f"in a rehearsal the master does not start: {self._reason()}", "master", None)
+            yield self._traced(
+                "master-fails", f"in a rehearsal the master does not start: {self._reason()}", "master", None
+            )
         elif not self._report["alive"]:
-            yield self._about("master-fails", f"in a rehearsal the master dies: {self._reason()}", "master", None)
+            yield self._traced("master-fails", f"in a rehearsal the master dies: {self._reason()}", "master", None)
 
     def _reason(self) -> str:
-        texts = [match["text"] for one in self._logged if one.program in {"master", "postfix"} and (match := _DEATH.search(one.text))]
-        return texts[-1] if texts else str(self._report["started"]) or "it does not say why"
+        texts = [
+            match["text"]
+            for one in self._logged
+            if one.program in {"master", "postfix"} and (match := _DEATH.search(one.text))
+        ]
+        return texts[0] if texts else str(self._report["started"]) or "it does not say why"
 
     def log(self) -> Iterator[Finding]:
         """What daemons die of, and the warnings that a setting is not in force."""
@@ -77,11 +78,20 @@ class _Judge:
             if match := _DEATH.search(one.text):
                 if one.program != "master":
                     text = f"in a rehearsal {one.program} dies: {match['text']}"
-                    yield self._about("service-dies", text, self._subject(one, match["text"]), service, match["text"])
-            elif (match := _WARNING.search(one.text)) and not _HARMLESS.search(match["text"]) and not self._is_outside(one.text):
+                    yield self._traced("service-dies", text, self._subject(one, match["text"]), service, match["text"])
+            elif (
+                (match := _WARNING.search(one.text))
+                and not _HARMLESS.search(match["text"])
+                and not self._is_outside(one.text)
+            ):
                 text = f"in a rehearsal {one.program} warns: {match['text']}"
-                yield self._about(
-                    "warning-in-rehearsal", text, self._subject(one, match["text"]), service, match["text"], severity=Severity.WARNING
+                yield self._traced(
+                    "warning-in-rehearsal",
+                    text,
+                    self._subject(one, match["text"]),
+                    service,
+                    match["text"],
+                    severity=Severity.WARNING,
                 )
 
     def _subject(self, one: Logged, text: str) -> str:
@@ -90,7 +100,7 @@ class _Judge:
     def _is_outside(self, text: str) -> bool:
         return any(name in text for name in self._script.outside)
 
-    # ---- what it answers -------------------------------------------------------------------------------------------
+    # ---- what it answers ---------------------------------------------------------------------------------------------
 
     def dialogues(self) -> Iterator[Finding]:
         """Listeners that do not answer, or answer that they can't."""
@@ -100,43 +110,53 @@ class _Judge:
             place = f"{service.key} on {_shown(listener)}"
             if told["error"] and not (listener["asks_certificate"] and "TLS" in told["error"]):
                 last = f' after "{told["steps"][-1][0]}"' if told["steps"] else ""
-                yield self._about("listener-fails", f"in a rehearsal {place}: {told['error']}{last}", f"{service.key} fails", service)
+                yield self._traced(
+                    "listener-fails", f"in a rehearsal {place}: {told['error']}{last}", f"{service.key} fails", service
+                )
             for said, reply in told["steps"]:
                 if _TROUBLE.match(reply) and not (self._script.outside and "4.3.0" in reply):
                     why = self._why(listener["service"])
                     text = f'in a rehearsal {place} answers "{_line(reply)}" to {said}{f" ({why})" if why else ""}'
-                    yield self._about("listener-fails", text, f"{service.key} {_code(reply)}", service, f"{said} {why}")
+                    yield self._traced(
+                        "listener-fails", text, f"{service.key} {_code(reply)}", service, f"{said} {why}"
+                    )
             yield from self._missing_offers(listener, service, place, told["steps"])
 
     def _why(self, number: int) -> str:
         """The last warning that this service, or cleanup on its behalf, has logged."""
-        texts = [
-            match["text"] for one in self._logged
-            if (match := _WARNING.search(one.text)) and (one.tag.startswith(f"r{number}/") or one.program in {"cleanup", "trivial-rewrite"})
-        ]  # fmt: skip
+        spoke = [one for one in self._logged if one.tag.startswith(f"r{number}/") or one.program in _HELPERS]
+        texts = [match["text"] for one in spoke if (match := _WARNING.search(one.text))]
         return texts[-1] if texts else ""
 
-    def _missing_offers(self, listener: dict[str, Any], service: Service, place: str, steps: list[list[str]]) -> Iterator[Finding]:
+    def _missing_offers(
+        self, listener: dict[str, Any], service: Service, place: str, steps: list[list[str]]
+    ) -> Iterator[Finding]:
         """TLS and logins that are asked for and not offered."""
         greetings = [reply for said, reply in steps if said.startswith("EHLO") and reply.startswith("2")]
         if not greetings:
             return
         if listener["tls"] in {"may", "encrypt"} and not listener["wrapped"] and "STARTTLS" not in greetings[0]:
             text = f"in a rehearsal {place} offers no STARTTLS, though smtpd_tls_security_level = {listener['tls']}"
-            yield self._about("starttls-not-offered", text, f"{service.key} STARTTLS", service, "smtpd_tls_security_level")
+            yield self._traced(
+                "starttls-not-offered", text, f"{service.key} STARTTLS", service, "smtpd_tls_security_level"
+            )
         if listener["sasl"] and not any("AUTH" in greeting for greeting in greetings):
             text = f"in a rehearsal {place} offers no AUTH, though smtpd_sasl_auth_enable = yes"
-            yield self._about("auth-not-offered", text, f"{service.key} AUTH", service, "smtpd_sasl_auth_enable")
+            yield self._traced("auth-not-offered", text, f"{service.key} AUTH", service, "smtpd_sasl_auth_enable")
 
-    # ---- what becomes of mail --------------------------------------------------------------------------------------
+    # ---- what becomes of mail ----------------------------------------------------------------------------------------
 
     def agents(self) -> Iterator[Finding]:
         """Delivery agents that master(8) can't keep alive; what one died of is in the log."""
         for one in self._logged:
-            if one.program in {"qmgr", "oqmgr"} and (match := re.search(r"connect to transport private/(\S+?):|transport (\S+) failure", one.text)):
+            if one.program in {"qmgr", "oqmgr"} and (
+                match := re.search(r"connect to transport private/(\S+?):|transport (\S+) failure", one.text)
+            ):
                 name = match[1] or match[2]
                 service = next((one for one in self._script.services if one.name == name), None)
-                yield self._about("transport-fails", f"in a rehearsal mail for the transport {name} waits: {one.text}", name, service)
+                yield self._traced(
+                    "transport-fails", f"in a rehearsal mail for the transport {name} waits: {one.text}", name, service
+                )
 
     def flows(self) -> Iterator[Finding]:
         """Mail-flow tests that do not hold."""
@@ -174,7 +194,10 @@ class _Judge:
         facts = self._fate(identity)
         if not facts:
             return "expected a delivery, but none was tried in time"
-        wanted = {name: getattr(flow.expect, name) for name in ("status", "transport", "nexthop", "sender", "recipient", "source", "helo")}
+        wanted = {
+            name: getattr(flow.expect, name)
+            for name in ("status", "transport", "nexthop", "sender", "recipient", "source", "helo")
+        }
         problems = []
         for name, value in wanted.items():
             if value is None:
@@ -183,12 +206,16 @@ class _Judge:
             same = set(value) == set(got or ()) if name == "recipient" else value == got
             if not same:
                 shown = ", ".join(value) if isinstance(value, tuple) else value
-                problems.append(f"expected {name} {shown}, got {', '.join(got) if isinstance(got, list) else got or 'none'}")
+                problems.append(
+                    f"expected {name} {shown}, got {', '.join(got) if isinstance(got, list) else got or 'none'}"
+                )
         return "; ".join(problems)
 
     def _fate(self, identity: str) -> dict[str, Any]:
         """What became of a flow's message, by the log and by what the world received."""
-        queue = next((m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))), None)
+        queue = next(
+            (m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))), None
+        )
         ends = [
             (one, match) for one in self._logged
             if (match := re.match(r"(\w+): to=<([^>]*)>.* status=(\w+)", one.text)) and match[1] == queue
@@ -200,7 +227,8 @@ class _Judge:
         sender = next((m[1] for one in self._logged if (m := re.match(rf"{queue}: from=<([^>]*)>", one.text))), None)
         facts: dict[str, Any] = {
             "status": match[3], "transport": service.name if service else last.program, "sender": sender,
-            "recipient": [end[2] for _, end in ends], "nexthop": self._report["routes"].get(identity, {}).get("nexthop"),
+            "recipient": [end[2] for _, end in ends],
+            "nexthop": self._report["routes"].get(identity, {}).get("nexthop"),
         }  # fmt: skip
         arrived = [one for one in self._report["received"] if any(f"<{identity}@" in line for line in one["header"])]
         if arrived:
@@ -208,10 +236,11 @@ class _Judge:
             facts["recipient"] = [address for one in arrived for address in one["recipients"]]
         return facts
 
-    # ---- where it comes from ---------------------------------------------------------------------------------------
+    # ---- where it comes from -----------------------------------------------------------------------------------------
 
-    def _about(
-        self, rule: str, text: str, subject: str, service: Service | None, words: str = "", *, severity: Severity = Severity.ERROR
+    def _traced(
+        self, rule: str, text: str, subject: str, service: Service | None, words: str = "",
+        *, severity: Severity = Severity.ERROR,
     ) -> Finding:  # fmt: skip
         culprit = self._culprit(words or text, service)
         where = culprit.where if culprit else service.where if service else Where("mail.yaml")

@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.rehearsal.world import MailServer, World, accept
+from reconciler.rehearsal.mailserver import mail_server
+from reconciler.rehearsal.world import World, accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +140,6 @@ _SERVERS: dict[str, Callable[[World], Callable[[socket.socket], None]]] = {
     "sasl": _always(sasl),
     "tcp": _always(tcp_table),
     "socketmap": _always(socketmap),
-    "mail": lambda world: MailServer(world.received, world.tls),
-    "wrapped": lambda world: MailServer(world.received, world.tls, wrapped=True),
+    "mail": lambda world: mail_server(world.received, world.tls),
+    "wrapped": lambda world: mail_server(world.received, world.tls, wrapped=True),
 }

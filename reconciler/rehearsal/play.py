@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.rehearsal import partners, room
+from reconciler.rehearsal.mailserver import mail_server
 from reconciler.rehearsal.talk import Talk
-from reconciler.rehearsal.world import MailServer, World, context
+from reconciler.rehearsal.world import World, context
 
 DIALOGUES = 12
 START = 8.0
@@ -83,7 +84,7 @@ class Log:
 def play(script: dict[str, Any]) -> dict[str, Any]:
     """Do what the script says."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108 - the one place that is always memory
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         tls = context(script["certificate"], folder)
     room.build(script)
     log = Log(script["values"].get("maillog_file", ""))
@@ -91,7 +92,7 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
     if "127.0.0.1:53" not in script["taken"]:
         world.serve_names()
     for port in script["ports"]:
-        world.listen(port, MailServer(world.received, tls, wrapped=port in script["wrapped_ports"]))
+        world.listen(port, mail_server(world.received, tls, wrapped=port in script["wrapped_ports"]))
     partners.open_all(script["partners"], world)
     report: dict[str, Any] = {"built": time.monotonic() - began, "dialogues": [], "flows": []}
     master = _start(script)
@@ -106,7 +107,11 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
         report["agents"] = [one.result() for one in agents]
         report["spoken"] = time.monotonic() - began
         awaited = [one["name"] for one, asked in zip(script["agents"], report["agents"], strict=True) if asked["sent"]]
-        awaited += [one["id"] for one, told in zip(script["flows"], report["flows"], strict=True) if told["sent"] and one["deliver"]]
+        awaited += [
+            one["id"]
+            for one, told in zip(script["flows"], report["flows"], strict=True)
+            if told["sent"] and one["deliver"]
+        ]
         log.wait(lambda lines: _all_ended(lines, awaited), QUIET)
         report["routes"] = _routes(log.all(), script)
         report["alive"] = _alive(script)
@@ -122,16 +127,26 @@ def _start(script: dict[str, Any]) -> str:
     ]  # fmt: skip
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "MAIL_CONFIG": script["config_directory"], "LANG": "C"}
     try:
-        done = subprocess.run(argv, env=environment, cwd=values["queue_directory"], capture_output=True, timeout=START, check=False)
+        done = subprocess.run(  # noqa: S603 - the script is ours
+            argv, env=environment, cwd=values["queue_directory"], capture_output=True, timeout=START, check=False
+        )
     except subprocess.TimeoutExpired:
         return "it does not come up"
-    return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip() or f"it exits with {done.returncode}"
+    return (
+        ""
+        if done.returncode == 0
+        else done.stderr.decode(errors="replace").strip() or f"it exits with {done.returncode}"
+    )
 
 
 def _alive(script: dict[str, Any]) -> bool:
     """Whether the master still runs."""
     try:
-        pid = int((Path(script["values"]["queue_directory"]) / script["values"]["process_id_directory"] / "master.pid").read_text())
+        pid = int(
+            (
+                Path(script["values"]["queue_directory"]) / script["values"]["process_id_directory"] / "master.pid"
+            ).read_text()
+        )
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
     except (OSError, ValueError):
@@ -139,7 +154,7 @@ def _alive(script: dict[str, Any]) -> bool:
     return state != "Z"
 
 
-# ---- what is said ------------------------------------------------------------------------------------------------------
+# ---- what is said ----------------------------------------------------------------------------------------------------
 
 
 def _dialogue(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str, Any]:
@@ -151,7 +166,9 @@ def _dialogue(one: dict[str, Any], script: dict[str, Any], world: World) -> dict
             taken = [address for address in script["recipients"] if talk.say(f"RCPT TO:<{address}>").startswith("2")]
         for address in taken:
             talk.say("RSET")
-            if talk.say(f"MAIL FROM:<{one['sender']}>").startswith("2") and talk.say(f"RCPT TO:<{address}>").startswith("2"):
+            if talk.say(f"MAIL FROM:<{one['sender']}>").startswith("2") and talk.say(f"RCPT TO:<{address}>").startswith(
+                "2"
+            ):
                 _message(talk, f"{one['id']}", one["sender"], address)
         talk.say("QUIT")
     talk.close()
@@ -191,7 +208,7 @@ def _flow(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str
     return {"sent": sent, "steps": talk.steps, "error": talk.error}
 
 
-# ---- what became of it -------------------------------------------------------------------------------------------------
+# ---- what became of it -----------------------------------------------------------------------------------------------
 
 
 def _all_ended(lines: list[str], awaited: list[str]) -> bool:
@@ -206,7 +223,11 @@ def _routes(lines: list[str], script: dict[str, Any]) -> dict[str, dict[str, str
     """Where qmgr(8) sends each flow's message, by its id: the answer for its final recipient."""
     senders = {one["id"]: one["sender"] for one in script["flows"]}
     names = {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
-    ended = {names[match["queue"]]: match["to"] for line in lines if (match := _DELIVERED.search(line)) and match["queue"] in names}
+    ended = {
+        names[match["queue"]]: match["to"]
+        for line in lines
+        if (match := _DELIVERED.search(line)) and match["queue"] in names
+    }
     return {name: _resolve(script, senders[name], to) for name, to in ended.items() if name in senders}
 
 

@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """mount(2)."""
+    """Do as mount(2) does."""
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, options.encode() or None)
     if _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[4]):
         number = ctypes.get_errno()
@@ -99,7 +99,7 @@ def _devices() -> None:
 
 
 def _carry(path: Path) -> None:
-    """Show a file that the configuration names, where it is named and where its links lead; folders keep their modes."""
+    """Show a file that the configuration names, where it is named and where its links lead."""
     real = Path(os.path.realpath(path))
     if not real.is_file() and not real.is_dir():
         return
@@ -142,7 +142,10 @@ def _configuration(script: dict[str, Any]) -> None:
     """Show the candidate where Postfix looks for its configuration, with the files that stand in for its own."""
     directory, stage = Path(script["config_directory"]), Path(script["stage"])
     if directory.is_symlink():
-        directory = Path(os.path.normpath(directory.parent / directory.readlink()))
+        link, directory = directory, Path(os.path.normpath(directory.parent / directory.readlink()))
+        if not _is_shown(link):
+            _parents(link)
+            (BASE / link.relative_to("/")).symlink_to(directory)
     inside = BASE / directory.relative_to("/")
     inside.mkdir(parents=True, exist_ok=True)
     _bind(stage, inside)

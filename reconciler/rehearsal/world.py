@@ -39,7 +39,9 @@ Session = dict[str, Any]
 class World:
     """The other network: a thread that lives there opens the sockets, and any thread may use them."""
 
-    def __init__(self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext
+    ) -> None:
         self.addresses = [ipaddress.ip_interface(address) for address in addresses]
         self.names, self.absent, self.tls = names, tuple(absent), tls
         self.received: list[Session] = []
@@ -123,7 +125,7 @@ class World:
 
         accept(self.there(opened), serve)
 
-    # ---- the name server, which the host finds at 127.0.0.1 ------------------------------------------------------------
+    # ---- the name server, which the host finds at 127.0.0.1 ----------------------------------------------------------
 
     def serve_names(self) -> None:
         """Answer DNS queries (RFC 1035) on the host's loopback; a taken port is somebody else's name server."""
@@ -198,7 +200,11 @@ def _encoded(name: str) -> bytes:
 def _ip(lines: list[str]) -> None:
     """Have ip(8) do all of it; a line that this kernel can't do (no IPv6) is left out, no wire at all is an error."""
     done = subprocess.run(
-        ["ip", "-force", "-batch", "-"], input="\n".join(lines).encode(), capture_output=True, check=False, timeout=10
+        ["/bin/ip", "-force", "-batch", "-"],
+        input="\n".join(lines).encode(),
+        capture_output=True,
+        check=False,
+        timeout=10,
     )
     text = done.stderr.decode(errors="replace")
     for line in re.findall(r"Command failed -:(\d+)", text):
@@ -223,98 +229,10 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
     threading.Thread(target=loop, daemon=True).start()
 
 
-# ---- a mail server -----------------------------------------------------------------------------------------------------
-
-
-class MailServer:
-    """Takes every message over SMTP and LMTP, with TLS and any login, and tells of each."""
-
-    def __init__(self, received: list[Session], tls: ssl.SSLContext, *, wrapped: bool = False) -> None:
-        self._received, self._tls, self._wrapped = received, tls, wrapped
-
-    def __call__(self, connection: socket.socket) -> None:
-        """Serve one connection."""
-        told: Session = {"tls": self._wrapped, "login": False}
-        if connection.family != socket.AF_UNIX:
-            told["source"] = _plain(connection.getpeername()[0])
-            told["server"], told["port"] = _plain(connection.getsockname()[0]), connection.getsockname()[1]
-        if self._wrapped:
-            connection = self._tls.wrap_socket(connection, server_side=True)
-        while connection := self._talk(connection, told):  # type: ignore[assignment] # until it hangs up
-            told["tls"] = True
-
-    def _talk(self, connection: socket.socket, told: Session) -> socket.socket | None:
-        """Serve commands; returns the connection that TLS makes of it, or None at its end."""
-        stream = connection.makefile("rb")
-
-        def say(*lines: str) -> None:
-            connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
-
-        if not told.get("greeted"):
-            told["greeted"] = True
-            say("220 world.rehearsal.example ESMTP")
-        while line := stream.readline(8192).decode("utf-8", "replace").rstrip():
-            verb, _, rest = line.partition(" ")
-            match verb.upper():
-                case "EHLO" | "LHLO" | "HELO":
-                    told |= {"helo": rest, "lmtp": verb.upper() == "LHLO"}
-                    more = [] if told["tls"] else ["250-STARTTLS"]
-                    say("250-world.rehearsal.example", *more, "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8", "250-DSN",
-                        "250-SIZE", "250-ENHANCEDSTATUSCODES", "250 AUTH PLAIN LOGIN")  # fmt: skip
-                case "STARTTLS":
-                    say("220 2.0.0 go ahead")
-                    stream.close()
-                    return self._tls.wrap_socket(connection, server_side=True)
-                case "AUTH":
-                    for _ in range({"LOGIN": 2, "PLAIN": 1}.get(rest.upper(), 0)):
-                        say("334 ")
-                        stream.readline(8192)
-                    told["login"] = True
-                    say("235 2.7.0 welcome")
-                case "MAIL":
-                    told |= {"sender": _path(rest), "recipients": []}
-                    say("250 2.1.0 ok")
-                case "RCPT":
-                    told["recipients"].append(_path(rest))
-                    say("250 2.1.5 ok")
-                case "DATA":
-                    say("354 go ahead")
-                    told["header"] = _header(stream)
-                    self._received.append(dict(told))
-                    say(*["250 2.0.0 taken"] * (len(told["recipients"]) if told["lmtp"] else 1))
-                case "QUIT":
-                    say("221 2.0.0 bye")
-                    return None
-                case _:
-                    say("250 2.0.0 ok")
-        return None
-
-
-def _plain(address: str) -> str:
-    return address.removeprefix("::ffff:") if "." in address else address
-
-
-def _path(text: str) -> str:
-    match = re.search(r"<([^>]*)>", text)
-    return match[1] if match else ""
-
-
-def _header(stream: Any) -> list[str]:  # noqa: ANN401 - a buffered reader
-    """The header's lines; the body is read and dropped."""
-    lines: list[str] = []
-    inside = True
-    while (line := stream.readline(65536)) not in {b".\r\n", b""}:
-        text = line.decode("utf-8", "replace").rstrip("\r\n")
-        inside = inside and bool(text)
-        if inside and len(lines) < 200:  # noqa: PLR2004 - enough for any real message
-            lines.append(text)
-    return lines
-
-
 def context(certificate: str, folder: str) -> ssl.SSLContext:
     """TLS for a server, of a certificate and key in one PEM text."""
     path = os.path.join(folder, "world.pem")  # noqa: PTH118
-    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:  # noqa: PTH123
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
         stream.write(certificate)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(path)
