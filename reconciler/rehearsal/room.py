@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Do as mount(2) does."""
+    """Mount something; the flags are those of the system call."""
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, options.encode() or None)
     if _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[4]):
         number = ctypes.get_errno()
