@@ -1,0 +1,1 @@
+"""Mail under load while commits come, daemons are killed and masters die: `python -m tests.load`."""
