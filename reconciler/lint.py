@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH, entries, nexthops
+from reconciler.rules import GRAPH, answers, certificates, entries, nexthops
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -23,7 +24,14 @@ EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.item
 EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
 
-__all__ = ["EXPLAINED", "excused", "lint", "mentioned_paths"]
+
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """What the rules ask of the host; of *facts*, its files, pems and answers need not be filled."""
+    return Mentioned(
+        paths=mentioned_paths(merged, facts),
+        pems=certificates.mentioned_pems(merged, facts),
+        servers=answers.mentioned_servers(merged, facts),
+    )
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:

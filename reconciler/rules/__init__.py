@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.rules import (
+    answers,
+    certificates,
     consistency,
     listeners,
     networks,
@@ -42,4 +44,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
+    certificates, answers,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler import facts
+from reconciler.circumstances import Mentioned
 from reconciler.settings import Settings
 from tests.unit.recorded import TRANSCRIPTS, Recorded, transcript
 
@@ -34,7 +35,7 @@ def recorded() -> Recorded:
 def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
     host = recorded()
     settings = Settings(host="mx1", config_directory=tmp_path)
-    known = facts.gather(host, settings, frozenset({"/etc/passwd", "/etc", "/nosuch"}))
+    known = facts.gather(host, settings, Mentioned(frozenset({"/etc/passwd", "/etc", "/nosuch"})))
     assert (known.host, known.version) == ("mx1", "3.7.11")
     assert known.parameters["virtual_alias_domains"] == "$virtual_alias_maps"
     assert {"lmdb", "pcre"} <= known.map_types
