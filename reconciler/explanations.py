@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import document, layout, load, syntax, table, wording
+from reconciler import allow, document, layout, load, syntax, table, wording
 from reconciler.lint import EXPLAINED as LINTED
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ EXPLAINED = {
     ),
 }
 
-_READERS = (syntax, table, document, load, wording, layout)
+_READERS = (allow, syntax, table, document, load, wording, layout)
 
 
 def explanations() -> Mapping[str, str]:

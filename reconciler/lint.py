@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler import allow
 from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH, answers, certificates, entries, nexthops
+from reconciler.rules import GRAPH, answers, certificates, entries, listeners, nexthops
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ _PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
+_ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
+PASSING = frozenset({*answers.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
+    "missing-file", "missing-program", "unknown-user",
+}  # fmt: skip
+"""The rules whose findings come and go with the host, so that an allowance may be idle for now."""
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
@@ -35,10 +41,14 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
-    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both."""
+    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both.
+
+    What people allowed has been allowed.
+    """
     found = list(desired.findings)
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
+    found = list(allow.honour(found, desired.allowances, _ALLOWABLE, PASSING))
     unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 

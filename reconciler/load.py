@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler import document, layout, wording
+from reconciler.allow import found_in
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
 from reconciler.features import FEATURES, services, transports
@@ -26,6 +27,7 @@ from reconciler.syntax import did_you_mean, duplicates, read_master
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from reconciler.allow import Allowance
     from reconciler.model import Secret, Service, Tree
 
 _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION != "tables"}
@@ -58,7 +60,17 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
         secrets=secrets,
         places=merged.places,
         findings=tuple(findings),
+        allowances=tuple(_allowances([base, *hosts.values()], files, host)),
     )
+
+
+def _allowances(documents: Iterable[Document], files: Tree, host: str) -> Iterator[Allowance]:
+    """What may stand although a rule speaks against it; nothing that another host's file says."""
+    for read in documents:
+        yield from (one for one in read.allowances if layout.host_in(one.where.file) in {None, host})
+    for path in sorted(files):
+        if path.startswith(("tables/", "master.d/")):
+            yield from found_in(files[path].read(), path)
 
 
 def _error(rule: str, where: Where, text: str, subject: str = "") -> Finding:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from ipaddress import IPv4Interface, IPv6Interface
 
+    from reconciler.allow import Allowance
     from reconciler.circumstances import Listener, Pem, Server
 
 T = TypeVar("T")
@@ -192,6 +193,7 @@ class Desired:
     secrets: Mapping[str, Secret]
     places: Mapping[tuple[str, ...], Where]
     findings: tuple[Finding, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
 
     def section(self, schema: type[T]) -> T | None:
         """The section of that schema, or None when nobody wrote it."""
