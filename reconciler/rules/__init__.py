@@ -13,8 +13,12 @@ from reconciler.rules import (
     answers,
     certificates,
     consistency,
+    leftovers,
     listeners,
+    loops,
     networks,
+    openings,
+    partners,
     passwords,
     pipes,
     references,
@@ -44,5 +48,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-    certificates, answers,
+    certificates, answers, loops, openings, partners, leftovers,
 )  # fmt: skip
