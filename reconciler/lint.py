@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler import allow
 from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH, aliases, answers, certificates, entries, listeners, nexthops
+from reconciler.rules import GRAPH, aliases, answers, certificates, entries, listeners, nexthops, shadows
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
-EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED
+EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED | shadows.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
 PASSING = frozenset({*answers.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
