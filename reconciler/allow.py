@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
-_COMMENT = re.compile(
-    r"^(?P<before>[^\n]*?)(?P<comment>#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?P<colon>[ \t]*:)?(?P<rest>[^\n]*))$",
-    re.MULTILINE,
-)
+_COMMENT = re.compile(r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?P<colon>[ \t]*:)?(?P<rest>[^\n]*)$", re.MULTILINE)
 _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 
@@ -55,7 +52,8 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
     """The allowances in *text*; *is_comment* tells of a position whether a comment can begin there."""
     line, counted = 1, 0
     for match in _COMMENT.finditer(text):
-        before, start = match["before"], match.start("comment")
+        start = match.start()
+        before = text[text.rfind("\n", 0, start) + 1 : start]
         alone = not before.strip()
         if not is_comment(start) or not (alone or (trailing and before[-1].isspace() and before.lstrip()[0] != "#")):
             continue

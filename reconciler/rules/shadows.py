@@ -26,9 +26,11 @@ _NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
 
 def shadowed(table: Table) -> Iterator[Finding]:
     """A warning for each entry that is never reached and would have answered otherwise."""
-    if has_blocks(table):
+    if has_blocks(table) or (table.type != "cidr" and table.type not in PATTERN_TYPES):
         return
-    hidden = _networks(table) if table.type == "cidr" else _patterns(table) if table.type in PATTERN_TYPES else ()
+    if len({entry.value for entry in Entries(table)}) < 2:  # noqa: PLR2004 - a long list mostly has one answer
+        return
+    hidden = _networks(table) if table.type == "cidr" else _patterns(table)
     for entry, first in hidden:
         what = (
             f'table {table.name}: "{entry.key}" is never reached: "{first.key}" in line {first.line} matches before it'
