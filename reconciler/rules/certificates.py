@@ -114,19 +114,18 @@ class _About:
         """Certificates that are not good today, or not for long; those after the first of a file only when over."""
         leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
         for place, one in enumerate(leaves):
-            name = one.names[0] if one.names else ""
-            own = place == 0
+            shown = f'the certificate "{one.names[0] if one.names else ""}" in "{path}"'
+            worst = self._worst if place == 0 else Severity.WARNING
             if not one.begun:
-                what = f'the certificate "{name}" in "{path}" is not good yet: those who look would turn away'
-                yield self._finding("certificate-expired", what, path, self._worst if own else Severity.WARNING)
+                what = f"{shown} is not good yet: those who look would turn away"
+                yield self._finding("certificate-expired", what, path, worst)
             elif one.days < 0:
-                what = f'the certificate "{name}" in "{path}" expired {_days(-one.days)} ago: those who look would turn'
+                what = f"{shown} expired {_days(-one.days - 1)} ago: those who look would turn away"
+                yield self._finding("certificate-expired", what, path, worst)
+            elif one.days < _SOON and place == 0:
                 yield self._finding(
-                    "certificate-expired", f"{what} away", path, self._worst if own else Severity.WARNING
+                    "certificate-expires", f"{shown} expires in {_days(one.days)}", path, Severity.WARNING
                 )
-            elif one.days < _SOON and own:
-                what = f'the certificate "{name}" in "{path}" expires in {_days(one.days)}'
-                yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
     def names(self, pems: list[tuple[str, Pem]]) -> Iterator[Finding]:
         """A certificate for clients that does not name this host."""
@@ -165,7 +164,7 @@ def _belong(key: Key, certificate: Certificate) -> bool:
 
 
 def _days(number: int) -> str:
-    return f"{number} day{'' if number == 1 else 's'}"
+    return f"{number} day{'' if number == 1 else 's'}" if number else "less than a day"
 
 
 def _covers(name: str, host: str) -> bool:

@@ -135,7 +135,8 @@ def test_a_pair_of_files_belongs_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "since", "rule", "refused", "says"),
     [
-        (-3.5, -9, "certificate-expired", True, "expired 4 days ago"),
+        (-3.5, -9, "certificate-expired", True, "expired 3 days ago"),
+        (-0.5, -9, "certificate-expired", True, "expired less than a day ago"),
         (90, 2, "certificate-expired", True, "not good yet"),
         (7.5, -9, "certificate-expires", False, "expires in 7 days"),
         (1.5, -9, "certificate-expires", False, "expires in 1 day"),
