@@ -23,7 +23,7 @@ SLOW = f"no answer within {TIMEOUT} s"
 
 
 def ask(servers: Collection[Server]) -> dict[Server, str | None]:
-    """Why each of them does not answer, empty for those that do; None where its name was not resolved."""
+    """Why each of them does not answer, empty for those that do; None where nobody can tell."""
     answers: dict[Server, str | None] = dict.fromkeys(servers)
     found: dict[Server, str | None] = {}
     until = time.monotonic() + TIMEOUT
@@ -47,7 +47,7 @@ def _connect(server: Server) -> str | None:
                 connection.connect(server.path)
         else:
             socket.create_connection((server.host, server.port), TIMEOUT).close()
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError, PermissionError):  # no such name, none at all, or not for us to ask
         return None
     except (TimeoutError, BlockingIOError):  # a unix socket says at once that too many are waiting there
         return SLOW

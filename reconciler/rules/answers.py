@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
+_MAX_PORT = 65535
 _MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
 _ROUTES = frozenset({
     "content_filter", "default_transport", "fallback_transport", "local_transport", "mailbox_transport",
@@ -124,9 +125,7 @@ class _Reader:
         return server.host in hosts or (local and any(host == "" or self._is_local(host) for host in hosts))
 
     def _is_local(self, host: str) -> bool:
-        return (
-            bool(_LOCAL.fullmatch(host)) or host in self._here or host.lower() == self._main.value("myhostname").lower()
-        )
+        return bool(_LOCAL.fullmatch(host)) or host in self._here or host.lower() == self._name
 
     def servers(self, scope: Scope, text: str) -> Iterator[Server]:
         """``inet:HOST:PORT`` or ``unix:PATH``; nothing for what can't be read."""
@@ -144,7 +143,7 @@ class _Reader:
     def _inet(self, text: str, default: str = "") -> Iterator[Server]:
         match = _PLACE.fullmatch(text.strip())
         port = self._port(match["port"] or default) if match else 0
-        if match and port:
+        if match and 0 < port <= _MAX_PORT:
             host = match["bracketed"] or match["host"] or "localhost"
             yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE), port=port)
 

@@ -163,5 +163,11 @@ def test_a_server_that_is_busy_is_no_server_that_is_down(tmp_path: Path) -> None
         assert connections.ask([stuck]) == {stuck: connections.SLOW}
 
 
+def test_what_is_no_name_is_unknown() -> None:
+    odd = [Server("\u00fc" * 70, 25), Server("nosuch.invalid", 25)]
+    assert connections.ask(odd) == dict.fromkeys(odd)
+    assert servers({"relayhost": "[198.51.100.1]:99999"}) == set()
+
+
 def test_nothing_is_asked_of_nobody() -> None:
     assert connections.ask([]) == {}
