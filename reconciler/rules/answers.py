@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 _MAX_PORT = 65535
 _MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
-_ROUTES = frozenset({
-    "content_filter", "default_transport", "fallback_transport", "local_transport", "mailbox_transport",
-    "relay_transport", "virtual_transport",
-})  # fmt: skip
+# Where mail is handed over, and the domains without which none is.
+_ROUTES = {
+    "content_filter": "", "default_transport": "", "fallback_transport": "mydestination",
+    "local_transport": "mydestination", "mailbox_transport": "mydestination", "relay_transport": "relay_domains",
+    "virtual_transport": "virtual_mailbox_domains",
+}  # fmt: skip
 _PLACE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[\w-]+))?")
 _OPEN = re.compile(r"(?:dunno|ok|permit|info|warn|prepend)\b", re.IGNORECASE)
 _LOCAL = re.compile(r"localhost|127\..*|::1|(?:IPv6:)?::1|0\.0\.0\.0|", re.IGNORECASE)
@@ -159,7 +161,7 @@ class _Reader:
             yield from self._policies(scope, text)
         elif name == "smtpd_proxy_filter":
             yield from self._proxy(scope, text.strip())
-        elif name in _ROUTES:
+        elif name in _ROUTES and (not _ROUTES[name] or self._main.words(_ROUTES[name])):
             yield from self._route(scope, text.strip())
         elif name == "relayhost":
             yield from self._smart_host(text)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REFUSED = "connection refused"
 MILTER = {"smtpd_milters": "inet:127.0.0.1:3999"}
 LOGIN = {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth"}
+STORE = {"virtual_transport": "lmtp:unix:private/dovecot"}
 DOVECOT = Server(path="/var/spool/postfix/private/auth")
 
 
@@ -47,7 +48,7 @@ DOWN = silent(Server("127.0.0.1", 3999))
         ({"smtpd_data_restrictions": "check_policy_service inet:10023"}, Server("localhost", 10023)),
         ({"smtpd_proxy_filter": "[127.0.0.1]:10024"}, Server("127.0.0.1", 10024)),
         ({"content_filter": "smtp:[127.0.0.1]:10024"}, Server("127.0.0.1", 10024)),
-        ({"virtual_transport": "lmtp:unix:private/dovecot"}, Server(path="/var/spool/postfix/private/dovecot")),
+        (STORE | {"virtual_mailbox_domains": "m.example"}, Server(path="/var/spool/postfix/private/dovecot")),
         ({"relayhost": "[198.51.100.1]:587"}, Server("198.51.100.1", 587)),
         ({"relayhost": "[mail.example.com]"}, Server("mail.example.com", 25)),
         ({"virtual_alias_maps": "tcp:127.0.0.1:7777"}, Server("127.0.0.1", 7777)),
@@ -67,6 +68,7 @@ def test_every_server_is_asked_where_postfix_would_ask_it(parameters: dict[str, 
         {"content_filter": "smtp:[127.0.0.1]:10025"},
         {"content_filter": "smtp:[scanner.example.com]:10024"},
         {"relayhost": "mail.example.com"},
+        STORE,
         {"virtual_transport": "virtual", "mailbox_transport": ""},
         LOGIN | {"smtpd_sasl_type": "cyrus", "smtpd_sasl_path": "smtpd"},
         LOGIN | {"smtpd_sasl_auth_enable": "no"},
