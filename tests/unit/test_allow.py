@@ -120,6 +120,11 @@ def test_in_a_table_a_comment_has_a_line_to_itself() -> None:
     assert not list(found_in(table.encode(), "tables/x"))
 
 
+def test_prose_beside_the_files_allows_nothing() -> None:
+    text = "Write:\n\n    # allow no-such-rule: why\n"
+    assert rules(files={"master.d/README.md": text, "tables/README": text}) == []
+
+
 def test_a_service_is_allowed_from_the_line_above() -> None:
     service = "127.0.0.1:3399 inet n - n - - smtpd\n"
     (taken,) = told(files={"master.d/x.cf": service})
