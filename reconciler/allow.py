@@ -25,7 +25,7 @@ _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One such comment: the rule, the reason, and the lines it is for, *where* being the first."""
+    """One such comment: the rule, the reason, its place, and the *last* line that it is for."""
 
     rule: str
     reason: str
@@ -34,12 +34,10 @@ class Allowance:
     certain: bool = True
     """Whether it has the colon; without one, prose may look like it."""
 
-    def covers(self, finding: Finding) -> bool:
-        """Whether it is about that finding."""
-        place = finding.where
-        return (
-            self.rule == finding.rule and self.where.file == place.file and self.where.line <= place.line <= self.last
-        )
+    @property
+    def places(self) -> tuple[tuple[str, str, int], ...]:
+        """Rule, file and line of the findings that it is about: on its own line, and on the one it stands above."""
+        return tuple((self.rule, self.where.file, line) for line in (self.where.line, self.last))
 
 
 def found_in(source: bytes, file: str) -> Iterator[Allowance]:
@@ -77,10 +75,11 @@ def honour(
 
     *rules* are the names that can be allowed; of those in *passing* nobody can say that an allowance is not needed.
     """
-    valid = [one for one in allowances if one.certain and one.reason and one.rule in rules]
+    valid = dict.fromkeys(one for one in allowances if one.certain and one.reason and one.rule in rules)
+    by_place = {place: one for one in valid for place in one.places}
     used = set()
     for finding in findings:
-        allowance = next((one for one in valid if one.covers(finding)), None)
+        allowance = by_place.get((finding.rule, finding.where.file, finding.where.line))
         if allowance:
             used.add(allowance)
         if not allowance:
