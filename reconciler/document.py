@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from reconciler import allow
 from reconciler.model import Finding, SecretName, Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.allow import Allowance
     from reconciler.model import File
 
 MAX_BYTES = 1 << 20
@@ -54,10 +56,11 @@ class Document:
     value: Any = None
     places: dict[Path, Where] = field(default_factory=dict)
     keys: dict[Path, Where] = field(default_factory=dict)
+    allowances: tuple[Allowance, ...] = ()
 
     def copy(self) -> Document:
         """The same again, to be changed by itself."""
-        return Document(deepcopy(self.value), dict(self.places), dict(self.keys))
+        return Document(deepcopy(self.value), dict(self.places), dict(self.keys), self.allowances)
 
     def forget(self, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
         """Drop the places of *value*, which stood at *path*, and of all that it holds."""
@@ -106,7 +109,9 @@ def _read(path: str, content: bytes) -> Document:
     _refuse_dangers(path, text)
     document, root = Document({}), yaml.compose(text, Loader=_Loader)
     if root:
-        document.value = _Reader(path, document).value(root, ())
+        reader = _Reader(path, document)
+        document.value = reader.value(root, ())
+        document.allowances = tuple(allow.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
         raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
     return document
@@ -249,6 +254,11 @@ class _Reader:
 
     def __init__(self, path: str, document: Document) -> None:
         self.path, self.places, self.keys, self.budget = path, document.places, document.keys, MAX_NODES
+        self._texts: list[tuple[int, int]] = []
+
+    def is_comment(self, position: int) -> bool:
+        """Whether what begins there is in no scalar, so that a # begins a comment."""
+        return not any(start <= position < end for start, end in self._texts)
 
     def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML's values
         self.budget -= 1
@@ -282,9 +292,10 @@ class _Reader:
             result[key] = self.value(value_node, (*path, key))
         return result
 
-    @staticmethod
-    def _scalar(node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
         text: str = node.value
+        if "#" in text:
+            self._texts.append((node.start_mark.index, node.end_mark.index))
         if node.tag == "!secret":
             if not _SECRET_NAME.match(text):
                 raise _Rejected(where, f'!secret takes the name of a file secrets/NAME.age, got "{text}"')

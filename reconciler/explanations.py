@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler import document, flows, layout, load, syntax, table, wording
+from reconciler import allow, document, flows, layout, load, syntax, table, wording
 from reconciler.lint import EXPLAINED as LINTED
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ EXPLAINED = {
     ),
 }
 
-_READERS = (syntax, table, document, flows, load, wording, layout)
+_READERS = (allow, syntax, table, document, flows, load, wording, layout)
 
 
 def explanations() -> Mapping[str, str]:

@@ -2,8 +2,8 @@
 
 Promises: gather() changes nothing and needs no working main.cf. What comes with the installed package is asked once and
 kept while postconf and dynamicmaps.cf stay the same (and the host its name and addresses, which some defaults
-are made of); the rest is read anew each time, which takes about 2 ms. Raises CommandFailed when postconf does, OSError
-as the kernel gives it.
+are made of); the rest is read anew each time, which takes about 2 ms, and up to 0.3 s where servers are asked. Raises
+CommandFailed when postconf does, OSError as the kernel gives it.
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that nothing is ours. Users whom a
 directory service knows but does not list are missing. A listener whose owner may not be seen has no program's name.
@@ -21,23 +21,28 @@ import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from reconciler.model import Facts, Listener
+from reconciler import certificates, connections
+from reconciler.circumstances import Listener, Mentioned, Pem
+from reconciler.model import Facts
 from reconciler.programs import postfix
 from reconciler.syntax import read_main
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from ipaddress import IPv4Interface, IPv6Interface
 
+    from reconciler.circumstances import Server
     from reconciler.host import Host
     from reconciler.settings import Settings
 
 Endpoint = tuple[str, int]
+NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
@@ -45,8 +50,10 @@ _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netli
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def gather(host: Host, settings: Settings, paths: Collection[str] = frozenset()) -> Facts:
-    """Look at this host; *paths* are the files that the desired state names."""
+def gather(
+    host: Host, settings: Settings, named: Mentioned = NOTHING, answers: Mapping[Server, str | None] | None = None
+) -> Facts:
+    """Look at this host; *named* is what the desired state names, *answers* what servers answered already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
     return Facts(
@@ -59,8 +66,28 @@ def gather(host: Host, settings: Settings, paths: Collection[str] = frozenset())
         users=frozenset(user.pw_name for user in pwd.getpwall()),
         ports=_ports(_stamp(SERVICES)),
         listeners=_listeners(settings.config_directory, installed.parameters),
-        files={path: Path(path).is_file() and os.access(path, os.R_OK) for path in paths},
+        files={path: _readable(path) for path in named.paths},
+        pems={path: _pem(path) for path in named.pems},
+        answers=connections.ask(named.servers) if answers is None else answers,
     )
+
+
+def again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
+    """The same look once more; without *ask*, nobody connects to a server, and its last answer stands."""
+    named = Mentioned(frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers))
+    return gather(host, settings, named, None if ask else facts.answers)
+
+
+def _readable(path: str) -> bool:
+    return Path(path).is_file() and os.access(path, os.R_OK)
+
+
+def _pem(path: str) -> Pem:
+    """What is in the file; nothing when it can't be read, which *files* says."""
+    try:
+        return certificates.read(path, datetime.now(UTC)) if _readable(path) else Pem()
+    except OSError:
+        return Pem()
 
 
 # ---- what the package brings -----------------------------------------------------------------------------------------

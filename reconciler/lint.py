@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler import allow
+from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH, entries, nexthops
+from reconciler.rules import GRAPH, aliases, answers, certificates, entries, listeners, nexthops, shadows
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -20,17 +22,33 @@ if TYPE_CHECKING:
 
 _PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
-EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED
+EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED | shadows.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
+_ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
+PASSING = frozenset({*answers.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
+    "missing-file", "missing-program", "unknown-user",
+}  # fmt: skip
+"""The rules whose findings come and go with the host, so that an allowance may be idle for now."""
 
-__all__ = ["EXPLAINED", "excused", "lint", "mentioned_paths"]
+
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """What the rules ask of the host; of *facts*, its files, pems and answers need not be filled."""
+    return Mentioned(
+        paths=mentioned_paths(merged, facts),
+        pems=certificates.mentioned_pems(merged, facts),
+        servers=answers.mentioned_servers(merged, facts),
+    )
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
-    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both."""
+    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both.
+
+    What people allowed has been allowed.
+    """
     found = list(desired.findings)
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
+    found = list(allow.honour(found, desired.allowances, _ALLOWABLE, PASSING))
     unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 

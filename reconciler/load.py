@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler import document, flows, layout, wording
+from reconciler.allow import found_in
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
 from reconciler.features import FEATURES, services, transports
@@ -26,9 +27,11 @@ from reconciler.syntax import did_you_mean, duplicates, read_master
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.model import Secret, Service, Tree
+    from reconciler.allow import Allowance
+    from reconciler.model import Secret, Service, Table, Tree
 
 _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION != "tables"}
+_SERVICES = re.compile(r"master\.d/[^/]+\.cf")
 _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
 
 
@@ -59,7 +62,18 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
         secrets=secrets,
         places=merged.places,
         findings=tuple(findings),
+        allowances=tuple(_allowances([base, *hosts.values()], tables.values(), files, host)),
     )
+
+
+def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
+    """What may stand although a rule speaks against it; nothing that another host's file says."""
+    for read in documents:
+        yield from (one for one in read.allowances if layout.host_in(one.where.file) in {None, host})
+    for table in tables:
+        yield from found_in(table.source, table.file)
+    for path in sorted(filter(_SERVICES.fullmatch, files)):
+        yield from found_in(files[path].read(), path)
 
 
 def _error(rule: str, where: Where, text: str, subject: str = "") -> Finding:
@@ -210,7 +224,7 @@ def _services(files: Tree, findings: list[Finding]) -> list[Service]:
     """master.d in the order of its file names; a service that Postfix or a feature brings already is a duplicate."""
     own: list[Service] = []
     for path in sorted(files):
-        if re.fullmatch(r"master\.d/[^/]+\.cf", path):
+        if _SERVICES.fullmatch(path):
             text = files[path].read().decode("utf-8", "surrogateescape")
             read, problems = read_master(text, path)
             own += read

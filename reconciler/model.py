@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from ipaddress import IPv4Interface, IPv6Interface
 
+    from reconciler.allow import Allowance
+    from reconciler.circumstances import Listener, Pem, Server
+
 T = TypeVar("T")
 
 
@@ -190,6 +193,7 @@ class Desired:
     secrets: Mapping[str, Secret]
     places: Mapping[tuple[str, ...], Where]
     findings: tuple[Finding, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
 
     def section(self, schema: type[T]) -> T | None:
         """The section of that schema, or None when nobody wrote it."""
@@ -230,22 +234,13 @@ class Contribution:
         return [service for service in self.services.values() if service]
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A TCP socket somebody listens on; *ours* says that it is a child of the Postfix we manage."""
-
-    address: str
-    port: int
-    program: str
-    ours: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is true of this host now.
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* are services(5)'s; *files* says of the paths that the desired state names whether they can be read.
+    *ports* are services(5)'s. Of what the desired state names, *files* says whether it can be read, *pems* what is in
+    it, and *answers* why a server does not answer (empty when it does, None when nobody knows).
     """
 
     host: str
@@ -258,6 +253,8 @@ class Facts:
     ports: Mapping[str, int]
     listeners: tuple[Listener, ...]
     files: Mapping[str, bool] = field(default_factory=dict)
+    pems: Mapping[str, Pem] = field(default_factory=dict)
+    answers: Mapping[Server, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

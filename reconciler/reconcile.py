@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from reconciler import facts as fact
 from reconciler import rehearse
 from reconciler.apply import Order, apply, stage_and_check
+from reconciler.circumstances import Mentioned
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
 from reconciler.flows import Flows
-from reconciler.lint import excused, lint
+from reconciler.lint import excused, lint, mentioned
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
 from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
-from reconciler.rules.references import mentioned_paths
 from reconciler.script import write
 from reconciler.secrets import open_secrets
 
@@ -66,7 +66,7 @@ class Memory:
         known = self.judged
         if known is None or known.revision.oid != revision.oid:
             return None
-        facts = fact.gather(edges.host, edges.settings, known.facts.files)
+        facts = fact.again(edges.host, edges.settings, known.facts, ask=not known.plan.empty)
         live = edges.generations.read(known.plan.target)
         if facts != known.facts or edges.generations.drift():
             return None
@@ -104,10 +104,8 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
 
 def _settled(judged: Judged, edges: Edges) -> Judged:
     """What judging the same commit again would find, now that it is live."""
-    facts, live = (
-        fact.gather(edges.host, edges.settings, judged.facts.files),
-        edges.generations.read(judged.plan.target),
-    )
+    facts = fact.again(edges.host, edges.settings, judged.facts, ask=False)
+    live = edges.generations.read(judged.plan.target)
     return replace(judged, facts=facts, live=live, plan=diff(live, live), restores=True)
 
 
@@ -129,10 +127,9 @@ def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts, Contri
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets)
     desired = replace(desired, findings=(*desired.findings, *unopened))
-    facts = fact.gather(edges.host, edges.settings, {baseline.ALIASES})
+    facts = fact.gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     merged = compose(desired, facts)
-    named = mentioned_paths(merged, facts) | {baseline.ALIASES}
-    return desired, fact.gather(edges.host, edges.settings, named), merged
+    return desired, fact.gather(edges.host, edges.settings, mentioned(merged, facts)), merged
 
 
 def refuse(judged: Judged, edges: Edges) -> None:

@@ -7,7 +7,6 @@ by its bytes, so that one which has not changed is not read again.
 from __future__ import annotations
 
 import hashlib
-import re
 from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import RootModel
 
 from reconciler.model import Contribution, Finding, Parameter, Where
+from reconciler.rules.aliases import domain_of, holds_domains, loops, targets
 from reconciler.rules.entries import Use, judge, uses_in
 from reconciler.rules.nexthops import roads
 from reconciler.rules.references import own_name, tables_in, tables_of
@@ -76,7 +76,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     followed = _followed(main, desired.tables)
     for name, table in desired.tables.items():
         kept = _Kept(table)
-        yield from kept.ask(_itself, name == followed)
+        yield from kept.ask(_itself, name in followed)
         yield from kept.ask(judge, frozenset(uses.get(name, ())), known)
     yield from _empty(main, desired.tables)
 
@@ -123,16 +123,20 @@ def _itself(table: Table, followed: bool) -> Iterator[Finding]:
     """What is wrong with a table by itself, in one walk; *followed*: its answers are looked up in it again."""
     malformed: list[Finding] = []
     keys, values = array("q"), array("q")  # hashes: where they don't collide nothing does
+    domains = followed and holds_domains(table.source)
     for entry in walk(table, malformed):
         keys.append(hash(entry.key.lower()))
-        values.extend(hash(target) for target in _targets(entry))
+        leads_to = targets(entry) if followed else ()
+        values.extend(map(hash, leads_to))
+        if domains:
+            values.extend(hash(domain_of(target)) for target in leads_to)
     yield from malformed
     ordered = sorted(keys)  # half the memory of a set
     if any(one == other for one, other in pairwise(ordered)):
         yield from _duplicates(table)
     del ordered
     if followed and not set(values).isdisjoint(keys):
-        yield from _loops(table)
+        yield from loops(table)
 
 
 def _duplicates(table: Table) -> Iterator[Finding]:
@@ -186,57 +190,14 @@ def _holds_any(table: Table | None) -> bool:
     return table is None or next(iter(Entries(table)), None) is not None
 
 
-def _followed(main: Scope, tables: Mapping[str, Table]) -> str | None:
-    """The one table that virtual_alias_maps asks, if it can be followed."""
-    parameter = main.parameter("virtual_alias_maps")
-    named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)] if parameter else []
-    return named[0] if len(named) == 1 and named[0] in tables and tables[named[0]].type not in PATTERN_TYPES else None
-
-
-def _targets(entry: Entry) -> list[str]:
-    """The addresses that an alias stands for."""
-    value = entry.value.lower()
-    return [address for address in re.split(r"[,\s]+", value) if address] if "," in value or " " in value else [value]
-
-
-def _loops(table: Table) -> Iterator[Finding]:
-    """Aliases that lead back to themselves through others; an alias of itself is fine (virtual(5))."""
-    entries = Entries(table)
-    keys = {hash(entry.key.lower()) for entry in entries}
-    steps: dict[str, tuple[list[str], Entry]] = {}
-    for entry in entries:
-        inner = [target for target in _targets(entry) if hash(target) in keys]  # few: others lead out of the table
-        if inner:
-            steps.setdefault(entry.key.lower(), (inner, entry))
-    told: set[str] = set()
-    for path in _cycles({key: targets for key, (targets, _) in steps.items()}):
-        if told.isdisjoint(path):
-            told.update(path)
-            way = " -> ".join([*path, path[0]])
-            what = f"table {table.name}: alias loop {way}: mail would be refused after DATA with 451"
-            where = Where(table.file, steps[path[0]][1].line)
-            yield Finding(rule="alias-loop", where=where, text=what, subject=f"{table.name} {min(path)}")
-
-
-def _cycles(steps: Mapping[str, list[str]]) -> Iterator[list[str]]:
-    """Ways that lead back to where they began, through others; each step is walked once."""
-    done: set[str] = set()
-    for start in steps:
-        path, waiting = ([start], [iter(steps[start])]) if start not in done else ([], [])
-        on = dict.fromkeys(path, 0)
-        while path:
-            target = next(waiting[-1], None)
-            if target is None:
-                waiting.pop()
-                on.pop(path[-1])
-                done.add(path.pop())
-            elif target in on:
-                if target != path[-1]:
-                    yield path[on[target] :]
-            elif target in steps and target not in done:
-                on[target] = len(path)
-                path.append(target)
-                waiting.append(iter(steps[target]))
+def _followed(main: Scope, tables: Mapping[str, Table]) -> set[str]:
+    """The tables whose answers are looked up in them again: the one of each parameter, if it can be followed."""
+    found = set()
+    for parameter in filter(None, map(main.parameter, ("virtual_alias_maps", "alias_maps"))):
+        named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
+        if len(named) == 1 and named[0] in tables and tables[named[0]].type not in PATTERN_TYPES:
+            found.add(named[0])
+    return found
 
 
 EXPLAINED = {
@@ -247,10 +208,5 @@ EXPLAINED = {
     "empty-table": (
         "A table that says which recipients exist holds no entry. Every address of its class would be refused as "
         "unknown, for good. Fill it, or remove the domains of the class."
-    ),
-    "alias-loop": (
-        "Aliases lead from one to the next and back to the first. Postfix gives up after a thousand steps and "
-        "answers 451 after DATA, so that the mail stays with the sender until it bounces. Break the circle; an "
-        "address may stand in its own alias to keep a copy."
     ),
 }

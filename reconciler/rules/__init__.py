@@ -10,9 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.rules import (
+    answers,
+    certificates,
     consistency,
+    leftovers,
     listeners,
+    loops,
     networks,
+    openings,
+    partners,
     passwords,
     pipes,
     references,
@@ -42,4 +48,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
+    certificates, answers, loops, openings, partners, leftovers,
 )  # fmt: skip

@@ -11,16 +11,18 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity
+from reconciler.model import Finding, Severity, Where
+from reconciler.rules.references import own_name, tables_of
 from reconciler.rules.restrictions import smtpd_scopes
 from reconciler.rules.routes import transport_of
 from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.syntax import did_you_mean
+from reconciler.table import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
 
 _CERTIFICATES = ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 _ENFORCED = frozenset({"encrypt", "fingerprint", "verify", "secure"})
@@ -137,15 +139,42 @@ def _two_classes(main: Scope) -> Iterator[Finding]:
     """A domain belongs to one class of addresses (ADDRESS_CLASS_README); Postfix only warns."""
     listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
     for one, other in combinations(listed, 2):
-        if (one, other) == ("mydestination", "relay_domains"):  # relay_domains was $mydestination once
-            continue
         parameter = main.parameter(other)
+        if (one, other) == ("mydestination", "relay_domains") or not parameter:  # relay_domains was $mydestination once
+            continue
         for domain in sorted(listed[one] & listed[other]):
-            if parameter and ":" not in domain and not domain.startswith(("/", "!")):
-                what = (
-                    f'domain "{domain}" is in both {one} and {other}: do not list it in both, one of them has no effect'
+            if ":" not in domain and not domain.startswith(("/", "!")):
+                yield main.finding(
+                    "two-classes", parameter, _in_both(domain, one, other), domain, severity=Severity.WARNING
                 )
-                yield main.finding("two-classes", parameter, what, domain, severity=Severity.WARNING)
+    for name in listed:
+        others = {domain: other for other in listed if other != name for domain in listed[other]}
+        for table in _tables(main, name):
+            for entry in Entries(table) if _may_hold(table, others) else ():
+                if second := others.get(entry.key.lower()):
+                    yield Finding(
+                        rule="two-classes", where=Where(table.file, entry.line), severity=Severity.WARNING,
+                        text=f"table {table.name}: {_in_both(entry.key, name, second)}", subject=f"{name} {entry.key}",
+                    )  # fmt: skip
+
+
+def _may_hold(table: Table, domains: Collection[str]) -> bool:
+    """Whether one of the domains begins a line: a search of the bytes, for there may be 100,000."""
+    plain = [re.escape(domain.encode()) for domain in domains if ":" not in domain]
+    return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
+
+
+def _in_both(domain: str, one: str, other: str) -> str:
+    return f'domain "{domain}" is in both {one} and {other}: do not list it in both, one of them has no effect'
+
+
+def _tables(main: Scope, name: str) -> Iterator[Table]:
+    """The tables of the commit that list the domains of a class by their keys."""
+    parameter = main.parameter(name)
+    for reference in tables_of(main, parameter) if parameter else ():
+        table = main.merged.tables.get(own_name(reference.name) or "")
+        if table and table.type not in PATTERN_TYPES:
+            yield table
 
 
 def _twice(scope: Scope) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from reconciler.rules.networks import problem_of
 from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
 from reconciler.rules.restrictions import LISTS, WITH_TABLE, parsed
 from reconciler.rules.routes import TRANSPORT_MAPS, transport_of, unknown_transport
+from reconciler.rules.shadows import shadowed
 from reconciler.table import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use
 def judge(table: Table, uses: frozenset[Use], known: Roads) -> Iterator[Finding]:
     """Everything that is wrong with a table's entries; *known* are the roads that are there."""
     entries = Entries(table)
+    yield from shadowed(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
     for use in sorted(uses, key=lambda use: use.name):

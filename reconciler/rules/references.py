@@ -45,7 +45,7 @@ _MADE = re.compile(
     r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
 )
 _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
-_FILES = re.compile(
+FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
 )
 _LISTS = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_domains\Z|^bounce_template_file\Z")
@@ -72,7 +72,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from _bad_type(scope, parameter, reference)
                 if not _MADE.search(parameter.name):
                     yield from _bad_name(scope, parameter, reference)
-            if _FILES.search(parameter.name):
+            if FILES.search(parameter.name):
                 yield from _missing_files(scope, parameter)
             yield from _missing_lists(scope, parameter)
 
@@ -84,8 +84,8 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
         for parameter in scope.written:
             for reference in tables_of(scope, parameter):
                 paths.update(paths_of(reference, facts))
-            if _FILES.search(parameter.name):
-                paths.update(_files(scope, parameter))
+            if FILES.search(parameter.name):
+                paths.update(files_of(scope, parameter))
             paths.update(_lists(scope, parameter))
     for service in merged.entries:
         paths.update(programs_of(service))
@@ -219,13 +219,14 @@ def _gone(reference: Reference, facts: Facts) -> list[str]:
 # ---- certificates and keys -------------------------------------------------------------------------------------------
 
 
-def _files(scope: Scope, parameter: Parameter) -> list[str]:
+def files_of(scope: Scope, parameter: Parameter) -> list[str]:
+    """The absolute paths in a setting."""
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
 
 
 def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    used = not parameter.name.startswith("smtpd_") or any(map(_offers_tls, scopes(scope.merged, scope.facts)))
-    for path in _files(scope, parameter):
+    used = not parameter.name.startswith("smtpd_") or any(map(offers_tls, scopes(scope.merged, scope.facts)))
+    for path in files_of(scope, parameter):
         if scope.facts.files.get(path) is False:
             then = "STARTTLS would fail" if used else "nothing uses it yet"
             what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
@@ -249,7 +250,8 @@ def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("missing-file", parameter, what, path, lasting=False)
 
 
-def _offers_tls(scope: Scope) -> bool:
+def offers_tls(scope: Scope) -> bool:
+    """Whether smtpd offers TLS here."""
     level = scope.value("smtpd_tls_security_level").lower()
     flags = ("smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_wrappermode")
     return level not in {"", "none"} or any(map(scope.is_on, flags))

@@ -40,10 +40,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Every value fits its parameter."""
     defaults = {**facts.parameters, **_service_defaults(facts, merged)}
     everywhere = list(scopes(merged, facts))
-    user_defined = {parameter.name for scope in everywhere for parameter in scope.written}
+    defined = {*defaults, *(parameter.name for scope in everywhere for parameter in scope.written)}
     for scope in everywhere:
         for parameter in scope.written:
-            value = _readable(scope, parameter, defaults.keys() | user_defined)
+            value = _readable(scope, parameter, defined)
             if value is not None:
                 yield from _misfits(scope, parameter, one_line(value), defaults)
 

@@ -89,7 +89,7 @@ class Load:
     """One such run; *settings* are added to the site's."""
 
     def __init__(self, commits: int, broken: int, kills: int, deaths: int, settings: str, settle: str) -> None:
-        self._random = random.Random(commits)  # noqa: S311 - which commit is broken, no secret
+        self._random = random.Random(commits)
         numbers = range(1, commits + 1)
         self._broken = set(self._random.sample(numbers, broken))
         self._kills = set(self._random.sample(numbers, kills))

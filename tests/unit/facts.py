@@ -6,7 +6,8 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
-from reconciler.model import Facts, Listener
+from reconciler.circumstances import Listener
+from reconciler.model import Facts
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 PROGRAMS = """

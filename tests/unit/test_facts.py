@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler import facts
+from reconciler.circumstances import Mentioned, Server
 from reconciler.settings import Settings
 from tests.unit.recorded import TRANSCRIPTS, Recorded, transcript
 
@@ -34,7 +35,7 @@ def recorded() -> Recorded:
 def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
     host = recorded()
     settings = Settings(host="mx1", config_directory=tmp_path)
-    known = facts.gather(host, settings, frozenset({"/etc/passwd", "/etc", "/nosuch"}))
+    known = facts.gather(host, settings, Mentioned(frozenset({"/etc/passwd", "/etc", "/nosuch"})))
     assert (known.host, known.version) == ("mx1", "3.7.11")
     assert known.parameters["virtual_alias_domains"] == "$virtual_alias_maps"
     assert {"lmdb", "pcre"} <= known.map_types
@@ -102,3 +103,13 @@ def test_ports_are_known_by_name_and_alias(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("reconciler.facts.SERVICES", services)
     known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path)).ports
     assert known == {"smtp": 25, "mail": 25, "submissions": 465, "ssmtp": 465, "smtps": 465}
+
+
+def test_servers_are_asked_again_only_when_asked_to(tmp_path: Path) -> None:
+    settings = Settings(host="mx1", config_directory=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Server("127.0.0.1", server.getsockname()[1])
+        known = facts.gather(recorded(), settings, Mentioned(servers=frozenset({there})))
+    assert known.answers == {there: ""}
+    assert facts.again(recorded(), settings, known, ask=False).answers == known.answers
+    assert facts.again(recorded(), settings, known, ask=True).answers == {there: "connection refused"}

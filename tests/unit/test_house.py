@@ -17,6 +17,7 @@ HOOKS = [ROOT / "hooks" / name for name in ("pre-receive", "post-receive", "conv
 MAX_FILE, MAX_FUNCTION, MEDIAN = 400, 60, 10
 DOORS = {
     "click": {"cli", "clone", "console", "explain"},
+    "cryptography": {"certificates"},
     "jinja2": {"render"},
     "psutil": {"facts"},
     "pydantic": {"features", "flows", "load"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from reconciler.features import compose
-from reconciler.lint import excused, mentioned_paths
+from reconciler.lint import excused, mentioned
 from reconciler.model import Severity, errors_in
 from tests.unit.facts import HOST, facts
 from tests.unit.states import HEALTHY, desired, linted
@@ -54,7 +54,7 @@ def test_the_paths_that_the_rules_ask_about_are_known_beforehand() -> None:
         },
         {"master.d/pipe.cf": "drop unix - n n - - pipe user=vmail argv=/usr/bin/drop -d ${recipient}\n"},
     )
-    paths = mentioned_paths(compose(state, HOST), HOST)
+    paths = mentioned(compose(state, HOST), HOST).paths
     assert paths >= {"/srv/boxes.db", "/srv/more.cdb", "/etc/postfix/people.cf", "/etc/ssl/mx.pem", "/usr/bin/drop"}
     assert paths >= {"/srv/nets", "/srv/bounce.cf"}
 

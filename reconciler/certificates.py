@@ -1,0 +1,138 @@
+"""Certificates and keys in PEM files; the door to cryptography, which is imported when the first is read.
+
+Promises: read() changes nothing and reads a file again only when it has changed. What cryptography can't parse and
+OpenSSL can is there without names and dates, so that nothing is refused which Postfix would take. Raises OSError for a
+file that can't be read.
+
+Known limits: the import costs 18 MiB once. Keys behind a passphrase are a problem, as they are to Postfix.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import ssl
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.circumstances import Certificate, Key, Pem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cryptography import x509
+
+_BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 .]+)-----\s.*?-----END (?P=label)-----", re.DOTALL)
+_CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
+_KEPT = 256
+MAX_BYTES = 4 << 20
+
+
+class _Dated(NamedTuple):
+    """A certificate, and the times between which it is good."""
+
+    public: str
+    names: tuple[str, ...]
+    since: datetime
+    until: datetime
+
+
+Parsed = tuple[tuple[Key | Certificate | _Dated, ...], str]
+
+
+def read(path: str, now: datetime) -> Pem:
+    """What the file holds, its certificates' days counted from *now*."""
+    status = Path(path).stat()
+    blocks, problem = _parsed(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+    return Pem(tuple(_at(block, now) for block in blocks), problem)
+
+
+def _at(block: Key | Certificate | _Dated, now: datetime) -> Key | Certificate:
+    if not isinstance(block, _Dated):
+        return block
+    return Certificate(block.public, block.names, (block.until - now).days, block.since <= now)
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _parsed(path: str, signature: tuple[int, int, int]) -> Parsed:
+    if signature[-1] > MAX_BYTES:
+        return (), f"holds more than {MAX_BYTES >> 20} MiB"
+    return parse(Path(path).read_bytes())
+
+
+def parse(content: bytes) -> Parsed:
+    """The keys and certificates of a PEM file's *content*, and what is wrong with it."""
+    blocks: list[Key | Certificate | _Dated] = []
+    for match in _BLOCK.finditer(content):
+        label, text = match["label"], match.group() + b"\n"
+        try:
+            if label in _CERTIFICATES:
+                blocks.append(_certificate(text))
+            elif label.endswith(b"PRIVATE KEY"):
+                blocks.append(_key(text))
+        except ValueError as error:
+            number = content.count(b"\n", 0, match.start()) + 1
+            return tuple(blocks), f"can't be read at its line {number}: {error}"
+    return tuple(blocks), "" if blocks else "holds neither a certificate nor a key"
+
+
+def _certificate(text: bytes) -> Certificate | _Dated:
+    from cryptography import x509  # noqa: PLC0415 - most of what it costs is the import
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd certificates, which the rules speak of
+        try:
+            parsed = x509.load_pem_x509_certificate(text)
+            return _Dated(_digest(parsed), _names(parsed), parsed.not_valid_before_utc, parsed.not_valid_after_utc)
+        except Exception as error:  # cryptography has no one base for what it can't parse
+            if _openssl_reads(text):
+                return Certificate("")
+            raise ValueError("this is no certificate") from error
+
+
+def _openssl_reads(text: bytes) -> bool:
+    with suppress(ssl.SSLError, ValueError):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode("ascii"))
+        return True
+    return False
+
+
+def _digest(holder: x509.Certificate) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    public = holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()
+
+
+def _names(parsed: x509.Certificate) -> tuple[str, ...]:
+    """The names of the host it is for: those of its extension, else the common name."""
+    from cryptography import x509  # noqa: PLC0415
+
+    with suppress(x509.ExtensionNotFound):
+        extension = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        if names := extension.value.get_values_for_type(x509.DNSName):
+            return tuple(name.lower() for name in names)
+    common = parsed.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return tuple(str(name.value).lower() for name in common)
+
+
+def _key(text: bytes) -> Key:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        public = load_pem_private_key(text, None).public_key()
+    except TypeError as error:
+        raise ValueError("the key has a passphrase, which Postfix can't ask for") from error
+    except UnsupportedAlgorithm:
+        return Key("")
+    except ValueError as error:
+        raise ValueError("this is no key") from error
+    return Key(hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest())

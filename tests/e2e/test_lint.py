@@ -1,0 +1,108 @@
+"""Rules that hang on the host, allowances, and alias loops, with the real Postfix as the judge of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import MAIL, Site
+from tests.unit.test_certificate_rules import HOST_CERTIFICATE, certificate, key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASKS = MAIL + "  smtpd_data_restrictions: check_policy_service inet:127.0.0.1:3999\n"
+TLS = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/mx.pem\n"
+VIRTUAL = MAIL + "  virtual_alias_domains: v.example, c.example, d.example\n"
+POLICY = """\
+import socket
+server = socket.create_server(("127.0.0.1", 3999))
+while True:
+    client = server.accept()[0]
+    if client.recv(4096):
+        client.sendall(b"action=dunno\\n\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site() as made:
+        yield made
+
+
+def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(site: Site) -> None:
+    before = site.live()
+    refused = site.push({"mail.yaml": ASKS}, "Ask a policy server")
+    assert not refused.accepted
+    assert 'mail.yaml:5:28: smtpd_data_restrictions: nobody answers at "inet:127.0.0.1:3999"' in refused.text
+    assert site.live() == before
+
+    server = site.host.start("python3", "-c", POLICY)
+    site.host.wait_for(lambda: ":3999 " in site.sh("ss -Hltn"), what="the policy server")
+    again = site.push({"mail.yaml": ASKS}, "Ask it now")
+    assert again.accepted, again.text
+    assert site.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("250")
+
+    server.terminate()
+    server.wait(10)
+    fine = site.push({"mail.yaml": ASKS, "tables/transport": "new.test relaylim:\n"}, "Never worse than now")
+    assert fine.accepted, fine.text
+    assert "already so in what is live" in fine.text
+    assert site.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("4")  # as the finding says
+    assert site.push({"mail.yaml": MAIL}, "Back").accepted
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (key() + certificate("mx1.example.com", days=-2), "expired 2 days ago"),
+        (key() + certificate("mx1.example.com") + key(), "not followed by its certificate"),
+        (certificate("mx1.example.com") + key(), "the key comes first"),
+        (b"hello\n", "holds neither a certificate nor a key"),
+    ],
+)
+def test_a_certificate_that_would_not_do_is_refused(site: Site, content: bytes, says: str) -> None:
+    site.host.write("/etc/ssl/mx.pem", content.decode())
+    refused = site.push({"mail.yaml": TLS}, "Offer TLS")
+    assert not refused.accepted
+    assert says in " ".join(refused.text.replace("remote:", "").split())
+
+
+def test_a_certificate_that_does_goes_live_and_its_name_is_told_of(site: Site) -> None:
+    site.host.write("/etc/ssl/mx.pem", (key() + HOST_CERTIFICATE).decode())
+    pushed = site.push({"mail.yaml": TLS}, "Offer TLS")
+    assert pushed.accepted, pushed.text
+    assert "not for myhostname" in " ".join(pushed.text.replace("remote:", "").split())
+    with site.host.smtp() as client:
+        assert client.starttls()[0] == 220
+    assert site.push({"mail.yaml": MAIL}, "Back").accepted
+
+
+def test_loops_are_refused_and_a_copy_for_oneself_arrives(site: Site) -> None:
+    for loop in (
+        "@c.example @d.example\n@d.example @c.example\n",
+        "a@v.example b@v.example\nb@v.example a@v.example\n",
+    ):
+        refused = site.push({"mail.yaml": VIRTUAL, "tables/virtual": loop}, "A loop")
+        assert not refused.accepted
+        assert "alias loop" in refused.text
+    aliases = "b@v.example info@v.example\ninfo@v.example info@v.example, root@mx1.example.com\n"
+    pushed = site.push({"mail.yaml": VIRTUAL, "tables/virtual": aliases}, "A copy for oneself")
+    assert pushed.accepted, pushed.text
+    assert site.host.send("a@mx1.example.com", "b@v.example", "Subject: a copy\n\nHello.").startswith("250")
+    assert site.host.wait_for(
+        lambda: "Subject: a copy" in site.sh("cat /var/mail/root 2>/dev/null || true"), what="the message"
+    )
+
+
+def test_what_is_allowed_goes_live_with_its_reason(site: Site) -> None:
+    entry = "mydomain.com relaylim:\n"
+    assert not site.push({"tables/sender_transport": entry}, "A key that never matches").accepted
+    allowed = f"# allow key-never-matches: a reminder\n{entry}"
+    pushed = site.push({"tables/sender_transport": allowed}, "Allowed")
+    assert pushed.accepted, pushed.text
+    assert "(allowed: a reminder)" in " ".join(pushed.text.replace("remote:", "").split())
+    without = site.push({"tables/sender_transport": f"# allow key-never-matches\n{entry}"}, "No reason")
+    assert not without.accepted
+    assert "no effect without a reason" in " ".join(without.text.replace("remote:", "").split())
