@@ -106,12 +106,13 @@ class Host:
         argv: Sequence[str],
         *,
         timeout: float = 60,
+        input: bytes | None = None,  # noqa: A002 - as above
         env: Mapping[str, str] | None = None,
         owner: tuple[int, int] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
         """Run a program that changes something; killed with us, it can't meet whoever recovers what we left."""
-        done = self.run((*_WITH_US, *argv), timeout=timeout, env=env, owner=owner, cwd=cwd)
+        done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
         return replace(done, argv=tuple(argv))
 
     @effect
