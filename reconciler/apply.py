@@ -80,7 +80,8 @@ class Edges:
 class Order:
     """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
 
-    A *trusted* target was live and verified before (undo, rollback, drift, rescue): it passes no check.
+    *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
+    drift, rescue): it passes no check.
     """
 
     plan: Plan
@@ -89,6 +90,7 @@ class Order:
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False
+    carried: tuple[str, ...] = ()
 
 
 # ---- before anything moves -------------------------------------------------------------------------------------------
@@ -170,7 +172,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     stage = _undisturbed(order, edges, stage)
     made = stage.folder
     try:
-        after = generations.place(stage, order.plan.target, order.revision, order.source)
+        after = generations.place(stage, order.plan.target, order.revision, order.source, order.carried)
         made = after.path
         if generations.drift():
             generations.taint(before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
@@ -15,18 +16,33 @@ from reconciler.apply import Order, apply, stage_and_check
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
 from reconciler.features.references import mentioned_paths
+from reconciler.ignore import holding, left_alone
 from reconciler.lint import excused, lint
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
-from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
+from reconciler.model import (
+    Activation,
+    Applied,
+    Change,
+    Facts,
+    Finding,
+    Kind,
+    Postponed,
+    Refused,
+    Severity,
+    Unchanged,
+    Where,
+    errors_in,
+)
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
 from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
+    from reconciler.ignore import Rule
     from reconciler.manifest import Stage
-    from reconciler.model import Contribution, Desired, Finding, Outcome, Plan, Revision, Tree
+    from reconciler.model import Contribution, Desired, Outcome, Plan, Revision, Tree
 
 CONFIRMATION = "Confirm: deletions"
 
@@ -43,6 +59,8 @@ class Judged:
     findings: tuple[Finding, ...]
     restores: bool
     stage: Stage | None = None
+    rules: tuple[Rule, ...] = ()
+    carried: tuple[str, ...] = ()
 
 
 class Memory:
@@ -54,7 +72,7 @@ class Memory:
     def recall(self, revision: Revision, edges: Edges) -> Judged | None:
         """What was found out about that commit, if it still holds."""
         known = self.judged
-        if known is None or known.revision.oid != revision.oid:
+        if known is None or known.revision.oid != revision.oid or known.rules != _rules(edges):
             return None
         facts = fact.gather(edges.host, edges.settings, known.facts.files)
         live = edges.generations.read(known.plan.target)
@@ -108,10 +126,46 @@ def judge(revision: Revision, edges: Edges) -> Judged:
     target = render(desired, facts, edges.templates)
     origin = compose(desired, facts)
     live = edges.generations.read(target)
+    rules = _rules(edges)
+    target, carried = _left_alone(revision, target, live, rules, edges)
     plan = _with_damage(diff(live, target, origin), edges)
     generation = edges.generations.live()
     restores = generation is not None and generation.owned() == target
-    return Judged(revision, facts, live, plan, origin, tuple(findings), restores)
+    findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried]
+    return Judged(revision, facts, live, plan, origin, tuple(findings), restores, rules=rules, carried=carried)
+
+
+def _rules(edges: Edges) -> tuple[Rule, ...]:
+    return holding(edges.settings.drift_ignore, datetime.now(UTC))
+
+
+def _left_alone(
+    revision: Revision, target: Tree, live: Tree, rules: tuple[Rule, ...], edges: Edges
+) -> tuple[Tree, tuple[str, ...]]:
+    """The target with what ignore rules leave alone: what differs from what the live commit made of this host."""
+    generation = edges.generations.live()
+    if not rules or generation is None:
+        return target, ()
+    base: Tree | None = target if generation.revision == revision.oid else None
+    if base is None and generation.revision:
+        try:
+            desired, facts = understand(edges.repo.revision(generation.revision), edges)
+            base = render(desired, facts, edges.templates)
+        except (ReconcilerError, ValueError):
+            base = None  # it can't be told any more what was edited since; what was left alone already stays so
+    return left_alone(target, live, base, generation.carried, rules)
+
+
+def _ignoring(rule: Rule, origin: Contribution) -> Finding:
+    """What the author of a commit must know: this host does not follow it there."""
+    written = origin.parameters.get(rule.parameter)
+    where = written.where if written else Where("mail.yaml")
+    if not rule.parameter and rule.file in origin.tables:
+        where = origin.tables[rule.file].where
+    text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
+    return Finding(
+        rule="left-alone", where=where, text=text, subject=rule.what, severity=Severity.WARNING, lasting=False
+    )
 
 
 def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts]:
@@ -132,7 +186,9 @@ def refuse(judged: Judged, edges: Edges) -> None:
         judged.findings = tuple(excused(list(judged.findings), _live_findings(judged, edges)))
     if errors_in(judged.findings):
         raise CheckFailed(judged.findings)
-    raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
+    generation = edges.generations.live()
+    if generation is None or generation.revision != judged.revision.oid:  # what went live once was confirmed then
+        raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
 
 
 def _live_findings(judged: Judged, edges: Edges) -> list[Finding]:
@@ -171,7 +227,7 @@ def order(judged: Judged) -> Order:
     revision = judged.revision
     return Order(
         plan=judged.plan, revision=revision.oid, source=f"commit {revision.short}", origin=judged.origin,
-        committed_at=revision.committed_at.timestamp(), trusted=judged.restores,
+        committed_at=revision.committed_at.timestamp(), trusted=judged.restores, carried=judged.carried,
     )  # fmt: skip
 
 
