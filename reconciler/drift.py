@@ -87,7 +87,12 @@ class Expressed:
 
 def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Collection[str] = ()) -> Expressed:
     """Say what was done to *base* as changes of *files*; *without* are names that are left alone (ignore rules)."""
-    changes = tuple(change for change in diff(base, edited).changes if _name(_item(change)) not in without)
+    gone = [path for path in (MAIN, MASTER) if path in base and path not in edited]
+    base = {path: file for path, file in base.items() if path not in gone}
+    found = [
+        change for change in diff(base, edited).changes if not {_name(_item(change)), _item(change).name} & {*without}
+    ]
+    changes = (*found, *(Change(kind=Kind.FILE, what=path, before="there", after=None) for path in gone))
     editor = _Editor(files, ground)
     before, after = state(base), state(edited)
     unsaid = dict[Item, None]()
@@ -148,10 +153,19 @@ def is_secret(path: str, *trees: Tree) -> bool:
     return any(not tree[path].mode & _OTHERS for tree in trees if path in tree)
 
 
+def _tells(*texts: str | None) -> bool:
+    """Whether a password may be in it."""
+    return any(_TELLING.search(text or "") for text in texts)
+
+
 def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Iterator[str]:
     """What the repository has no words for, as a diff, unless a password may be in it."""
-    yield f"{path}: {', '.join(sorted({item.name for item in unsaid if _path(item) == path}))}"
+    names = sorted({item.name for item in unsaid if _path(item) == path} - {path})
+    yield f"{path}: {', '.join(names)}" if names else path
     old, new = base.get(path), edited.get(path)
+    if new is None:
+        yield "  (gone, or no regular file)"
+        return
     if old and new and (old.mode, old.owner) != (new.mode, new.owner):
         yield f"  it was mode {new.mode:04o}, {new.owner} instead of mode {old.mode:04o}, {old.owner}"
     if is_secret(path, base, edited):
@@ -159,7 +173,7 @@ def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Itera
         return
     was, is_ = (_text(file).splitlines() for file in (old, new))
     lines = list(difflib.unified_diff(was, is_, lineterm="", n=0))[2:]
-    if any(_TELLING.search(line) for line in lines):
+    if _tells(*lines):
         yield "  (it may hold a password: not shown)"
         return
     yield from (f"  {line}" for line in lines[:MOST_DIFFERENT])
@@ -191,7 +205,7 @@ class _Editor:
         """Have the commit say so, if there is a way that changes nothing else."""
         if self._holds(self._state, item, after):
             return True
-        if is_secret(item.name, edited) or any(_TELLING.search(text or "") for text in (item.name, before, after)):
+        if is_secret(item.name, edited) or _tells(item.name, before, after):
             return False
         return any(self._try(item, after, changed) for changed in self._ways(item, after, edited))
 
@@ -330,9 +344,10 @@ def _entry(service: Service) -> list[str]:
 
 def message(subject: str, expressed: Expressed, about: Collection[str], trailers: Collection[str]) -> str:
     """The commit's message: what changed, when and by whom, and what is not in the commit."""
-    changes = [line for line in change_lines(expressed.changes) if not _TELLING.search(line)]
-    hidden = len(list(change_lines(expressed.changes))) - len(changes)
-    parts = ["\n".join([*changes, *([f"  {hidden} more that may hold a password"] if hidden else [])])]
+    shown = [change for change in expressed.changes if not _tells(change.what, change.before, change.after)]
+    hidden = len(expressed.changes) - len(shown)
+    more = [f"  and {hidden} that may hold a password: not shown"] if hidden else []
+    parts = ["\n".join([*change_lines(shown), *more])]
     parts.append("\n".join(about))
     if expressed.told:
         parts.append("\n".join(["Not in this commit, for the repository has no words for it:", "", *expressed.told]))

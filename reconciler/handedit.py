@@ -199,7 +199,7 @@ def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -
     desired, facts = understand(now_live, edges)
     ground = Ground(facts=facts, templates=edges.templates, secrets=desired.secrets)
     base, content = _both(edited, live, now_live, ground, edges)
-    damaged = _damaged(edited, content, edges)
+    damaged = _damaged(edited, edges)
     if not diff(base, content).changes and not damaged:
         return ""
     name = _identity(now_live, content, damaged)
@@ -262,13 +262,13 @@ def _pristine(path: str, edited: Generation, edges: Edges) -> File | None:
     return None
 
 
-def _damaged(edited: Generation, content: Tree, edges: Edges) -> tuple[Change, ...]:
-    """Compiled maps that are no longer what was compiled: nobody can say what is in them."""
+def _damaged(edited: Generation, edges: Edges) -> tuple[Change, ...]:
+    """Compiled maps that are no longer what was compiled, while their source is: nobody can say what is in them."""
     paths = edges.generations.edited(edited)
     return tuple(
         Change(kind=Kind.FILE, what=path, before="compiled", after="edited" if (edited.root / path).exists() else None)
         for path in paths
-        if (source := edited.files[path].made_from) and source not in paths and source in content
+        if edited.files[path].made_from and edited.files[path].made_from not in paths
     )
 
 
