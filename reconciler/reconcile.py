@@ -128,6 +128,9 @@ def judge(revision: Revision, edges: Edges) -> Judged:
     live = edges.generations.read(target)
     rules = _rules(edges)
     target, carried = _left_alone(revision, target, live, rules, edges)
+    sources = {name: target[name].read() for name in carried if name in origin.tables}
+    tables = {name: replace(table, source=sources.get(name, table.source)) for name, table in origin.tables.items()}
+    origin = replace(origin, tables=tables)
     plan = _with_damage(diff(live, target, origin), edges)
     generation = edges.generations.live()
     restores = generation is not None and generation.owned() == target

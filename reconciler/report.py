@@ -140,7 +140,7 @@ def _edit(line: dict[str, Any]) -> Iterator[str]:
     """What was edited by hand, by whom, and what became of it."""
     by = f", {line['drift_by']}" if line.get("drift_by") else ""
     if line.get("drift"):
-        yield f"drift put back: {', '.join(line['drift'])}{by}"
+        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(line['drift'])}{by}"
     if line.get("left_alone"):
         yield f"drift left alone by an ignore rule: {', '.join(line['left_alone'])}{by}"
     if line.get("kept"):
