@@ -52,22 +52,24 @@ def drop(text: str, path: Path) -> str:
     return text[:start] + text[_line_end(text, span.end) :]
 
 
+def scalars(value: str) -> list[str]:
+    """The ways to write the value after a key, the plainest first; inside of braces only the last is sure to hold."""
+    return [raw for raw in (value, "'" + value.replace("'", "''") + "'") if _reads_as(f"k: {raw}", {"k": value})]
+
+
 def scalar(value: str) -> str:
-    """The value as YAML text that reads back as that very value, quoted where it must be; raises ValueError."""
-    for raw in (value, "'" + value.replace("'", "''") + "'"):
-        if raw and "#" not in raw[:1] and _reads_as(raw, value):
+    """The value as YAML text that reads back as that very value wherever it stands; raises ValueError."""
+    for raw in scalars(value):
+        if _reads_as(f"k: {{k: {raw}, l: m}}", {"k": {"k": value, "l": "m"}}):
             return raw
     raise ValueError("no scalar reads back as this value")
 
 
-def _reads_as(raw: str, value: str) -> bool:
-    """Whether it is that value after a key, and between braces as well."""
+def _reads_as(text: str, meaning: object) -> bool:
     try:
-        files = [File.of(f"{text}\n".encode()) for text in (f"k: {raw}", f"k: {{k: {raw}, l: m}}")]
+        return bool(read("", File.of(f"{text}\n".encode()), []).value == meaning)
     except UnicodeEncodeError:
         return False
-    alone, within = (read("", file, []).value for file in files)
-    return bool(alone == {"k": value} and within == {"k": {"k": value, "l": "m"}})
 
 
 def _key(name: str) -> str:

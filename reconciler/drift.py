@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.amend import drop, put, scalar
+from reconciler.amend import drop, put, scalar, scalars
 from reconciler.errors import InvalidSource
 from reconciler.features import compose, parameters, passwords, services
 from reconciler.layout import host_in
@@ -273,10 +273,7 @@ class _Editor:
                 yield self._yaml((key, "null"))
         value = default if after is None else after
         for text in dict.fromkeys((self._named(value), value) if value is not None else ()):
-            try:
-                yield self._yaml((key, scalar(text)))
-            except ValueError:
-                return
+            yield from (self._yaml((key, raw)) for raw in scalars(text))
 
     def _named(self, value: str) -> str:
         """The value as people write it: ``table:NAME`` for a table of the commit."""

@@ -1,4 +1,4 @@
-"""With policy ``commit`` a hand edit is put back and becomes a commit on drift/HOST, which goes live when it is merged."""
+"""With policy ``commit`` a hand edit is put back and becomes a commit on drift/HOST, live for good when merged."""
 
 from __future__ import annotations
 
