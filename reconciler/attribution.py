@@ -195,7 +195,9 @@ def _terminal(process: Path) -> str:
 def _login(process: Path) -> str:
     """Who owns a process, and as whom they logged in where that is another (sudo, su)."""
     owner = pwd.getpwuid(process.stat().st_uid).pw_name
-    number = int((process / "loginuid").read_text())
+    number = _NOBODY
+    with suppress(OSError):  # a kernel without audit
+        number = int((process / "loginuid").read_text())
     login = owner if number == _NOBODY else pwd.getpwuid(number).pw_name
     return owner if login == owner else login
 

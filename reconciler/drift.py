@@ -23,7 +23,7 @@ from reconciler.errors import InvalidSource
 from reconciler.features import compose, parameters, passwords, services
 from reconciler.layout import host_in
 from reconciler.load import load
-from reconciler.model import Change, File, Kind, Parameter, Service
+from reconciler.model import Change, File, Kind, Parameter, Service, printable
 from reconciler.plan import MAIN, MASTER, diff
 from reconciler.render import render
 from reconciler.report import change_lines
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Secret, Tree
 
 BY_HAND = "master.d/by-hand.cf"
+MOST_SAID = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
 _OTHERS = 0o077
 _TELLING = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
@@ -90,14 +91,14 @@ def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Coll
     gone = [path for path in (MAIN, MASTER) if path in base and path not in edited]
     base = {path: file for path, file in base.items() if path not in gone}
     found = [
-        change for change in diff(base, edited).changes if not {_name(_item(change)), _item(change).name} & {*without}
+        change for change in diff(base, edited).changes if not {_name(_item(change)), _path(_item(change))} & {*without}
     ]
     changes = (*found, *(Change(kind=Kind.FILE, what=path, before="there", after=None) for path in gone))
     editor = _Editor(files, ground)
     before, after = state(base), state(edited)
     unsaid = dict[Item, None]()
-    for item in sorted({_item(change) for change in changes}, key=_in_order):
-        sayable = item in before or item in after
+    for count, item in enumerate(sorted({_item(change) for change in changes}, key=_in_order)):
+        sayable = count < MOST_SAID and (item in before or item in after)
         if not sayable or not editor.say(item, before.get(item), after.get(item), edited):
             unsaid[item] = None
     told = tuple(line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw(path, base, edited, unsaid))
@@ -176,7 +177,7 @@ def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Itera
     if _tells(*lines):
         yield "  (it may hold a password: not shown)"
         return
-    yield from (f"  {line}" for line in lines[:MOST_DIFFERENT])
+    yield from (f"  {printable(line)}" for line in lines[:MOST_DIFFERENT])
     if len(lines) > MOST_DIFFERENT:
         yield f"  ... and {len(lines) - MOST_DIFFERENT} more lines"
 

@@ -266,7 +266,7 @@ class Generations:
 
     def mark(self, generation: Generation, edit: str) -> None:
         """Remember what became of the hand edit in it: PENDING, or the commit that holds it."""
-        self._write(generation.path, replace(generation, tainted=True, edit=edit))
+        self._write(generation.path, replace(generation, edit=edit))
 
     def switch(self, generation: Generation) -> None:
         """Make it live: one rename of one link."""

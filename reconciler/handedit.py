@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from reconciler.model import Change, Kind, printable
 from reconciler.plan import diff
 from reconciler.programs.git import Commit
 from reconciler.reconcile import judge, understand
+from reconciler.repo import UnknownRevision
 from reconciler.syntax import read_main
 
 if TYPE_CHECKING:
@@ -135,6 +137,8 @@ class HandEdit:
         if live is None or self.before is None:
             return
         self.left = [name for name in live.carried if name not in self.before.carried]
+        if not self.files:
+            return
         if live.path == self.before.path:
             self.files = () if set(self.files) <= {_file(name) for name in ignored(edges)} else self.files
             return
@@ -149,14 +153,15 @@ class HandEdit:
             return
         if self.before and self.before.path != live.path:
             before = generations.get(self.before.path)
-            if before.path.is_dir() and not before.edit and generations.edited(before):
-                generations.mark(before, PENDING)  # edited while the pass ran
+            if before.path.is_dir() and not before.edit and generations.edited(before):  # while the pass ran
+                generations.taint(before)
+                generations.mark(generations.get(before.path), PENDING)
         for one in reversed(generations.all()):
             if one.edit == PENDING and one.path != live.path:
                 try:
-                    self.kept = _keep(one, live, self._by(one, edges), edges) or self.kept
-                    generations.mark(one, self.kept or NOTHING)
-                    self.kept_on = branch(edges) if self.kept else ""
+                    oid = _keep(one, live, self._by(one, edges), edges)
+                    generations.mark(one, oid or NOTHING)
+                    self.kept, self.kept_on = (oid, branch(edges)) if oid else (self.kept, self.kept_on)
                 except WithFindings as error:
                     self.trouble = f"no commit on {branch(edges)}: {error.findings[0]}"
                 except (ReconcilerError, OSError) as error:
@@ -168,16 +173,17 @@ class HandEdit:
             return self.by
         for line in edges.journal.conclusions():
             if line.get("edited") == one.number and line.get("drift_by"):
-                return Attribution(who=line["drift_by"], at=one.path.stat().st_mtime, package=line.get("package", ""))
+                who = line["drift_by"].removeprefix("while ").removeprefix("by ")
+                return Attribution(who=who, at=one.path.stat().st_mtime, package=line.get("package", ""))
         return Attribution(who=SOMEBODY, at=one.path.stat().st_mtime)
 
     @property
     def record(self) -> dict[str, Any]:
         """What the journal keeps."""
-        line: dict[str, Any] = {"drift": list(self.files), "left_alone": self.left}
+        line: dict[str, Any] = {"drift": list(self.files), "left_alone": self.left or None}
         if self.by and self.before:
             line |= {"drift_by": self.by.told, "package": self.by.package, "edited": self.before.number}
-        return line | {"kept": self.kept, "kept_on": self.kept_on, "not_kept": self.trouble}
+        return line | {"kept": self.kept or None, "kept_on": self.kept_on or None, "not_kept": self.trouble or None}
 
     @property
     def is_news(self) -> bool:
@@ -221,8 +227,12 @@ def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -
 
 
 def _revision(edited: Generation, edges: Edges) -> Revision:
-    """The commit that was live; where none was (after a rollback), the tip."""
-    found = edges.repo.revision(edited.revision) if edited.revision else edges.repo.tip()
+    """The commit that was live; where none was (after a rollback) or it is gone, the tip."""
+    found = None
+    if edited.revision:
+        with suppress(UnknownRevision):  # the branch was rewritten since
+            found = edges.repo.revision(edited.revision)
+    found = found or edges.repo.tip()
     if found is None:
         raise Unavailable(f"there is no branch {edges.repo.branch}")
     return found

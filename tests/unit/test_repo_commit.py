@@ -19,7 +19,10 @@ def test_a_commit_is_the_owners_and_comes_after_its_parent(tmp_path: Path) -> No
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     repository = bare(tmp_path / "r.git", NOBODY)
-    first = commit(repository.path, {"a": "1", "b": "2"})
+    blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"1", user=NOBODY)
+    lines = "".join(f"100644 blob {blob}\t{name}\n" for name in "ab")
+    tree = git(repository.path, "mktree", stdin=lines.encode(), user=NOBODY)
+    first = git(repository.path, "commit-tree", tree, "-m", "first", user=NOBODY)
     made = repository.commit(
         Commit(
             parent=first, author="ada <x>\n", written_at=0, message="Déjà\n\nvu\n", files={"a": None, 'c"é/d': b"3\n"}
@@ -30,7 +33,10 @@ def test_a_commit_is_the_owners_and_comes_after_its_parent(tmp_path: Path) -> No
     assert tip is not None
     assert (tip.oid, tip.subject) == (made, "Déjà")
     assert tip.author.startswith("ada x <ada@")
-    assert git(repository.path, "ls-tree", "-rz", "--name-only", "drift/mx1").split("\0")[:-1] == ["b", 'c"é/d']
+    assert git(repository.path, "ls-tree", "-rz", "--name-only", "drift/mx1", user=NOBODY).split("\0")[:-1] == [
+        "b",
+        'c"é/d',
+    ]
     assert {path.stat().st_uid for path in repository.path.rglob("*")} == {NOBODY}
 
 
