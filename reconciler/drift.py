@@ -30,7 +30,7 @@ from reconciler.report import change_lines
 from reconciler.syntax import logical_lines, one_line, read_main, read_master, show_service, write_override
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from reconciler.model import Contribution, Facts, Secret, Tree
 
@@ -93,16 +93,25 @@ def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Coll
     found = [
         change for change in diff(base, edited).changes if not {_name(_item(change)), _path(_item(change))} & {*without}
     ]
-    changes = (*found, *(Change(kind=Kind.FILE, what=path, before="there", after=None) for path in gone))
+    changes = (*found, *(Change(kind=Kind.FILE, what=path, before="", after=None) for path in gone))
     editor = _Editor(files, ground)
     before, after = state(base), state(edited)
-    unsaid = dict[Item, None]()
+    unsaid = {Item(Kind.FILE, path): None for path in (MAIN, MASTER) if _has_more(path, base, edited)}
+    editor.say_at_once({item: after[item] for item in map(_item, changes) if item in after})
     for count, item in enumerate(sorted({_item(change) for change in changes}, key=_in_order)):
         sayable = count < MOST_SAID and (item in before or item in after)
         if not sayable or not editor.say(item, before.get(item), after.get(item), edited):
             unsaid[item] = None
     told = tuple(line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw(path, base, edited, unsaid))
     return Expressed(files=editor.changed(), changes=changes, told=told)
+
+
+def _has_more(path: str, base: Tree, edited: Tree) -> bool:
+    """Whether there are lines that no parameter and no service stands for: comments, and what nobody understands."""
+    old, new = _text(base.get(path)), _text(edited.get(path))
+    known = set(old.splitlines())
+    comments = any(line.lstrip().startswith("#") and line not in known for line in new.splitlines())
+    return comments or bool((read_main if path == MAIN else read_master)(new, path)[1])
 
 
 def state(tree: Tree) -> State:
@@ -202,6 +211,20 @@ class _Editor:
             if self._files.get(path) is not self._before.get(path)
         }
 
+    def say_at_once(self, wanted: State) -> None:
+        """Have the commit say all parameters that were set, if that needs no second thought: one proof for all."""
+        values = {
+            item: after
+            for item, after in wanted.items()
+            if item.kind is Kind.PARAMETER
+            and self._state.get(item) != after
+            and not _tells(item.name, after)
+            and scalars(after)
+        }
+        keys = (((parameters.SECTION, item.name), scalars(self._named(after))[0]) for item, after in values.items())
+        if values and (changed := self._yaml(*keys)):
+            self._prove(changed, lambda became: became == {**self._state, **values})
+
     def say(self, item: Item, before: str | None, after: str | None, edited: Tree) -> bool:
         """Have the commit say so, if there is a way that changes nothing else."""
         if self._holds(self._state, item, after):
@@ -211,8 +234,14 @@ class _Editor:
         return any(self._try(item, after, changed) for changed in self._ways(item, after, edited))
 
     def _try(self, item: Item, after: str | None, changed: Mapping[str, bytes | None] | None) -> bool:
-        if changed is None:
-            return False
+        def as_edited(became: State) -> bool:
+            others = ({key: value for key, value in side.items() if key != item} for side in (self._state, became))
+            return self._holds(became, item, after) and next(others) == next(others)
+
+        return changed is not None and self._prove(changed, as_edited)
+
+    def _prove(self, changed: Mapping[str, bytes | None], right: Callable[[State], bool]) -> bool:
+        """Take the change over, if what it renders to is right."""
         files = {path: file for path, file in self._files.items() if path not in changed}
         files |= {path: File.of(content) for path, content in changed.items() if content is not None}
         try:
@@ -220,8 +249,7 @@ class _Editor:
             became = state(tree)
         except (InvalidSource, ValueError):
             return False
-        others = ({key: value for key, value in side.items() if key != item} for side in (self._state, became))
-        if not self._holds(became, item, after) or next(others) != next(others):
+        if not right(became):
             return False
         self._files, self._state, self._origin = files, became, origin
         return True

@@ -208,7 +208,7 @@ def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -
     damaged = _damaged(edited, edges)
     if not diff(base, content).changes and not damaged:
         return ""
-    name = _identity(now_live, content, damaged)
+    name = _identity(now_live, base, content, damaged)
     for _ in range(_ATTEMPTS):
         parent = _parent(now_live, edges)
         if f"{SAME}: {name}" in parent.trailers:
@@ -282,10 +282,12 @@ def _damaged(edited: Generation, edges: Edges) -> tuple[Change, ...]:
     )
 
 
-def _identity(now_live: Revision, content: Tree, damaged: tuple[Change, ...]) -> str:
+def _identity(now_live: Revision, base: Tree, content: Tree, damaged: tuple[Change, ...]) -> str:
     """A name of this very edit: a program that makes it again and again makes one commit."""
     what = [now_live.oid, *(change.what for change in damaged)]
-    what += [f"{path} {file.digest} {file.mode} {file.owner}" for path, file in sorted(content.items())]
+    for path in sorted(base):
+        file = content.get(path)
+        what.append(f"{path} {file.digest} {file.mode} {file.owner}" if file else f"{path} gone")
     return hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,8 @@ KEPT = {
     "postmap": ("printf 'x.test  discard:\\n' | postmap -i -r lmdb:/etc/postfix/transport", "transport.lmdb", ""),
     "a deletion": ("rm /etc/postfix/master.cf", "master.cf", ""),
     "garbage": ("echo 'what is this' >>/etc/postfix/master.cf", "master.cf", ""),
+    "a link in its place": ("mv /etc/postfix/master.cf /tmp/m; ln -s /tmp/m /etc/postfix/master.cf", "master.cf", ""),
+    "a value that is no UTF-8": (r"printf 'mail_name = \351\n' >>/etc/postfix/main.cf", "mail_name", ""),
 }
 
 
@@ -134,10 +137,10 @@ def test_an_edit_while_the_repository_can_not_be_written_is_put_back_and_kept_la
         site.host.wait_for(lambda: site.told()["drift"] == [], what="what was there before")
         assert any(f"not on {BRANCH} yet, only in /var/lib" in limit for limit in site.told()["limits"])
         assert any(line["not_kept"] for line in site.passes()[passes:])
+        site.stop_daemon(signal.SIGKILL)
     finally:
         site.sh(f"umount {REPOSITORY}")
-    passes = len(site.passes())
-    site.reconciler("once")
+    site.start_daemon()
     assert "smtpd_banner: later" in kept_text(site)
     assert site.told()["limits"] == []
 
