@@ -7,7 +7,8 @@ pruned: a repository that can't be written, or a daemon that is killed, loses no
 
 Raises OSError from the file system. What keeps an edit from becoming a commit is told in *trouble*, and fails no pass.
 Known limits: an edit of what no commit made (after a rollback) is said upon the branch's tip. An editor that writes
-through a file it opened before the swap is heard by nobody once its generation has been kept.
+through a file it opened before the swap is heard by nobody once its generation has been kept. A rollback forgets what
+ignore rules had left alone.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class HandEdit:
                     self.kept, self.kept_on = (oid, branch(edges)) if oid else (self.kept, self.kept_on)
                 except WithFindings as error:
                     self.trouble = f"no commit on {branch(edges)}: {error.findings[0]}"
-                except (ReconcilerError, OSError) as error:
+                except (ReconcilerError, OSError, ValueError) as error:
                     self.trouble = str(error)
 
     def _by(self, one: Generation, edges: Edges) -> Attribution:
