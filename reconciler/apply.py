@@ -82,8 +82,9 @@ class Edges:
 class Order:
     """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
 
-    A *trusted* target was live and verified before (undo, rollback, drift, rescue): it passes no check. *script* is
-    what a rehearsal plays, if there is one, and *excuse* makes warnings of what is just as wrong in what is live.
+    *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
+    drift, rescue): it passes no check. *script* is what a rehearsal plays, if there is one, and *excuse* makes warnings
+    of what is just as wrong in what is live.
     """
 
     plan: Plan
@@ -94,6 +95,7 @@ class Order:
     trusted: bool = False
     script: Script | None = None
     excuse: Callable[[list[Finding]], list[Finding]] = list
+    carried: tuple[str, ...] = ()
 
 
 # ---- before anything moves -------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     stage = _undisturbed(order, edges, stage)
     made = stage.folder
     try:
-        after = generations.place(stage, order.plan.target, order.revision, order.source)
+        after = generations.place(stage, order.plan.target, order.revision, order.source, order.carried)
         made = after.path
         if generations.drift():
             generations.taint(before)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply import died
 from reconciler.control import Control
 from reconciler.errors import ReconcilerError, WithFindings
+from reconciler.handedit import rules_end
 from reconciler.journal import phase_data
 from reconciler.log import Event, get
 from reconciler.model import Postponed, Superseded, Wake
@@ -171,6 +172,7 @@ class Daemon:
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
         if self._unrecorded:
             due = min(due, FIRST_PAUSE)
+        due = min(due, rules_end(self.edges))
         if isinstance(phase, Suspended) and phase.until:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due
@@ -234,7 +236,7 @@ class Daemon:
     def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         """The one line of a pass; one that came by itself and found nothing shows only when debugging."""
         asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
-        write = self._log.info if passed.line or passed.drift or asked else self._log.debug
+        write = self._log.info if passed.line or passed.edit.is_news or asked else self._log.debug
         findings = getattr(passed.outcome, "findings", ())
         write(
             Event.PASSED,
@@ -242,7 +244,7 @@ class Daemon:
             revision=passed.revision[:7],
             seconds=round(passed.seconds, 3),
             reasons=[reason.value for reason in reasons],
-            drift=list(passed.drift),
+            **passed.edit.record,
             revived=passed.revived,
             recovered=passed.recovered is not None,
             findings=[str(finding) for finding in findings],

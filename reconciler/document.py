@@ -305,6 +305,52 @@ class _Reader:
         return None if text.lower() in _NULLS else _WORDS.get(text.lower(), text)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a value stands in its text, as offsets: its key's first character, its own, and where its last one ends.
+
+    *column* is its key's; *flow* says that it is inside of braces, or has some; *inside* names the keys of a mapping.
+    """
+
+    key: int
+    start: int
+    end: int
+    column: int
+    flow: bool
+    inside: tuple[str, ...] | None
+
+
+def spans(text: str) -> dict[Path, Span]:
+    """Where each value of a mapping stands, at whatever depth, the root at ``()``; raises ValueError for bad YAML."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    found: dict[Path, Span] = {}
+    if root:
+        _measure(root, (), root.start_mark, found)
+    return found
+
+
+def _measure(node: yaml.Node, path: Path, key: Any, found: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
+    """Note a node and what it holds; the offset where its last character stands, comments after it left out."""
+    if len(path) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    end = node.end_mark.index
+    names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None
+    ends = []
+    for item, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, found))
+    if isinstance(node, yaml.SequenceNode):
+        ends = [_measure(item, (*path, str(place)), item.start_mark, found) for place, item in enumerate(node.value)]
+    flow = bool(getattr(node, "flow_style", False))
+    if ends and not flow:
+        end = max(ends)
+    inside = None if names is None else tuple(map(str, names))
+    found[path] = Span(key.index, node.start_mark.index, end, key.column, flow, inside)
+    return int(end)
+
+
 def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - YAML's values
     """The value at a path of keys and list positions."""
     for key in path:

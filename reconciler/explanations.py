@@ -73,6 +73,10 @@ EXPLAINED = {
         "A compiled map does not hold what its source says. Nothing went live. Try again; if it stays so, look at "
         "the disk and at the database package."
     ),
+    "left-alone": (
+        "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"
+        " hand edit stays live until the rule ends. Remove the rule from drift.ignore if the commit should prevail."
+    ),
     "master-fails": (
         "In a rehearsal, Postfix's master did not start with this configuration, or died soon after. Live, all mail "
         "would have stopped. The finding quotes its last words; mend what they name."

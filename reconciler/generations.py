@@ -24,6 +24,7 @@ from reconciler.errors import Unavailable
 from reconciler.host import named
 from reconciler.manifest import NAME as MANIFEST
 from reconciler.manifest import (
+    PENDING,
     PROGRAM,
     Generation,
     Record,
@@ -116,14 +117,28 @@ class Generations:
     def drift(self) -> tuple[str, ...]:
         """The files of the live manifest that are no longer what it says; foreign files never count."""
         live = self.live()
-        return tuple(path for path, record in live.files.items() if not self._matches(path, record)) if live else ()
+        return self.edited(live, self.config_directory) if live else ()
 
-    def _matches(self, path: str, record: Record) -> bool:
-        file = self._file(path, record.compiled)
+    def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
+        """The files of a generation that are no longer what its manifest says."""
+        where = root or generation.root
+        return tuple(path for path, record in generation.files.items() if not self._matches(path, record, where))
+
+    def content(self, generation: Generation) -> Tree:
+        """What a generation holds now of the files that its manifest names, compiled maps left out."""
+        read = {
+            path: self._file(path, record.compiled, generation.root)
+            for path, record in generation.files.items()
+            if not record.made_from
+        }
+        return {path: file for path, file in read.items() if file}
+
+    def _matches(self, path: str, record: Record, root: Path) -> bool:
+        file = self._file(path, record.compiled, root)
         return file is not None and (file.digest, file.mode, file.owner) == (record.sha256, record.mode, record.owner)
 
-    def _file(self, path: str, compiled: str) -> File | None:
-        full = self.config_directory / path
+    def _file(self, path: str, compiled: str, root: Path | None = None) -> File | None:
+        full = (root or self.config_directory) / path
         try:
             status = full.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -211,7 +226,9 @@ class Generations:
         """Whether anything foreign came, went or changed since it was carried."""
         return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
-    def place(self, stage: Stage, target: Tree, revision: str, source: str) -> Generation:
+    def place(
+        self, stage: Stage, target: Tree, revision: str, source: str, carried: tuple[str, ...] = ()
+    ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
         files = {path: Record(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
@@ -220,7 +237,7 @@ class Generations:
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
                 files[made] = Record(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
-        self._write(stage.folder, Generation(number, stage.folder, revision, source, files))
+        self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)
         place = self.folder / f"{number}-{revision[:7] or source.split(maxsplit=1)[0]}"
@@ -247,15 +264,19 @@ class Generations:
         """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
         self._write(generation.path, replace(generation, tainted=True))
 
+    def mark(self, generation: Generation, edit: str) -> None:
+        """Remember what became of the hand edit in it: PENDING, or the commit that holds it."""
+        self._write(generation.path, replace(generation, edit=edit))
+
     def switch(self, generation: Generation) -> None:
         """Make it live: one rename of one link."""
         self.host.symlink(self.link, Path("..") / generation.path.relative_to(self.state) / PROGRAM)
 
     def prune(self, keep: int = KEEP) -> None:
-        """Remove all but the last *keep* generations, and never the live one."""
+        """Remove all but the last *keep* generations, never the live one, nor one with an edit that is kept nowhere."""
         live = self.live()
         for generation in self.all()[keep:]:
-            if not live or generation.path != live.path:
+            if (not live or generation.path != live.path) and generation.edit != PENDING:
                 self.host.remove(generation.path)
 
     def sweep(self) -> None:

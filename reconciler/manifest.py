@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PROGRAM = "postfix"
 NAME = "manifest.json"
 UNREADABLE = "unreadable manifest"
+PENDING = "pending"
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 
 Signature = tuple[int, ...]
@@ -41,7 +42,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words."""
+    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words.
+
+    *carried* names what an ignore rule left alone in it. *edit* says what became of a hand edit that is to be kept:
+    PENDING, or the commit that holds it.
+    """
 
     number: int
     path: Path
@@ -49,6 +54,8 @@ class Generation:
     source: str
     files: Mapping[str, Record]
     tainted: bool = False
+    carried: tuple[str, ...] = ()
+    edit: str = ""
 
     @property
     def root(self) -> Path:
@@ -88,7 +95,9 @@ def read_manifest(path: Path) -> Generation:
     try:
         data = json.loads((path / NAME).read_text())
         files = {name: Record(**record) for name, record in data["files"].items()}
-        return Generation(number, path, str(data["revision"]), str(data["source"]), files, bool(data["tainted"]))
+        carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
+        tainted = bool(data["tainted"])
+        return Generation(number, path, str(data["revision"]), str(data["source"]), files, tainted, carried, edit)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
 
@@ -97,7 +106,8 @@ def written(generation: Generation) -> bytes:
     """The manifest of a generation, as it stands on disk."""
     data = {
         "number": generation.number, "revision": generation.revision, "source": generation.source,
-        "tainted": generation.tainted, "files": {path: asdict(record) for path, record in generation.files.items()},
+        "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
+        "files": {path: asdict(record) for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.handedit import HandEdit, only_ignored
 from reconciler.journal import conclusion, finding_from
 from reconciler.manifest import digest
 from reconciler.model import Applied, Broken, File, Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
@@ -48,6 +49,7 @@ class Passed:
     seconds: float = 0.0
     drift: tuple[str, ...] = ()
     revived: bool = False
+    edit: HandEdit = field(default_factory=lambda: HandEdit(()))
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
@@ -85,15 +87,18 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Line | None) -> Passed:
     if not edges.generations.adopted:
         return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
-    drift = edges.generations.drift()
-    if drift:
+    edit = HandEdit.found(edges)
+    if edit.files:
         edges.generations.age()
-    passed, dead = Passed(Unchanged(), drift=drift, recovered=recovered), ""
+    passed, dead = Passed(Unchanged(), drift=edit.files, recovered=recovered, edit=edit), ""
     try:
         passed.revived = revive(edges)
     except CommandFailed as error:  # what is about to be put back may be what it died of
         dead = f"Postfix died and does not start: {error}"
     _bring(edges, memory, accepted, passed)
+    edit.close(edges)
+    edit.keep(edges)
+    passed.drift = edit.files
     if dead and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead)
         passed.quiet = not isinstance(edges.journal.phase(), Steady | Retrying)
@@ -114,7 +119,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     passed.revision = revision.oid
     passed.superseded = _passed_over(revision, edges)
     reports = edges.settings.drift_policy == "report" and accepted is None
-    if reports and passed.drift and _is_live(revision, edges):
+    if reports and passed.drift and _is_live(revision, edges) and not only_ignored(revision, edges):
         passed.quiet = True
         return
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
@@ -187,14 +192,14 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
         return
     phase = edges.journal.phase()
     last = edges.journal.last()
-    news = not isinstance(passed.outcome, Unchanged) or passed.drift or passed.revived or passed.recovered
+    news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.revived or passed.recovered
     if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
         return
     for one in passed.superseded:
         outcome = Superseded(passed.revision)
         edges.journal.conclude(_line(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
     about = _about(passed.revision, edges)
-    extra = {"wake": wake.value, "drift": list(passed.drift), "revived": passed.revived}
+    extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived}
     passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision)
     edges.journal.set_phase(after)

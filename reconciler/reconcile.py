@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
@@ -17,10 +18,24 @@ from reconciler.circumstances import Mentioned
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
 from reconciler.flows import Flows
+from reconciler.ignore import holding, left_alone
 from reconciler.lint import excused, lint, mentioned
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
-from reconciler.model import Activation, Applied, Change, Facts, Kind, Postponed, Refused, Unchanged, errors_in
+from reconciler.model import (
+    Activation,
+    Applied,
+    Change,
+    Facts,
+    Finding,
+    Kind,
+    Postponed,
+    Refused,
+    Severity,
+    Unchanged,
+    Where,
+    errors_in,
+)
 from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
 from reconciler.script import write
@@ -28,8 +43,9 @@ from reconciler.secrets import open_secrets
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
+    from reconciler.ignore import Rule
     from reconciler.manifest import Stage
-    from reconciler.model import Contribution, Desired, Finding, Outcome, Plan, Revision, Tree
+    from reconciler.model import Contribution, Desired, Outcome, Plan, Revision, Tree
 
 CONFIRMATION = "Confirm: deletions"
 
@@ -47,6 +63,8 @@ class Judged:
     restores: bool
     desired: Desired
     stage: Stage | None = None
+    rules: tuple[Rule, ...] = ()
+    carried: tuple[str, ...] = ()
 
     @property
     def flows(self) -> int:
@@ -64,7 +82,7 @@ class Memory:
     def recall(self, revision: Revision, edges: Edges) -> Judged | None:
         """What was found out about that commit, if it still holds."""
         known = self.judged
-        if known is None or known.revision.oid != revision.oid:
+        if known is None or known.revision.oid != revision.oid or known.rules != _rules(edges):
             return None
         facts = fact.again(edges.host, edges.settings, known.facts, ask=not known.plan.empty)
         live = edges.generations.read(known.plan.target)
@@ -115,10 +133,49 @@ def judge(revision: Revision, edges: Edges) -> Judged:
     findings = lint(desired, facts, origin)
     target = render(origin, edges.templates)
     live = edges.generations.read(target)
+    rules = _rules(edges)
+    target, carried = _left_alone(revision, target, live, rules, edges)
+    sources = {name: target[name].read() for name in carried if name in origin.tables}
+    tables = {name: replace(table, source=sources.get(name, table.source)) for name, table in origin.tables.items()}
+    origin = replace(origin, tables=tables)
     plan = _with_damage(diff(live, target, origin), edges)
     generation = edges.generations.live()
     restores = generation is not None and generation.owned() == target
-    return Judged(revision, facts, live, plan, origin, tuple(findings), restores, desired)
+    findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried]
+    return Judged(revision, facts, live, plan, origin, tuple(findings), restores, desired, rules=rules, carried=carried)
+
+
+def _rules(edges: Edges) -> tuple[Rule, ...]:
+    return holding(edges.settings.drift_ignore, datetime.now(UTC))
+
+
+def _left_alone(
+    revision: Revision, target: Tree, live: Tree, rules: tuple[Rule, ...], edges: Edges
+) -> tuple[Tree, tuple[str, ...]]:
+    """The target with what ignore rules leave alone: what differs from what the live commit made of this host."""
+    generation = edges.generations.live()
+    if not rules or generation is None:
+        return target, ()
+    base: Tree | None = target if generation.revision == revision.oid else None
+    if base is None and generation.revision:
+        try:
+            _, _, merged = understand(edges.repo.revision(generation.revision), edges)
+            base = render(merged, edges.templates)
+        except (ReconcilerError, ValueError):
+            base = None  # it can't be told any more what was edited since; what was left alone already stays so
+    return left_alone(target, live, base, generation.carried, rules)
+
+
+def _ignoring(rule: Rule, origin: Contribution) -> Finding:
+    """What the author of a commit must know: this host does not follow it there."""
+    written = origin.parameters.get(rule.parameter)
+    where = written.where if written else Where("mail.yaml")
+    if not rule.parameter and rule.file in origin.tables:
+        where = origin.tables[rule.file].where
+    text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
+    return Finding(
+        rule="left-alone", where=where, text=text, subject=rule.what, severity=Severity.WARNING, lasting=False
+    )
 
 
 def understand(revision: Revision, edges: Edges) -> tuple[Desired, Facts, Contribution]:
@@ -138,7 +195,9 @@ def refuse(judged: Judged, edges: Edges) -> None:
         judged.findings = tuple(excused(list(judged.findings), _live_findings(judged, edges)))
     if errors_in(judged.findings):
         raise CheckFailed(judged.findings)
-    raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
+    generation = edges.generations.live()
+    if generation is None or generation.revision != judged.revision.oid:  # what went live once was confirmed then
+        raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
 
 
 def _live_findings(judged: Judged, edges: Edges) -> list[Finding]:
@@ -176,7 +235,7 @@ def order(judged: Judged, edges: Edges) -> Order:
     revision, is_possible = judged.revision, edges.settings.rehearsal == "on" and not rehearse.limit(edges.host)
     return Order(
         plan=judged.plan, revision=revision.oid, source=f"commit {revision.short}", origin=judged.origin,
-        committed_at=revision.committed_at.timestamp(), trusted=judged.restores,
+        committed_at=revision.committed_at.timestamp(), trusted=judged.restores, carried=judged.carried,
         script=write(judged.desired, judged.facts, judged.origin) if is_possible else None,
         excuse=lambda findings: excused(findings, _live_rehearsed(judged, edges)) if errors_in(findings) else findings,
     )  # fmt: skip

@@ -33,6 +33,7 @@ from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOp
 
 from reconciler.errors import InvalidSource, ReconcilerError, Unavailable
 from reconciler.model import File, Finding, Revision, Tree, Where, printable
+from reconciler.programs import git
 from reconciler.settings import shipped
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ PLACEHOLDER = b"mx1.example.com"
 _QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
 _TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
 _MAX_NOTE = 100_000  # one argument of a program has room for 128 KiB
-_PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
-_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
 
 # We read repositories of other users on purpose, and nobody's configuration but the repository's own.
 pygit2.option(Option.SET_OWNER_VALIDATION, 0)
@@ -88,11 +87,11 @@ class Repository:
             raise self._unavailable(error.strerror or str(error)) from error
         return status.st_uid, status.st_gid
 
-    def tip(self) -> Revision | None:
+    def tip(self, branch: str = "") -> Revision | None:
         """The commit that the branch names, or None when there is no such branch."""
 
         def look(handle: pygit2.Repository) -> Revision | None:
-            reference = handle.references.get(f"refs/heads/{self.branch}")
+            reference = handle.references.get(f"refs/heads/{branch or self.branch}")
             if reference:
                 _whole(handle, reference.target)
             return _revision(reference.peel(pygit2.Commit)) if reference else None
@@ -161,18 +160,20 @@ class Repository:
     def note(self, oid: str, text: str) -> None:
         """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
         note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
-        git = ["git", "-c", f"safe.directory={self.path}", "-c", "gc.auto=0", f"--git-dir={self.path}"]
-        argv = [*git, "notes", f"--ref={NOTES}", "append", "-m", note, oid]
-        owner = self.owner if os.geteuid() == 0 else None
-        env = _ENVIRONMENT | _identity()
-        for pause in (*_PATIENCE, None):
-            done = self._host.act(argv, env=env, owner=owner, cwd=Path("/"), timeout=30)
-            if not done.status:
-                return
-            if pause is None or not any(word in done.stderr for word in ("lock", "File exists")):
-                break
-            time.sleep(pause)
-        raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
+        argv = ("notes", f"--ref={NOTES}", "append", "-m", note, oid)
+        done = git.write(self._host, self.path, self.owner, argv)
+        if done.status:
+            raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
+
+    def commit(self, commit: git.Commit, branch: str) -> str | None:
+        """Put a commit on a branch, as the repository's owner: its name, or None when the branch moved meanwhile."""
+        stream = git.fast_import(commit, branch, time.time())
+        done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+        if not done.status:
+            return done.stdout.strip()
+        if "does not contain" in done.stderr:
+            return None
+        raise self._unavailable(f"no commit on {branch}: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}")
 
     # ---- libgit2 ----
 
@@ -298,15 +299,6 @@ def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mod
 
 def _invalid(rule: str, path: str, text: str) -> Finding:
     return Finding(rule=rule, where=Where(path), text=text, subject=path)
-
-
-def _identity() -> dict[str, str]:
-    address = f"reconciler@{os.uname().nodename}"
-    return {
-        f"GIT_{role}_{field}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for field, value in (("NAME", "reconciler"), ("EMAIL", address))
-    }
 
 
 # ---- a new repository ------------------------------------------------------------------------------------------------

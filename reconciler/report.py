@@ -130,7 +130,7 @@ def log_lines(line: dict[str, Any]) -> Iterator[str]:
     generation = f"  generation {line['generation']}" if line.get("generation") is not None else ""
     who = f"  {line['author']}: {line['subject']}" if line.get("author") else ""
     yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
-    details = [f"drift put back: {', '.join(line['drift'])}"] if line.get("drift") else []
+    details = list(_edit(line))
     details += ["Postfix had died and was started"] if line.get("revived") else []
     details += [line[key] for key in ("reason", "why") if line.get(key)]
     details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
@@ -140,6 +140,19 @@ def log_lines(line: dict[str, Any]) -> Iterator[str]:
         for finding in line["findings"]
     ]
     yield from (f"    {detail}" for detail in details)
+
+
+def _edit(line: dict[str, Any]) -> Iterator[str]:
+    """What was edited by hand, by whom, and what became of it."""
+    by = f", {line['drift_by']}" if line.get("drift_by") else ""
+    if line.get("drift"):
+        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(line['drift'])}{by}"
+    if line.get("left_alone"):
+        yield f"drift left alone by an ignore rule: {', '.join(line['left_alone'])}{by}"
+    if line.get("kept"):
+        yield f"kept as commit {line['kept'][:7]} on branch {line['kept_on']}: merge it if it was meant"
+    if line.get("not_kept"):
+        yield f"not kept as a commit yet: {line['not_kept']}"
 
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:
@@ -157,6 +170,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     daemon = "running" if status["daemon"] else "not running"
     shown = "none" if not drift else ", ".join(drift)
     yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
+    if status.get("ignored"):
+        yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (

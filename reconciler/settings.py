@@ -12,21 +12,26 @@ import os
 import re
 import tomllib
 from dataclasses import Field, dataclass, field, fields
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from reconciler.errors import BadSettings
-from reconciler.syntax import did_you_mean
+from reconciler.ignore import MAIN, Rule
+from reconciler.syntax import NAME, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEFAULT_FILE = Path("/etc/reconciler.toml")
-DriftPolicy = Literal["revert", "report"]
+DriftPolicy = Literal["revert", "commit", "report"]
 LogFormat = Literal["auto", "console", "json"]
 Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state"]
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_RULE_KEYS = ("what", "until", "why")
+_RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
+_COMPILED = (".lmdb", ".db", ".cdb")
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 
 
@@ -62,6 +67,38 @@ def _one_of(choice: object) -> Callable[[object], object]:
     return read
 
 
+def _rules(value: object) -> tuple[Rule, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of rules such as {_RULE}")  # noqa: TRY004 - as its readers expect
+    return tuple(_rule(one) for one in value)
+
+
+def _rule(value: object) -> Rule:
+    if not isinstance(value, dict) or value.keys() != {"what", "until", "why"}:
+        wrong = [name for name in value if name not in _RULE_KEYS] if isinstance(value, dict) else []
+        hint = f'; unknown key "{wrong[0]}"{did_you_mean(wrong[0], _RULE_KEYS)}' if wrong else ""
+        raise ValueError(f"expected rules such as {_RULE}{hint}")
+    file, colon, parameter = _text(value["what"]).partition(":")
+    if colon and (file != MAIN or not NAME.match(parameter)):
+        raise ValueError(f'expected the name of a file, or "{MAIN}:PARAMETER", got "{value["what"]}"')
+    if file.startswith("/") or file.endswith(_COMPILED):
+        meant = re.sub(r"^/(?:etc/postfix/)?|\.(?:lmdb|db|cdb)$", "", file)
+        why = (
+            "a compiled map follows its table" if file.endswith(_COMPILED) else "a name below the directory is expected"
+        )
+        raise ValueError(f'{why}; got "{file}"; did you mean {meant}?')
+    return Rule(file, parameter, _end(value["until"]), _text(value["why"]))
+
+
+def _end(value: object) -> datetime:
+    """When a rule ends: a day that is named is part of it."""
+    if isinstance(value, datetime):
+        return value.astimezone()
+    if isinstance(value, date):
+        return datetime.combine(value + timedelta(days=1), time()).astimezone()
+    raise ValueError("until is a date without quotes, such as 2026-12-31")
+
+
 def _key(name: str, read: Callable[[object], object]) -> dict[str, object]:
     """Say which key of the file a field is, and who reads its value."""
     return {"key": name, "read": read}
@@ -78,6 +115,7 @@ class Settings:
     config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
     drift_policy: DriftPolicy = field(default="revert", metadata=_key("drift.policy", _one_of(DriftPolicy)))
     rehearsal: Switch = field(default="on", metadata=_key("rehearsal.mode", _one_of(Switch)))
+    drift_ignore: tuple[Rule, ...] = field(default=(), metadata=_key("drift.ignore", _rules))
     identity: Path = field(default=Path("/etc/reconciler/identity.age"), metadata=_key("secrets.identity", _path))
     socket: Path = field(default=Path("/run/reconciler/control.sock"), metadata=_key("daemon.socket", _path))
     group: str | None = field(default=None, metadata=_key("daemon.group", _text))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import rehearse
 from reconciler.errors import ReconcilerError
+from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
 from reconciler.maillog import open_log
 from reconciler.programs import postfix
@@ -30,6 +31,11 @@ SHOWN = (
     "author",
     "subject",
     "drift",
+    "drift_by",
+    "left_alone",
+    "kept",
+    "kept_on",
+    "not_kept",
     "revived",
     "why",
 )
@@ -46,10 +52,11 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "phase": phase_data(edges.journal.phase()),
         "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
         "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
-        "drift": list(generations.drift()),
+        "drift": list(drift(edges)),
+        "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "daemon": daemon,
-        "limits": [*limits, *more, *_rehearsal(edges)],
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
     }
 
 

@@ -263,11 +263,19 @@ def write_override(override: Parameter) -> str:
     return f"-o {{ {override.name} = {value} }}"
 
 
+def _shown(override: Parameter) -> str:
+    """The option as it may have been written by hand, in a form that no writer of ours would choose."""
+    try:
+        return write_override(override)
+    except ValueError:
+        return f"-o {override.name}={one_line(override.value)}"
+
+
 def show_service(service: Service) -> str:
     """The service in one line, as ``postconf -M`` would put it."""
     fields = (
         service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
-        service.maxproc, service.command, *map(write_override, service.overrides), *service.arguments,
+        service.maxproc, service.command, *map(_shown, service.overrides), *service.arguments,
     )  # fmt: skip
     return " ".join(fields)
 

@@ -201,8 +201,8 @@ def table(figures: Figures) -> list[str]:
     return [
         f"{figures.commits} commits, {figures.broken} of them broken: {json.dumps(figures.outcomes)}",
         f"killed: the daemon {figures.daemons_killed} times, Postfix's master {figures.masters_killed} times",
-        f"messages: {figures.accepted} accepted in whole runs; {figures.delivered} arrived, {figures.queued} in the"
-        f" queue, {len(figures.lost)} lost, {len(figures.twice)} twice",
+        f"messages: {figures.accepted} accepted in whole runs, {figures.delivered} arrived",
+        f"{figures.queued} in the queue, {len(figures.lost)} lost, {len(figures.twice)} twice",
         f"clients: {figures.torn_runs} runs torn, {len(figures.refusals)} kinds of refusal {figures.refusals[:3]}",
         f"live is {'the last good commit' if figures.live == figures.last_good else figures.live}",
         f"{figures.seconds:.0f} s",

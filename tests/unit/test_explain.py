@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # Functions that take a rule's name as their first argument, and those that take it as another one.
 MAKERS = {
-    "_error", "_finding", "_invalid", "_malformed", "_odd", "_refused", "_traced", "_warning", "finding", "PydanticCustomError",
+    "_error", "_finding", "_invalid", "_malformed", "_odd", "_refused", "_traced", "_warning", "finding",
+    "PydanticCustomError",
 }  # fmt: skip
 TOLD = {"_told": 2}
 # Names that are the program's own, and those that a table of names holds.

@@ -1,11 +1,13 @@
 """The settings file: what it may hold, and what is said when it holds something else."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import BadSettings
+from reconciler.ignore import Rule
 from reconciler.settings import FIELDS, Settings, read_settings, settings_file, shipped
 
 DEPLOYED = Path(__file__).parents[2] / "deploy/etc/reconciler.toml"
@@ -40,6 +42,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         state.directory = "/s"
         postfix.config_directory = "/p"
         drift.policy = "report"
+        drift.ignore = [{what = "main.cf:mail_name", until = 2026-12-31T12:00:00Z, why = "a trial"}]
         secrets.identity = "/i"
         daemon = {socket = "/k", group = "git", settle = "250ms", resync = "2h"}
         log.format = "json"
@@ -52,6 +55,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         state=Path("/s"),
         config_directory=Path("/p"),
         drift_policy="report",
+        drift_ignore=(Rule("main.cf", "mail_name", datetime(2026, 12, 31, 12, tzinfo=UTC), "a trial"),),
         identity=Path("/i"),
         socket=Path("/k"),
         group="git",
@@ -73,11 +77,42 @@ def test_all_mistakes_are_named_at_once_with_the_likely_intent(tmp_path: Path) -
         f'{file}: unknown key "stray"',
         f'{file}: repository.path: expected an absolute path, got "srv/x"',
         f'{file}: unknown key "repository.branhc"; did you mean repository.branch?',
-        f'{file}: drift.policy: expected one of "revert", "report", got "revrt"; did you mean revert?',
+        f'{file}: drift.policy: expected one of "revert", "commit", "report", got "revrt"; did you mean revert?',
         f'{file}: daemon.settle: expected a time such as "1.5s", "5m" or "2h", got 1.5',
         f"{file}: daemon.group: expected some text in quotes, got 5",
         f'{file}: host.name: expected some text in quotes, got ""',
     ]
+
+
+EXAMPLE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ('"transport"', "expected a list of rules such as " + EXAMPLE),
+        ('["transport"]', "expected rules such as " + EXAMPLE),
+        ('[{what = "transport"}]', "expected rules such as " + EXAMPLE),
+        ('[{what = "a", untill = 2026-12-31, why = "x"}]', 'unknown key "untill"; did you mean until?'),
+        ('[{what = "a", until = "2026-12-31", why = "x"}]', "until is a date without quotes, such as 2026-12-31"),
+        ('[{what = "a", until = 2026-12-31, why = ""}]', "expected some text in quotes"),
+        ('[{what = "master.cf:smtp/inet", until = 2026-12-31, why = "x"}]', '"main.cf:PARAMETER"'),
+        ('[{what = "transport.lmdb", until = 2026-12-31, why = "x"}]', "did you mean transport?"),
+        ('[{what = "/etc/postfix/main.cf", until = 2026-12-31, why = "x"}]', "did you mean main.cf?"),
+    ],
+)
+def test_a_bad_ignore_rule_is_explained(tmp_path: Path, rules: str, said: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        read_settings(written(tmp_path, f"[drift]\nignore = {rules}\n"))
+    assert "drift.ignore: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_the_day_on_which_an_ignore_rule_ends_is_part_of_it(tmp_path: Path) -> None:
+    rule = '{what = "transport", until = 2026-12-31, why = "x"}'
+    (read,) = read_settings(written(tmp_path, f"[drift]\nignore = [{rule}]\n")).drift_ignore
+    assert read.until == datetime(2027, 1, 1).astimezone()
+    assert read.what == "transport"
 
 
 @pytest.mark.parametrize("content", [b"a = [", b"\xff = 1"])
