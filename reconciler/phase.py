@@ -38,7 +38,7 @@ class Steady:
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """*generation* is live, provisionally, *until* then: it goes back by itself when real traffic meets a cause of ours.
+    """*generation* is live, provisionally *until* then: it goes back by itself when real traffic meets a cause of ours.
 
     With *confirm* it goes back as well unless a person confirms it in time. *lasts* seconds count from *since*;
     *mark* is where the mail log stood right before *revision* went live, and *earlier* the probation it cut short.
