@@ -182,8 +182,8 @@ class Journal:
         return tuple(path for folder in JOURNAL_FOLDERS for path in folder.glob("*/") if path.is_dir())
 
     def mark(self) -> Mark:
-        """Remember the cursor of the last entry there is."""
-        text = self._journalctl("--lines=0", "--show-cursor")
+        """Remember the cursor of the last mail there is: after any other's, journalctl leaves the first mail out."""
+        text = self._journalctl("--facility=mail", "--lines=1", "--show-cursor")
         return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
 
     def since(self, mark: Mark) -> list[str]:
@@ -200,7 +200,9 @@ class Journal:
 
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)
-        return self.host.run(argv).checked().stdout
+        done = self.host.run(argv)
+        nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
+        return "" if nothing_found else done.checked().stdout
 
 
 # ---- what it says ----------------------------------------------------------------------------------------------------

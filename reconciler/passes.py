@@ -214,7 +214,10 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
     if passed.quiet and not (passed.revived or passed.recovered):
         return
-    phase = edges.journal.phase()
+    begun = _begun(passed, edges)
+    phase = edges.journal.phase() if begun else probation.current(edges)
+    if isinstance(passed.outcome, RolledBack):
+        phase = probation.afresh(phase, edges)
     last = edges.journal.last()
     news = not isinstance(passed.outcome, Unchanged) or passed.drift or passed.revived or passed.recovered
     if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
@@ -225,10 +228,6 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     about = known_revision(passed.revision, edges)
     extra = {"wake": wake.value, "drift": list(passed.drift), "revived": passed.revived}
     passed.line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
-    if passed.began_at and isinstance(passed.outcome, Applied):
-        begun = probation.begin(edges, passed.revision, passed.began_at, datetime.now(UTC))
-    else:
-        begun, phase = None, probation.afresh(phase, edges) if isinstance(passed.outcome, RolledBack) else phase
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     edges.journal.set_phase(after)
     again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision
@@ -237,6 +236,13 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     edges.journal.conclude(passed.line)
     note(passed, edges)
     edges.generations.prune()
+
+
+def _begun(passed: Passed, edges: Edges) -> Probation | None:
+    """The probation of a commit that this pass has made live; none for what was live already."""
+    if passed.began_at is None or not isinstance(passed.outcome, Applied):
+        return None
+    return probation.begin(edges, passed.revision, passed.began_at, datetime.now(UTC))
 
 
 def line_of(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: Revision | None) -> Line:
