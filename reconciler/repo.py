@@ -166,7 +166,7 @@ class Repository:
         owner = self.owner if os.geteuid() == 0 else None
         env = _ENVIRONMENT | _identity()
         for pause in (*_PATIENCE, None):
-            done = self._host.act(argv, env=env, owner=owner, cwd=Path("/"), timeout=30)
+            done = self._host.act(argv, env=env, owner=owner, cwd=Path("/"), timeout=10)
             if not done.status:
                 return
             if pause is None or not any(word in done.stderr for word in ("lock", "File exists")):

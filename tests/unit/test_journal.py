@@ -70,6 +70,11 @@ def test_the_last_conclusion_can_be_asked_for_by_revision(journal: Journal) -> N
         Suspended("why", "who", datetime(2026, 11, 22, tzinfo=UTC), "tip", "bad"),
         Suspended("why", "who"),
         Halted("why"),
+        PROBATION,
+        replace(PROBATION, earlier=replace(PROBATION, earlier=PROBATION), confirm=True),
+        Refusing("b", PROBATION),
+        Retrying("b", 2, "why", PROBATION),
+        Suspended("why", "who", datetime(2026, 11, 22, tzinfo=UTC), "tip", "bad", PROBATION),
     ],
 )
 def test_a_phase_is_read_as_it_was_written(journal: Journal, phase: Phase) -> None:
