@@ -235,7 +235,7 @@ _UNDELIVERED = re.compile(
 )
 _SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program's words
 _QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
-_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )\"[^\"]*\"|[\w.-]+\[[^\]]*\](?::\d+)?")
+_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
 
 
 def parse(line: str) -> Logged | None:
