@@ -124,9 +124,9 @@ class Daemon:
                 self._pass(reasons)
                 self._prove()
                 self._rearm()
-            if (held := self._wakes.holds(Wake.PUSH)) and (tip := self._tip()):
-                interval = self.edges.settings.reload_interval
-                self._transcripts.add(tip, f"waits {math.ceil(held)} s: at most one reload in {interval:g} s")
+            if held := self._wakes.holds(Wake.PUSH):
+                wait = f"waits {math.ceil(held)} s: at most one reload in {self._wakes.interval:g} s"
+                self._transcripts.begin(self._tip(), wait)
             if (after := self.edges.journal.phase()) != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:

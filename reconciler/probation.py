@@ -114,6 +114,11 @@ class Look:
         return (self.running.revision, self.running.mark) == (running.revision, running.mark)
 
     @property
+    def watches(self) -> bool:
+        """Whether there is a log to read."""
+        return self.running.watched and not self.log.limit
+
+    @property
     def behind(self) -> bool:
         """Whether anything was logged that was not read yet."""
         return self.running.watched and self.log.mark() != self._seen

@@ -71,6 +71,9 @@ def renew(edges: Edges, what: Named) -> Passed | None:
     with edges.generations.lock():
         if isinstance(edges.journal.phase(), Suspended | Halted):
             return None
+        if postfix.running(edges.postfix()) is None:
+            _record(edges, Loaded(now, {}))  # it will read them when it starts
+            return None
         found = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
         if found:
             why = "not reloaded"

@@ -40,11 +40,11 @@ class Transcripts:
         with self._news:
             self._kept.pop(oid, None)
 
-    def add(self, oid: str, line: str) -> None:
-        """Tell one line more of a pass that is to come; nothing of one that has ended."""
+    def begin(self, oid: str, line: str) -> None:
+        """Tell a first line of a pass that is to come; nothing more when something was told already."""
         with self._news:
             transcript = self._of(oid)
-            if not transcript.done and line not in transcript.lines:
+            if not transcript.done and not transcript.lines:
                 transcript.lines.append(line)
             self._news.notify_all()
 

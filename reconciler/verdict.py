@@ -32,7 +32,9 @@ def prove(edges: Edges, look: probation.Look) -> Passed | None:
     if not findings and left(look.running, probation.clock()) > 0:
         return None
     with edges.generations.lock():
-        recover(edges)
+        if recover(edges):  # what another commit said before it was cut short is not this one's fault
+            edges.journal.set_phase(probation.afresh(probation.current(edges), edges))
+            return None
         phase = probation.current(edges)
         running = probation_of(phase)
         edges.journal.set_phase(phase)

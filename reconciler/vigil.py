@@ -45,6 +45,7 @@ class Vigil:
         try:
             if self._look is None or not self._look.is_of(running):
                 self._look = Look(running, self._edges)
+            self._look.running = running  # its number and its time may have changed
             passed = prove(self._edges, self._look)
             over = left(running, clock())
         except (ReconcilerError, OSError) as error:
@@ -60,7 +61,7 @@ class Vigil:
     def watch(self) -> Descriptor:
         """A descriptor that can be read once something is logged; none while there is nothing to watch."""
         nothing = Descriptor(None)
-        if self._look is None or not self._look.running.watched or self.at <= time.monotonic() + GATHER:
+        if self._look is None or not self._look.watches or self.at <= time.monotonic() + GATHER:
             return nothing
         try:
             number = changes(self._look.log.places)
