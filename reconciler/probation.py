@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
 _CONDEMNING = (RULE, "fatal-in-log")
+BACK = "back to"
 _REMEMBERED = 200
 _WHERE = Where("mail.yaml")
 
@@ -192,7 +193,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
-    source = f"back to {old.number}"
+    source = f"{BACK} {old.number}"
     order = Order(plan=plan, revision=old.revision, source=source, committed_at=time.time(), trusted=True)
     try:
         if isinstance(apply(order, edges), Applied):

@@ -32,7 +32,9 @@ def prove(edges: Edges, look: probation.Look) -> Passed | None:
     if not findings and left(look.running, probation.clock()) > 0:
         return None
     with edges.generations.lock():
-        if recover(edges):  # what another commit said before it was cut short is not this one's fault
+        cut_short = recover(edges)
+        # What another commit said before it was cut short is not this one's fault; its own way back is gone again.
+        if cut_short and not cut_short["source"].startswith(probation.BACK):
             edges.journal.set_phase(probation.afresh(probation.current(edges), edges))
             return None
         phase = probation.current(edges)
