@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from reconciler import __version__, passes, repo, secrets, verdict
+from reconciler import __version__, passes, repo, secrets, trial
 from reconciler import status as state
 from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, say, say_all, who
@@ -352,7 +352,7 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
 @pass_context
 def confirm_command(context: Context) -> None:
     """Keep the commit that is on probation: it does not go back by itself any more."""
-    kept = verdict.confirm(context.permitted(), who())
+    kept = trial.confirm(context.permitted(), who())
     if kept is None:
         say("nothing to confirm: no commit is on probation")
         return

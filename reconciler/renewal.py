@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import facts as fact
 from reconciler.apply import reload
-from reconciler.certificates import digests, problem
+from reconciler.keypairs import digests, problem
 from reconciler.features.references import chains, read_at_start
 from reconciler.model import Contribution, Finding, Unchanged, Wake, Where
 from reconciler.passes import Passed, known_revision, line_of

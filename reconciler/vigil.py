@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.errors import ReconcilerError
 from reconciler.phase import Suspended, left, probation_of
 from reconciler.probation import Look, clock
-from reconciler.verdict import prove
+from reconciler.trial import prove
 from reconciler.watch import changes
 
 if TYPE_CHECKING:
