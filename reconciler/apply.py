@@ -63,7 +63,10 @@ _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Everything outside that a pass works with, and *say*, which tells whoever follows what begins."""
+    """Everything outside that a pass works with, and *say*, which tells whoever follows what begins.
+
+    *activated* is called for each reload and restart of Postfix.
+    """
 
     settings: Settings
     host: Host
@@ -72,6 +75,7 @@ class Edges:
     journal: Journal
     templates: Mapping[str, str]
     say: Callable[[str], None] = field(default=lambda _: None)
+    activated: Callable[[], None] = field(default=lambda: None)
 
     def postfix(self) -> postfix.Instance:
         """The Postfix that we manage, as its live main.cf describes it now."""
@@ -249,6 +253,14 @@ def _go_live(
         return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
 
 
+def reload(edges: Edges) -> list[Finding]:
+    """Have a Postfix that runs read anew what lies outside the generation, and look whether it answers."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return []
+    return _go_live(live, Activation.RELOAD, instance, edges, Contribution())
+
+
 def _live_path(edges: Edges) -> Path | None:
     live = edges.generations.live()
     return live.path if live else None
@@ -257,6 +269,7 @@ def _live_path(edges: Edges) -> Path | None:
 def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
     """Reload or restart a Postfix that runs, start one that does not; *before* is the instance as it ran."""
     host = edges.host
+    edges.activated()
     if postfix.running(before) is None:
         postfix.start(host, edges.postfix())
     elif step is Activation.RELOAD:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from reconciler import __version__, passes, repo, secrets
+from reconciler import __version__, passes, repo, secrets, trial
 from reconciler import status as state
 from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, say, say_all, who
@@ -276,6 +276,7 @@ def _finish(context: Context, edges: Edges, passed: passes.Passed, *, json_outpu
             live.number if live else None,
             (live.revision[:7] or live.source) if live else "",
         )
+        say_all(state.provisional(edges))
     context.poke()
     sys.exit(passed.status)
 
@@ -345,6 +346,18 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
     until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
     passes.suspend(edges, why, who(), until)
     say(f"suspended by {who()}: {why}; until {until.isoformat() if until else '`reconciler resume`'}")
+    context.poke()
+
+
+@main.command("confirm")
+@pass_context
+def confirm_command(context: Context) -> None:
+    """Keep the commit that is on probation: it does not go back by itself any more."""
+    kept = trial.confirm(context.permitted(), who())
+    if kept is None:
+        say("nothing to confirm: no commit is on probation")
+        return
+    say(f"confirmed: generation {kept.generation} ({kept.revision[:7]}) stays")
     context.poke()
 
 

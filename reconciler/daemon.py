@@ -1,24 +1,25 @@
 """The loop, no more: it waits for a reason to wake, makes one pass, and tells those who follow.
 
-One slot for each reason to wake, so that a storm of pushes is one pass for the latest. While nothing happens the daemon
-sleeps in one poll(2), which ends by a wake, the end of Postfix's master, the resync timer, a retry that is due, or
-systemd's watchdog. Raises Unavailable when another daemon has the socket.
+One slot for each reason to wake, so that a storm of pushes is one pass for the latest; and however many reasons there
+are, Postfix is reloaded no faster than the settings say, unless its master is dead. While nothing happens the daemon
+sleeps in one poll(2), which ends by a wake, the end of Postfix's master, the resync timer, a retry that is due, a line
+in the mail log while a commit is on probation, or systemd's watchdog. Raises Unavailable when another daemon has the
+socket.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
-import queue
 import select
 import signal
 import threading
 import time
 import traceback
-from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,48 +30,43 @@ from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.handedit import rules_end
 from reconciler.journal import phase_data
 from reconciler.log import Event, get
-from reconciler.model import Postponed, Superseded, Wake
+from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded, Wake
 from reconciler.passes import Passed, one_pass
 from reconciler.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
+from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import change_lines, finding_lines, flow_line, outcome_lines
-from reconciler.status import status
+from reconciler.status import provisional, status
+from reconciler.transcripts import Transcripts
+from reconciler.vigil import Descriptor, Vigil
+from reconciler.wakes import Wakes
 from reconciler.watch import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from reconciler.apply import Edges
     from reconciler.control import Message
     from reconciler.model import Change, Finding
 
-FOLLOW, HEARTBEAT = 115.0, 1.0
-TRANSCRIPTS = 64
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 10  # <malloc.h>
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
-
-
-@dataclass(slots=True)
-class Transcript:
-    """What is told about one revision, line by line, until its pass has ended."""
-
-    lines: list[str] = field(default_factory=list)
-    done: str = ""
+_RENEWING = {Wake.START, Wake.TIMER, Wake.SIGNAL, Wake.CERTIFICATE}
 
 
 class Daemon:
     """Keeps one host equal to one branch."""
 
     def __init__(self, edges: Edges) -> None:
-        self.edges = replace(edges, say=self._say)
         settings = edges.settings
+        self._wakes = Wakes(settings.reload_interval, self._runs)
+        self.edges = replace(edges, say=self._say, activated=self._wakes.reloaded)
+        self._vigil = Vigil(self.edges)
         self._log = get(host=settings.host)
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._woken: queue.SimpleQueue[Wake] = queue.SimpleQueue()  # unlike a lock, safe in a signal handler
         self._stopping = False
-        self._news = threading.Condition()
-        self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
+        self._named: Named | None = None
+        self._transcripts = Transcripts()
         self._current = ""
         self._unrecorded = ""
         self._mourned: int | None = None
@@ -81,19 +77,15 @@ class Daemon:
         handlers = {"check": self._check, "follow": self._follow, "status": self._status, "wake": self._poke}
         self._control = Control(settings.socket, settings.group, handlers, settings.repository)
 
-    # ---- waking ------------------------------------------------------------------------------------------------------
-
     def wake(self, reason: Wake) -> None:
         """Fill that reason's slot; safe from any thread and from a signal handler."""
-        self._woken.put(reason)
-        os.eventfd_write(self._bell, 1)
+        self._wakes.wake(reason)
 
-    def _reasons(self) -> list[Wake]:
-        """Empty the slots: each reason once, however often it came."""
-        reasons = set()
-        while not self._woken.empty():
-            reasons.add(self._woken.get())
-        return sorted(reasons)
+    def _runs(self) -> bool:
+        try:
+            return postfix.running(self.edges.postfix()) is not None
+        except (ReconcilerError, OSError):
+            return False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -120,19 +112,24 @@ class Daemon:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        os.eventfd_write(self._bell, 1)
+        self._wakes.ring()
 
     def _loop(self) -> None:
         ready = False
         while not self._stopping:
-            if reasons := self._reasons():
-                before = self.edges.journal.phase()
+            before = self.edges.journal.phase()
+            reasons = self._wakes.ready()
+            if reasons or self._vigil.at <= time.monotonic():
+                self._prove()
+            if reasons:
                 self._pass(reasons)
-                if (after := self.edges.journal.phase()) != before:
-                    self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
-                self._watcher.rearm()
-                for limit in self._watcher.limits:
-                    self._log.warning(Event.WATCH_LOST, limit=limit)
+                self._prove()
+                self._rearm()
+            if held := self._wakes.holds(Wake.PUSH):
+                wait = f"waits {math.ceil(held)} s: at most one reload in {self._wakes.interval:g} s"
+                self._transcripts.begin(self._tip(), wait)
+            if (after := self.edges.journal.phase()) != before:
+                self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:
                 systemd.notify("READY=1")
                 ready = True
@@ -140,31 +137,65 @@ class Daemon:
                 gc.freeze()  # what is here by now stays; looking through it took half of the time of a large lint
             self._wait()
 
+    def _tip(self) -> str:
+        """The commit that the branch names; empty when it can't be told."""
+        try:
+            tip = self.edges.repo.tip()
+        except ReconcilerError:
+            return ""
+        return tip.oid if tip else ""
+
+    def _rearm(self) -> None:
+        """Watch what is live now, and the files that it names."""
+        paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._asked())}
+        directory = self.edges.settings.config_directory
+        outside = {path for path in paths if not path.is_relative_to(directory)}
+        self._watcher.watch_files({Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}})
+        self._watcher.rearm()
+        for limit in self._watcher.limits:
+            self._log.warning(Event.WATCH_LOST, limit=limit)
+
+    def _asked(self) -> Sequence[str]:
+        """The paths whose existence was judged last: what was missing may come."""
+        with self._memory_lock:
+            judged = self._memory.judged if self._memory else None
+            return list(judged.facts.files) if judged else []
+
     def _wait(self) -> None:
         """Sleep until something happens; what was due by time fills the timer's slot."""
         watchdog = systemd.watchdog_interval()
         due = time.monotonic() + self._due()
-        with self._master() as master:
+        with self._master() as master, self._vigil.watch() as logged:
             poll = select.poll()
-            poll.register(self._bell, select.POLLIN)
+            poll.register(self._wakes.bell, select.POLLIN)
+            if logged is not None:
+                poll.register(logged, select.POLLIN)
             if master is not None:
                 poll.register(master, select.POLLIN)
             if master is None and self._changed():
-                self._woken.put(Wake.DRIFT)
-            while not self._stopping and self._woken.empty():
-                left = due - time.monotonic()
-                if left <= 0:
-                    self._woken.put(Wake.TIMER)
+                self.wake(Wake.DRIFT)
+            while not self._stopping and self._wakes.empty:
+                now, soon = time.monotonic(), min(self._vigil.at, self._wakes.turn())
+                if due <= now:
+                    self.wake(Wake.TIMER)
+                if min(due, soon) <= now:
                     return
-                pauses = [left, watchdog / 2 if watchdog else left, left if master is not None else LOOK_FOR_MASTER]
+                rest = min(due, soon) - now
+                pauses = [rest, watchdog / 2 if watchdog else rest, rest if master is not None else LOOK_FOR_MASTER]
                 happened = dict(poll.poll(1000 * min(pauses)))
                 if watchdog:
                     systemd.notify("WATCHDOG=1")
-                if self._bell in happened:
-                    with suppress(BlockingIOError):
-                        os.eventfd_read(self._bell)
-                if self._changed() if master is None else master in happened:
-                    self._woken.put(Wake.DRIFT)
+                self._happened(happened, master, poll, logged)
+
+    def _happened(self, happened: Container[int], master: int | None, poll: select.poll, logged: int | None) -> None:
+        """Fill the slots of what ended a sleep."""
+        if self._wakes.bell in happened:
+            self._wakes.heard()
+        if logged is not None and logged in happened:
+            poll.unregister(logged)
+            self._vigil.noticed()
+        if self._changed() if master is None else master in happened:
+            self.wake(Wake.DRIFT)
 
     def _due(self) -> float:
         """Seconds until the next pass by time alone."""
@@ -177,13 +208,13 @@ class Daemon:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due
 
-    def _master(self) -> _Descriptor:
+    def _master(self) -> Descriptor:
         """A descriptor that can be read once Postfix's master has ended; none while it does not run."""
         try:
             pid = postfix.running(self.edges.postfix())
-            return _Descriptor(os.pidfd_open(pid) if pid else None)
+            return Descriptor(os.pidfd_open(pid) if pid else None)
         except (ReconcilerError, OSError):
-            return _Descriptor(None)
+            return Descriptor(None)
 
     def _changed(self) -> bool:
         """Whether somebody started Postfix, whose end must be noticed from then on, or it died before we looked.
@@ -209,11 +240,9 @@ class Daemon:
         self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
         with self._memory_lock:
             memory, self._memory = self._memory or Memory(), None
-        try:
-            tip = self.edges.repo.tip()
-            self._current = tip.oid if tip else ""
-        except ReconcilerError:
-            self._current = ""
+        self._current = self._tip()
+        if Wake.SECRET in reasons:
+            forget(self.edges, memory)  # what could not be opened may be open now
         try:
             passed = one_pass(self.edges, memory, reasons[0])
         except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
@@ -225,13 +254,19 @@ class Daemon:
                 self._memory = memory
             else:
                 forget(self.edges, memory)
+        self._report(passed, reasons)
+        activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
+        self._renew(reasons, activated=activated)
+        systemd.notify(
+            f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
+        )
+
+    def _report(self, passed: Passed, reasons: Sequence[Wake]) -> None:
+        """Tell whoever follows, and the log."""
         if passed.lost_note:
             self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
         self._tell(passed)
         self._canonical(passed, reasons)
-        systemd.notify(
-            f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
-        )
 
     def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         """The one line of a pass; one that came by itself and found nothing shows only when debugging."""
@@ -254,30 +289,44 @@ class Daemon:
     def _tell(self, passed: Passed) -> None:
         live = self.edges.generations.live()
         number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
-        with self._news:
-            for one in passed.superseded:
-                self._end(one.oid, list(outcome_lines(Superseded(passed.revision), 0, number, short)), "superseded")
-            lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
-            oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
-            if oid and (passed.line or not self._transcript(oid).done):  # a pass without news ends nothing twice
-                self._end(oid, lines, type(passed.outcome).__name__.lower())
-            self._current = ""
-            self._news.notify_all()
-
-    def _end(self, oid: str, lines: list[str], done: str) -> None:
-        transcript = self._transcript(oid)
-        transcript.lines = lines if transcript.done else [*transcript.lines, *lines]
-        transcript.done = done
-
-    def _transcript(self, oid: str) -> Transcript:
-        transcript = self._transcripts.setdefault(oid, Transcript())
-        self._transcripts.move_to_end(oid)
-        while len(self._transcripts) > TRANSCRIPTS:
-            self._transcripts.popitem(last=False)
-        return transcript
+        for one in passed.superseded:
+            lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
+            self._transcripts.end(one.oid, lines, "superseded")
+        lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
+        if isinstance(passed.outcome, Applied):
+            lines += provisional(self.edges)
+        oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
+        if oid and (passed.line or not self._transcripts.ended(oid)):  # a pass without news ends nothing twice
+            self._transcripts.end(oid, lines, type(passed.outcome).__name__.lower())
+        self._current = ""
 
     def _say(self, step: str) -> None:
         self._log.debug(Event.STEPPED, step=step)
+
+    # ---- probation and renewal ---------------------------------------------------------------------------------------
+
+    def _prove(self) -> None:
+        """Look whether a commit on probation may stay."""
+        passed = self._vigil.keep()
+        if self._vigil.trouble:
+            self._log.warning(Event.LOOK_FAILED, why=self._vigil.trouble)
+        if passed:
+            self._report(passed, [Wake.TIMER])
+            self.wake(Wake.TIMER)  # for what was pushed on top
+
+    def _renew(self, reasons: Sequence[Wake], *, activated: bool) -> None:
+        """Have Postfix take over certificates that were renewed, unless it has just read all there is."""
+        if not self.edges.generations.adopted:
+            return
+        try:
+            if self._named is None or activated:
+                self._named = named(self.edges)
+            if activated:
+                remember(self.edges, self._named.files)
+            elif _RENEWING & set(reasons) and (passed := renew(self.edges, self._named)):
+                self._report(passed, [Wake.CERTIFICATE])
+        except (ReconcilerError, OSError) as error:
+            self._log.warning(Event.LOOK_FAILED, why=str(error))
 
     # ---- what others ask ---------------------------------------------------------------------------------------------
 
@@ -288,8 +337,7 @@ class Daemon:
             repo = repo.with_quarantine(Path(str(request["quarantine"])))
         revision = repo.revision(str(request["new"]))
         memory = Memory()
-        with self._news:
-            self._transcripts.pop(revision.oid, None)  # of an earlier push of the same commit
+        self._transcripts.forget(revision.oid)
         yield {"line": f"{settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began = time.monotonic()
@@ -322,24 +370,9 @@ class Daemon:
 
     def _follow(self, request: Message) -> Iterator[Message]:
         """post-receive: wake, then tell how that commit's pass goes until it has ended."""
-        oid, sent, deadline = str(request["revision"]), 0, time.monotonic() + FOLLOW
-        with self._news:
-            transcript = self._transcript(oid)
+        lines = self._transcripts.follow(str(request["revision"]))
         self.wake(Wake.PUSH)
-        while True:
-            with self._news:
-                if len(transcript.lines) == sent and not transcript.done:
-                    self._news.wait(HEARTBEAT)
-                lines, done = transcript.lines[sent:], transcript.done
-            yield {}
-            yield from ({"line": line} for line in lines)
-            sent += len(lines)
-            if not done and time.monotonic() >= deadline:
-                yield {"line": "not concluded yet: `reconciler status` on the host says how it fares"}
-                done = "pending"
-            if done:
-                yield {"done": {"status": done}}
-                return
+        yield from lines
 
     def _status(self, _: Message) -> Iterator[Message]:
         trouble = [f"nothing can be recorded: {self._unrecorded}"] if self._unrecorded else []
@@ -356,20 +389,6 @@ def _spare_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
             mallopt(name, value)
-
-
-class _Descriptor:
-    """A file descriptor that may be none, closed at the end of a with."""
-
-    def __init__(self, number: int | None) -> None:
-        self._number = number
-
-    def __enter__(self) -> int | None:
-        return self._number
-
-    def __exit__(self, *_: object) -> None:
-        if self._number is not None:
-            os.close(self._number)
 
 
 def _told(changes: Sequence[Change], findings: Sequence[Finding]) -> Iterator[str]:

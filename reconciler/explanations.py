@@ -73,6 +73,15 @@ EXPLAINED = {
         "A compiled map does not hold what its source says. Nothing went live. Try again; if it stays so, look at "
         "the disk and at the database package."
     ),
+    "broken-certificate": (
+        "A certificate or key that Postfix uses has changed on disk and can't be used. Postfix was not reloaded and goes"
+        " on with what it has in memory, but processes that start from now on offer no TLS. Mend the files; the change is"
+        " noticed."
+    ),
+    "no-way-back": (
+        "A commit on probation should have been taken back, and no older generation is intact. The commit stays live."
+        " Push a commit that mends what the other findings name, or `reconciler rescue`."
+    ),
     "left-alone": (
         "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"
         " hand edit stays live until the rule ends. Remove the rule from drift.ignore if the commit should prevail."

@@ -283,6 +283,11 @@ def boot_clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def boot_id() -> str:
+    """Which boot of this host boot_clock() counts from."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
 def process_started(pid: int) -> float | None:
     """When a process began, in seconds since this host did, rounded down to a hundredth; None when there is none."""
     try:

@@ -16,20 +16,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Finding, Outcome, Postponed, Severity, Superseded, Where
-from reconciler.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
+from reconciler.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reconciler.host import Host
 
 _TAIL = 4 << 20
 _BLOCK = 64 << 10
-_PHASES: dict[str, type[Steady | Retrying | Refusing | Suspended | Halted]] = {
-    kind.__name__: kind for kind in (Steady, Retrying, Refusing, Suspended, Halted)
+_PHASES: dict[str, type[Phase]] = {
+    kind.__name__: kind for kind in (Steady, Probation, Retrying, Refusing, Suspended, Halted)
 }
 
+_TOLD = ("generation", "until", "revision", "confirm")
 _NEEDED = {"outcome", "revision", "at", "seconds", "findings"}
 
 Line = dict[str, Any]
@@ -105,13 +106,7 @@ class Journal:
     def phase(self) -> Phase:
         """The phase that was last written; Steady when none was, Halted when it can't be read."""
         try:
-            data = json.loads(self._phase_path.read_text())
-            kind = _PHASES[data.pop("name")]
-            if data.get("until"):
-                data["until"] = datetime.fromisoformat(data["until"]).astimezone(UTC)
-            if "attempts" in data:
-                data["attempts"] = int(data["attempts"])
-            return kind(**data)
+            return _phase_from(json.loads(self._phase_path.read_text()))
         except FileNotFoundError:
             return Steady()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,15 +115,52 @@ class Journal:
     def set_phase(self, phase: Phase) -> None:
         """Write the phase, when it is another."""
         if phase != self.phase():
-            self.host.replace(self._phase_path, json.dumps(phase_data(phase)).encode())
+            self.host.replace(self._phase_path, json.dumps(_stored(phase)).encode())
+
+
+def _phase_from(data: Line) -> Phase:
+    """The phase that was stored so; what is not one raises."""
+    kind = _PHASES[data.pop("name")]
+    for key, read in _READERS.items():
+        if data.get(key) is not None:
+            data[key] = read(data[key])
+    return kind(**data)
+
+
+def _probation_from(data: Line) -> Phase:
+    return _phase_from({"name": Probation.__name__, **data})
+
+
+_READERS: dict[str, Callable[[Any], object]] = {
+    "until": lambda text: datetime.fromisoformat(text).astimezone(UTC),
+    "attempts": int,
+    "lasts": float,
+    "since": lambda pair: Clock(str(pair[0]), float(pair[1])),
+    "mark": lambda mark: (int(mark[0]), int(mark[1]), str(mark[2])),
+    "probation": _probation_from,
+    "earlier": _probation_from,
+}
+
+
+def _stored(phase: Phase) -> Line:
+    return {"name": type(phase).__name__, **_plain(asdict(phase))}
+
+
+def _plain(data: Line) -> Line:
+    """Times as text, at any depth."""
+    return {
+        key: value.isoformat() if isinstance(value, datetime) else _plain(value) if isinstance(value, dict) else value
+        for key, value in data.items()
+    }
 
 
 def phase_data(phase: Phase) -> Line:
-    """The phase as JSON: its name and what it carries."""
-    data: Line = {"name": type(phase).__name__, **asdict(phase)}
-    if isinstance(phase, Suspended):
-        data["until"] = phase.until.isoformat() if phase.until else None
-    return data
+    """The phase as JSON for people and programs: its name and what it carries; of a probation, what they may ask."""
+    data = _stored(phase)
+    if isinstance(phase, Probation):
+        return {key: data[key] for key in ("name", *_TOLD)}
+    running = data.pop("probation", None)
+    return data | ({"probation": {key: running[key] for key in _TOLD}} if running else {})
 
 
 def conclusion(outcome: Outcome, revision: str, seconds: float, **more: object) -> Line:

@@ -1,7 +1,9 @@
-"""The mail log: one door to it, wherever this host keeps it, and what in it is fatal.
+"""The mail log: one door to it, wherever this host keeps it, and what in it is fatal, or a cause of ours.
 
 Promises: mark() remembers a place, since() returns every line after it, across a rotation by renaming or by truncating;
-before() the lines just ahead of it. Where no log can be read all are empty, and *limit* says why, for `status`.
+before() the lines just ahead of it; *places* are the paths that change when something is logged. Nothing that a client,
+a sender or another server can choose to say makes a line a cause. Where no log can be read all are empty, and *limit*
+says why, for `status`.
 Raises CommandFailed when journalctl does, OSError as the kernel gives it.
 
 Known limits: a log that was rotated and compressed at once has lost its end for us. Behind journald a line shows up
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.host import Host
 
 JOURNAL = Path("/run/systemd/journal/socket")
+JOURNAL_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
 FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
 BEFORE = 1 << 20
 BEFORE_LINES = 5000
@@ -60,6 +63,10 @@ class MailLog(Protocol):
     def limit(self) -> str:
         """Why nothing can be read here, or empty."""
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """What changes when something is logged: the file or its folder, or the journal's folders."""
+
     def mark(self) -> Mark:
         """Remember the end as it is now."""
 
@@ -86,6 +93,7 @@ class Nothing:
     """No log that could be read."""
 
     limit: str
+    places: tuple[Path, ...] = ()
 
     def mark(self) -> Mark:
         """Remember nothing."""
@@ -106,6 +114,11 @@ class LogFile:
 
     path: Path
     limit: str = ""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The file, or the folder in which it will come into being."""
+        return (self.path if self.path.exists() else self.path.parent,)
 
     def mark(self) -> Mark:
         """Remember which file it is, and its length."""
@@ -163,9 +176,14 @@ class Journal:
     host: Host
     limit: str = ""
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders of this machine's journal, in memory and on disk."""
+        return tuple(path for folder in JOURNAL_FOLDERS for path in folder.glob("*/") if path.is_dir())
+
     def mark(self) -> Mark:
-        """Remember the cursor of the last entry there is."""
-        text = self._journalctl("--lines=0", "--show-cursor")
+        """Remember the cursor of the last mail there is: after any other's, journalctl leaves the first mail out."""
+        text = self._journalctl("--facility=mail", "--lines=1", "--show-cursor")
         return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
 
     def since(self, mark: Mark) -> list[str]:
@@ -182,17 +200,42 @@ class Journal:
 
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)
-        return self.host.run(argv).checked().stdout
+        done = self.host.run(argv)
+        nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
+        return "" if nothing_found else done.checked().stdout
 
 
 # ---- what it says ----------------------------------------------------------------------------------------------------
 
 _LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
+_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
 _FATAL = re.compile(
     r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
     | unsupported\ dictionary\ type""",
     re.VERBOSE,
 )
+
+
+# What only real traffic meets. Each begins where Postfix's own words do: what others say stands further right.
+_CAUSE = re.compile(
+    r"""(?:fatal|panic|error):[ ]
+    | (?:\w+:\ )?reject(?:_warning)?:\ \S+\ from\ \S+:\ 451\ 4\.3\.(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
+      (?:Temporary\ lookup\ failure|[Mm]ail\ transport\ unavailable))
+    | (?:\w+:\ )?warning:\ (?:\w+:\ )?(?:
+        \S+:\ bad\ command\ startup\ --\ throttling
+      | [\w-]+:\S+\ (?:is\ unavailable\. | lookup\ error\ for[ ]) | [\w-]+:\S+:\ table\ lookup\ problem
+      | \w+\ (?:map\ )?lookup\ (?:problem|failure) | connect\ to\ transport[ ] | request\ for\ unapproved\ table
+      | unknown\ smtpd\ restriction: | cannot\ get\ \w+\ (?:certificate|private\ key)\ from\ file[ ] )""",
+    re.VERBOSE,
+)
+_UNDELIVERED = re.compile(
+    r", dsn=[45]\.3\.\d, status=(?:deferred|bounced) \((?:mail transport unavailable|mail system configuration error"
+    r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
+    re.IGNORECASE,
+)
+_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program's words
+_QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
+_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
 
 
 def parse(line: str) -> Logged | None:
@@ -209,6 +252,29 @@ def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> 
     """
     logged = [one for line in lines if (one := parse(line))]
     return [one for one in logged if _FATAL.search(one.text) and one.program not in COMMANDS and _is_of(one, names)]
+
+
+def causes(lines: Iterable[str], names: Collection[str]) -> list[Logged]:
+    """What only our own configuration can be the reason of, in what an instance's daemons say of real traffic."""
+    logged = [one for line in lines if (one := parse(line))]
+    return [one for one in logged if one.program not in COMMANDS and _is_of(one, names) and _is_cause(one)]
+
+
+def _is_cause(one: Logged) -> bool:
+    if one.program not in _SPEAKS_FOR_OTHERS and _UNDELIVERED.search(one.text):
+        return True
+    return bool(_CAUSE.match(one.text)) and "master_sigdeath" not in one.text
+
+
+def steady(text: str) -> str:
+    """A message without what differs each time: process ids, queue ids, names and addresses of others."""
+    return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)))
+
+
+def since_activation(lines: list[str]) -> list[str]:
+    """The lines since the master last read its configuration: what was rolled back before that excuses nothing."""
+    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
+    return lines[starts[-1] :] if starts else lines
 
 
 def _is_of(one: Logged, names: Collection[str]) -> bool:

@@ -26,6 +26,8 @@ UNREADABLE = "unreadable manifest"
 PENDING = "pending"
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 
+_OTHERS = 0o077
+
 Signature = tuple[int, ...]
 
 
@@ -146,3 +148,25 @@ def digest(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def intact(generation: Generation) -> bool:
+    """Whether it can be gone back to: nobody edited it while it was live, and its files are as its manifest says."""
+    files = generation.files.items()
+    return not generation.tainted and all(_is_file(generation.root / path, record) for path, record in files)
+
+
+def _is_file(path: Path, record: Record) -> bool:
+    return path.is_file() and digest(path) == record.sha256
+
+
+def with_todays_secrets(old: Tree, live: Tree) -> Tree:
+    """The old tree, where a login that is still in use has the password of today: it may have been rotated since."""
+    tree = dict(old)
+    for path, file in old.items():
+        if not file.mode & _OTHERS and path in live:
+            today = {line.partition(" ")[0]: line for line in live[path].lines()}
+            lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]
+            content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
+    return tree

@@ -393,3 +393,5 @@ class Wake(StrEnum):
     TIMER = "timer"
     SIGNAL = "signal"
     OPERATOR = "operator"
+    CERTIFICATE = "certificate"
+    SECRET = "secret"  # noqa: S105 - a word, not one

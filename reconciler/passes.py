@@ -12,13 +12,37 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler import probation
 from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.handedit import HandEdit, only_ignored
 from reconciler.journal import conclusion, finding_from
-from reconciler.manifest import digest
-from reconciler.model import Applied, Broken, File, Finding, Postponed, Refused, Superseded, Unchanged, Wake, Where
-from reconciler.phase import Halted, Refusing, Retrying, Steady, Suspended, ended, next_phase, quarantined, resumed
+from reconciler.manifest import intact, with_todays_secrets
+from reconciler.model import (
+    Applied,
+    Broken,
+    Finding,
+    Postponed,
+    Refused,
+    RolledBack,
+    Superseded,
+    Unchanged,
+    Wake,
+    Where,
+)
+from reconciler.phase import (
+    Halted,
+    Probation,
+    Refusing,
+    Retrying,
+    Steady,
+    Suspended,
+    ended,
+    next_phase,
+    probation_of,
+    quarantined,
+    resumed,
+)
 from reconciler.plan import diff
 from reconciler.reconcile import Memory, check, reconcile
 from reconciler.report import EXIT, outcome_lines
@@ -26,6 +50,7 @@ from reconciler.report import EXIT, outcome_lines
 if TYPE_CHECKING:
     from reconciler.apply import Edges
     from reconciler.journal import Line
+    from reconciler.maillog import Mark
     from reconciler.manifest import Generation
     from reconciler.model import Outcome, Revision, Tree
     from reconciler.phase import Phase
@@ -33,7 +58,7 @@ if TYPE_CHECKING:
 NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
 MOST_SUPERSEDED = 100
 RESCUE = "rescue"
-_OTHERS = 0o077
+_UNHURT = Steady | Probation | Retrying
 
 
 class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -53,6 +78,7 @@ class Passed:
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
+    began_at: Mark | None = None
     unrecorded: bool = False
     lost_note: str = ""
     line: Line = field(default_factory=dict)
@@ -75,7 +101,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
             try:
                 passed = _pass(edges, memory, accepted, recovered)
             except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
-                waits = isinstance(edges.journal.phase(), Steady | Retrying)
+                waits = isinstance(edges.journal.phase(), _UNHURT)
                 passed = Passed(Postponed(str(error)), recovered=recovered, quiet=not waits)
             passed.seconds = time.monotonic() - began
             _conclude(passed, edges, wake, accepted)
@@ -101,14 +127,14 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Li
     passed.drift = edit.files
     if dead and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead)
-        passed.quiet = not isinstance(edges.journal.phase(), Steady | Retrying)
+        passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
     return passed
 
 
 def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
     """Choose the revision and reconcile; how it ended goes into *passed*."""
     tip = edges.repo.tip()
-    phase = ended(edges.journal.phase(), tip.oid if tip else "", datetime.now(UTC))
+    phase = ended(probation.current(edges), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)
     if accepted is None and isinstance(phase, Suspended | Halted):
         passed.outcome, passed.quiet = Postponed(_paused(phase)), True
@@ -122,6 +148,9 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if reports and passed.drift and _is_live(revision, edges) and not only_ignored(revision, edges):
         passed.quiet = True
         return
+    live = edges.generations.live()
+    if live and live.revision != revision.oid:
+        passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
 
 
@@ -190,28 +219,39 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
     if passed.quiet and not (passed.revived or passed.recovered):
         return
-    phase = edges.journal.phase()
+    begun = _begun(passed, edges)
+    phase = edges.journal.phase() if begun else probation.current(edges)
+    if isinstance(passed.outcome, RolledBack):
+        phase = probation.afresh(phase, edges)
     last = edges.journal.last()
     news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.revived or passed.recovered
     if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
         return
     for one in passed.superseded:
         outcome = Superseded(passed.revision)
-        edges.journal.conclude(_line(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
-    about = _about(passed.revision, edges)
+        edges.journal.conclude(line_of(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
+    about = known_revision(passed.revision, edges)
     extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived}
-    passed.line = _line(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
-    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision)
+    passed.line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
+    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     edges.journal.set_phase(after)
     again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision
     if again and edges.journal.open_intent() is None:
         return  # one more attempt that failed is no news
     edges.journal.conclude(passed.line)
-    _note(passed, edges)
+    note(passed, edges)
     edges.generations.prune()
 
 
-def _line(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: Revision | None) -> Line:
+def _begun(passed: Passed, edges: Edges) -> Probation | None:
+    """The probation of a commit that this pass has made live; none for what was live already."""
+    if passed.began_at is None or not isinstance(passed.outcome, Applied):
+        return None
+    return probation.begin(edges, passed.revision, passed.began_at, datetime.now(UTC))
+
+
+def line_of(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: Revision | None) -> Line:
+    """The conclusion for the journal, with what is known of the commit."""
     live = edges.generations.live()
     return conclusion(
         outcome, revision, seconds, author=about.author if about else None, subject=about.subject if about else None,
@@ -219,14 +259,15 @@ def _line(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: 
     )  # fmt: skip
 
 
-def _about(revision: str, edges: Edges) -> Revision | None:
+def known_revision(revision: str, edges: Edges) -> Revision | None:
+    """The commit of that name, if the repository still knows it."""
     try:
         return edges.repo.revision(revision) if revision else None
     except ReconcilerError:
         return None
 
 
-def _note(passed: Passed, edges: Edges) -> None:
+def note(passed: Passed, edges: Edges) -> None:
     """The same as git notes; a note that can't be written is told, and never fails a pass."""
     live = edges.generations.live()
     number, short = (live.number, live.revision[:7]) if live else (None, "")
@@ -256,7 +297,7 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
             check(tip, edges, memory)
             edges.journal.intend({"revision": "", "source": "adopt", "before": "", "ran": False})
             edges.generations.adopt()
-            edges.journal.conclude(_line(Unchanged(), "", 0.0, edges, None) | {"wake": "operator", "why": "adopted"})
+            edges.journal.conclude(line_of(Unchanged(), "", 0.0, edges, None) | {"wake": "operator", "why": "adopted"})
     except ReconcilerError as error:
         findings = getattr(error, "findings", None)
         return Refused(findings) if findings else Postponed(str(error))
@@ -277,26 +318,9 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         raise NotPossible(
             f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are"
         )
-    if old.tainted or any(not _intact(old, path) for path in old.files):
+    if not intact(old):
         raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
-    return _go_back(edges, _with_todays_secrets(old.owned(), live.owned()), f"rollback of {old.number}", who)
-
-
-def _with_todays_secrets(old: Tree, live: Tree) -> Tree:
-    """The old tree, where a login that is still in use has the password of today: it may have been rotated since."""
-    tree = dict(old)
-    for path, file in old.items():
-        if not file.mode & _OTHERS and path in live:
-            today = {line.partition(" ")[0]: line for line in live[path].lines()}
-            lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]
-            content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
-            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
-    return tree
-
-
-def _intact(old: Generation, path: str) -> bool:
-    file = old.root / path
-    return file.is_file() and digest(file) == old.files[path].sha256
+    return _go_back(edges, with_todays_secrets(old.owned(), live.owned()), f"rollback of {old.number}", who)
 
 
 def rescue(edges: Edges, who: str) -> Passed:
@@ -323,7 +347,7 @@ def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
             outcome = apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
             about = {"wake": Wake.OPERATOR.value, "why": f"{source} by {who}"}
-            passed.line = _line(outcome, "", passed.seconds, edges, None) | about
+            passed.line = line_of(outcome, "", passed.seconds, edges, None) | about
             if isinstance(outcome, Applied):  # before the conclusion: killed in between, it is undone and suspended
                 edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
             elif isinstance(outcome, Broken):
@@ -352,7 +376,8 @@ def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
         phase = edges.journal.phase()
         if isinstance(phase, Halted):
             raise NotPossible(f"{_paused(phase)}; look at it, then `reconciler resume`")
-        edges.journal.set_phase(Suspended(why, who, until, quarantined=quarantined(phase)))
+        waiting = probation_of(phase)
+        edges.journal.set_phase(Suspended(why, who, until, quarantined=quarantined(phase), probation=waiting))
     return edges.journal.phase()
 
 

@@ -6,6 +6,7 @@ begins with its place.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
@@ -36,6 +37,7 @@ _NEEDS = {
     Activation.RESTART: "needs a restart",
     Activation.START: "needs a start",
 }
+_PROVISIONAL = {"cause-in-traffic": "real traffic met what is wrong with it", "not-confirmed": "nobody confirmed it"}
 EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
 
 
@@ -112,7 +114,8 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield from (f"  {line}" for line in finding_lines(findings))
             yield stays
         case RolledBack(findings):
-            yield f"rolled back after {seconds:.1f} s: it went live and did not answer"
+            why = [_PROVISIONAL[finding.rule] for finding in findings if finding.rule in _PROVISIONAL]
+            yield f"rolled back after {seconds:.1f} s: {why[0] if why else 'it went live and did not answer'}"
             yield from (f"  {line}" for line in finding_lines(findings))
             yield f"generation {generation} ({live}) is live again"
         case Broken(findings):
@@ -123,6 +126,14 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield stays
         case Superseded(by):
             yield f"superseded by {by[:7]}, which came right after it"
+
+
+def probation_line(phase: dict[str, Any]) -> str:
+    """That a commit is provisional, until when in local time, and what ends that."""
+    until = datetime.fromisoformat(phase["until"]).astimezone().strftime("%H:%M")
+    if phase["confirm"]:
+        return f"goes back at {until} unless somebody says `reconciler confirm`"
+    return f"watching real traffic until {until}"
 
 
 def log_lines(line: dict[str, Any]) -> Iterator[str]:
@@ -178,6 +189,11 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
             "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
         )
         yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
+    running = phase if phase["name"] == "Probation" else phase.get("probation")
+    if running:
+        before = status["before"]
+        back = f"generation {before} is one rename away" if before is not None else "no generation to go back to"
+        yield f"  {probation_line(running)} ({back})"
     if last:
         yield from (f"  {line}" for line in log_lines(last))
     yield f"  {_advice(status)}"
@@ -189,6 +205,10 @@ def _advice(status: dict[str, Any]) -> str:
     match phase["name"]:
         case "Steady":
             return "nothing to do" if live else "to take over: reconciler plan, then reconciler once --adopt"
+        case "Probation" if phase["confirm"]:
+            return f"now: `reconciler confirm` when mail works as it should; {mail}"
+        case "Probation":
+            return f"nothing to do: {mail}"
         case "Retrying":
             return f"tried {phase['attempts']} times, and again by itself: {phase['reason']}"
         case "Refusing":

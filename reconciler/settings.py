@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/reconciler.toml")
 DriftPolicy = Literal["revert", "commit", "report"]
+ConfirmMode = Literal["auto", "manual"]
 LogFormat = Literal["auto", "console", "json"]
 Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state"]
@@ -53,6 +54,13 @@ def _seconds(value: object) -> float:
     if not match:
         raise ValueError('expected a time such as "1.5s", "5m" or "2h"')
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def _some_time(value: object) -> float:
+    seconds = _seconds(value)
+    if not seconds:
+        raise ValueError("expected a time longer than that")
+    return seconds
 
 
 def _one_of(choice: object) -> Callable[[object], object]:
@@ -120,6 +128,10 @@ class Settings:
     socket: Path = field(default=Path("/run/reconciler/control.sock"), metadata=_key("daemon.socket", _path))
     group: str | None = field(default=None, metadata=_key("daemon.group", _text))
     settle: float = field(default=1.5, metadata=_key("daemon.settle", _seconds))
+    reload_interval: float = field(default=5.0, metadata=_key("daemon.reload_interval", _seconds))
+    probation: float = field(default=300.0, metadata=_key("probation.time", _seconds))
+    confirm_mode: ConfirmMode = field(default="auto", metadata=_key("confirm.mode", _one_of(ConfirmMode)))
+    confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
     resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
     log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
 

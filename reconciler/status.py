@@ -5,21 +5,27 @@ Raises OSError when the state can't be read by whoever asks. Whatever else can't
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reconciler import rehearse
+from reconciler import probation, rehearse
 from reconciler.errors import ReconcilerError
 from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
 from reconciler.maillog import open_log
+from reconciler.phase import Probation, left, on_probation, probation_of
 from reconciler.programs import postfix
+from reconciler.report import probation_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.apply import Edges
     from reconciler.journal import Line
+    from reconciler.phase import Phase
 
+_TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
 SHOWN = (
     "outcome",
     "revision",
@@ -38,6 +44,7 @@ SHOWN = (
     "not_kept",
     "revived",
     "why",
+    "wake",
 )
 
 
@@ -47,9 +54,11 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
     live = generations.live()
     last = edges.journal.last()
     running, version, more = _postfix(edges)
+    phase, before = _phase(edges)
     return {
         "host": edges.settings.host,
-        "phase": phase_data(edges.journal.phase()),
+        "phase": phase_data(phase),
+        "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
         "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
         "drift": list(drift(edges)),
@@ -65,6 +74,26 @@ def _rehearsal(edges: Edges) -> list[str]:
         return ["rehearsal off: rehearsal.mode says so"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def provisional(edges: Edges) -> list[str]:
+    """What to tell whoever has just changed the host: that it is provisional, until when."""
+    phase, _ = _phase(edges)
+    return [probation_line(phase_data(phase))] if isinstance(phase, Probation) else []
+
+
+def _phase(edges: Edges) -> tuple[Phase, int | None]:
+    """The phase, with the time that a probation ends by today's clock, and the generation it would go back to."""
+    phase = edges.journal.phase()
+    running = probation_of(phase)
+    if running is None:
+        return phase, None
+    remaining = timedelta(seconds=left(running, probation.clock()))
+    until = datetime.now(UTC).replace(microsecond=0) + remaining
+    old = probation.way_back(running, edges)
+    drifted = abs(until - running.until) > _TOLERANCE
+    shown = replace(running, until=until.replace(microsecond=0)) if drifted else running
+    return on_probation(phase, shown), old.number if old else None
 
 
 def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:

@@ -24,7 +24,7 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler import facts
-from reconciler.maillog import fatal_lines
+from reconciler.maillog import fatal_lines, since_activation, steady
 from reconciler.model import Finding, Service, Where
 from reconciler.programs import postfix
 
@@ -39,7 +39,6 @@ CONVERSATIONS = 8
 _POLL, _PAUSE = 0.02, 0.25
 _TICK = 0.01  # as exact as the kernel tells when a process started
 _NOWHERE = Where("mail.yaml")
-_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
 _TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
@@ -101,38 +100,28 @@ def _watch_master(expected: Expected) -> list[Finding]:
 
 def _fatal(expected: Expected) -> list[Finding]:
     """What is fatal in the log since the activation, and was not just as fatal with the configuration before it."""
-    names = {expected.instance.values["syslog_name"], *filter(None, map(_log_name, expected.services))}
+    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
     # A master that is stopped in the instant of its start ends so; it is the one before, not the one we look at.
     after = [one for one in fatal_lines(expected.log.since(expected.mark), names) if "master_sigdeath" not in one.text]
     if not after:
         return []
-    before = fatal_lines(_since_activation(expected.log.before(expected.mark)), names)
-    known = {(one.tag, _steady(one.text)) for one in before}
-    new = {key: one for one in after if (key := (one.tag, _steady(one.text))) not in known}
+    before = fatal_lines(since_activation(expected.log.before(expected.mark)), names)
+    known = {(one.tag, steady(one.text)) for one in before}
+    new = {key: one for one in after if (key := (one.tag, steady(one.text))) not in known}
     return [_logged(one, expected) for one in new.values()]
-
-
-def _since_activation(lines: list[str]) -> list[str]:
-    """The lines since the master last read its configuration: what was rolled back before that excuses nothing."""
-    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
-    return lines[starts[-1] :] if starts else lines
-
-
-def _steady(text: str) -> str:
-    """A message without what differs each time: process ids, queue ids, addresses of clients."""
-    return re.sub(r"\d+", "0", text)
 
 
 def _logged(one: Logged, expected: Expected) -> Finding:
     services = [service for service in expected.services if service.command == one.program]
-    named = [service for service in services if _log_name(service) == one.tag.rpartition("/")[0]]
+    named = [service for service in services if log_name(service) == one.tag.rpartition("/")[0]]
     blamed = named or services
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
     text = f"{one.program} says in the mail log: {one.text}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=one.program, lasting=False)
 
 
-def _log_name(service: Service) -> str | None:
+def log_name(service: Service) -> str | None:
+    """The syslog_name of a service's own, if it has one."""
     return next((option.value for option in service.overrides if option.name == "syslog_name"), None)
 
 

@@ -1,36 +1,40 @@
-"""Waking up when the branch moved or somebody touched the live configuration; the door to watchdog.
+"""Waking up when the branch moved or somebody touched what is live; inotify's one door, through watchdog and itself.
 
 What is watched is a set of names in folders, worked out anew after every event and every swap: the repository, its
 packed-refs and each folder on the way to the branch's loose ref (PUSH); each link on the way to the live configuration
-by its name in the folder that holds it, and the real folder behind with all that is below (DRIFT). Whatever is deleted
+by its name in the folder that holds it, and the real folder behind with all that is below (DRIFT); and in the same way
+the files that watch_files() names, by each link on the way (CERTIFICATE, SECRET). Whatever is deleted
 and made again is found again, for its parent is watched too. Watches are set before wake() is called, so that nothing
 falls between. Reads never wake anybody: the kernel is not even asked for them. wake() is called from a thread of the
 watcher's own, and nothing here runs while nothing happens.
 
-Raises nothing. Where the kernel has no watches left it goes on without, and *limits* says so.
+Raises nothing. Where the kernel has no watches left it goes on without, and *limits* says so. When its event queue
+overflows everything is taken for changed, and *limits* says that as well.
 
-Known limits: a folder above the repository's or the links' own parent that is replaced as a whole is noticed at the
-next resync only, and so is what happens while the kernel's event queue overflows. The repository is a bare one.
+Known limits: a folder above the repository's, the links' or the files' own parent that is replaced as a whole is
+noticed at the next resync only. The repository is a bare one.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import queue
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog import events
-from watchdog.observers.inotify import InotifyObserver
+from watchdog.observers.inotify import InotifyObserver, InotifyWatchGroup
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from reconciler.model import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
@@ -48,6 +52,9 @@ _CHANGES: list[type[events.FileSystemEvent]] = [
 
 # watchdog holds the first half of a rename back for half a second, and all that follows it, hoping for the other half.
 InotifyMoveEventGrouper.delay = 0.0
+_OVERFLOW = "the kernel dropped events (fs.inotify.max_queued_events): everything was compared anew"
+_MODIFIED, _ATTRIBUTES, _MOVED, _CREATED, _DELETED, _DELETED_SELF, _MOVED_SELF = 2, 4, 128, 256, 512, 1024, 2048
+_LOGGED = _MODIFIED | _ATTRIBUTES | _MOVED | _CREATED | _DELETED | _DELETED_SELF | _MOVED_SELF  # inotify(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +95,19 @@ class Watcher:
         self._thread = threading.Thread(target=self._listen, name="watch", daemon=True)
         self._observer: BaseObserver | None = None
         self._armed: dict[_Spot, ObservedWatch] = {}
+        self._files: dict[Wake, tuple[Path, ...]] = {}
+        self._overflowed = False
         self.limits: list[str] = []
 
     def start(self) -> None:
         """Watch from now on."""
+        _WATCHERS.add(self)
         self.rearm()
         self._thread.start()
 
     def stop(self) -> None:
         """Watch no longer; wake() is not called after this."""
+        _WATCHERS.discard(self)
         self._told.put(None)
         self._thread.join()
         with self._lock:
@@ -105,10 +116,21 @@ class Watcher:
                 self._observer.join()
             self._observer, self._armed = None, {}
 
+    def watch_files(self, files: Mapping[Wake, Iterable[Path]]) -> None:
+        """Wake for these files as well from the next rearm() on, in place of those that were named before."""
+        with self._lock:
+            self._files = {wake: tuple(sorted(paths)) for wake, paths in files.items()}
+
+    def overflow(self) -> None:
+        """Take everything for changed: the kernel has dropped events."""
+        self._overflowed = True
+        for reason in (Wake.PUSH, Wake.DRIFT, *self._files):
+            self._told.put(reason)
+
     def rearm(self) -> None:
         """Watch what is there now: to be called after every swap."""
         with self._lock:
-            self.limits = []
+            self.limits = [_OVERFLOW] if self._overflowed else []
             try:
                 self._observer = self._observer or _observer()
             except OSError as error:
@@ -147,7 +169,7 @@ class Watcher:
     def _spots(self) -> Iterator[_Spot]:
         """Everything there is to watch now, by folder."""
         names: dict[Path, set[tuple[str, Wake]]] = {}
-        for folder, name, wake in (*self._push_places(), *self._drift_places()):
+        for folder, name, wake in (*self._push_places(), *self._drift_places(), *self._file_places()):
             names.setdefault(folder, set()).add((name, wake))
         for folder, wakes in names.items():
             try:
@@ -171,6 +193,39 @@ class Watcher:
             for holder, name in _hops(link):
                 yield holder, name, Wake.DRIFT
             yield Path(os.path.realpath(link)), EVERYTHING, Wake.DRIFT
+
+    def _file_places(self) -> Iterator[tuple[Path, str, Wake]]:
+        for wake, paths in self._files.items():
+            for path in paths:
+                for holder, name in _hops(path):
+                    yield holder, name, wake
+
+
+_WATCHERS: weakref.WeakSet[Watcher] = weakref.WeakSet()
+_discard = InotifyWatchGroup.on_queue_overflow
+
+
+def _overflow(group: InotifyWatchGroup) -> None:
+    """What watchdog does when events were dropped, which tells nobody."""
+    _discard(group)
+    for watcher in list(_WATCHERS):
+        watcher.overflow()
+
+
+InotifyWatchGroup.on_queue_overflow = _overflow  # type: ignore[method-assign, assignment]
+
+
+def changes(paths: Iterable[Path]) -> int | None:
+    """A descriptor that can be read once one of these files or folders changes; None where nothing can be watched."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor: int = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    if descriptor < 0:
+        return None
+    added = [libc.inotify_add_watch(descriptor, bytes(path), ctypes.c_uint32(_LOGGED)) for path in paths]
+    if added and min(added) >= 0:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _hops(path: Path) -> Iterator[tuple[Path, str]]:

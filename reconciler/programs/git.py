@@ -47,7 +47,7 @@ def write(
     }
     become = owner if os.geteuid() == 0 else None
     for pause in (*_PATIENCE, None):
-        done = host.act(git, env=env, owner=become, cwd=Path("/"), timeout=30, input=stream)
+        done = host.act(git, env=env, owner=become, cwd=Path("/"), timeout=10, input=stream)
         if not done.status or pause is None or not any(word in done.stderr for word in _BUSY):
             break
         time.sleep(pause)

@@ -219,6 +219,32 @@ def _gone(reference: Reference, facts: Facts) -> list[str]:
 # ---- certificates and keys -------------------------------------------------------------------------------------------
 
 
+def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
+    """The files outside that a process reads as it starts and never again: certificates, keys, and tables of text."""
+    paths: set[str] = set()
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            if FILES.search(parameter.name):
+                paths.update(files_of(scope, parameter))
+            texts = [one for one in tables_of(scope, parameter) if SUFFIXES.get(one.type) == ("",)]
+            paths.update(path for one in texts if own_name(one.name) is None for path in paths_of(one, facts))
+    return frozenset(paths)
+
+
+def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
+    """The files that must load together: each certificate with its key, and the files of each chain."""
+    found = set()
+    for scope in scopes(merged, facts):
+        if scope.service and not any(FILES.search(parameter.name) for parameter in scope.written):
+            continue
+        for prefix in ("smtpd_tls", "smtp_tls", "lmtp_tls", "tlsproxy_client"):
+            for kind in ("", "d", "ec"):
+                pair = (scope.value(f"{prefix}_{kind}{what}_file") for what in ("cert", "key"))
+                found.add(tuple(dict.fromkeys(pair)))
+            found.add(tuple(scope.words(f"{prefix}_chain_files")))
+    return frozenset(files for files in found if files and all(path.startswith("/") for path in files))
+
+
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     """The absolute paths in a setting."""
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]

@@ -42,7 +42,9 @@ name = "mx1.example.com"
 path = "/srv/mail-state.git"
 [daemon]
 settle = "{settle}"
+reload_interval = "0s"
 """
+PROVEN = '[probation]\ntime = "0s"\n'
 STATE: Files = {
     "mail.yaml": """\
 hostname: mx1.example.com
@@ -93,7 +95,9 @@ class Site:
         adopt: bool = True,
         daemon: bool = True,
     ) -> None:
-        self._state, self._settings = state, SETTINGS.format(settle=settle) + settings
+        proven = PROVEN * ("[probation]" not in settings)
+        self._state = state
+        self._settings = SETTINGS.format(settle=settle) + proven + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
         self.daemon: subprocess.Popen[str] | None = None

@@ -254,7 +254,7 @@ def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str) 
 
 def test_systemd_sees_that_it_is_ready_how_it_is_and_that_it_lives(installed: Host) -> None:
     told = shown(installed, "Type", "ActiveState", "StatusText", "WatchdogUSec")
-    assert told.pop("StatusText").startswith("Steady: ")
+    assert told.pop("StatusText").startswith("Probation: ")
     assert told == {"Type": "notify", "ActiveState": "active", "WatchdogUSec": "5min"}
     sign = "WatchdogTimestampMonotonic"
     before = shown(installed, sign)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.host import Host
-from reconciler.journal import Journal, conclusion, finding_data, finding_from
+from reconciler.journal import Journal, conclusion, finding_data, finding_from, phase_data
 from reconciler.model import Applied, Finding, Postponed, Refused, Severity, Where
-from reconciler.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
+from reconciler.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PROBATION = Probation(7, datetime(2026, 11, 22, tzinfo=UTC), "a", Clock("boot", 12.5), 300.0, (3, 50, "c"))
 
 
 @pytest.fixture
@@ -70,12 +73,25 @@ def test_the_last_conclusion_can_be_asked_for_by_revision(journal: Journal) -> N
         Suspended("why", "who", datetime(2026, 11, 22, tzinfo=UTC), "tip", "bad"),
         Suspended("why", "who"),
         Halted("why"),
+        PROBATION,
+        replace(PROBATION, earlier=replace(PROBATION, earlier=PROBATION), confirm=True),
+        Refusing("b", PROBATION),
+        Retrying("b", 2, "why", PROBATION),
+        Suspended("why", "who", datetime(2026, 11, 22, tzinfo=UTC), "tip", "bad", PROBATION),
     ],
 )
 def test_a_phase_is_read_as_it_was_written(journal: Journal, phase: Phase) -> None:
     journal.set_phase(phase)
 
     assert journal.phase() == phase
+
+
+def test_what_people_are_told_of_a_probation_is_what_they_may_ask() -> None:
+    told = {"generation": 7, "until": "2026-11-22T00:00:00+00:00", "revision": "a", "confirm": False}
+
+    assert phase_data(PROBATION) == {"name": "Probation", **told}
+    assert phase_data(Refusing("b", PROBATION)) == {"name": "Refusing", "revision": "b", "probation": told}
+    assert phase_data(Refusing("b")) == {"name": "Refusing", "revision": "b"}
 
 
 def test_without_a_record_the_phase_is_steady_and_a_broken_record_halts(journal: Journal, tmp_path: Path) -> None:

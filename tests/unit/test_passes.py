@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.manifest import with_todays_secrets
 from reconciler.model import File, Tree
-from reconciler.passes import _with_todays_secrets
 
 
 def login(*lines: str) -> Tree:
@@ -12,14 +12,14 @@ def login(*lines: str) -> Tree:
 
 
 def test_going_back_keeps_the_password_of_today() -> None:
-    tree = _with_todays_secrets(login("[relay]:587 user:old"), login("[relay]:587 user:new"))
+    tree = with_todays_secrets(login("[relay]:587 user:old"), login("[relay]:587 user:new"))
 
     assert tree["sasl_passwd"].read() == b"[relay]:587 user:new\n"
     assert (tree["sasl_passwd"].mode, tree["sasl_passwd"].compiled) == (0o600, "postmap lmdb")
 
 
 def test_going_back_to_another_relay_takes_the_login_that_was_kept_with_it() -> None:
-    tree = _with_todays_secrets(login("[first]:587 user:old"), login("[second]:587 user:new"))
+    tree = with_todays_secrets(login("[first]:587 user:old"), login("[second]:587 user:new"))
 
     assert tree["sasl_passwd"].read() == b"[first]:587 user:old\n"
 
@@ -27,4 +27,4 @@ def test_going_back_to_another_relay_takes_the_login_that_was_kept_with_it() -> 
 def test_what_is_no_secret_goes_back_as_it_was() -> None:
     live = {"main.cf": File.of(b"a = 2\n")}
 
-    assert _with_todays_secrets(login("x y:z"), live)["main.cf"].read() == b"a = 1\n"
+    assert with_todays_secrets(login("x y:z"), live)["main.cf"].read() == b"a = 1\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.model import (
     Applied,
@@ -22,15 +25,23 @@ from reconciler.model import (
 from reconciler.phase import (
     LONGEST_PAUSE,
     TRANSITIONS,
+    Clock,
     Halted,
     Phase,
+    Probation,
     Refusing,
     Retrying,
     Steady,
     Suspended,
+    carried_on,
     ended,
+    failed,
+    left,
+    next_allowed,
     next_phase,
+    on_probation,
     pause,
+    probation_of,
     resumed,
 )  # fmt: skip
 
@@ -112,3 +123,93 @@ def test_the_diagram_in_architecture_is_drawn_from_the_table() -> None:
     drawn = "\n".join(f"    {before} --> {after}: {event}" for before, event, after in TRANSITIONS)
 
     assert f"```mermaid\nstateDiagram-v2\n    [*] --> Steady\n{drawn}\n```" in text
+
+
+# ---- probation -------------------------------------------------------------------------------------------------------
+
+CLOCK = Clock("boot", 1000.0)
+FIRST = Probation(7, NOW + timedelta(minutes=5), "a", CLOCK, 300.0)
+SECOND = Probation(8, NOW + timedelta(minutes=6), "b", Clock("boot", 1060.0), 300.0)
+
+
+@pytest.mark.parametrize("phase", [Steady(), Retrying("a", 1, "x"), replace(FIRST, revision="z")])
+def test_a_commit_that_went_live_is_on_probation(phase: Phase) -> None:
+    after = next_phase(phase, Applied(), "a", FIRST)
+
+    assert isinstance(after, Probation)
+    assert (after.generation, after.revision) == (7, "a")
+    assert (type(phase).__name__, "a commit is Applied", "Probation") in TRANSITIONS
+
+
+@pytest.mark.parametrize(("name", "outcome", "expected"), OUTCOMES)
+def test_a_probation_goes_on_beneath_whatever_comes_after_it(name: str, outcome: Outcome, expected: type) -> None:
+    after = next_phase(FIRST, outcome, "b")
+
+    if expected is Steady:
+        assert after == FIRST
+    else:
+        assert isinstance(after, expected)
+        assert probation_of(after) == (None if expected is Halted else FIRST)
+    assert ("Probation", name, type(after).__name__) in TRANSITIONS
+
+
+def test_a_quarantine_and_a_suspension_end_in_the_probation_that_went_on() -> None:
+    assert ended(Refusing("b", FIRST), "c", NOW) == FIRST
+    assert ended(Retrying("b", 1, "x", FIRST), "c", NOW) == FIRST
+    assert resumed(Suspended("why", "who", probation=FIRST)) == FIRST
+    assert resumed(Suspended("why", "who", quarantined="b", probation=FIRST)) == Refusing("b", FIRST)
+    assert on_probation(Refusing("b", FIRST), None) == Refusing("b")
+    assert on_probation(FIRST, None) == Steady()
+
+
+def test_a_newer_commit_that_goes_back_leaves_the_one_before_it_on_what_is_left_of_its_probation() -> None:
+    both = next_phase(replace(FIRST, confirm=True), Applied(), "b", SECOND)
+    assert isinstance(both, Probation)
+
+    back = failed(both, both, (3, 50, ""))
+
+    assert back == Refusing("b", replace(FIRST, mark=(3, 50, ""), confirm=False))
+    assert failed(FIRST, FIRST, (3, 50, "")) == Refusing("a")
+    assert failed(Refusing("c", FIRST), FIRST, (0, 0, "")) == Refusing("c")
+
+
+def test_no_wall_clock_ends_a_probation_or_prolongs_it() -> None:
+    for until in (NOW - timedelta(days=9), NOW + timedelta(days=9)):
+        jumped = replace(FIRST, until=until)
+        assert left(jumped, CLOCK) == 300
+        assert left(jumped, Clock("boot", 1299.0)) == 1
+        assert left(jumped, Clock("boot", 1300.0)) == 0
+        assert left(jumped, Clock("boot", 9999.0)) == 0
+        assert carried_on(jumped, Clock("boot", 1299.0), NOW) == jumped
+
+
+def test_after_a_boot_a_probation_begins_its_time_anew() -> None:
+    booted = Clock("another boot", 12.0)
+
+    assert left(FIRST, booted) == 300
+    again = carried_on(FIRST, booted, NOW)
+    assert (again.since, again.until) == (booted, NOW + timedelta(seconds=300))
+    assert left(again, Clock("another boot", 311.0)) == 1
+
+
+# ---- the pace of reloads ---------------------------------------------------------------------------------------------
+
+
+def test_three_reloads_are_free_and_each_comes_back_after_the_interval() -> None:
+    assert next_allowed([], 50.0, 5.0) == 50
+    assert next_allowed([50.0, 50.1], 50.2, 5.0) == 50.2
+    assert next_allowed([50.0, 50.0, 50.0], 50.0, 5.0) == 55
+    assert next_allowed([50.0, 50.0, 50.0], 57.0, 5.0) == 57
+    assert next_allowed([50.0, 50.0, 50.0, 55.0], 55.0, 5.0) == 60
+    assert next_allowed([50.0, 50.0, 50.0], 50.0, 0.0) == 50
+
+
+@given(st.lists(st.floats(0, 100), max_size=40), st.floats(0.5, 20))
+def test_no_storm_reloads_faster_than_its_pace(waits: list[float], interval: float) -> None:
+    now, made = 0.0, list[float]()
+    for wait in waits:
+        now = next_allowed(made, now + wait / 10, interval)
+        made.append(now)
+    for start, first in enumerate(made):
+        for further, last in enumerate(made[start:]):
+            assert further + 1 <= 3 + (last - first) / interval + 1e-6

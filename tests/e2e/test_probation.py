@@ -1,0 +1,206 @@
+"""What only real traffic meets takes a commit back by itself, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import CHECKOUT, Host
+from tests.e2e.site import MAIL, STATE, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = '[probation]\ntime = "10m"\n'
+# A table that fails (DATABASE_README): smtpd answers EHLO as ever, and every recipient with 451.
+BROKEN = MAIL + "  virtual_alias_maps: fail:planted\n"
+FAILURE = "Temporary lookup failure"
+
+
+@pytest.fixture(scope="module")
+def _proving() -> Iterator[Site]:
+    with Site(settings=LONG) as site:
+        yield site
+
+
+@pytest.fixture
+def site(_proving: Site) -> Site:
+    """A host that puts each commit on probation for longer than any test takes, with a good commit live and proven."""
+    site = _proving
+    site.push({**STATE, "tables/transport": f"good.test  smtp:[127.0.0.1]:2525\n# {time.monotonic_ns()}\n"})
+    assert site.reconciler("confirm").status == 0
+    site.wait_for_phase("Steady")
+    return site
+
+
+def mailed(site: Site) -> str:
+    """Post a message as anybody would; Postfix's answer."""
+    return site.host.send("ada@example.net", "root@mx1.example.com")
+
+
+def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(site: Site) -> None:
+    before = site.told()["live"]
+    push = site.push({"mail.yaml": BROKEN})
+    status = site.told()
+    assert push.accepted
+    assert re.search(r"live and verified .*\n.*watching real traffic until \d\d:\d\d", push.text)
+    assert status["phase"]["name"] == "Probation"
+    assert status["phase"]["generation"] == status["live"]["generation"] > before["generation"]
+    assert status["before"] == before["generation"]
+    assert f"(generation {before['generation']} is one rename away)" in site.reconciler("status").text
+    assert mailed(site).startswith("451 4.3.0")
+    status = site.wait_for("RolledBack", push.oid)
+    assert status["phase"] == {"name": "Refusing", "revision": push.oid}
+    assert status["live"]["revision"] == before["revision"]
+    (finding,) = (one for one in status["last"]["findings"] if FAILURE in one["text"])
+    assert finding["rule"] == "cause-in-traffic"
+    assert "smtpd says in the mail log: NOQUEUE: reject: RCPT from" in finding["text"]
+    assert "rolled back" in site.notes(push.oid)
+    assert site.log("-1")[0]["outcome"] == "RolledBack"
+    assert mailed(site).startswith("250")
+    assert site.postconf("virtual_alias_maps") != "fail:planted"
+    again = site.push({"mail.yaml": BROKEN + "  smtpd_helo_required: yes\n"})
+    assert mailed(site).startswith("451 4.3.0")
+    site.wait_for("RolledBack", again.oid)  # what another commit was taken back for excuses nothing
+
+
+def test_what_clients_say_takes_nothing_back(site: Site) -> None:
+    push = site.push({"tables/transport": "said.test  relaylim:\n"})
+    said = 'RCPT TO:<"451 4.3.5 Server configuration error: Temporary lookup failure; fatal: "@mx1.example.com>'
+    replies = site.host.dialogue(
+        ["EHLO Server.configuration.error", "MAIL FROM:<fatal@example.net>", said, "fatal: panic: ", "QUIT"]
+    )
+    assert replies[3].startswith("550 5.1.1")
+    site.host.wait_for(lambda: "Server configuration error" in site.host.mail_log(), what="the line in the log")
+    site.sh("postmap -q x lmdb:/nonexistent/table; sendmail -C /nonexistent root </dev/null; true")  # commands do
+    assert mailed(site).startswith("250")
+    live = site.told()["live"]["generation"]
+    assert site.reconciler("confirm").text == f"confirmed: generation {live} ({push.oid[:7]}) stays\n"
+
+
+def test_a_newer_commit_that_fails_goes_back_to_the_one_that_was_still_on_probation(site: Site) -> None:
+    first = site.push({"tables/transport": "first.test  relaylim:\n"})
+    assert site.told()["phase"]["name"] == "Probation"
+    second = site.push({"mail.yaml": BROKEN})
+    assert site.told()["phase"]["generation"] == site.told()["live"]["generation"]
+    mailed(site)
+    status = site.wait_for("RolledBack", second.oid)
+    assert status["live"]["revision"] == first.oid
+    assert status["phase"]["name"] == "Refusing"
+    assert status["phase"]["probation"]["revision"] == first.oid
+    assert mailed(site).startswith("250")
+    third = site.push({"mail.yaml": MAIL, "tables/transport": "third.test  relaylim:\n"})
+    assert site.wait_for("Applied", third.oid)["phase"]["name"] == "Probation"
+
+
+def test_a_hand_edit_that_is_put_back_begins_no_new_probation(site: Site) -> None:
+    push = site.push({"tables/transport": "edit.test  relaylim:\n"})
+    phase = site.told()["phase"]
+    site.sh("postconf -e smtpd_banner=hello")
+    site.host.wait_for(lambda: site.told()["phase"]["generation"] > phase["generation"], what="the edit put back")
+    after = site.told()
+    assert after["phase"]["until"] == phase["until"]
+    assert after["phase"]["generation"] == after["live"]["generation"]
+    assert after["live"]["revision"] == push.oid
+
+
+def test_a_commit_refused_meanwhile_does_not_end_the_probation(site: Site) -> None:
+    good = site.push({"tables/transport": "still.test  relaylim:\n"})
+    refused = site.write_past_hook({"mail.yaml": MAIL + "  mynetworks: $my_netz\n"})
+    phase = site.wait_for("Refused", refused)["phase"]
+    assert phase["name"] == "Refusing"
+    assert phase["probation"]["revision"] == good.oid
+
+
+def test_the_daemon_killed_on_probation_reads_on_from_the_mark_of_the_swap(site: Site) -> None:
+    push = site.push({"mail.yaml": BROKEN})
+    site.stop_daemon(signal.SIGKILL)
+    assert mailed(site).startswith("451 4.3.0")
+    assert site.status()["phase"]["name"] == "Probation"
+    site.start_daemon()
+    site.wait_for("RolledBack", push.oid)
+    assert mailed(site).startswith("250")
+
+
+def test_once_without_a_daemon_begins_a_probation_that_the_daemon_goes_on_with(site: Site) -> None:
+    site.stop_daemon()
+    oid = site.write_past_hook({"mail.yaml": BROKEN})
+    assert "watching real traffic until" in site.reconciler("once").text
+    mailed(site)
+    assert site.status()["phase"]["name"] == "Probation"
+    site.start_daemon()
+    site.wait_for("RolledBack", oid)
+
+
+def test_without_room_for_a_new_generation_going_back_is_one_rename(site: Site) -> None:
+    push = site.push({"mail.yaml": BROKEN})
+    site.sh("mount -t tmpfs -o size=4k,mode=700 tmpfs /var/lib/reconciler/private/stage 2>&1 ||"
+            " { mkdir -p /var/lib/reconciler/private/stage;"
+            " mount -t tmpfs -o size=4k,mode=700 tmpfs /var/lib/reconciler/private/stage; }")  # fmt: skip
+    mailed(site)
+    status = site.wait_for("RolledBack", push.oid)
+    site.sh("umount /var/lib/reconciler/private/stage")
+    assert status["live"]["revision"] != push.oid
+    assert mailed(site).startswith("250")
+
+
+def test_nothing_runs_while_nothing_is_logged(site: Site) -> None:
+    site.push({"tables/transport": "idle.test  relaylim:\n"})
+    pid = site.sh("pgrep -of 'reconciler run'")
+    time.sleep(3)  # what the pass itself left behind is over
+
+    def switches() -> str:
+        return site.sh(f"grep -h ^voluntary_ctxt /proc/{pid}/task/*/status")
+
+    before = switches()
+    time.sleep(2.5)
+    assert switches() == before
+    mailed(site)
+    site.host.wait_for(lambda: switches() != before, what="the look at the log")
+
+
+def test_a_cause_that_was_there_before_excuses_its_like() -> None:
+    with Site(settings='[probation]\ntime = "6s"\n', state={**STATE, "mail.yaml": BROKEN}) as site:
+        assert mailed(site).startswith("451 4.3.0")
+        site.wait_for_phase("Refusing")  # back to what the host had before it was adopted
+        oid = site.tip()
+        site.stop_daemon()
+        site.sh('sed -i \'s/"6s"/"0s"/\' /etc/reconciler.toml')
+        site.reconciler("once", oid)
+        mailed(site)
+        site.sh('sed -i \'s/"0s"/"6s"/\' /etc/reconciler.toml')
+        site.start_daemon()
+        push = site.push({"tables/transport": "other.test  relaylim:\n"})
+        assert site.told()["phase"]["name"] == "Probation"
+        assert mailed(site).startswith("451 4.3.0")
+        status = site.wait_for_phase("Steady")
+        assert status["live"]["revision"] == push.oid
+
+
+JOURNAL = """
+import json, select, subprocess, sys, time
+from reconciler.host import Host
+from reconciler.maillog import open_log
+from reconciler.watch import changes
+log = open_log(Host())
+number = changes(log.places)
+poll = select.poll()
+poll.register(number, select.POLLIN)
+mark = log.mark()
+subprocess.run(["logger", "-p", "mail.info", "-t", "postfix/smtpd[1]", "fatal: x"], check=True)
+woken = bool(poll.poll(10000))
+time.sleep(1)
+print(json.dumps([type(log).__name__, woken, len(log.since(mark))]))
+"""
+
+
+def test_a_line_in_the_journal_ends_the_sleep_as_one_in_a_file_does(systemd_host: Host) -> None:
+    environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+    told = systemd_host.run(sys.executable, "-c", JOURNAL, env=environment).stdout
+    assert json.loads(told) == ["Journal", True, 1]
