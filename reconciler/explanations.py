@@ -74,13 +74,22 @@ EXPLAINED = {
         "the disk and at the database package."
     ),
     "broken-certificate": (
-        "A certificate or key that Postfix uses has changed on disk and can't be used. Postfix was not reloaded and goes"
-        " on with what it has in memory, but processes that start from now on offer no TLS. Mend the files; the change is"
-        " noticed."
+        "A certificate or key that Postfix uses has changed on disk and can't be used. Postfix was not reloaded and"
+        " goes on with what it has in memory, but processes that start from now on offer no TLS. Mend the files; the"
+        " change is noticed."
     ),
     "no-way-back": (
-        "A commit on probation should have been taken back, and no older generation is intact. The commit stays live."
-        " Push a commit that mends what the other findings name, or `reconciler rescue`."
+        "A commit on probation was to be taken back, and no older generation is intact. It stays live, and nothing"
+        " more is done until a person has looked. `reconciler rescue` goes back to what was before adoption."
+    ),
+    "cause-in-traffic": (
+        "While a commit was on probation, real mail met a fault that only the configuration can be the cause of, and"
+        " that was not there before. The generation before is live again. The finding quotes the log; mend what it"
+        " names."
+    ),
+    "not-confirmed": (
+        "confirm.mode is manual, and nobody said `reconciler confirm` in time. The generation before is live again."
+        " Push the commit anew, and confirm it."
     ),
     "left-alone": (
         "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"

@@ -27,7 +27,7 @@ TOLD = {"_told": 2}
 # Names that are the program's own, and those that a table of names holds.
 OTHERS = {
     "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
-    "unknown-key", "missing-key", "unquoted-brackets",
+    "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed",
 }  # fmt: skip
 
 
