@@ -346,7 +346,7 @@ def _stopped(edges: Edges) -> bool | None:
     if pid is None or postfix.running(instance) is not None:
         return None
     log = open_log(edges.host, instance.values["maillog_file"])
-    return postfix.was_stopped(log.before(log.mark()), pid)
+    return postfix.was_stopped(log.last_of("master", pid))
 
 
 def died(edges: Edges) -> bool:

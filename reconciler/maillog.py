@@ -12,6 +12,7 @@ some milliseconds after it was logged.
 
 from __future__ import annotations
 
+import mmap
 import re
 import shutil
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ class MailLog(Protocol):
     def before(self, mark: Mark) -> list[str]:
         """Some of the lines ahead of the mark, the latest."""
 
+    def last_of(self, program: str, pid: int) -> str:
+        """The last line that this process of that program has logged, however long ago; empty when there is none."""
+
 
 def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) -> MailLog:
     """The log of an instance with that maillog_file: that file, else systemd's journal, else a syslog file."""
@@ -106,6 +110,10 @@ class Nothing:
     def before(self, mark: Mark) -> list[str]:  # noqa: ARG002 - a MailLog
         """No lines."""
         return []
+
+    def last_of(self, program: str, pid: int) -> str:  # noqa: ARG002 - a MailLog
+        """No line."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +156,31 @@ class LogFile:
         older = [] if start or path == previous or not previous.is_file() else _tail(previous)
         return older + _lines(path, start, mark.offset - start)
 
+    def last_of(self, program: str, pid: int) -> str:
+        """The last such line of the file, or of the one before it; a gigabyte takes a second."""
+        wanted = f"/{program}[{pid}]: ".encode()
+        files = (self.path, self.path.with_name(f"{self.path.name}.1"))
+        return next((line for path in files if (line := _last_line(path, wanted))), "")
+
     def _rotated(self) -> Iterator[Path]:
         return self.path.parent.glob(f"{self.path.name}?*")
 
     @staticmethod
     def _is(path: Path, inode: int) -> bool:
         return path.is_file() and path.stat().st_ino == inode
+
+
+def _last_line(path: Path, wanted: bytes) -> str:
+    """The last line of a file that holds these bytes; the file is searched where it lies."""
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            found = text.rfind(wanted)
+            if found < 0:
+                return ""
+            start, end = text.rfind(b"\n", 0, found) + 1, text.find(b"\n", found)
+            return text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
+    except (FileNotFoundError, ValueError):  # an empty file can't be mapped
+        return ""
 
 
 def _tail(path: Path) -> list[str]:
@@ -197,6 +224,11 @@ class Journal:
             return []
         up_to = (f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")
         return self._journalctl("--facility=mail", *up_to).splitlines()[::-1]
+
+    def last_of(self, program: str, pid: int) -> str:
+        """What the journal has of that process."""
+        lines = self._journalctl("--facility=mail", f"_PID={pid}", "--lines=20").splitlines()
+        return next((line for line in reversed(lines) if f"/{program}[{pid}]: " in line), "")
 
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)

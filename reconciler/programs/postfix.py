@@ -275,16 +275,13 @@ def last_pid(instance: Instance) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def was_stopped(lines: Iterable[str], pid: int) -> bool | None:
-    """Whether somebody stopped the master *pid*, by the mail log's lines about it; None when they don't tell.
+def was_stopped(last_line: str) -> bool | None:
+    """Whether somebody stopped a master, by the last line that it logged; None without one.
 
     ``postfix stop``, ``postfix abort``, systemctl and a shutdown all end it with SIGTERM, which it logs; a master that
     dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
     """
-    own = [line for line in lines if f"/master[{pid}]: " in line]
-    if not own:
-        return None
-    return own[-1].rstrip().endswith("terminating on signal 15")
+    return last_line.rstrip().endswith("terminating on signal 15") if last_line else None
 
 
 def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:

@@ -42,6 +42,19 @@ def test_a_rotation_loses_no_line(path: Path) -> None:
     assert log.before(mark) == ["one", "two"]
 
 
+def test_what_a_process_said_last_is_found_however_much_came_after(path: Path) -> None:
+    line = "Nov 22 10:00:00 mx1 postfix/master[{}]: terminating on signal 15"
+    path.with_name(f"{path.name}.1").write_text(line.format(7) + "\n")
+    noise = "Nov 22 10:00:01 mx1 postfix/smtpd[9]: connect from a client\n" * 50_000
+    path.write_text(f"{line.format(8)}\n{noise}")
+    log = maillog.LogFile(path)
+    assert log.last_of("master", 8) == line.format(8)
+    assert log.last_of("master", 7) == line.format(7)
+    assert log.last_of("master", 9) == ""
+    path.write_text("")
+    assert log.last_of("master", 8) == ""
+
+
 def test_the_lines_before_reach_into_the_rotated_file(path: Path) -> None:
     path.rename(path.with_name("mail.log.1"))
     path.write_text("three\n")

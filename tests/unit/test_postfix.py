@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.errors import CommandFailed
+from reconciler.maillog import LogFile
 from reconciler.model import Entry, Finding, Table, Where
 from reconciler.programs import postfix, postmap
 from tests.unit.recorded import STAGE, TRANSCRIPTS, Recorded, commands, transcript
@@ -118,9 +119,9 @@ def test_without_a_pid_file_nothing_runs(tmp_path: Path) -> None:
     ("log", "pid", "stopped"), [("stopped", 211, True), ("killed", 491, False), ("fatal", 603, False)]
 )
 def test_the_mail_log_tells_a_stopped_master_from_a_dead_one(log: str, pid: int, stopped: bool) -> None:
-    lines = transcript(f"mail-log-{log}.txt").splitlines()
-    assert postfix.was_stopped(lines, pid) is stopped
-    assert postfix.was_stopped(lines, 4711) is None
+    recorded = LogFile(TRANSCRIPTS / f"mail-log-{log}.txt")
+    assert postfix.was_stopped(recorded.last_of("master", pid)) is stopped
+    assert postfix.was_stopped(recorded.last_of("master", 4711)) is None
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
