@@ -12,12 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIVE = "/var/lib/reconciler/live"
-NO_DOVECOT = MAIL + "  smtpd_sasl_auth_enable: yes\n  smtpd_sasl_type: dovecot\n  smtpd_sasl_path: private/nosuch\n"
+# A server that only root may talk to: it answers whoever checks, and smtpd, which runs as postfix, dies of it.
+LOCKED = """
+import os, socket, time
+os.umask(0o177); path = "/var/spool/postfix/private/locked"
+server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(64); time.sleep(10000)
+"""
+NO_LOGIN = (
+    MAIL + "  smtpd_sasl_auth_enable: yes\n  smtpd_sasl_type: dovecot\n  smtpd_sasl_path: private/locked\n"
+    "  smtpd_sasl_security_options: noanonymous\n"
+)
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Site]:
     with Site(settle="1.5s") as made:
+        made.host.start("python3", "-c", LOCKED)
+        made.host.wait_for(lambda: made.sh("ls /var/spool/postfix/private/locked", check=False), what="the server")
         yield made
 
 
@@ -32,7 +43,7 @@ def site(shared: Site) -> Site:
 
 
 def test_a_service_that_dies_at_its_start_is_rolled_back_and_answers_at_once(site: Site) -> None:
-    push = site.push({"mail.yaml": NO_DOVECOT}, "No Dovecot here")
+    push = site.push({"mail.yaml": NO_LOGIN}, "Logins that nobody can check")
 
     assert "rolled back" in push.text, push.text
     assert site.status()["phase"] == {"name": "Refusing", "revision": push.oid}
@@ -76,7 +87,7 @@ def test_manifests_full_of_garbage_stop_neither_a_push_nor_a_rescue(site: Site) 
 
 
 def test_a_suspension_does_not_forget_a_quarantine(site: Site) -> None:
-    push = site.push({"mail.yaml": NO_DOVECOT}, "Once more")
+    push = site.push({"mail.yaml": NO_LOGIN}, "Once more")
     assert site.status()["phase"]["name"] == "Refusing"
 
     assert site.reconciler("suspend", "--why", "thinking").status == 0

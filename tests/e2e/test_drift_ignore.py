@@ -52,8 +52,10 @@ def test_beside_what_is_ignored_other_edits_are_put_back_and_kept() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_when_a_rule_ends_the_edit_is_drift_again(policy: str) -> None:
-    until = datetime.now(UTC) + timedelta(seconds=8)
-    with Site(settings=settings(policy, until)) as site:
+    with Site(daemon=False) as site:
+        until = datetime.now(UTC) + timedelta(seconds=8)
+        site.host.write("/etc/reconciler.toml", site.host.read("/etc/reconciler.toml") + settings(policy, until))
+        site.start_daemon()
         site.sh("postconf -e smtpd_banner=hello")
         site.host.wait_for(lambda: site.told()["ignored"] == ["main.cf:smtpd_banner"], what="the rule")
         assert site.postconf("smtpd_banner") == "hello"
