@@ -27,7 +27,7 @@ NAMESPACES = ("-m", "-n", "-p", "-u", "-i")
 TIMEOUT = 40.0
 _NEEDED = ("ip", "setpriv", "unshare")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-_PLAY = "import sys; sys.path.insert(0, sys.argv[1]); from reconciler.rehearsal.play import main; main()"
+PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from reconciler.rehearsal.play import main; main()"
 
 
 @functools.lru_cache(maxsize=4)
@@ -52,9 +52,10 @@ def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> list[F
 
 
 def play(
-    script: Script, stage: Path, directory: Path, host: Host, namespaces: tuple[str, ...] = NAMESPACES
-) -> dict[str, Any]:
-    """The report of what happened."""
+    script: Script, stage: Path, directory: Path, host: Host,
+    namespaces: tuple[str, ...] = NAMESPACES, program: str = PROGRAM,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of what happened; *program* plays, in *namespaces* of its own."""
     told = script.play | {
         "stage": str(stage), "config_directory": str(directory),
         "certificate": (Path(__file__).parent / "rehearsal" / "world.pem").read_text("ascii"),
@@ -63,7 +64,7 @@ def play(
         text = (stage / "main.cf").read_text("utf-8", "surrogateescape")
         told["instead"] = told["instead"] | {"main.cf": without_databases(text)}
     argv = (
-        "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", _PLAY,
+        "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", program,
         str(Path(__file__).parent.parent),
     )  # fmt: skip
     done = host.act(argv, input=json.dumps(told).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)

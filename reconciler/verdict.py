@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from reconciler.culprit import Origin
 from reconciler.maillog import parse
 from reconciler.model import Finding, Severity, Where
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
     from reconciler.flows import Flow
     from reconciler.maillog import Logged
-    from reconciler.model import Parameter, Service
+    from reconciler.model import Service
     from reconciler.script import Script
 
 _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3|6)\.\d|454[ -]4\.7\.0|421[ -]")  # RFC 3463: x.3.x is the mail system itself
-_DEATH = re.compile(r"(?:fatal|panic): (?P<text>.*)")
+_DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 _WARNING = re.compile(r"warning: (?P<text>.*)")
+_WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
+_UNDELIVERED = re.compile(
+    r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
+    r"recipient \S+: uid not found.*|mail system configuration error.*)\)"
+)
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
@@ -32,6 +38,7 @@ _HARMLESS = re.compile(
     | numeric\ (?:domain|hostname) | hostname\ .*\ verification | address_verify | lost\ connection
     | TLS\ library\ problem.*(?:alert|certificate) | certificate\ verification\ failed | Illegal\ address\ syntax
     | non-SMTP\ command | queue\ file\ size\ limit | private/(?:anvil|scache)\ socket
+    | file\ system\ clock\ is | resetting\ file\ time\ stamps | required\ alias\ not\ found
     | rehearsal\.example | 198\.1[89]\. | has\ been\ queued""",
     re.VERBOSE,
 )
@@ -40,8 +47,10 @@ _HARMLESS = re.compile(
 def findings_of(script: Script, report: dict[str, Any]) -> list[Finding]:
     """Everything that is wrong or doubtful; each thing once."""
     judge = _Judge(script, report)
-    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.agents(), *judge.flows()]
-    return list({(one.rule, one.subject): one for one in reversed(found)}.values())[::-1]
+    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.deliveries(), *judge.flows()]
+    each = list({(one.rule, one.subject): one for one in reversed(found)}.values())[::-1]
+    said = [_unnumbered(one.text) for one in each if one.is_error]
+    return [one for one in each if one.is_error or not any(_unnumbered(_words(one)) in text for text in said)]
 
 
 class _Judge:
@@ -51,6 +60,8 @@ class _Judge:
         self._script, self._report = script, report
         self._logged = [one for line in report["log"] if (one := parse(line))]
         self._tags = {f"r{number}": service for number, service in enumerate(script.services)}
+        self._origin = Origin(script.merged, script.play["directory"])
+        self._deaths = [one for one in self._logged if _DEATH.search(one.text)]
 
     # ---- what Postfix says -------------------------------------------------------------------------------------------
 
@@ -76,13 +87,14 @@ class _Judge:
         for one in self._logged:
             service = self._tags.get(one.tag.partition("/")[0])
             if match := _DEATH.search(one.text):
-                if one.program != "master":
+                if one.program != "master" or "master_spawn" in one.text:
                     text = f"in a rehearsal {one.program} dies: {match['text']}"
                     yield self._traced("service-dies", text, self._subject(one, match["text"]), service, match["text"])
             elif (
                 (match := _WARNING.search(one.text))
                 and not _HARMLESS.search(match["text"])
                 and not self._is_outside(one.text)
+                and not self._is_told(one)
             ):
                 text = f"in a rehearsal {one.program} warns: {match['text']}"
                 yield self._traced(
@@ -94,8 +106,20 @@ class _Judge:
                     severity=Severity.WARNING,
                 )
 
+    def _is_told(self, one: Logged) -> bool:
+        """Whether something else tells it better: the death that a throttling follows, the message that waits."""
+        throttled = re.search(r"/(\w+): bad command startup", one.text)
+        if throttled:
+            return any(death.program in {throttled[1], "master"} for death in self._deaths)
+        return _waits(one) is not None or ("TLS library problem" in one.text and not self._is_first(one))
+
+    def _is_first(self, one: Logged) -> bool:
+        """Whether TLS speaks of a file that nothing else has named."""
+        match = re.search(r"calling fopen\(([^,]+),", one.text)
+        return bool(match) and not any(f'"{match[1]}"' in other.text for other in self._logged)
+
     def _subject(self, one: Logged, text: str) -> str:
-        return f"{one.program} {re.sub(r'[0-9]+', '0', text)}"
+        return f"{one.program} {_unnumbered(text)}"
 
     def _is_outside(self, text: str) -> bool:
         return any(name in text for name in self._script.outside)
@@ -108,25 +132,36 @@ class _Judge:
             listener = asked["listener"]
             service = self._script.services[listener["service"]]
             place = f"{service.key} on {_shown(listener)}"
-            if told["error"] and not (listener["asks_certificate"] and "TLS" in told["error"]):
+            if told["error"] and not self._is_known(listener, told["error"]):
                 last = f' after "{told["steps"][-1][0]}"' if told["steps"] else ""
                 yield self._traced(
                     "listener-fails", f"in a rehearsal {place}: {told['error']}{last}", f"{service.key} fails", service
                 )
             for said, reply in told["steps"]:
-                if _TROUBLE.match(reply) and not (self._script.outside and "4.3.0" in reply):
+                if _TROUBLE.match(reply) and not self._is_explained(reply, listener):
                     why = self._why(listener["service"])
                     text = f'in a rehearsal {place} answers "{_line(reply)}" to {said}{f" ({why})" if why else ""}'
-                    yield self._traced(
-                        "listener-fails", text, f"{service.key} {_code(reply)}", service, f"{said} {why}"
-                    )
+                    subject = f"{service.key} {_code(reply)} {_unnumbered(why)}".rstrip()
+                    yield self._traced("listener-fails", text, subject, service, why or said)
             yield from self._missing_offers(listener, service, place, told["steps"])
+
+    def _is_known(self, listener: dict[str, Any], error: str) -> bool:
+        """Whether it is told already what the service died of, or a client without a certificate has to go."""
+        died = any(one.tag.startswith(f"r{listener['service']}/") for one in self._deaths)
+        return died or (listener["asks_certificate"] and "TLS" in error)
+
+    def _is_explained(self, reply: str, listener: dict[str, Any]) -> bool:
+        """Whether only the isolation makes it so: a table that is out of reach, a client without a certificate."""
+        return bool(self._script.outside and "4.3.0" in reply) or (
+            listener["asks_certificate"] and "certificate" in reply
+        )
 
     def _why(self, number: int) -> str:
         """The last warning that this service, or cleanup on its behalf, has logged."""
         spoke = [one for one in self._logged if one.tag.startswith(f"r{number}/") or one.program in _HELPERS]
+        spoke.sort(key=lambda one: one.program not in _HELPERS)
         texts = [match["text"] for one in spoke if (match := _WARNING.search(one.text))]
-        return texts[-1] if texts else ""
+        return next((text for text in reversed(texts) if "TLS library problem" not in text), "")
 
     def _missing_offers(
         self, listener: dict[str, Any], service: Service, place: str, steps: list[list[str]]
@@ -146,17 +181,19 @@ class _Judge:
 
     # ---- what becomes of mail ----------------------------------------------------------------------------------------
 
-    def agents(self) -> Iterator[Finding]:
-        """Delivery agents that master(8) can't keep alive; what one died of is in the log."""
+    def deliveries(self) -> Iterator[Finding]:
+        """Mail that waits for an agent that master(8) can't keep alive, and commands that are not there."""
         for one in self._logged:
-            if one.program in {"qmgr", "oqmgr"} and (
-                match := re.search(r"connect to transport private/(\S+?):|transport (\S+) failure", one.text)
-            ):
-                name = match[1] or match[2]
-                service = next((one for one in self._script.services if one.name == name), None)
-                yield self._traced(
-                    "transport-fails", f"in a rehearsal mail for the transport {name} waits: {one.text}", name, service
-                )
+            service = self._tags.get(one.tag.partition("/")[0])
+            if name := _waits(one):
+                text = f"in a rehearsal mail for the transport {name} waits: {one.text.removeprefix('warning: ')}"
+                yield self._traced("transport-fails", text, name, self._named(name), f"private/{name}")
+            elif (match := _UNDELIVERED.search(one.text)) and not any(death.text in one.text for death in self._deaths):
+                text = f"in a rehearsal {one.program} can't deliver: {match['text']}"
+                yield self._traced("transport-fails", text, self._subject(one, match["text"]), service, match["text"])
+
+    def _named(self, name: str) -> Service | None:
+        return next((one for one in self._script.services if one.name == name), None)
 
     def flows(self) -> Iterator[Finding]:
         """Mail-flow tests that do not hold."""
@@ -242,17 +279,23 @@ class _Judge:
         self, rule: str, text: str, subject: str, service: Service | None, words: str = "",
         *, severity: Severity = Severity.ERROR,
     ) -> Finding:  # fmt: skip
-        culprit = self._culprit(words or text, service)
-        where = culprit.where if culprit else service.where if service else Where("mail.yaml")
+        where = self._origin.of(words or text, service)
         return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
 
-    def _culprit(self, words: str, service: Service | None) -> Parameter | None:
-        """The setting that the words name, or whose value they quote; a service's own options first."""
-        merged = self._script.merged
-        settings = [*(service.overrides if service else ()), *merged.parameters.values()]
-        named = [one for one in settings if re.search(rf"(?<![\w-]){re.escape(one.name)}(?![\w-])", words)]
-        quoted = [one for one in settings if len(one.value) > 3 and one.value in words]  # noqa: PLR2004 - not just any word
-        return next(iter(named or quoted), None)
+
+def _waits(one: Logged) -> str | None:
+    """The transport that mail waits for, when the line says so."""
+    match = _WAITS.search(one.text)
+    return match and (match[1] or match[2])
+
+
+def _unnumbered(text: str) -> str:
+    """Without what differs from one rehearsal to the next: queue ids, processes, ports."""
+    return re.sub(r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"[^\s<>\"]+@[^\s<>\"]+", "x@y", text)))
+
+
+def _words(finding: Finding) -> str:
+    return finding.text.partition(" warns: ")[2] or finding.text
 
 
 def _shown(listener: dict[str, Any]) -> str:

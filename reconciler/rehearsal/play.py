@@ -12,30 +12,36 @@ import encodings.idna  # noqa: F401 - getaddrinfo() wants it, and in the new roo
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.rehearsal import partners, room
 from reconciler.rehearsal.mailserver import mail_server
 from reconciler.rehearsal.talk import Talk
 from reconciler.rehearsal.world import World, context
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DIALOGUES = 12
 START = 8.0
+GRACE = 1.5
 QUIET = 1.5
+LONGEST = 60.0
+PROCESSES = 1000
+_THREADS = Path("/proc/loadavg")
 _CAPABILITIES = (
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service",
-    "sys_chroot",
+    "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service", "sys_chroot",
 )  # fmt: skip
 _DELIVERED = re.compile(r": (?P<queue>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)")
 _MESSAGE_ID = re.compile(r"cleanup\[\d+\]: (?P<queue>[0-9A-Za-z]+): message-id=<(?P<id>[^>]*)@rehearsal\.example>")
@@ -43,11 +49,15 @@ _DEAD = re.compile(r"fatal: |panic: |bad command startup -- throttling|malformed
 
 
 class Log:
-    """What Postfix logs: a datagram socket at /dev/log, and the file that maillog_file names."""
+    """What Postfix logs: a datagram socket at /dev/log, and the file that maillog_file names.
+
+    *hurry* is called soon after master(8) has given up a service: for a minute nobody will be answered there.
+    """
 
     def __init__(self, maillog_file: str) -> None:
         self.lines: list[str] = []
         self.news = threading.Condition()
+        self.hurry: Callable[[], None] = lambda: None
         self._file = Path(maillog_file) if maillog_file and not maillog_file.startswith("/dev/") else None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
@@ -61,6 +71,8 @@ class Log:
             with self.news:
                 self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text))
                 self.news.notify_all()
+            if "-- throttling" in text:
+                threading.Timer(GRACE, self.hurry).start()
 
     def all(self) -> list[str]:
         """Everything so far."""
@@ -84,11 +96,11 @@ class Log:
 def play(script: dict[str, Any]) -> dict[str, Any]:
     """Do what the script says."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        tls = context(script["certificate"], folder)
     room.build(script)
+    tls = context(script["certificate"], "/dev/shm")
     log = Log(script["values"].get("maillog_file", ""))
-    world = World(script["addresses"], script["names"], script["absent"], tls)
+    world = World(script["addresses"], script["names"], script["absent"], tls, is_new=script["speaks_only_ipv6"])
+    log.hurry = world.hurry
     if "127.0.0.1:53" not in script["taken"]:
         world.serve_names()
     for port in script["ports"]:
@@ -121,6 +133,9 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
 def _start(script: dict[str, Any]) -> str:
     """Start the master without its scripts; empty when it is up, else why not."""
     values = script["values"]
+    threads = int(_THREADS.read_text().split()[3].partition("/")[2])
+    resource.setrlimit(resource.RLIMIT_NPROC, (threads + PROCESSES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # 1 is what keeps the kernel from asking the host's own handler
     argv = [
         "setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in _CAPABILITIES), "--",
         f"{values['daemon_directory']}/master", "-w", "-c", script["config_directory"],
@@ -185,7 +200,7 @@ def _message(talk: Talk, identity: str, sender: str, recipient: str, more: str =
 
 def _agent(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str, Any]:
     """A message for one delivery agent, past all that could keep it from there."""
-    talk = Talk(script["injector"], "127.0.0.1", world)
+    talk = Talk(script["injector"], script["injector"]["address"], world)
     sent = talk.greet("localhost", tls=False) and all(
         talk.say(command).startswith("2") for command in ("MAIL FROM:<>", f"RCPT TO:<{one['recipient']}>")
     )
@@ -255,6 +270,7 @@ def _resolve(script: dict[str, Any], sender: str, address: str) -> dict[str, str
 def main() -> None:
     """Read the script, play it, print the report."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    threading.Timer(LONGEST, os._exit, (1,)).start()  # whoever started us may have died before they could say so
     script = json.load(sys.stdin)
     try:
         report = play(script)
