@@ -82,8 +82,8 @@ EXPLAINED = {
         "mail would wait. The finding quotes its last words; mend the setting that they name."
     ),
     "warning-in-rehearsal": (
-        "In a rehearsal, a program of Postfix logged a warning. Most of them say that a setting is not in force as it is "
-        "written. Mend it, or leave it if you know better."
+        "In a rehearsal, a program of Postfix logged a warning. Most of them say that a setting is not in force as it "
+        "is written. Mend it, or leave it if you know better."
     ),
     "listener-fails": (
         "In a rehearsal, a listener did not answer, hung up, or answered that the mail system itself is in trouble. "

@@ -200,11 +200,11 @@ EXPLAINED = {
         "test expects. Mend the configuration, or the test, if the promise has changed."
     ),
     "bad-code": (
-        "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554, a "
-        "class such as 5xx, or yes for any refusal."
+        "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554, "
+        "a class such as 5xx, or yes for any refusal."
     ),
     "bad-expectation": (
-        "A mail-flow test expects something that can't be read. No test of the file is played. Write accepted, refused, "
-        "or a mapping such as {transport: smtp, recipient: a@b.example}."
+        "A mail-flow test expects something that can't be read. No test of the file is played. Write accepted, "
+        "refused, or a mapping such as {transport: smtp, recipient: a@b.example}."
     ),
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.culprit import Origin
 from reconciler.maillog import parse
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ class _Judge:
     def _is_first(self, one: Logged) -> bool:
         """Whether TLS speaks of a file that nothing else has named."""
         match = re.search(r"calling fopen\(([^,]+),", one.text)
-        return bool(match) and not any(f'"{match[1]}"' in other.text for other in self._logged)
+        return match is not None and not any(f'"{match[1]}"' in other.text for other in self._logged)
 
     def _subject(self, one: Logged, text: str) -> str:
         return f"{one.program} {_unnumbered(text)}"
@@ -228,50 +228,44 @@ class _Judge:
         return self._misdelivered(flow, identity) if flow.expect.is_delivered else ""
 
     def _misdelivered(self, flow: Flow, identity: str) -> str:
-        facts = self._fate(identity)
-        if not facts:
+        got = self._fate(identity)
+        if not got:
             return "expected a delivery, but none was tried in time"
-        wanted = {
-            name: getattr(flow.expect, name)
-            for name in ("status", "transport", "nexthop", "sender", "recipient", "source", "helo")
-        }
         problems = []
-        for name, value in wanted.items():
-            if value is None:
-                continue
-            got = facts.get(name)
-            same = set(value) == set(got or ()) if name == "recipient" else value == got
-            if not same:
-                shown = ", ".join(value) if isinstance(value, tuple) else value
-                problems.append(
-                    f"expected {name} {shown}, got {', '.join(got) if isinstance(got, list) else got or 'none'}"
-                )
+        for name, values in got.items():
+            wanted = getattr(flow.expect, name)
+            expected = {wanted} if isinstance(wanted, str) else set(wanted or ())
+            if wanted is not None and values != expected:
+                problems.append(f"expected {name} {_listed(expected)}, got {_listed(values) or 'none'}")
         return "; ".join(problems)
 
-    def _fate(self, identity: str) -> dict[str, Any]:
-        """What became of a flow's message, by the log and by what the world received."""
-        queue = next(
-            (m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))), None
-        )
+    def _fate(self, identity: str) -> dict[str, set[str]]:
+        """What became of a flow's message, each recipient of it: by the log, and by what the world received."""
+        queues = {m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))}
         ends = [
             (one, match) for one in self._logged
-            if (match := re.match(r"(\w+): to=<([^>]*)>.* status=(\w+)", one.text)) and match[1] == queue
+            if (match := re.match(r"(\w+): to=<([^>]*)>.* status=(\w+)", one.text)) and match[1] in queues
         ]  # fmt: skip
         if not ends:
             return {}
-        last, match = ends[-1]
-        service = self._tags.get(last.tag.partition("/")[0])
-        sender = next((m[1] for one in self._logged if (m := re.match(rf"{queue}: from=<([^>]*)>", one.text))), None)
-        facts: dict[str, Any] = {
-            "status": match[3], "transport": service.name if service else last.program, "sender": sender,
-            "recipient": [end[2] for _, end in ends],
-            "nexthop": self._report["routes"].get(identity, {}).get("nexthop"),
-        }  # fmt: skip
+        senders = {
+            m[2] for one in self._logged if (m := re.match(r"(\w+): from=<([^>]*)>", one.text)) and m[1] in queues
+        }
         arrived = [one for one in self._report["received"] if any(f"<{identity}@" in line for line in one["header"])]
-        if arrived:
-            facts |= {"sender": arrived[-1]["sender"], "source": arrived[-1].get("source"), "helo": arrived[-1]["helo"]}
-            facts["recipient"] = [address for one in arrived for address in one["recipients"]]
-        return facts
+        near = {match[2] for one, match in ends if not arrived or one.program not in {"smtp", "lmtp"}}
+        return {
+            "status": {match[3] for _, match in ends},
+            "transport": {self._transport(one) for one, _ in ends},
+            "nexthop": set(self._report["routes"].get(identity, ())),
+            "sender": {one["sender"] for one in arrived} or senders,
+            "recipient": near | {address for one in arrived for address in one["recipients"]},
+            "source": {one["source"] for one in arrived if one.get("source")},
+            "helo": {one["helo"] for one in arrived},
+        }
+
+    def _transport(self, one: Logged) -> str:
+        service = self._tags.get(one.tag.partition("/")[0])
+        return service.name if service else one.program
 
     # ---- where it comes from -----------------------------------------------------------------------------------------
 
@@ -301,6 +295,10 @@ def _words(finding: Finding) -> str:
 def _shown(listener: dict[str, Any]) -> str:
     address = listener["address"]
     return f"[{address}]:{listener['port']}" if ":" in address else f"{address}:{listener['port']}"
+
+
+def _listed(values: set[str]) -> str:
+    return ", ".join(sorted(values))
 
 
 def _refused(code: str) -> str:

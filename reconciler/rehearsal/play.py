@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ _CAPABILITIES = (
 )  # fmt: skip
 _DELIVERED = re.compile(r": (?P<queue>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)")
 _MESSAGE_ID = re.compile(r"cleanup\[\d+\]: (?P<queue>[0-9A-Za-z]+): message-id=<(?P<id>[^>]*)@rehearsal\.example>")
+_SENDER = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<(?P<from>[^>]*)>")
+_ACTIVE = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<[^>]*>, size=\d+, nrcpt=(?P<count>\d+) ")
 _DEAD = re.compile(r"fatal: |panic: |bad command startup -- throttling|malformed response|transport unavailable")
 
 
@@ -97,7 +100,7 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
     """Do what the script says."""
     began = time.monotonic()
     room.build(script)
-    tls = context(script["certificate"], "/dev/shm")
+    tls = context(script["certificate"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
     log = Log(script["values"].get("maillog_file", ""))
     world = World(script["addresses"], script["names"], script["absent"], tls, is_new=script["speaks_only_ipv6"])
     log.hurry = world.hurry
@@ -229,21 +232,24 @@ def _flow(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str
 def _all_ended(lines: list[str], awaited: list[str]) -> bool:
     """Whether every message has met its end, or something died of one."""
     names = {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
-    ended = {names.get(match["queue"]) for line in lines if (match := _DELIVERED.search(line))}
+    wanted = {match["queue"]: int(match["count"]) for line in lines if (match := _ACTIVE.search(line))}
+    ends = Counter(match["queue"] for line in lines if (match := _DELIVERED.search(line)))
+    ended = {names.get(queue) for queue, count in ends.items() if count >= wanted.get(queue, 1)}
     missing = [name for name in awaited if name not in ended]
     return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
 
 
-def _routes(lines: list[str], script: dict[str, Any]) -> dict[str, dict[str, str]]:
-    """Where qmgr(8) sends each flow's message, by its id: the answer for its final recipient."""
-    senders = {one["id"]: one["sender"] for one in script["flows"]}
+def _routes(lines: list[str], script: dict[str, Any]) -> dict[str, list[str]]:
+    """The next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient."""
+    senders = {one["id"]: one["sender"] for one in script["flows"] if one["deliver"]}
+    queues = {match["queue"]: match["from"] for line in lines if (match := _SENDER.search(line))}
     names = {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
-    ended = {
-        names[match["queue"]]: match["to"]
-        for line in lines
-        if (match := _DELIVERED.search(line)) and match["queue"] in names
-    }
-    return {name: _resolve(script, senders[name], to) for name, to in ended.items() if name in senders}
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if (match := _DELIVERED.search(line)) and (name := names.get(match["queue"], "")) in senders:
+            route = _resolve(script, queues.get(match["queue"], senders[name]), match["to"])
+            found.setdefault(name, []).append(route.get("nexthop", ""))
+    return found
 
 
 def _resolve(script: dict[str, Any], sender: str, address: str) -> dict[str, str]:

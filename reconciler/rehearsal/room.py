@@ -1,8 +1,9 @@
 """The root of a rehearsal, built from nothing: what Postfix may read, and an empty spool.
 
 Promises: nothing of the host can be written, and of its sockets none can be reached, for there are none: /usr and /etc
-are there read-only with their sockets covered, each file that the configuration names, and nothing else. What is written
-goes to memory, of which there is a limit. Everything ends with the mount namespace. Raises OSError as the kernel gives it.
+are there read-only with their sockets covered, each file that the configuration names, and nothing else. What is
+written goes to memory, of which there is a limit. Everything ends with the mount namespace. Raises OSError as the
+kernel gives it.
 
 Known limit: a socket below /usr or /etc that was bound by a relative path, or in another network than the host's own,
 can be reached.
@@ -41,7 +42,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Do as mount(2) does."""
+    """Mount as the system call of that name does."""
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, options.encode() or None)
     if _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[4]):
         number = ctypes.get_errno()

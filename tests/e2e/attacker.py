@@ -14,9 +14,11 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 IPC_RMID = 0
@@ -111,7 +113,7 @@ def _hostname(_: dict[str, Any]) -> bool:
 
 def _device(_: dict[str, Any]) -> bool:
     """/dev/zero stands for every device: if one's own node can be opened, any can."""
-    path = Path("/tmp/device")  # noqa: S108 - in a rehearsal, or on a throw-away host
+    path = Path("/tmp/device")
     os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
     with path.open("rb") as stream:
         return len(stream.read(512)) > 0

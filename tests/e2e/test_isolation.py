@@ -6,10 +6,9 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -18,6 +17,9 @@ from reconciler.rehearse import NAMESPACES, PROGRAM
 from tests.e2e.attacker import ATTACKS
 from tests.e2e.hosts import ADDRESS, CHECKOUT, Host
 from tests.e2e.rehearsals import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOKEN = "of-the-host"
 SOCKETS = ("/run/host.sock", "/etc/host.sock", "/usr/lib/host.sock")
@@ -81,7 +83,7 @@ def target() -> Iterator[tuple[Host, dict[str, Any]]]:
         host.run("sh", "-c", "mkdir -p /srv/vmail && for file in $0 $@; do echo kept >$file; done", *FILES)
         host.run("sendmail", "-f", "root", "ada", input=f"Subject: {TOKEN}\n\nReal mail.\n")
         host.start("python3", "-c", SERVER, *SOCKETS)
-        host.wait_for(lambda: (host.root / "run/serving").exists(), what="the host's servers")
+        host.wait_for((host.root / "run/serving").exists, what="the host's servers")
         pid = int(host.run("sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!").stdout)
         told = {
             "token": TOKEN, "port": 7777, "address": ADDRESS, "abstract": TOKEN, "sockets": SOCKETS, "files": FILES,
@@ -174,9 +176,8 @@ def test_without_its_mount_namespace_the_hosts_own_root_is_changed() -> None:
         before = mounts(host)
         rehearsed(host, state())
         assert mounts(host) == before
-        host.run(
-            *REHEARSING, input=asked(state(), namespaces=[one for one in NAMESPACES if one != "-m"]), check=False, env=ENVIRONMENT,
-        )  # fmt: skip
+        open_host = asked(state(), namespaces=[one for one in NAMESPACES if one != "-m"])
+        host.run(*REHEARSING, input=open_host, check=False, env=ENVIRONMENT)
         assert Path(f"/proc/{host.pid}/mountinfo").read_text() not in before
 
 
