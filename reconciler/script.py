@@ -55,7 +55,8 @@ _SIZES, _ROOM = ("message_size_limit", "queue_minfree"), 256 << 20
 class Script:
     """*services* in the order of their tags (``r0``, ``r1``), and *play*, which goes to the namespaces as JSON.
 
-    *flows* are played, and nobody listens for those in *unheard*; *outside* are the tables that are empty there.
+    *flows* are played, and nobody listens for those in *unheard*; *outside* are the tables that are empty there, and
+    *ports* the names of ports that this host knows.
     """
 
     services: tuple[Service, ...]
@@ -63,6 +64,7 @@ class Script:
     unheard: tuple[Flow, ...]
     outside: tuple[str, ...]
     play: dict[str, Any]
+    ports: frozenset[str]
     merged: Contribution = field(compare=False)
 
 
@@ -110,7 +112,15 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     outside = surroundings.databases(merged, facts)
     known = {one["id"] for one in heard}
     flows = tuple(flow for number, flow in enumerate(_tests(desired)) if f"flow-{number}" in known)
-    return Script(services=written, flows=flows, unheard=tuple(unheard), outside=outside, play=play, merged=merged)
+    return Script(
+        services=written,
+        flows=flows,
+        unheard=tuple(unheard),
+        outside=outside,
+        play=play,
+        ports=frozenset(facts.ports),
+        merged=merged,
+    )
 
 
 # ---- services --------------------------------------------------------------------------------------------------------

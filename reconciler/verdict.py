@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.culprit import Origin
 from reconciler.maillog import parse
 from reconciler.model import Finding, Severity
+from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,7 +207,10 @@ class _Judge:
                 text = f'flow "{flow.name}": {problem}{unsure}'
                 yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name, severity=severity)
         for flow in self._script.unheard:
-            if flow.expect.refused is None:
+            if not flow.port.isdigit() and flow.port not in self._script.ports:
+                text = f'flow "{flow.name}": unknown port "{flow.port}"{did_you_mean(flow.port, self._script.ports)}'
+                yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name)
+            elif flow.expect.refused is None:
                 text = f'flow "{flow.name}": nothing listens on port {flow.port} for a client at {flow.client}'
                 yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name)
 

@@ -32,20 +32,23 @@ FILES = {
         "  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n"
         "out unix - - n - - smtp\n  -o smtp_bind_address=192.0.2.10\n  -o smtp_helo_name=out.example.com\n"
     ),
-    "tables/transport": "bound.example  out:\nhop.example  smtp:[next.example]:2525\nlost.example  error:5.1.2 gone\n",
-    "tables/virtual": "team@mx1.example.com  ada@far.example, root@mx1.example.com\ninfo@mx1.example.com  b@bound.example\n",
+    "tables/transport": "bound.example  out:\nhop.example  smtp:[next.example]:2525\n",
+    "tables/virtual": (
+        "team@mx1.example.com  ada@far.example, root@mx1.example.com\n"
+        "info@mx1.example.com  b@bound.example\ngone@mx1.example.com  nosuch@mx1.example.com\n"
+    ),
     "tables/recipient_canonical": "old@mx1.example.com  new@bound.example\n",
     "tables/sender_canonical": "me@mx1.example.com  ada.lovelace@mx1.example.com\n",
     "tables/generic": "root@mx1.example.com  ops@example.com\n",
 }
 LOCAL = {"client": "127.0.0.1", "from": "root@mx1.example.com"}
 # What is expected, what comes true, and what does not.
-CASES = {
+CASES: dict[str, tuple[dict[str, object], object, object]] = {
     "refused": ({"to": "a@far.example"}, "refused", "accepted"),
-    "code": ({"to": "nobody@mx1.example.com"}, {"refused": "550"}, {"refused": "554"}),
-    "class": ({"to": "nobody@mx1.example.com"}, {"refused": "5xx"}, {"refused": "4xx"}),
+    "code": ({"to": "nosuch@mx1.example.com"}, {"refused": "550"}, {"refused": "554"}),
+    "class": ({"to": "nosuch@mx1.example.com"}, {"refused": "5xx"}, {"refused": "4xx"}),
     "accepted": ({"to": "root@mx1.example.com"}, "accepted", "refused"),
-    "status": ({**LOCAL, "to": "x@lost.example"}, {"status": "bounced"}, {"status": "sent"}),
+    "status": ({**LOCAL, "to": "gone@mx1.example.com"}, {"status": "bounced"}, {"status": "sent"}),
     "transport": ({**LOCAL, "to": "x@bound.example"}, {"transport": "out"}, {"transport": "smtp"}),
     "nexthop": ({**LOCAL, "to": "x@hop.example"}, {"nexthop": "[next.example]:2525"}, {"nexthop": "hop.example"}),
     "alias": ({"to": "info@mx1.example.com"}, {"recipient": "b@bound.example"}, {"recipient": "info@mx1.example.com"}),
@@ -87,7 +90,7 @@ def prepared() -> Iterator[Host]:
 
 def flows(number: int) -> str:
     """All cases as a file of flows, with the expectation of that number."""
-    return json.dumps({name: case[0] | {"expect": case[number]} for name, case in CASES.items()}, indent=1)
+    return json.dumps({name: {**case[0], "expect": case[number]} for name, case in CASES.items()}, indent=1)
 
 
 def test_every_expectation_holds_where_it_is_true(prepared: Host) -> None:
@@ -103,8 +106,7 @@ def test_every_expectation_fails_where_it_is_not_true(prepared: Host) -> None:
     told = {name: [one for one in done.findings if f'flow "{name}": ' in one] for name in CASES}
     assert [name for name, found in told.items() if len(found) != 1] == [], (done.findings, done.log)
     assert all(one.startswith("flows/all.yaml:") for one in done.findings)
-    assert told["code"][0].endswith('expected refused with 554, got "550 5.1.1 <nobody@mx1.example.com>: Recipient address '
-                                    'rejected: User unknown in local recipient table"')  # fmt: skip
+    assert 'expected refused with 554, got "550 5.1.1 <nosuch@mx1.example.com>: Recipient address' in told["code"][0]
 
 
 def test_a_client_may_have_an_address_of_ipv6(prepared: Host) -> None:
