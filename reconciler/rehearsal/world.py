@@ -229,6 +229,8 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
 
     def session(connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or pipelined replies wait 40 ms
         with connection, suppress(OSError, ValueError, EOFError):
             serve(connection)
 
