@@ -31,6 +31,8 @@ _SAID = (
     ("SASL library", ("smtp_sasl_type",)),
     ("SASL authentication failure", ("smtp_sasl_security_options", "smtp_sasl_auth_enable")),
     ("relayhost configuration", ("relayhost",)),
+    ("dane configured", ("smtp_dns_support_level", "smtp_tls_security_level")),
+    ("client TLS configuration", ("smtp_tls_policy_maps", "smtp_tls_security_level")),
     ("cipher", ("tls_medium_cipherlist", "tls_high_cipherlist")),
 )
 _LARGEST = 1 << 20

@@ -34,6 +34,8 @@ from reconciler.model import Finding, Where
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from reconciler.document import Document
     from reconciler.model import Tree
 
@@ -111,6 +113,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _somebody(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        raise PydanticCustomError("invalid-value", 'no client has the address "{text}"', {"text": str(address)})
+    return address
+
+
 def _one_word(text: str) -> str:
     if not re.fullmatch(r"[^\s:]+|\[[^\s]+\]", _plain(text)):
         raise PydanticCustomError("invalid-value", 'expected one word, got "{text}"', {"text": text})
@@ -168,7 +176,7 @@ class _Expect(BaseModel):
 class _Flow(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    client: IPvAnyAddress | None = None
+    client: Annotated[IPvAnyAddress, AfterValidator(_somebody)] | None = None
     port: Annotated[str, Field(pattern=r"^(\d{1,5}|[a-z][a-z0-9_-]*)$")] = "smtp"
     helo: Word = "client.rehearsal.example"
     tls: bool = True

@@ -257,6 +257,8 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
     for host in hosts:
         if host in {"all", "0.0.0.0", "::"}:  # noqa: S104 - compared, never bound
             found += every if host == "all" else [one for one in every if (":" in one) == (host == "::")]
+        elif host.lower() == main.value("myhostname").lower():
+            found += here
         elif host in {"loopback-only", "localhost"}:
             found += [HERE, "::1"]
         else:

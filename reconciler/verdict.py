@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from reconciler.model import Service
     from reconciler.script import Script
 
-_TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3|6)\.\d|454[ -]4\.7\.0|421[ -]")  # RFC 3463: x.3.x is the mail system itself
+_TROUBLE = re.compile(
+    r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]"
+)  # RFC 3463: x.3.x is the mail system itself
 _DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
-_WARNING = re.compile(r"warning: (?P<text>.*)")
+_WARNING = re.compile(r"(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
 _WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
 _UNDELIVERED = re.compile(
     r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
-    r"recipient \S+: uid not found.*|mail system configuration error.*)\)"
+    r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)"
 )
+_HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
@@ -40,7 +43,7 @@ _HARMLESS = re.compile(
     | TLS\ library\ problem.*(?:alert|certificate) | certificate\ verification\ failed | Illegal\ address\ syntax
     | non-SMTP\ command | queue\ file\ size\ limit | private/(?:anvil|scache)\ socket
     | file\ system\ clock\ is | resetting\ file\ time\ stamps | required\ alias\ not\ found
-    | rehearsal\.example | 198\.1[89]\. | has\ been\ queued""",
+    | has\ been\ queued""",
     re.VERBOSE,
 )
 
@@ -226,13 +229,15 @@ class _Judge:
                 return f"expected {_refused(flow.expect.refused)}, but it was accepted"
             if refusal and not refusal.startswith(flow.expect.refused):
                 return f'expected {_refused(flow.expect.refused)}, got "{_line(refusal)}"'
-            return "" if refusal or told["error"] else "expected a refusal, got none"
+            if not refusal and told["error"] not in _HANG_UPS:
+                return f"it could not be tried: {told['error'] or 'no reply'}"
+            return ""
         if not told["sent"]:
             return f'expected accepted, got "{_line(refusal) or told["error"]}" to {said or "the connection"}'
-        return self._misdelivered(flow, identity) if flow.expect.is_delivered else ""
+        return self._misdelivered(flow, identity, told["queue"]) if flow.expect.is_delivered else ""
 
-    def _misdelivered(self, flow: Flow, identity: str) -> str:
-        got = self._fate(identity)
+    def _misdelivered(self, flow: Flow, identity: str, queue: str) -> str:
+        got = self._fate(identity, queue)
         if not got:
             return "expected a delivery, but none was tried in time"
         problems = []
@@ -243,9 +248,11 @@ class _Judge:
                 problems.append(f"expected {name} {_listed(expected)}, got {_listed(values) or 'none'}")
         return "; ".join(problems)
 
-    def _fate(self, identity: str) -> dict[str, set[str]]:
+    def _fate(self, identity: str, queue: str) -> dict[str, set[str]]:
         """What became of a flow's message, each recipient of it: by the log, and by what the world received."""
-        queues = {m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))}
+        queues = {queue} | {
+            m[1] for one in self._logged if (m := re.match(rf"(\w+): message-id=<{identity}@", one.text))
+        }
         ends = [
             (one, match) for one in self._logged
             if (match := re.match(r"(\w+): to=<([^>]*)>.* status=(\w+)", one.text)) and match[1] in queues

@@ -48,6 +48,7 @@ _DELIVERED = re.compile(r": (?P<queue>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>.* status
 _MESSAGE_ID = re.compile(r"cleanup\[\d+\]: (?P<queue>[0-9A-Za-z]+): message-id=<(?P<id>[^>]*)@rehearsal\.example>")
 _SENDER = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<(?P<from>[^>]*)>")
 _ACTIVE = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<[^>]*>, size=\d+, nrcpt=(?P<count>\d+) ")
+_QUEUED = re.compile(r"queued as (\w+)")
 _DEAD = re.compile(r"fatal: |panic: |bad command startup -- throttling|malformed response|transport unavailable")
 
 
@@ -127,8 +128,13 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
             for one, told in zip(script["flows"], report["flows"], strict=True)
             if told["sent"] and one["deliver"]
         ]
-        log.wait(lambda lines: _all_ended(lines, awaited), QUIET)
-        report["routes"] = _routes(log.all(), script)
+        queued = {
+            told["queue"]: one["id"]
+            for one, told in zip(script["flows"], report["flows"], strict=True)
+            if told["queue"]
+        }
+        log.wait(lambda lines: _all_ended(lines, awaited, queued), QUIET)
+        report["routes"] = _routes(log.all(), script, queued)
         report["alive"] = _alive(script)
     return report | {"log": log.all(), "received": world.received, "seconds": time.monotonic() - began}
 
@@ -223,15 +229,16 @@ def _flow(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str
             sent = _message(talk, one["id"], one["sender"], one["recipients"][0], one["header"])
         talk.say("QUIT")
     talk.close()
-    return {"sent": sent, "steps": talk.steps, "error": talk.error}
+    queued = _QUEUED.search(talk.steps[-2][1]) if sent else None
+    return {"sent": sent, "queue": queued[1] if queued else "", "steps": talk.steps, "error": talk.error}
 
 
 # ---- what became of it -----------------------------------------------------------------------------------------------
 
 
-def _all_ended(lines: list[str], awaited: list[str]) -> bool:
+def _all_ended(lines: list[str], awaited: list[str], queued: dict[str, str]) -> bool:
     """Whether every message has met its end, or something died of one."""
-    names = {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
+    names = _names(lines, queued)
     wanted = {match["queue"]: int(match["count"]) for line in lines if (match := _ACTIVE.search(line))}
     ends = Counter(match["queue"] for line in lines if (match := _DELIVERED.search(line)))
     ended = {names.get(queue) for queue, count in ends.items() if count >= wanted.get(queue, 1)}
@@ -239,11 +246,16 @@ def _all_ended(lines: list[str], awaited: list[str]) -> bool:
     return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
 
 
-def _routes(lines: list[str], script: dict[str, Any]) -> dict[str, list[str]]:
+def _names(lines: list[str], queued: dict[str, str]) -> dict[str, str]:
+    """Whose each queue file is: by what smtpd answered, or by the message's own name, which a header check may drop."""
+    return queued | {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
+
+
+def _routes(lines: list[str], script: dict[str, Any], queued: dict[str, str]) -> dict[str, list[str]]:
     """The next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient."""
     senders = {one["id"]: one["sender"] for one in script["flows"] if one["deliver"]}
     queues = {match["queue"]: match["from"] for line in lines if (match := _SENDER.search(line))}
-    names = {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
+    names = _names(lines, queued)
     found: dict[str, list[str]] = {}
     for line in lines:
         if (match := _DELIVERED.search(line)) and (name := names.get(match["queue"], "")) in senders:

@@ -100,7 +100,7 @@ class Talk:
         near = ipaddress.ip_address(self.client).is_loopback or self.client == self.listener["address"]
         place = (self.listener["address"], self.listener["port"])
         if near:
-            self._socket = socket.create_connection(place, PATIENCE)
+            self._socket = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
         else:
             self._socket = self._world.connect(self.client, *place, PATIENCE)
         self._stream = self._socket.makefile("rb")

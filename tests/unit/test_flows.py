@@ -76,6 +76,7 @@ MISTAKES = {
     "too: x@y\n  expect: refused": '2:3: unknown key "too" in a; did you mean to?',
     "to: x@y\n  expect: {transprot: x}": '3:12: unknown key "transprot" in a.expect; did you mean transport?',
     "to: x@y\n  client: 1.2.3\n  expect: refused": '3:11: a.client is an IPv4 or IPv6 address, got "1.2.3"',
+    "to: x@y\n  client: 224.0.0.1\n  expect: refused": '3:11: a.client: no client has the address "224.0.0.1"',
     "to: []\n  expect: refused": "2:3: a.to: expected at least one",
     "to: x@y\n  expect: {refused: 550, status: sent}": "3:3: a.expect: mail that is refused has no further fate",
     "to: x@y\n  tls: maybe\n  expect: refused": '3:8: a.tls is yes or no, got "maybe"',

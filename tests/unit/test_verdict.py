@@ -126,7 +126,7 @@ def flow(
     expect: object, *, sent: bool, steps: list[list[str]] | None = None, log: tuple[str, ...] = (), **more: object
 ) -> list[str]:
     done = script(files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": expect, **more}})})
-    told = [{"sent": sent, "steps": steps or [], "error": ""}] if done.flows else []
+    told = [{"sent": sent, "queue": "", "steps": steps or [], "error": ""}] if done.flows else []
     return [one.text for one in judged(done, *log, flows=told)]
 
 
