@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from reconciler.model import Service
     from reconciler.script import Script
 
-_TROUBLE = re.compile(
-    r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]"
-)  # RFC 3463: x.3.x is the mail system itself
+# RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
+_TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]")
 _DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
-_WARNING = re.compile(r"(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
+_WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
 _WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
 _UNDELIVERED = re.compile(
     r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
@@ -165,7 +164,8 @@ class _Judge:
         spoke = [one for one in self._logged if one.tag.startswith(f"r{number}/") or one.program in _HELPERS]
         spoke.sort(key=lambda one: one.program not in _HELPERS)
         texts = [match["text"] for one in spoke if (match := _WARNING.search(one.text))]
-        return next((text for text in reversed(texts) if "TLS library problem" not in text), "")
+        telling = [text for text in texts if "TLS library problem" not in text and not _HARMLESS.search(text)]
+        return telling[-1] if telling else ""
 
     def _missing_offers(
         self, listener: dict[str, Any], service: Service, place: str, steps: list[list[str]]

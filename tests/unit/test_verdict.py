@@ -86,6 +86,7 @@ def test_noise_is_no_finding() -> None:
         "r2/smtpd[9]: warning: numeric hostname: 192.0.2.1",
         "r4/cleanup[9]: warning: file system clock is 1 seconds ahead of local clock",
         "postfix/master[1]: warning: process /usr/lib/postfix/sbin/smtpd pid 7 killed by signal 15",
+        "r4/cleanup[9]: 70D0D: warning: header Subject: rehearsal from localhost[127.0.0.1]; from=<a@b> to=<c@d>",
         "r21/local[9]: 70D0D: to=<a@b>, relay=local, status=bounced (Command output: pipe: fatal: no)",
     )
     assert judged(script(), *lines) == []
