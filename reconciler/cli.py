@@ -29,7 +29,7 @@ from reconciler.host import Host
 from reconciler.journal import conclusion, finding_data
 from reconciler.model import File, Revision, Wake, errors_in
 from reconciler.reconcile import Memory, check, forget, judge, refuse
-from reconciler.report import finding_lines, log_lines, outcome_lines, plan_lines, status_lines
+from reconciler.report import finding_lines, flow_line, log_lines, outcome_lines, plan_lines, status_lines
 from reconciler.secrets import SEALED
 from reconciler.settings import settings_file
 
@@ -91,9 +91,10 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, _revision(edges, rev))
-        memory, root = Memory(), os.geteuid() == 0
+        memory, root, judged = Memory(), os.geteuid() == 0, None
         try:
-            findings = check(revision, edges, memory, stage=root).findings
+            judged = check(revision, edges, memory, stage=root)
+            findings = judged.findings
         except WithFindings as error:
             findings = tuple(
                 one if root or one.rule != SEALED else one.as_warning("root can") for one in error.findings
@@ -103,11 +104,14 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
         say("limit: Postfix's own programs were not asked, and no secret was opened: that takes root", err=True)
     status = 1 if errors_in(findings) else 0
     if json_output:
-        click.echo(json.dumps({"revision": revision.oid, "findings": [finding_data(finding) for finding in findings]}))
+        flows = {"tests": judged.flows, "played": judged.rehearsed} if judged else None
+        shown = {"revision": revision.oid, "flows": flows, "findings": [finding_data(one) for one in findings]}
+        click.echo(json.dumps(shown))
     else:
         say_all(finding_lines(findings))
         if not status:
-            say(f"{tree or revision.short}: no errors", err=True)
+            played = judged and judged.flows and flow_line(judged.flows, findings, played=judged.rehearsed)
+            say(f"{tree or revision.short}: no errors{f'; {played}' if played else ''}", err=True)
     sys.exit(status)
 
 

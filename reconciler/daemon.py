@@ -350,8 +350,8 @@ class Daemon:
         yield from ({"line": line} for line in _told(judged.plan.changes, judged.findings))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
         needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
-        how = "checked and rehearsed" if judged.stage and judged.stage.rehearsed else "checked"
-        told = f"      {flow_line(judged.flows, judged.findings)}" if judged.flows else ""
+        how = "checked and rehearsed" if judged.rehearsed else "checked"
+        told = f"      {flow_line(judged.flows, judged.findings, played=judged.rehearsed)}" if judged.flows else ""
         yield {"line": f"  needs: {needs}{told}      {how} in {time.monotonic() - began:.1f} s"}
         with self._memory_lock:
             if self._memory:

@@ -14,16 +14,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from reconciler import document, wording
 from reconciler.model import Finding, Where
+from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from reconciler.document import Document
     from reconciler.model import Tree
 
@@ -89,7 +101,28 @@ _PATH = re.compile(r"flows/[^/]+\.yaml")
 
 
 def _several(value: object) -> object:
+    if value == []:
+        raise PydanticCustomError("invalid-value", "expected at least one")
     return value if isinstance(value, list) else [value]
+
+
+def _plain(text: str) -> str:
+    """What may stand in an SMTP command or a header: one line, and no bracket that would end an address."""
+    if not text.isprintable() or "<" in text or ">" in text:
+        raise PydanticCustomError("invalid-value", "expected plain text on one line, without < or >")
+    return text
+
+
+def _somebody(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        raise PydanticCustomError("invalid-value", 'no client has the address "{text}"', {"text": str(address)})
+    return address
+
+
+def _one_word(text: str) -> str:
+    if not re.fullmatch(r"[^\s:]+|\[[^\s]+\]", _plain(text)):
+        raise PydanticCustomError("invalid-value", 'expected one word, got "{text}"', {"text": text})
+    return text
 
 
 def _code(value: object) -> object:
@@ -97,25 +130,26 @@ def _code(value: object) -> object:
     if text in {"yes", "true"}:
         return ""
     if not re.fullmatch(r"[45](?:\d\d|xx)?", text):
-        raise PydanticCustomError(
-            "bad-code", 'expected a reply code such as 554, 5xx or yes, got "{text}"', {"text": text}
-        )
+        what = 'expected a reply code such as 554, 5xx or yes, got "{text}"'
+        raise PydanticCustomError("bad-code", what, {"text": text})
     return text.rstrip("x")
 
 
-Addresses = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_plain)]
+Word = Annotated[str, AfterValidator(_one_word)]
+Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several)]
 
 
 class _Expect(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     refused: Annotated[str | None, BeforeValidator(_code)] = None
-    status: Annotated[str | None, Field(pattern="^(sent|bounced|deferred)$")] = None
+    status: Literal["sent", "bounced", "deferred"] | None = None
     transport: str | None = None
     nexthop: str | None = None
     recipient: Addresses | None = None
     sender: str | None = None
-    source: IPv4Address | IPv6Address | None = None
+    source: IPvAnyAddress | None = None
     helo: str | None = None
 
     @model_validator(mode="before")
@@ -127,9 +161,9 @@ class _Expect(BaseModel):
         if match:
             return {"refused": match[1] or "yes"}
         if isinstance(value, str):
-            raise PydanticCustomError(
-                "bad-expectation", 'expected accepted, refused or a mapping, got "{value}"', {"value": value}
-            )
+            hint = did_you_mean(value, ("accepted", "refused"))
+            what = 'expected accepted, refused or a mapping, got "{value}"{hint}'
+            raise PydanticCustomError("bad-expectation", what, {"value": value, "hint": hint})
         return value
 
     @model_validator(mode="after")
@@ -140,21 +174,22 @@ class _Expect(BaseModel):
 
 
 class _Flow(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    client: IPv4Address | IPv6Address = IPv4Address(STRANGER)
-    port: str | int = "smtp"
-    helo: str = "client.rehearsal.example"
+    client: Annotated[IPvAnyAddress, AfterValidator(_somebody)] | None = None
+    port: Annotated[str, Field(pattern=r"^(\d{1,5}|[a-z][a-z0-9_-]*)$")] = "smtp"
+    helo: Word = "client.rehearsal.example"
     tls: bool = True
-    login: str = ""
-    sender: Annotated[str, Field(alias="from")] = "somebody@sender.rehearsal.example"
+    login: Annotated[str, Field(pattern=r"^[^\s<>=+]*$")] = ""
+    sender: Annotated[Text, Field(alias="from")] = "somebody@sender.rehearsal.example"
     recipients: Annotated[Addresses, Field(alias="to")]
-    header: dict[str, str] = Field(default_factory=dict)
+    header: dict[Word, Text] = Field(default_factory=dict)
     hosts: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
     expect: _Expect
 
 
 _ADAPTER = TypeAdapter(_Flow)
+_KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
 
 
 def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
@@ -176,8 +211,8 @@ def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
             flow = _ADAPTER.validate_python(value)
         except ValidationError as error:
             for problem in error.errors(include_url=False):
-                known = [*_Flow.model_fields, "from", "to", *_Expect.model_fields]
-                findings.append(wording.invalid(name, dict(problem), known, written))
+                known = _Expect.model_fields if "expect" in problem["loc"] else _KEYS
+                findings.append(wording.invalid(name, dict(problem), list(known), written))
         else:
             found.append(_flow(name, flow, written.keys.get((name,), Where(path))))
     return found
@@ -188,7 +223,7 @@ def _flow(name: str, flow: _Flow, where: Where) -> Flow:
     expect["source"] = str(flow.expect.source) if flow.expect.source else None
     header = "".join(f"{key}: {value}\n" for key, value in flow.header.items())
     return Flow(
-        name=name, where=where, client=str(flow.client), port=str(flow.port), helo=flow.helo, tls=flow.tls,
+        name=name, where=where, client=str(flow.client or STRANGER), port=flow.port, helo=flow.helo, tls=flow.tls,
         login=flow.login, sender=flow.sender, recipients=flow.recipients, header=header, hosts=flow.hosts,
         expect=Expect(**expect),
     )  # fmt: skip

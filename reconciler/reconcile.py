@@ -65,12 +65,13 @@ class Judged:
     stage: Stage | None = None
     rules: tuple[Rule, ...] = ()
     carried: tuple[str, ...] = ()
+    rehearsed: bool = False
 
     @property
     def flows(self) -> int:
-        """How many mail-flow tests the commit brings, when they were played."""
+        """How many mail-flow tests the commit brings for this host; they were played if it was rehearsed."""
         flows = self.desired.section(Flows)
-        return len(flows.all) if flows and self.stage and self.stage.rehearsed else 0
+        return len(flows.all) if flows else 0
 
 
 class Memory:
@@ -260,13 +261,18 @@ def check(revision: Revision, edges: Edges, memory: Memory, *, stage: bool = Tru
     Without *stage*, which takes root, Postfix's own programs are not asked.
     """
     judged = memory.recall(revision, edges)
-    if judged is None or (judged.stage is None and not judged.plan.empty):
+    if judged is None or not (judged.stage or judged.rehearsed or judged.plan.empty):
         judged = judge(revision, edges)
         refuse(judged, edges)
         forget(edges, memory)
-        if stage and not judged.plan.empty:
-            made = stage_and_check(order(judged, edges), edges, f"check-{revision.short}-{time.monotonic_ns()}")
+        if stage and (judged.flows or not judged.plan.empty):
+            asked = replace(order(judged, edges), trusted=judged.restores and not judged.plan.empty)
+            made = stage_and_check(asked, edges, f"check-{revision.short}-{time.monotonic_ns()}")
             judged.findings, judged.stage = (*judged.findings, *made.doubts), replace(made, doubts=())
+            judged.rehearsed = made.rehearsed
+            if judged.plan.empty:  # only its flows were to be played
+                edges.host.remove(made.folder)
+                judged.stage = None
         memory.judged = judged
     return judged
 

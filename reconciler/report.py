@@ -88,8 +88,10 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield "  " + ", ".join(_NEEDS[step] for step in plan.steps)
 
 
-def flow_line(flows: int, findings: Iterable[Finding]) -> str:
+def flow_line(flows: int, findings: Iterable[Finding], *, played: bool) -> str:
     """How the mail-flow tests went, in a few words."""
+    if not played:
+        return f"flows: {flows} not played, there was no rehearsal"
     failed = sum(finding.rule == "flow-fails" for finding in findings)
     return f"flows: {flows - failed} of {flows} hold"
 

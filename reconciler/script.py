@@ -20,7 +20,7 @@ from reconciler.features import services as stock
 from reconciler.flows import STRANGER, Flow, Flows
 from reconciler.model import Parameter, Service, Where
 from reconciler.rules.references import own_name, tables_of
-from reconciler.rules.scopes import Scope
+from reconciler.rules.scopes import Scope, scopes
 from reconciler.surroundings import HERE
 from reconciler.syntax import read_master, show_service
 from reconciler.table import Entries
@@ -42,19 +42,21 @@ _INJECTOR = {
     "smtpd_milters": "", "smtpd_proxy_filter": "", "smtpd_tls_security_level": "none", "smtpd_tls_wrappermode": "no",
     "smtpd_upstream_proxy_protocol": "", "smtpd_sasl_auth_enable": "no", "smtpd_command_filter": "",
     "smtpd_helo_required": "no", "smtpd_delay_reject": "yes", "smtpd_reject_unlisted_recipient": "no",
-    "smtpd_reject_unlisted_sender": "no", "content_filter": "", "mynetworks": "127.0.0.0/8",
+    "smtpd_reject_unlisted_sender": "no", "content_filter": "", "mynetworks": "127.0.0.0/8 [::1]/128",
     "receive_override_options": "no_unknown_recipient_checks,no_address_mappings,no_header_body_checks,no_milters",
 }  # fmt: skip
 _CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps")
 _MAIL_PORTS = (24, 25, surroundings.SMTPS, 587)
 _SAMPLES, _BEGINNING = 2, 4096
+_SIZES, _ROOM = ("message_size_limit", "queue_minfree"), 256 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """*services* in the order of their tags (``r0``, ``r1``), and *play*, which goes to the namespaces as JSON.
 
-    *flows* are played, and nobody listens for those in *unheard*; *outside* are the tables that are empty there.
+    *flows* are played, and nobody listens for those in *unheard*; *outside* are the tables that are empty there, and
+    *ports* the names of ports that this host knows.
     """
 
     services: tuple[Service, ...]
@@ -62,6 +64,7 @@ class Script:
     unheard: tuple[Flow, ...]
     outside: tuple[str, ...]
     play: dict[str, Any]
+    ports: frozenset[str]
     merged: Contribution = field(compare=False)
 
 
@@ -69,19 +72,23 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     """The script for a commit's target on this host."""
     main = Scope(merged, facts)
     written = tuple(merged.entries)
-    ports = _free_ports(written, facts)
+    ports = [port for port in range(61000, 61100) if port not in _own_ports(written, facts) | set(facts.ports.values())]
     listeners = [one for number, service in enumerate(written) for one in _listeners(service, number, main, ports)]
     agents = [{"name": f"agent-{number}", "recipient": f"agent-{number}@rehearsal.example"} for number in _agents(main)]
     texts = surroundings.texts(desired, main)
-    partners = list(surroundings.partners(main, texts))
+    own = _own_ports(written, facts)
+    partners = [one for one in surroundings.partners(main, texts) if not (one.get("near") and one["port"] in own)]
     heard, unheard = _flows(_tests(desired), listeners, main)
     play: dict[str, Any] = {
         "values": {name: main.value(name) for name in _VALUES},
+        "directory": facts.parameters.get("config_directory", "/etc/postfix"),
         "files": sorted(path for path, is_there in facts.files.items() if is_there),
         "folders": [main.value("virtual_mailbox_base")] if main.value("virtual_mailbox_base") else [],
         "chroot": any(service.chroot == "y" for service in written),
         "addresses": [str(address) for address in facts.addresses],
         "names": {main.value("myhostname").lower(): [str(one.ip) for one in facts.addresses if not one.is_loopback]},
+        "speaks_only_ipv6": surroundings.here(main) != HERE,
+        "space": _space(main),
         "absent": sorted(surroundings.block_lists(main)),
         "taken": sorted({f"{one['address']}:{one['port']}" for one in listeners}),
         "ports": sorted(
@@ -91,7 +98,13 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         "partners": partners,
         "dialogues": list(_dialogues(listeners)),
         "recipients": _recipients(desired, main),
-        "injector": {"address": HERE, "port": ports[0], "wrapped": False, "proxy": False, "silent": False},
+        "injector": {
+            "address": surroundings.here(main),
+            "port": ports[0],
+            "wrapped": False,
+            "proxy": False,
+            "silent": False,
+        },
         "agents": agents,
         "flows": heard,
         "instead": {"master.cf": _master(main, written, ports)},
@@ -99,16 +112,24 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     outside = surroundings.databases(merged, facts)
     known = {one["id"] for one in heard}
     flows = tuple(flow for number, flow in enumerate(_tests(desired)) if f"flow-{number}" in known)
-    return Script(services=written, flows=flows, unheard=tuple(unheard), outside=outside, play=play, merged=merged)
+    return Script(
+        services=written,
+        flows=flows,
+        unheard=tuple(unheard),
+        outside=outside,
+        play=play,
+        ports=frozenset(facts.ports),
+        merged=merged,
+    )
 
 
 # ---- services --------------------------------------------------------------------------------------------------------
 
 
-def _free_ports(services: Iterable[Service], facts: Facts) -> list[int]:
-    taken = {int(match[0]) for service in services if (match := re.search(r"\d+\Z", service.name))}
-    taken |= set(facts.ports.values())
-    return [port for port in range(61000, 61100) if port not in taken]
+def _own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
+    """The ports that the candidate itself listens on."""
+    names = [service.name.rpartition(":")[2] for service in services if service.type == "inet"]
+    return {int(name) if name.isdigit() else facts.ports.get(name, 0) for name in names}
 
 
 def _master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
@@ -116,7 +137,7 @@ def _master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str
     lines = [show_service(_tagged(service, number)) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
-            twin = replace(service, name=f"{HERE}:{_port_of(number, ports)}", type="inet", private="n")
+            twin = replace(service, name=str(_port_of(number, ports)), type="inet", private="n")
             lines.append(show_service(_tagged(twin, number)))
     filters = "".join(
         f"{{ agent-{number}@rehearsal.example = FILTER {services[number].name}:{_goal(services[number], main)} }}, "
@@ -130,7 +151,7 @@ def _master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str
     }
     overrides = tuple(Parameter(name, value, Where("master.cf")) for name, value in options.items())
     injector = Service(
-        name=f"{HERE}:{ports[0]}",
+        name=_shown(surroundings.here(main), ports[0]),
         type="inet",
         private="n",
         command="smtpd",
@@ -150,6 +171,8 @@ def _tagged(service: Service, number: int) -> Service:
             "smtpd_client_event_limit_exceptions": "static:all",
             "smtpd_soft_error_limit": "1000",
             "smtpd_hard_error_limit": "1000",
+            "address_verify_poll_delay": "1",
+            "address_verify_poll_count": "5",
         }
     kept = tuple(
         replace(one, value=surroundings.without_databases(one.value))
@@ -165,20 +188,19 @@ def _agents(main: Scope) -> list[int]:
     usual = {show_service(one) for one in read_master(stock.STOCK, "")[0]}
     values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
     texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
-    classes = {"local": "mydestination", "virtual": "virtual_mailbox_domains"}
+    classes = {"mydestination": "local_transport", "virtual_mailbox_domains": "virtual_transport"}
+    by_class = {
+        main.value(transport).partition(":")[0] for domains, transport in classes.items() if main.value(domains)
+    }
     found = []
     for number, service in enumerate(main.merged.entries):
-        if service.command not in _AGENTS or service.type not in {"unix", "fifo"}:
+        is_agent = service.command in _AGENTS or service.command not in main.facts.programs
+        if not is_agent or service.type not in {"unix", "fifo"}:
             continue
         is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
         is_ours = show_service(service) not in usual and service.where.file != "mail.yaml"
-        by_class = service.name in classes and bool(main.value(classes[service.name]))
-        if (
-            is_named
-            or is_ours
-            or by_class
-            or service.name in {"smtp", main.value("default_transport").partition(":")[0]}
-        ):
+        is_usual = service.name in {*by_class, "smtp", main.value("default_transport").partition(":")[0]}
+        if is_named or is_ours or is_usual:
             found.append(number)
     return found
 
@@ -187,7 +209,17 @@ def _goal(service: Service, main: Scope) -> str:
     scope = Scope(main.merged, main.facts, service)
     wrapped = scope.is_on("smtp_tls_wrappermode")
     port = 465 if wrapped else 24 if service.command == "lmtp" else 25
-    return f"[198.18.0.1]:{port}"
+    return f"[{'198.18.0.1' if surroundings.here(main) == HERE else STRANGER6}]:{port}"
+
+
+def _shown(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _space(main: Scope) -> int:
+    """How many bytes may be written: Postfix wants room for its largest message, one and a half times."""
+    sizes = [scope.value(name) for scope in scopes(main.merged, main.facts) for name in _SIZES]
+    return _ROOM + 2 * max(int(size) for size in (*sizes, "0") if size.isdigit())
 
 
 # ---- listeners -------------------------------------------------------------------------------------------------------
@@ -203,7 +235,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
         return
     scope = Scope(main.merged, main.facts, service)
     if service.type == "pass":
-        hosts, port = [HERE], _port_of(number, ports)
+        hosts, port = main.words("inet_interfaces"), _port_of(number, ports)
     else:
         host, _, name = service.name.rpartition(":")
         port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
@@ -225,6 +257,8 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
     for host in hosts:
         if host in {"all", "0.0.0.0", "::"}:  # noqa: S104 - compared, never bound
             found += every if host == "all" else [one for one in every if (":" in one) == (host == "::")]
+        elif host.lower() == main.value("myhostname").lower():
+            found += here
         elif host in {"loopback-only", "localhost"}:
             found += [HERE, "::1"]
         else:
@@ -269,15 +303,16 @@ def _flows(
         port = int(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
         behind = {one["port"] for one in listeners if main.merged.entries[one["service"]].type == "pass"}
         fitting = [one for one in listeners if one["port"] == port or (one["port"] in behind and port == 25)]  # noqa: PLR2004 - smtp
-        near = ipaddress.ip_address(flow.client).is_loopback
-        same = [one for one in fitting if (":" in one["address"]) == (":" in flow.client)]
+        client = STRANGER6 if flow.client == STRANGER and surroundings.here(main) != HERE else flow.client
+        near = ipaddress.ip_address(client).is_loopback
+        same = [one for one in fitting if (":" in one["address"]) == (":" in client)]
         best = [one for one in same if _is_loopback(one["address"]) == near] or (same if near else [])
         if not best:
             unheard.append(flow)
             continue
         expand = [main.expanded(one) or one for one in (flow.sender, *flow.recipients)]
         heard.append({
-            "id": f"flow-{number}", "listener": best[0], "client": flow.client, "helo": flow.helo, "tls": flow.tls,
+            "id": f"flow-{number}", "listener": best[0], "client": client, "helo": flow.helo, "tls": flow.tls,
             "login": flow.login, "sender": expand[0], "recipients": expand[1:], "header": flow.header,
             "deliver": flow.expect.is_delivered,
         })  # fmt: skip
@@ -289,7 +324,11 @@ def _flows(
 
 def _recipients(desired: Desired, main: Scope) -> list[str]:
     """A recipient of every class of addresses, and some that tables speak of."""
-    found = [f"postmaster@{main.value('myhostname')}", "somebody@remote.rehearsal.example"]
+    found = [
+        f"postmaster@{main.value('myhostname')}",
+        f"root@{main.value('myhostname')}",
+        "somebody@remote.rehearsal.example",
+    ]
     found += [f"postmaster@{word}" for word in main.words("mydestination")[:1] if _is_domain(word)]
     found += [f"somebody@{word}" for word in main.words("relay_domains")[:1] if _is_domain(word)]
     for name in _CLASS_RECIPIENTS:

@@ -28,6 +28,12 @@ _SOCKET = re.compile(rb":unix:([^\s,}]+)")
 _LOCAL = re.compile(rb"(?:\[?(127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
 
 
+def here(main: Scope) -> str:
+    """The loopback address that Postfix can listen on."""
+    protocols = main.words("inet_protocols")
+    return HERE if {"all", "ipv4"} & set(protocols) else "::1"
+
+
 def databases(merged: Contribution, facts: Facts) -> tuple[str, ...]:
     """The tables that only a server can answer, as they are written."""
     values = (one.value for scope in scopes(merged, facts) for one in scope.written)

@@ -1,10 +1,12 @@
 """The root of a rehearsal, built from nothing: what Postfix may read, and an empty spool.
 
 Promises: nothing of the host can be written, and of its sockets none can be reached, for there are none: /usr and /etc
-are there read-only, each file that the configuration names, and nothing else. Everything ends with the mount namespace.
-Raises OSError as the kernel gives it.
+are there read-only with their sockets covered, each file that the configuration names, and nothing else. What is
+written goes to memory, of which there is a limit. Everything ends with the mount namespace. Raises OSError as the
+kernel gives it.
 
-Known limit: a socket that lies below /usr or /etc can be reached.
+Known limit: a socket below /usr or /etc that was bound by a relative path, or in another network than the host's own,
+can be reached.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
 AGE = 10.0
-_RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+_INODES = 100_000
+_RDONLY, _NOSUID, _NODEV, _REMOUNT, BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -49,9 +52,12 @@ def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, opti
 def build(script: dict[str, Any]) -> None:
     """Make the root that *script* asks for, and stand in it; nothing of the old one stays in reach."""
     mount("none", Path("/"), flags=_REC | _PRIVATE)
-    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, "mode=0755")
+    sockets = _sockets()
+    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={script['space']},nr_inodes={_INODES}")
     for name in ("usr", "etc"):
         _bind(Path("/", name), BASE / name)
+    for path in sockets:
+        _cover(path)
     for name in _LINKS:
         if Path("/", name).is_symlink():
             (BASE / name).symlink_to(Path("/", name).readlink())
@@ -67,9 +73,11 @@ def build(script: dict[str, Any]) -> None:
     _configuration(script)
     _enter()
     mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV)
+    mount("none", Path("/proc"), flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)  # sysctls are the host's own
     _spool(script["values"], chroot=script["chroot"])
     for path in script["folders"]:
-        _folder(Path(path), 0o1777)
+        with suppress(OSError):  # below /usr or /etc it is as the host has it
+            _folder(Path(path), 0o1777)
 
 
 def _folder(path: Path, mode: int = 0o755) -> Path:
@@ -85,8 +93,22 @@ def _bind(source: Path, target: Path) -> None:
     elif not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()
-    mount(source, target, flags=_BIND)
-    mount("none", target, flags=_BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)
+    mount(source, target, flags=BIND)
+    mount("none", target, flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)
+
+
+def _sockets() -> list[Path]:
+    """The sockets of the host, by the paths they were bound to."""
+    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").splitlines()[1:]
+    paths = (words[7] for line in lines if len(words := line.split(None, 7)) > 7)  # noqa: PLR2004 - proc(5)
+    return [Path(path) for path in set(paths) if path.startswith("/")]
+
+
+def _cover(path: Path) -> None:
+    """Hide a socket that would be in reach."""
+    real = Path(os.path.realpath(path))
+    if real.is_socket() and _is_shown(real):
+        mount(Path("/dev/null"), BASE / real.relative_to("/"), flags=BIND)
 
 
 def _devices() -> None:
@@ -94,7 +116,7 @@ def _devices() -> None:
     _folder(BASE / "dev/shm", 0o1777)
     for name in _NODES:
         (BASE / "dev" / name).touch()
-        mount(Path("/dev", name), BASE / "dev" / name, flags=_BIND)
+        mount(Path("/dev", name), BASE / "dev" / name, flags=BIND)
     (BASE / "dev/fd").symlink_to("/proc/self/fd")
 
 
@@ -132,7 +154,7 @@ def _replace(path: Path, text: str) -> None:
     os.utime(ours, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
     inside = BASE / real.relative_to("/")
     if real.is_file() and _is_shown(real):
-        mount(ours, inside, flags=_BIND)
+        mount(ours, inside, flags=BIND)
     elif not _is_shown(real):
         inside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ours, inside)
@@ -153,7 +175,7 @@ def _configuration(script: dict[str, Any]) -> None:
         ours = _folder(BASE / "rehearsal") / name
         ours.write_text(text, "utf-8", "surrogateescape")
         os.utime(ours, (time.time() - AGE,) * 2)
-        mount(ours, inside / name, flags=_BIND)
+        mount(ours, inside / name, flags=BIND)
 
 
 def _enter() -> None:
@@ -170,8 +192,10 @@ def _enter() -> None:
 
 def _spool(values: dict[str, str], *, chroot: bool) -> None:
     """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time."""
-    owner = pwd.getpwnam(values["mail_owner"])
-    drop = grp.getgrnam(values["setgid_group"]).gr_gid
+    owner, drop = pwd.getpwuid(0), 0
+    with suppress(KeyError):  # master(8) says it better than we could
+        owner = pwd.getpwnam(values["mail_owner"])
+        drop = grp.getgrnam(values["setgid_group"]).gr_gid
     queue = _folder(Path(values["queue_directory"]))
     for name in _PRIVATE_FOLDERS:
         os.chown(_folder(queue / name, 0o700), owner.pw_uid, 0)

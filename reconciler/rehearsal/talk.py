@@ -8,12 +8,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reconciler.rehearsal.world import World
 
-PATIENCE = 5.0
+PATIENCE = 8.0
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _TLS.check_hostname = False
 _TLS.verify_mode = ssl.CERT_NONE
@@ -34,6 +35,8 @@ class Talk:
         self.error = ""
         self._world = world
         self._socket: socket.socket | None = None
+        self._waits = False
+        world.talks.append(self)
 
     def greet(self, helo: str, *, tls: bool = True, login: str = "") -> bool:
         """Connect and introduce ourselves, with TLS where it is offered; as somebody who has authenticated, if told."""
@@ -59,10 +62,10 @@ class Talk:
         self._expect("XCLIENT", self.ask(f"XCLIENT LOGIN={login}"))
         self._expect(f"EHLO {helo}", self.ask(f"EHLO {helo}"))
 
-    def say(self, command: str) -> str:
+    def say(self, command: str, shown: str = "") -> str:
         """Send a command; the reply, or empty when there was none."""
         try:
-            return self.ask(command)
+            return self.ask(command, shown)
         except (_End, OSError, ssl.SSLError) as error:
             self._fail(error)
             return ""
@@ -70,27 +73,34 @@ class Talk:
     def send(self, message: str) -> str:
         """Send a message after DATA was accepted; the final reply."""
         text = message.replace("\r\n", "\n").replace("\n", "\r\n").replace("\r\n.", "\r\n..")
-        return self.say(f"{text}\r\n.")
+        return self.say(f"{text}\r\n.", "(message)")
+
+    def cut(self) -> None:
+        """End a dialogue that waits for an answer which will not come."""
+        if self._socket and self._waits:
+            self.error = self.error or "no answer"
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hang up."""
         if self._socket:
             self._socket.close()
 
-    def ask(self, command: str) -> str:
-        """Send a command and keep the reply."""
+    def ask(self, command: str, shown: str = "") -> str:
+        """Send a command and keep the reply, beside what is *shown* for the command."""
         if self._socket is None:
             raise _End("not connected")
         self._socket.sendall(command.encode("utf-8", "surrogateescape") + b"\r\n")
         reply = self._reply()
-        self.steps.append((command if len(command) < 200 else "(message)", reply))  # noqa: PLR2004
+        self.steps.append((shown or command, reply))
         return reply
 
     def _connect(self) -> None:
         near = ipaddress.ip_address(self.client).is_loopback or self.client == self.listener["address"]
         place = (self.listener["address"], self.listener["port"])
         if near:
-            self._socket = socket.create_connection(place, PATIENCE)
+            self._socket = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
         else:
             self._socket = self._world.connect(self.client, *place, PATIENCE)
         self._stream = self._socket.makefile("rb")
@@ -119,9 +129,11 @@ class Talk:
 
     def _reply(self) -> str:
         lines = []
+        self._waits = True
         while line := self._stream.readline(8192).decode("utf-8", "replace").rstrip():
             lines.append(line)
             if line[3:4] != "-":
+                self._waits = False
                 return "\n".join(lines)
         raise _End("it hangs up without a reply")
 

@@ -4,7 +4,8 @@ Promises: whatever the candidate sends to any address arrives here, with the add
 who connects from here may come from any address. The two networks end with their processes. Raises OSError when the
 kernel does not do it (no veth, no rights).
 
-Known limits: a DNS answer says what would let mail pass: names exist, block lists are empty, nothing is signed.
+Known limits: a DNS answer says what would let mail pass: names exist, block lists are empty, no zone has TLSA records.
+Where IPv6 alone is spoken, names have IPv6 addresses alone; else IPv4 addresses alone.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.rehearsal.talk import Talk
+
 NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _NEWNET = 0x40000000
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
 _PATIENCE = 10.0
 _SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
-_A, _PTR, _MX, _AAAA = 1, 12, 15, 28
+_SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of the script, documentation's (RFC 3849)
+_A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
 _BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)")
 
 Session = dict[str, Any]
@@ -40,11 +44,13 @@ class World:
     """The other network: a thread that lives there opens the sockets, and any thread may use them."""
 
     def __init__(
-        self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext
-    ) -> None:
+        self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext,
+        *, is_new: bool,
+    ) -> None:  # fmt: skip
         self.addresses = [ipaddress.ip_interface(address) for address in addresses]
-        self.names, self.absent, self.tls = names, tuple(absent), tls
+        self.names, self.absent, self.tls, self._is_new = names, tuple(absent), tls, is_new
         self.received: list[Session] = []
+        self.talks: list[Talk] = []
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
         threading.Thread(target=self._live, name="world", daemon=True).start()
@@ -115,6 +121,11 @@ class World:
 
         return self.there(dial)  # type: ignore[no-any-return]
 
+    def hurry(self) -> None:
+        """End every dialogue that still waits for an answer."""
+        for talk in list(self.talks):
+            talk.cut()
+
     def listen(self, port: int, serve: Callable[[socket.socket], None]) -> None:
         """Serve every address of the world on that port."""
 
@@ -147,7 +158,7 @@ class World:
         records = [] if self._is_absent(name) else self._records(name, kind)
         question = query[12 : end + 4]
         code = 0 if records or not self._is_absent(name) else 3
-        header = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(records), 0, 0)
+        header = query[:2] + struct.pack(">HHHHH", 0x81A0 | code, 1, len(records), 0, 0)
         parts = [b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(data)) + data for data in records]
         return header + question + b"".join(parts)
 
@@ -159,10 +170,20 @@ class World:
             return [_encoded(self._client_name(name))]
         if kind == _MX:
             return [struct.pack(">H", 10) + _encoded(name if name.startswith("mx.") else f"mx.{name}")]
+        if kind == _NS:
+            return [_encoded("ns.rehearsal.example")]
         if kind not in {_A, _AAAA}:
             return []
-        found = [ipaddress.ip_address(text) for text in self.names.get(name) or _addresses_in(name)]
+        found = [ipaddress.ip_address(text) for text in self.names.get(name) or self._addresses_of(name)]
         return [one.packed for one in found if (one.version == 4) == (kind == _A)]  # noqa: PLR2004
+
+    def _addresses_of(self, name: str) -> list[str]:
+        """A client's own name leads back to its address; any other name to one that follows from it."""
+        if match := re.match(r"client-([0-9a-f-]+)\.rehearsal\.example\Z", name):
+            text = match[1]
+            return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
+        number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17) or 1
+        return [str(ipaddress.ip_address(_SPACE6 + number if self._is_new else _SPACE + number))]
 
     def _client_name(self, name: str) -> str:
         labels = name.split(".")
@@ -173,15 +194,6 @@ class World:
             address = str(ipaddress.ip_address(int(digits, 16).to_bytes(16, "big")))
         known = next((own for own, addresses in self.names.items() if address in addresses), None)
         return known or f"client-{address.replace('.', '-').replace(':', '-')}.rehearsal.example"
-
-
-def _addresses_in(name: str) -> list[str]:
-    """A client's own name leads back to its address; any other name to one that follows from it."""
-    if match := re.match(r"client-([0-9a-f-]+)\.rehearsal\.example\Z", name):
-        text = match[1]
-        return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
-    number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17)
-    return [str(ipaddress.ip_address(_SPACE + (number or 1)))]
 
 
 def _name(message: bytes, start: int) -> tuple[str, int]:
@@ -217,6 +229,8 @@ def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> N
 
     def session(connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or pipelined replies wait 40 ms
         with connection, suppress(OSError, ValueError, EOFError):
             serve(connection)
 

@@ -61,6 +61,8 @@ def table(figures: Figures) -> list[str]:
     lines += [
         f"  {figures.titles[case]:34}{_spread([1000 * one for one in figures.idle_pass[case]], 0)}" for case in CASES
     ]
+    lines += ["", f"{'A whole pass, in s':36}{SPREAD}"]
+    lines += [f"  {f'rehearsal.mode = {mode}':34}{_spread(taken, 3)}" for mode, taken in figures.passes.items()]
     lines += ["", f"{'The daemon':36}{'MiB now':>9}{'peak':>7}{f'wake-ups in {figures.idle:g} s, idle':>28}"]
     for case in CASES:
         now, peak = figures.memory[case]

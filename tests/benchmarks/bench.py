@@ -35,6 +35,11 @@ parameters:
   virtual_alias_domains: bench.test
   smtpd_banner: mx1.example.com ESMTP bench-0
 """
+FLOWS = """\
+strangers: {to: a@elsewhere.test, expect: refused}
+an alias: {to: a@bench.test, expect: {recipient: root@mx1.example.com, status: sent}}
+out: {client: 127.0.0.1, to: b@elsewhere.test, expect: {transport: smtp, nexthop: elsewhere.test}}
+"""
 # A commit whose objects are in the bare repository before anything is measured; prints its name.
 COMMIT = """\
 set -e; cd {clone}; {edit}; git {identity} commit -qam 'Bench {number}'
@@ -61,6 +66,7 @@ class Figures:
     idle_pass: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)
     wakes: dict[str, int] = field(default_factory=dict)
+    passes: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Bench:
@@ -87,6 +93,7 @@ class Bench:
                 self._beside = opened.enter_context(Host(postfix=True))
                 self._prepare_floor()
                 self._measure(case)
+        self._measure_rehearsal()
         return self.figures
 
     def _prepare_floor(self) -> None:
@@ -100,6 +107,19 @@ class Bench:
         identity = shlex.join(IDENTITY)
         host.run("sh", "-c", f"{init} && git {identity} commit -qm Start && git push -q {FLOOR_REPOSITORY} main")
         host.run("sh", "-c", "postmap lmdb:/etc/postfix/virtual && postfix check && postfix stop && postfix start")
+
+    def _measure_rehearsal(self) -> None:
+        """Whole passes past the hook with a rehearsal and three flows, and without, in turns."""
+        print("measuring: the rehearsal", file=sys.stderr)
+        state = {"mail.yaml": MAIL, "tables/virtual": "a@bench.test root\n", "flows/everybody.yaml": FLOWS}
+        with ExitStack() as opened:
+            modes = {mode: f'[rehearsal]\nmode = "{mode}"\n' for mode in ("on", "off")}
+            sites = {mode: opened.enter_context(Site(state=state, settings=text)) for mode, text in modes.items()}
+            for number in range(self._rounds):
+                for mode, site in sites.items():
+                    text = MAIL.replace("bench-0", f"rehearsed-{number}")
+                    site.wait_for("Applied", site.write_past_hook({"mail.yaml": text}), 60)
+                    self.figures.passes.setdefault(mode, []).append(float(site.told()["last"]["seconds"]))
 
     # ---- rounds ----
 
