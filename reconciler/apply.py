@@ -35,7 +35,7 @@ from reconciler.model import (
     errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
-from reconciler.rehearse import rehearse
+from reconciler.rehearse import Impossible, rehearse
 from reconciler.syntax import read_main, read_master
 from reconciler.table import count_entries, sample
 from reconciler.verify import Expected, verify
@@ -114,10 +114,10 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
         findings = [] if order.trusted else postfix.check(edges.host, stage.root)
         if not errors_in(findings):  # else postmap would say the same once more
             findings += _compile(target, order, stage, edges)
-        rehearsed = order.script is not None and not order.trusted and not errors_in(findings)
-        if order.script and rehearsed:
-            edges.say("rehearse")
-            findings += order.excuse(rehearse(order.script, stage.root, edges.settings.config_directory, edges.host))
+        rehearsed = False
+        if order.script and not order.trusted and not errors_in(findings):
+            found, rehearsed = _rehearse(order, order.script, stage, edges)
+            findings += found
         findings = [_at_source(finding, stage, order.origin) for finding in findings]
         if errors_in(findings):
             raise CheckFailed(findings)
@@ -126,6 +126,18 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
             edges.host.remove(edges.generations.stage_folder(name))
         raise
     return replace(stage, doubts=tuple(findings), rehearsed=rehearsed)
+
+
+def _rehearse(order: Order, script: Script, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
+    """What a rehearsal finds, and whether one was held; where the kernel does not do it, check and verify remain."""
+    edges.say("rehearse")
+    try:
+        return order.excuse(rehearse(script, stage.root, edges.settings.config_directory, edges.host)), True
+    except Impossible as reason:
+        text = f"not rehearsed, for this host can't: {reason}"
+        where = Where("mail.yaml")
+        doubt = Finding(rule="not-rehearsed", where=where, text=text, subject="rehearsal", severity=Severity.WARNING)
+        return [replace(doubt, lasting=False)], False
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:

@@ -95,6 +95,10 @@ EXPLAINED = {
         "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"
         " hand edit stays live until the rule ends. Remove the rule from drift.ignore if the commit should prevail."
     ),
+    "not-rehearsed": (
+        "This host can't hold a rehearsal: its kernel refuses a mount or a network that one needs. Everything else was"
+        " checked, and what goes live is verified and can be taken back. Set rehearsal.mode to off to hear it no more."
+    ),
     "master-fails": (
         "In a rehearsal, Postfix's master did not start with this configuration, or died soon after. Live, all mail "
         "would have stopped. The finding quotes its last words; mend what they name."

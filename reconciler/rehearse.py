@@ -2,7 +2,8 @@
 
 Promises: nothing of the host changes and nothing survives, also when we are killed: the program runs in network, mount,
 process, IPC and UTS namespaces of its own, whose first process dies with us. limit() says why none can be held here.
-Raises Unavailable when one that could be held breaks down, CommandFailed when it does not end in time.
+Raises Impossible when the kernel does not do it
+after all, Unavailable when one that could be held breaks down, CommandFailed when it does not end in time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import CommandFailed, Unavailable
+from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.surroundings import without_databases
 from reconciler.verdict import findings_of
 
@@ -48,6 +49,10 @@ def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
     return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip()}"
 
 
+class Impossible(ReconcilerError):  # noqa: N818 - as in errors.py
+    """No rehearsal can be held on this host, for a reason that does not pass by itself."""
+
+
 def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> list[Finding]:
     """Play the script with the candidate in *stage*, which Postfix is told is *directory*; what is wrong with it."""
     return findings_of(script, play(script, stage, directory, host))
@@ -75,6 +80,8 @@ def play(
         report: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         raise Unavailable(f"the rehearsal broke down: {done.stderr.strip() or done.stdout[-500:]}") from None
+    if "impossible" in report:
+        raise Impossible(report["impossible"])
     if "trouble" in report:
         raise Unavailable(f"the rehearsal broke down: {report['trouble'].strip().splitlines()[-1]}")
     return report

@@ -9,6 +9,7 @@ nothing that is not printed as ``{"trouble": text}``.
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - getaddrinfo() wants it, and in the new root there is no library to find it in
+import errno
 import json
 import os
 import re
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
 DIALOGUES = 12
 START = 8.0
 GRACE = 1.5
-QUIET = 1.5
+QUIET, SOON = 1.5, 0.5
 LONGEST = 60.0
 PROCESSES = 1000
 _THREADS = Path("/proc/loadavg")
+_PASSING = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EIO, errno.EDQUOT}
 _CAPABILITIES = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service", "sys_chroot",
 )  # fmt: skip
@@ -100,10 +102,15 @@ class Log:
 def play(script: dict[str, Any]) -> dict[str, Any]:
     """Do what the script says."""
     began = time.monotonic()
-    room.build(script)
-    tls = context(script["certificate"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
+    try:
+        room.build(script)
+        tls = context(script["certificate"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
+        world = World(script["addresses"], script["names"], script["absent"], tls, is_new=script["speaks_only_ipv6"])
+    except OSError as error:
+        if error.errno in _PASSING:
+            raise
+        return {"impossible": str(error)}
     log = Log(script["values"].get("maillog_file", ""))
-    world = World(script["addresses"], script["names"], script["absent"], tls, is_new=script["speaks_only_ipv6"])
     log.hurry = world.hurry
     if "127.0.0.1:53" not in script["taken"]:
         world.serve_names()
@@ -134,6 +141,7 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
             if told["queue"]
         }
         log.wait(lambda lines: _all_ended(lines, awaited, queued), QUIET)
+        log.wait(_all_tried, SOON)
         report["routes"] = _routes(log.all(), script, queued)
         report["alive"] = _alive(script)
     return report | {"log": log.all(), "received": world.received, "seconds": time.monotonic() - began}
@@ -244,6 +252,12 @@ def _all_ended(lines: list[str], awaited: list[str], queued: dict[str, str]) -> 
     ended = {names.get(queue) for queue, count in ends.items() if count >= wanted.get(queue, 1)}
     missing = [name for name in awaited if name not in ended]
     return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
+
+
+def _all_tried(lines: list[str]) -> bool:
+    """Whether each message that was taken was tried once; what a dialogue has sent is awaited no longer than that."""
+    taken = {match["queue"] for line in lines if (match := _MESSAGE_ID.search(line))}
+    return taken <= {match["queue"] for line in lines if (match := _DELIVERED.search(line))}
 
 
 def _names(lines: list[str], queued: dict[str, str]) -> dict[str, str]:

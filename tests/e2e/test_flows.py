@@ -175,3 +175,19 @@ def test_flows_that_could_not_be_played_are_told_of() -> None:
         assert "flows: 1 not played, there was no rehearsal" in push.text
         assert site.reconciler("check").text.endswith("flows: 1 not played, there was no rehearsal\n")
         assert "rehearsal off: rehearsal.mode says so" in site.status()["limits"]
+
+
+def test_where_namespaces_are_not_permitted_status_says_so_and_pushes_go_on() -> None:
+    with Site(daemon=False) as site:
+        site.host.start("setpriv", "--bounding-set", "-sys_admin", "reconciler", "run")
+        site.host.wait_for(site.told, what="the daemon")
+        pushed = site.push(
+            {
+                "flows/a.yaml": "a:\n  to: postmaster@$myhostname\n  expect: accepted\n",
+                "mail.yaml": f"{MAIL}  smtpd_banner: changed ESMTP\n",
+            }
+        )
+        assert pushed.accepted, pushed.text
+        assert "flows: 1 not played, there was no rehearsal" in pushed.text
+        assert site.told()["limits"] == ["rehearsal off: namespaces are not permitted"]
+        assert site.host.dialogue(["QUIT"])[0] == "220 changed ESMTP"
