@@ -73,6 +73,7 @@ class Daemon:
         self._transcripts: OrderedDict[str, Transcript] = OrderedDict()
         self._current = ""
         self._unrecorded = ""
+        self._lost_note = ""
         self._mourned: int | None = None
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
@@ -225,6 +226,7 @@ class Daemon:
                 self._memory = memory
             else:
                 forget(self.edges, memory)
+        self._lost_note = passed.lost_note if passed.line else self._lost_note
         if passed.lost_note:
             self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
         self._tell(passed)
@@ -343,6 +345,7 @@ class Daemon:
 
     def _status(self, _: Message) -> Iterator[Message]:
         trouble = [f"nothing can be recorded: {self._unrecorded}"] if self._unrecorded else []
+        trouble += [f"not written: {self._lost_note}"] if self._lost_note else []
         yield {"done": status(self.edges, [*self._watcher.limits, *trouble], daemon=True)}
 
     def _poke(self, request: Message) -> Iterator[Message]:
