@@ -37,7 +37,7 @@ def crasher() -> Iterator[Crasher]:
 
 
 def suffer(crasher: Crasher, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD) -> dict[int, int]:
-    """Have each effect of that run fail in turn; a later one must bring the desired state. How often each status was."""
+    """Have each effect of a run fail in turn; the next must bring the desired state. How often each status was."""
     whole = crasher.run(*argv)
     ends: dict[int, int] = {}
     for number, (error, how) in zip(range(1, len(whole.effects) + 1), cycle(ERRORS)):

@@ -88,6 +88,7 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
     Host.after = lambda _, what: death.after(what)  # type: ignore[method-assign, assignment]
     try:
         cli.main(request["argv"])
+        status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - a forked child must never return into the server

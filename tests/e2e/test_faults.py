@@ -1,19 +1,31 @@
-"""What a machine does to a daemon: disks that turn read-only, odd clocks, a git that hangs, an inotify that is used up."""
+"""What a machine does to a daemon: disks that turn read-only, odd dates, a git that hangs, an inotify used up."""
 
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 
-from tests.e2e.site import MAIL, Site
+from tests.e2e.site import CLONE, IDENTITY, MAIL, Site
 
 STATE_DIRECTORY = "/var/lib/reconciler"
 BRANCH = "refs/heads/drift/mx1.example.com"
 HANG = "#!/bin/sh\n# holds its pipes open in another session too, as a git with a credential helper would\n"
 HANG += "setsid sleep 300 & sleep 300\n"
 # The limits of inotify belong to a user namespace: in one of its own the daemon has few, and the machine what it had.
-IN_A_USER_NAMESPACE = """
+# The kernel makes none for a process in a chroot, as a throw-away host is; so its root first becomes the real one.
+LEAVE_CHROOT = """
+import os, subprocess, sys
+os.chroot("/tmp")
+os.chdir("../" * 9)
+os.chroot(".")
+os.chdir("/media/root")
+subprocess.run(["mount", "--move", ".", "/"], check=True)
+os.chroot(".")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+FEW = """
 unshare -U sh -c 'until grep -q . /proc/self/uid_map; do sleep 0.01; done
     exec sh -c "echo $1 >/proc/sys/user/$0 && exec reconciler run"' "$0" "$1" &
 for map in uid_map gid_map; do
@@ -62,10 +74,8 @@ def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told
 def test_a_commit_of_another_time_is_applied_and_main_cf_is_old_enough_to_be_read(date: str) -> None:
     with Site(settle="20ms") as site:
         site.commit(banner("odd"), "Odd")
-        script = (
-            'GIT_COMMITTER_DATE="$1" git -c user.name=A -c user.email=a@x commit --amend --quiet -m Odd --date "$1"'
-        )
-        site.host.run("sh", "-c", f"cd /root/clone && {script}", "sh", date)
+        amend = ("git", "-C", CLONE, *IDENTITY, "commit", "--amend", "--quiet", "--no-edit", "--date", date)
+        site.host.run(*amend, env={"GIT_COMMITTER_DATE": date})
         push = site.push()
         assert "live and verified" in push.text, push.text
         assert greets(site, "odd")
@@ -110,11 +120,10 @@ def committed(site: Site, files: dict[str, str | None]) -> str:
 def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> None:
     with Site(settle="20ms", settings='resync = "5m"\n') as site:
         most = int(site.host.read("/proc/sys/fs/inotify/max_queued_events"))
-        site.sh("mkdir /etc/postfix/foreign")
         site.signal_daemon(signal.SIGSTOP)
         oid = site.commit(banner("unheard"))
-        site.sh(f"cd /etc/postfix/foreign; n=0; while [ $n -lt {most} ]; do : >a; : >b; n=$((n + 1)); done")
-        site.git("fetch", "--quiet", "/root/clone", "+HEAD:refs/heads/main")
+        site.sh(f"cd /etc/postfix; n=0; while [ $n -lt {most} ]; do : >a; : >b; n=$((n + 1)); done; rm a b")
+        site.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
         site.signal_daemon(signal.SIGCONT)
         site.wait_for("Applied", oid, timeout=60)
         assert "overflow" in site.daemon_log()
@@ -129,11 +138,10 @@ def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> N
         ("max_inotify_watches", 3, "is not watched, changes there are noticed at the next resync only"),
     ],
 )
-def test_without_inotify_changes_are_noticed_by_the_timer_and_status_says_so(
-    limit: str, number: int, told: str
-) -> None:
+def test_without_inotify_the_timer_notices_changes_and_status_says_so(limit: str, number: int, told: str) -> None:
     with Site(settle="20ms", settings='resync = "1s"\n[rehearsal]\nmode = "off"\n', daemon=False) as site:
-        site.start_daemon("sh", "-c", IN_A_USER_NAMESPACE, limit, str(number))
+        leave = ("unshare", "-m", sys.executable, "-c", LEAVE_CHROOT)
+        site.start_daemon(*leave, "sh", "-c", FEW, limit, str(number))
         assert any(told in one and "inotify" in one for one in site.told()["limits"]), site.told()["limits"]
         site.wait_for("Applied", site.write_past_hook(banner("pushed")))
         assert greets(site, "pushed")
