@@ -1,9 +1,10 @@
-"""A thousand passes of one daemon: of descriptors, threads, processes, namespaces, mounts, files and memory none leaks."""
+"""A thousand passes of one daemon leak no descriptor, thread, process, namespace, mount, cgroup, file or memory."""
 
 from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,20 +41,20 @@ class Soak:
         self.site = site
         assert site.daemon is not None
         (self.daemon,) = psutil.Process(site.daemon.pid).children()
-        self.said = 0
 
     def held(self) -> Held:
         """Count everything, once nothing is going on."""
         family = self.daemon.children(recursive=True)
-        everybody = [one for one in psutil.process_iter() if same_host(one.pid, self.site.host.pid)]
+        init = psutil.Process(self.site.host.pid)
+        everybody = [init, self.daemon, *family, *init.children(recursive=True)]
         return Held(
             descriptors=self.daemon.num_fds(),
             threads=self.daemon.num_threads(),
             children=len(family),
             zombies=sum(one.status() == psutil.STATUS_ZOMBIE for one in everybody),
-            namespaces=len(namespaces(self.site.host.pid)),
+            namespaces=len(namespaces(everybody)),
             mounts=len(Path(f"/proc/{self.daemon.pid}/mountinfo").read_text().splitlines()),
-            cgroups=sum(1 for _ in Path("/sys/fs/cgroup").glob("**/")) if Path("/sys/fs/cgroup").is_dir() else 0,
+            cgroups=sum("throw-away" not in str(one) for one in Path("/sys/fs/cgroup").glob("**/")),
             files=self.site.sh(LEFT),
         )
 
@@ -86,23 +87,13 @@ class Soak:
             self.site.host.wait_for(self.site.answers, what="Postfix")
 
 
-def same_host(pid: int, init: int) -> bool:
-    """Whether a process lives among those of that host."""
-    try:
-        return Path(f"/proc/{pid}/ns/pid").readlink() == Path(f"/proc/{init}/ns/pid").readlink()
-    except OSError:
-        return False
-
-
-def namespaces(init: int) -> set[str]:
-    """The namespaces of every process below a host's first: those of a rehearsal that did not end among them."""
+def namespaces(processes: list[psutil.Process]) -> set[str]:
+    """The namespaces of these processes: those of a rehearsal that did not end among them."""
     found = set()
-    for one in [psutil.Process(init), *psutil.Process(init).children(recursive=True)]:
+    for one in processes:
         for kind in ("net", "mnt", "pid", "ipc", "uts"):
-            try:
+            with suppress(OSError):
                 found.add(str(Path(f"/proc/{one.pid}/ns/{kind}").readlink()))
-            except OSError:
-                continue
     return found
 
 
