@@ -305,12 +305,24 @@ def _services(generation: Generation, origin: Contribution) -> tuple[Service, ..
 def undo(before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges) -> Outcome:
     """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence."""
     edges.say("roll back")
-    edges.journal.step("undo")
+    with suppress(OSError):  # recover() undoes with and without it
+        edges.journal.step("undo")
     # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART
     problems = errors_in(_go_live(before, again, edges.postfix(), edges, Contribution()))
+    if _live_path(edges) != before.path:  # the disk refused the rename: perhaps for a moment only
+        problems = errors_in(_go_live(before, again, edges.postfix(), edges, Contribution()))
+    if problems and again is not Activation.NOTHING:
+        _up(edges)
     edges.generations.taint(after)
     return Broken((*problems, *findings)) if problems else RolledBack(tuple(findings))
+
+
+def _up(edges: Edges) -> None:
+    """Have Postfix run with whatever is live, when the way back failed too: a full disk must not stop mail."""
+    with suppress(ReconcilerError, OSError):
+        if postfix.running(edges.postfix()) is None:
+            postfix.start(edges.host, edges.postfix())
 
 
 # ---- what was cut short ----------------------------------------------------------------------------------------------
@@ -332,14 +344,14 @@ def recover(edges: Edges) -> Line | None:
     edges.say("recover")
     before = generations.get(Path(intent["before"])) if intent.get("before") else None
     if before and generations.adopted:
+        restarting = Activation.RESTART in intent["steps"]
         live = generations.live()
         if live is None or live.path != before.path:
-            generations.switch(before)
+            _switch_back(before, edges, start=intent["ran"] and restarting)
         for generation in generations.all():
             if generation.number > intent["newest"]:
                 edges.host.remove(generation.path)
         instance = edges.postfix()
-        restarting = Activation.RESTART in intent["steps"]
         if postfix.running(instance) is None:
             if intent["ran"] and (restarting or died(edges)):
                 postfix.start(edges.host, instance)
@@ -349,6 +361,16 @@ def recover(edges: Edges) -> Line | None:
             postfix.reload(edges.host, instance)
     generations.sweep()
     return intent
+
+
+def _switch_back(before: Generation, edges: Edges, *, start: bool) -> None:
+    """Make the old generation live; where the disk refuses, Postfix still runs if it ran."""
+    try:
+        edges.generations.switch(before)
+    except OSError:
+        if start or died(edges):
+            _up(edges)
+        raise
 
 
 def _stopped(edges: Edges) -> bool | None:

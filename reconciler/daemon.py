@@ -36,7 +36,7 @@ from reconciler.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
 from reconciler.renewal import Named, named, remember, renew
-from reconciler.report import change_lines, finding_lines, flow_line, outcome_lines
+from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
 from reconciler.transcripts import Transcripts
 from reconciler.vigil import Descriptor, Vigil
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from reconciler.apply import Edges
     from reconciler.control import Message
-    from reconciler.model import Change, Finding
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 10  # <malloc.h>
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
@@ -69,6 +68,7 @@ class Daemon:
         self._transcripts = Transcripts()
         self._current = ""
         self._unrecorded = ""
+        self._lost_note = ""
         self._mourned: int | None = None
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
@@ -263,6 +263,7 @@ class Daemon:
 
     def _report(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         """Tell whoever follows, and the log."""
+        self._lost_note = passed.lost_note if passed.line else self._lost_note
         if passed.lost_note:
             self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
         self._tell(passed)
@@ -347,7 +348,7 @@ class Daemon:
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
             yield from self._refusal()
             return
-        yield from ({"line": line} for line in _told(judged.plan.changes, judged.findings))
+        yield from ({"line": line} for line in push_lines(judged.plan.changes, judged.findings))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
         needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
         how = "checked and rehearsed" if judged.rehearsed else "checked"
@@ -376,6 +377,7 @@ class Daemon:
 
     def _status(self, _: Message) -> Iterator[Message]:
         trouble = [f"nothing can be recorded: {self._unrecorded}"] if self._unrecorded else []
+        trouble += [f"not written: {self._lost_note}"] if self._lost_note else []
         yield {"done": status(self.edges, [*self._watcher.limits, *trouble], daemon=True)}
 
     def _poke(self, request: Message) -> Iterator[Message]:
@@ -389,11 +391,3 @@ def _spare_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
             mallopt(name, value)
-
-
-def _told(changes: Sequence[Change], findings: Sequence[Finding]) -> Iterator[str]:
-    yield from change_lines(changes)
-    if not changes:
-        yield "  no changes for this host"
-    yield from (f"  {line}" for line in finding_lines(findings))
-    yield ""

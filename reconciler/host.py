@@ -31,6 +31,7 @@ R = TypeVar("R")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+_LAST_WORDS = 1.0
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
 
@@ -94,9 +95,7 @@ class Host:
         try:
             stdout, stderr = process.communicate(input, timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            _, stderr = process.communicate()
-            raise CommandFailed(argv, None, stderr.decode(errors="replace")) from None
+            raise CommandFailed(argv, None, _end(process).decode(errors="replace")) from None
         text = [stream.decode("utf-8", "surrogateescape") for stream in (stdout, stderr)]
         return Completed(tuple(argv), process.returncode, *text)
 
@@ -230,6 +229,19 @@ class Host:
                 if path.is_file() and not path.is_symlink():
                     _fsync(path)
             _fsync(Path(directory))
+
+
+def _end(process: subprocess.Popen[bytes]) -> bytes:
+    """Kill a program with its group, and answer its last words: what left the group may hold its pipes for ever."""
+    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        _, stderr = process.communicate(timeout=_LAST_WORDS)
+    except subprocess.TimeoutExpired as late:
+        stderr = late.stderr or b""
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+    return bytes(stderr)
 
 
 def _fsync(path: Path) -> None:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pygit2
 from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag, SortMode
 
-from reconciler.errors import InvalidSource, ReconcilerError, Unavailable
+from reconciler.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
 from reconciler.model import File, Finding, Revision, Tree, Where, printable
 from reconciler.programs import git
 from reconciler.settings import shipped
@@ -161,14 +161,20 @@ class Repository:
         """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
         note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
         argv = ("notes", f"--ref={NOTES}", "append", "-m", note, oid)
-        done = git.write(self._host, self.path, self.owner, argv)
+        try:
+            done = git.write(self._host, self.path, self.owner, argv)
+        except CommandFailed as error:
+            raise self._unavailable(f"no note on {oid[:7]}: git did not end in time") from error
         if done.status:
             raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
 
     def commit(self, commit: git.Commit, branch: str) -> str | None:
         """Put a commit on a branch, as the repository's owner: its name, or None when the branch moved meanwhile."""
         stream = git.fast_import(commit, branch, time.time())
-        done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+        try:
+            done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+        except CommandFailed as error:
+            raise self._unavailable(f"no commit on {branch}: git did not end in time") from error
         if not done.status:
             return done.stdout.strip()
         if "does not contain" in done.stderr:

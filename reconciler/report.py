@@ -96,6 +96,15 @@ def flow_line(flows: int, findings: Iterable[Finding], *, played: bool) -> str:
     return f"flows: {flows - failed} of {flows} hold"
 
 
+def push_lines(changes: Sequence[Change], findings: Iterable[Finding]) -> Iterator[str]:
+    """What a push would change, for the one who pushes, and what is doubtful about it."""
+    yield from change_lines(changes)
+    if not changes:
+        yield "  no changes for this host"
+    yield from (f"  {line}" for line in finding_lines(findings))
+    yield ""
+
+
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """One unwrapped line each, errors first."""
     for finding in sorted(findings, key=lambda finding: (not finding.is_error, finding.where)):

@@ -6,164 +6,37 @@ that left. Effects are counted first, so that a new one is tried as soon as it e
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import socket
-import sys
-from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.hosts import CHECKOUT, Host, missing
-from tests.e2e.site import MAIL, Site
+from tests.e2e.crasher import (
+    CANNOT_START,
+    IN_THE_WAY,
+    KILLED,
+    NEW,
+    RESTART,
+    Crasher,
+    has_no_service,
+    is_routed,
+    is_set,
+    points,
+    survive,
+    told,
+)  # fmt: skip
+from tests.e2e.hosts import missing
+from tests.e2e.site import MAIL, REPOSITORY, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-KILLED = -9
-SERVER = "run/crashing.sock"
-NEW = "old.test  smtp:[127.0.0.1]:2525\nnew.test  relaylim:\n"
-GARBAGE = """\
-  smtpd_tls_security_level: may
-  smtpd_tls_cert_file: /etc/ssl/garbage.pem
-  smtpd_tls_key_file: /etc/ssl/garbage.pem
-"""
-# What is put back between two runs: the configuration, reconciler's state, and a Postfix that runs with them.
-SAVE = "rm -rf {base}; mkdir {base}; cp -a /etc/postfix {base}/postfix; cp -a /var/lib/reconciler {base}/state"
-RESTORE = """
-    rm -rf /var/lib/reconciler /etc/.postfix.reconciler /etc/postfix
-    cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
-    {activate}
-"""
-RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
-RESTART = "postfix stop 2>/dev/null; postfix start 2>/dev/null"
+KEPT_ON = "refs/heads/drift/mx1.example.com"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _able() -> None:
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How one run of the command line ended: its exit status or minus its signal, and the effects that it began."""
-
-    status: int
-    effects: list[str]
-    output: str
-
-
-class Crasher:
-    """One host, reset between runs, on which reconciler is killed."""
-
-    def __init__(self, site: Site) -> None:
-        self.site, self.host = site, site.host
-        self.first = site.tip()
-        environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.host.start(sys.executable, CHECKOUT / "tests/e2e/crashing.py", f"/{SERVER}", env=environment)
-        self.host.wait_for((self.host.root / SERVER).exists, what="the server of runs")
-
-    def run(self, *argv: str, at: int = 0, when: str = "before") -> Run:
-        """Run the command line, to its end or to the kill."""
-        with closing(socket.socket(socket.AF_UNIX)) as connection:
-            connection.connect(str(self.host.root / SERVER))
-            with connection.makefile("rw") as stream:
-                stream.write(json.dumps({"argv": argv, "at": at, "when": when}) + "\n")
-                stream.flush()
-                told = json.loads(stream.readline())
-        assert "Traceback" not in told["output"], told["output"]
-        return Run(told["status"], told["effects"], told["output"])
-
-    def save(self, base: str) -> None:
-        """Remember the host as it is now, under that name."""
-        self.base = f"/root/{base}"
-        self.site.sh(SAVE.format(base=self.base))
-
-    def restore(self, activate: str = RELOAD) -> None:
-        """Make it what it was when it was last remembered."""
-        self.site.sh(RESTORE.format(base=self.base, activate=activate))
-
-    # What must be true
-
-    def whole(self) -> str:
-        """Fail unless what is live is whole and nothing is left over; says which it is: `as before` or a generation."""
-        state = self.host.root / "var/lib/reconciler"
-        postfix = self.host.root / "etc/postfix"
-        link = str(postfix.readlink()) if postfix.is_symlink() else ""
-        strays = [path.name for path in (self.host.root / "etc").glob(".postfix*")]
-        strays += [str(path) for path in (state / "generations").glob("*") if not (path / "manifest.json").exists()]
-        strays += [str(path) for path in state.rglob(".*") if path.name.endswith(".new")]
-        assert strays == []
-        if not link:
-            assert digests(postfix) == digests(self.host.root / self.base[1:] / "postfix")
-            return "as before"
-        assert link == "/var/lib/reconciler/live/postfix"
-        generation = state / "generations" / (state / "live/postfix").readlink().parts[-2]
-        files = json.loads((generation / "manifest.json").read_text())["files"]
-        found = digests(generation / "postfix")
-        assert {name: found.get(name) for name in files} == {name: one["sha256"] for name, one in files.items()}
-        return generation.name
-
-    def answers(self) -> bool:
-        """Whether Postfix greets on port 25."""
-        try:
-            return self.host.dialogue(["QUIT"])[0].startswith("220 ")
-        except (OSError, IndexError):
-            return False
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Every regular file below a folder, with the sha256 of its bytes."""
-    found = {}
-    for directory, _, names in os.walk(folder):
-        for name in names:
-            path = folder.__class__(directory, name)
-            if path.is_file() and not path.is_symlink():
-                found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
-    """Every place where a run with these effects can die, from the first effect of that name on."""
-    first = effects.index(since) + 1 if since else 1
-    return [(number, when) for number in range(first, len(effects) + 1) for when in ("before", "after")]
-
-
-def told(capsys: pytest.CaptureFixture[str], what: str, tried: list[tuple[int, str]], ends: dict[str, int]) -> None:
-    """Print how many points were tried, even when all is well."""
-    with capsys.disabled():
-        print(f"\n    {what}: killed at {len(tried)} points; then live: {ends}")
-
-
-def survive(
-    crasher: Crasher,
-    argv: tuple[str, ...],
-    tried: list[tuple[int, str]],
-    good: Callable[[], bool],
-    statuses: set[int],
-    activate: str = RELOAD,
-) -> dict[str, int]:
-    """Kill the run at each point; the next must leave old or new whole, and one more the desired state, mail up."""
-    ends: dict[str, int] = {}
-    for number, when in tried:
-        where = f"{when} effect {number}"
-        crasher.restore(activate)
-        assert crasher.run(*argv, at=number, when=when).status == KILLED, where
-        again = crasher.run("once")
-        assert again.status in statuses | {75}, f"{where}: {again.output}"
-        end = crasher.whole()
-        ends[end] = ends.get(end, 0) + 1
-        assert crasher.answers(), where
-        last = crasher.run(*argv)
-        assert last.status in statuses, f"{where}: {last.output}"
-        crasher.whole()
-        assert good(), where
-    return ends
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +71,6 @@ def adopted(_adopted: Crasher) -> Crasher:
         crasher.restore(RESTART)
     crasher.save("adopted")
     return crasher
-
-
-def is_routed(host: Host, domain: str = "new.test") -> Callable[[], bool]:
-    """Ask whether what is live sends that domain through relaylim."""
-    argv = ("postmap", "-q", domain, "lmdb:/etc/postfix/transport")
-    return lambda: host.run(*argv, check=False).stdout == "relaylim:\n"
 
 
 def test_an_adoption_and_its_first_apply_killed_anywhere(fresh: Crasher, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,14 +113,14 @@ def test_what_recovery_alone_leaves_runs_as_the_old_generation_says(adopted: Cra
 
 
 def test_an_undo_killed_anywhere(adopted: Crasher, capsys: pytest.CaptureFixture[str]) -> None:
-    adopted.host.write("/etc/ssl/garbage.pem", "no certificate\n", 0o600)
-    adopted.site.write_past_hook({"mail.yaml": MAIL + GARBAGE}, "STARTTLS will fail")
+    adopted.host.run("mkdir", "-p", f"/var/spool/postfix/pid/inet.{IN_THE_WAY}")
+    adopted.site.write_past_hook({"mail.yaml": CANNOT_START}, "This smtpd can't lock its file")
     whole = adopted.run("once")
     assert whole.status == 3, whole.output
     assert whole.effects.count("symlink") == 2, "there and back"
     tried = points(whole.effects, since="symlink")
-    good = is_set(adopted.host, "smtpd_tls_security_level", "")
-    ends = survive(adopted, ("once",), tried, good, {1, 3})
+    good = has_no_service(adopted.host)
+    ends = survive(adopted, ("once",), tried, good, {1, 3}, RESTART)
     told(capsys, "apply and undo", tried, ends)
     assert len(ends) == 1, "only ever the old generation"
 
@@ -272,9 +139,63 @@ def test_a_rollback_killed_anywhere(adopted: Crasher, capsys: pytest.CaptureFixt
     assert len(ends) >= 2, "the old in the beginning, the new in the end"
 
 
-def is_set(host: Host, name: str, value: str) -> Callable[[], bool]:
-    """Ask whether the live main.cf has that value."""
-    return lambda: host.run("postconf", "-h", name).stdout.strip() == value
+@pytest.mark.parametrize("cut", ["rename", "symlink", "signal"], ids=["placed", "swapped", "stopped"])
+def test_a_recovery_killed_anywhere(adopted: Crasher, capsys: pytest.CaptureFixture[str], cut: str) -> None:
+    oid = adopted.site.write_past_hook({"mail.yaml": MAIL + "  inet_interfaces: 127.0.0.1\n"}, "Needs a restart")
+    whole = adopted.run("once")
+    at = len(whole.effects) - whole.effects[::-1].index(cut)
+    tried = 0
+    status = KILLED
+    while status == KILLED:  # until it has no effect left to die at
+        tried += 1
+        adopted.restore(RESTART)
+        adopted.site.git("update-ref", "refs/heads/main", oid)
+        assert adopted.run("once", at=at, when="after").status == KILLED
+        adopted.site.git("update-ref", "-d", "refs/heads/main")  # recovery alone, with nowhere to go
+        status = adopted.run("once", at=tried).status
+        assert adopted.run("once").status == 1, "there is no branch to go to"
+        assert adopted.whole().startswith("1-")
+        adopted.answers(f"before effect {tried} of the recovery")
+    adopted.site.git("update-ref", "refs/heads/main", oid)
+    assert adopted.run("once").status == 0
+    assert is_set(adopted.host, "inet_interfaces", "127.0.0.1")()
+    with capsys.disabled():
+        print(f"\n    recovery of what was {cut}: killed at {tried - 1} points")
+    assert tried > 4
+
+
+def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Site(settle="20ms", daemon=False, settings='[drift]\npolicy = "commit"\n') as site:
+        site.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        crasher = Crasher(site)
+        crasher.run("once")
+        site.sh("postconf -e smtpd_banner=by-hand; touch -d '1 minute ago' /etc/postfix/main.cf")
+        crasher.save("edited")
+        whole = crasher.run("once")
+        assert whole.status == 0, whole.output
+        tried = points(whole.effects)
+        for number, when in tried:
+            where = f"{when} effect {number}"
+            crasher.restore()
+            site.git("update-ref", "-d", KEPT_ON)
+            assert crasher.run("once", at=number, when=when).status == KILLED, where
+            on_disk = site.sh("grep -l by-hand /var/lib/reconciler/generations/*/postfix/main.cf", check=False)
+            assert on_disk or kept(site), f"{where}: lost"
+            for _ in range(2):
+                assert crasher.run("once").status in (0, 75), where
+            crasher.whole()
+            crasher.answers(where)
+            assert site.postconf("smtpd_banner") != "by-hand", where
+            assert kept(site) == 1, where
+        told(capsys, "a hand edit that is kept", tried, {})
+
+
+def kept(site: Site) -> int:
+    """How many commits on the branch of hand edits hold this one."""
+    done = site.host.run("git", "-C", REPOSITORY, "log", "-S", "by-hand", "--format=%h", KEPT_ON, check=False)
+    return len(done.stdout.split())
 
 
 # ---- a disk that is full ---------------------------------------------------------------------------------------------

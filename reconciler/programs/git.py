@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.host import Completed, Host
 
 NAME = "reconciler"
+TIMEOUT = 10.0  # a pass holds the lock meanwhile, and nothing else is noticed
 _PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BUSY = ("lock", "File exists")
 _ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
@@ -47,7 +48,7 @@ def write(
     }
     become = owner if os.geteuid() == 0 else None
     for pause in (*_PATIENCE, None):
-        done = host.act(git, env=env, owner=become, cwd=Path("/"), timeout=10, input=stream)
+        done = host.act(git, env=env, owner=become, cwd=Path("/"), timeout=TIMEOUT, input=stream)
         if not done.status or pause is None or not any(word in done.stderr for word in _BUSY):
             break
         time.sleep(pause)

@@ -1,16 +1,18 @@
-"""Runs reconciler's own command line, and ends its process by SIGKILL right before or right after its nth effect.
+"""Runs reconciler's own command line, and kills it right before or right after its nth effect, or makes that one fail.
 
     crashing.py SOCKET          inside a host; every request on that socket is one run, in a process of its own
 
 Promises: nothing but reconciler.host.Host's before() and after() is replaced, and the process that dies is the one that
-did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. The
-answer is {"status": exit status or minus the signal, "effects": [name, ...], "output": text}.
+did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. With an
+"errno" the effect raises that OSError instead: "once", or "lasting", in every effect on files from then on. The answer
+is {"status": exit status or minus the signal, "effects": [name, ...], "output": text}.
 
 Known limit: programs that an effect has started end by themselves, as they do when a real SIGKILL hits only us.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -27,13 +29,17 @@ from typing import Any
 from reconciler import cli
 from reconciler.host import Host
 
+ROOM = {"append", "copy", "link", "make_directory", "rename", "replace", "symlink", "write"}
+LASTING = {errno.ENOSPC: ROOM, errno.EROFS: ROOM | {"exchange", "remove", "set_time"}}
+
 
 @dataclass(slots=True)
 class Death:
-    """Where this process is to die, and how many effects it has begun."""
+    """Where this process is to die or to fail, and how many effects it has begun."""
 
     at: int
     when: str
+    errno: int
     record: Path
     count: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,6 +51,9 @@ class Death:
             with self.record.open("a") as stream:
                 stream.write(f"{what}\n")
             self._end_here("before")
+            lasts = self.when == "lasting" and self.count > self.at > 0 and what in LASTING[self.errno]
+            if lasts or (self.when in ("once", "lasting") and self.count == self.at):
+                raise OSError(self.errno, os.strerror(self.errno), what)
 
     def after(self, what: str) -> None:  # noqa: ARG002 - as Host calls it
         """Perhaps go no further."""
@@ -74,11 +83,12 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
     with output.open("w") as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
-    death = Death(request["at"], request["when"], record)
+    death = Death(request["at"], request["when"], request["errno"], record)
     Host.before = lambda _, what: death.before(what)  # type: ignore[method-assign, assignment]
     Host.after = lambda _, what: death.after(what)  # type: ignore[method-assign, assignment]
     try:
         cli.main(request["argv"])
+        status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - a forked child must never return into the server

@@ -135,15 +135,16 @@ class Site:
 
     # The daemon
 
-    def start_daemon(self) -> None:
+    def start_daemon(self, *argv: str) -> None:
         """Start the daemon as systemd would, and wait until it says that it is ready: its first pass is over."""
+        argv = argv or ("reconciler", "run")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             path = self.host.root / "run/notify"
             path.unlink(missing_ok=True)
             channel.bind(str(path))
             channel.settimeout(30)
             environment = {"NOTIFY_SOCKET": "/run/notify"}
-            self.daemon = self.host.start("reconciler", "run", env=environment, output=self._log.fileno())
+            self.daemon = self.host.start(*argv, env=environment, output=self._log.fileno())
             while b"READY=1" not in channel.recv(4096):
                 pass
 
