@@ -72,7 +72,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     ports = _free_ports(written, facts)
     listeners = [one for number, service in enumerate(written) for one in _listeners(service, number, main, ports)]
     agents = [{"name": f"agent-{number}", "recipient": f"agent-{number}@rehearsal.example"} for number in _agents(main)]
-    texts = surroundings.texts(desired, main)
+    texts = surroundings.texts(main)
     partners = list(surroundings.partners(main, texts))
     heard, unheard = _flows(_tests(desired), listeners, main)
     play: dict[str, Any] = {

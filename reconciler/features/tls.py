@@ -29,7 +29,10 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     if section and section.outbound:
         level, where = section.outbound, desired.where(SECTION, "outbound")
     else:
-        level, where = ("encrypt" if relay and relay.password else "may"), desired.where("smart_host")
+        level, where = (
+            ("encrypt" if relay and (relay.has_login or relay.is_wrapped) else "may"),
+            desired.where("smart_host"),
+        )
     level_parameter = Parameter("smtp_tls_security_level", level, where, SECTION)
     return Contribution(parameters={level_parameter.name: level_parameter})
 
@@ -38,7 +41,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """A login is never sent over a connection that nobody asked to encrypt."""
     relay = desired.section(smart_host.Schema)
     level = merged.parameters["smtp_tls_security_level"]
-    if relay and relay.password and level.value == "none":
+    if relay and relay.has_login and level.value == "none":
         what = (
             "smart_host has a login, but tls.outbound is none: the password would travel in plain text, or never be"
             " accepted; write tls: {outbound: encrypt}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from reconciler.errors import InvalidSource
 from reconciler.features import compose
 from reconciler.load import load
-from reconciler.model import Contribution, File, Severity
+from reconciler.model import Contribution, File, Secret, Severity
 from tests.unit.facts import HOST
 from tests.unit.states import desired, linted, the, told
 
@@ -13,7 +16,10 @@ RELAY = "smtpd_relay_restrictions"
 
 def composed(mail: str) -> Contribution:
     """What all features make of a mail.yaml."""
-    return compose(load({"mail.yaml": File.of(mail.encode())}, HOST.host, {}), HOST)
+    files = {"mail.yaml": mail, "secrets/one.age": "", "secrets/two.age": ""}
+    secrets = {name: Secret(name, f"pass-{name}") for name in ("one", "two")}
+    sealed = {path: File.of(text.encode() or b"age-encryption.org/v1\n") for path, text in files.items()}
+    return compose(load(sealed, HOST.host, secrets), HOST)
 
 
 def test_relay_mynetworks_puts_the_networks_ahead_of_the_protection_or_leaves_them_out() -> None:
@@ -71,3 +77,78 @@ def test_the_authenticated_header_without_a_smart_host_is_told_of() -> None:
         assert not told("exposed-account", **{"sasl": {"authenticated_header": True}} | other)
     assert composed("sasl: {authenticated_header: no}\n").parameters["smtpd_sasl_authenticated_header"].value == "no"
     assert "smtpd_sasl_authenticated_header" not in composed("sasl: {}\n").parameters
+
+
+ONE, TWO = "username: u1, password: !secret one", "username: u2, password: !secret two"
+
+
+def table(merged: Contribution, name: str) -> str:
+    return merged.tables[name].source.decode()
+
+
+def test_logins_are_kept_by_nexthop_and_by_sender_only_where_they_share_one() -> None:
+    apart = composed(
+        f"smart_host: {{nexthop: a.example, {ONE}, senders: {{'@X.example': {{nexthop: b.example, {TWO}}}}}}}\n"
+    )
+    assert table(apart, "sasl_passwd") == "a.example u1:pass-one\nb.example u2:pass-two\n"
+    assert table(apart, "sender_relayhost") == "@x.example b.example\n"
+    assert "smtp_sender_dependent_authentication" not in apart.parameters
+    shared = composed(
+        f"smart_host: {{nexthop: a.example, {ONE}, senders: {{x@x.example: {{nexthop: a.example, {TWO}}}}}}}\n"
+    )
+    assert table(shared, "sasl_passwd") == "a.example u1:pass-one\nx@x.example u2:pass-two\n"
+    assert shared.parameters["smtp_sender_dependent_authentication"].value == "yes"
+    alone = composed(f"smart_host: {{nexthop: a.example, senders: {{x@x.example: {{nexthop: a.example, {TWO}}}}}}}\n")
+    assert table(alone, "sasl_passwd") == "x@x.example u2:pass-two\n"
+    assert alone.parameters["smtp_tls_security_level"].value == "encrypt"
+
+
+def test_a_preset_stands_for_its_nexthop_and_port_465_for_a_service_with_tls_first() -> None:
+    assert composed("smart_host: {preset: mailchannels}\n").parameters["relayhost"].value == "smtp.mailchannels.net:587"
+    for port in ("465", "smtps", "submissions"):
+        merged = composed(f"smart_host: {{nexthop: '[a.example]:{port}'}}\n")
+        assert merged.parameters["default_transport"].value == "smart_host"
+        assert merged.parameters["smtp_tls_security_level"].value == "encrypt"
+        assert "smtp_tls_wrappermode" not in merged.parameters
+    plain = composed("smart_host: {nexthop: '[2001:db8::465]'}\n")
+    assert "default_transport" not in plain.parameters
+    assert "smart_host/unix" not in plain.services
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        ("{preset: mailchanels}", "did you mean mailchannels?"),
+        ("{preset: mailchannels, nexthop: a.example}", "write one of the two"),
+        ("{nexthop: a.example, senders: {example.com: {nexthop: b.example}}}", 'not a sender: "example.com"'),
+        ("{nexthop: a.example, senders: {'@b.example': {nexthop: ''}}}", "is empty"),
+        ("{nexthop: a.example, senders: {'@b.example': {nexthop: b.example, username: u}}}", "password is missing"),
+        ("{}", "smart_host.nexthop is missing"),
+    ],
+)
+def test_a_smart_host_that_says_too_much_or_too_little_is_refused(section: str, text: str) -> None:
+    with pytest.raises(InvalidSource) as caught:
+        composed(f"smart_host: {section}\n")
+    assert text in str(caught.value)
+
+
+def test_relays_that_do_not_fit_together_are_refused() -> None:
+    b = {"nexthop": "[b.example]:587"}
+    assert "[b.example]:587" in the("mixed-wrapping", smart_host={"nexthop": "[a.example]:465", "senders": {"@b.c": b}})
+    twice = {"nexthop": "a.example", "senders": {"@b.c": b, "@B.c": b}}
+    assert "capitals" in the("duplicate-sender", smart_host=twice)
+    own = {"tables/sender_relayhost": "@b.c  x.example\n"}
+    assert "itself" in the("duplicate-sender", files=own, smart_host={"nexthop": "a.example", "senders": {"@b.c": b}})
+
+
+def test_rows_that_go_past_the_smart_host_are_told_of_once_a_table() -> None:
+    rows = {"tables/transport": "a.example  :\nb.example  error:no\nc.example relaylim:\nd.example relaylim:\n"}
+    smart = {"nexthop": "[relay.example]:587"}
+    (finding,) = told("past-smart-host", files=rows, smart_host=smart)
+    assert (str(finding.where), finding.severity) == ("tables/transport:3:1", Severity.WARNING)
+    assert not told("past-smart-host", files=rows)
+    whole = {"tables/transport": "c.example relaylim:[relay.example]:587\n"}
+    assert not told("past-smart-host", files=whole, smart_host=smart)
+    by_sender = {"tables/sender_transport": "@c.example relaylim:\n"}
+    assert not told("not-wrapped", files=by_sender, smart_host=smart)
+    assert told("not-wrapped", files=by_sender, smart_host={"nexthop": "[relay.example]:465"})
