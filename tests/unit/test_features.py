@@ -152,3 +152,79 @@ def test_rows_that_go_past_the_smart_host_are_told_of_once_a_table() -> None:
     by_sender = {"tables/sender_transport": "@c.example relaylim:\n"}
     assert not told("not-wrapped", files=by_sender, smart_host=smart)
     assert told("not-wrapped", files=by_sender, smart_host={"nexthop": "[relay.example]:465"})
+
+
+PRINT = ":".join(["AB"] * 32)
+
+
+def test_levels_bring_what_they_need_and_nothing_else() -> None:
+    plain = composed("hostname: mx.test.example\n").parameters
+    assert [name for name in plain if "tls" in name or "dns" in name] == ["smtp_tls_security_level"]
+    for tls in ("{outbound: dane}", "{destinations: {a.example: dane-only}}"):
+        assert composed(f"tls: {tls}\n").parameters["smtp_dns_support_level"].value == "dnssec"
+    merged = composed(f"tls: {{outbound: fingerprint, fingerprints: ['{PRINT.lower()}'], ca_path: /etc/ssl/certs}}\n")
+    assert merged.parameters["smtp_tls_fingerprint_cert_match"].value == PRINT
+    assert merged.parameters["smtp_tls_fingerprint_digest"].value == "sha256"
+    assert merged.parameters["smtp_tls_CApath"].value == "/etc/ssl/certs"
+    rows = composed("tls: {destinations: {A.example: none, .b.example: may, '[c.example]:587': encrypt}}\n")
+    assert table(rows, "tls_policy") == "a.example none\n.b.example may\n[c.example]:587 encrypt\n"
+
+
+@pytest.mark.parametrize(
+    ("tls", "text"),
+    [
+        ("{outbound: fingerprint, fingerprints: [AB:CD]}", 'not a fingerprint: "AB:CD"'),
+        ("{outbound: verfy}", "did you mean verify?"),
+        ("{destinations: {a.example: secured}}", "did you mean secure?"),
+        ("{outbound: secure, ca_file: certs.pem}", 'not a valid ca_file: "certs.pem"'),
+        ("{destination: {a.example: may}}", "did you mean destinations?"),
+    ],
+)
+def test_a_tls_section_that_can_not_be_read_says_what_was_meant(tls: str, text: str) -> None:
+    with pytest.raises(InvalidSource) as caught:
+        composed(f"tls: {tls}\n")
+    assert text in str(caught.value)
+
+
+def test_levels_without_what_they_need_are_refused() -> None:
+    for place in ({"outbound": "fingerprint"}, {"destinations": {"a.example": "fingerprint"}}):
+        assert told("no-fingerprints", tls=place)
+        assert not told("no-fingerprints", tls=place | {"fingerprints": [PRINT]})
+    for level in ("verify", "secure"):
+        assert told("missing-partner", tls={"outbound": level})
+        assert told("no-authority", tls={"destinations": {"a.example": level}})
+        trusting = {"outbound": level, "destinations": {"a.example": level}, "ca_file": "/etc/ssl/ca.pem"}
+        assert not told("no-authority", tls=trusting) + told("missing-partner", tls=trusting)
+    policy = {"tables/tls_policy": "a.example may\n"}
+    assert told("two-policies", files=policy, tls={"destinations": {"b.example": "may"}})
+    assert not told("two-policies", files=policy, tls={"outbound": "may"})
+    for bad in ({"a..example": "may"}, {"[a.example": "may"}, {"a.example": "may", "A.example": "none"}):
+        assert len(told("bad-destination", tls={"destinations": bad})) == 1
+
+
+def test_encryption_for_everybody_is_told_of_without_a_smart_host() -> None:
+    for level in ("encrypt", "dane-only"):
+        (finding,) = told("tls-for-everybody", tls={"outbound": level})
+        assert finding.severity is Severity.WARNING
+        assert not told("tls-for-everybody", tls={"outbound": level}, smart_host={"nexthop": "a.example"})
+    for level in ("may", "dane"):
+        assert not told("tls-for-everybody", tls={"outbound": level})
+
+
+def test_a_login_in_clear_text_and_port_465_without_tls_are_refused() -> None:
+    login = "{nexthop: '[a.example]:587', username: u, password: !secret one}"
+    for tls in ("{outbound: none}", "{destinations: {'[a.example]:587': none}}"):
+        state = load(
+            {
+                "mail.yaml": File.of(f"smart_host: {login}\ntls: {tls}\n".encode()),
+                "secrets/one.age": File.of(b"age-encryption.org/v1\n"),
+            },
+            HOST.host,
+            {"one": Secret("one", "x")},
+        )
+        assert [one.rule for one in linted(state) if one.is_error] == ["login-in-clear-text"]
+    wrapped = {"nexthop": "[a.example]:465"}
+    for level in ("none", "may", "dane"):
+        assert told("wrapper-needs-tls", smart_host=wrapped, tls={"outbound": level})
+    assert told("wrapper-needs-tls", {"smtp_tls_security_level": "may"}, smart_host=wrapped)
+    assert not told("wrapper-needs-tls", smart_host=wrapped, tls={"destinations": {"b.example": "none"}})
