@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
-from reconciler.rules.nexthops import roads
+from reconciler.rules.nexthops import bad_nexthop, roads
 from reconciler.rules.scopes import Scope
 from reconciler.table import Entries
 
@@ -131,6 +131,11 @@ class Schema(Relay):
         return self
 
     @property
+    def services(self) -> frozenset[str]:
+        """The services that it brings."""
+        return frozenset({f"{WRAPPED}/unix"} if self.is_wrapped else ())
+
+    @property
     def relays(self) -> dict[tuple[str, ...], Relay]:
         """Every relay by its place in the section."""
         return {(): self, **{("senders", sender): relay for sender, relay in self.senders.items()}}
@@ -210,12 +215,21 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     section = desired.section(Schema)
     if not section:
         return
+    known = roads(merged, facts)
     for place, relay in section.relays.items():
         yield from _malformed_secret(relay, place, desired)
-        if relay.nexthop and bool(_WRAPPED_PORT.search(relay.nexthop)) != section.is_wrapped:
-            what = f'"{relay.nexthop}" is not on port 465 and another relay is; one service speaks to all of them'
+        if place and (problem := bad_nexthop(relay.nexthop, known)):
+            what, where = f"smart_host.{'.'.join(place)}: {problem}", desired.where(SECTION, *place, "nexthop")
+            yield Finding(rule="malformed-nexthop", where=where, text=what, subject=relay.nexthop)
+        elif bool(_WRAPPED_PORT.search(relay.nexthop)) != section.is_wrapped:
+            hop = f'"{relay.nexthop}"' if relay.nexthop else "mail that goes straight to its MX"
+            what = f"{hop} is not on port 465 and another relay is; one service speaks to all of them"
             where = desired.where(SECTION, *place, "nexthop")
             yield Finding(rule="mixed-wrapping", where=where, text=what, subject=relay.nexthop)
+    for service in desired.services:
+        if service.key in section.services:
+            what = f"duplicate service: port 465 brings {service.key} already, and this one would replace it; rename it"
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
     yield from _senders(section, desired)
     yield from _past(section, desired, Scope(merged, facts))
 

@@ -46,17 +46,18 @@ class Schema(BaseModel, extra="forbid", frozen=True):
     enabled: bool = True
     wrapper: bool = True
 
-
-def keys(section: object) -> frozenset[str]:
-    """The services that a section brings."""
-    if not isinstance(section, Schema) or not section.enabled:
-        return frozenset()
-    return frozenset({"submission/inet", *(["submissions/inet"] if section.wrapper else [])})
+    @property
+    def services(self) -> frozenset[str]:
+        """The services that it brings."""
+        if not self.enabled:
+            return frozenset()
+        return frozenset({"submission/inet", *(["submissions/inet"] if self.wrapper else [])})
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the services submission and submissions."""
-    brought = keys(desired.section(Schema))
+    section = desired.section(Schema)
+    brought = section.services if section else frozenset[str]()
     where = desired.where(SECTION)
     services = {key: _service(key.partition("/")[0], where) for key in sorted(brought)}
     return Contribution(services=services)
@@ -70,7 +71,8 @@ def _service(name: str, where: Where) -> Service:
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Nobody else brings the services, and somebody knows the passwords."""
-    brought = keys(desired.section(Schema))
+    section = desired.section(Schema)
+    brought = section.services if section else frozenset[str]()
     for service in desired.services:
         if service.key in brought:
             what = (

@@ -110,6 +110,8 @@ def test_a_preset_stands_for_its_nexthop_and_port_465_for_a_service_with_tls_fir
         assert merged.parameters["default_transport"].value == "smart_host"
         assert merged.parameters["smtp_tls_security_level"].value == "encrypt"
         assert "smtp_tls_wrappermode" not in merged.parameters
+    changed = composed("smart_host: {nexthop: a.example:465}\nservices: {smart_host/unix: {maxproc: 5}}\n")
+    assert [one.maxproc for one in changed.entries if one.name == "smart_host"] == ["5"]
     plain = composed("smart_host: {nexthop: '[2001:db8::465]'}\n")
     assert "default_transport" not in plain.parameters
     assert "smart_host/unix" not in plain.services
@@ -135,6 +137,13 @@ def test_a_smart_host_that_says_too_much_or_too_little_is_refused(section: str, 
 def test_relays_that_do_not_fit_together_are_refused() -> None:
     b = {"nexthop": "[b.example]:587"}
     assert "[b.example]:587" in the("mixed-wrapping", smart_host={"nexthop": "[a.example]:465", "senders": {"@b.c": b}})
+    straight = {"nexthop": "", "senders": {"@b.c": {"nexthop": "[b.example]:465"}}}
+    assert "goes straight to its MX" in the("mixed-wrapping", smart_host=straight)
+    typo = {"nexthop": "a.example", "senders": {"@b.c": {"nexthop": "b.example:submisson"}}}
+    assert the("malformed-nexthop", smart_host=typo).endswith("did you mean b.example:submission?")
+    taken = {"master.d/own.cf": "smart_host unix - - n - - smtp\n"}
+    assert told("duplicate-service", files=taken, smart_host={"nexthop": "[a.example]:465"})
+    assert not told("duplicate-service", files=taken, smart_host={"nexthop": "[a.example]:587"})
     twice = {"nexthop": "a.example", "senders": {"@b.c": b, "@B.c": b}}
     assert "capitals" in the("duplicate-sender", smart_host=twice)
     own = {"tables/sender_relayhost": "@b.c  x.example\n"}
