@@ -20,13 +20,14 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
 from reconciler.rules.nexthops import bad_nexthop, roads
+from reconciler.rules.routes import transport_of
 from reconciler.rules.scopes import Scope
 from reconciler.table import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Entry, Facts
 
 SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
@@ -232,6 +233,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
     yield from _senders(section, desired)
     yield from _past(section, desired, Scope(merged, facts))
+    yield from _not_wrapped(section, desired, Scope(merged, facts))
 
 
 def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) -> Iterator[Finding]:
@@ -257,28 +259,37 @@ def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
 
 def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     """The first row of a table whose transport has no next hop: transport(5) then takes the recipient's domain."""
-    smtp = roads(main.merged, main.facts).smtp
-    for name in ("transport", "sender_transport") if section.nexthop else ():
-        table = desired.tables.get(name)
-        if not table or not _BARE.search(table.source) or (name == "sender_transport" and not section.is_wrapped):
-            continue
-        for entry in Entries(table):
-            transport = entry.value.removesuffix(":").strip()
-            if not entry.value.endswith(":") or transport not in smtp - {WRAPPED, "relay"}:
-                continue
-            then = (
-                f"mail for {entry.key} goes past the smart host, to the domain's own MX"
-                if name == "transport"
-                else f'"{transport}" speaks no TLS from the first byte, as port 465 wants it'
-            )
-            yield Finding(
-                rule="past-smart-host" if name == "transport" else "not-wrapped",
-                where=Where(table.file, entry.line),
-                text=f'table {name}: "{entry.value}" has no nexthop: {then} (told of the first such row)',
-                subject=name,
-                severity=Severity.WARNING,
-            )
-            break
+    smtp = roads(main.merged, main.facts).smtp - {"relay"}
+    table = desired.tables.get("transport")
+    if section.nexthop and table and (entry := _bare(table, smtp)):
+        what = (
+            f'table {table.name}: "{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the'
+            " domain's own MX (told of the first such row)"
+        )
+        where = Where(table.file, entry.line)
+        yield Finding(rule="past-smart-host", where=where, text=what, subject=table.name, severity=Severity.WARNING)
+
+
+def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
+    """Roads to port 465 by a service that waits there for a greeting which never comes."""
+    scopes = [Scope(main.merged, main.facts, service) for service in main.merged.entries if service.command == "smtp"]
+    plain = {one.service.name for one in scopes if one.service and not one.is_on("smtp_tls_wrappermode")}
+    then = "speaks no TLS from the first byte, as the smart host's port 465 wants it: mail would wait"
+    name = transport_of(main.value("default_transport"))
+    if section.is_wrapped and name in plain and not main.value("default_transport").partition(":")[2]:
+        what, where = f'default_transport is "{name}", which {then}', main.where("default_transport")
+        yield Finding(rule="not-wrapped", where=where, text=what, subject=name)
+    table = desired.tables.get("sender_transport")
+    if section.is_wrapped and table and (entry := _bare(table, plain)):
+        what = f'table {table.name}: "{entry.value}" has no nexthop and {then} (told of the first such row)'
+        where = Where(table.file, entry.line)
+        yield Finding(rule="not-wrapped", where=where, text=what, subject=table.name)
+
+
+def _bare(table: Table, transports: Collection[str]) -> Entry | None:
+    """The first row that names one of the transports and nothing behind it."""
+    rows = Entries(table) if _BARE.search(table.source) else ()
+    return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)
 
 
 EXPLAINED = {
@@ -320,8 +331,8 @@ EXPLAINED = {
         "host's nexthop behind the colon."
     ),
     "not-wrapped": (
-        "A row of tables/sender_transport sends mail to the smart host by a transport that does not begin with TLS, as "
-        "the smart host's port 465 wants it. The mail would wait. Use port 587, or give the transport's service the "
-        "option smtp_tls_wrappermode=yes."
+        "default_transport, or a row of tables/sender_transport, sends mail to the smart host by a transport that does "
+        "not begin with TLS, as the smart host's port 465 wants it. The mail would wait. Use port 587, or give the "
+        "transport's service the option smtp_tls_wrappermode=yes."
     ),
 }

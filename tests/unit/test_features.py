@@ -160,7 +160,13 @@ def test_rows_that_go_past_the_smart_host_are_told_of_once_a_table() -> None:
     assert not told("past-smart-host", files=whole, smart_host=smart)
     by_sender = {"tables/sender_transport": "@c.example relaylim:\n"}
     assert not told("not-wrapped", files=by_sender, smart_host=smart)
-    assert told("not-wrapped", files=by_sender, smart_host={"nexthop": "[relay.example]:465"})
+    wrapped = {"nexthop": "[relay.example]:465"}
+    (finding,) = told("not-wrapped", files=by_sender, smart_host=wrapped)
+    assert (str(finding.where), finding.is_error) == ("tables/sender_transport:1:1", True)
+    begins = {"relaylim/unix": {"options": {"smtp_tls_wrappermode": "yes"}}}
+    assert not told("not-wrapped", files=by_sender, smart_host=wrapped, services=begins)
+    assert told("not-wrapped", {"default_transport": "smtp"}, smart_host=wrapped)
+    assert not told("not-wrapped", {"default_transport": "smtp:[relay.example]:25"}, smart_host=wrapped)
 
 
 PRINT = ":".join(["AB"] * 32)
