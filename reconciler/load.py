@@ -20,7 +20,7 @@ from reconciler import document, flows, layout, wording
 from reconciler.allow import found_in
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
-from reconciler.features import FEATURES, services, transports
+from reconciler.features import FEATURES, services, smart_host, submission, transports
 from reconciler.model import Desired, Finding, SecretName, Where, printable
 from reconciler.syntax import did_you_mean, duplicates, read_master
 
@@ -203,6 +203,8 @@ def _without_command(merged: Document, sections: Mapping[type, object], own: lis
     changes = section.root if isinstance(section, services.Schema) else {}
     written = merged.value.get(transports.SECTION)
     known = _stock() | {service.key for service in own}
+    for brought in sections.values():
+        known |= brought.services if isinstance(brought, submission.Schema | smart_host.Schema) else set()
     known |= {f"{name}/unix" for name in (written if isinstance(written, dict) else ())}
     for key, change in changes.items():
         if change and change.command is None and key not in known:

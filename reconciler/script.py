@@ -75,7 +75,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     ports = [port for port in range(61000, 61100) if port not in _own_ports(written, facts) | set(facts.ports.values())]
     listeners = [one for number, service in enumerate(written) for one in _listeners(service, number, main, ports)]
     agents = [{"name": f"agent-{number}", "recipient": f"agent-{number}@rehearsal.example"} for number in _agents(main)]
-    texts = surroundings.texts(desired, main)
+    texts = surroundings.texts(main)
     own = _own_ports(written, facts)
     partners = [one for one in surroundings.partners(main, texts) if not (one.get("near") and one["port"] in own)]
     heard, unheard = _flows(_tests(desired), listeners, main)

@@ -17,10 +17,11 @@ from reconciler.rules.scopes import Scope, scopes, words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.model import Contribution, Desired, Facts
+    from reconciler.model import Contribution, Facts
 
 HERE = "127.0.0.1"
 SMTPS, MOST = 465, 65535
+_READABLE = 0o044  # others hold logins
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
@@ -45,14 +46,17 @@ def without_databases(text: str) -> str:
     return _DATABASE.sub("texthash:/dev/null", text)
 
 
-def texts(desired: Desired, main: Scope) -> list[bytes]:
+def texts(main: Scope) -> list[bytes]:
     """Every text that may name a server: expanded values, options, and tables of routes."""
     values = [
         (scope.expanded(one.value) or "").encode("utf-8", "replace")
         for scope in scopes(main.merged, main.facts)
         for one in scope.written
     ]
-    return [*values, *(table.source for table in desired.tables.values() if b":" in table.source)]
+    return [
+        *values,
+        *(one.source for one in main.merged.tables.values() if one.mode & _READABLE and b":" in one.source),
+    ]
 
 
 def ports(texts: Iterable[bytes]) -> set[int]:

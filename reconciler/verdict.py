@@ -41,6 +41,7 @@ _HARMLESS = re.compile(
     | numeric\ (?:domain|hostname) | hostname\ .*\ verification | address_verify | lost\ connection
     | TLS\ library\ problem.*(?:alert|certificate) | certificate\ verification\ failed | Illegal\ address\ syntax
     | non-SMTP\ command | queue\ file\ size\ limit | private/(?:anvil|scache)\ socket
+    | DNSSEC\ validation\ may\ be\ unavailable | dnssec_probe
     | file\ system\ clock\ is | resetting\ file\ time\ stamps | required\ alias\ not\ found
     | has\ been\ queued""",
     re.VERBOSE,

@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.features import baseline, parameters, services, smart_host, tables, tls, transports
+from reconciler.features import (
+    baseline,
+    parameters,
+    relay_mynetworks,
+    sasl,
+    services,
+    smart_host,
+    submission,
+    tables,
+    tls,
+    transports,
+)
 from reconciler.model import Contribution
 from reconciler.rules.references import TABLE_REFERENCE
 
@@ -43,10 +54,13 @@ class Feature(Protocol):
 
 FEATURES: tuple[Feature, ...] = (
     baseline,
+    relay_mynetworks,
+    sasl,
     tables,
     tls,
     smart_host,
     transports,
+    submission,
     services,
     parameters,
 )

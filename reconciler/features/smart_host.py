@@ -1,27 +1,41 @@
-"""``smart_host``: all outbound mail through one next hop, with or without a login.
+"""``smart_host``: all outbound mail through one next hop, or one of its sender's own, with or without a login.
 
 The login table is written whole, 0600, and gone when there is no login: its key is the nexthop verbatim, for that is
-what smtp(8) looks up (SASL_README, "Configuring SASL authentication in the Postfix SMTP/LMTP client").
+what smtp(8) looks up (SASL_README, "Configuring SASL authentication in the Postfix SMTP/LMTP client"). A sender is the
+key only where several logins share a nexthop: it would be tried with every server that the sender's mail goes to.
+
+On port 465 TLS comes first. smtp(8) can't tell one destination from another there, so a service of its own does it.
+
+Known limit: that service speaks to all relays, so that either all of them are on port 465 or none is.
 """
 
 from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, SecretName, Table
+from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
+from reconciler.rules.nexthops import bad_nexthop, roads
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope
+from reconciler.table import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Entry, Facts
 
 SECTION = "smart_host"
-LOGIN_TABLE = "sasl_passwd"
+LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
+WRAPPED = "smart_host"
+PRESETS = {"mailchannels": "smtp.mailchannels.net:587"}
+_SENDER = re.compile(r"[^\s@<>\"#][^\s@<>\"]*@[\w.-]+|@[\w.-]+")
+_WRAPPED_PORT = re.compile(r":(?:465|smtps|submissions)\Z")
+_BARE = re.compile(rb"(?m)\S:[ \t]*$")
 _NEXTHOP = re.compile(r"(?:\[(?P<bracketed>[^\]\s]+)\]|(?P<name>[^\[\]\s:]+))(?::(?P<port>[A-Za-z0-9-]+))?")
 
 
@@ -68,19 +82,14 @@ def _username(value: object) -> object:
     return value
 
 
-class Schema(BaseModel):
-    """The next hop and its login; ``smart_host: off`` says that there is none."""
+class Relay(BaseModel):
+    """A next hop and its login."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     nexthop: Annotated[str, BeforeValidator(_nexthop)]
     username: Annotated[str | None, BeforeValidator(_username)] = None
     password: Annotated[InstanceOf[SecretName] | None, BeforeValidator(_secret)] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _off(cls, value: object) -> object:
-        return {"nexthop": ""} if value in ("no", "") else value
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
@@ -90,43 +99,197 @@ class Schema(BaseModel):
         return self
 
 
+def _sender(value: str) -> str:
+    if not _SENDER.fullmatch(value):
+        text = 'not a sender: "{value}"; expected USER@DOMAIN or @DOMAIN'
+        raise PydanticCustomError("malformed-sender", text, {"value": value})
+    return value
+
+
+class Schema(Relay):
+    """The relay for all mail, or a *preset* for it, and those of *senders*; ``smart_host: off`` says there is none."""
+
+    preset: Literal["mailchannels"] | None = None
+    senders: dict[Annotated[str, AfterValidator(_sender)], Relay] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        if value in ("no", ""):
+            return {"nexthop": ""}
+        if isinstance(value, dict) and isinstance(preset := value.get("preset"), str):
+            if "nexthop" in value:
+                raise PydanticCustomError("preset-and-nexthop", "a preset has its own nexthop; write one of the two")
+            return {**value, "nexthop": PRESETS.get(preset, "")}
+        return value
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        for sender, relay in self.senders.items():
+            if not relay.nexthop:
+                text = 'the nexthop of "{sender}" is empty; remove the sender, or give it one'
+                raise PydanticCustomError("malformed-nexthop", text, {"sender": sender})
+        return self
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The services that it brings."""
+        return frozenset({f"{WRAPPED}/unix"} if self.is_wrapped else ())
+
+    @property
+    def relays(self) -> dict[tuple[str, ...], Relay]:
+        """Every relay by its place in the section."""
+        return {(): self, **{("senders", sender): relay for sender, relay in self.senders.items()}}
+
+    @property
+    def has_login(self) -> bool:
+        """Whether any relay is told a password."""
+        return any(relay.password for relay in self.relays.values())
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether they are on port 465."""
+        return any(_WRAPPED_PORT.search(relay.nexthop) for relay in self.relays.values())
+
+
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute relayhost and, with a login, the SASL parameters and the table that holds it."""
+    """Contribute relayhost, those of senders, the service for port 465, and the table of logins."""
     section = desired.section(Schema)
-    if not section or not section.nexthop:
+    if not section or not (section.nexthop or section.senders):
         return Contribution()
-    values = {"relayhost": (section.nexthop, "nexthop")}
-    tables = {}
-    if section.username and section.password and (secret := desired.secrets.get(section.password.name)):
-        table = _login(
-            section.nexthop, f"{section.username}:{secret.value}", desired.where(SECTION, "password").file, facts
+    kind = "lmdb" if "lmdb" in facts.map_types else "hash"
+    tables: dict[str, Table] = {}
+    values = {"relayhost": (section.nexthop, "nexthop")} if section.nexthop else {}
+    if section.senders:
+        rows = "".join(f"{sender.lower()} {relay.nexthop}\n" for sender, relay in section.senders.items())
+        tables[SENDER_TABLE] = table = Table(
+            name=SENDER_TABLE, type=kind, source=rows.encode(), file=desired.where(SECTION).file, compiler="postmap"
         )
-        tables[table.name] = table
+        values["sender_dependent_relayhost_maps"] = (table.reference, "senders")
+    if logins := _logins(section, desired):
+        source = "".join(f"{key} {login}\n" for key, login in logins.items()).encode()
+        where = desired.where(SECTION, "password")
+        tables[LOGIN_TABLE] = table = Table(
+            name=LOGIN_TABLE, type=kind, source=source, file=where.file, compiler="postmap", mode=0o600
+        )
         values |= {
             "smtp_sasl_auth_enable": ("yes", "username"),
             "smtp_sasl_password_maps": (table.reference, "password"),
             "smtp_sasl_tls_security_options": ("noanonymous", "password"),
         }
+        if any("@" in key for key in logins):
+            values["smtp_sender_dependent_authentication"] = ("yes", "senders")
+    if section.is_wrapped:
+        values["default_transport"] = (WRAPPED, "nexthop")
     parameters = {
         name: Parameter(name, value, desired.where(SECTION, key), SECTION) for name, (value, key) in values.items()
     }
-    return Contribution(parameters=parameters, tables=tables)
+    service = _wrapped(desired.where(SECTION, "nexthop"))
+    services = {service.key: service} if section.is_wrapped else {}
+    return Contribution(parameters=parameters, tables=tables, services=services)
 
 
-def _login(nexthop: str, login: str, file: str, facts: Facts) -> Table:
-    kind = "lmdb" if "lmdb" in facts.map_types else "hash"
-    source = f"{nexthop} {login}\n".encode()
-    return Table(name=LOGIN_TABLE, type=kind, source=source, file=file, compiler="postmap", mode=0o600)
+def _logins(section: Schema, desired: Desired) -> dict[str, str]:
+    """Every login by its nexthop; where several share one, those of senders by the sender."""
+    told: dict[str, str] = {}
+    logins = {place: login for place, relay in section.relays.items() if (login := _login(relay, desired))}
+    for place, login in logins.items():
+        nexthop = section.relays[place].nexthop
+        rivals = {logins.get(at, "") for at, other in section.relays.items() if other.nexthop == nexthop}
+        told[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login
+    return told
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """The password must survive being written on a table's line."""
+def _login(relay: Relay, desired: Desired) -> str:
+    secret = desired.secrets.get(relay.password.name) if relay.password else None
+    return f"{relay.username}:{secret.value}" if secret else ""
+
+
+def _wrapped(where: Where) -> Service:
+    options = {"syslog_name": f"postfix/{WRAPPED}", "smtp_tls_wrappermode": "yes"}
+    overrides = tuple(Parameter(option, value, where, WRAPPED) for option, value in options.items())
+    return Service(name=WRAPPED, type="unix", command="smtp", overrides=overrides, where=where)
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Passwords survive being written on a table's line, relays fit together, and no row goes past them unsaid."""
     section = desired.section(Schema)
-    if section and section.password and (secret := desired.secrets.get(section.password.name)):
-        where = desired.where(SECTION, "password")
+    if not section:
+        return
+    known = roads(merged, facts)
+    for place, relay in section.relays.items():
+        yield from _malformed_secret(relay, place, desired)
+        if place and (problem := bad_nexthop(relay.nexthop, known)):
+            what, where = f"smart_host.{'.'.join(place)}: {problem}", desired.where(SECTION, *place, "nexthop")
+            yield Finding(rule="malformed-nexthop", where=where, text=what, subject=relay.nexthop)
+        elif bool(_WRAPPED_PORT.search(relay.nexthop)) != section.is_wrapped:
+            hop = f'"{relay.nexthop}"' if relay.nexthop else "mail that goes straight to its MX"
+            what = f"{hop} is not on port 465 and another relay is; one service speaks to all of them"
+            where = desired.where(SECTION, *place, "nexthop")
+            yield Finding(rule="mixed-wrapping", where=where, text=what, subject=relay.nexthop)
+    for service in desired.services:
+        if service.key in section.services:
+            what = f"duplicate service: port 465 brings {service.key} already, and this one would replace it; rename it"
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+    yield from _senders(section, desired)
+    yield from _past(section, desired, Scope(merged, facts))
+    yield from _not_wrapped(section, desired, Scope(merged, facts))
+
+
+def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) -> Iterator[Finding]:
+    if relay.password and (secret := desired.secrets.get(relay.password.name)):
+        where = desired.where(SECTION, *place, "password")
         if not secret.value or "\n" in secret.value or secret.value != secret.value.strip():
             what = f"secret {secret.name} is empty, or has a line break or blanks at its end; set it again"
             yield Finding(rule="malformed-secret", where=where, text=what, subject=secret.name)
+
+
+def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for sender in section.senders:
+        if (other := first.setdefault(sender.lower(), sender)) != sender:
+            what = f'sender "{sender}" is "{other}" once more: capitals make no difference'
+            where = desired.where(SECTION, "senders", sender)
+            yield Finding(rule="duplicate-sender", where=where, text=what, subject=sender)
+    if section.senders and SENDER_TABLE in desired.tables:
+        what = f"smart_host.senders makes the table {SENDER_TABLE} itself; remove this one, or give it another name"
+        where = desired.tables[SENDER_TABLE].where
+        yield Finding(rule="duplicate-sender", where=where, text=what, subject=SENDER_TABLE)
+
+
+def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
+    """The first row of a table whose transport has no next hop: transport(5) then takes the recipient's domain."""
+    smtp = roads(main.merged, main.facts).smtp - {"relay"}
+    table = desired.tables.get("transport")
+    if section.nexthop and table and (entry := _bare(table, smtp)):
+        what = (
+            f'table {table.name}: "{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the'
+            " domain's own MX (told of the first such row)"
+        )
+        where = Where(table.file, entry.line)
+        yield Finding(rule="past-smart-host", where=where, text=what, subject=table.name, severity=Severity.WARNING)
+
+
+def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
+    """Roads to port 465 by a service that waits there for a greeting which never comes."""
+    scopes = [Scope(main.merged, main.facts, service) for service in main.merged.entries if service.command == "smtp"]
+    plain = {one.service.name for one in scopes if one.service and not one.is_on("smtp_tls_wrappermode")}
+    then = "speaks no TLS from the first byte, as the smart host's port 465 wants it: mail would wait"
+    name = transport_of(main.value("default_transport"))
+    if section.is_wrapped and name in plain and not main.value("default_transport").partition(":")[2]:
+        what, where = f'default_transport is "{name}", which {then}', main.where("default_transport")
+        yield Finding(rule="not-wrapped", where=where, text=what, subject=name)
+    table = desired.tables.get("sender_transport")
+    if section.is_wrapped and table and (entry := _bare(table, plain)):
+        what = f'table {table.name}: "{entry.value}" has no nexthop and {then} (told of the first such row)'
+        where = Where(table.file, entry.line)
+        yield Finding(rule="not-wrapped", where=where, text=what, subject=table.name)
+
+
+def _bare(table: Table, transports: Collection[str]) -> Entry | None:
+    """The first row that names one of the transports and nothing behind it."""
+    rows = Entries(table) if _BARE.search(table.source) else ()
+    return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)
 
 
 EXPLAINED = {
@@ -145,5 +308,31 @@ EXPLAINED = {
     "malformed-secret": (
         "A secret is empty, or has a line break or blanks at its end. It would reach the smart host cut off, and "
         "the login would fail. Set it again with `reconciler secret set NAME`."
+    ),
+    "preset-and-nexthop": (
+        "A preset for the smart host stands beside a nexthop of one's own. Which of them was meant nobody knows. Write "
+        "one of the two."
+    ),
+    "malformed-sender": (
+        "A key of smart_host.senders is no sender. Postfix looks up whole addresses and @DOMAIN there, and nothing "
+        "else. Write USER@DOMAIN, or @DOMAIN for all of a domain."
+    ),
+    "duplicate-sender": (
+        "Two relays are given for one sender, or the table for them stands in tables/ as well. One of them would be "
+        "lost. Remove the other."
+    ),
+    "mixed-wrapping": (
+        "One relay is on port 465, where TLS comes first, and another is not. One service of Postfix speaks to all of "
+        "them, and can't do both. Most relays serve port 587 as well; use it for all of them."
+    ),
+    "past-smart-host": (
+        "A row of tables/transport names a transport without a next hop. Postfix then takes the recipient's domain, so "
+        "that this mail goes straight to its MX and not through the smart host. If it should not, write the smart "
+        "host's nexthop behind the colon."
+    ),
+    "not-wrapped": (
+        "default_transport, or a row of tables/sender_transport, sends mail to the smart host by a transport that does "
+        "not begin with TLS, as the smart host's port 465 wants it. The mail would wait. Use port 587, or give the "
+        "transport's service the option smtp_tls_wrappermode=yes."
     ),
 }

@@ -1,54 +1,201 @@
-"""``tls``: how mail that leaves is encrypted (TLS_README, "Client TLS limitations" and "security levels")."""
+"""``tls``: how mail that leaves is encrypted (TLS_README, "Client TLS limitations" and "security levels").
+
+Whom to trust is never supplied: verify and secure need *ca_file* or *ca_path*, fingerprint needs *fingerprints*.
+
+Known limit: that the host's resolver checks DNSSEC, as dane needs, is not known; without it dane is no more than may.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
-from reconciler.model import Contribution, Finding, Parameter
+from reconciler.model import Contribution, Finding, Parameter, Severity, Table
+from reconciler.rules.nexthops import bad_nexthop, roads
+from reconciler.rules.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
-SECTION = "tls"
+SECTION, TABLE = "tls", "tls_policy"
+_LEVEL = "smtp_tls_security_level"
+_DANE = frozenset({"dane", "dane-only"})
+_CHECKED = frozenset({"verify", "secure"})
+_ENFORCED = frozenset({"encrypt", "dane-only", "fingerprint", *_CHECKED})
+Level = Literal["none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure"]
+Path = Annotated[str, StringConstraints(pattern=r"^/\S+$")]
+
+
+def _fingerprint(value: str) -> str:
+    digits = value.replace(":", "").upper()
+    if len(digits) != 64 or set(digits) - set("0123456789ABCDEF"):  # noqa: PLR2004 - sha256
+        text = (
+            'not a fingerprint: "{value}"; expected the 32 bytes of sha256, as'
+            " `openssl x509 -noout -fingerprint -sha256` prints them"
+        )
+        raise PydanticCustomError("malformed-fingerprint", text, {"value": value})
+    return ":".join(digits[at : at + 2] for at in range(0, 64, 2))
 
 
 class Schema(BaseModel, extra="forbid", frozen=True):
-    """The level for all outbound mail; unset, it is ``encrypt`` when the smart host has a login, else ``may``."""
+    """*outbound* is for all mail that leaves, *destinations* for some, by domain or nexthop as transport(5) has it.
 
-    outbound: Literal["none", "may", "encrypt"] | None = None
+    Unset, outbound is ``encrypt`` when a smart host has a login or is on port 465, else ``may``.
+    """
+
+    outbound: Level | None = None
+    destinations: dict[Annotated[str, StringConstraints(pattern=r"^[^\s#,]+$")], Level] = Field(default_factory=dict)
+    fingerprints: tuple[Annotated[str, AfterValidator(_fingerprint)], ...] = ()
+    ca_file: Path | None = None
+    ca_path: Path | None = None
+
+    @property
+    def levels(self) -> dict[tuple[str, ...], str]:
+        """Every level by its place in the section."""
+        outbound = {("outbound",): str(self.outbound)} if self.outbound else {}
+        return outbound | {("destinations", name): level for name, level in self.destinations.items()}
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute smtp_tls_security_level, always: Postfix's own default sends in clear text."""
-    section, relay = desired.section(Schema), desired.section(smart_host.Schema)
-    if section and section.outbound:
-        level, where = section.outbound, desired.where(SECTION, "outbound")
-    else:
-        level, where = ("encrypt" if relay and relay.password else "may"), desired.where("smart_host")
-    level_parameter = Parameter("smtp_tls_security_level", level, where, SECTION)
-    return Contribution(parameters={level_parameter.name: level_parameter})
+    """Contribute smtp_tls_security_level, always: Postfix's own default sends in clear text; and what levels need."""
+    section, relay = desired.section(Schema) or Schema(), desired.section(smart_host.Schema)
+    values: dict[str, tuple[str, str]] = {_LEVEL: (section.outbound or "", "outbound")}
+    if section.fingerprints:
+        values["smtp_tls_fingerprint_cert_match"] = (", ".join(section.fingerprints), "fingerprints")
+        values["smtp_tls_fingerprint_digest"] = ("sha256", "fingerprints")
+    if section.ca_file:
+        values["smtp_tls_CAfile"] = (section.ca_file, "ca_file")
+    if section.ca_path:
+        values["smtp_tls_CApath"] = (section.ca_path, "ca_path")
+    if _DANE & set(section.levels.values()):
+        values["smtp_dns_support_level"] = ("dnssec", "outbound")
+    tables = {}
+    if section.destinations:
+        tables[TABLE] = table = _policy(section, desired.where(SECTION, "destinations"), facts)
+        values["smtp_tls_policy_maps"] = (table.reference, "destinations")
+    parameters = {
+        name: Parameter(name, value, desired.where(SECTION, key), SECTION) for name, (value, key) in values.items()
+    }
+    if not section.outbound:
+        level = "encrypt" if relay and (relay.has_login or relay.is_wrapped) else "may"
+        parameters[_LEVEL] = Parameter(_LEVEL, level, desired.where("smart_host"), SECTION)
+    return Contribution(parameters=parameters, tables=tables)
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """A login is never sent over a connection that nobody asked to encrypt."""
-    relay = desired.section(smart_host.Schema)
-    level = merged.parameters["smtp_tls_security_level"]
-    if relay and relay.password and level.value == "none":
+def _policy(section: Schema, where: Where, facts: Facts) -> Table:
+    kind = "lmdb" if "lmdb" in facts.map_types else "hash"
+    rows = "".join(f"{name.lower()} {level}\n" for name, level in section.destinations.items())
+    return Table(name=TABLE, type=kind, source=rows.encode(), file=where.file, compiler="postmap")
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Every level has what it needs, and no login is sent over a connection that nobody asked to encrypt."""
+    main = Scope(merged, facts)
+    yield from _relays(desired, main)
+    section = desired.section(Schema)
+    if not section:
+        return
+    if section.destinations and TABLE in desired.tables:
+        what = f"tls.destinations and the table {TABLE} say the same thing twice; keep one of the two"
+        where = desired.where(SECTION, "destinations")
+        yield Finding(rule="two-policies", where=where, text=what, subject=TABLE)
+    known, seen = roads(merged, facts), dict[str, str]()
+    for name in section.destinations:
+        where = desired.where(SECTION, "destinations", name)
+        if problem := bad_nexthop(name.removeprefix("."), known):
+            what = f'tls.destinations: "{name}" is no destination: {problem.partition(", and smtp")[0]}'
+            yield Finding(rule="bad-destination", where=where, text=what, subject=name)
+        elif (other := seen.setdefault(name.lower(), name)) != name:
+            what = f'tls.destinations: "{name}" is "{other}" once more: capitals make no difference'
+            yield Finding(rule="bad-destination", where=where, text=what, subject=name)
+    for place, level in section.levels.items():
+        if place == ("outbound",) and level in _CHECKED and not section.destinations:
+            continue  # rules/partners.py asks
+        yield from _needs(level, ".".join((SECTION, *place)), desired.where(SECTION, *place), main)
+    if section.outbound in _ENFORCED and not main.value("relayhost").strip():
         what = (
-            "smart_host has a login, but tls.outbound is none: the password would travel in plain text, or never be"
-            " accepted; write tls: {outbound: encrypt}"
+            f"tls.outbound is {section.outbound} for the whole Internet: mail for every server that can't do it waits,"
+            " and bounces; name those that can under tls.destinations"
         )
-        yield Finding(rule="login-in-clear-text", where=level.where, text=what, subject="smart_host")
+        where = desired.where(SECTION, "outbound")
+        yield Finding(rule="tls-for-everybody", where=where, text=what, subject=SECTION, severity=Severity.WARNING)
+
+
+def _needs(level: str, name: str, where: Where, main: Scope) -> Iterator[Finding]:
+    """What a level can't do without."""
+    if level == "fingerprint" and not main.words("smtp_tls_fingerprint_cert_match"):
+        what = f"{name} is fingerprint, and no fingerprint is known: all its mail would wait; write tls.fingerprints"
+        yield Finding(rule="no-fingerprints", where=where, text=what, subject=name)
+    anchors = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
+    if level in _CHECKED and not any(map(main.words, anchors)) and not main.is_on("tls_append_default_CA"):
+        what = (
+            f"{name} is {level}, and no authority is trusted: all its mail would wait; write tls.ca_file (Debian's is"
+            " /etc/ssl/certs/ca-certificates.crt)"
+        )
+        yield Finding(rule="no-authority", where=where, text=what, subject=name)
+
+
+def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
+    """Relays with a login, or on port 465, and the level that is in force for each."""
+    smart, section = desired.section(smart_host.Schema), desired.section(Schema) or Schema()
+    parameter = main.parameter(_LEVEL)
+    if not smart or not parameter:
+        return
+    policies = {name.lower(): (name, level) for name, level in section.destinations.items()}
+    for relay in smart.relays.values():
+        name, level = policies.get(relay.nexthop.lower(), ("", main.value(_LEVEL).lower()))
+        where = desired.where(SECTION, "destinations", name) if name else parameter.where
+        if relay.password and level == "none":
+            said = f'tls.destinations says none for "{name}"' if name else "tls.outbound is none"
+            what = (
+                f"smart_host has a login, but {said}: the password would travel in plain text, or never be accepted;"
+                " write encrypt"
+            )
+            yield Finding(rule="login-in-clear-text", where=where, text=what, subject="smart_host")
+        elif smart.is_wrapped and level not in _ENFORCED:
+            what = f'"{relay.nexthop}" begins with TLS, which needs encrypt or more, and its level is {level}'
+            yield Finding(rule="wrapper-needs-tls", where=where, text=what, subject=relay.nexthop)
 
 
 EXPLAINED = {
     "login-in-clear-text": (
         "The smart host has a login, and TLS for mail that leaves is off. The password would travel in plain text,"
         " or be refused by a careful server. Write tls: {outbound: encrypt}."
+    ),
+    "wrapper-needs-tls": (
+        "A smart host on port 465 begins with TLS, and the level for it is below encrypt. Postfix would not even try, "
+        "and mail would wait. Write tls: {outbound: encrypt}, or leave it unset; other domains may have less under "
+        "tls.destinations."
+    ),
+    "two-policies": (
+        "tls.destinations and tables/tls_policy both say how mail to some destinations is encrypted. One of them would "
+        "be lost. Keep the table where rows need attributes such as match=, else the section."
+    ),
+    "bad-destination": (
+        "A key of tls.destinations is none that smtp looks up, or stands there twice. Its level would never hold. "
+        "Write a domain, .DOMAIN for all below it, or a nexthop exactly as it is written elsewhere, brackets and port "
+        "included."
+    ),
+    "malformed-fingerprint": (
+        "A fingerprint is not one of sha256. No certificate would ever match, and mail would wait. Write what "
+        "`openssl x509 -noout -fingerprint -sha256` prints behind the equals sign."
+    ),
+    "no-fingerprints": (
+        "The level fingerprint holds somewhere, and no fingerprint is given. No certificate would match, and mail "
+        "would wait. List them under tls.fingerprints."
+    ),
+    "no-authority": (
+        "The level verify or secure holds somewhere, and no authority is trusted to vouch for certificates. None would "
+        "be accepted, and mail would wait. Name a file of authorities in tls.ca_file; none is supplied by default."
+    ),
+    "tls-for-everybody": (
+        "TLS is required of every server on the Internet. Some of them have none, or no certificate that proves "
+        "anything; mail for them waits for days and then bounces. Leave outbound at may or dane, and require more of "
+        "those who can under tls.destinations, or use a smart host."
     ),
 }

@@ -54,7 +54,7 @@ class Schema(RootModel[dict[Name, Transport]]):
 RESERVED = names(
     """
     anvil bounce cleanup defer discard dnsblog error flush lmtp local pickup postlog proxymap proxywrite qmgr relay
-    retry rewrite scache showq smtp smtpd tlsmgr tlsproxy trace verify virtual
+    retry rewrite scache showq smart_host smtp smtpd tlsmgr tlsproxy trace verify virtual
     """
 )
 BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency=1)}

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from io import BufferedRWPair
 
+    from tests.e2e.sink import Login
+
 T = TypeVar("T")
 
 HERE = Path(__file__).resolve().parent
@@ -212,11 +214,17 @@ class Host:
         return [json.loads(line) for line in self.run("postqueue", "-j").stdout.splitlines()]
 
     def sink(
-        self, port: int, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, *, wrapped: bool = False
+        self,
+        port: int,
+        address: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        *,
+        wrapped: bool = False,
+        login: Login | None = None,
     ) -> Sink:
         """Open a receiver on a port inside; what it gets is in `received(port)`."""
         listener = self._within(lambda: socket.create_server((address, port)))
-        self._sinks[port] = self._closing.enter_context(Sink(listener, tls, wrapped=wrapped))
+        self._sinks[port] = self._closing.enter_context(Sink(listener, tls, wrapped=wrapped, login=login))
         return self._sinks[port]
 
     def received(self, port: int) -> list[Received]:

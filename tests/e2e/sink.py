@@ -1,8 +1,9 @@
 """A mail server for a throw-away host to deliver to: it keeps each message with its envelope.
 
 Promises: listens on a socket that is already bound (and so may belong to another network namespace), speaks SMTP
-with STARTTLS when given a certificate, or TLS from the first byte. Runs in a thread of the test process.
-Known limit: it accepts everything, with or without authentication.
+with STARTTLS when given a certificate, or TLS from the first byte. With *login* it demands that one, and TLS before it.
+Runs in a thread of the test process.
+Known limit: without *login* it accepts everything, with or without authentication.
 """
 
 from __future__ import annotations
@@ -34,19 +35,25 @@ class Received:
     tls: bool
 
 
-def _welcome(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: object) -> AuthResult:
-    """Let anybody in, and remember who it was."""
-    return AuthResult(success=True, auth_data=login)
+Login = tuple[str, str]
 
 
 class Sink:
     """Accepts mail on a listening socket until closed; what came is in `received`."""
 
-    def __init__(self, listener: socket.socket, tls: ssl.SSLContext | None = None, *, wrapped: bool = False) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        *,
+        wrapped: bool = False,
+        login: Login | None = None,
+    ) -> None:
         self.received: list[Received] = []
         self._listener = listener
         self._tls = tls
         self._wrapped = wrapped
+        self._login = login
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
 
@@ -60,6 +67,16 @@ class Sink:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take no mail from those who should have logged in; aiosmtpd calls this for each sender."""
+        if self._login and not (server and session.authenticated):
+            return "530 5.7.0 Authentication required"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name and arguments
         """Keep the message; aiosmtpd calls this at the final dot."""
@@ -87,9 +104,17 @@ class Sink:
             hostname="sink.test",
             loop=self._loop,
             tls_context=None if self._wrapped else self._tls,
-            authenticator=_welcome,
+            authenticator=self._judge,
             auth_require_tls=False,
+            require_starttls=self._login is not None and not self._wrapped,
         )
+
+    def _judge(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, told: object
+    ) -> AuthResult:
+        """Let the one in who is to come, or anybody, and remember who it was."""
+        given = (getattr(told, "login", b"").decode(), getattr(told, "password", b"").decode())
+        return AuthResult(success=self._login in {None, given}, handled=False, auth_data=told)
 
     async def _close(self) -> None:
         self._server.close()

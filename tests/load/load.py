@@ -49,7 +49,8 @@ SOURCE = """\
 n=0
 until [ -e /tmp/stop ]; do
     n=$((n + 1))
-    if smtp-source -4 -s 4 -l 600 -m {batch} -N -f from@client.test -t r$n@sink.test 127.0.0.1:25 2>>/tmp/source.err
+    if nice smtp-source -4 -s 2 -l 600 -m {batch} -N -f from@client.test -t r$n@sink.test \\
+        127.0.0.1:25 2>>/tmp/source.err
     then echo $n >>/tmp/whole
     else echo $n >>/tmp/torn; sleep 0.05
     fi
@@ -152,10 +153,14 @@ class Load:
 
     def _concluded(self, oid: str) -> str:
         """How that commit's pass ended."""
+        journal = self._site.host.root / "var/lib/reconciler/private/journal.jsonl"
 
         def found() -> str:
-            lines = [line for line in self._site.log(oid) if line["outcome"] != "Postponed"]
-            return str(lines[0]["outcome"]) if lines else ""
+            ends = [
+                json.loads(line) for line in journal.read_text().splitlines() if oid in line and "conclusion" in line
+            ]
+            outcomes = [end["conclusion"]["outcome"] for end in ends if end["conclusion"]["revision"] == oid]
+            return next((outcome for outcome in reversed(outcomes) if outcome != "Postponed"), "")
 
         return self._site.host.wait_for(found, 60, f"the end of {oid[:7]}")
 

@@ -1,0 +1,58 @@
+"""``sasl``: what is told of those who log in. *authenticated_header* puts their names into the Received header.
+
+Known limit: header_checks that rewrite Received lines, such as those that hide a client's address, may drop the name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from reconciler.model import Contribution, Finding, Parameter, Severity
+from reconciler.rules.scopes import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Desired, Facts
+
+SECTION = "sasl"
+_HEADER = "smtpd_sasl_authenticated_header"
+
+
+class Schema(BaseModel, extra="forbid", frozen=True):
+    """Unset, Postfix's default holds, which is no."""
+
+    authenticated_header: bool | None = None
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
+    """Contribute smtpd_sasl_authenticated_header."""
+    section = desired.section(Schema)
+    if section is None or section.authenticated_header is None:
+        return Contribution()
+    value = "yes" if section.authenticated_header else "no"
+    header = Parameter(_HEADER, value, desired.where(SECTION, "authenticated_header"), SECTION)
+    return Contribution(parameters={_HEADER: header})
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Names of accounts go to a smart host, which takes them out again, and to nobody else."""
+    section, main = desired.section(Schema), Scope(merged, facts)
+    if section and section.authenticated_header and main.is_on(_HEADER) and not main.value("relayhost").strip():
+        what = (
+            "sasl.authenticated_header is yes, and there is no smart host to take the names out again: whoever gets a"
+            " message learns the account that it was sent with"
+        )
+        where = desired.where(SECTION, "authenticated_header")
+        yield Finding(rule="exposed-account", where=where, text=what, subject=SECTION, severity=Severity.WARNING)
+
+
+EXPLAINED = {
+    "exposed-account": (
+        "The name of the account that sent a message goes into its Received header, and mail leaves straight for its "
+        "recipients. They all learn the name, and spammers try passwords for it. Use it with a smart host that judges "
+        "accounts by it and removes it, or say authenticated_header: no."
+    ),
+}

@@ -1,0 +1,132 @@
+"""Mail programs hand in mail: with TLS and a login known to a real Dovecot, or not at all; and what is told of them."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import MAIL, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.hosts import Host
+
+DOVECOT = """\
+protocols =
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+log_path = /var/log/dovecot.log
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN /etc/dovecot/users
+}
+service auth {
+  unix_listener /var/spool/postfix/private/auth {
+    mode = 0660
+    user = postfix
+    group = postfix
+  }
+}
+"""
+KEYED = """\
+  smtpd_tls_chain_files: /etc/ssl/mx.pem
+  smtpd_sasl_type: dovecot
+  smtpd_sasl_path: private/auth
+"""
+ON = MAIL + KEYED + "submission: {enabled: yes, wrapper: yes}\n"
+HEADER = "sasl: {authenticated_header: yes}\n"
+CONFIGURATION = "cd /etc/postfix && sha256sum main.cf master.cf"
+HERE, FAR = "root@mx1.example.com", "someone@far.test"
+ROUTES = {"tables/transport": "far.test  smtp:[127.0.0.1]:2525\n"}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site() as made:
+        host = made.host
+        subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
+        made.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
+        host.write("/etc/dovecot/dovecot.conf", DOVECOT)
+        host.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
+        host.start("dovecot", "-F")
+        host.wait_for(lambda: made.sh("test -S /var/spool/postfix/private/auth && echo yes || true"), what="Dovecot")
+        host.sink(2525)
+        yield made
+
+
+def spoken(host: Host, port: int) -> smtplib.SMTP:
+    """A conversation with TLS, as a mail program begins it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if port == 587:
+        client = host.smtp(port)
+        client.starttls(context=context)
+    else:
+        client = smtplib.SMTP(local_hostname="client.test")
+        client.sock = context.wrap_socket(host.connect(port), server_hostname="mx1.example.com")
+        client.getreply()
+    client.ehlo()
+    return client
+
+
+def test_both_ports_take_mail_with_tls_and_a_login_and_nothing_without(site: Site) -> None:
+    before = site.sh(CONFIGURATION)
+    pushed = site.push({"mail.yaml": ON, **ROUTES}, "Submission")
+    assert pushed.accepted, pushed.text
+    assert "warning" not in pushed.text, pushed.text
+
+    assert site.host.send("ada@mx1.example.com", HERE, port=587).startswith("530 5.7.0 Must issue a STARTTLS")
+    for port in (587, 465):
+        with spoken(site.host, port) as client:
+            for recipient in (HERE, FAR):
+                client.mail("ada@mx1.example.com")
+                assert client.rcpt(recipient)[0] == 554
+                client.rset()
+        with spoken(site.host, port) as client, pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("ada", "wrong")
+        with spoken(site.host, port) as client:
+            client.login("ada", "geheim-42")
+            client.sendmail("ada@mx1.example.com", [FAR], f"Subject: by {port}\n\nHello.\n")
+    messages = site.host.wait_for(lambda: site.host.received(2525)[1:], what="both messages")
+    assert "ESMTPSA" in messages[0].data
+    assert "Authenticated sender" not in messages[0].data
+
+    off = site.push({"mail.yaml": MAIL, "tables/transport": "old.test  smtp:[127.0.0.1]:2525\n"}, "Off")
+    assert off.accepted, off.text
+    assert not site.answers(587)
+    assert site.sh(CONFIGURATION) == before
+
+
+def after(site: Site, count: int) -> str:
+    """The message that arrives after so many."""
+    [message] = site.host.wait_for(lambda: site.host.received(2525)[count:], what="the message")
+    return message.data
+
+
+def test_the_account_is_in_the_received_header_while_it_is_to_be(site: Site) -> None:
+    for said, is_told in ((HEADER, True), ("", False)):
+        pushed = site.push({"mail.yaml": ON + said, **ROUTES}, "Names" if said else "No names")
+        assert pushed.accepted, pushed.text
+        assert ("learns the account" in pushed.text) == is_told
+        count = len(site.host.received(2525))
+        with spoken(site.host, 587) as client:
+            client.login("ada", "geheim-42")
+            client.sendmail("ada@mx1.example.com", [FAR], "Subject: names\n\nHello.\n")
+        assert ("(Authenticated sender: ada)" in after(site, count)) == is_told
+
+
+def test_what_submission_needs_is_asked_for_at_the_push(site: Site) -> None:
+    nobody = site.push({"mail.yaml": MAIL + "submission: {wrapper: no}\n"}, "Nothing for it")
+    assert not nobody.accepted
+    assert "no certificate is set" in nobody.text
+    assert "for Dovecot write parameters: {smtpd_sasl_type: dovecot" in " ".join(nobody.text.split())
+
+    chrooted = ON.replace("private/auth", "/run/dovecot/auth") + "services: {submission/inet: {chroot: yes}}\n"
+    silent = site.push({"mail.yaml": chrooted}, "Dovecot is elsewhere")
+    assert not silent.accepted
+    assert "smtpd_sasl_path: nobody answers" in silent.text
