@@ -34,6 +34,7 @@ from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, log_lines, plan_lines, status_lines
 from reconciler.secrets import SEALED
 from reconciler.settings import settings_file
+from reconciler.why import get_command, why_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -363,5 +364,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
-for command in (set_command, smart_host_group):
+for command in (why_command, get_command, set_command, smart_host_group):
     main.add_command(command)

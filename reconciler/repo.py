@@ -138,6 +138,19 @@ class Repository:
 
         return self._ask(look)
 
+    def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
+        """The newest commit, up to *oid*, that wrote any of these lines; None where there is no such file."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            try:
+                hunks = handle.blame(path, newest_commit=oid, min_line=first, max_line=last)
+            except (KeyError, ValueError):
+                return None
+            found = (_revision(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
+            return max(found, key=lambda revision: revision.committed_at, default=None)
+
+        return self._ask(look)
+
     def with_quarantine(self, path: Path) -> Repository:
         """The same repository, with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
         objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
