@@ -51,6 +51,7 @@ class Reconciler(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
         """Run, and turn errors into exit statuses."""
+        _keep_examples(self)
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
@@ -64,6 +65,13 @@ class Reconciler(click.Group):
             status = next(status for kind, status in _STATUSES if isinstance(error, kind))
             where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
             _stop(status, where)
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Have --help print examples line by line: what click takes for that sign, docstrings hold as two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(one)
 
 
 def _stop(status: int, why: object) -> NoReturn:

@@ -164,9 +164,7 @@ class Account:
     @property
     def _by(self) -> str:
         """Who sets it: a key of the desired state, without what the question says already."""
-        return self.origin.key.removesuffix(f".options.{self.name}") or (
-            "set by hand" if self.origin.where else DEFAULT
-        )
+        return self.origin.key.removesuffix(f".options.{self.name}") or ("set in" if self.origin.where else DEFAULT)
 
     @property
     def _head(self) -> str:
@@ -196,8 +194,9 @@ class Account:
         else:
             yield f"  {'meaning':<{_WIDTH}}  see postconf(5): its manual page is not installed, or does not have it"
         yield self._default_line()
-        place = f" at {self.origin.where.file}:{self.origin.where.line}" if self.origin.where else ""
-        yield printable(f"  {'origin':<{_WIDTH}}  {self._by}{place}")
+        place = f"{self.origin.where.file}:{self.origin.where.line}" if self.origin.where else ""
+        by = " at ".join(filter(None, (self._by if self.origin.key or not place else "", place)))
+        yield printable(f"  {'origin':<{_WIDTH}}  {by}{f' ({self.origin.instead})' if self.origin.instead else ''}")
         yield from self._elsewhere_lines()
 
     def _default_line(self) -> str:

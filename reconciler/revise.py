@@ -88,18 +88,18 @@ def drop_smart_host(files: Tree, host: str) -> dict[str, bytes]:
 def _without(files: Tree, host: str, key: Path, raw: str, value: Any) -> dict[str, bytes]:  # noqa: ANN401 - YAML's values
     """Without that key; where it would show through from mail.yaml, or the file be left empty, *raw* instead."""
     text = _home(files, host, key)
-    if text.has(key) and text.value(key) != value:
-        shines = text.path != SHARED and _Text(files, SHARED).has(key)
-        last = len(key) == 1 and text.keys() == {key[0]}
-        if not isinstance(text.value(key), dict):
-            if shines or last:
-                text.put(key, [raw], value)
-            else:
-                text.drop(key)
-            return text.changed()
-        text.drop(key)
-        if shines or last:
-            text.put(key, [raw], value)
+    if not text.has(key) or text.value(key) == value:
+        return {}
+    instead = (text.path != SHARED and _Text(files, SHARED).has(key)) or (len(key) == 1 and text.keys() == {*key})
+    try:
+        if not instead or isinstance(text.value(key), dict):
+            text.drop(key)
+    except CannotRevise:  # as in braces, where a value can be replaced
+        if raw == "null":
+            raise
+        instead = True
+    if instead:
+        text.put(key, [raw], value)
     return text.changed()
 
 

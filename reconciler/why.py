@@ -4,7 +4,7 @@ Looks at what is live, never at what is only pushed; touches nothing. Exit statu
 nobody knows, with the likely intent.
 
 Known limits: what was before is read from the generations that are kept, so what changed longer ago is not told. A line
-that was only moved or re-indented counts as written by the commit that did that.
+that was only moved or re-indented counts as written by the commit that did that. Commits of one second have no order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from reconciler import facts as fact
 from reconciler.console import Context, say_all
 from reconciler.document import spans
 from reconciler.errors import ReconcilerError
+from reconciler.model import printable
 from reconciler.origin import (
     Account,
     Origin,
@@ -88,11 +89,11 @@ def _show(account: Account, lines: list[str], *, json_output: bool) -> None:
 def _asked(context: Context, parameter: str) -> Account:
     name, at, service = parameter.partition("@")
     if not name or (at and not service):
-        raise click.UsageError(f'expected PARAMETER or PARAMETER@SERVICE, got "{parameter}"')
+        raise click.UsageError(f'expected PARAMETER or PARAMETER@SERVICE, got "{printable(parameter)}"')
     try:
         return account_of(name, service, context.permitted())
     except Unknown as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(printable(str(error))) from error
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ def account_of(name: str, service: str, edges: Edges) -> Account:
     default = default_of(name, facts, text.main, text.services)
     there = text.parameter(name, key)
     overrides = overridden(said.desired, said.facts) if said else []
-    origin = _origin(name, key, there, said, edges)
+    origin = _origin(name, key, there, live, edges)
     return Account(
         name=name, service=key, default=default, origin=origin,
         before=_before(name, key, there.value if there else None, live, edges),
@@ -169,15 +170,22 @@ def _said(generation: Generation | None, edges: Edges) -> _Said | None:
         return None
 
 
-def _origin(name: str, service: str, there: Parameter | None, said: _Said | None, edges: Edges) -> Origin:
+def _made_of(generation: Generation | None) -> str:
+    """What a generation was made of, where no commit can be asked."""
+    if generation is None:
+        return "not adopted: no commit says so"
+    return f"commit {generation.revision[:7]} can't be read" if generation.revision else generation.source
+
+
+def _origin(name: str, service: str, there: Parameter | None, generation: Generation | None, edges: Edges) -> Origin:
     """Who asked for the value that is *there*."""
+    said = _said(generation, edges)
     if there is None:
         return Origin(value=None, instead="nobody sets it")
     value = one_line(there.value)
     written = said.parameter(name, service) if said else None
     if said is None or written is None or one_line(written.value) != value:
-        why = "no commit says so: edited by hand" if said else "no commit made what is live"
-        return Origin(value=value, where=there.where, instead=why)
+        return Origin(value=value, where=there.where, instead="edited by hand" if said else _made_of(generation))
     path = key_of(written.where, said.desired)
     if not path:
         return Origin(value=value, key="reconciler", instead=f"holds when nobody says anything ({written.section})")
@@ -207,11 +215,10 @@ def _before(name: str, service: str, value: str | None, live: Generation | None,
         there = text.parameter(name, service)
         if (one_line(there.value) if there else None) == (None if value is None else one_line(value)):
             continue
-        said = _said(one, edges)
-        found = _origin(name, service, there, said, edges)
+        found = _origin(name, service, there, one, edges)
         if found.commit is None:
-            commit = f" ({said.revision.short})" if said else f" ({one.source})"
-            return Origin(value=found.value, key=found.key, instead=f"generation {one.number}{commit}")
+            made = one.revision[:7] or one.source
+            return Origin(value=found.value, key=found.key, instead=f"generation {one.number} ({made})")
         return found
     return None
 

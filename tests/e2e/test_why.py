@@ -122,7 +122,7 @@ def test_a_value_of_several_lines_is_known_by_the_newest_that_changed(history: t
 
 def test_hand_edits_rollbacks_and_adoption_are_told_apart() -> None:
     with Site(settings='[drift]\npolicy = "report"\n', adopt=False, daemon=False) as site:
-        assert words(site, "why", "mydestination")[1].endswith("no commit made what is live")
+        assert words(site, "why", "mydestination")[1].endswith("not adopted: no commit says so")
         site.reconciler("once", "--adopt")
         push = site.push({"mail.yaml": MAIL + "  smtpd_banner: one\n"})
         assert site.reconciler("once").status == 0
@@ -130,8 +130,21 @@ def test_hand_edits_rollbacks_and_adoption_are_told_apart() -> None:
         site.push({"mail.yaml": MAIL + "  smtpd_banner: two\n"})
         assert site.reconciler("once").status == 0
         site.sh("postconf -e smtpd_banner=three")
-        assert words(site, "why", "smtpd_banner")[1].endswith("no commit says so: edited by hand")
+        assert words(site, "why", "smtpd_banner")[1] == "set in main.cf:10 edited by hand"
         assert site.reconciler("rollback").status == 0
         head, origin, *_ = words(site, "why", "smtpd_banner")
         assert head == "smtpd_banner = one"
         assert push.oid[:7] in origin, "what went back is still that commit's"
+        site.sh("mv /srv/mail-state.git /srv/away")
+        assert words(site, "why", "smtpd_banner")[1].startswith("set in main.cf:")
+        site.sh("mv /srv/away /srv/mail-state.git")
+        assert site.reconciler("rescue").status == 0
+        assert words(site, "why", "mydestination")[1].endswith("rescue")
+
+
+def test_help_prints_examples_line_by_line(history: tuple[Site, dict[str, str]]) -> None:
+    site, _ = history
+    for command in (("why",), ("set",), ("smart-host", "set"), ()):
+        lines = site.reconciler(*command, "--help").text.splitlines()
+        assert "  Examples:" in lines
+        assert sum(line.startswith("    reconciler ") for line in lines) > 1

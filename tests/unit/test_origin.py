@@ -79,5 +79,5 @@ def test_an_account_tells_no_tricks_to_a_terminal() -> None:
     origin = Origin(value="a\x1b[2J", where=Where("main.cf", 3), instead="edited by hand")
     lines = list(Account(name="x", service="", default=None, origin=origin).why_lines())
     assert lines[0] == r"x = a\x1b[2J"
-    assert lines[1].split() == ["set", "by", "hand", "main.cf:3", "edited", "by", "hand"]
+    assert lines[1].split() == ["set", "in", "main.cf:3", "edited", "by", "hand"]
     assert "only this configuration knows the name" in lines[2]

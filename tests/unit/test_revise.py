@@ -140,6 +140,7 @@ def test_one_hosts_smart_host_inherits_no_login() -> None:
         ("smart_host: {nexthop: c}\n", "", "smart_host: off\n"),
         ("smart_host:\n  nexthop: c\n", "", "smart_host: off\n"),
         (MAIL, "smart_host:\n  nexthop: c\n", "smart_host: off\n"),
+        ("{a: b, smart_host: {nexthop: c}}\n", "", "{a: b, smart_host: off}\n"),
         ("a: b\n", "tls: {}\nsmart_host:\n  nexthop: c\n", "tls: {}\n"),
     ],
 )
