@@ -14,30 +14,34 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler import __version__, passes, repo, secrets, trial
 from reconciler import status as state
 from reconciler.clone import secret_group
-from reconciler.console import Context, Reconciler, say, say_all, who
+from reconciler.console import Context, Reconciler, finish, say, say_all, who
 from reconciler.control import ask
+from reconciler.edit import set_command, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
-from reconciler.host import Host
-from reconciler.journal import conclusion, finding_data
+from reconciler.journal import finding_data
 from reconciler.model import File, Revision, Wake, errors_in
+from reconciler.origin import overridden
+from reconciler.propose import Candidate
 from reconciler.reconcile import Memory, check, forget, judge, refuse
-from reconciler.report import finding_lines, flow_line, log_lines, outcome_lines, plan_lines, status_lines
+from reconciler.report import finding_lines, flow_line, log_lines, plan_lines, status_lines
 from reconciler.secrets import SEALED
 from reconciler.settings import settings_file
+from reconciler.why import get_command, why_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.apply import Edges
-    from reconciler.model import Outcome, Tree
+    from reconciler.model import Tree
+    from reconciler.origin import Override
 
 
 @click.group(cls=Reconciler, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,9 +96,10 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
         edges = context.edges(None if context.is_host() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, _revision(edges, rev))
         memory, root, judged = Memory(), os.geteuid() == 0, None
+        overrides: list[Override] = []
         try:
             judged = check(revision, edges, memory, stage=root)
-            findings = judged.findings
+            findings, overrides = judged.findings, overridden(judged.desired, judged.facts)
         except WithFindings as error:
             findings = tuple(
                 one if root or one.rule != SEALED else one.as_warning("root can") for one in error.findings
@@ -106,9 +111,10 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     if json_output:
         flows = {"tests": judged.flows, "played": judged.rehearsed} if judged else None
         shown = {"revision": revision.oid, "flows": flows, "findings": [finding_data(one) for one in findings]}
-        click.echo(json.dumps(shown))
+        click.echo(json.dumps(shown | {"overrides": [override.data for override in overrides]}))
     else:
         say_all(finding_lines(findings))
+        say_all(map(str, overrides))
         if not status:
             played = judged and judged.flows and flow_line(judged.flows, findings, played=judged.rehearsed)
             say(f"{tree or revision.short}: no errors{f'; {played}' if played else ''}", err=True)
@@ -123,23 +129,7 @@ def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(folder).parts
     }
-    return replace(edges, repo=_Folder(edges.repo, files)), revision
-
-
-class _Folder(repo.Repository):
-    """The repository with one more commit, which has no name: the files of a folder."""
-
-    def __init__(self, real: repo.Repository, files: Tree) -> None:
-        super().__init__(real.path, real.branch, Host())
-        self._files = files
-
-    def read(self, revision: Revision) -> Tree:
-        """The folder's files, or those of a real commit."""
-        return super().read(revision) if revision.oid else self._files
-
-    def between(self, old: str, new: str) -> list[Revision]:  # noqa: ARG002 - a folder has no history
-        """None: a folder has no history."""
-        return []
+    return replace(edges, repo=Candidate(edges.repo, files)), revision
 
 
 def _revision(edges: Edges, name: str | None) -> Revision:
@@ -169,19 +159,21 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     except WithFindings as error:
         _findings_or_json(error.findings, json_output=json_output)
         sys.exit(1)
-    plan = judged.plan
+    plan, overrides = judged.plan, overridden(judged.desired, judged.facts)
     if json_output:
         changes = [
             {"kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
              "within": change.within, "where": str(change.where) if change.where else None}
             for change in plan.changes
         ]  # fmt: skip
-        shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps)}
+        shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
+                 "overrides": [override.data for override in overrides]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_data(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
         say_all(plan_lines(plan))
         say_all(finding_lines(findings))
+        say_all(map(str, overrides))
     sys.exit(2 if plan.changes else 0)
 
 
@@ -265,28 +257,7 @@ def once_command(context: Context, rev: str | None, *, adopt: bool, json_output:
     accepted = edges.repo.revision(rev) if rev else None
     refused = passes.adopt(edges, memory) if adopt else None
     passed = passes.Passed(refused) if refused else passes.one_pass(edges, memory, Wake.OPERATOR, accepted)
-    _finish(context, edges, passed, json_output=json_output)
-
-
-def _finish(context: Context, edges: Edges, passed: passes.Passed, *, json_output: bool = False) -> NoReturn:
-    live = edges.generations.live()
-    if json_output:
-        line = passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)
-        click.echo(json.dumps(line))
-    else:
-        _outcome(
-            passed.outcome,
-            passed.seconds,
-            live.number if live else None,
-            (live.revision[:7] or live.source) if live else "",
-        )
-        say_all(state.provisional(edges))
-    context.poke()
-    sys.exit(passed.status)
-
-
-def _outcome(outcome: Outcome, seconds: float, number: int | None, short: str) -> None:
-    say_all(outcome_lines(outcome, seconds, number, short))
+    finish(context, edges, passed, json_output=json_output)
 
 
 @main.command("run")
@@ -307,7 +278,7 @@ def run_command(context: Context) -> None:
 def rollback_command(context: Context, generation: int | None, *, json_output: bool) -> None:
     """Go back to an earlier generation, and stay there until the branch moves or `resume`."""
     edges = context.permitted()
-    _finish(context, edges, passes.roll_back(edges, generation, who()), json_output=json_output)
+    finish(context, edges, passes.roll_back(edges, generation, who()), json_output=json_output)
 
 
 @main.command("rescue")
@@ -316,7 +287,7 @@ def rollback_command(context: Context, generation: int | None, *, json_output: b
 def rescue_command(context: Context, *, json_output: bool) -> None:
     """Go back to what this host had before it was adopted, and stay there until `resume`."""
     edges = context.permitted()
-    _finish(context, edges, passes.rescue(edges, who()), json_output=json_output)
+    finish(context, edges, passes.rescue(edges, who()), json_output=json_output)
 
 
 LONGEST, MAX_DIGITS = timedelta(days=366), 9
@@ -395,3 +366,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
+for command in (why_command, get_command, set_command, smart_host_group):
+    main.add_command(command)

@@ -5,6 +5,7 @@ Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 7
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -20,13 +21,17 @@ from reconciler.control import NotPermitted, ask
 from reconciler.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.generations import Generations
 from reconciler.host import Host
-from reconciler.journal import Journal
+from reconciler.journal import Journal, conclusion
 from reconciler.model import Wake
+from reconciler.report import outcome_lines
 from reconciler.settings import Settings, read_settings, shipped
+from reconciler.status import provisional
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from reconciler.passes import Passed
 
 USAGE, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 64, 75, 77, 78, 130
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -46,6 +51,7 @@ class Reconciler(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
         """Run, and turn errors into exit statuses."""
+        _keep_examples(self)
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
@@ -59,6 +65,13 @@ class Reconciler(click.Group):
             status = next(status for kind, status in _STATUSES if isinstance(error, kind))
             where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
             _stop(status, where)
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Have --help print examples line by line: what click takes for that sign, docstrings hold as two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(one)
 
 
 def _stop(status: int, why: object) -> NoReturn:
@@ -135,3 +148,16 @@ def _templates() -> dict[str, str]:
 def who() -> str:
     """Who asks: the person behind sudo, else the user."""
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool = False) -> NoReturn:
+    """Say how a command's own pass ended, tell the daemon, and exit so."""
+    live = edges.generations.live()
+    if json_output:
+        click.echo(json.dumps(passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)))
+    else:
+        number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+        say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
+        say_all(provisional(edges))
+    context.poke()
+    sys.exit(passed.status)

@@ -138,6 +138,19 @@ class Repository:
 
         return self._ask(look)
 
+    def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
+        """The newest commit, up to *oid*, that wrote any of these lines; None where there is no such file."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            try:
+                hunks = handle.blame(path, newest_commit=oid, min_line=first, max_line=last)
+            except (KeyError, ValueError):
+                return None
+            found = (_revision(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
+            return max(found, key=lambda revision: revision.committed_at, default=None)
+
+        return self._ask(look)
+
     def with_quarantine(self, path: Path) -> Repository:
         """The same repository, with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
         objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
@@ -336,8 +349,7 @@ def create(
 
 def _seed(beside: Path, settings: Settings, settings_file: Path, seed: _Seed) -> Revision:
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
-    recorded = {"settings": settings_file, "socket": settings.socket, "branch": settings.branch}
-    for name, value in recorded.items():
+    for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
         handle.config[f"reconciler.{name}"] = str(value)
     hooks = beside / "hooks"
     hooks.mkdir(exist_ok=True)
@@ -360,10 +372,8 @@ class _Seed:
     def write(self, handle: pygit2.Repository, folder: Path, prefix: str) -> pygit2.Oid:
         """Write a folder as a git tree."""
         tree = handle.TreeBuilder()
-        for path in sorted(folder.iterdir()):
+        for path in sorted(path for path in folder.iterdir() if path.name != ".git"):
             name = prefix + path.name
-            if path.name == ".git":
-                continue
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 raise NotCreated(f"{path}: is neither a file nor a folder")
             if path.is_dir():
@@ -387,6 +397,5 @@ def _give(folder: Path, parent: os.stat_result) -> None:
     """Hand a new repository to its owner, readable as the umask says and at least by that owner."""
     folder.chmod(0o755)
     if os.geteuid() == 0 and (parent.st_uid, parent.st_gid) != (0, 0):
-        for directory, folders, names in os.walk(folder):
-            for name in (".", *folders, *names):
-                os.chown(Path(directory, name), parent.st_uid, parent.st_gid, follow_symlinks=False)
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, parent.st_uid, parent.st_gid, follow_symlinks=False)

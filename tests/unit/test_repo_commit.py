@@ -57,3 +57,18 @@ def test_a_commit_where_none_can_be_written_says_so(tmp_path: Path) -> None:
     commit(repository.path, {"a": "1"}, branch="drift")
     with pytest.raises(Unavailable, match="no commit on drift/mx1"):
         repository.commit(Commit(parent=first, author="ada", written_at=0, message="m\n", files={}), "drift/mx1")
+
+
+def test_lines_are_known_by_the_newest_commit_that_wrote_any_of_them(tmp_path: Path) -> None:
+    repository = bare(tmp_path / "r.git")
+    first = commit(repository.path, {"a": "1\n2\n3\n"}, "first")
+    second = commit(repository.path, {"a": "0\n1\n2\nnew\n"}, "second")
+    third = commit(repository.path, {"a": "1\n2\nnew\nnewer\n"}, "third")
+
+    def wrote(oid: str, *lines: int) -> str | None:
+        found = repository.blame(oid, "a", *lines)
+        return found.oid if found else None
+
+    assert (wrote(third, 1, 1), wrote(third, 3, 3), wrote(third, 4, 4)) == (first, second, third)
+    assert wrote(first, 3, 3) == first
+    assert repository.blame(third, "nothing", 1, 1) is None
