@@ -351,8 +351,7 @@ def _seed(beside: Path, settings: Settings, settings_file: Path, seed: _Seed) ->
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
     for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
         handle.config[f"reconciler.{name}"] = str(value)
-    hooks = beside / "hooks"
-    hooks.mkdir(exist_ok=True)
+    (hooks := beside / "hooks").mkdir(exist_ok=True)
     for name, mode in HOOKS.items():
         shutil.copyfile(shipped("hooks") / name, hooks / name)
         (hooks / name).chmod(mode)

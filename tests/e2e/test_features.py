@@ -61,7 +61,7 @@ def test_a_smart_host_gets_the_login_over_tls_and_is_forgotten_when_off(site: Si
     assert off.accepted, off.text
     assert site.sh("ls -H /etc/postfix | grep sasl_passwd || true") == ""
     assert "geheim-42" not in pushed.text + off.text + site.daemon_log() + site.sh("reconciler log --json")
-    assert site.sh("grep -rl geheim-42 /var/lib/reconciler/private /srv || true") == ""
+    assert site.sh("grep -rl geheim-42 /var/lib/reconciler/private /srv/mail-state.git || true") == ""
 
 
 def test_oneshot_tries_once_and_its_bounce_quotes_what_happened(site: Site) -> None:
