@@ -262,6 +262,13 @@ def test_systemd_sees_that_it_is_ready_how_it_is_and_that_it_lives(installed: Ho
     installed.wait_for(lambda: shown(installed, sign) != before, what="another sign of life")
 
 
+def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
+    told = push(installed, "rehearsed")
+    assert "flows: 3 of 3 hold" in told, told
+    assert "checked and rehearsed" in told
+    assert "rehearsal off" not in installed.run("reconciler", "status").stdout
+
+
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])
 def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, command: str) -> None:
     pid = master(installed)
