@@ -240,6 +240,8 @@ class Journal:
 # ---- what it says ----------------------------------------------------------------------------------------------------
 
 _LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
+# A delivery agent whose master was killed goes on with its message, and a new one finds the queue file locked.
+_ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
 _ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
 _FATAL = re.compile(
     r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
@@ -282,14 +284,20 @@ def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> 
     Fatal errors, panics, tables that cannot be opened, processes that die as they start, and the answer "Server
     configuration error" to clients. What was logged by commands that anybody may run is left out.
     """
-    logged = [one for line in lines if (one := parse(line))]
-    return [one for one in logged if _FATAL.search(one.text) and one.program not in COMMANDS and _is_of(one, names)]
+    return [one for one in _own(lines, names) if _FATAL.search(one.text)]
 
 
 def causes(lines: Iterable[str], names: Collection[str]) -> list[Logged]:
     """What only our own configuration can be the reason of, in what an instance's daemons say of real traffic."""
-    logged = [one for line in lines if (one := parse(line))]
-    return [one for one in logged if one.program not in COMMANDS and _is_of(one, names) and _is_cause(one)]
+    return [one for one in _own(lines, names) if _is_cause(one)]
+
+
+def _own(lines: Iterable[str], names: Collection[str]) -> Iterator[Logged]:
+    """What an instance's daemons say, but for what only the death of a master explains."""
+    logged = (one for line in lines if (one := parse(line)))
+    return (
+        one for one in logged if one.program not in COMMANDS and _is_of(one, names) and not _ORPHANS.match(one.text)
+    )
 
 
 def _is_cause(one: Logged) -> bool:

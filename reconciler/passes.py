@@ -221,8 +221,8 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
         return
     begun = _begun(passed, edges)
     phase = edges.journal.phase() if begun else probation.current(edges)
-    if isinstance(passed.outcome, RolledBack):
-        phase = probation.afresh(phase, edges)
+    if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
+        phase = probation.afresh(phase, edges)  # nor is what a hand edit broke until it was put back
     last = edges.journal.last()
     news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.revived or passed.recovered
     if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:

@@ -17,7 +17,8 @@ from tests.e2e.site import MAIL, STATE, Site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONG = '[probation]\ntime = "10m"\n'
+# A rehearsal would meet what is planted here before any traffic did.
+LONG = '[probation]\ntime = "10m"\n[rehearsal]\nmode = "off"\n'
 # A table that fails (DATABASE_README): smtpd answers EHLO as ever, and every recipient with 451.
 BROKEN = MAIL + "  virtual_alias_maps: fail:planted\n"
 FAILURE = "Temporary lookup failure"
@@ -110,6 +111,20 @@ def test_a_hand_edit_that_is_put_back_begins_no_new_probation(site: Site) -> Non
     assert after["live"]["revision"] == push.oid
 
 
+def test_what_a_hand_edit_breaks_is_not_the_commits_fault(site: Site) -> None:
+    push = site.push({"tables/transport": "innocent.test  relaylim:\n"})
+    site.sh("postconf -e smtpd_timeout=300x; postfix reload 2>/dev/null")
+    site.host.wait_for(lambda: "300x" in site.host.mail_log() or not drifted(site), what="somebody who suffers")
+    site.host.wait_for(lambda: not drifted(site), what="what was there before")
+    site.host.wait_for(site.answers, what="Postfix")
+    status = site.told()
+    assert (status["phase"]["name"], status["live"]["revision"]) == ("Probation", push.oid)
+
+
+def drifted(site: Site) -> bool:
+    return "300x" in site.host.read("/etc/postfix/main.cf")
+
+
 def test_a_commit_refused_meanwhile_does_not_end_the_probation(site: Site) -> None:
     good = site.push({"tables/transport": "still.test  relaylim:\n"})
     refused = site.write_past_hook({"mail.yaml": MAIL + "  mynetworks: $my_netz\n"})
@@ -166,7 +181,8 @@ def test_nothing_runs_while_nothing_is_logged(site: Site) -> None:
 
 
 def test_a_cause_that_was_there_before_excuses_its_like() -> None:
-    with Site(settings='[probation]\ntime = "6s"\n', state={**STATE, "mail.yaml": BROKEN}) as site:
+    settings = '[probation]\ntime = "6s"\n[rehearsal]\nmode = "off"\n'
+    with Site(settings=settings, state={**STATE, "mail.yaml": BROKEN}) as site:
         assert mailed(site).startswith("451 4.3.0")
         site.wait_for_phase("Refusing")  # back to what the host had before it was adopted
         oid = site.tip()

@@ -123,3 +123,15 @@ def test_a_server_configuration_error_is_fatal_for_those_who_ask() -> None:
         "451 4.3.5 Server configuration error; from=<a@example.com>"
     )
     assert [one.program for one in maillog.fatal_lines([line])] == ["smtpd"]
+
+
+def test_a_queue_file_that_an_orphan_still_holds_is_nobodys_fault() -> None:
+    line = (
+        "Nov 22 23:36:14 mx1 postfix/smtp[71]: fatal: shared lock active/4jXlp14mblz2jFH: Resource temporarily"
+        " unavailable"
+    )
+    other = "Nov 22 23:36:14 mx1 postfix/smtp[71]: fatal: open /nosuch: No such file or directory"
+    assert [one.text for one in maillog.fatal_lines([line, other])] == [
+        "fatal: open /nosuch: No such file or directory"
+    ]
+    assert maillog.causes([line], ["postfix"]) == []
