@@ -97,7 +97,7 @@ class Site:
     ) -> None:
         proven = PROVEN * ("[probation]" not in settings)
         self._state = state
-        self._settings = SETTINGS.format(settle=settle) + proven + settings
+        self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
         self.daemon: subprocess.Popen[str] | None = None

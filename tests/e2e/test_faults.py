@@ -62,7 +62,7 @@ def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told
         site.sh(f"umount {STATE_DIRECTORY}")
         site.wait_for("Applied", again, timeout=30)
         assert greets(site, "later")
-        assert site.told()["limits"] == []
+        site.host.wait_for(lambda: site.told()["limits"] == [], what="nothing more to tell")
         assert site.told()["phase"] == {"name": "Steady"}
         assert oid != again
 

@@ -122,14 +122,13 @@ def test_a_storm_of_pushes_and_edits_keeps_the_pace_and_its_last_state_lands() -
             oid = site.write_past_hook({"tables/transport": f"storm{number}.test  relaylim:\n"})
             if number % 3 == 0:
                 site.sh("postconf -e smtpd_banner=hello")
-        waits = site.push({"tables/transport": "last.test  relaylim:\n"})
-        assert waits.accepted
-        assert "at most one reload in 5 s" in waits.text
-        assert "live and verified" in waits.text
+        pushed = [site.push({"tables/transport": f"last{number}.test  relaylim:\n"}) for number in range(6)]
+        assert all(push.accepted and "live and verified" in push.text for push in pushed)
+        assert any("at most one reload in 5 s" in push.text for push in pushed)
         seconds = int(site.host.run("date", "+%s").stdout) - int(began)
         assert reloads(site) - before <= 3 + seconds // 5 + 1
-        assert site.told()["live"]["revision"] == waits.oid != oid
-        assert site.sh("postmap -q last.test lmdb:/etc/postfix/transport") == "relaylim:"
+        assert site.told()["live"]["revision"] == pushed[-1].oid != oid
+        assert site.sh("postmap -q last5.test lmdb:/etc/postfix/transport") == "relaylim:"
         assert site.postconf("smtpd_banner") != "hello"
         site.sh("postconf -e smtpd_banner=hello")
         killed = site.master()
@@ -160,7 +159,7 @@ def test_a_git_that_hangs_loses_the_note_and_holds_nothing_else_up() -> None:
         oid = site.write_past_hook({"tables/transport": "hang.test  relaylim:\n"})
         site.wait_for("Applied", oid, timeout=30)
         site.host.wait_for(lambda: '"event": "note_lost"' in site.daemon_log(), 30, "the note given up")
-        assert "timed out" in site.daemon_log()
+        assert "git did not end in time" in site.daemon_log()
         assert site.sh("pgrep -f 'sleep 600'", check=False) == ""
         further = site.write_past_hook({"tables/transport": "after.test  relaylim:\n"})
         site.wait_for("Applied", further, timeout=30)
