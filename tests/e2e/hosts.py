@@ -231,7 +231,7 @@ class Host:
         """Return what the sink at this port has received so far."""
         return list(self._sinks[port].received)
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 10, what: str = "a condition") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 30, what: str = "a condition") -> T:
         """Ask until the answer is true, and return that answer."""
         deadline = time.monotonic() + timeout
         while not (answer := predicate()):

@@ -180,7 +180,7 @@ class Site:
             return {}
         return {}
 
-    def wait_for(self, outcome: str, revision: str = "", timeout: float = 15) -> dict[str, Any]:
+    def wait_for(self, outcome: str, revision: str = "", timeout: float = 30) -> dict[str, Any]:
         """Wait until the last pass on record ended so, for that revision; the daemon's status then."""
 
         def ended() -> dict[str, Any]:
@@ -190,7 +190,7 @@ class Site:
 
         return self._patiently(ended, f"{outcome} {revision[:7]}", timeout)
 
-    def wait_for_phase(self, name: str, timeout: float = 15) -> dict[str, Any]:
+    def wait_for_phase(self, name: str, timeout: float = 30) -> dict[str, Any]:
         """Wait until the daemon is in that phase; its status then."""
 
         def reached() -> dict[str, Any]:
