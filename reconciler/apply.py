@@ -134,10 +134,11 @@ def _rehearse(order: Order, script: Script, stage: Stage, edges: Edges) -> tuple
     try:
         return order.excuse(rehearse(script, stage.root, edges.settings.config_directory, edges.host)), True
     except Impossible as reason:
-        text = f"not rehearsed, for this host can't: {reason}"
-        where = Where("mail.yaml")
-        doubt = Finding(rule="not-rehearsed", where=where, text=text, subject="rehearsal", severity=Severity.WARNING)
-        return [replace(doubt, lasting=False)], False
+        doubt = Finding(
+            rule="not-rehearsed", where=Where("mail.yaml"), text=f"not rehearsed, for this host can't: {reason}",
+            subject="rehearsal", severity=Severity.WARNING, lasting=False,
+        )  # fmt: skip
+        return [doubt], False
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:

@@ -201,13 +201,16 @@ def refuse(judged: Judged, edges: Edges) -> None:
         raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
 
 
-def _live_findings(judged: Judged, edges: Edges) -> list[Finding]:
-    """The live revision judged by today's facts; before adoption nothing is excused."""
+def _live_findings(judged: Judged, edges: Edges, *, rehearsed: bool = False) -> list[Finding]:
+    """The live revision judged by today's facts, by the rules or in a rehearsal; before adoption nothing is excused."""
     generation = edges.generations.live()
     if generation is None or not generation.revision or generation.revision == judged.revision.oid:
         return []
     try:
-        return lint(*understand(edges.repo.revision(generation.revision), edges))
+        understood = understand(edges.repo.revision(generation.revision), edges)
+        if not rehearsed:
+            return lint(*understood)
+        return rehearse.rehearse(write(*understood), generation.root, edges.settings.config_directory, edges.host)
     except ReconcilerError:
         return []  # it can't be judged any more, so it excuses nothing
 
@@ -238,21 +241,10 @@ def order(judged: Judged, edges: Edges) -> Order:
         plan=judged.plan, revision=revision.oid, source=f"commit {revision.short}", origin=judged.origin,
         committed_at=revision.committed_at.timestamp(), trusted=judged.restores, carried=judged.carried,
         script=write(judged.desired, judged.facts, judged.origin) if is_possible else None,
-        excuse=lambda findings: excused(findings, _live_rehearsed(judged, edges)) if errors_in(findings) else findings,
+        excuse=lambda findings: (
+            excused(findings, _live_findings(judged, edges, rehearsed=True)) if errors_in(findings) else findings
+        ),
     )  # fmt: skip
-
-
-def _live_rehearsed(judged: Judged, edges: Edges) -> list[Finding]:
-    """What a rehearsal of the live revision finds on today's host; nothing when it can't be judged any more."""
-    generation = edges.generations.live()
-    if generation is None or not generation.revision or generation.revision == judged.revision.oid:
-        return []
-    try:
-        desired, facts, merged = understand(edges.repo.revision(generation.revision), edges)
-        script = write(desired, facts, merged)
-        return rehearse.rehearse(script, generation.root, edges.settings.config_directory, edges.host)
-    except ReconcilerError:
-        return []
 
 
 def check(revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True) -> Judged:

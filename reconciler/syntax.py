@@ -289,8 +289,12 @@ def _malformed(rule: str, where: Where, text: str, subject: str = "") -> Finding
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean X?`` where a close name exists, else nothing."""
-    close = closest(word, known)
-    return f"; did you mean {close}?" if close else ""
+    return meant(closest(word, known))
+
+
+def meant(text: str | None) -> str:
+    """``; did you mean TEXT?``, or nothing where nobody knows."""
+    return f"; did you mean {text}?" if text else ""
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.rules.scopes import scopes, words
 from reconciler.rules.vocabulary import names
+from reconciler.syntax import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,18 +54,18 @@ def problem_of(pattern: str) -> str | None:
     if pattern.startswith("/") or not _NUMERIC.match(pattern):
         return None
     if ";" in pattern:
-        return f"holds a semicolon, and would match nobody{_suggestion(pattern.rstrip(';'))}"
+        return f"holds a semicolon, and would match nobody{meant(pattern.rstrip(';'))}"
     if "/" not in pattern and ":" not in pattern:
         return _no_address(pattern)
     if ":" in pattern and not pattern.startswith("["):
-        return f"must be in brackets{_suggestion(_bracketed(pattern))}" if "." not in pattern else None
+        return f"must be in brackets{meant(_bracketed(pattern))}" if "." not in pattern else None
     bare = pattern.replace("[", "").replace("]", "")
     try:
         network = ip_network(bare)
     except ValueError:
         return _why_not(bare)
     mask = bare.partition("/")[2]
-    return f"has no prefix length{_suggestion(str(network))}" if mask and not mask.isdigit() else None
+    return f"has no prefix length{meant(str(network))}" if mask and not mask.isdigit() else None
 
 
 def _no_address(pattern: str) -> str | None:
@@ -75,7 +76,7 @@ def _no_address(pattern: str) -> str | None:
         ip_address(pattern.strip("[]"))
     except ValueError:
         hint = "a network such as 192.0.2.0/24" if "-" in pattern else None
-        return f"is not an address, and would match nobody{_suggestion(hint)}"
+        return f"is not an address, and would match nobody{meant(hint)}"
     return None
 
 
@@ -85,7 +86,7 @@ def _why_not(bare: str) -> str:
     except ValueError:
         return "is not a network"
     shown = str(network) if network.version == 4 else f"[{network.network_address}]/{network.prefixlen}"  # noqa: PLR2004
-    return f"has bits of a host in it{_suggestion(shown)}"
+    return f"has bits of a host in it{meant(shown)}"
 
 
 def _bracketed(pattern: str) -> str | None:
@@ -95,10 +96,6 @@ def _bracketed(pattern: str) -> str | None:
     except ValueError:
         return None
     return f"[{address}]{slash}{length}"
-
-
-def _suggestion(text: str | None) -> str:
-    return f"; did you mean {text}?" if text else ""
 
 
 EXPLAINED = {

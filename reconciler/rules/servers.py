@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.rules.nexthops import is_host, port_names
 from reconciler.rules.restrictions import LISTS, parsed
 from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.syntax import did_you_mean
+from reconciler.syntax import did_you_mean, meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -53,8 +53,8 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
     """What is wrong with the place of a server, or None."""
     kind, colon, rest = text.partition(":")
     if kind not in _KINDS or not colon:
-        meant = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text) else None
-        return f"must begin with inet: or unix:, or smtpd would answer 451 or die{_hint(meant)}"
+        known = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text) else None
+        return f"must begin with inet: or unix:, or smtpd would answer 451 or die{meant(known)}"
     if kind != "inet":
         return None if rest else "names no socket: smtpd would answer 451 or die"
     _, colon, port = rest.rpartition(":")
@@ -64,10 +64,6 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
         fits = 0 < int(port) <= _MAX_PORT
         return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would die"
     return None if port in ports else f'has the unknown port "{port}": smtpd would die{did_you_mean(port, ports)}'
-
-
-def _hint(meant: str | None) -> str:
-    return f"; did you mean {meant}?" if meant else ""
 
 
 EXPLAINED = {
