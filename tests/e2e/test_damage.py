@@ -55,7 +55,7 @@ def test_a_fix_for_a_service_that_is_throttled_goes_live(site: Site) -> None:
         "mv /usr/lib/postfix/sbin/smtpd /usr/lib/postfix/sbin/smtpd.real; ln -s /bin/false /usr/lib/postfix/sbin/smtpd"
     )
     site.sh("postfix reload")
-    assert not site.answers()
+    site.host.wait_for(lambda: not site.answers(), what="the last smtpd of before to end")
     site.host.wait_for(lambda: "throttling" in site.host.mail_log(), what="a throttled smtpd")
     site.sh("mv -f /usr/lib/postfix/sbin/smtpd.real /usr/lib/postfix/sbin/smtpd")
 
