@@ -197,8 +197,7 @@ class Companions:
             for place in program.PLACES:
                 self._give_back(name, place)
         program.leave(self._host, was)
-        self._host.remove(self.folder(name))
-        self._host.remove(kept)
+        self._forget(name)
 
     def keep_as_files(self, generation: Generation) -> None:
         """Turn the links at the places into files that hold the same: reconciler goes, and the companions stay."""
@@ -206,6 +205,12 @@ class Companions:
             for place, source in self._places(generation, name):
                 if Path(place).is_symlink():
                     self._place(source, Path(place))
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """From now on it is not managed, and what is at its places is the host's own."""
+        self._host.remove(self.folder(name))
+        self._host.remove(self._kept(name))
 
     # ---- the places --------------------------------------------------------------------------------------------------
 
