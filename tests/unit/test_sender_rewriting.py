@@ -11,7 +11,7 @@ from reconciler.errors import InvalidSource
 from reconciler.features import compose
 from reconciler.lint import lint
 from reconciler.load import load
-from reconciler.model import Contribution, Desired, File, Secret
+from reconciler.model import Contribution, Desired, Facts, File, Secret
 from reconciler.plan import diff
 from reconciler.render import render
 from reconciler.settings import shipped
@@ -60,14 +60,13 @@ def state(section: str = SRS, signs: str = SIGNS, files: dict[str, str] | None =
     return load({path: File.of(text.encode()) for path, text in texts.items()}, "mx.test.example", secrets)
 
 
-def composed(section: str = SRS, known: object = ONE, **more: str) -> Contribution:
-    return compose(state(section, **more), known)  # type: ignore[arg-type] # facts, as the tests write them
+def composed(section: str = SRS, known: Facts = ONE, signs: str = SIGNS) -> Contribution:
+    return compose(state(section, signs), known)
 
 
-def told(rule: str, section: str = SRS, known: object = ONE, signs: str = SIGNS, **more: str) -> list[str]:
-    desired = state(section, signs, **more)
-    merged = compose(desired, known)  # type: ignore[arg-type]
-    return [str(one) for one in lint(desired, known, merged) if one.rule == rule]  # type: ignore[arg-type]
+def told(rule: str, section: str = SRS, known: Facts = ONE, signs: str = SIGNS, **more: str) -> list[str]:
+    desired = state(section, signs, None, **more)
+    return [str(one) for one in lint(desired, known, compose(desired, known)) if one.rule == rule]
 
 
 def test_version_1_is_asked_by_tcp_and_reads_what_debian_sources() -> None:
