@@ -212,14 +212,16 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     findings = _go_live(after, step, instance, edges, order.origin)
-    if step is Activation.RELOAD and {finding.rule for finding in errors_in(findings)} == {"service-silent"}:
-        edges.say("restart: a service that died under the old configuration may be throttled")
+    rules = {finding.rule for finding in errors_in(findings)}
+    # What died under the old configuration may be throttled, and a master that dies of the new one says why.
+    if rules and rules <= {"master-died", "service-silent"} and (step is Activation.RELOAD or "master-died" in rules):
+        edges.say("restart: it does not answer, and says nothing")
         findings = _go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
-    if errors_in(findings) and _live_path(edges) == before.path:
+    if not errors_in(findings):
+        return Applied((*stage.doubts, *findings))
+    if _live_path(edges) == before.path:
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
-    if errors_in(findings):
-        return undo(before, after, step, findings, edges)
-    return Applied((*stage.doubts, *findings))
+    return undo(before, after, step, findings, edges)
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:

@@ -144,7 +144,7 @@ class Load:
         if number in self._kills or number in self._deaths:
             time.sleep(self._random.random() * 2.5)
         if number in self._deaths:
-            self._site.host.run("pkill", "-KILL", "-x", "master", check=False)
+            self._site.host.run("sh", "-c", "kill -KILL $(cat /var/spool/postfix/pid/master.pid)", check=False)
             self.figures.masters_killed += 1
         if number in self._kills:
             self._site.stop_daemon(signal.SIGKILL)

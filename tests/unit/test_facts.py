@@ -63,7 +63,7 @@ def test_every_listener_is_known_with_its_program(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.facts._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
     address, port = listener.getsockname()
     found = [one for one in facts.listeners(None) if one.port == port]
     assert [(one.address, one.ours) for one in found] == [(address, False)]
@@ -77,7 +77,7 @@ def test_the_other_end_of_a_connection_has_an_owner(
     family: int, address: str, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.facts._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
     with (
         socket.create_server((address, 0), family=family) as server,
         socket.create_connection(server.getsockname()[:2]) as client,
