@@ -119,6 +119,8 @@ class _Client(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """Read a reply."""
         code, text = super().getreply()
+        if not 200 <= code < 600:  # noqa: PLR2004 - RFC 5321, 4.2.1
+            raise smtplib.SMTPResponseException(code, text)
         self._lines += [f"< {code} {line}" for line in text.decode("utf-8", "replace").splitlines() or [""]]
         return code, text
 
@@ -133,6 +135,10 @@ class _Client(smtplib.SMTP):
         self.sock = _shake(context, self.sock, name)
         self.file = None
         self.ehlo_resp, self.helo_resp, self.esmtp_features = None, None, {}
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _reply(code: int, text: bytes) -> Reply:
@@ -201,6 +207,8 @@ def _start_tls(client: _Client, server: Server, so: _So, seen: Seen) -> Seen:
 def _failed(error: Exception) -> tuple[Failure, str]:
     """Which failure that is; smtplib hides time-outs behind an error of its own."""
     why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return Failure.NOT_SMTP, f'it says "{_reply(error.smtp_code, _bytes(error.smtp_error))}"'
     if isinstance(error.__context__, TimeoutError):
         return Failure.SILENT, "timed out"
     if isinstance(error, TimeoutError):

@@ -50,6 +50,7 @@ class Failure(StrEnum):
     NOT_OURS = "source-address"
     HUNG_UP = "hung-up"
     SILENT = "silent"
+    NOT_SMTP = "not-smtp"
 
 
 class Tlsa(StrEnum):
@@ -130,7 +131,7 @@ class Seen:
     def place(self) -> str:
         """Which server that is."""
         at = f"[{self.address}]:{self.port}" if self.address else f":{self.port}"
-        return printable(f"{self.host}{at}")
+        return printable(at if self.host == self.address else f"{self.host}{at}")
 
     @property
     def encrypted(self) -> bool:
@@ -221,6 +222,10 @@ def _no_conversation(sending: Sending, seen: Seen) -> Diagnosis | None:
         Failure.HUNG_UP: (
             f"{seen.place} hangs up before it has taken the message; mail waits",
             ("it may not like this address: try --from-address, and see whether the address is on a block list",),
+        ),
+        Failure.NOT_SMTP: (
+            f"what answers at {seen.place} does not speak SMTP ({seen.why}); mail waits",
+            ("mind the port: mail servers listen on 25, 587 and 465",),
         ),
         Failure.SILENT: (
             f"{seen.place} accepts the connection and then says nothing; mail waits",

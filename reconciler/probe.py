@@ -51,6 +51,7 @@ class Way:
     kinds: tuple[str, ...]
     native: bool
     sources: dict[int, str]
+    only_from: str
     ca_file: str
     ca_path: str
     relayhost: str
@@ -120,7 +121,7 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
         wrapped=scope.is_on("smtp_tls_wrappermode"),
         helo=scope.value("smtp_helo_name") or hostname,
         sender=_address(options["sender"] or f"postmaster@{hostname}"),
-        recipient=_address(options["recipient"] or f"postmaster@{f'[{host}]' if _is_address(host) else host}"),
+        recipient=_address(options["recipient"] or f"postmaster@{_literal(host)}"),
     )
     return Way(
         sending=sending,
@@ -130,6 +131,7 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
         kinds=kinds,
         native="native" in scope.words("smtp_host_lookup"),
         sources=_sources(scope, options["source"]),
+        only_from=options["source"],
         ca_file=scope.value("smtp_tls_CAfile"),
         ca_path=scope.value("smtp_tls_CApath"),
         relayhost=scope.value("relayhost").strip(),
@@ -180,9 +182,18 @@ def _sources(scope: Scope, source: str) -> dict[int, str]:
 
 
 def _address(text: str) -> str:
-    if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]*", text) or text in {"@", "-"}:
+    if text == "<>":
+        return ""
+    if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]+", text):
         raise click.UsageError(f'"{printable(text)}" is no mail address')
-    return "" if text == "<>" else text
+    return text
+
+
+def _literal(host: str) -> str:
+    """How the part of an address after the at sign has a host (RFC 5321, 4.1.3)."""
+    if not _is_address(host):
+        return host
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
 
 
 def _is_address(text: str) -> bool:
@@ -250,7 +261,7 @@ def _call(way: Way, servers: list[callout.Server]) -> list[Seen]:
     seen: list[Seen] = []
     for server in servers:
         version = ip_address(server.address).version
-        if way.sources and version not in way.sources and len(servers) > 1:
+        if way.only_from and version not in way.sources:
             continue
         seen.append(callout.call(replace(server, source=way.sources.get(version, "")), way.sending))
         if not seen[-1].failure:

@@ -159,6 +159,16 @@ def test_a_port_that_is_closed_or_silent_or_begins_with_tls_is_told_apart(server
     assert servers.probe("nowhere.test")["case"] == "dns-failed"
 
 
+def test_what_is_no_mail_server_or_has_no_such_address_is_told(servers: Servers) -> None:
+    servers.stand_in(2530, greeting="SSH-2.0-OpenSSH_9.2")
+    servers.stand_in(2531, greeting="220 " + "x" * 100_000)
+
+    assert servers.probe("[sink.test]:2530")["case"] == "not-smtp"
+    assert servers.probe("[sink.test]:2531")["case"] == "not-smtp"
+    assert servers.probe("[sink.test]:2530", "--from-address", "::1")["case"] == "unreachable"
+    assert servers.probe("[sink.test]:2530", "--sender", "<>")["sender"] == ""
+
+
 def test_a_connection_that_nobody_answers_times_out(servers: Servers) -> None:
     servers.site.sh("ip route add 203.0.113.0/24 dev eth0; ip neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev eth0")
 
