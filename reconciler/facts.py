@@ -28,7 +28,7 @@ import psutil
 from reconciler import certificates, connections, sockets
 from reconciler.circumstances import Listener, Mentioned, Pem
 from reconciler.model import Facts
-from reconciler.programs import postfix
+from reconciler.programs import PROGRAMS, postfix
 from reconciler.syntax import read_main
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
+DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -64,6 +65,7 @@ def gather(
         files={path: _readable(path) for path in named.paths},
         pems={path: _pem(path) for path in named.pems},
         answers=connections.ask(named.servers) if answers is None else answers,
+        packages=_packages(host, _stamp(DPKG_STATUS)),
     )
 
 
@@ -122,6 +124,16 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
         map_types = postfix.map_types(host, directory)
     programs = frozenset(path.name for path in Path(parameters["daemon_directory"]).iterdir() if path.is_file())
     return _Installed(parameters, map_types, programs)
+
+
+@functools.lru_cache(maxsize=1)
+def _packages(host: Host, _: Stamp) -> dict[str, str]:
+    """The versions of the companions that are installed; about 10 ms."""
+    names = [program.PACKAGE for program in PROGRAMS.values()]
+    shown = "${db:Status-Status} ${Package} ${Version}\\n"
+    lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
+    words = (line.split() for line in lines)
+    return {name: version for state, name, version, *_ in words if state == "installed"}
 
 
 @functools.lru_cache(maxsize=1)

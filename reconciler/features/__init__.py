@@ -14,6 +14,7 @@ from reconciler.features import (
     parameters,
     relay_mynetworks,
     sasl,
+    sender_rewriting,
     services,
     smart_host,
     submission,
@@ -62,6 +63,7 @@ FEATURES: tuple[Feature, ...] = (
     transports,
     submission,
     services,
+    sender_rewriting,
     parameters,
 )
 
@@ -75,6 +77,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
+        companions=merged.companions,
     )
 
 

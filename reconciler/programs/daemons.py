@@ -16,28 +16,31 @@ from typing import TYPE_CHECKING
 from reconciler import sockets
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from reconciler.host import Host
 
 PATIENCE = 2.0
 
 
-def of(master: int) -> list[int]:
-    """The processes of that master's group; zombies, whose sockets are closed, don't count."""
+def of(master: int, names: Collection[str] = ()) -> list[int]:
+    """The processes of that master's group, of these *names* if any are given; zombies don't count."""
     try:
         os.killpg(master, 0)
     except ProcessLookupError:
         return []
     except PermissionError:
         pass
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master)]
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master, names)]
 
 
-def _in_group(stat: Path, group: int) -> bool:
+def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:
     try:
-        state, _, pgrp, *_ = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+        before, _, after = stat.read_text("utf-8", "replace").rpartition(")")
+        state, _, pgrp, *_ = after.split()
     except (OSError, ValueError):
         return False
-    return int(pgrp) == group and state != "Z"
+    return int(pgrp) == group and state != "Z" and (not names or before.partition("(")[2] in names)
 
 
 def end_listening(host: Host, master: int, programs: Path) -> None:

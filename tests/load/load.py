@@ -198,7 +198,8 @@ class Load:
         active = set(re.findall(r"qmgr\[\d+\]: (\w+): from=<from@client\.test>", log))
         ended = dict(re.findall(r"smtp\[\d+\]: (\w+): to=<([^>]+)>.* status=sent", log))
         waiting = {message["queue_id"] for message in self._site.host.queue()}
-        return sorted(one for one in active - waiting if ended.get(one) not in arrived.keys() | queued)
+        somewhere = arrived.keys() | queued
+        return sorted(one for one in active - waiting if ended.get(one) not in somewhere)
 
 
 def table(figures: Figures) -> list[str]:
