@@ -280,3 +280,8 @@ def named(uid: int, gid: int) -> str:
     except KeyError:
         group = str(gid)
     return f"{user}:{group}"
+
+
+def user_of(uid: int) -> str:
+    """A user's name, its number where it has none."""
+    return named(uid, 0).partition(":")[0]
