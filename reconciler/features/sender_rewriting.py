@@ -36,6 +36,7 @@ SECTION = "sender_rewriting"
 PROGRAM = "postsrsd"
 SENDMAIL = "cleanup-sendmail"
 """The cleanup that mail from sendmail(1) takes."""
+_CLEANUP = "cleanup_service_name"
 FORWARD, REVERSE = 10001, 10002
 _HERE = "127.0.0.1"
 _SOCKET = "/var/spool/postfix/srs"
@@ -75,7 +76,7 @@ Secrets = Annotated[list[InstanceOf[SecretName]], BeforeValidator(_secrets)]
 
 
 class Schema(BaseModel):
-    """*domain* is what senders are rewritten to, myhostname unless told. The first of *secrets* signs, all are accepted.
+    """*domain* is what senders are rewritten to, myhostname unless told. Of *secrets* the first signs, all are good.
 
     *key* is a single one. *exclude* adds domains that are never rewritten; ``.example.com`` stands for all below it.
     """
@@ -118,10 +119,12 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     cleanup = Service(
         name=SENDMAIL, type="unix", private="n", maxproc="0", command="cleanup", overrides=(own,), where=where
     )
-    services: dict[str, Service | None] = {cleanup.key: cleanup}
-    if pickup := below.services.get("pickup/unix"):
-        chosen = Parameter("cleanup_service_name", SENDMAIL, where, "pickup")
-        services[pickup.key] = replace(pickup, overrides=(*pickup.overrides, chosen))
+    services: dict[str, Service | None] = {}
+    pickup = below.services.get("pickup/unix")
+    if pickup and not any(option.name == _CLEANUP for option in pickup.overrides):
+        chosen = Parameter(_CLEANUP, SENDMAIL, where, pickup.name)
+        changed = replace(pickup, overrides=(*pickup.overrides, chosen))
+        services = {cleanup.key: cleanup, pickup.key: changed}
     beside = Companion(name=PROGRAM, files=_files(section, main, desired), servers=_servers(facts), where=where)
     return Contribution(parameters=settings, services=services, companions={PROGRAM: beside})
 
