@@ -5,9 +5,8 @@ for each report of the log group, *changed* when a rule, set or chain of our tab
 Nothing is read, and no group is bound, while the lockdown is off. Raises nothing: where the kernel does not let us
 listen, *limits* says so.
 
-Known limits: the kernel tells the user, not the process. The commands are those of the user that are still there and
-hold a socket, the youngest first: a program that has ended meanwhile is not among them. Of a storm only ten a second
-are told; the table counts them all.
+Known limits: the kernel tells the user, not the process. The commands are those of the user that are still there: the
+one that tried may be among them, or have ended. Of a storm only ten a second are told; the table counts them all.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class Refusals:
         """Listen from now on, or no longer, as the lockdown is on or off."""
         if not self._rules.exists():
             self.stop()
-        elif not self._thread:
+        elif not (self._thread and self._thread.is_alive()):
             self._start()
 
     def stop(self) -> None:
@@ -173,14 +172,14 @@ def _destination(packet: bytes) -> str:
 
 
 def commands(uid: int | None) -> tuple[str, ...]:
-    """What that user runs with a socket, the youngest first: a program and its first argument."""
+    """What that user runs, those with a socket first, then the youngest: a program and its first argument."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if path.stat().st_uid == uid and _has_socket(path):
-                words = (path / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-                found.append((int(path.name), printable(" ".join(words[:2]).strip())[:_LONGEST]))
-    return tuple(command for _, command in sorted(found, reverse=True)[:_COMMANDS])
+            if path.stat().st_uid == uid and (line := (path / "cmdline").read_bytes().decode("utf-8", "replace")):
+                said = printable(" ".join(line.split("\0")[:2]).strip())[:_LONGEST]
+                found.append((_has_socket(path), int(path.name), said))
+    return tuple(said for *_, said in sorted(found, reverse=True)[:_COMMANDS])
 
 
 def _has_socket(process: Path) -> bool:
