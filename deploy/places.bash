@@ -7,6 +7,7 @@ link=/usr/local/bin/reconciler
 settings=/etc/reconciler.toml
 units=/etc/systemd/system
 unit=reconciler.service
+boot_unit=reconciler-egress.service
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 

@@ -15,7 +15,7 @@ from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
-from reconciler.programs import postfix
+from reconciler.programs import nftables, postfix
 from reconciler.report import probation_line
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "companions": _companions(edges),
+        "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
     }

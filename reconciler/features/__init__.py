@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    egress,
     parameters,
     relay_mynetworks,
     sasl,
@@ -62,6 +63,7 @@ FEATURES: tuple[Feature, ...] = (
     smart_host,
     transports,
     submission,
+    egress,
     services,
     sender_rewriting,
     parameters,

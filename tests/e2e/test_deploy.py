@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
 UNIT = "reconciler.service"
+BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
@@ -267,6 +268,26 @@ def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
     assert "flows: 3 of 3 hold" in told, told
     assert "checked and rehearsed" in told
     assert "rehearsal off" not in installed.run("reconciler", "status").stdout
+
+
+def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:
+    def table() -> bool:
+        return installed.run("nft", "list", "table", "inet", "reconciler", check=False).returncode == 0
+
+    installed.run("bash", "-c", f"sed -i '1i egress: {{}}' {CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "locked")
+    assert table()
+    installed.run("nft", "flush", "ruleset")
+    installed.wait_for(table, what="the table to be put back")
+    installed.run("systemctl", "stop", UNIT)
+    installed.run("nft", "flush", "ruleset")
+    installed.run("systemctl", "is-enabled", BOOT_UNIT)
+    installed.run("systemctl", "start", BOOT_UNIT)
+    assert table()
+    installed.run("systemctl", "start", UNIT)
+    installed.run("sed", "-i", "/^egress:/d", f"{CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "unlocked")
+    assert not table()
 
 
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])

@@ -1,0 +1,96 @@
+"""What DNS says of a mail server: the door to dnspython.
+
+Promises: each look-up ends within LIFETIME. Answers say whether the resolver vouches for them (DNSSEC's AD bit), which
+is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import dns.exception
+import dns.flags
+import dns.resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIFETIME, _EDNS = 10.0, 1232
+_FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
+
+
+class Answer(NamedTuple):
+    """What was found; *missing*: the name itself does not exist; *problem*: DNS did not answer, and why."""
+
+    found: tuple[Any, ...] = ()
+    secure: bool = False
+    missing: bool = False
+    problem: str = ""
+
+
+class Association(NamedTuple):
+    """A TLSA record."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
+def exchangers(domain: str) -> Answer:
+    """The domain's mail servers, best first; an empty name is a null MX."""
+
+    def name(record: Any) -> tuple[int, str]:  # noqa: ANN401 - dnspython's
+        return int(record.preference), str(record.exchange).rstrip(".")
+
+    answer = _ask(domain, "MX", name)
+    return answer._replace(found=tuple(host for _, host in sorted(answer.found)))
+
+
+def addresses(host: str, kinds: tuple[str, ...], *, native: bool) -> Answer:
+    """The host's addresses; *native* asks as other programs do, /etc/hosts included (smtp_host_lookup)."""
+    if native:
+        return _native(host, kinds)
+    answers = [_ask(host, kind, lambda record: str(record.address)) for kind in kinds]
+    return Answer(
+        found=tuple(one for answer in answers for one in answer.found),
+        secure=all(answer.secure for answer in answers if answer.found),
+        missing=all(answer.missing for answer in answers),
+        problem=next((answer.problem for answer in answers if answer.problem), ""),
+    )
+
+
+def associations(host: str, port: int) -> Answer:
+    """The server's TLSA records."""
+    return _ask(
+        f"_{port}._tcp.{host}", "TLSA",
+        lambda record: Association(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
+    )  # fmt: skip
+
+
+def _native(host: str, kinds: tuple[str, ...]) -> Answer:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        return Answer(problem=error.strerror or "", missing=error.errno == socket.EAI_NONAME)
+    except UnicodeError:
+        return Answer(missing=True)
+    families = {_FAMILIES[kind] for kind in kinds}
+    return Answer(tuple(dict.fromkeys(str(address[0]) for family, *_, address in found if family in families)))
+
+
+def _ask(name: str, kind: str, read: Callable[[Any], Any]) -> Answer:
+    try:
+        resolver = dns.resolver.Resolver()
+        resolver.use_edns(0, int(dns.flags.DO), _EDNS)
+        resolver.flags = int(dns.flags.RD | dns.flags.AD)
+        answer = resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=LIFETIME, search=False)
+    except dns.resolver.NXDOMAIN:
+        return Answer(missing=True)
+    except dns.exception.DNSException as error:
+        return Answer(problem=str(error).rstrip(".").partition(":")[0].lower() or "no answer")
+    except (OSError, UnicodeError) as error:
+        return Answer(problem=str(error))
+    secure = bool(answer.response.flags & dns.flags.AD)
+    return Answer(tuple(read(record) for record in answer.rrset or ()), secure)
