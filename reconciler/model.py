@@ -147,7 +147,8 @@ class Entry(NamedTuple):
 class Table:
     """A Postfix table as source text; parsed only by those who need its entries.
 
-    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
+    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too. What
+    several files made has *pieces*: the first line of each here, and the file it comes from.
     """
 
     name: str
@@ -156,11 +157,17 @@ class Table:
     file: str
     compiler: str = ""
     mode: int = 0o644
+    pieces: tuple[tuple[int, str], ...] = ()
 
     @property
     def where(self) -> Where:
         """The table as a whole."""
         return Where(self.file)
+
+    def at(self, line: int) -> Where:
+        """Where a line of its source was written."""
+        first, file = next((piece for piece in reversed(self.pieces) if piece[0] <= line), (1, self.file))
+        return Where(file, line - first + 1)
 
     @property
     def reference(self) -> str:
@@ -240,7 +247,8 @@ class Facts:
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
     *ports* are services(5)'s. Of what the desired state names, *files* says whether it can be read, *pems* what is in
-    it, and *answers* why a server does not answer (empty when it does, None when nobody knows).
+    it, *answers* why a server does not answer (empty when it does, None when nobody knows), and *names* the reverse
+    names of an address that lead back to it (None when DNS does not say).
     """
 
     host: str
@@ -255,6 +263,7 @@ class Facts:
     files: Mapping[str, bool] = field(default_factory=dict)
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

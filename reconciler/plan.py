@@ -134,7 +134,7 @@ def _table(path: str, before: File | None, after: File | None, origin: Contribut
     for key in sorted(old.keys() | new.keys()):
         if old.get(key, ("", 0))[0] != new.get(key, ("", 0))[0]:
             changed = True
-            line = Where(table.file, new[key][1] + offset) if table and key in new else where
+            line = table.at(new[key][1] + offset) if table and key in new else where
             was, is_ = (side[key][0] if key in side else None for side in (old, new))
             yield Change(kind=Kind.ENTRY, what=key, before=was, after=is_, within=path, where=line)
     if not changed:

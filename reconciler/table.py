@@ -110,7 +110,7 @@ def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
 
 def _alias_like(table: Table, entry: Entry) -> Finding:
     what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
-    return _odd("malformed-entry", Where(table.file, entry.line), what, entry.key)
+    return _odd("malformed-entry", table.at(entry.line), what, entry.key)
 
 
 def _read_logical(
@@ -129,7 +129,7 @@ def _read_logical(
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
     what = f'table {table.name}: expected a key and a value, got "{text}"'
-    return _odd("malformed-entry", Where(table.file, line), what, text)
+    return _odd("malformed-entry", table.at(line), what, text)
 
 
 def _pair(text: str) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 from reconciler.rules.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.rules.networks import problem_of
 from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
@@ -97,7 +97,7 @@ def _finding(
     rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
 ) -> Finding:
     return Finding(
-        rule=rule, where=Where(table.file, entry.line), text=f"table {table.name}: {text}",
+        rule=rule, where=table.at(entry.line), text=f"table {table.name}: {text}",
         subject=f"{table.name} {about}", severity=severity,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 from reconciler.table import PATTERN_TYPES, Entries, has_blocks
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def shadowed(table: Table) -> Iterator[Finding]:
             f' and answers "{first.value}"'
         )
         yield Finding(
-            rule="shadowed-entry", where=Where(table.file, entry.line), text=what,
+            rule="shadowed-entry", where=table.at(entry.line), text=what,
             subject=f"{table.name} {entry.key}", severity=Severity.WARNING,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ MAX_FILE, MAX_FUNCTION, MEDIAN = 400, 60, 10
 DOORS = {
     "click": {"cli", "clone", "console", "edit", "explain", "why"},
     "cryptography": {"certificates"},
+    "dns": {"resolver"},
     "jinja2": {"render"},
     "psutil": {"facts"},
     "pydantic": {"features", "flows", "load"},
