@@ -37,6 +37,8 @@ class Event(StrEnum):
     WATCH_LOST = "watch_lost"
     LOOK_FAILED = "look_failed"
     FAILED = "failed"
+    SITE_REMOVED = "site_removed"
+    REMOVAL_WAITS = "removal_waits"
 
 
 class Log:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -133,14 +133,6 @@ class Service:
     def key(self) -> str:
         """How Postfix tells services apart, and how ``postconf -M`` names one: ``smtp/inet``."""
         return f"{self.name}/{self.type}"
-
-
-class Entry(NamedTuple):
-    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
-
-    key: str
-    value: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from reconciler.journal import phase_data
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
 from reconciler.programs import postfix
+from reconciler.removals import waiting
 from reconciler.report import probation_line
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
 
 

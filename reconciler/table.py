@@ -13,9 +13,9 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Entry, Finding, Where
+from reconciler.model import Finding, Where
 from reconciler.syntax import logical_lines
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
 _IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix, as access(5) looks it up
 _QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
+
+
+class Entry(NamedTuple):
+    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
+
+    key: str
+    value: str
+    line: int
 
 
 class Entries:

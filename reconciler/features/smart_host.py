@@ -27,7 +27,8 @@ from reconciler.table import Entries
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from reconciler.model import Desired, Entry, Facts
+    from reconciler.model import Desired, Facts
+    from reconciler.table import Entry
 
 SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"

@@ -25,7 +25,8 @@ from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-    from reconciler.model import Desired, Entry, Facts, Table
+    from reconciler.model import Desired, Facts, Table
+    from reconciler.table import Entry
 
 SECTION = "tables"
 _MOST_KEPT = 1024

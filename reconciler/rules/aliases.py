@@ -18,7 +18,8 @@ from reconciler.table import Entries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 
 class _Alias(NamedTuple):

@@ -26,7 +26,8 @@ from reconciler.table import PATTERN_TYPES, Entries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 CHECKS = re.compile(r"_checks\Z")
 _BY_SENDER = frozenset(

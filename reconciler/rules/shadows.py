@@ -18,7 +18,8 @@ from reconciler.table import PATTERN_TYPES, Entries, has_blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 _ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*")
 _NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
