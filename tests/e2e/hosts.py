@@ -223,7 +223,8 @@ class Host:
         login: Login | None = None,
     ) -> Sink:
         """Open a receiver on a port inside; what it gets is in `received(port)`."""
-        listener = self._within(lambda: socket.create_server((address, port)))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listener = self._within(lambda: socket.create_server((address, port), family=family))
         self._sinks[port] = self._closing.enter_context(Sink(listener, tls, wrapped=wrapped, login=login))
         return self._sinks[port]
 

@@ -1,0 +1,188 @@
+"""Sites: mail leaves from their own addresses and names, seen at a second host; and they leave without losing any."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import CHECKOUT, Host, network
+from tests.e2e.site import MAIL, STATE, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.sink import Received, Sink
+
+FAR = "someone@far.test"
+ROUTED = (
+    MAIL
+    + """\
+  relayhost: "[relay.test]:2525"
+  smtp_host_lookup: native
+  smtp_destination_concurrency_failed_cohort_limit: 0
+"""
+)
+DELIVERY = "domains: [{domain}]\ndelivery: {{address: [{address}], helo: {domain}}}\n"
+ONE = DELIVERY.format(domain="one.test", address="192.0.2.11")
+TWELVE = DELIVERY.format(domain="twelve.test", address='"2001:db8::12"')
+HOOK = f"{sys.executable} -S -E -B {CHECKOUT}/hooks/site-removed"
+CONFIGURATION = "postconf -n; postconf -M; ls -H /etc/postfix; cat /etc/postfix/transport"
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[tuple[Site, Sink, Sink]]:
+    """A site on a host with two addresses of each family, and a second host's mail server on both."""
+    with (
+        Site(state=STATE | {"mail.yaml": ROUTED}) as site,
+        Host("relay.test", "192.0.2.20") as other,
+    ):
+        network(site.host, other)
+        for address in ("192.0.2.11/24", "2001:db8::10/64", "2001:db8::12/64"):
+            site.sh(f"ip addr add {address} dev eth0 nodad")
+        other.run("ip", "addr", "add", "2001:db8::20/64", "dev", "eth0", "nodad")
+        site.sh("printf '192.0.2.20 relay.test\\n2001:db8::20 relay.test\\n' >>/etc/hosts")
+        yield site, other.sink(2525, "192.0.2.20"), other.sink(2525, "2001:db8::20")
+
+
+def arrived(far: tuple[Site, Sink, Sink], sender: str) -> Received:
+    """Send a message, and wait until it has come to the other host."""
+    site, *sinks = far
+    before = sum(len(sink.received) for sink in sinks)
+    assert site.host.send(sender, FAR).startswith("250")
+
+    def come() -> list[Received]:
+        found = [one for sink in sinks for one in sink.received if one.sender == sender]
+        return found if sum(len(sink.received) for sink in sinks) > before else []
+
+    return site.host.wait_for(come, what=f"mail of {sender}")[-1]
+
+
+def test_two_sites_leave_from_their_own_addresses_and_names(far: tuple[Site, Sink, Sink]) -> None:
+    site, *_ = far
+    before = site.sh(CONFIGURATION)
+    on = site.push({"sites/site1/site.yaml": ONE, "sites/site12/site.yaml": TWELVE}, "Two sites")
+    assert on.accepted, on.text
+    assert "site1-out/unix" in on.text
+
+    for sender, peer, helo in (
+        ("a@one.test", "192.0.2.11", "one.test"),
+        ("a@twelve.test", "2001:db8::12", "twelve.test"),
+    ):
+        message = arrived(far, sender)
+        assert (message.peer, message.helo) == (peer, helo)
+    message = arrived(far, "a@other.test")
+    assert message.peer in {"192.0.2.10", "2001:db8::10", "2001:db8::12"}
+    assert message.helo == "mx1.example.com"
+    assert "postfix/site1-out/smtp" in site.host.mail_log()
+
+    both = DELIVERY.format(domain="one.test", address='192.0.2.11, "2001:db8::10"').replace(
+        "helo: one", "helo: out.one"
+    )
+    changed = site.push({"sites/site1/site.yaml": both, "tables/sender_transport": "b@one.test smtp:\n"}, "Changed")
+    assert changed.accepted, changed.text
+    message = arrived(far, "a@one.test")
+    assert message.peer in {"192.0.2.11", "2001:db8::10"}
+    assert message.helo == "out.one.test"
+    assert arrived(far, "b@one.test").helo == "mx1.example.com"
+
+    gone = {"sites/site1/site.yaml": None, "sites/site12/site.yaml": None, "tables/sender_transport": None}
+    off = site.push(gone, "Without sites")
+    assert off.accepted, off.text
+    assert site.sh(CONFIGURATION) == before
+    assert arrived(far, "a@one.test").helo == "mx1.example.com"
+
+
+def test_a_panel_removes_a_site_and_its_queued_mail_leaves_by_the_default_route(far: tuple[Site, Sink, Sink]) -> None:
+    site, *_ = far
+    transport = STATE["tables/transport"] or ""
+    rows = "".join(f"inside{n}.twelve.test  smtp:[127.0.0.1]:2525\n" for n in range(2))
+    files = {
+        "sites/site1/site.yaml": ONE,
+        "sites/site12/site.yaml": TWELVE,
+        "sites/site12/tables/transport": rows + "".join(f"more{n}.test smtp:[127.0.0.1]:2525\n" for n in range(20)),
+        "master.d/site12-bulk.cf": "bulk unix - - n - - smtp -o syslog_name=postfix/bulk\n",
+        "tables/transport": transport + "bulk.test  bulk:[127.0.0.1]:1\n.twelve.test  smtp:[127.0.0.1]:2525\n",
+    }
+    on = site.push(files, "Two sites")
+    assert on.accepted, on.text
+    with_sites, before = site.sh(CONFIGURATION), site.tip()
+
+    site.sh("ip addr del 2001:db8::12/64 dev eth0")  # as when the panel takes the address away first
+    try:
+        assert site.host.send("queued@twelve.test", FAR).startswith("250")
+        site.host.wait_for(
+            lambda: [one for one in site.host.queue() if one["queue_name"] == "deferred"], what="deferral"
+        )
+
+        told = site.sh(f"{HOOK} 12 && {HOOK} site12 & {HOOK} site12; wait")
+        assert told == ""
+        gone = site.host.wait_for(lambda: site.tip() != before and site.tip(), what="the commit")
+        site.wait_for("Applied", gone)
+        message = arrived_of(far, "queued@twelve.test")
+        assert message.helo == "mx1.example.com"
+    finally:
+        site.sh("ip addr add 2001:db8::12/64 dev eth0 nodad")
+    assert "mail transport unavailable" not in site.host.mail_log()
+
+    body = site.git("log", "-1", "--format=%an%n%B", gone)
+    assert "  tables/transport: .twelve.test smtp:[127.0.0.1]:2525" in body
+    assert "Confirm: 24 deletions in transport" in body
+    left = site.git("ls-tree", "-r", "--name-only", gone)
+    assert "site12" not in left
+    assert "sites/site1/site.yaml" in left
+    assert "bulk.test" not in site.host.read("/etc/postfix/transport")
+    assert site.git("rev-list", "--count", f"{before}..main") == "1"
+    assert site.sh("ls /var/lib/reconciler/removals") == ""
+    assert arrived(far, "a@one.test").peer == "192.0.2.11"
+
+    site.commit({})
+    site.git("revert", "--no-edit", gone, where="/root/clone")
+    back = site.push()
+    assert back.accepted, back.text
+    assert site.sh(CONFIGURATION) == with_sites
+    assert arrived(far, "a@twelve.test").peer == "2001:db8::12"
+    assert site.reconciler("site", "remove", "site12", "--plan").status == 2
+    removed = site.reconciler("site", "remove", "site12")
+    assert removed.status == 0, removed.text
+    assert site.reconciler("site", "list").text == "site1   one.test   from 192.0.2.11\n"
+
+
+def arrived_of(far: tuple[Site, Sink, Sink], sender: str) -> Received:
+    """Wait for a sender's message."""
+    site, *sinks = far
+    return site.host.wait_for(
+        lambda: [one for sink in sinks for one in sink.received if one.sender == sender], what=f"mail of {sender}"
+    )[-1]
+
+
+def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[Site, Sink, Sink]) -> None:
+    site, *_ = far
+    made = site.push(
+        {
+            "mail.yaml": ROUTED + "  authorized_mailq_users: static:site7\n",
+            "sites/site7/site.yaml": "domains: [seven.test]\n",
+        }
+    )
+    assert made.accepted, made.text
+    for wrong, status in (("", 64), ("0", 64), ("../site1", 64), ("site1 site2", 64), ("site012", 64)):
+        done = site.host.run("sh", "-c", f"{HOOK} {wrong}", check=False)
+        assert done.returncode == status, done.stderr
+        assert "usage" in done.stderr
+    assert site.host.run("sh", "-c", f"{HOOK} 7", check=False, user="nobody").returncode == 77
+
+    assert site.reconciler("suspend", "--why", "moving disks").status == 0
+    site.sh(f"{HOOK} 7")
+    assert site.host.wait_for(lambda: [one for one in site.told()["limits"] if "site7" in one], what="the wait")
+    assert site.tip() == made.oid
+    site.reconciler("resume")
+    site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
+
+    site.stop_daemon()
+    made = site.push({"sites/site8/site.yaml": "domains: [eight.test]\n"}, "A site without a daemon")
+    site.sh(f"{HOOK} site8")
+    assert site.tip() == made.oid
+    site.start_daemon()
+    site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
+    assert not [one for one in site.told()["limits"] if "removal" in one]
