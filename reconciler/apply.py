@@ -36,6 +36,7 @@ from reconciler.model import (
 )  # fmt: skip
 from reconciler.programs import postfix, postmap
 from reconciler.rehearse import Impossible, rehearse
+from reconciler.requeue import requeue, rerouted
 from reconciler.syntax import read_main, read_master
 from reconciler.table import count_entries, sample
 from reconciler.verify import Expected, verify
@@ -209,6 +210,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
             edges.host.remove(made)
         raise
 
+    rows = rerouted(order.plan)  # before the swap, for its files are read where they are live
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     findings = _go_live(after, step, instance, edges, order.origin)
@@ -219,7 +221,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
     if errors_in(findings):
         return undo(before, after, step, findings, edges)
-    return Applied((*stage.doubts, *findings))
+    return Applied((*stage.doubts, *findings, *requeue(rows, edges.postfix(), edges.host)))
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:

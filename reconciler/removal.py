@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler import document
 from reconciler.features import sites, transports
 from reconciler.model import Finding, Table, printable
-from reconciler.syntax import logical_lines, read_master
+from reconciler.syntax import logical_lines, one_line, read_master
 from reconciler.table import PATTERN_TYPES, count_entries, walk
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _without(path: str, source: bytes, services: set[str], domains: set[str]) ->
     going = [logical for logical in logical_lines(text) if logical.line in lines]
     numbers = {number for logical in going for number, _ in logical.parts}
     kept = "\n".join(line for number, line in enumerate(text.split("\n"), 1) if number not in numbers)
-    return name, kept.encode("utf-8", "surrogateescape"), [logical.text for logical in going]
+    return name, kept.encode("utf-8", "surrogateescape"), [one_line(logical.text) for logical in going]
 
 
 def _domain_of(key: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,7 +120,8 @@ def test_a_panel_removes_a_site_and_its_queued_mail_leaves_by_the_default_route(
 
         told = site.sh(f"{HOOK} 12 && {HOOK} site12 & {HOOK} site12; wait")
         assert told == ""
-        gone = site.host.wait_for(lambda: site.tip() != before and site.tip(), what="the commit")
+        site.host.wait_for(lambda: site.tip() != before, what="the commit")
+        gone = site.tip()
         site.wait_for("Applied", gone)
         message = arrived_of(far, "queued@twelve.test")
         assert message.helo == "mx1.example.com"
@@ -134,7 +137,7 @@ def test_a_panel_removes_a_site_and_its_queued_mail_leaves_by_the_default_route(
     assert "sites/site1/site.yaml" in left
     assert "bulk.test" not in site.host.read("/etc/postfix/transport")
     assert site.git("rev-list", "--count", f"{before}..main") == "1"
-    assert site.sh("ls /var/lib/reconciler/removals") == ""
+    site.host.wait_for(lambda: site.sh("ls /var/lib/reconciler/removals") == "", what="an empty folder")
     assert arrived(far, "a@one.test").peer == "192.0.2.11"
 
     site.commit({})
@@ -144,8 +147,16 @@ def test_a_panel_removes_a_site_and_its_queued_mail_leaves_by_the_default_route(
     assert site.sh(CONFIGURATION) == with_sites
     assert arrived(far, "a@twelve.test").peer == "2001:db8::12"
     assert site.reconciler("site", "remove", "site12", "--plan").status == 2
-    removed = site.reconciler("site", "remove", "site12")
+    with ThreadPoolExecutor(1) as threads:  # mail flows all the while
+        stop = threading.Event()
+        sending = threads.submit(send_until, stop, site.host)
+        removed = site.reconciler("site", "remove", "site12")
+        stop.set()
+        senders = sending.result()
     assert removed.status == 0, removed.text
+    for sender in senders:
+        arrived_of(far, sender)
+    assert "mail transport unavailable" not in site.host.mail_log()
     assert site.reconciler("site", "list").text == "site1   one.test   from 192.0.2.11\n"
 
 
@@ -155,6 +166,15 @@ def arrived_of(far: tuple[Site, Sink, Sink], sender: str) -> Received:
     return site.host.wait_for(
         lambda: [one for sink in sinks for one in sink.received if one.sender == sender], what=f"mail of {sender}"
     )[-1]
+
+
+def send_until(stop: threading.Event, host: Host) -> list[str]:
+    """Send mail of the site without pause; who sent it."""
+    senders: list[str] = []
+    while not stop.is_set():
+        senders.append(f"flow{len(senders)}@twelve.test")
+        assert host.send(senders[-1], FAR).startswith("250")
+    return senders
 
 
 def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[Site, Sink, Sink]) -> None:
