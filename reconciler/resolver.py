@@ -43,14 +43,25 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
 
 
 def _names(address: str) -> tuple[str, ...] | None:
+    """The names that lead back; one of several whose own zone does not answer is taken to."""
     try:
         resolver = dns.resolver.Resolver()
         resolver.lifetime = TIMEOUT
         named = _asked(resolver, str(dns.reversename.from_address(address)), "PTR")
-        kind = "AAAA" if ip_address(address).version == 6 else "A"  # noqa: PLR2004 - IPv6
-        return tuple(
-            name for name in named[:_MOST] if ip_address(address) in map(ip_address, _asked(resolver, name, kind))
-        )
+    except (dns.exception.DNSException, OSError):
+        return None
+    leading = {name: _leads(resolver, name, address) for name in named[:_MOST]}
+    if named and all(answer is None for answer in leading.values()):
+        return None
+    return tuple(name for name, answer in leading.items() if answer is not False)
+
+
+def _leads(resolver: dns.resolver.Resolver, name: str, address: str) -> bool | None:
+    """Whether a name has that address; None where DNS does not say."""
+    wanted = ip_address(address)
+    try:
+        found = _asked(resolver, name, "AAAA" if wanted.version == 6 else "A")  # noqa: PLR2004 - IPv6
+        return wanted in map(ip_address, found)
     except (dns.exception.DNSException, OSError, ValueError):
         return None
 

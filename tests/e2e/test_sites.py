@@ -204,3 +204,54 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[Site, Sink,
     site.start_daemon()
     site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
     assert not [one for one in site.told()["limits"] if "removal" in one]
+
+
+NAMED = """\
+options {{ directory "/tmp"; listen-on {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; pid-file none; }};
+zone "one.test" {{ type primary; file "/tmp/one.zone"; }};
+zone "2.0.192.in-addr.arpa" {{ type primary; file "/tmp/reverse.zone"; }};
+"""
+HEAD = "$TTL 1\n@ IN SOA ns.one.test. root.one.test. 1 60 60 60 1\n@ IN NS ns.one.test.\nns IN A 127.0.0.1\n"
+
+
+def zones(site: Site, forward: str, reverse: str) -> None:
+    """Have a name server on this host say so."""
+    site.host.write("/tmp/named.conf", NAMED.format())
+    site.host.write("/tmp/one.zone", HEAD + forward)
+    site.host.write("/tmp/reverse.zone", HEAD.replace("ns IN A 127.0.0.1\n", "") + reverse)
+
+
+def test_an_address_has_a_name_that_leads_back_to_it_as_dns_says() -> None:
+    with Site() as site:
+        site.sh("rm -f /etc/resolv.conf; echo nameserver 127.0.0.1 >/etc/resolv.conf")
+        files = {"sites/site1/site.yaml": DELIVERY.format(domain="one.test", address="192.0.2.10")}
+        silent = site.push(files, "Nobody says")
+        assert silent.accepted, silent.text
+        assert "its reverse name could not be asked of DNS" in silent.text
+        site.push({"sites/site1/site.yaml": None}, "Off")
+
+        for forward, reverse, said in (
+            ("", "", "it has none"),
+            ("@ IN A 192.0.2.99\n", "10 IN PTR one.test.\n", "it has none"),
+            ("x IN A 192.0.2.10\n", "10 IN PTR x.one.test.\n", "its names are x.one.test"),
+        ):
+            zones(site, forward, reverse)
+            served(site)
+            refused = site.push(files, "One site")
+            assert not refused.accepted
+            assert 'has no reverse name "one.test" that leads back to it' in refused.text
+            assert said in refused.text
+        zones(site, "@ IN A 192.0.2.10\n", "10 IN PTR ONE.test.\n10 IN PTR other.test.\n")
+        served(site)
+        known = site.push(files, "One site")
+        assert known.accepted, known.text
+        assert "reverse name" not in known.text
+
+
+def served(site: Site) -> None:
+    """Have named(8) read its zones anew."""
+    site.sh("test ! -e /tmp/named.pid || kill $(cat /tmp/named.pid) 2>/dev/null; rm -f /tmp/named.pid", check=False)
+    site.sh("while ss -Hnlu sport = :53 | grep -q .; do sleep 0.05; done")
+    site.host.start("sh", "-c", "echo $$ >/tmp/named.pid; exec named -g -c /tmp/named.conf 2>/tmp/named.log")
+    asked = "ss -Hnlu sport = :53 | grep -q 127.0.0.1 && grep -q 'all zones loaded' /tmp/named.log"
+    site.host.wait_for(lambda: site.sh(f"{asked} && echo yes", check=False) == "yes", what="the name server")
