@@ -170,6 +170,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, li
     found: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
+    _graft(merged, {}, found)
     _judged(merged, *commit, found)
     return (finding for finding in found if finding.where.file == path)
 
@@ -221,7 +222,8 @@ def _without_command(merged: Document, sections: Mapping[type, object], own: lis
     written = merged.value.get(transports.SECTION)
     known = _stock() | {service.key for service in own}
     for brought in sections.values():
-        known |= brought.services if isinstance(brought, submission.Schema | smart_host.Schema) else set()
+        bringing = submission.Schema | smart_host.Schema | sites.Schema
+        known |= brought.services if isinstance(brought, bringing) else set()
     known |= {f"{name}/unix" for name in (written if isinstance(written, dict) else ())}
     for key, change in changes.items():
         if change and change.command is None and key not in known:

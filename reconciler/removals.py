@@ -3,17 +3,18 @@
 A request is a file of its own, so that none is lost: drain() takes it away when its commit is made, or when there is
 nothing of the site any more. What is refused, or finds the repository busy, waits and is tried again; so does
 everything while the host is suspended, halted or not adopted, for a commit would end what an operator has begun.
-remove() raises what propose() does; drain() nothing but what the disk does.
+remove() raises what propose() does, drain() nothing.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.log import Event
-from reconciler.model import errors_in
+from reconciler.model import errors_in, printable
 from reconciler.phase import Halted, Suspended
 from reconciler.propose import Nothing, Proposal, propose
 from reconciler.removal import removal, site_named
@@ -54,26 +55,29 @@ def drain(edges: Edges, log: Log) -> bool:
         why = folder(edges) / _WHY.format(site)
         try:
             proposed = remove(site, PANEL, edges)
-        except (ReconcilerError, OSError) as error:
+            for path in (*paths, why):
+                edges.host.remove(path)
+        except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
             busy = busy or not isinstance(error, WithFindings)
             _wait(why, _reason(error), edges, log)
-            continue
-        for path in (*paths, why):
-            edges.host.remove(path)
-        made = "" if isinstance(proposed, Nothing) else proposed.revision.short
-        log.info(Event.SITE_REMOVED, site=site, revision=made)
+        else:
+            made = "" if isinstance(proposed, Nothing) else proposed.revision.short
+            log.info(Event.SITE_REMOVED, site=site, revision=made)
     return busy
 
 
 def _reason(error: Exception) -> str:
-    found = error.findings if isinstance(error, WithFindings) else ()
-    return str(next(iter(errors_in(list(found))), error)).partition("\n")[0]
+    if isinstance(error, WithFindings):
+        return str(next(iter(errors_in(list(error.findings))), error))
+    known = isinstance(error, ReconcilerError | OSError)
+    return printable(str(error) if known else f"a bug in reconciler: {error!r}")
 
 
 def _wait(why: Path, reason: str, edges: Edges, log: Log) -> None:
     """Keep the reason for whoever looks; the same one is told once."""
     if not why.is_file() or why.read_text("utf-8") != reason:
-        edges.host.replace(why, reason.encode("utf-8", "replace"))
+        with suppress(OSError):  # on a full disk the log says it
+            edges.host.replace(why, reason.encode("utf-8", "replace"))
         log.warning(Event.REMOVAL_WAITS, site=why.stem, why=reason)
 
 

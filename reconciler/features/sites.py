@@ -91,6 +91,11 @@ class Site(BaseModel, extra="forbid", frozen=True):
 class Schema(RootModel[dict[Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")], Site]]):
     """The sites by their names."""
 
+    @property
+    def services(self) -> frozenset[str]:
+        """The services that they bring."""
+        return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
+
 
 def number_of(site: str) -> int:
     """The number in a site's name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -195,6 +196,12 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[Site, Sink,
     assert site.host.wait_for(lambda: [one for one in site.told()["limits"] if "site7" in one], what="the wait")
     assert site.tip() == made.oid
     site.reconciler("resume")
+    site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
+
+    made = site.push({"sites/site9/site.yaml": "domains: [nine.test]\n"}, "A site, and a daemon that hangs")
+    site.signal_daemon(signal.SIGSTOP)
+    site.sh(f"{HOOK} 9")
+    site.signal_daemon(signal.SIGCONT)
     site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
 
     site.stop_daemon()

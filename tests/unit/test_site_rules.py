@@ -159,9 +159,19 @@ def test_bad_input_has_its_place_and_says_what_was_meant(path: str, text: str, s
     assert any(said in str(one) and one.where.file == path for one in caught.value.findings), str(caught.value)
 
 
-def test_sites_are_not_written_in_mail_yaml() -> None:
+def test_sites_are_not_written_in_mail_yaml_nor_for_one_host() -> None:
     with pytest.raises(InvalidSource, match=r"sites/siteNN/site\.yaml"):
         desired(sites={"site1": {}})
+    for host in ("mx.test.example", "mx2"):
+        with pytest.raises(InvalidSource, match=r"sites/siteNN/site\.yaml"):
+            desired(files={f"hosts/{host}.yaml": "sites: {site1: {domains: [a.example]}}\n"})
+
+
+def test_the_service_of_a_site_is_changed_as_any_other() -> None:
+    merged = compose(desired(files=ONE, services={"site1-out/unix": {"maxproc": "5"}}), KNOWN)
+    service = merged.services["site1-out/unix"]
+    assert service
+    assert (service.maxproc, service.command) == ("5", "smtp")
 
 
 # ---- fragments of tables ---------------------------------------------------------------------------------------------
