@@ -36,6 +36,7 @@ from reconciler.phase import FIRST_PAUSE, Suspended, Wake, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
 from reconciler.refusals import Refusals
+from reconciler.removals import drain
 from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
@@ -63,7 +64,7 @@ class Daemon:
         self.edges = replace(edges, say=self._say, activated=self._wakes.reloaded)
         self._vigil = Vigil(self.edges)
         self._log = get(host=settings.host)
-        self._stopping = False
+        self._stopping = self._busy = False
         self._named: Named | None = None
         self._transcripts = Transcripts()
         self._current = ""
@@ -125,6 +126,7 @@ class Daemon:
             if reasons or self._vigil.at <= time.monotonic():
                 self._prove()
             if reasons:
+                self._busy = drain(self.edges, self._log)
                 self._pass(reasons)
                 self._prove()
                 self._rearm()
@@ -212,7 +214,7 @@ class Daemon:
         """Seconds until the next pass by time alone."""
         phase = self.edges.journal.phase()
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
-        if self._unrecorded:
+        if self._unrecorded or self._busy:
             due = min(due, FIRST_PAUSE)
         due = min(due, rules_end(self.edges))
         if isinstance(phase, Suspended) and phase.until:

@@ -16,6 +16,7 @@ from reconciler.journal import phase_data
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
 from reconciler.programs import nftables, postfix
+from reconciler.removals import waiting
 from reconciler.report import probation_line
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "companions": _companions(edges),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
 
 
