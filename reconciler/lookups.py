@@ -2,16 +2,14 @@
 
 Promises: each look-up ends within LIFETIME. Answers say whether the resolver vouches for them (DNSSEC's AD bit), which
 is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises nothing.
+
+dnspython is imported by the first look-up, for most commands make none.
 """
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import dns.exception
-import dns.flags
-import dns.resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +79,10 @@ def _native(host: str, kinds: tuple[str, ...]) -> Answer:
 
 
 def _ask(name: str, kind: str, read: Callable[[Any], Any]) -> Answer:
+    import dns.exception  # noqa: PLC0415
+    import dns.flags  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         resolver = dns.resolver.Resolver()
         resolver.use_edns(0, int(dns.flags.DO), _EDNS)
