@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import re
 import ssl
 import warnings
@@ -91,6 +92,12 @@ def _certificate(text: bytes) -> Certificate | _Dated:
             if _openssl_reads(text):
                 return Certificate("")
             raise ValueError("this is no certificate") from error
+
+
+def prepare() -> None:
+    """Import now what reading a certificate takes, for a process that may read less later."""
+    for name in ("cryptography.x509", "cryptography.hazmat.primitives.serialization"):
+        importlib.import_module(name)
 
 
 def identify(der: bytes, now: datetime) -> Certificate:

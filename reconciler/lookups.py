@@ -2,7 +2,8 @@
 
 Promises: each look-up ends within LIFETIME, and all those for reverse_names() together within BRIEFLY. Answers say
 whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
-the resolver that /etc/resolv.conf names. Raises nothing.
+the resolver that /etc/resolv.conf names. Raises nothing. dnspython is imported by the first look-up, for most commands
+make none.
 
 Known limit: a name server that is silent leaves threads waiting for it.
 """
@@ -14,11 +15,6 @@ import threading
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import dns.exception
-import dns.flags
-import dns.resolver
-import dns.reversename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -100,6 +96,8 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
 
 def _leading_back(address: str) -> tuple[str, ...] | None:
     """The names that lead back; one of several whose own zone does not answer is taken to."""
+    import dns.reversename  # noqa: PLC0415
+
     wanted = ip_address(address)
     kind = "AAAA" if ":" in address else "A"
     named = _ask(str(dns.reversename.from_address(address)), "PTR", lambda record: str(record.target), BRIEFLY)
@@ -122,6 +120,10 @@ def _native(host: str, kinds: tuple[str, ...]) -> Answer:
 
 
 def _ask(name: str, kind: str, read: Callable[[Any], Any], lifetime: float = LIFETIME) -> Answer:
+    import dns.exception  # noqa: PLC0415
+    import dns.flags  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         resolver = dns.resolver.Resolver()
         resolver.use_edns(0, int(dns.flags.DO), _EDNS)
