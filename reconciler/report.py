@@ -194,6 +194,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
     if status.get("ignored"):
         yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
+    yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SECTION = "dkim"
 PORT = 11332
 OWNER = "root:_rspamd"
-KEYS = "/etc/rspamd/dkim"
+PATH = "override.d/dkim_signing.conf"
 _MILTER = f"inet:localhost:{PORT}"
 _LISTS = ("smtpd_milters", "non_smtpd_milters")
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -59,7 +59,7 @@ actions {{ reject = null; add_header = null; rewrite_subject = null; greylist = 
 # Compiling the public suffixes takes rspamd half a minute and 200 MiB; they are for finding links in spam.
 _OPTIONS = f"""{_MADE}\
 filters = "dkim";
-url_tld = "{KEYS}/suffixes";
+url_tld = "/dev/null";
 """
 
 
@@ -190,16 +190,15 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def files(section: Schema, desired: Desired) -> Mapping[str, File]:
-    """What rspamd reads, by its place below /etc/rspamd; a key that still signs while rspamd reloads is there too."""
-    made = {"override.d/dkim_signing.conf": File.of(_signing(section).encode())}
-    for place, key in section.keys.items():
-        secret = desired.secrets.get(key.key.name)
-        if place != ("next",) and secret:
-            made[f"dkim/{key.selector}.key"] = File.of(f"{secret.value.strip()}\n".encode(), 0o640, OWNER)
+    """What rspamd reads, by its place below /etc/rspamd.
+
+    The key stands in the configuration itself: were it a file beside it, rspamd would sign with the new key under the
+    old selector for as long as it takes to read the new configuration.
+    """
+    made = {PATH: File.of(_signing(section, desired).encode(), 0o640, OWNER)}
     if section.only_sign:
         made["rspamd.conf.local.override"] = File.of(_ONLY_SIGN.encode())
         made["override.d/options.inc"] = File.of(_OPTIONS.encode())
-        made["dkim/suffixes"] = File.of(b"com\n")
     return made
 
 
@@ -209,18 +208,15 @@ def record(public: str) -> str:
     return " ".join(f'"{text[at : at + _STRING]}"' for at in range(0, len(text), _STRING))
 
 
-def _signing(section: Schema) -> str:
-    path = f"{KEYS}/{section.selector}.key"
+def _signing(section: Schema, desired: Desired) -> str:
+    secret = desired.secrets.get(section.key.name) if section.key else None
+    body = "".join(secret.value.split("-----")[2].split()) if secret and _PEM.fullmatch(secret.value) else ""
     networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
-    own = "".join(
-        f'  "{domain}" {{ selector = "{section.selector}"; path = "{path}"; }}\n' for domain in section.domains
-    )
+    authors = ", ".join(f'"*@{domain} all"' for domain in section.domains or ("*",))
     return (
-        f'{_MADE}enabled = true;\nselector = "{section.selector}";\npath = "{path}";\n'
-        f"sign_authenticated = true;\nsign_networks = [{networks}];\nsign_local = false;\nsign_inbound = false;\n"
-        'use_domain = "header";\nuse_esld = false;\nuse_redis = false;\n'
-        "allow_hdrfrom_mismatch = true;\nallow_username_mismatch = true;\n"
-        f"try_fallback = {'false' if own else 'true'};\n" + (f"domain {{\n{own}}}\n" if own else "")
+        f"{_MADE}enabled = true;\nuse_redis = false;\nuse_http_headers = false;\n"
+        f"sign_authenticated = true;\nsign_local = false;\nsign_inbound = false;\nsign_networks = [{networks}];\n"
+        f'signing_table = [{authors}];\nkey_table = ["all %:{section.selector}:{body}"];\n'
     )
 
 

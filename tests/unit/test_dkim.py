@@ -53,44 +53,50 @@ def test_off_leaves_no_trace(section: str) -> None:
     assert not {"smtpd_milters", "non_smtpd_milters"} & compose(state(section), HOST).parameters.keys()
 
 
+def rendered(section: str) -> dict[str, File]:
+    desired = state(section)
+    asked = desired.section(dkim.Schema)
+    assert asked
+    return dict(dkim.files(asked, desired))
+
+
+BODY = "".join(PEM.splitlines()[1:-1])
+ALL = """\
+# Made from the desired state; what is edited here is put back.
+enabled = true;
+use_redis = false;
+use_http_headers = false;
+sign_authenticated = true;
+sign_local = false;
+sign_inbound = false;
+sign_networks = ["127.0.0.0/8", "::1/128"];
+signing_table = ["*@* all"];
+key_table = ["all %:s1:KEY"];
+"""
+
+
 def test_rspamd_signs_with_the_domain_of_from_whatever_sender_and_login_are() -> None:
-    desired = state(SIGNING)
-    section = desired.section(dkim.Schema)
-    assert section
-    files = dkim.files(section, desired)
-    told = files["override.d/dkim_signing.conf"].read().decode()
-    for line in (
-        'selector = "s1";', 'path = "/etc/rspamd/dkim/s1.key";', 'use_domain = "header";', "use_esld = false;",
-        "allow_hdrfrom_mismatch = true;", "allow_username_mismatch = true;", "sign_local = false;",
-        'sign_networks = ["127.0.0.0/8", "::1/128"];', "try_fallback = true;",
-    ):  # fmt: skip
-        assert line in told.splitlines()
-    key = files["dkim/s1.key"]
-    assert (key.read().decode(), key.mode, key.owner) == (PEM, 0o640, "root:_rspamd")
-    assert PEM.splitlines()[1] not in told
+    files = rendered(SIGNING)
+    file = files["override.d/dkim_signing.conf"]
+    assert file.read().decode() == ALL.replace("KEY", BODY)
+    assert (file.mode, file.owner) == (0o640, "root:_rspamd")
+    assert set(files) == {"override.d/dkim_signing.conf", "override.d/options.inc", "rspamd.conf.local.override"}
 
 
 def test_only_named_domains_are_signed_and_the_administrators_rspamd_keeps_its_own_files() -> None:
-    desired = state("{selector: s1, key: !secret k, domains: [A.example], networks: [10.0.0.0/8], only_sign: no}")
-    section = desired.section(dkim.Schema)
-    assert section
-    files = dkim.files(section, desired)
-    assert set(files) == {"override.d/dkim_signing.conf", "dkim/s1.key"}
-    told = files["override.d/dkim_signing.conf"].read().decode()
-    assert '  "a.example" { selector = "s1"; path = "/etc/rspamd/dkim/s1.key"; }' in told
-    assert "try_fallback = false;" in told
-    assert '"10.0.0.0/8"' in told
+    more = "domains: [A.example, b.example.], networks: [10.0.0.0/8], only_sign: no"
+    files = rendered(f"{{selector: s1, key: !secret k, {more}}}")
+    (file,) = files.values()
+    told = file.read().decode()
+    assert 'signing_table = ["*@a.example all", "*@b.example all"];' in told
+    assert 'sign_networks = ["127.0.0.0/8", "::1/128", "10.0.0.0/8"];' in told
 
 
-def test_a_key_that_waits_stays_off_the_host_and_one_that_is_kept_stays_on_it() -> None:
+def test_keys_that_do_not_sign_are_published_and_stay_off_the_host() -> None:
     more = "since: 2026-11-23T10:00:00Z, key: !secret k}"
-    desired = state(f"{{selector: s1, key: !secret k, next: {{selector: s2, {more}, previous: {{selector: s0, {more}}}")
-    section = desired.section(dkim.Schema)
-    assert section
-    assert [path for path in sorted(dkim.files(section, desired)) if path.endswith(".key")] == [
-        "dkim/s0.key", "dkim/s1.key",
-    ]  # fmt: skip
-    assert sorted(dkim_records(desired)) == ["s0", "s1", "s2"]
+    section = f"{{selector: s1, key: !secret k, next: {{selector: s2, {more}, previous: {{selector: s0, {more}}}"
+    assert rendered(section) == rendered(SIGNING)
+    assert sorted(dkim_records(state(section))) == ["s0", "s1", "s2"]
 
 
 def test_a_record_is_the_public_half_in_strings_that_dns_can_hold() -> None:
