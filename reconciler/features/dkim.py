@@ -49,6 +49,7 @@ _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _LONGEST, _LAST_YEAR = timedelta(days=7), 9000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*")
+_ALL = "all"
 _STRING = 255
 _MADE = "# Made from the desired state; what is edited here is put back.\n"
 _ONLY_SIGN = f"""{_MADE}\
@@ -212,11 +213,12 @@ def _signing(section: Schema, desired: Desired) -> str:
     secret = desired.secrets.get(section.key.name) if section.key else None
     body = "".join(secret.value.split("-----")[2].split()) if secret and _PEM.fullmatch(secret.value) else ""
     networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
-    authors = ", ".join(f'"*@{domain} all"' for domain in section.domains or ("*",))
+    # What is looked up first is the author's address as it is written, and then a domain in small letters.
+    keys = ", ".join(f'"{domain} %:{section.selector}:{body}"' for domain in section.domains or (_ALL,))
     return (
         f"{_MADE}enabled = true;\nuse_redis = false;\nuse_http_headers = false;\n"
         f"sign_authenticated = true;\nsign_local = false;\nsign_inbound = false;\nsign_networks = [{networks}];\n"
-        f'signing_table = [{authors}];\nkey_table = ["all %:{section.selector}:{body}"];\n'
+        f'signing_table = ["*@* {"%" if section.domains else _ALL}"];\nkey_table = [{keys}];\n'
     )
 
 

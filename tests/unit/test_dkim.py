@@ -88,7 +88,8 @@ def test_only_named_domains_are_signed_and_the_administrators_rspamd_keeps_its_o
     files = rendered(f"{{selector: s1, key: !secret k, {more}}}")
     (file,) = files.values()
     told = file.read().decode()
-    assert 'signing_table = ["*@a.example all", "*@b.example all"];' in told
+    assert 'signing_table = ["*@* %"];' in told
+    assert f'key_table = ["a.example %:s1:{BODY}", "b.example %:s1:{BODY}"];' in told
     assert 'sign_networks = ["127.0.0.0/8", "::1/128", "10.0.0.0/8"];' in told
 
 
