@@ -28,8 +28,9 @@ from reconciler.edit import set_command, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
 from reconciler.journal import finding_data
-from reconciler.model import File, Revision, Wake, errors_in
+from reconciler.model import File, Revision, errors_in
 from reconciler.origin import overridden
+from reconciler.phase import Wake
 from reconciler.propose import Candidate
 from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, flow_line, log_lines, plan_lines, status_lines

@@ -61,17 +61,24 @@ def new_command(context: Context, selector: str) -> None:
         path = f"secrets/{name}.age"
         if path in files:
             raise NotPossible(f"{path} is there already; choose another selector")
-        return {path: _sealed(files, pem), **revise.set_values(files, host, feature.SECTION, values)}
+        text = _recipients(files, edges)
+        sealed = {RECIPIENTS: text.encode(), path: _sealed(text, pem)}
+        return {**sealed, **revise.set_values(files, host, feature.SECTION, values)}
 
     record = feature.record(certificates.public_half(pem))
     told = ["", "publish this, then `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
     commit(context, Proposal(f"Publish DKIM key {selector}", who(), revised, recorded=True), told)
 
 
-def _sealed(files: Tree, pem: str) -> bytes:
-    if RECIPIENTS not in files:
-        raise NotPossible(f"{RECIPIENTS}: no recipient to encrypt to; `age-keygen -y IDENTITY` prints a host's")
-    recipients, findings = secrets.read_recipients(files[RECIPIENTS].read().decode())
+def _recipients(files: Tree, edges: Edges) -> str:
+    """Who may open secrets: as the repository says, else this host alone."""
+    return (
+        files[RECIPIENTS].read().decode() if RECIPIENTS in files else f"{secrets.recipient(edges.settings.identity)}\n"
+    )
+
+
+def _sealed(text: str, pem: str) -> bytes:
+    recipients, findings = secrets.read_recipients(text)
     if findings or not recipients:
         raise NotPossible(str(findings[0]) if findings else f"{RECIPIENTS}: no recipient to encrypt to")
     return secrets.encrypt(pem, recipients)

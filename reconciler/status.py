@@ -46,6 +46,7 @@ SHOWN = (
     "kept_on",
     "not_kept",
     "revived",
+    "started",
     "why",
     "wake",
 )
@@ -67,6 +68,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "drift": list(drift(edges)),
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
+        "companions": _companions(edges),
         "dkim": _dkim(edges, live.revision if live else ""),
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
@@ -89,6 +91,14 @@ def _rehearsal(edges: Edges) -> list[str]:
         return ["rehearsal off: rehearsal.mode says so"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def _companions(edges: Edges) -> Line:
+    """Whether the programs beside Postfix work, and why not."""
+    live, companions = edges.generations.live(), edges.generations.companions
+    silent = companions.silent(live)
+    names = sorted(live.companions) if live else []
+    return {name: {"running": name not in silent, "why": silent.get(name)} for name in names}
 
 
 def provisional(edges: Edges) -> list[str]:

@@ -15,6 +15,7 @@ from reconciler.features import (
     parameters,
     relay_mynetworks,
     sasl,
+    sender_rewriting,
     services,
     smart_host,
     submission,
@@ -64,6 +65,7 @@ FEATURES: tuple[Feature, ...] = (
     submission,
     dkim,
     services,
+    sender_rewriting,
     parameters,
 )
 
@@ -77,6 +79,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
+        companions=merged.companions,
     )
 
 

@@ -27,7 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, File, Finding, Parameter, SecretName, Severity
+from reconciler.circumstances import Server
+from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Severity
 from reconciler.rules.restrictions import smtpd_scopes
 from reconciler.rules.scopes import Scope
 
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     from reconciler.model import Desired, Facts
 
 SECTION = "dkim"
+PROGRAM = "rspamd"
 PORT = 11332
 OWNER = "root:_rspamd"
 PATH = "override.d/dkim_signing.conf"
 _MILTER = f"inet:localhost:{PORT}"
+_SERVER = Server(host="localhost", port=PORT)
 _LISTS = ("smtpd_milters", "non_smtpd_milters")
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -82,11 +85,11 @@ def selector(value: str) -> str:
 def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         text = "an empty list would sign nothing; leave domains out to sign for all, or say enabled: no"
-        raise PydanticCustomError("malformed-domain", text)
+        raise PydanticCustomError("malformed-signing-domain", text)
     for value in values:
         if not _DOMAIN.fullmatch(value.rstrip(".")):
             text = 'not a domain: "{value}"; expected a name such as example.com, without user or "@"'
-            raise PydanticCustomError("malformed-domain", text, {"value": value})
+            raise PydanticCustomError("malformed-signing-domain", text, {"value": value})
     return tuple(dict.fromkeys(value.rstrip(".").lower() for value in values))
 
 
@@ -181,16 +184,18 @@ class Schema(BaseModel):
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute rspamd as a Milter of smtpd and of cleanup."""
+    """Contribute rspamd, and that it is a Milter of smtpd and of cleanup."""
     section = desired.section(Schema)
     if not section or not section.signs:
         return Contribution()
     value = f"{{ {_MILTER}, default_action={section.default_action} }}"
     where = desired.where(SECTION, "selector")
-    return Contribution(parameters={name: Parameter(name, value, where, SECTION) for name in _LISTS})
+    parameters = {name: Parameter(name, value, where, SECTION) for name in _LISTS}
+    signer = Companion(name=PROGRAM, files=_files(section, desired), servers=(_SERVER,), where=where)
+    return Contribution(parameters=parameters, companions={PROGRAM: signer})
 
 
-def files(section: Schema, desired: Desired) -> Mapping[str, File]:
+def _files(section: Schema, desired: Desired) -> Mapping[str, File]:
     """What rspamd reads, by its place below /etc/rspamd.
 
     The key stands in the configuration itself: were it a file beside it, rspamd would sign with the new key under the
@@ -266,7 +271,7 @@ EXPLAINED = {
         "A selector is not a name that DNS can hold before ._domainkey. Nobody could look up the key. Use letters, "
         "digits and inner hyphens."
     ),
-    "malformed-domain": (
+    "malformed-signing-domain": (
         "What stands under dkim.domains is no domain. No mail would match it. Write names such as example.com; "
         "subdomains are names of their own."
     ),
@@ -285,6 +290,10 @@ EXPLAINED = {
     "malformed-key": (
         "The secret that mail is to be signed with is no private RSA key. rspamd would sign nothing, and say so only "
         "in its log. Run `reconciler dkim new SELECTOR`, or set the secret to a key in PEM."
+    ),
+    "foreign-rspamd": (
+        "rspamd is set up on this host by somebody's own files, and would do nothing but sign. Its filtering would be "
+        "out of force. Write only_sign: no to keep it and have it sign as well, or move the files away."
     ),
     "unsigned-mail": (
         "A setting of yours prevails over the Milter that signs, so mail which comes that way leaves without a "

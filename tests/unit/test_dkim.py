@@ -8,7 +8,7 @@ import pytest
 
 from reconciler import certificates
 from reconciler.errors import InvalidSource
-from reconciler.features import compose, dkim
+from reconciler.features import compose
 from reconciler.keypairs import dkim_records
 from reconciler.load import load
 from reconciler.model import Desired, File, Secret, SecretName, Severity
@@ -50,14 +50,13 @@ def test_mail_is_handed_to_rspamd_from_smtpd_and_from_cleanup_and_waits_for_it()
 
 @pytest.mark.parametrize("section", ["{enabled: no}", "{enabled: no, selector: s1, key: !secret k}"])
 def test_off_leaves_no_trace(section: str) -> None:
-    assert not {"smtpd_milters", "non_smtpd_milters"} & compose(state(section), HOST).parameters.keys()
+    merged = compose(state(section), HOST)
+    assert not {"smtpd_milters", "non_smtpd_milters"} & merged.parameters.keys()
+    assert not merged.companions
 
 
 def rendered(section: str) -> dict[str, File]:
-    desired = state(section)
-    asked = desired.section(dkim.Schema)
-    assert asked
-    return dict(dkim.files(asked, desired))
+    return dict(compose(state(section), HOST).companions["rspamd"].files)
 
 
 BODY = "".join(PEM.splitlines()[1:-1])
@@ -116,7 +115,7 @@ BAD = {
     "{selector: -s, key: !secret k}": 'malformed-selector mail.yaml:2:12: dkim.selector: not a selector: "-s"',
     "{selector: s1, key: !secret kk}": "missing-secret mail.yaml:2:21: there is no secrets/kk.age in this commit",
     "{selector: s1, key: !secret k, domains: [a@b.c]}": 'dkim.domains: not a domain: "a@b.c"',
-    "{selector: s1, key: !secret k, domains: []}": "malformed-domain",
+    "{selector: s1, key: !secret k, domains: []}": "malformed-signing-domain",
     "{selector: s1, key: !secret k, networks: [10.0.0.1/8]}": "malformed-network",
     "{selector: s1, key: !secret k, ttl: 12}": "malformed-time mail.yaml:2:37: dkim.ttl: expected a time such as",
     "{selector: s1, key: !secret k, ttl: 8d}": "malformed-time",
