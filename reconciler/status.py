@@ -69,14 +69,19 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "companions": _companions(edges),
-        "dkim": _dkim(edges, live.revision if live else ""),
+        "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
     }
 
 
+def _in_force(live: str, last: Line | None) -> str:
+    """The commit that holds: one that changed nothing on this host is not what its generation is named after."""
+    return str(last["revision"]) if last and last["outcome"] == "Unchanged" and last["revision"] else live
+
+
 def _dkim(edges: Edges, revision: str) -> list[Line]:
-    """Where the keys stand that the live commit names; none where it can't be read any more."""
+    """Where the keys stand that a commit names; none where it can't be read any more."""
     try:
         files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
         section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
