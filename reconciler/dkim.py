@@ -1,7 +1,7 @@
 """``reconciler dkim``: new keys for signing mail, and rolling them; each step is a commit, made as `set` makes one.
 
 A private key is made here, encrypted to secrets/recipients, and stands nowhere else in the repository. Exit status: as
-`once` does, 1 for a step that is refused, 64 for wrong usage, 75 for one whose time has not come.
+`once` does, 1 for a step that is refused or whose time has not come, 64 for wrong usage.
 """
 
 from __future__ import annotations
