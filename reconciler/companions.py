@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import CommandFailed
+from reconciler.manifest import digest
 from reconciler.model import BESIDE, Finding, Severity, Where
 from reconciler.programs import PROGRAMS
 from reconciler.programs.service import Was
@@ -117,7 +118,7 @@ class Companions:
         found = []
         for name in _known(after):
             changed = before is None or _files(before, name) != _files(after, name)
-            if changed or name in anew or not self._is_well(name, before or after):
+            if name in anew or not self._is_well(name, after):
                 step(f"{STEP}{name}")
                 self._take(name)
                 found += self._bring(name, after, changed=changed)
@@ -125,9 +126,18 @@ class Companions:
                 self._switch(name, after)
         return found
 
-    def _is_well(self, name: str, generation: Generation) -> bool:
-        put = all(self._is_put(place, source) for place, source in self._places(generation, name))
-        return put and self.folder(name).is_symlink() and not self.answers(name)
+    def _is_well(self, name: str, after: Generation) -> bool:
+        """Whether it works with the very files of *after*: what is there may have been edited since it was started."""
+        put = all(self._is_put(place, source) for place, source in self._places(after, name))
+        return put and self._holds(name, after) and not self.answers(name)
+
+    def _holds(self, name: str, after: Generation) -> bool:
+        try:
+            found = {path: digest(self.folder(name) / path) for path in _files(after, name)}
+        except OSError:
+            return False
+        there = {str(path.relative_to(self.folder(name))) for path in self.folder(name).rglob("*") if path.is_file()}
+        return found == {path: one.sha256 for path, one in _files(after, name).items()} and there == found.keys()
 
     def _bring(self, name: str, after: Generation, *, changed: bool) -> list[Finding]:
         self._switch(name, after)
@@ -187,8 +197,7 @@ class Companions:
             for place in program.PLACES:
                 self._give_back(name, place)
         program.leave(self._host, was)
-        self._host.remove(self.folder(name))
-        self._host.remove(kept)
+        self._forget(name)
 
     def keep_as_files(self, generation: Generation) -> None:
         """Turn the links at the places into files that hold the same: reconciler goes, and the companions stay."""
@@ -196,6 +205,12 @@ class Companions:
             for place, source in self._places(generation, name):
                 if Path(place).is_symlink():
                     self._place(source, Path(place))
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """From now on it is not managed, and what is at its places is the host's own."""
+        self._host.remove(self.folder(name))
+        self._host.remove(self._kept(name))
 
     # ---- the places --------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ from reconciler.rules.scopes import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "dkim"
 PROGRAM = "rspamd"
@@ -239,8 +239,17 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             where = desired.where(SECTION, *place, "key")
             yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name)
     if section.signs:
+        yield from _taken(facts, desired.where(SECTION))
         yield from _past(merged, facts)
         yield from _rewritten(merged, facts)
+
+
+def _taken(facts: Facts, where: Where) -> Iterator[Finding]:
+    """Postfix would hand all mail to whoever listens there."""
+    for listener in facts.listeners:
+        if listener.port == PORT and listener.program not in {PROGRAM, ""}:
+            what = f"port {PORT}, where rspamd is to listen, is {listener.program}'s already"
+            yield Finding(rule="rspamd-port-taken", where=where, text=what, subject=str(PORT), lasting=False)
 
 
 def _past(merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -294,6 +303,10 @@ EXPLAINED = {
     "foreign-rspamd": (
         "rspamd is set up on this host by somebody's own files, and would do nothing but sign. Its filtering would be "
         "out of force. Write only_sign: no to keep it and have it sign as well, or move the files away."
+    ),
+    "rspamd-port-taken": (
+        "Another program listens where rspamd's Milter is to be. Postfix would hand all mail to it, and nothing would "
+        "be signed. Move the other program to another port."
     ),
     "unsigned-mail": (
         "A setting of yours prevails over the Milter that signs, so mail which comes that way leaves without a "

@@ -15,6 +15,7 @@ import socket
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.hosts import CHECKOUT
@@ -22,7 +23,6 @@ from tests.e2e.site import MAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest
 
@@ -106,8 +106,13 @@ class Crasher:
         assert str(postfix.readlink()) == "/var/lib/reconciler/live/postfix"
         generation = state / "generations" / (state / "live/postfix").readlink().parts[-2]
         files = json.loads((generation / "manifest.json").read_text())["files"]
-        found = digests(generation / "postfix")
-        assert {name: found.get(name) for name in files} == {name: one["sha256"] for name, one in files.items()}
+        found = digests(generation)
+        assert {name: found.get(os.path.normpath(f"postfix/{name}")) for name in files} == {
+            name: one["sha256"] for name, one in files.items()
+        }
+        assert {link.readlink().parent for link in (state / "live").iterdir()} == {
+            Path("../generations", generation.name)
+        }
         return generation.name
 
     def answers(self, where: str) -> None:
@@ -125,7 +130,7 @@ def digests(folder: Path) -> dict[str, str]:
     found = {}
     for directory, _, names in os.walk(folder):
         for name in names:
-            path = folder.__class__(directory, name)
+            path = Path(directory, name)
             if path.is_file() and not path.is_symlink():
                 found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -7,13 +7,14 @@ import json
 import pytest
 
 from reconciler import certificates
+from reconciler.circumstances import Listener
 from reconciler.errors import InvalidSource
 from reconciler.features import compose
 from reconciler.keypairs import dkim_records
 from reconciler.load import load
-from reconciler.model import Desired, File, Secret, SecretName, Severity
+from reconciler.model import Desired, File, Finding, Secret, SecretName, Severity
 from reconciler.revise import set_values
-from tests.unit.facts import HOST
+from tests.unit.facts import HOST, facts
 from tests.unit.states import HEALTHY, linted
 
 PEM = certificates.new_key()
@@ -148,6 +149,16 @@ def test_what_would_leave_unsigned_or_break_a_signature_is_told_of() -> None:
     assert not [one for one in said(SIGNING, smtpd_milters=both) if one.startswith("unsigned-mail")]
     (finding,) = [one for one in linted(state(SIGNING, non_smtpd_milters="")) if one.rule == "unsigned-mail"]
     assert finding.severity is Severity.WARNING
+
+
+def test_a_stranger_where_rspamd_is_to_listen_is_refused_for_now() -> None:
+    def on(program: str) -> list[Finding]:
+        listening = facts(listeners=(Listener("127.0.0.1", 11332, program, ours=False),))
+        return [one for one in linted(state(SIGNING), listening) if one.rule == "rspamd-port-taken"]
+
+    (finding,) = on("python3")
+    assert (finding.is_error, finding.lasting) == (True, False)
+    assert not on("rspamd")
 
 
 @pytest.mark.parametrize(
