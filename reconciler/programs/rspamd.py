@@ -75,15 +75,17 @@ def look(host: Host) -> service.Was:
     return service.look(host, NAME)
 
 
-def activate(host: Host, folder: Path) -> None:
-    """Have it read its files: a running one by SIGHUP, which keeps its sockets; and wait while it is at it."""
-    pid = _main()
+def activate(host: Host, folder: Path) -> None:  # noqa: ARG001 - a Program
+    """Have it read its files: a running one by SIGHUP, which keeps its sockets; and wait until new workers serve."""
+    before, pid = set(processes()), _main()
     if pid and service.look(host, NAME).enabled:
         host.signal(pid, signal.SIGHUP)
     else:
         service.restart(host, NAME)
     deadline = time.monotonic() + PATIENCE
-    while answers(host, folder) and processes() and time.monotonic() < deadline:
+    while (now := set(processes())) and time.monotonic() < deadline:
+        if now - before and _milter_answers():
+            return
         time.sleep(0.05)
 
 

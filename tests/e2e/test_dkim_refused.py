@@ -31,10 +31,9 @@ def site() -> Iterator[Site]:
         yield made
 
 
-def push(site: Site, mail: str) -> Push:
+def push(site: Site, mail: str, **files: str) -> Push:
     """Push a mail.yaml, with the secrets that the branch has."""
-    site.sh(f"cd {CLONE} && git pull -q --rebase origin main || git fetch -q")
-    return site.push({"mail.yaml": mail}, "Signatures")
+    return site.push({"mail.yaml": mail, **files}, "Signatures")
 
 
 def refused(site: Site, mail: str, *said: str) -> None:
@@ -70,6 +69,18 @@ def test_a_signer_that_does_not_come_up_is_rolled_back_and_mail_flows(site: Site
     assert smtp(site, "flows").startswith("250")
     assert signatures(arrived(site, "flows")) == []
     site.sh("mv /tmp/rspamd /usr/bin/rspamd")
+
+
+def test_a_key_that_only_looks_like_one_signs_nothing_and_is_rolled_back(site: Site) -> None:
+    site.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main")
+    typed = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----\n"
+    assert site.reconciler("secret", "set", "bad", cwd=CLONE, typed=typed).status == 0
+    live, before = site.live(), site.sh(LOOK)
+    bad = {"secrets/bad.age": site.host.read(f"{CLONE}/secrets/bad.age")}
+    pushed = push(site, SIGNED.format("").replace("dkim-s1", "bad"), **bad)
+    assert "it signs nothing" in pushed.text, pushed.text
+    assert site.wait_for("RolledBack", pushed.oid)
+    assert (site.live(), site.sh(LOOK)) == (live, before)
 
 
 def test_an_administrators_rspamd_is_not_put_out_of_force_unsaid_and_comes_back_as_it_was(site: Site) -> None:
