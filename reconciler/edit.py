@@ -27,7 +27,7 @@ from reconciler.report import EXIT, finding_lines, plan_lines
 from reconciler.syntax import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reconciler.apply import Edges
     from reconciler.model import Contribution, Facts, Revision, Tree
@@ -70,7 +70,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
         told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"
         revised = partial(revise.set_parameter, name=name, value=value)
         proposal = _proposal(told, revised, partial(_holds, name, value))
-    _commit(context, partial(propose, proposal))
+    commit(context, partial(propose, proposal))
 
 
 def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
@@ -106,14 +106,14 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
 
     revised = partial(revise.set_smart_host, nexthop=nexthop, username=username)
     login = f" as {username}" if username else ""
-    _commit(context, partial(propose, _proposal(f"Send mail through {nexthop}{login}", revised)))
+    commit(context, partial(propose, _proposal(f"Send mail through {nexthop}{login}", revised)))
 
 
 @smart_host_group.command("off")
 @click.pass_obj
 def smart_host_off(context: Context) -> None:
     """Send outbound mail directly to its destinations again."""
-    _commit(context, partial(propose, _proposal("Send mail without a smart host", revise.drop_smart_host)))
+    commit(context, partial(propose, _proposal("Send mail without a smart host", revise.drop_smart_host)))
 
 
 @click.group("site")
@@ -154,7 +154,7 @@ def site_remove(context: Context, site: str, *, plan: bool) -> None:
         going = list(removal(_tip(context.edges()), name).lines)
         say_all(f"  {line}" for line in going)
         sys.exit(2 if going else 0)
-    _commit(context, partial(remove, name, who()))
+    commit(context, partial(remove, name, who()))
 
 
 def _tip(edges: Edges) -> Tree:
@@ -171,8 +171,8 @@ def _proposal(subject: str, revised: Any, settled: Any = lambda _merged, _facts:
     return Proposal(subject=subject, author=who(), revise=revised, settled=settled)
 
 
-def _commit(context: Context, make: Callable[[Edges], Proposed | Nothing]) -> None:
-    """Make the commit, and say how it went."""
+def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: Sequence[str] = ()) -> None:
+    """Make the commit, and say how it went; *told* is what to do now that it is made."""
     edges = context.permitted()
     try:
         proposed = make(edges)
@@ -185,6 +185,7 @@ def _commit(context: Context, make: Callable[[Edges], Proposed | Nothing]) -> No
         say_all(f"  {override}" for override in proposed.because)
         return
     _tell(proposed, edges)
+    say_all(told)
     _bring(context, proposed.revision, edges)
 
 

@@ -74,6 +74,10 @@ EXPLAINED = {
         "postmap complained about a table, in the words of the finding: an odd line, a duplicate, a pattern that "
         "can't be read. An entry would be missing from the map, and a filter would fail open. Correct the line."
     ),
+    "rspamd": (
+        "rspamd can't read the files that were made for it, in its own words. Nothing went live. Mostly a version of "
+        "rspamd is meant that is not installed; `rspamadm configtest` says the same."
+    ),
     "postalias": (
         "postalias complained about the table of aliases, in the words of the finding. An alias would be missing. "
         'Correct the line; an entry is "name: value".'

@@ -132,8 +132,8 @@ def _packages(host: Host, _: Stamp) -> dict[str, str]:
     names = [program.PACKAGE for program in PROGRAMS.values()]
     shown = "${db:Status-Status} ${Package} ${Version}\\n"
     lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
-    words = (line.split() for line in lines)
-    return {name: version for state, name, version, *_ in words if state == "installed"}
+    words = (line.split(" ") for line in lines)  # of a package that is only known, the version is empty
+    return {name: version for state, name, version in words if state == "installed"}
 
 
 @functools.lru_cache(maxsize=1)

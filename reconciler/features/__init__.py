@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    dkim,
     egress,
     parameters,
     relay_mynetworks,
@@ -65,6 +66,7 @@ FEATURES: tuple[Feature, ...] = (
     transports,
     sites,
     submission,
+    dkim,
     egress,
     services,
     sender_rewriting,
