@@ -4,9 +4,11 @@
 venv=/opt/reconciler
 python=$venv/bin/python
 link=/usr/local/bin/reconciler
+panel=/usr/local/sbin/site-removed
 settings=/etc/reconciler.toml
 units=/etc/systemd/system
 unit=reconciler.service
+boot_unit=reconciler-egress.service
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 

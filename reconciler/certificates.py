@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import importlib
 import re
 import ssl
 import warnings
@@ -125,6 +126,31 @@ def _certificate(text: bytes) -> Certificate | _Dated:
             if _openssl_reads(text):
                 return Certificate("")
             raise ValueError("this is no certificate") from error
+
+
+def prepare() -> None:
+    """Import now what reading a certificate takes, for a process that may read less later."""
+    for name in ("cryptography.x509", "cryptography.hazmat.primitives.serialization"):
+        importlib.import_module(name)
+
+
+def identify(der: bytes, now: datetime) -> Certificate:
+    """A certificate that a server showed, its days counted from *now*; without names when it can't be parsed."""
+    try:
+        block = _at(_certificate(ssl.DER_cert_to_PEM_cert(der).encode()), now)
+    except ValueError:
+        block = Certificate("")
+    return block if isinstance(block, Certificate) else Certificate("")
+
+
+def public_key(der: bytes) -> bytes:
+    """A certificate's public key, as TLSA records with selector 1 have it."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    return (
+        x509.load_der_x509_certificate(der).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def _openssl_reads(text: bytes) -> bool:

@@ -24,13 +24,14 @@ from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, finish, say, say_all, who
 from reconciler.control import ask
 from reconciler.dkim import dkim_group
-from reconciler.edit import set_command, smart_host_group
+from reconciler.edit import set_command, site_group, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
 from reconciler.journal import finding_data
 from reconciler.model import File, Revision, errors_in
 from reconciler.origin import overridden
 from reconciler.phase import Wake
+from reconciler.probe import probe_command
 from reconciler.propose import Candidate
 from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, flow_line, log_lines, plan_lines, status_lines
@@ -368,5 +369,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
-for command in (why_command, get_command, set_command, smart_host_group, dkim_group):
+for command in (probe_command, why_command, get_command, set_command, smart_host_group, site_group, dkim_group):
     main.add_command(command)

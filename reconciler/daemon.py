@@ -9,7 +9,6 @@ socket.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import math
 import os
@@ -18,9 +17,9 @@ import signal
 import threading
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from reconciler.apply import died
 from reconciler.control import Control
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.handedit import rules_end
+from reconciler.heap import spare_memory
 from reconciler.journal import phase_data
 from reconciler.log import Event, get
 from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded
@@ -35,6 +35,8 @@ from reconciler.passes import Passed, one_pass
 from reconciler.phase import FIRST_PAUSE, Suspended, Wake, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
+from reconciler.refusals import Refusals
+from reconciler.removals import drain
 from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from reconciler.apply import Edges
     from reconciler.control import Message
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 10  # <malloc.h>
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
 _RENEWING = {Wake.START, Wake.TIMER, Wake.SIGNAL, Wake.CERTIFICATE}
 
@@ -63,7 +64,7 @@ class Daemon:
         self.edges = replace(edges, say=self._say, activated=self._wakes.reloaded)
         self._vigil = Vigil(self.edges)
         self._log = get(host=settings.host)
-        self._stopping = False
+        self._stopping = self._busy = False
         self._named: Named | None = None
         self._transcripts = Transcripts()
         self._current = ""
@@ -73,6 +74,8 @@ class Daemon:
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
         links = [settings.config_directory, edges.generations.link]
+        told = partial(self._log.warning, Event.OUTBOUND_REFUSED)
+        self._refusals = Refusals(edges.generations.link.parent, told, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
         handlers = {"check": self._check, "follow": self._follow, "status": self._status, "wake": self._poke}
         self._control = Control(settings.socket, settings.group, handlers, settings.repository)
@@ -92,7 +95,7 @@ class Daemon:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
-        _spare_memory()
+        spare_memory()
         self.edges.generations.prepare()
         self.edges.generations.sweep()
         self._watcher.start()
@@ -104,6 +107,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._control.stop()
+            self._refusals.stop()
             self._watcher.stop()
             with self._memory_lock:
                 if self._memory:
@@ -122,6 +126,7 @@ class Daemon:
             if reasons or self._vigil.at <= time.monotonic():
                 self._prove()
             if reasons:
+                self._busy = drain(self.edges, self._log)
                 self._pass(reasons)
                 self._prove()
                 self._rearm()
@@ -155,7 +160,8 @@ class Daemon:
         named = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
         self._watcher.watch_files(named)
         self._watcher.rearm()
-        for limit in self._watcher.limits:
+        self._refusals.follow()
+        for limit in (*self._watcher.limits, *self._refusals.limits):
             self._log.warning(Event.WATCH_LOST, limit=limit)
 
     def _asked(self) -> Sequence[str]:
@@ -208,7 +214,7 @@ class Daemon:
         """Seconds until the next pass by time alone."""
         phase = self.edges.journal.phase()
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
-        if self._unrecorded:
+        if self._unrecorded or self._busy:
             due = min(due, FIRST_PAUSE)
         due = min(due, rules_end(self.edges))
         if isinstance(phase, Suspended) and phase.until:
@@ -390,11 +396,3 @@ class Daemon:
     def _poke(self, request: Message) -> Iterator[Message]:
         self.wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         yield {"done": {}}
-
-
-def _spare_memory() -> None:
-    """Have glibc give back what a large table took: it is mapped, and all threads share one heap (mallopt(3))."""
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
-            mallopt(name, value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,7 @@ from reconciler.edit import commit
 from reconciler.features import dkim as feature
 from reconciler.keypairs import dkim_records
 from reconciler.passes import NotPossible
-from reconciler.propose import Proposal
+from reconciler.propose import Proposal, propose
 from reconciler.reconcile import understand
 from reconciler.secrets import RECIPIENTS
 
@@ -67,7 +68,8 @@ def new_command(context: Context, selector: str) -> None:
 
     record = feature.record(certificates.public_half(pem))
     told = ["", "publish this, then `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
-    commit(context, Proposal(f"Publish DKIM key {selector}", who(), revised, recorded=True), told)
+    proposal = Proposal(f"Publish DKIM key {selector}", who(), revised, everywhere=True)
+    commit(context, partial(propose, proposal), told)
 
 
 def _recipients(files: Tree, edges: Edges) -> str:
@@ -112,7 +114,8 @@ def _step(context: Context, subject: str, step: Callable[[Schema, datetime], rol
         return revise.set_values(files, host, feature.SECTION, values)
 
     told = [f"\nsecrets/{old}.age is not used any more; remove it in a clone, and its record from DNS"] if old else []
-    commit(context, Proposal(subject.format(values.get("selector")), who(), revised, recorded=True), told)
+    proposal = Proposal(subject.format(values.get("selector")), who(), revised, everywhere=True)
+    commit(context, partial(propose, proposal), told)
 
 
 @dkim_group.command("status")

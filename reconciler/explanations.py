@@ -108,6 +108,10 @@ EXPLAINED = {
         "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"
         " hand edit stays live until the rule ends. Remove the rule from drift.ignore if the commit should prevail."
     ),
+    "not-requeued": (
+        "A transport was removed, and the mail that waited for it could not be told to try again now. Nothing is lost: "
+        "it takes its new route at its next attempt. `postqueue -f` has all deferred mail tried at once."
+    ),
     "not-rehearsed": (
         "This host can't hold a rehearsal: its kernel refuses a mount or a network that one needs. Everything else was"
         " checked, and what goes live is verified and can be taken back. Set rehearsal.mode to off to hear it no more."

@@ -17,7 +17,8 @@ from reconciler.journal import phase_data
 from reconciler.load import load
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
-from reconciler.programs import postfix
+from reconciler.programs import nftables, postfix
+from reconciler.removals import waiting
 from reconciler.report import probation_line
 from reconciler.rolling import standings
 
@@ -70,8 +71,9 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "postfix": {"running": running, "version": version},
         "companions": _companions(edges),
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
+        "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
 
 
