@@ -369,7 +369,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
-for command in (
-    probe_command, why_command, get_command, set_command, smart_host_group, site_group, dkim_group,
-):  # fmt: skip
+for command in (probe_command, why_command, get_command, set_command, smart_host_group, site_group, dkim_group):
     main.add_command(command)

@@ -68,7 +68,8 @@ def new_command(context: Context, selector: str) -> None:
 
     record = feature.record(certificates.public_half(pem))
     told = ["", "publish this, then `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
-    commit(context, partial(propose, Proposal(f"Publish DKIM key {selector}", who(), revised, recorded=True)), told)
+    proposal = Proposal(f"Publish DKIM key {selector}", who(), revised, everywhere=True)
+    commit(context, partial(propose, proposal), told)
 
 
 def _recipients(files: Tree, edges: Edges) -> str:
@@ -113,9 +114,8 @@ def _step(context: Context, subject: str, step: Callable[[Schema, datetime], rol
         return revise.set_values(files, host, feature.SECTION, values)
 
     told = [f"\nsecrets/{old}.age is not used any more; remove it in a clone, and its record from DNS"] if old else []
-    commit(
-        context, partial(propose, Proposal(subject.format(values.get("selector")), who(), revised, recorded=True)), told
-    )
+    proposal = Proposal(subject.format(values.get("selector")), who(), revised, everywhere=True)
+    commit(context, partial(propose, proposal), told)
 
 
 @dkim_group.command("status")

@@ -76,7 +76,7 @@ class Proposal:
     """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already.
 
     A file that is None goes. *body* is what the message says of the files as they were, below its subject. What is
-    *recorded* is a commit also where it changes nothing on this host.
+    *everywhere* is a commit also where it changes nothing on this host.
     """
 
     subject: str
@@ -84,7 +84,7 @@ class Proposal:
     revise: Callable[[Tree, str], Mapping[str, bytes | None]]
     settled: Callable[[Contribution, Facts], bool] = lambda _merged, _facts: False
     body: Callable[[Tree], str] = lambda _files: ""
-    recorded: bool = False
+    everywhere: bool = False
 
 
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
@@ -109,7 +109,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         try:
             wanted, _, target = understand(candidate, inside)
             same = render(target, edges.templates) == render(merged, edges.templates)
-            if same and not proposal.recorded:
+            if same and not proposal.everywhere:
                 known = {override.below.name for override in overridden(desired, facts)}
                 return Nothing(tuple(one for one in overridden(wanted, facts) if one.below.name not in known))
             judged = check(candidate, inside, memory)

@@ -39,7 +39,7 @@ def folder(edges: Edges) -> Path:
 def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
     """Commit the removal of all that belongs to a site."""
     proposal = Proposal(
-        subject=f"Remove {site}", author=author, recorded=True,
+        subject=f"Remove {site}", author=author, everywhere=True,
         revise=lambda files, _host: removal(files, site).files,
         body=lambda files: removal(files, site).body,
     )  # fmt: skip

@@ -70,8 +70,8 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "companions": _companions(edges),
-        "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
+        "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
