@@ -8,6 +8,7 @@ panel=/usr/local/sbin/site-removed
 settings=/etc/reconciler.toml
 units=/etc/systemd/system
 unit=reconciler.service
+boot_unit=reconciler-egress.service
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 

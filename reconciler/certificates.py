@@ -93,6 +93,25 @@ def _certificate(text: bytes) -> Certificate | _Dated:
             raise ValueError("this is no certificate") from error
 
 
+def identify(der: bytes, now: datetime) -> Certificate:
+    """A certificate that a server showed, its days counted from *now*; without names when it can't be parsed."""
+    try:
+        block = _at(_certificate(ssl.DER_cert_to_PEM_cert(der).encode()), now)
+    except ValueError:
+        block = Certificate("")
+    return block if isinstance(block, Certificate) else Certificate("")
+
+
+def public_key(der: bytes) -> bytes:
+    """A certificate's public key, as TLSA records with selector 1 have it."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    return (
+        x509.load_der_x509_certificate(der).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
 def _openssl_reads(text: bytes) -> bool:
     with suppress(ssl.SSLError, ValueError):
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode("ascii"))

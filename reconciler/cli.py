@@ -27,8 +27,10 @@ from reconciler.edit import set_command, site_group, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
 from reconciler.journal import finding_data
-from reconciler.model import File, Revision, Wake, errors_in
+from reconciler.model import File, Revision, errors_in
 from reconciler.origin import overridden
+from reconciler.phase import Wake
+from reconciler.probe import probe_command
 from reconciler.propose import Candidate
 from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, flow_line, log_lines, plan_lines, status_lines
@@ -366,5 +368,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
-for command in (why_command, get_command, set_command, smart_host_group, site_group):
+for command in (probe_command, why_command, get_command, set_command, smart_host_group, site_group):
     main.add_command(command)

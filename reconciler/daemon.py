@@ -9,7 +9,6 @@ socket.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import math
 import os
@@ -18,9 +17,9 @@ import signal
 import threading
 import time
 import traceback
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,19 +27,21 @@ from reconciler.apply import died
 from reconciler.control import Control
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.handedit import rules_end
+from reconciler.heap import spare_memory
 from reconciler.journal import phase_data
 from reconciler.log import Event, get
-from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded, Wake
+from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded
 from reconciler.passes import Passed, one_pass
-from reconciler.phase import FIRST_PAUSE, Suspended, pause
+from reconciler.phase import FIRST_PAUSE, Suspended, Wake, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
+from reconciler.refusals import Refusals
 from reconciler.removals import drain
 from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
 from reconciler.transcripts import Transcripts
-from reconciler.vigil import Descriptor, Vigil
+from reconciler.vigil import Descriptor, Ends, Vigil
 from reconciler.wakes import Wakes
 from reconciler.watch import Watcher
 
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from reconciler.apply import Edges
     from reconciler.control import Message
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 10  # <malloc.h>
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
 _RENEWING = {Wake.START, Wake.TIMER, Wake.SIGNAL, Wake.CERTIFICATE}
 
@@ -74,6 +74,8 @@ class Daemon:
         self._memory: Memory | None = None
         self._memory_lock = threading.Lock()
         links = [settings.config_directory, edges.generations.link]
+        told = partial(self._log.warning, Event.OUTBOUND_REFUSED)
+        self._refusals = Refusals(edges.generations.link.parent, told, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
         handlers = {"check": self._check, "follow": self._follow, "status": self._status, "wake": self._poke}
         self._control = Control(settings.socket, settings.group, handlers, settings.repository)
@@ -93,7 +95,7 @@ class Daemon:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
-        _spare_memory()
+        spare_memory()
         self.edges.generations.prepare()
         self.edges.generations.sweep()
         self._watcher.start()
@@ -105,6 +107,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._control.stop()
+            self._refusals.stop()
             self._watcher.stop()
             with self._memory_lock:
                 if self._memory:
@@ -152,9 +155,13 @@ class Daemon:
         paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._asked())}
         directory = self.edges.settings.config_directory
         outside = {path for path in paths if not path.is_relative_to(directory)}
-        self._watcher.watch_files({Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}})
+        live, companions = self.edges.generations.live(), self.edges.generations.companions
+        beside = companions.watched(live) if live else set()
+        named = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
+        self._watcher.watch_files(named)
         self._watcher.rearm()
-        for limit in self._watcher.limits:
+        self._refusals.follow()
+        for limit in (*self._watcher.limits, *self._refusals.limits):
             self._log.warning(Event.WATCH_LOST, limit=limit)
 
     def _asked(self) -> Sequence[str]:
@@ -167,13 +174,15 @@ class Daemon:
         """Sleep until something happens; what was due by time fills the timer's slot."""
         watchdog = systemd.watchdog_interval()
         due = time.monotonic() + self._due()
-        with self._master() as master, self._vigil.watch() as logged:
+        companions = Ends(self.edges.generations.companions.processes())
+        with self._master() as master, self._vigil.watch() as logged, companions as beside:
             poll = select.poll()
             poll.register(self._wakes.bell, select.POLLIN)
             if logged is not None:
                 poll.register(logged, select.POLLIN)
-            if master is not None:
-                poll.register(master, select.POLLIN)
+            for one in (master, *beside):
+                if one is not None:
+                    poll.register(one, select.POLLIN)
             if master is None and self._changed():
                 self.wake(Wake.DRIFT)
             while not self._stopping and self._wakes.empty:
@@ -187,6 +196,8 @@ class Daemon:
                 happened = dict(poll.poll(1000 * min(pauses)))
                 if watchdog:
                     systemd.notify("WATCHDOG=1")
+                if any(one in happened for one in beside):
+                    self.wake(Wake.DRIFT)
                 self._happened(happened, master, poll, logged)
 
     def _happened(self, happened: Container[int], master: int | None, poll: select.poll, logged: int | None) -> None:
@@ -385,11 +396,3 @@ class Daemon:
     def _poke(self, request: Message) -> Iterator[Message]:
         self.wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         yield {"done": {}}
-
-
-def _spare_memory() -> None:
-    """Have glibc give back what a large table took: it is mapped, and all threads share one heap (mallopt(3))."""
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
-            mallopt(name, value)

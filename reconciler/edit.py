@@ -18,7 +18,7 @@ from reconciler import amend, passes, revise
 from reconciler.console import Context, finish, say, say_all, who
 from reconciler.control import ask
 from reconciler.errors import Unavailable, WithFindings
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.propose import Nothing, Proposal, Proposed, propose
 from reconciler.reconcile import Memory
 from reconciler.removal import domains_in, removal, site_named, sites_of

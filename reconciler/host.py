@@ -114,6 +114,13 @@ class Host:
         done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
         return replace(done, argv=tuple(argv))
 
+    def become(self, user: str) -> None:
+        """Go on as that user and nobody else, for good; what the rest of this process may do is what it may."""
+        entry = pwd.getpwnam(user)
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
     @effect
     def signal(self, pid: int, number: int) -> None:
         """Send a signal."""
@@ -273,3 +280,8 @@ def named(uid: int, gid: int) -> str:
     except KeyError:
         group = str(gid)
     return f"{user}:{group}"
+
+
+def user_of(uid: int) -> str:
+    """A user's name, its number where it has none."""
+    return named(uid, 0).partition(":")[0]

@@ -35,6 +35,7 @@ class Event(StrEnum):
     PHASE_CHANGED = "phase_changed"
     NOTE_LOST = "note_lost"
     WATCH_LOST = "watch_lost"
+    OUTBOUND_REFUSED = "outbound_refused"
     LOOK_FAILED = "look_failed"
     FAILED = "failed"
     SITE_REMOVED = "site_removed"

@@ -1,7 +1,6 @@
-"""The words: every value that travels between the stages, and nothing that does anything.
+"""The words: every value that travels between the stages, and nothing that does anything. Raises nothing of its own.
 
 All values are frozen. Nothing here performs I/O: a File carries a function that reads it, called only when needed.
-Raises nothing of its own.
 """
 
 from __future__ import annotations
@@ -139,8 +138,8 @@ class Service:
 class Table:
     """A Postfix table as source text; parsed only by those who need its entries.
 
-    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too. What
-    several files made has *pieces*: the first line of each here, and the file it comes from.
+    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
+    *pieces* are the first line and the file of each of several that made it.
     """
 
     name: str
@@ -208,6 +207,19 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A program beside Postfix that is managed with it: its *files* by path in a folder of its own.
+
+    *servers* is where Postfix will find it; *name* is the Debian package's too.
+    """
+
+    name: str
+    files: Mapping[str, File]
+    servers: tuple[Server, ...] = ()
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """What one feature, or all of them merged, adds to the target: by name, each with its origin.
 
@@ -217,6 +229,7 @@ class Contribution:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     services: Mapping[str, Service | None] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def over(self, below: Contribution) -> Contribution:
         """Both merged, where this one prevails; what is taken away is gone."""
@@ -225,6 +238,7 @@ class Contribution:
             parameters={**below.parameters, **self.parameters},
             services={key: service for key, service in services.items() if service},
             tables={**below.tables, **self.tables},
+            companions={**below.companions, **self.companions},
         )
 
     @property
@@ -238,9 +252,8 @@ class Facts:
     """What is true of this host now.
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* are services(5)'s. Of what the desired state names, *files* says whether it can be read, *pems* what is in
-    it, *answers* why a server does not answer (empty when it does, None when nobody knows), and *names* the reverse
-    names of an address that lead back to it (None when DNS does not say).
+    *ports* are services(5)'s, *packages* versions. Of what the desired state names, *files* says whether it can be
+    read, *pems* what is in it, *answers* why a server gives none or "", *names* what leads back to an address, or None.
     """
 
     host: str
@@ -256,6 +269,7 @@ class Facts:
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +296,7 @@ class File:
 
 
 Tree = Mapping[str, File]
+BESIDE = "../"  # what the path of a companion's file begins with in a Tree, whose root is Postfix's folder
 
 
 class Kind(StrEnum):
@@ -383,16 +398,3 @@ class Superseded:
 
 
 Outcome = Unchanged | Applied | Refused | RolledBack | Broken | Postponed | Superseded
-
-
-class Wake(StrEnum):
-    """Why the daemon woke."""
-
-    START = "start"
-    PUSH = "push"
-    DRIFT = "drift"
-    TIMER = "timer"
-    SIGNAL = "signal"
-    OPERATOR = "operator"
-    CERTIFICATE = "certificate"
-    SECRET = "secret"  # noqa: S105 - a word, not one

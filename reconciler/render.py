@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from reconciler.model import File
+from reconciler.model import BESIDE, File
 from reconciler.syntax import folded, write_override
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
-    """The files of Postfix's configuration directory; *templates* are sources by name (``postfix/main.cf.j2``)."""
+    """Postfix's files, and its companions' beside them; *templates* are sources by name (``postfix/main.cf.j2``)."""
     environment = _environment(tuple(sorted(templates.items())))
     tree = {
         name.removeprefix("postfix/").removesuffix(".j2"): File.of(
@@ -30,7 +30,9 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
         for name in templates
         if name.startswith("postfix/")
     }
-    return tree | {table.name: _source(table) for table in merged.tables.values()}
+    tree |= {table.name: _source(table) for table in merged.tables.values()}
+    beside = merged.companions.values()
+    return tree | {f"{BESIDE}{one.name}/{path}": file for one in beside for path, file in one.files.items()}
 
 
 @functools.lru_cache(maxsize=2)

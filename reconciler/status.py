@@ -15,7 +15,7 @@ from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
-from reconciler.programs import postfix
+from reconciler.programs import nftables, postfix
 from reconciler.removals import waiting
 from reconciler.report import probation_line
 
@@ -44,6 +44,7 @@ SHOWN = (
     "kept_on",
     "not_kept",
     "revived",
+    "started",
     "why",
     "wake",
 )
@@ -65,6 +66,8 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "drift": list(drift(edges)),
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
+        "companions": _companions(edges),
+        "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
@@ -75,6 +78,14 @@ def _rehearsal(edges: Edges) -> list[str]:
         return ["rehearsal off: rehearsal.mode says so"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def _companions(edges: Edges) -> Line:
+    """Whether the programs beside Postfix work, and why not."""
+    live, companions = edges.generations.live(), edges.generations.companions
+    silent = companions.silent(live)
+    names = sorted(live.companions) if live else []
+    return {name: {"running": name not in silent, "why": silent.get(name)} for name in names}
 
 
 def provisional(edges: Edges) -> list[str]:

@@ -15,6 +15,7 @@ from tests.e2e.crasher import (
     IN_THE_WAY,
     KILLED,
     NEW,
+    RELOAD,
     RESTART,
     Crasher,
     has_no_service,
@@ -26,6 +27,7 @@ from tests.e2e.crasher import (
 )  # fmt: skip
 from tests.e2e.hosts import missing
 from tests.e2e.site import MAIL, REPOSITORY, Site
+from tests.e2e.test_sender_rewriting import ON, ONE, TWO, with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,6 +192,87 @@ def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
             assert site.postconf("smtpd_banner") != "by-hand", where
             assert kept(site) == 1, where
         told(capsys, "a hand edit that is kept", tried, {})
+
+
+def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    manual = '[confirm]\nmode = "manual"\ntime = "1s"\n'
+    with Site(settle="20ms", daemon=False, settings=manual) as site:
+        site.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        crasher = Crasher(site)
+        site.write_past_hook({"tables/transport": NEW}, "Nobody confirms it")
+        assert crasher.run("once").status == 0
+        assert is_routed(site.host)()
+        site.sh("sleep 1")
+        crasher.save("provisional")
+        whole = crasher.run("run", until="Refusing")
+        assert not is_routed(site.host)(), whole.output
+        tried = points(whole.effects)
+        ends: dict[str, int] = {}
+        for number, when in tried:
+            where = f"{when} effect {number} ({whole.effects[number - 1]})"
+            crasher.restore()
+            ran = crasher.run("run", at=number, when=when, until="Refusing")
+            assert ran.status == KILLED or number > len(ran.effects) - 2, f"{where}: {ran}"
+            ends[crasher.live()] = ends.get(crasher.live(), 0) + 1
+            crasher.run("run", until="Refusing")
+            crasher.whole()
+            crasher.answers(where)
+            assert not is_routed(site.host)(), where
+            assert crasher.run("once").status == 1, f"{where}: it is quarantined"
+        told(capsys, "the way back from a probation", tried, ends)
+        assert len(ends) > 1, "the new in the beginning, the old in the end"
+
+
+PLACES = "/etc/default/postsrsd /etc/postsrsd.secret"
+
+
+class _Rewriting(Crasher):
+    """Puts PostSRSd's places and its process back too; an answer is a recipient that is not refused."""
+
+    def save(self, base: str) -> None:
+        super().save(base)
+        self.site.sh(f"cp -a --parents {PLACES} {self.base}; pgrep -x postsrsd >{self.base}/running || true")
+
+    def restore(self, activate: str = RELOAD) -> None:
+        stop = "service postsrsd stop >/dev/null; pkill -KILL -x postsrsd; rm -f /run/postsrsd.pid"
+        back = f"{stop}; rm -f {PLACES}; cp -a {self.base}/etc/* /etc"
+        start = f"[ ! -s {self.base}/running ] || service postsrsd start >/dev/null"
+        super().restore(f"{back}; {start}; {activate}")
+
+    def answers(self, where: str) -> None:
+        super().answers(where)
+        said = self.host.dialogue(
+            ["HELO x.test", "MAIL FROM:<ann@outside.example>", f"RCPT TO:<root@{self.host.name}>"]
+        )
+        assert said[3].startswith("250 "), f"{where}: {said}"
+
+    def rewrites(self) -> bool:
+        """Whether PostSRSd runs and Postfix asks it."""
+        asked = self.host.run("postconf", "-h", "sender_canonical_maps").stdout.strip()
+        runs = self.host.run("pgrep", "-x", "postsrsd", check=False).stdout.strip()
+        assert bool(asked) == bool(runs)
+        return bool(runs)
+
+
+def test_a_companion_that_is_turned_on_changed_and_turned_off_killed_anywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Site(settle="20ms", daemon=False) as site:
+        site.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        with_secrets(site, daemon=False)
+        crasher = _Rewriting(site)
+        assert crasher.run("once").status == 0
+        own = site.sh(f"sha256sum {PLACES}; stat -c %F {PLACES}")
+        for what, mail in (("on", ON.format(ONE)), ("changed", ON.format(f"{TWO}, {ONE}")), ("off", MAIL)):
+            site.write_past_hook({"mail.yaml": mail}, what)
+            crasher.save(f"before-{what}")
+            whole = crasher.run("once")
+            assert whole.status == 0, whole.output
+            tried = points(whole.effects, since="rename")
+            ends = survive(crasher, ("once",), tried, lambda: crasher.rewrites() == (what != "off"), {0})  # noqa: B023
+            told(capsys, f"a companion that is turned {what}", tried, ends)
+        assert site.sh(f"sha256sum {PLACES}; stat -c %F {PLACES}") == own
+        assert site.sh("ls /var/lib/reconciler/live /var/lib/reconciler/rescue | grep srs || true") == ""
 
 
 def kept(site: Site) -> int:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    egress,
     parameters,
     relay_mynetworks,
     sasl,
+    sender_rewriting,
     services,
     sites,
     smart_host,
@@ -63,7 +65,9 @@ FEATURES: tuple[Feature, ...] = (
     transports,
     sites,
     submission,
+    egress,
     services,
+    sender_rewriting,
     parameters,
 )
 
@@ -77,6 +81,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
+        companions=merged.companions,
     )
 
 

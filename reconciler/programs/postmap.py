@@ -140,6 +140,12 @@ def lmdb_entries(header: bytes) -> int | None:
     return entries
 
 
+def query(host: Host, directory: Path, table: str, key: str) -> str:
+    """What a live table, named as main.cf names it, says of a key; empty when nothing, or when it can't be asked."""
+    argv = ("postmap", "-c", str(directory), "-q", key, table.replace("$config_directory", str(directory)))
+    return host.run(argv).stdout.strip()
+
+
 def look_up(host: Host, folder: Path, table: Table, keys: Iterable[str]) -> dict[str, str]:
     """The entries of these keys, as ``postmap -q -`` finds them in one go."""
     text = "".join(f"{key}\n" for key in keys)

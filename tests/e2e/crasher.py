@@ -15,6 +15,7 @@ import socket
 import sys
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.hosts import CHECKOUT
@@ -22,7 +23,6 @@ from tests.e2e.site import MAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest
 
@@ -65,12 +65,12 @@ class Crasher:
         self.host.start(sys.executable, CHECKOUT / "tests/e2e/crashing.py", f"/{SERVER}", env=environment)
         self.host.wait_for((self.host.root / SERVER).exists, what="the server of runs")
 
-    def run(self, *argv: str, at: int = 0, when: str = "before", error: int = 0) -> Run:
+    def run(self, *argv: str, at: int = 0, when: str = "before", error: int = 0, until: str = "") -> Run:
         """Run the command line to its end, to the kill, or with an error at an effect; see crashing.py."""
         with closing(socket.socket(socket.AF_UNIX)) as connection:
             connection.connect(str(self.host.root / SERVER))
             with connection.makefile("rw") as stream:
-                stream.write(json.dumps({"argv": argv, "at": at, "when": when, "errno": error}) + "\n")
+                stream.write(json.dumps({"argv": argv, "at": at, "when": when, "errno": error, "until": until}) + "\n")
                 stream.flush()
                 told = json.loads(stream.readline())
         assert "Traceback" not in told["output"], told["output"]
@@ -106,8 +106,13 @@ class Crasher:
         assert str(postfix.readlink()) == "/var/lib/reconciler/live/postfix"
         generation = state / "generations" / (state / "live/postfix").readlink().parts[-2]
         files = json.loads((generation / "manifest.json").read_text())["files"]
-        found = digests(generation / "postfix")
-        assert {name: found.get(name) for name in files} == {name: one["sha256"] for name, one in files.items()}
+        found = digests(generation)
+        assert {name: found.get(os.path.normpath(f"postfix/{name}")) for name in files} == {
+            name: one["sha256"] for name, one in files.items()
+        }
+        assert {link.readlink().parent for link in (state / "live").iterdir()} == {
+            Path("../generations", generation.name)
+        }
         return generation.name
 
     def answers(self, where: str) -> None:
@@ -125,7 +130,7 @@ def digests(folder: Path) -> dict[str, str]:
     found = {}
     for directory, _, names in os.walk(folder):
         for name in names:
-            path = folder.__class__(directory, name)
+            path = Path(directory, name)
             if path.is_file() and not path.is_symlink():
                 found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -172,7 +172,7 @@ class Host:
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 30) -> socket.socket:
         """Open a connection as a process inside would; the socket is then usable from the test."""
-        return self._within(lambda: socket.create_connection((address, port), timeout))
+        return self.within(lambda: socket.create_connection((address, port), timeout))
 
     def smtp(self, port: int = 25, address: str = "127.0.0.1") -> smtplib.SMTP:
         """Begin an SMTP conversation with the port inside."""
@@ -223,10 +223,14 @@ class Host:
         login: Login | None = None,
     ) -> Sink:
         """Open a receiver on a port inside; what it gets is in `received(port)`."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        listener = self._within(lambda: socket.create_server((address, port), family=family))
+        listener = self.listen(port, address)
         self._sinks[port] = self._closing.enter_context(Sink(listener, tls, wrapped=wrapped, login=login))
         return self._sinks[port]
+
+    def listen(self, port: int, address: str = "127.0.0.1") -> socket.socket:
+        """Listen on a port inside; the socket is then usable from the test."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return self.within(lambda: socket.create_server((address, port), family=family))
 
     def received(self, port: int) -> list[Received]:
         """Return what the sink at this port has received so far."""
@@ -295,7 +299,7 @@ class Host:
         settings = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
         return [*enter, *become, "env", *(f"{key}={value}" for key, value in settings.items()), *map(str, argv)]
 
-    def _within(self, make: Callable[[], T]) -> T:
+    def within(self, make: Callable[[], T]) -> T:
         """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
 
         def moved() -> T:

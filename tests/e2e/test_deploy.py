@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
+BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
@@ -280,6 +281,26 @@ def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
     log = ("git", "-C", "/srv/mail-state.git", "log", "-1", "--format=%s", "main")
     installed.wait_for(lambda: installed.run(*log).stdout == "Remove site12\n", what="the commit")
     installed.run("git", "-C", CLONE, "pull", "--quiet")
+
+
+def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:
+    def table() -> bool:
+        return installed.run("nft", "list", "table", "inet", "reconciler", check=False).returncode == 0
+
+    installed.run("bash", "-c", f"sed -i '1i egress: {{}}' {CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "locked")
+    assert table()
+    installed.run("nft", "flush", "ruleset")
+    installed.wait_for(table, what="the table to be put back")
+    installed.run("systemctl", "stop", UNIT)
+    installed.run("nft", "flush", "ruleset")
+    installed.run("systemctl", "is-enabled", BOOT_UNIT)
+    installed.run("systemctl", "start", BOOT_UNIT)
+    assert table()
+    installed.run("systemctl", "start", UNIT)
+    installed.run("sed", "-i", "/^egress:/d", f"{CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "unlocked")
+    assert not table()
 
 
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])

@@ -1,0 +1,116 @@
+"""``egress``: who on this host may connect to mail servers elsewhere: Postfix, and users that are named.
+
+A table of nftables' own, ``inet reconciler``, for IPv4 and IPv6. It looks at the first packet of each TCP connection to
+one of the ports that leaves by another interface than lo. Who may not is refused at once, counted by user, and told to
+the daemon through NFLOG.
+
+Known limits: what a container with a network of its own sends is forwarded, not sent by this host, and passes. Programs
+of pipe(8) run as users of their own, who must be named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from reconciler.features import parameters
+from reconciler.model import Companion, Contribution, File, Finding, Severity
+from reconciler.rules.scopes import Scope
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.model import Desired, Facts
+
+SECTION, NAME, FILE = "egress", "nftables", "reconciler.nft"
+TABLE, TRIED, GROUP = "reconciler", "tried", 2525
+_MAIL = frozenset({25, 465, 587, 2525})
+Port = Annotated[int, Field(ge=1, le=65535)]
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+
+
+class Schema(BaseModel, extra="forbid", frozen=True):
+    """*ports* are those that only Postfix and *allow_users* connect to."""
+
+    lockdown: bool = True
+    ports: tuple[Port, ...] = (25,)
+    allow_users: tuple[User, ...] = ()
+
+
+def ruleset(ports: Sequence[int], users: Sequence[str]) -> str:
+    """The rules as nft(8) reads them; loading them again replaces them in one step."""
+    allowed = ", ".join(f'"{user}"' for user in users)
+    return f"""\
+# Rendered by reconciler; loaded at boot by reconciler-egress.service.
+table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+    set {TRIED} {{
+        type uid
+        size 4096
+        flags dynamic, timeout
+        timeout 7d
+        counter
+    }}
+    counter refused {{ }}
+    chain output {{
+        type filter hook output priority filter; policy accept;
+        oifname != "lo" tcp dport {{ {", ".join(map(str, sorted(set(ports))))} }} \
+tcp flags & (fin | syn | rst | ack) == syn jump mail
+    }}
+    chain mail {{
+        meta skuid {{ {allowed} }} accept
+        counter name "refused"
+        add @{TRIED} {{ meta skuid }}
+        limit rate 10/second burst 20 packets log group {GROUP}
+        reject with tcp reset
+    }}
+}}
+"""
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
+    """Contribute the table, in a file that is loaded at boot too."""
+    section = desired.section(Schema)
+    if not section or not section.lockdown or not section.ports:
+        return Contribution()
+    written = desired.section(parameters.Schema)
+    own = written.root.get("mail_owner") if written else None
+    owner = own or Scope(below, facts).value("mail_owner")
+    file = File.of(ruleset(section.ports, sorted({owner, *section.allow_users})).encode())
+    return Contribution(companions={NAME: Companion(name=NAME, files={FILE: file}, where=desired.where(SECTION))})
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Everybody who is named exists, and no port is one that others need."""
+    section = desired.section(Schema)
+    if not section or not section.lockdown:
+        return
+    for number, user in enumerate(section.allow_users):
+        if user not in facts.users:
+            where = desired.where(SECTION, "allow_users", str(number))
+            what = f'egress.allow_users: there is no user "{user}" on this host{did_you_mean(user, facts.users)}'
+            yield Finding(rule="unknown-user", where=where, text=what, subject=user, lasting=False)
+    where = desired.where(SECTION, "ports")
+    for port in section.ports:
+        if port not in _MAIL:
+            what = f"egress.ports: {port} is no port of mail; whatever else here connects to it would be refused"
+            yield Finding(rule="egress-port", where=where, text=what, subject=str(port), severity=Severity.WARNING)
+    if not section.ports:
+        what = "egress.lockdown is on and egress.ports is empty: nothing is locked; write ports: [25]"
+        yield Finding(rule="egress-port", where=where, text=what, subject=SECTION)
+
+
+EXPLAINED = {
+    "nft-refuses": (
+        "nft(8), or the kernel of this host, does not take the rules of the lockdown. A container without the right to "
+        "change its own firewall can't have one: write egress: {lockdown: no} in its hosts/NAME.yaml."
+    ),
+    "egress-port": (
+        "A port of egress.ports is none that mail servers listen on, or none is named at all. On a port such as 443 "
+        "every other program of the host, apt among them, would be refused. List 25, and 465, 587 or 2525 where a "
+        "smart host is used."
+    ),
+}

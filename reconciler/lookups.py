@@ -1,0 +1,137 @@
+"""What DNS says of a mail server, and of this host's addresses: the door to dnspython.
+
+Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once. Answers say
+whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
+the resolver that /etc/resolv.conf names. Raises nothing.
+
+Known limit: a name server that is silent leaves a thread waiting for it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import dns.exception
+import dns.flags
+import dns.resolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
+_MOST = 8  # names of one address that are followed
+_FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
+
+
+class Answer(NamedTuple):
+    """What was found; *missing*: the name itself does not exist; *problem*: DNS did not answer, and why."""
+
+    found: tuple[Any, ...] = ()
+    secure: bool = False
+    missing: bool = False
+    problem: str = ""
+
+
+class Association(NamedTuple):
+    """A TLSA record."""
+
+    usage: int
+    selector: int
+    matching: int
+    data: bytes
+
+
+def exchangers(domain: str) -> Answer:
+    """The domain's mail servers, best first; an empty name is a null MX."""
+
+    def name(record: Any) -> tuple[int, str]:  # noqa: ANN401 - dnspython's
+        return int(record.preference), str(record.exchange).rstrip(".")
+
+    answer = _ask(domain, "MX", name)
+    return answer._replace(found=tuple(host for _, host in sorted(answer.found)))
+
+
+def addresses(host: str, kinds: tuple[str, ...], *, native: bool) -> Answer:
+    """The host's addresses; *native* asks as other programs do, /etc/hosts included (smtp_host_lookup)."""
+    if native:
+        return _native(host, kinds)
+    answers = [_ask(host, kind, lambda record: str(record.address)) for kind in kinds]
+    return Answer(
+        found=tuple(one for answer in answers for one in answer.found),
+        secure=all(answer.secure for answer in answers if answer.found),
+        missing=all(answer.missing for answer in answers),
+        problem=next((answer.problem for answer in answers if answer.problem), ""),
+    )
+
+
+def associations(host: str, port: int) -> Answer:
+    """The server's TLSA records."""
+    return _ask(
+        f"_{port}._tcp.{host}", "TLSA",
+        lambda record: Association(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
+    )  # fmt: skip
+
+
+def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+    """The names of each address that lead back to it; None where DNS does not say in time."""
+    unknown: dict[str, tuple[str, ...] | None] = dict.fromkeys(addresses)
+    found: dict[str, tuple[str, ...] | None] = {}
+    until = time.monotonic() + BRIEFLY
+
+    def one(address: str) -> None:
+        found[address] = _names(address)
+
+    threads = [threading.Thread(target=one, args=(address,), daemon=True, name="resolve") for address in addresses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return unknown | found.copy()
+
+
+def _names(address: str) -> tuple[str, ...] | None:
+    """The names that lead back; one of several whose own zone does not answer is taken to."""
+    pointer = ip_address(address).reverse_pointer
+    named = _ask(pointer, "PTR", lambda record: str(record.target).rstrip(".").lower(), BRIEFLY)
+    leading = {name: _leads(name, address) for name in named.found[:_MOST]}
+    if named.problem or (leading and all(answer is None for answer in leading.values())):
+        return None
+    return tuple(name for name, answer in leading.items() if answer is not False)
+
+
+def _leads(name: str, address: str) -> bool | None:
+    """Whether a name has that address; None where DNS does not say."""
+    wanted = ip_address(address)
+    answer = _ask(name, "AAAA" if wanted.version == 6 else "A", lambda record: ip_address(record.address), BRIEFLY)  # noqa: PLR2004 - IPv6
+    return None if answer.problem else wanted in answer.found
+
+
+def _native(host: str, kinds: tuple[str, ...]) -> Answer:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        return Answer(problem=error.strerror or "", missing=error.errno == socket.EAI_NONAME)
+    except UnicodeError:
+        return Answer(missing=True)
+    families = {_FAMILIES[kind] for kind in kinds}
+    return Answer(tuple(dict.fromkeys(str(address[0]) for family, *_, address in found if family in families)))
+
+
+def _ask(name: str, kind: str, read: Callable[[Any], Any], lifetime: float = LIFETIME) -> Answer:
+    try:
+        resolver = dns.resolver.Resolver()
+        resolver.use_edns(0, int(dns.flags.DO), _EDNS)
+        resolver.flags = int(dns.flags.RD | dns.flags.AD)
+        answer = resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=lifetime, search=False)
+    except dns.resolver.NXDOMAIN:
+        return Answer(missing=True)
+    except dns.exception.DNSException as error:
+        return Answer(problem=str(error).rstrip(".").partition(":")[0].lower() or "no answer")
+    except (OSError, UnicodeError) as error:
+        return Answer(problem=str(error))
+    secure = bool(answer.response.flags & dns.flags.AD)
+    return Answer(tuple(read(record) for record in answer.rrset or ()), secure)
