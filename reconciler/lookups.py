@@ -4,7 +4,8 @@ Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY 
 whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
 the resolver that /etc/resolv.conf names. Raises nothing.
 
-Known limit: a name server that is silent leaves a thread waiting for it.
+Known limits: a name server that is silent leaves threads waiting for it; of many hundred addresses, only some are asked
+in time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
 _MOST = 8  # names of one address that are followed
+_AT_ONCE = 32
 _FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
@@ -82,10 +86,15 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
     found: dict[str, tuple[str, ...] | None] = {}
     until = time.monotonic() + BRIEFLY
 
-    def one(address: str) -> None:
-        found[address] = _names(address)
+    waiting = deque(addresses)
 
-    threads = [threading.Thread(target=one, args=(address,), daemon=True, name="resolve") for address in addresses]
+    def ask() -> None:
+        with suppress(IndexError):  # none is left
+            while time.monotonic() < until:
+                address = waiting.popleft()
+                found[address] = _names(address)
+
+    threads = [threading.Thread(target=ask, daemon=True, name="resolve") for _ in range(min(len(addresses), _AT_ONCE))]
     for thread in threads:
         thread.start()
     for thread in threads:
