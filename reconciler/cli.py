@@ -23,6 +23,7 @@ from reconciler import status as state
 from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, finish, say, say_all, who
 from reconciler.control import ask
+from reconciler.dns import dns_group
 from reconciler.edit import set_command, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
@@ -366,5 +367,6 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
+main.add_command(dns_group)
 for command in (why_command, get_command, set_command, smart_host_group):
     main.add_command(command)

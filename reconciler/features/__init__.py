@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    dns,
     parameters,
     relay_mynetworks,
     sasl,
@@ -61,6 +62,7 @@ FEATURES: tuple[Feature, ...] = (
     smart_host,
     transports,
     submission,
+    dns,
     services,
     parameters,
 )

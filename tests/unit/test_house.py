@@ -16,7 +16,7 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 HOOKS = [ROOT / "hooks" / name for name in ("pre-receive", "post-receive", "conversation.py")]
 MAX_FILE, MAX_FUNCTION, MEDIAN = 400, 60, 10
 DOORS = {
-    "click": {"cli", "clone", "console", "edit", "explain", "why"},
+    "click": {"cli", "clone", "console", "dns", "edit", "explain", "why"},
     "cryptography": {"certificates"},
     "jinja2": {"render"},
     "psutil": {"facts"},
@@ -25,6 +25,7 @@ DOORS = {
     "pygit2": {"repo"},
     "pyrage": {"secrets"},
     "structlog": {"log"},
+    "dns": {"programs"},
     "subprocess": {"host", "rehearsal"},
     "watchdog": {"watch"},
     "yaml": {"document"},
