@@ -12,15 +12,15 @@ Known limit: a foreign file that is written in the very instant of the rename is
 
 from __future__ import annotations
 
-import re
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
-from reconciler.errors import CheckFailed, ReconcilerError, Unavailable
+from reconciler import providers
+from reconciler.companions import STEP
+from reconciler.errors import ReconcilerError, Unavailable
 from reconciler.maillog import open_log
 from reconciler.model import (
     Activation,
@@ -30,35 +30,31 @@ from reconciler.model import (
     Finding,
     RolledBack,
     Severity,
-    Table,
     Where,
     errors_in,
 )  # fmt: skip
-from reconciler.programs import postfix, postmap
-from reconciler.rehearse import Impossible, rehearse
-from reconciler.syntax import read_main, read_master
-from reconciler.table import count_entries, sample
+from reconciler.programs import postfix
+from reconciler.staging import stage_and_check
+from reconciler.syntax import read_master
 from reconciler.verify import Expected, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from reconciler.generations import Generations
     from reconciler.host import Host
     from reconciler.journal import Journal, Line
     from reconciler.manifest import Generation, Stage
-    from reconciler.model import Outcome, Plan, Service, Tree
+    from reconciler.model import Outcome, Plan, Service
     from reconciler.repo import Repository
     from reconciler.script import Script
     from reconciler.settings import Settings
 
-AGE = 10.0
 _ATTEMPTS = 3
 _STOPPED_MEANWHILE = Finding(
     rule="stopped-meanwhile", where=Where("mail.yaml"), text="somebody stopped Postfix while it was being verified",
     subject="postfix", severity=Severity.WARNING, lasting=False,
 )  # fmt: skip
-_DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,84 +98,6 @@ class Order:
     carried: tuple[str, ...] = ()
 
 
-# ---- before anything moves -------------------------------------------------------------------------------------------
-
-
-def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
-    """Stage a target, compile its tables, and have Postfix's own programs read it; raises CheckFailed."""
-    edges.generations.prepare()
-    target = order.plan.target
-    try:
-        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
-        findings = [] if order.trusted else postfix.check(edges.host, stage.root)
-        if not errors_in(findings):  # else postmap would say the same once more
-            findings += _compile(target, order, stage, edges)
-        rehearsed = False
-        if order.script and not order.trusted and not errors_in(findings):
-            found, rehearsed = _rehearse(order, order.script, stage, edges)
-            findings += found
-        findings = [_at_source(finding, stage, order.origin) for finding in findings]
-        if errors_in(findings):
-            raise CheckFailed(findings)
-    except (ReconcilerError, OSError):
-        with suppress(OSError):  # the first trouble is the one to tell
-            edges.host.remove(edges.generations.stage_folder(name))
-        raise
-    return replace(stage, doubts=tuple(findings), rehearsed=rehearsed)
-
-
-def _rehearse(order: Order, script: Script, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
-    """What a rehearsal finds, and whether one was held; where the kernel does not do it, check and verify remain."""
-    edges.say("rehearse")
-    try:
-        return order.excuse(rehearse(script, stage.root, edges.settings.config_directory, edges.host)), True
-    except Impossible as reason:
-        doubt = Finding(
-            rule="not-rehearsed", where=Where("mail.yaml"), text=f"not rehearsed, for this host can't: {reason}",
-            subject="rehearsal", severity=Severity.WARNING, lasting=False,
-        )  # fmt: skip
-        return [doubt], False
-
-
-def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
-    """Compile what is not there yet in the very same form; what was compiled is counted and read back."""
-    tables = [table for path in target if (table := _table(path, target, order.origin))]
-    new = [table for table in tables if not edges.generations.reusable(table.name, target[table.name], stage)]
-    findings = postmap.compile_tables(edges.host, stage.root, new)
-    if not findings:
-        for table in new:
-            findings += postmap.read_back(edges.host, stage.root, table, count_entries(table.source), sample(table))
-    if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
-        raise Unavailable(trouble)
-    texts = [table for table in order.origin.tables.values() if not table.compiler]
-    return findings if order.trusted else findings + postmap.read_as_text(edges.host, stage.root, texts)
-
-
-def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
-    file = target[path]
-    if path in origin.tables or not file.compiled:
-        return origin.tables[path] if file.compiled else None
-    compiler, _, kind = file.compiled.partition(" ")
-    return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
-
-
-def _at_source(finding: Finding, stage: Stage, origin: Contribution) -> Finding:
-    """Point at the desired state instead of the rendered file, where the origin is known."""
-    if finding.where.file not in ("main.cf", "master.cf"):
-        return finding
-    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
-    text = (stage.root / finding.where.file).read_text("utf-8", "surrogateescape")
-    if finding.where.file == "main.cf":
-        before = [one for one in read_main(text, "main.cf")[0].values() if one.where.line <= finding.where.line]
-        if before and before[-1].name in origin.parameters:
-            where = origin.parameters[before[-1].name].where
-    else:
-        rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
-        service = origin.services.get(rows[-1].key) if rows else None
-        where = service.where if service else where
-    return replace(finding, where=where)
-
-
 # ---- the protocol ----------------------------------------------------------------------------------------------------
 
 
@@ -210,16 +128,24 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         raise
 
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
+    silent = generations.companions.silent(before)
+    if doubts := providers.provide(before, after, order.origin, edges):
+        if errors_in(doubts):
+            return undo(before, after, Activation.NOTHING, doubts, edges, silent)
+        stage = replace(stage, doubts=(*stage.doubts, *doubts))
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     findings = _go_live(after, step, instance, edges, order.origin)
-    if step is Activation.RELOAD and {finding.rule for finding in errors_in(findings)} == {"service-silent"}:
-        edges.say("restart: a service that died under the old configuration may be throttled")
+    rules = {finding.rule for finding in errors_in(findings)}
+    # What died under the old configuration may be throttled, and a master that dies of the new one says why.
+    if rules and rules <= {"master-died", "service-silent"} and (step is Activation.RELOAD or "master-died" in rules):
+        edges.say("restart: it does not answer, and says nothing")
         findings = _go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
-    if errors_in(findings) and _live_path(edges) == before.path:
+    if not errors_in(findings):
+        return Applied((*stage.doubts, *findings, *providers.release(edges)))
+    if _live_path(edges) == before.path:
+        providers.back(before, after, edges)
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
-    if errors_in(findings):
-        return undo(before, after, step, findings, edges)
-    return Applied((*stage.doubts, *findings))
+    return undo(before, after, step, findings, edges, silent)
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:
@@ -303,11 +229,18 @@ def _services(generation: Generation, origin: Contribution) -> tuple[Service, ..
     return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
 
 
-def undo(before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges) -> Outcome:
-    """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence."""
+def undo(
+    before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges,
+    silent: Collection[str] = (),
+) -> Outcome:  # fmt: skip
+    """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence.
+
+    Companions go back before it, and what *before* has no use for stops after it; those that were *silent* may stay so.
+    """
     edges.say("roll back")
     with suppress(OSError):  # recover() undoes with and without it
         edges.journal.step("undo")
+    lost = providers.restore(before, after, silent, edges)
     # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART
     problems = errors_in(_go_live(before, again, edges.postfix(), edges, Contribution()))
@@ -316,7 +249,9 @@ def undo(before: Generation, after: Generation, step: Activation, findings: list
     if problems and again is not Activation.NOTHING:
         _up(edges)
     edges.generations.taint(after)
-    return Broken((*problems, *findings)) if problems else RolledBack(tuple(findings))
+    lost += providers.release(edges)
+    problems += errors_in(lost)
+    return Broken((*problems, *findings)) if problems else RolledBack((*findings, *lost))
 
 
 def _up(edges: Edges) -> None:
@@ -346,9 +281,8 @@ def recover(edges: Edges) -> Line | None:
     before = generations.get(Path(intent["before"])) if intent.get("before") else None
     if before and generations.adopted:
         restarting = Activation.RESTART in intent["steps"]
-        live = generations.live()
-        if live is None or live.path != before.path:
-            _switch_back(before, edges, start=intent["ran"] and restarting)
+        touched = {step.removeprefix(STEP) for step in intent["steps"] if step.startswith(STEP)}
+        _switch_back(before, touched, edges, start=intent["ran"] and restarting)
         for generation in generations.all():
             if generation.number > intent["newest"]:
                 edges.host.remove(generation.path)
@@ -360,14 +294,17 @@ def recover(edges: Edges) -> Line | None:
             postfix.restart(edges.host, instance)  # it may run with what only a restart changes
         else:
             postfix.reload(edges.host, instance)
+    providers.release(edges)
     generations.sweep()
     return intent
 
 
-def _switch_back(before: Generation, edges: Edges, *, start: bool) -> None:
-    """Make the old generation live; where the disk refuses, Postfix still runs if it ran."""
+def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, start: bool) -> None:
+    """Make the old generation live, companions first; where the disk refuses, Postfix still runs if it ran."""
     try:
-        edges.generations.switch(before)
+        edges.generations.companions.provide(before, before, edges.journal.step, touched)
+        if _live_path(edges) != before.path:
+            edges.generations.switch(before)
     except OSError:
         if start or died(edges):
             _up(edges)

@@ -9,6 +9,7 @@ Known limits: the import costs 18 MiB once. Keys behind a passphrase are a probl
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import re
@@ -77,6 +78,39 @@ def parse(content: bytes) -> Parsed:
             number = content.count(b"\n", 0, match.start()) + 1
             return tuple(blocks), f"can't be read at its line {number}: {error}"
     return tuple(blocks), "" if blocks else "holds neither a certificate nor a key"
+
+
+def new_key() -> str:
+    """A new RSA key of 2048 bits in PEM: what every receiver of DKIM can verify, and what DNS can hold."""
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+
+def public_half(pem: str) -> str:
+    """The public half of a private RSA key, in base64; raises ValueError for anything else."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise ValueError("this is no private key without a passphrase") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("this is no RSA key")  # noqa: TRY004 - of a text
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode("ascii")
 
 
 def _certificate(text: bytes) -> Certificate | _Dated:

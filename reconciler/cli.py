@@ -23,13 +23,15 @@ from reconciler import status as state
 from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, finish, say, say_all, who
 from reconciler.control import ask
+from reconciler.dkim import dkim_group
 from reconciler.dns import dns_group
 from reconciler.edit import set_command, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
 from reconciler.journal import finding_data
-from reconciler.model import File, Revision, Wake, errors_in
+from reconciler.model import File, Revision, errors_in
 from reconciler.origin import overridden
+from reconciler.phase import Wake
 from reconciler.propose import Candidate
 from reconciler.reconcile import Memory, check, forget, judge, refuse
 from reconciler.report import finding_lines, flow_line, log_lines, plan_lines, status_lines
@@ -368,5 +370,5 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 main.add_command(secret_group)
 main.add_command(explain_command)
 main.add_command(dns_group)
-for command in (why_command, get_command, set_command, smart_host_group):
+for command in (why_command, get_command, set_command, smart_host_group, dkim_group):
     main.add_command(command)

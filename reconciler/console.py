@@ -22,7 +22,7 @@ from reconciler.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.generations import Generations
 from reconciler.host import Host
 from reconciler.journal import Journal, conclusion
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.report import outcome_lines
 from reconciler.settings import Settings, read_settings, shipped
 from reconciler.status import provisional

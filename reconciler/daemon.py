@@ -30,16 +30,16 @@ from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.handedit import rules_end
 from reconciler.journal import phase_data
 from reconciler.log import Event, get
-from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded, Wake
+from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded
 from reconciler.passes import Passed, one_pass
-from reconciler.phase import FIRST_PAUSE, Suspended, pause
+from reconciler.phase import FIRST_PAUSE, Suspended, Wake, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
 from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
 from reconciler.transcripts import Transcripts
-from reconciler.vigil import Descriptor, Vigil
+from reconciler.vigil import Descriptor, Ends, Vigil
 from reconciler.wakes import Wakes
 from reconciler.watch import Watcher
 
@@ -150,7 +150,10 @@ class Daemon:
         paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._asked())}
         directory = self.edges.settings.config_directory
         outside = {path for path in paths if not path.is_relative_to(directory)}
-        self._watcher.watch_files({Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}})
+        live, companions = self.edges.generations.live(), self.edges.generations.companions
+        beside = companions.watched(live) if live else set()
+        named = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
+        self._watcher.watch_files(named)
         self._watcher.rearm()
         for limit in self._watcher.limits:
             self._log.warning(Event.WATCH_LOST, limit=limit)
@@ -165,13 +168,15 @@ class Daemon:
         """Sleep until something happens; what was due by time fills the timer's slot."""
         watchdog = systemd.watchdog_interval()
         due = time.monotonic() + self._due()
-        with self._master() as master, self._vigil.watch() as logged:
+        companions = Ends(self.edges.generations.companions.processes())
+        with self._master() as master, self._vigil.watch() as logged, companions as beside:
             poll = select.poll()
             poll.register(self._wakes.bell, select.POLLIN)
             if logged is not None:
                 poll.register(logged, select.POLLIN)
-            if master is not None:
-                poll.register(master, select.POLLIN)
+            for one in (master, *beside):
+                if one is not None:
+                    poll.register(one, select.POLLIN)
             if master is None and self._changed():
                 self.wake(Wake.DRIFT)
             while not self._stopping and self._wakes.empty:
@@ -185,6 +190,8 @@ class Daemon:
                 happened = dict(poll.poll(1000 * min(pauses)))
                 if watchdog:
                     systemd.notify("WATCHDOG=1")
+                if any(one in happened for one in beside):
+                    self.wake(Wake.DRIFT)
                 self._happened(happened, master, poll, logged)
 
     def _happened(self, happened: Container[int], master: int | None, poll: select.poll, logged: int | None) -> None:

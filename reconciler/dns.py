@@ -18,6 +18,7 @@ import click
 
 from reconciler.console import Context, say, say_all
 from reconciler.features.records import DEFAULT, EMAIL, Site, key_of, records_of
+from reconciler.keypairs import dkim_records
 from reconciler.model import Applied, Unchanged, errors_in, printable
 from reconciler.passes import NotPossible
 from reconciler.programs.nameserver import MOST_SETS, Declined, Moved, Server, Unanswered, authorities, policy
@@ -119,7 +120,7 @@ class Wanted(NamedTuple):
 def _wanted(context: Context, domain: str | None = None) -> Wanted:
     edges = context.permitted()
     desired, facts, merged = understand(_in_force(edges), edges)
-    site = Site(desired, facts, merged, {})
+    site = Site(desired, facts, merged, dkim_records(desired))
     name = domain.lower().rstrip(".") if domain else None
     if name is not None and name not in site.domains:
         known = did_you_mean(name, site.domains) or f"; known are {', '.join(site.domains[:9]) or 'none'}"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 BY_HAND = "master.d/by-hand.cf"
 MOST_SAID = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
-_OTHERS = 0o077
+_OTHERS = 0o007
 _TELLING = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
 _FIELDS = {
     "private": "private", "unpriv": "unprivileged", "chroot": "chroot", "wakeup": "wakeup", "maxproc": "maxproc",

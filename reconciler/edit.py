@@ -18,13 +18,15 @@ from reconciler import amend, passes, revise
 from reconciler.console import Context, finish, say, say_all, who
 from reconciler.control import ask
 from reconciler.errors import Unavailable, WithFindings
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.propose import Nothing, Proposal, Proposed, propose
 from reconciler.reconcile import Memory
 from reconciler.report import EXIT, finding_lines, plan_lines
 from reconciler.syntax import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.apply import Edges
     from reconciler.model import Contribution, Facts, Revision
 
@@ -66,7 +68,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
         told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"
         revised = partial(revise.set_parameter, name=name, value=value)
         proposal = _proposal(told, revised, partial(_holds, name, value))
-    _commit(context, proposal)
+    commit(context, proposal)
 
 
 def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
@@ -102,14 +104,14 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
 
     revised = partial(revise.set_smart_host, nexthop=nexthop, username=username)
     login = f" as {username}" if username else ""
-    _commit(context, _proposal(f"Send mail through {nexthop}{login}", revised))
+    commit(context, _proposal(f"Send mail through {nexthop}{login}", revised))
 
 
 @smart_host_group.command("off")
 @click.pass_obj
 def smart_host_off(context: Context) -> None:
     """Send outbound mail directly to its destinations again."""
-    _commit(context, _proposal("Send mail without a smart host", revise.drop_smart_host))
+    commit(context, _proposal("Send mail without a smart host", revise.drop_smart_host))
 
 
 # ---- the commit, and how it fares ------------------------------------------------------------------------------------
@@ -119,8 +121,8 @@ def _proposal(subject: str, revised: Any, settled: Any = lambda _merged, _facts:
     return Proposal(subject=subject, author=who(), revise=revised, settled=settled)
 
 
-def _commit(context: Context, proposal: Proposal) -> None:
-    """Make the commit, and say how it went."""
+def commit(context: Context, proposal: Proposal, told: Sequence[str] = ()) -> None:
+    """Make the commit, and say how it went; *told* is what to do now that it is made."""
     edges = context.permitted()
     try:
         proposed = propose(proposal, edges)
@@ -133,6 +135,7 @@ def _commit(context: Context, proposal: Proposal) -> None:
         say_all(f"  {override}" for override in proposed.because)
         return
     _tell(proposed, edges)
+    say_all(told)
     _bring(context, proposed.revision, edges)
 
 

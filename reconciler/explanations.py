@@ -20,6 +20,15 @@ EXPLAINED = {
         "Postfix could not be reloaded or started with the new configuration. What was live before was put back. "
         "The finding holds what the program said; `reconciler log` and the mail log say more."
     ),
+    "silent-companion": (
+        "A program beside Postfix that the configuration needs did not come up, or does not do what it is for. When "
+        "the commit changed it, what was live before was put back. The finding says what it said last; `reconciler "
+        "status` shows how it is now."
+    ),
+    "companion-in-use": (
+        "A program beside Postfix is no longer wanted, and an SMTP session that began before still asks it. It is left "
+        "running, so that this session's mail is not turned away, and a later pass stops it."
+    ),
     "stopped-meanwhile": (
         "Somebody stopped Postfix while a new configuration was being verified. reconciler leaves it stopped, for "
         "that was a person's wish. Start Postfix again, and the next pass goes on."
@@ -64,6 +73,10 @@ EXPLAINED = {
     "postmap": (
         "postmap complained about a table, in the words of the finding: an odd line, a duplicate, a pattern that "
         "can't be read. An entry would be missing from the map, and a filter would fail open. Correct the line."
+    ),
+    "rspamd": (
+        "rspamd can't read the files that were made for it, in its own words. Nothing went live. Mostly a version of "
+        "rspamd is meant that is not installed; `rspamadm configtest` says the same."
     ),
     "postalias": (
         "postalias complained about the table of aliases, in the words of the finding. An alias would be missing. "

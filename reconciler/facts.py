@@ -17,36 +17,32 @@ import ipaddress
 import os
 import pwd
 import socket
-import struct
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import psutil
 
-from reconciler import certificates, connections
+from reconciler import certificates, connections, sockets
 from reconciler.circumstances import Listener, Mentioned, Pem
 from reconciler.model import Facts
-from reconciler.programs import postfix
+from reconciler.programs import PROGRAMS, postfix
 from reconciler.syntax import read_main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.circumstances import Server
     from reconciler.host import Host
     from reconciler.settings import Settings
+    from reconciler.sockets import Endpoint
 
-Endpoint = tuple[str, int]
 NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_ESTABLISHED, _LISTEN = 1, 10  # include/net/tcp_states.h
-_SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netlink.h, linux/sock_diag.h
+DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -69,6 +65,7 @@ def gather(
         files={path: _readable(path) for path in named.paths},
         pems={path: _pem(path) for path in named.pems},
         answers=connections.ask(named.servers) if answers is None else answers,
+        packages=_packages(host, _stamp(DPKG_STATUS)),
     )
 
 
@@ -130,6 +127,16 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
 
 
 @functools.lru_cache(maxsize=1)
+def _packages(host: Host, _: Stamp) -> dict[str, str]:
+    """The versions of the companions that are installed; about 10 ms."""
+    names = [program.PACKAGE for program in PROGRAMS.values()]
+    shown = "${db:Status-Status} ${Package} ${Version}\\n"
+    lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
+    words = (line.split() for line in lines)
+    return {name: version for state, name, version, *_ in words if state == "installed"}
+
+
+@functools.lru_cache(maxsize=1)
 def _ports(stamp: Stamp) -> dict[str, int]:
     """Read services(5): names and aliases with their TCP ports; the first line that has a name wins."""
     path, inode, *_ = stamp
@@ -162,87 +169,13 @@ def _prefix(netmask: str | None, family: int) -> int:
     return int(ipaddress.ip_address(netmask)).bit_count()
 
 
-class _Socket(NamedTuple):
-    local: Endpoint
-    remote: Endpoint
-    inode: int
-
-
-def _sockets(state: int) -> list[_Socket]:
-    """The TCP sockets in that state. Netlink takes 0.1 ms, but needs a module of the kernel; /proc/net/tcp takes 9."""
-    try:
-        return [one for family in (socket.AF_INET, socket.AF_INET6) for one in _asked(family, state)]
-    except OSError:
-        return [one for path in _TABLES if path.exists() for one in _listed(path.read_text("ascii"), state)]
-
-
-def _asked(family: int, state: int) -> Iterator[_Socket]:
-    """Ask sock_diag(7) for a dump: struct inet_diag_req_v2 after a header, answered by many inet_diag_msg."""
-    request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << state)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
-        netlink.send(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
-        while True:
-            answer, start = netlink.recv(1 << 16), 0
-            while start < len(answer):
-                length, kind = struct.unpack_from("=IH", answer, start)
-                if kind == _DONE:
-                    return
-                if kind == _ERROR:
-                    raise OSError(-struct.unpack_from("=i", answer, start + 16)[0], "sock_diag")
-                yield _told(answer[start + 16 : start + length])
-                start += (length + 3) & ~3
-
-
-def _told(message: bytes) -> _Socket:
-    family, near, far, here, there, inode = struct.unpack_from("=B3x2s2s16s16s28xI", message)
-    ends = ((here, near), (there, far))
-    size = 4 if family == socket.AF_INET else 16
-    local, remote = ((_address(address[:size]), int.from_bytes(port, "big")) for address, port in ends)
-    return _Socket(local, remote, inode)
-
-
-def _listed(table: str, state: int) -> Iterator[_Socket]:
-    """Read /proc/net/tcp."""
-    for line in table.splitlines()[1:]:
-        _, local, remote, found, *rest = line.split()
-        if int(found, 16) == state:
-            yield _Socket(_endpoint(local), _endpoint(remote), int(rest[5]))
-
-
-def _endpoint(text: str) -> Endpoint:
-    """``0100007F:0019`` is 127.0.0.1:25: four bytes at a time, each in this machine's order."""
-    digits, _, port = text.partition(":")
-    words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
-    return _address(struct.pack(f"={len(words)}I", *words)), int(port, 16)
-
-
-@functools.lru_cache(maxsize=4096)
-def _address(packed: bytes) -> str:
-    address = ipaddress.ip_address(packed)
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
-
-
 def listeners(master: int | None) -> tuple[Listener, ...]:
     """Every listening TCP socket; *master* holds those of its services open itself, which makes them ours."""
-    sockets = _sockets(_LISTEN)
-    ours = _held(master) if master else set()
-    owners = _owners(frozenset(one.inode for one in sockets if one.inode not in ours))
+    listening = sockets.open_in(sockets.LISTEN)
+    ours = sockets.held(master) if master else set()
+    owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, "master")
-    return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in sockets)
-
-
-def _held(pid: int) -> set[int]:
-    """The inodes of the sockets that a process holds open; none when it has ended or is not ours to see."""
-    folder = f"/proc/{pid}/fd"
-    held: set[int] = set()
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for name in os.listdir(folder):  # noqa: PTH208 - there are many, and plain strings are twice as quick
-            with suppress(FileNotFoundError):  # closed by now
-                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
-                if target.startswith("socket:["):
-                    held.add(int(target[8:-1]))
-    return held
+    return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in listening)
 
 
 @functools.lru_cache(maxsize=1)
@@ -250,7 +183,7 @@ def _owners(inodes: frozenset[int]) -> dict[int, str]:
     """Which programs hold these sockets; looks at all processes, so only when others listen than the last time."""
     owners = {}
     for process in psutil.process_iter(["name"]) if inodes else ():
-        for inode in _held(process.pid) & inodes:
+        for inode in sockets.held(process.pid) & inodes:
             owners[inode] = str(process.info["name"])
     return owners
 
@@ -302,7 +235,9 @@ def owner_of_connection(local: Endpoint, remote: Endpoint) -> int | None:
 
     None while nobody has accepted it. Who holds it is looked for among the newest processes first.
     """
-    inode = next((one.inode for one in _sockets(_ESTABLISHED) if (one.local, one.remote) == (remote, local)), 0)
+    inode = next(
+        (one.inode for one in sockets.open_in(sockets.ESTABLISHED) if (one.local, one.remote) == (remote, local)), 0
+    )
     if not inode:
         return None
-    return next((pid for pid in sorted(psutil.pids(), reverse=True) if inode in _held(pid)), None)
+    return next((pid for pid in sorted(psutil.pids(), reverse=True) if inode in sockets.held(pid)), None)

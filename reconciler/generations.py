@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.companions import Companions
 from reconciler.errors import Unavailable
 from reconciler.host import named
 from reconciler.manifest import NAME as MANIFEST
@@ -38,7 +39,7 @@ from reconciler.manifest import (
     walk,
     written,
 )  # fmt: skip
-from reconciler.model import File
+from reconciler.model import BESIDE, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +64,7 @@ class Generations:
         self.folder, self.link = state / "generations", state / "live" / PROGRAM
         self.rescue = state / "rescue" / PROGRAM
         self.private = state / "private"
+        self.companions = Companions(state, host)
         self._digests: dict[str, tuple[Signature, str]] = {}
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
 
@@ -110,14 +112,14 @@ class Generations:
         tree = {}
         for path in {*records, *also}:
             compiled = records[path].compiled if path in records else ""
-            if file := self._file(path, compiled):
+            if (live or not path.startswith(BESIDE)) and (file := self._file(path, compiled)):
                 tree[path] = file
         return tree
 
     def drift(self) -> tuple[str, ...]:
-        """The files of the live manifest that are no longer what it says; foreign files never count."""
+        """What is no longer as the live manifest says, companions' links and places too; foreign files never count."""
         live = self.live()
-        return self.edited(live, self.config_directory) if live else ()
+        return (*self.edited(live, self.config_directory), *self.companions.astray(live)) if live else ()
 
     def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
         """The files of a generation that are no longer what its manifest says."""
@@ -191,7 +193,8 @@ class Generations:
         """Write *target* and what is foreign into a new folder; compiled maps that are still right come along."""
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
-        self.host.make_directory(root)
+        for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
+            self.host.make_directory(folder)
         foreign = {path: signature(self.config_directory / path) for path in self._foreign(target)}
         for path in foreign:
             self._carry(path, root)
@@ -248,7 +251,7 @@ class Generations:
         """What the host had before it was adopted: main.cf and master.cf, and what our own files stood in for."""
         live = self.live()
         names = {*ADOPTED_FILES, *(live.files if live else ())}
-        found = [name for name in sorted(names) if (self.rescue / name).is_file()]
+        found = [name for name in sorted(names) if not name.startswith(BESIDE) and (self.rescue / name).is_file()]
         return {name: self._as_file(self.rescue / name) for name in found}
 
     @staticmethod
@@ -315,6 +318,8 @@ class Generations:
 
     def release(self) -> None:
         """Turn the link back into a directory that holds what is live, in one exchange; the state stays as it is."""
+        if live := self.live():
+            self.companions.keep_as_files(live)
         if self.adopted:
             self._copy_whole(self.beside)
             self.host.exchange(self.config_directory, self.beside)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler import allow
 from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES
-from reconciler.rules import GRAPH, aliases, answers, certificates, entries, listeners, nexthops, shadows
+from reconciler.rules import GRAPH, aliases, answers, beside, certificates, entries, listeners, nexthops, shadows
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.item
 EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED | shadows.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
-PASSING = frozenset({*answers.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
+PASSING = frozenset({*answers.EXPLAINED, *beside.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
     "missing-file", "missing-program", "unknown-user",
 }  # fmt: skip
 """The rules whose findings come and go with the host, so that an allowance may be idle for now."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.model import File
+from reconciler.model import BESIDE, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ UNREADABLE = "unreadable manifest"
 PENDING = "pending"
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 
-_OTHERS = 0o077
+_OTHERS = 0o007
 
 Signature = tuple[int, ...]
 
@@ -63,6 +63,11 @@ class Generation:
     def root(self) -> Path:
         """The configuration directory in it."""
         return self.path / PROGRAM
+
+    @property
+    def companions(self) -> frozenset[str]:
+        """The programs beside Postfix that it has a folder for."""
+        return frozenset(path.split("/", 2)[1] for path in self.files if path.startswith(BESIDE))
 
     def owned(self) -> Tree:
         """Its rendered files, as a tree whose bytes are read from disk."""
@@ -161,10 +166,14 @@ def _is_file(path: Path, record: Record) -> bool:
 
 
 def with_todays_secrets(old: Tree, live: Tree) -> Tree:
-    """The old tree, where a login that is still in use has the password of today: it may have been rotated since."""
+    """The old tree with the secrets of today, which may have been rotated since; of logins, those still in use."""
     tree = dict(old)
     for path, file in old.items():
-        if not file.mode & _OTHERS and path in live:
+        if file.mode & _OTHERS or path not in live:
+            continue
+        if path.startswith(BESIDE):
+            tree[path] = live[path]
+        else:
             today = {line.partition(" ")[0]: line for line in live[path].lines()}
             lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]
             content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -1,7 +1,6 @@
-"""The words: every value that travels between the stages, and nothing that does anything.
+"""The words: every value that travels between the stages, and nothing that does anything. Raises nothing of its own.
 
 All values are frozen. Nothing here performs I/O: a File carries a function that reads it, called only when needed.
-Raises nothing of its own.
 """
 
 from __future__ import annotations
@@ -209,6 +208,19 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A program beside Postfix that is managed with it: its *files* by path in a folder of its own.
+
+    *servers* is where Postfix will find it; *name* is the Debian package's too.
+    """
+
+    name: str
+    files: Mapping[str, File]
+    servers: tuple[Server, ...] = ()
+    where: Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """What one feature, or all of them merged, adds to the target: by name, each with its origin.
 
@@ -218,6 +230,7 @@ class Contribution:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     services: Mapping[str, Service | None] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def over(self, below: Contribution) -> Contribution:
         """Both merged, where this one prevails; what is taken away is gone."""
@@ -226,6 +239,7 @@ class Contribution:
             parameters={**below.parameters, **self.parameters},
             services={key: service for key, service in services.items() if service},
             tables={**below.tables, **self.tables},
+            companions={**below.companions, **self.companions},
         )
 
     @property
@@ -239,8 +253,8 @@ class Facts:
     """What is true of this host now.
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* are services(5)'s. Of what the desired state names, *files* says whether it can be read, *pems* what is in
-    it, and *answers* why a server does not answer (empty when it does, None when nobody knows).
+    *ports* are services(5)'s, *packages* versions. Of what the desired state names, *files* says whether it can be
+    read, *pems* what is in it, and *answers* why a server does not answer (empty when it does, None: nobody knows).
     """
 
     host: str
@@ -255,6 +269,7 @@ class Facts:
     files: Mapping[str, bool] = field(default_factory=dict)
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +296,7 @@ class File:
 
 
 Tree = Mapping[str, File]
+BESIDE = "../"  # what the path of a companion's file begins with in a Tree, whose root is Postfix's folder
 
 
 class Kind(StrEnum):
@@ -382,16 +398,3 @@ class Superseded:
 
 
 Outcome = Unchanged | Applied | Refused | RolledBack | Broken | Postponed | Superseded
-
-
-class Wake(StrEnum):
-    """Why the daemon woke."""
-
-    START = "start"
-    PUSH = "push"
-    DRIFT = "drift"
-    TIMER = "timer"
-    SIGNAL = "signal"
-    OPERATOR = "operator"
-    CERTIFICATE = "certificate"
-    SECRET = "secret"  # noqa: S105 - a word, not one

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler import probation
+from reconciler import probation, providers
 from reconciler.apply import Order, apply, recover, revive
 from reconciler.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.handedit import HandEdit, only_ignored
@@ -27,7 +27,6 @@ from reconciler.model import (
     RolledBack,
     Superseded,
     Unchanged,
-    Wake,
     Where,
 )
 from reconciler.phase import (
@@ -37,6 +36,7 @@ from reconciler.phase import (
     Retrying,
     Steady,
     Suspended,
+    Wake,
     ended,
     next_phase,
     probation_of,
@@ -74,6 +74,7 @@ class Passed:
     seconds: float = 0.0
     drift: tuple[str, ...] = ()
     revived: bool = False
+    started: list[str] = field(default_factory=list)
     edit: HandEdit = field(default_factory=lambda: HandEdit(()))
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
@@ -121,12 +122,13 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Li
         passed.revived = revive(edges)
     except CommandFailed as error:  # what is about to be put back may be what it died of
         dead = f"Postfix died and does not start: {error}"
+    passed.started, trouble = providers.revive(edges)
     _bring(edges, memory, accepted, passed)
     edit.close(edges)
     edit.keep(edges)
     passed.drift = edit.files
-    if dead and isinstance(passed.outcome, Unchanged):
-        passed.outcome = Postponed(dead)
+    if (dead or trouble) and isinstance(passed.outcome, Unchanged):
+        passed.outcome = Postponed(dead or trouble)
         passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
     return passed
 
@@ -217,21 +219,22 @@ def _paused(phase: Suspended | Halted) -> str:
 
 def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
     """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
-    if passed.quiet and not (passed.revived or passed.recovered):
+    awoken = passed.revived or passed.started or passed.recovered
+    if passed.quiet and not awoken:
         return
     begun = _begun(passed, edges)
     phase = edges.journal.phase() if begun else probation.current(edges)
     if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
         phase = probation.afresh(phase, edges)  # nor is what a hand edit broke until it was put back
     last = edges.journal.last()
-    news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.revived or passed.recovered
+    news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or awoken
     if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
         return
     for one in passed.superseded:
         outcome = Superseded(passed.revision)
         edges.journal.conclude(line_of(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
     about = known_revision(passed.revision, edges)
-    extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived}
+    extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived, "started": passed.started or None}
     passed.line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     edges.journal.set_phase(after)

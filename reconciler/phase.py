@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from reconciler.model import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged, errors_in
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 FREE_RELOADS = 3
+
+
+class Wake(StrEnum):
+    """Why the daemon woke."""
+
+    START = "start"
+    PUSH = "push"
+    DRIFT = "drift"
+    TIMER = "timer"
+    SIGNAL = "signal"
+    OPERATOR = "operator"
+    CERTIFICATE = "certificate"
+    SECRET = "secret"  # noqa: S105 - a word, not one
 
 
 class Clock(NamedTuple):

@@ -7,10 +7,11 @@ What is secret (mode 0600) shows as changed, never how. Raises UnsafePlan from r
 from __future__ import annotations
 
 import re
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from reconciler.errors import UnsafePlan
-from reconciler.model import Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
+from reconciler.model import BESIDE, Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
 from reconciler.syntax import one_line, read_main, read_master, show_service
 from reconciler.table import PATTERN_TYPES, count_entries, read_table
 
@@ -26,7 +27,7 @@ NEEDS_RESTART = frozenset({
     "mail_owner", "setgid_group", "process_id_directory",
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
-_SECRET = 0o077
+_SECRET = 0o007
 _BLOCK = 1 << 16
 
 
@@ -61,8 +62,25 @@ def _file_changes(path: str, before: File | None, after: File | None, origin: Co
         yield from _parameters(before, after, origin)
     elif path == MASTER:
         yield from _services(before, after, origin)
+    elif path.startswith(BESIDE):
+        yield from _lines(path, before, after, origin)
     else:
         yield from _table(path, before, after, origin)
+
+
+def _lines(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
+    """A companion's file by its lines: those of one place are one change."""
+    companion = origin.companions.get(path.split("/", 2)[1])
+    where = companion.where if companion else None
+    old, new = (file.lines() if file else [] for file in (before, after))
+    if before is None or after is None:
+        was, is_ = (f"{len(file.lines())} lines" if file else None for file in (before, after))
+        yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where)
+        return
+    for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal":
+            was, is_ = " / ".join(old[start:end]), " / ".join(new[first:last])
+            yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where)
 
 
 def _is_secret(file: File | None) -> bool:

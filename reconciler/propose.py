@@ -73,12 +73,16 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already."""
+    """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already.
+
+    *recorded*: it is to be in the repository also where it makes no difference for this host.
+    """
 
     subject: str
     author: str
     revise: Callable[[Tree, str], Mapping[str, bytes]]
     settled: Callable[[Contribution, Facts], bool] = lambda _merged, _facts: False
+    recorded: bool = False
 
 
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
@@ -99,7 +103,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         inside, memory = replace(edges, repo=Candidate(edges.repo, after, tip)), Memory()
         try:
             wanted, _, target = understand(candidate, inside)
-            if render(target, edges.templates) == render(merged, edges.templates):
+            if not proposal.recorded and render(target, edges.templates) == render(merged, edges.templates):
                 known = {override.below.name for override in overridden(desired, facts)}
                 return Nothing(tuple(one for one in overridden(wanted, facts) if one.below.name not in known))
             judged = check(candidate, inside, memory)

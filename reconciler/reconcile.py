@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import facts as fact
 from reconciler import rehearse
-from reconciler.apply import Order, apply, stage_and_check
+from reconciler.apply import Order, apply
 from reconciler.circumstances import Mentioned
 from reconciler.errors import CheckFailed, ReconcilerError, WithFindings
 from reconciler.features import baseline, compose
@@ -40,6 +40,7 @@ from reconciler.plan import diff, raise_if_unsafe
 from reconciler.render import render
 from reconciler.script import write
 from reconciler.secrets import open_secrets
+from reconciler.staging import stage_and_check
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
@@ -226,8 +227,12 @@ def _with_damage(plan: Plan, edges: Edges) -> Plan:
     told = {change.what for change in plan.changes} | {change.within for change in plan.changes}
     told |= {path for path in plan.live if plan.live[path] != plan.target.get(path)}
     damaged = [path for path in edges.generations.drift() if path not in told]
-    changes = [Change(kind=Kind.FILE, what=path, before="edited", after="compiled anew") for path in damaged]
     live = edges.generations.live()
+    made = {path for path, record in live.files.items() if record.made_from} if live else set[str]()
+    changes = [
+        Change(kind=Kind.FILE, what=path, before="edited", after="compiled anew" if path in made else "put back")
+        for path in damaged
+    ]
     if live and live.source == UNREADABLE:
         changes.append(Change(kind=Kind.FILE, what="the live manifest", before="unreadable", after="written anew"))
     steps = plan.steps or ((Activation.RELOAD,) if changes else ())

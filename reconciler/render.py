@@ -21,7 +21,7 @@ from jinja2.lexer import Token
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from reconciler.model import File
+from reconciler.model import BESIDE, File
 from reconciler.syntax import folded, write_override
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
-    """The files of Postfix's configuration directory; *templates* are sources by name (``postfix/main.cf.j2``)."""
+    """Postfix's files, and its companions' beside them; *templates* are sources by name (``postfix/main.cf.j2``)."""
     environment = _environment(tuple(sorted(templates.items())))
     tree = {
         name.removeprefix("postfix/").removesuffix(".j2"): File.of(
@@ -42,7 +42,9 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
         for name in templates
         if name.startswith("postfix/")
     }
-    return tree | {table.name: _source(table) for table in merged.tables.values()}
+    tree |= {table.name: _source(table) for table in merged.tables.values()}
+    beside = merged.companions.values()
+    return tree | {f"{BESIDE}{one.name}/{path}": file for one in beside for path, file in one.files.items()}
 
 
 @functools.lru_cache(maxsize=2)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler import facts as fact
 from reconciler.apply import reload
 from reconciler.keypairs import digests, problem
-from reconciler.model import Contribution, Finding, Unchanged, Wake, Where
+from reconciler.model import Contribution, Finding, Unchanged, Where
 from reconciler.passes import Passed, known_revision, line_of
-from reconciler.phase import Halted, Suspended
+from reconciler.phase import Halted, Suspended, Wake
 from reconciler.programs import postfix
 from reconciler.rules.references import chains, read_at_start
 from reconciler.syntax import read_main, read_master

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
+    BESIDE,
     Activation,
     Applied,
     Broken,
@@ -58,7 +59,8 @@ def _change(change: Change, name_width: int) -> str:
     written = change.where if change.where != NOBODY else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
-    left = f"  {mark} {printable(change.what):<{name_width}}  {text}".rstrip()
+    what = printable(change.what).removeprefix(BESIDE)
+    left = f"  {mark} {what:<{name_width}}  {text}".rstrip()
     left = left if len(left) <= room else left[: room - 3].rstrip() + "..."
     return f"{left:<{room}}  {place}" if place else left
 
@@ -154,6 +156,7 @@ def log_lines(line: dict[str, Any]) -> Iterator[str]:
     yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
     details = list(_edit(line))
     details += ["Postfix had died and was started"] if line.get("revived") else []
+    details += [f"{name} had died and was started" for name in line.get("started") or ()]
     details += [line[key] for key in ("reason", "why") if line.get(key)]
     details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
     details += [
@@ -192,8 +195,11 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     daemon = "running" if status["daemon"] else "not running"
     shown = "none" if not drift else ", ".join(drift)
     yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
+    for name, one in (status.get("companions") or {}).items():
+        yield f"  {name} running" if one["running"] else f"  {name} NOT RUNNING: {one['why']}"
     if status.get("ignored"):
         yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
+    yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from reconciler import probation, rehearse
 from reconciler.errors import ReconcilerError
+from reconciler.features import dkim
 from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
+from reconciler.load import load
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
 from reconciler.programs import postfix
 from reconciler.report import probation_line
+from reconciler.rolling import standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +46,7 @@ SHOWN = (
     "kept_on",
     "not_kept",
     "revived",
+    "started",
     "why",
     "wake",
 )
@@ -64,9 +68,22 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "drift": list(drift(edges)),
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
+        "companions": _companions(edges),
+        "dkim": _dkim(edges, live.revision if live else ""),
         "daemon": daemon,
         "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
     }
+
+
+def _dkim(edges: Edges, revision: str) -> list[Line]:
+    """Where the keys stand that the live commit names; none where it can't be read any more."""
+    try:
+        files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
+        section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+    except ReconcilerError:
+        return []
+    shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
+    return [{**one.data, "text": str(one)} for one in shown]
 
 
 def _rehearsal(edges: Edges) -> list[str]:
@@ -74,6 +91,14 @@ def _rehearsal(edges: Edges) -> list[str]:
         return ["rehearsal off: rehearsal.mode says so"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def _companions(edges: Edges) -> Line:
+    """Whether the programs beside Postfix work, and why not."""
+    live, companions = edges.generations.live(), edges.generations.companions
+    silent = companions.silent(live)
+    names = sorted(live.companions) if live else []
+    return {name: {"running": name not in silent, "why": silent.get(name)} for name in names}
 
 
 def provisional(edges: Edges) -> list[str]:

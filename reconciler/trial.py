@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from reconciler import probation
 from reconciler.apply import recover
-from reconciler.model import RolledBack, Unchanged, Wake
+from reconciler.model import RolledBack, Unchanged
 from reconciler.passes import Passed, known_revision, line_of, note
-from reconciler.phase import Suspended, failed, left, next_phase, on_probation, probation_of
+from reconciler.phase import Suspended, Wake, failed, left, next_phase, on_probation, probation_of
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges

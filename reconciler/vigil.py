@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
@@ -18,6 +19,8 @@ from reconciler.trial import prove
 from reconciler.watch import changes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.apply import Edges
     from reconciler.passes import Passed
 
@@ -73,6 +76,24 @@ class Vigil:
             self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
             return nothing
         return Descriptor(number)
+
+
+class Ends:
+    """Descriptors that can be read once processes have ended, closed at the end of a with."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._pids = tuple(pids)
+        self._opened: list[int] = []
+
+    def __enter__(self) -> list[int]:
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                self._opened.append(os.pidfd_open(pid))
+        return self._opened
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._opened:
+            os.close(number)
 
 
 class Descriptor:

@@ -15,8 +15,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from reconciler.model import Wake
-from reconciler.phase import next_allowed
+from reconciler.phase import Wake, next_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

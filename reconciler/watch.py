@@ -31,7 +31,7 @@ from watchdog import events
 from watchdog.observers.inotify import InotifyObserver, InotifyWatchGroup
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
-from reconciler.model import Wake
+from reconciler.phase import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -192,6 +192,35 @@ def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
         told(capsys, "a hand edit that is kept", tried, {})
 
 
+def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    manual = '[confirm]\nmode = "manual"\ntime = "1s"\n'
+    with Site(settle="20ms", daemon=False, settings=manual) as site:
+        site.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        crasher = Crasher(site)
+        site.write_past_hook({"tables/transport": NEW}, "Nobody confirms it")
+        assert crasher.run("once").status == 0
+        assert is_routed(site.host)()
+        site.sh("sleep 1")
+        crasher.save("provisional")
+        whole = crasher.run("run", until="Refusing")
+        assert not is_routed(site.host)(), whole.output
+        tried = points(whole.effects)
+        ends: dict[str, int] = {}
+        for number, when in tried:
+            where = f"{when} effect {number} ({whole.effects[number - 1]})"
+            crasher.restore()
+            ran = crasher.run("run", at=number, when=when, until="Refusing")
+            assert ran.status == KILLED or number > len(ran.effects) - 2, f"{where}: {ran}"
+            ends[crasher.live()] = ends.get(crasher.live(), 0) + 1
+            crasher.run("run", until="Refusing")
+            crasher.whole()
+            crasher.answers(where)
+            assert not is_routed(site.host)(), where
+            assert crasher.run("once").status == 1, f"{where}: it is quarantined"
+        told(capsys, "the way back from a probation", tried, ends)
+        assert len(ends) > 1, "the new in the beginning, the old in the end"
+
+
 def kept(site: Site) -> int:
     """How many commits on the branch of hand edits hold this one."""
     done = site.host.run("git", "-C", REPOSITORY, "log", "-S", "by-hand", "--format=%h", KEPT_ON, check=False)

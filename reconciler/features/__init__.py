@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    dkim,
     dns,
     parameters,
     relay_mynetworks,
     sasl,
+    sender_rewriting,
     services,
     smart_host,
     submission,
@@ -62,8 +64,10 @@ FEATURES: tuple[Feature, ...] = (
     smart_host,
     transports,
     submission,
+    dkim,
     dns,
     services,
+    sender_rewriting,
     parameters,
 )
 
@@ -77,6 +81,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         parameters={name: _resolved(parameter, merged) for name, parameter in merged.parameters.items()},
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
+        companions=merged.companions,
     )
 
 

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import CommandFailed
 from reconciler.model import Finding, Severity, Where
-from reconciler.programs import systemd
+from reconciler.programs import daemons, systemd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -303,6 +303,8 @@ def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:
 
 def start(host: Host, instance: Instance) -> None:
     """Start it, through its systemd unit where it has one: systemd then owns the processes, not we."""
+    if (last := last_pid(instance)) and running(instance) is None:
+        daemons.end_listening(host, last, Path(instance.values["daemon_directory"]))
     unit = unit_of(host, instance)
     if unit is None:
         argv = ("postfix", "-c", str(instance.directory), "start")
@@ -344,27 +346,8 @@ def stop(host: Host, instance: Instance) -> None:
             host.signal(-pid, signal.SIGKILL)  # the master leads the process group of all its daemons
             deadline = math.inf
         time.sleep(0.01)
-    while _group_lives(pid) and time.monotonic() < deadline:  # its daemons hold the listening sockets a moment longer
+    while daemons.of(pid) and time.monotonic() < deadline:  # they hold the listening sockets a moment longer
         time.sleep(0.01)
-
-
-def _group_lives(pid: int) -> bool:
-    """Whether a process of that group is left; zombies, whose sockets are closed, don't count."""
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return any(_in_group(Path(path), pid) for path in Path("/proc").glob("[0-9]*/stat"))
-
-
-def _in_group(stat: Path, group: int) -> bool:
-    try:
-        state, _, pgrp, *_ = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return False
-    return int(pgrp) == group and state != "Z"
 
 
 def restart(host: Host, instance: Instance, before: Instance | None = None) -> None:

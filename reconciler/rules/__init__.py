@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.rules import (
     answers,
+    beside,
     certificates,
     consistency,
     leftovers,
@@ -48,5 +49,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-    certificates, answers, loops, openings, partners, leftovers,
+    certificates, answers, loops, openings, partners, leftovers, beside,
 )  # fmt: skip

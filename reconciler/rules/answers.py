@@ -118,7 +118,9 @@ class _Reader:
         return int(text) if text.isdigit() else self._ports.get(text, 0)
 
     def is_ours(self, server: Server) -> bool:
-        """Whether a service of this configuration listens there."""
+        """Whether a service of this configuration or a companion listens there."""
+        if any(server in companion.servers for companion in self._main.merged.companions.values()):
+            return True
         if server.path:
             folder, _, name = server.path.removeprefix(f"{self._queue}/").rpartition("/")
             return folder in {"private", "public"} and name in self._inside

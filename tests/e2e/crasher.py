@@ -65,12 +65,12 @@ class Crasher:
         self.host.start(sys.executable, CHECKOUT / "tests/e2e/crashing.py", f"/{SERVER}", env=environment)
         self.host.wait_for((self.host.root / SERVER).exists, what="the server of runs")
 
-    def run(self, *argv: str, at: int = 0, when: str = "before", error: int = 0) -> Run:
+    def run(self, *argv: str, at: int = 0, when: str = "before", error: int = 0, until: str = "") -> Run:
         """Run the command line to its end, to the kill, or with an error at an effect; see crashing.py."""
         with closing(socket.socket(socket.AF_UNIX)) as connection:
             connection.connect(str(self.host.root / SERVER))
             with connection.makefile("rw") as stream:
-                stream.write(json.dumps({"argv": argv, "at": at, "when": when, "errno": error}) + "\n")
+                stream.write(json.dumps({"argv": argv, "at": at, "when": when, "errno": error, "until": until}) + "\n")
                 stream.flush()
                 told = json.loads(stream.readline())
         assert "Traceback" not in told["output"], told["output"]

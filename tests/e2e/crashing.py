@@ -4,7 +4,8 @@
 
 Promises: nothing but reconciler.host.Host's before() and after() is replaced, and the process that dies is the one that
 did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. With an
-"errno" the effect raises that OSError instead: "once", or "lasting", in every effect on files from then on. The answer
+"errno" the effect raises that OSError instead: "once", or "lasting", in every effect on files from then on. With an
+"until", which is for the daemon, the run is told to stop as soon as the phase has that name. The answer
 is {"status": exit status or minus the signal, "effects": [name, ...], "output": text}.
 
 Known limit: programs that an effect has started end by themselves, as they do when a real SIGKILL hits only us.
@@ -20,6 +21,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ from typing import Any
 from reconciler import cli
 from reconciler.host import Host
 
+REST = 15  # looks without an effect
+PHASE = Path("/var/lib/reconciler/private/phase.json")
 ROOM = {"append", "copy", "link", "make_directory", "rename", "replace", "symlink", "write"}
 LASTING = {errno.ENOSPC: ROOM, errno.EROFS: ROOM | {"exchange", "remove", "set_time"}}
 
@@ -70,12 +74,29 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         record, output = Path(folder, "effects"), Path(folder, "output")
         record.touch()
+        output.touch()
         pid = os.fork()
         if pid == 0:
             _child(request, record, output)
-        _, status = os.waitpid(pid, 0)
+        status = _ended(pid, request.get("until", ""), record)
         told = {"effects": record.read_text().split(), "output": output.read_text()}
         return {"status": os.waitstatus_to_exitcode(status), **told}
+
+
+def _ended(pid: int, until: str, record: Path) -> int:
+    """How that process ended, by itself, or told so when it had come to that phase and rested."""
+    rested = 0
+    while until and rested < REST:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        before = record.stat().st_size
+        time.sleep(0.02)
+        busy = not before or record.stat().st_size != before or json.loads(PHASE.read_text())["name"] != until
+        rested = 0 if busy else rested + 1
+    if until:
+        os.kill(pid, signal.SIGTERM)
+    return os.waitpid(pid, 0)[1]
 
 
 def _child(request: dict[str, Any], record: Path, output: Path) -> None:

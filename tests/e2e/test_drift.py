@@ -122,6 +122,15 @@ def test_a_master_that_was_killed_is_started_again(site: Site) -> None:
     site.host.wait_for(lambda: site.passes()[-1]["revived"], what="the record")
 
 
+def test_what_a_killed_master_leaves_in_a_session_keeps_no_client_waiting(site: Site) -> None:
+    killed = site.master()
+    with site.host.connect() as session:
+        assert session.recv(512).startswith(b"220 ")
+        site.sh(f"kill -KILL {killed}")
+        site.host.wait_for(lambda: site.master() != killed and site.answers(), what="a new master")
+        assert [site.answers() for _ in range(24)] == [True] * 24, "half of them met a socket that nobody looks at"
+
+
 def test_an_edit_that_postfix_died_of_is_put_back_and_postfix_started(site: Site) -> None:
     site.host.wait_for(site.answers, what="Postfix")
     killed = site.master()

@@ -144,7 +144,7 @@ class Load:
         if number in self._kills or number in self._deaths:
             time.sleep(self._random.random() * 2.5)
         if number in self._deaths:
-            self._site.host.run("pkill", "-KILL", "-x", "master", check=False)
+            self._site.host.run("sh", "-c", "kill -KILL $(cat /var/spool/postfix/pid/master.pid)", check=False)
             self.figures.masters_killed += 1
         if number in self._kills:
             self._site.stop_daemon(signal.SIGKILL)
@@ -198,7 +198,8 @@ class Load:
         active = set(re.findall(r"qmgr\[\d+\]: (\w+): from=<from@client\.test>", log))
         ended = dict(re.findall(r"smtp\[\d+\]: (\w+): to=<([^>]+)>.* status=sent", log))
         waiting = {message["queue_id"] for message in self._site.host.queue()}
-        return sorted(one for one in active - waiting if ended.get(one) not in arrived.keys() | queued)
+        somewhere = arrived.keys() | queued
+        return sorted(one for one in active - waiting if ended.get(one) not in somewhere)
 
 
 def table(figures: Figures) -> list[str]:

@@ -29,7 +29,7 @@ def recorded() -> Recorded:
     """Return a host whose postconf answers as recorded, with programs in a folder that exists."""
     defaults = transcript("postconf-d.txt")
     here = defaults.replace("\ndaemon_directory = /usr/lib/postfix/sbin\n", f"\ndaemon_directory = {TRANSCRIPTS}\n")
-    return Recorded({" -d": here, " -m": transcript("postconf-m.txt")})
+    return Recorded({" -d": here, " -m": transcript("postconf-m.txt"), "dpkg-query": "installed postsrsd 1.10-2\n"})
 
 
 def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
@@ -41,10 +41,11 @@ def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
     assert {"lmdb", "pcre"} <= known.map_types
     assert "postconf-d.txt" in known.programs
     assert "root" in known.users
+    assert known.packages == {"postsrsd": "1.10-2"}
     assert known.files == {"/etc/passwd": True, "/etc": False, "/nosuch": False}
     asked = len(host.asked)
     assert facts.gather(host, settings).version == "3.7.11"
-    assert len(host.asked) == asked == 2
+    assert len(host.asked) == asked == 3
 
 
 def test_postconf_is_asked_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_every_listener_is_known_with_its_program(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.facts._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
     address, port = listener.getsockname()
     found = [one for one in facts.listeners(None) if one.port == port]
     assert [(one.address, one.ours) for one in found] == [(address, False)]
@@ -77,7 +78,7 @@ def test_the_other_end_of_a_connection_has_an_owner(
     family: int, address: str, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.facts._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
     with (
         socket.create_server((address, 0), family=family) as server,
         socket.create_connection(server.getsockname()[:2]) as client,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.wakes import Wakes
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.watch import Watcher
 from tests.unit.git import bare, commit, git
 

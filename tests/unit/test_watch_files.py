@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model import Wake
+from reconciler.phase import Wake
 from reconciler.watch import changes
 from tests.unit.test_watch import PATIENCE, Watched, push
 

@@ -1,0 +1,331 @@
+"""``sender_rewriting``: SRS by PostSRSd, so that forwarded mail passes SPF at its destination and bounces find back.
+
+Senders of other domains are rewritten to the SRS domain; those of domains that this host handles never are, and that
+list is made from what the repository knows. sendmail(1) has a cleanup of its own that rewrites nothing: its mail is not
+forwarded. Headers are left alone but for recipients, where a bounce or an automatic reply may quote a rewritten one.
+
+PostSRSd 1 (Debian 12) is asked by tcp_table(5), 2 by socketmap_table(5); which it is says ``facts.packages``.
+
+Known limits: domains that only a database knows are not on the list; name them under *exclude*. PostSRSd 1 takes the
+list as one argument, which Linux limits to 128 KiB.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.circumstances import Server
+from reconciler.features import parameters
+from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Service, Severity
+from reconciler.rules.references import tables_of
+from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope
+from reconciler.table import PATTERN_TYPES, Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+    from reconciler.model import Desired, Facts, Table, Where
+
+SECTION = "sender_rewriting"
+PROGRAM = "postsrsd"
+SENDMAIL = "cleanup-sendmail"
+"""The cleanup that mail from sendmail(1) takes."""
+_CLEANUP = "cleanup_service_name"
+FORWARD, REVERSE = 10001, 10002
+_HERE = "127.0.0.1"
+_SOCKET = "/var/spool/postfix/srs"
+_MAPS = ("sender_canonical_maps", "recipient_canonical_maps")
+_CLASSES = {
+    "sender_canonical_classes": "envelope_sender",
+    "recipient_canonical_classes": "envelope_recipient, header_recipient",
+}
+# Where this host's domains stand, by whole lists or by the keys of tables.
+_LISTS = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
+_KEYED = ("virtual_alias_maps", "virtual_mailbox_maps", "sender_dependent_default_transport_maps")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+_SHORTEST = 16
+_LONGEST = 120_000
+
+
+def _domain(value: str) -> str:
+    if not _DOMAIN.fullmatch(value.removeprefix(".")):
+        raise PydanticCustomError("malformed-domain", 'not a domain: "{value}"', {"value": value})
+    return value.lower()
+
+
+def _secrets(value: object) -> object:
+    listed = value if isinstance(value, list) else [value]
+    if all(isinstance(one, SecretName) for one in listed) and listed:
+        return listed
+    text = (
+        "expected secrets such as [!secret srs]; a secret in plain text would stay in the history for ever: run"
+        " `openssl rand -base64 24 | reconciler secret set srs`"
+    )
+    raise PydanticCustomError("plain-text-secret", text)
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+Secrets = Annotated[list[InstanceOf[SecretName]], BeforeValidator(_secrets)]
+
+
+class Schema(BaseModel):
+    """*domain* is what senders are rewritten to, myhostname unless told. Of *secrets* the first signs, all are good.
+
+    *key* is a single one. *exclude* adds domains that are never rewritten; ``.example.com`` stands for all below it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    domain: Domain | None = None
+    secrets: Secrets | None = None
+    key: Secrets | None = None
+    exclude: tuple[Domain, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.secrets and self.key:
+            raise PydanticCustomError("key-and-secrets", "key is one secret, secrets is a list; write one of the two")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its secrets, the one that signs first."""
+        return list(dict.fromkeys(one.name for one in self.secrets or self.key or ()))
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
+    """Contribute the two lookups, the cleanup for sendmail(1), and PostSRSd's own files."""
+    section = desired.section(Schema)
+    if section is None or not section.enabled:
+        return Contribution()
+    where = desired.where(SECTION)
+    final = parameters.contribute(desired, facts, below).over(below)  # what they set decides which domains are ours
+    main = Scope(final, facts)
+    before = [below.parameters[name].value if name in below.parameters else "" for name in _MAPS]
+    values = {
+        name: f"{own}, {lookup}" if own else lookup
+        for name, own, lookup in zip(_MAPS, before, _lookups(facts), strict=True)
+    }
+    settings = {name: Parameter(name, value, where, SECTION) for name, value in (values | _CLASSES).items()}
+    own = Parameter(_MAPS[0], before[0], where, SENDMAIL)
+    cleanup = Service(
+        name=SENDMAIL, type="unix", private="n", maxproc="0", command="cleanup", overrides=(own,), where=where
+    )
+    services: dict[str, Service | None] = {}
+    pickup = below.services.get("pickup/unix")
+    if pickup and not any(option.name == _CLEANUP for option in pickup.overrides):
+        chosen = Parameter(_CLEANUP, SENDMAIL, where, pickup.name)
+        changed = replace(pickup, overrides=(*pickup.overrides, chosen))
+        services = {cleanup.key: cleanup, pickup.key: changed}
+    beside = Companion(name=PROGRAM, files=_files(section, main, desired), servers=_servers(facts), where=where)
+    return Contribution(parameters=settings, services=services, companions={PROGRAM: beside})
+
+
+def _is_new(facts: Facts) -> bool:
+    """Whether it is PostSRSd 2, which brought socketmap."""
+    return not facts.packages.get(PROGRAM, "1").startswith(("0", "1"))
+
+
+def _lookups(facts: Facts) -> tuple[str, str]:
+    if _is_new(facts):
+        return f"socketmap:unix:{_SOCKET}:forward", f"socketmap:unix:{_SOCKET}:reverse"
+    return f"tcp:{_HERE}:{FORWARD}", f"tcp:{_HERE}:{REVERSE}"
+
+
+def _servers(facts: Facts) -> tuple[Server, ...]:
+    if _is_new(facts):
+        return (Server(path=_SOCKET),)
+    return tuple(Server(host=_HERE, port=port) for port in (FORWARD, REVERSE))
+
+
+def srs_domain(section: Schema, main: Scope) -> str:
+    """What senders are rewritten to."""
+    return section.domain or main.value("myhostname").lower()
+
+
+# ---- what is never rewritten -----------------------------------------------------------------------------------------
+
+
+def own_domains(main: Scope) -> set[str]:
+    """The domains that this host handles, as far as the repository knows."""
+    words = [*main.words("myorigin"), *(word for name in _LISTS for word in main.words(name))]
+    found = {word.lower() for word in words if _DOMAIN.fullmatch(word)}
+    for name in (*_LISTS, *_KEYED):
+        for table in _tables(main, name):
+            found.update(domain for entry in Entries(table) if (domain := _of_key(entry.key)))
+    return found
+
+
+def _of_key(key: str) -> str:
+    domain = key.rpartition("@")[2].lower()
+    return domain if _DOMAIN.fullmatch(domain) else ""
+
+
+def _tables(main: Scope, name: str) -> Iterator[Table]:
+    """The tables of the commit that a parameter names."""
+    parameter = main.parameter(name)
+    tables = main.merged.tables
+    for reference in tables_of(main, parameter) if parameter else ():
+        table = tables.get(reference.name.removeprefix(f"{CONFIG_DIRECTORY}/"))
+        if table and table.type not in PATTERN_TYPES:
+            yield table
+    if parameter:
+        yield from (tables[name] for name in re.findall(r"table:([\w.-]+)", parameter.value) if name in tables)
+
+
+def excluded(section: Schema, main: Scope) -> list[str]:
+    """The domains that are never rewritten, in order."""
+    return sorted({*own_domains(main), *section.exclude, srs_domain(section, main)})
+
+
+# ---- PostSRSd's files ------------------------------------------------------------------------------------------------
+
+
+def _files(section: Schema, main: Scope, desired: Desired) -> dict[str, File]:
+    known = [desired.secrets[name].value for name in section.names if name in desired.secrets]
+    secret = File.of("".join(f"{value}\n" for value in known).encode(), 0o600)
+    new = _is_new(main.facts)
+    text = (_conf if new else _default)(srs_domain(section, main), excluded(section, main))
+    return {"postsrsd.conf" if new else "default": File.of(text.encode()), "secret": secret}
+
+
+def _default(domain: str, domains: list[str]) -> str:
+    """/etc/default/postsrsd, which a shell reads; every value is made of letters, digits and .-_ alone."""
+    settings = {
+        "SRS_DOMAIN": domain, "SRS_EXCLUDE_DOMAINS": ",".join(domains), "SRS_SEPARATOR": "=",
+        "SRS_SECRET": "/etc/postsrsd.secret", "SRS_HASHLENGTH": 8, "SRS_HASHMIN": 4, "SRS_FORWARD_PORT": FORWARD,
+        "SRS_REVERSE_PORT": REVERSE, "SRS_LISTEN_ADDR": _HERE, "RUN_AS": "postsrsd", "CHROOT": "/var/lib/postsrsd",
+    }  # fmt: skip
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _conf(domain: str, domains: list[str]) -> str:
+    """/etc/postsrsd.conf of version 2."""
+    listed = ", ".join(f'"{one}"' for one in domains)
+    settings = {
+        "srs-domain": f'"{domain}"', "domains": f"{{ {listed} }}", "separator": '"="',
+        "secrets-file": '"/etc/postsrsd.secret"', "hash-length": 8, "hash-minimum": 4,
+        "socketmap": f'"unix:{_SOCKET}"', "unprivileged-user": '"postsrsd"', "chroot-dir": '"/var/lib/postsrsd"',
+    }  # fmt: skip
+    return "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """It has secrets, bounces to the SRS domain are accepted, and nothing else is where PostSRSd listens."""
+    section = desired.section(Schema)
+    if section is None or not section.enabled:
+        return
+    main = Scope(merged, facts)
+    yield from _bad_secrets(section, desired)
+    yield from _unreachable(srs_domain(section, main), desired.where(SECTION, "domain"), main)
+    yield from _not_wired(main)
+    for listener in facts.listeners:
+        if listener.port in {FORWARD, REVERSE} and listener.program not in {PROGRAM, ""} and not _is_new(facts):
+            what = f"port {listener.port}, where PostSRSd is to listen, is {listener.program}'s already"
+            where = desired.where(SECTION)
+            yield Finding(rule="srs-port-taken", where=where, text=what, subject=str(listener.port), lasting=False)
+    if len(",".join(excluded(section, main))) > _LONGEST and not _is_new(facts):
+        what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
+        yield Finding(rule="too-many-domains", where=desired.where(SECTION), text=what, subject=SECTION)
+    if "sender_canonical" in desired.tables:
+        table = desired.tables["sender_canonical"]
+        what = f"with {SECTION}, table {table.name} rewrites envelope senders only, and no longer From: headers"
+        yield Finding(
+            rule="from-not-rewritten", where=table.where, text=what, subject=table.name, severity=Severity.WARNING
+        )
+
+
+def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
+    if not section.names:
+        what = (
+            "rewritten senders are signed with a secret, and there is none: run `openssl rand -base64 24 | reconciler"
+            " secret set srs` in a clone, and write secrets: [!secret srs]"
+        )
+        yield Finding(rule="no-srs-secret", where=desired.where(SECTION), text=what, subject=SECTION)
+    for name in section.names:
+        value = desired.secrets[name].value if name in desired.secrets else "x" * _SHORTEST
+        if not re.fullmatch(r"[!-~]+", value) or len(value) < _SHORTEST:
+            what = (
+                f"secret {name} is shorter than {_SHORTEST} characters, or has blanks or line breaks in it; who guesses"
+                " it can send mail through this host to anybody"
+            )
+            where = desired.where(SECTION, "secrets" if section.secrets else "key")
+            yield Finding(rule="weak-srs-secret", where=where, text=what, subject=name)
+
+
+def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
+    """Bounces to rewritten senders come to the SRS domain, and must get past the relay protection."""
+    elsewhere = [
+        reference
+        for name in _LISTS
+        if (parameter := main.parameter(name))
+        for reference in tables_of(main, parameter)
+        if not reference.name.startswith(CONFIG_DIRECTORY)
+    ]
+    if domain in own_domains(main):
+        return
+    what = (
+        f'"{domain}" is not among the domains that this host takes mail for: bounces to rewritten senders would be'
+        " refused; add it to mydestination"
+    )
+    severity = Severity.WARNING if elsewhere else Severity.ERROR
+    yield Finding(rule="no-way-back-to-sender", where=where, text=what, subject=domain, severity=severity)
+
+
+def _not_wired(main: Scope) -> Iterator[Finding]:
+    for name, lookup in zip(_MAPS, _lookups(main.facts), strict=True):
+        parameter = main.parameter(name)
+        if parameter and lookup not in main.words(name):
+            what = f"{name} is without {lookup}: {SECTION} has no effect there"
+            yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
+
+
+EXPLAINED = {
+    "malformed-domain": (
+        "A name that should be a domain is none. Write it as in mail addresses, without @; a dot in front stands for "
+        "all names below it."
+    ),
+    "key-and-secrets": (
+        "sender_rewriting has both a key and secrets. Which of them signs nobody knows. Write secrets alone, the one "
+        "that signs first."
+    ),
+    "no-srs-secret": (
+        "sender_rewriting has no secret. Without one anybody could make addresses that this host sends on. Make one, "
+        "keep it in the repository with `reconciler secret set`, and name it under secrets."
+    ),
+    "weak-srs-secret": (
+        "The secret that signs rewritten senders is too short, or holds blanks or line breaks, which PostSRSd would "
+        "read as something else. Make one with `openssl rand -base64 24`."
+    ),
+    "no-way-back-to-sender": (
+        "Forwarded mail gets a sender at the SRS domain, so that bounces come there. This host takes no mail for it, "
+        "and they would be refused. Add the domain to mydestination, and give it an MX record."
+    ),
+    "srs-port-taken": (
+        "Another program listens on a port of PostSRSd's. PostSRSd could not start, and Postfix would ask a stranger "
+        "about its senders. Move the other program to another port."
+    ),
+    "too-many-domains": (
+        "PostSRSd 1 takes the domains that are never rewritten as one argument of its command line, and Linux limits "
+        "that to 128 KiB. Install PostSRSd 2, or turn sender_rewriting off."
+    ),
+    "from-not-rewritten": (
+        "Rewritten senders must not show in From: headers, so sender_canonical_classes is envelope_sender. That holds "
+        "for tables/sender_canonical too. Use tables/generic for what is to change in headers."
+    ),
+    "srs-not-asked": (
+        "parameters sets a list of canonical maps without PostSRSd's lookup, and prevails. Senders are not rewritten, "
+        "or bounces don't find back. Add the lookup to the list, or put your table in tables/."
+    ),
+}

@@ -1,0 +1,32 @@
+"""The programs beside Postfix that a configuration needs: whether they are installed. Raises nothing.
+
+Known limit: a program that was installed without dpkg is not found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every companion is installed."""
+    for companion in merged.companions.values():
+        if companion.name not in facts.packages:
+            what = f"this needs the package {companion.name}, which is not installed: apt install {companion.name}"
+            where, name = companion.where, companion.name
+            yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False)
+
+
+EXPLAINED = {
+    "missing-package": (
+        "A section needs a program beside Postfix that is not installed on this host. Nothing was changed. Install the"
+        " package that the finding names; the commit is tried again by itself."
+    ),
+}

@@ -1,0 +1,100 @@
+"""The TCP sockets of this host, and which process holds which.
+
+Promises: asks the kernel, through sock_diag(7) where it can (0.1 ms), else by reading /proc/net/tcp (9 ms). Raises
+PermissionError where not even that may be read. Knows the sockets of its own network namespace alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Endpoint = tuple[str, int]
+ESTABLISHED, LISTEN = 1, 10  # include/net/tcp_states.h
+_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netlink.h, linux/sock_diag.h
+
+
+class Socket(NamedTuple):
+    """A TCP socket: its two ends, and the number of its inode, by which processes hold it."""
+
+    local: Endpoint
+    remote: Endpoint
+    inode: int
+
+
+def open_in(state: int) -> list[Socket]:
+    """The TCP sockets in that state. Netlink needs a module of the kernel."""
+    try:
+        return [one for family in (socket.AF_INET, socket.AF_INET6) for one in _asked(family, state)]
+    except OSError:
+        return [one for path in _TABLES if path.exists() for one in _listed(path.read_text("ascii"), state)]
+
+
+def _asked(family: int, state: int) -> Iterator[Socket]:
+    """Ask sock_diag(7) for a dump: struct inet_diag_req_v2 after a header, answered by many inet_diag_msg."""
+    request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << state)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
+        while True:
+            answer, start = netlink.recv(1 << 16), 0
+            while start < len(answer):
+                length, kind = struct.unpack_from("=IH", answer, start)
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    raise OSError(-struct.unpack_from("=i", answer, start + 16)[0], "sock_diag")
+                yield _told(answer[start + 16 : start + length])
+                start += (length + 3) & ~3
+
+
+def _told(message: bytes) -> Socket:
+    family, near, far, here, there, inode = struct.unpack_from("=B3x2s2s16s16s28xI", message)
+    ends = ((here, near), (there, far))
+    size = 4 if family == socket.AF_INET else 16
+    local, remote = ((_address(address[:size]), int.from_bytes(port, "big")) for address, port in ends)
+    return Socket(local, remote, inode)
+
+
+def _listed(table: str, state: int) -> Iterator[Socket]:
+    """Read /proc/net/tcp."""
+    for line in table.splitlines()[1:]:
+        _, local, remote, found, *rest = line.split()
+        if int(found, 16) == state:
+            yield Socket(_endpoint(local), _endpoint(remote), int(rest[5]))
+
+
+def _endpoint(text: str) -> Endpoint:
+    """``0100007F:0019`` is 127.0.0.1:25: four bytes at a time, each in this machine's order."""
+    digits, _, port = text.partition(":")
+    words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
+    return _address(struct.pack(f"={len(words)}I", *words)), int(port, 16)
+
+
+@functools.lru_cache(maxsize=4096)
+def _address(packed: bytes) -> str:
+    address = ipaddress.ip_address(packed)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def held(pid: int) -> set[int]:
+    """The inodes of the sockets that a process holds open; none when it has ended or is not ours to see."""
+    folder = f"/proc/{pid}/fd"
+    inodes: set[int] = set()
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for name in os.listdir(folder):  # noqa: PTH208 - there are many, and plain strings are twice as quick
+            with suppress(FileNotFoundError):  # closed by now
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
+                if target.startswith("socket:["):
+                    inodes.add(int(target[8:-1]))
+    return inodes
