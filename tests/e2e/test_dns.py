@@ -150,6 +150,17 @@ def test_what_somebody_else_made_is_a_conflict_and_stays(site: Site) -> None:
     assert site.reconciler("dns", "check").status == 0
 
 
+def test_a_dkim_key_is_published_before_it_signs(site: Site) -> None:
+    pem = site.sh("openssl genrsa 2048 2>/dev/null")
+    assert site.reconciler("secret", "set", "s1", cwd=CLONE, typed=pem).status == 0
+    push(site, dns=DNS + "dkim:\n  next: {selector: s1, key: !secret s1, since: 2026-11-23T10:00:00Z}\n")
+    assert publish(site).status == 0
+    public = site.sh(f"openssl rsa -pubout 2>/dev/null <<<'{pem}' | grep -v -- -----").replace("\n", "")
+    [answer] = dig(site, "s1._domainkey.two.test TXT").splitlines()
+    assert answer.replace('" "', "") == f'"v=DKIM1; k=rsa; p={public}"'
+    assert site.reconciler("dns", "check").status == 0
+
+
 def test_a_key_that_the_server_does_not_take_is_told_of_and_changes_nothing(site: Site) -> None:
     for key, why in (("wrong", "another secret"), ("other", "does not allow it")):
         push(site, key=key)
