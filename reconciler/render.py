@@ -25,7 +25,7 @@ from reconciler.model import BESIDE, File
 from reconciler.syntax import folded, write_override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jinja2.lexer import TokenStream
 
@@ -75,7 +75,7 @@ def _source(table: Table) -> File:
 # ---- templates from the repository -----------------------------------------------------------------------------------
 
 _STATEMENTS = ("for", "endfor", "if", "elif", "else", "endif")
-_FILTERS = ("default", "first", "join", "last", "length", "lower", "reject", "replace", "select", "sort", "upper")
+_FILTERS = ("default", "first", "join", "last", "length", "lower", "reject", "select", "sort", "upper")
 _TESTS = ("defined", "divisibleby", "even", "in", "odd", "undefined")
 _MARK = re.compile("\x02([0-9]+)\x03")
 _MOST_BYTES, _MOST_PIECES = 64 << 10, 20_000
@@ -94,13 +94,19 @@ class _Lines(Extension):
     """Marks each line of the result with its line in the template, and lets no other statement through."""
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
-        previous = ""
+        previous = statement = ""
         for token in stream:
             if previous == "block_begin" and token.value not in _STATEMENTS:
                 text = f'a zone template has no "{token.value}"; it has {", ".join(_STATEMENTS)}'
                 raise TemplateSyntaxError(text, token.lineno)
-            if token.test("name:recursive"):
-                raise TemplateSyntaxError('a loop of a zone template is not "recursive"', token.lineno)
+            if token.type == "tilde":
+                raise TemplateSyntaxError('a zone template has no "~"', token.lineno)
+            if previous == "block_begin":
+                statement = token.value
+            elif token.value in ("if", "recursive") and token.type == "name" and statement == "for":
+                raise TemplateSyntaxError(f'a loop of a zone template has no "{token.value}"', token.lineno)
+            if token.type == "block_end":
+                statement = ""
             if previous in ("", "block_end") or token.type == "variable_begin":
                 yield Token(token.lineno, "data", f"\x02{token.lineno}\x03")
             if token.type == "data":
@@ -115,7 +121,7 @@ class _Lines(Extension):
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Values are looked at and never asked: no attribute but a loop's own, and no operator that makes them grow."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> NoReturn:  # noqa: ANN401, ARG002 - theirs
         raise SecurityError(f'a zone template has no "{operator}"')
@@ -124,13 +130,21 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return isinstance(obj, LoopContext) and super().is_safe_attribute(obj, attr, value)
 
 
+def _join(values: Iterable[object], by: str = "") -> str:
+    """Join a list; of texts, whose characters would be joined, nothing good comes."""
+    parts = [] if isinstance(values, str) else list(map(str, values))
+    if isinstance(values, str) or sum(map(len, parts)) + len(by) * len(parts) > _MOST_BYTES:
+        raise SecurityError("join takes a list that is not too long")
+    return by.join(parts)
+
+
 @functools.cache
 def _sandbox() -> Environment:
     environment = _Sandbox(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False, extensions=[_Lines],
     )  # fmt: skip
     environment.globals.clear()
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
+    environment.filters = {name: environment.filters[name] for name in _FILTERS} | {"join": _join}
     environment.tests = {name: environment.tests[name] for name in _TESTS}
     return environment
 
@@ -148,6 +162,8 @@ def _compiled(source: str) -> Any:  # noqa: ANN401 - jinja2's Template
         raise BadTemplate(error.lineno, error.message or "cannot be read") from error
     except (RecursionError, SyntaxError) as error:
         raise BadTemplate(1, "nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise BadTemplate(1, str(error)) from error
 
 
 def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, str]]:
@@ -160,7 +176,9 @@ def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, s
             size += len(piece)
             if size > 4 * _MOST_BYTES or len(pieces) > _MOST_PIECES:
                 break
-    except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError) as error:
+    except BadTemplate:
+        raise
+    except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadTemplate(_line_of("".join(pieces), 1), str(error) or type(error).__name__) from error
     if size > 4 * _MOST_BYTES or len(pieces) > _MOST_PIECES:
         raise BadTemplate(_line_of("".join(pieces[-50:]), 1), "it renders without end, or far too much")

@@ -38,9 +38,11 @@ DEFAULT = """\
 {{ name }}. {{ ttl }} IN MX {{ loop.index }}0 {{ host }}.
 {% endfor %}
 {{ name }}. {{ ttl }} IN TXT "{{ spf }}"
-{% for ip in ips if 'mail.' ~ zone in mx %}
-mail.{{ zone }}. {{ ttl }} IN {{ 'AAAA' if ':' in ip else 'A' }} {{ ip }}
+{% if mail %}
+{% for ip in ips %}
+{{ mail }}. {{ ttl }} IN {{ 'AAAA' if ':' in ip else 'A' }} {{ ip }}
 {% endfor %}
+{% endif %}
 {% for selector, text in dkim %}
 {{ selector }}._domainkey.{{ name }}. {{ ttl }} IN TXT {{ text }}
 {% endfor %}
@@ -303,8 +305,11 @@ def _own(site: Site, domain: str) -> dict[str, Any]:
     """What templates may use that is the domain's own."""
     within, mx, section = site.zone_of(domain), site.mx(domain), site.section
     mta_sts = section.mta_sts.text(mx) if section.mta_sts else ""
-    subdomain = domain.removesuffix(within).removesuffix(".")
-    return {"zone": within, "subdomain": subdomain, "name": domain, "mx": mx, "mta_sts": mta_sts}
+    subdomain, mail = domain.removesuffix(within).removesuffix("."), f"mail.{within}"
+    return {
+        "zone": within, "subdomain": subdomain, "name": domain, "mx": mx, "mta_sts": mta_sts,
+        "mail": mail if mail in mx else "",
+    }  # fmt: skip
 
 
 def _rendered(
