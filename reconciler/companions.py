@@ -44,6 +44,7 @@ class Companions:
 
     def __init__(self, state: Path, host: Host) -> None:
         self._state, self._host = state, host
+        self._mourned: set[str] = set()
 
     def folder(self, name: str) -> Path:
         """Where its files are now: the link live/NAME."""
@@ -67,9 +68,17 @@ class Companions:
         told = {name: self.answers(name) for name in _known(generation)} if generation else {}
         return {name: why for name, why in told.items() if why}
 
+    def fell_silent(self, generation: Generation | None) -> bool:
+        """Whether one stopped working since this was asked last; one that can't be started is told of once."""
+        before, self._mourned = self._mourned, set(self.silent(generation))
+        return bool(self._mourned - before)
+
     def answers(self, name: str) -> str:
         """Why that companion does not work; empty when it does."""
-        return PROGRAMS[name].answers(self._host, self.folder(name))
+        try:
+            return PROGRAMS[name].answers(self._host, self.folder(name))
+        except (CommandFailed, OSError) as error:
+            return str(error)
 
     def watched(self, generation: Generation) -> set[Path]:
         """The files and links whose change is drift."""

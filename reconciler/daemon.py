@@ -174,7 +174,8 @@ class Daemon:
         """Sleep until something happens; what was due by time fills the timer's slot."""
         watchdog = systemd.watchdog_interval()
         due = time.monotonic() + self._due()
-        companions = Ends(self.edges.generations.companions.processes())
+        generations = self.edges.generations
+        companions = Ends(generations.companions.processes())
         with self._master() as master, self._vigil.watch() as logged, companions as beside:
             poll = select.poll()
             poll.register(self._wakes.bell, select.POLLIN)
@@ -183,7 +184,7 @@ class Daemon:
             for one in (master, *beside):
                 if one is not None:
                     poll.register(one, select.POLLIN)
-            if master is None and self._changed():
+            if generations.companions.fell_silent(generations.live()) or (master is None and self._changed()):
                 self.wake(Wake.DRIFT)
             while not self._stopping and self._wakes.empty:
                 now, soon = time.monotonic(), min(self._vigil.at, self._wakes.turn())
