@@ -52,6 +52,9 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
         elif top == "flows" and rest:
             if not re.fullmatch(r"[^/]+\.yaml", rest) and not _is_prose(rest):
                 yield _error("misplaced-file", path, f'only files named NAME.yaml are read in flows, got "{rest}"')
+        elif top == "dns" and rest:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2", rest) and not _is_prose(rest):
+                yield _error("misplaced-file", path, f'only files named NAME.zone.j2 are read in dns, got "{rest}"')
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
             yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
 

@@ -20,7 +20,7 @@ from reconciler import document, flows, layout, wording
 from reconciler.allow import found_in
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
-from reconciler.features import FEATURES, services, sites, smart_host, submission, transports
+from reconciler.features import FEATURES, records, services, sites, smart_host, submission, transports
 from reconciler.model import Desired, Finding, SecretName, Where, printable
 from reconciler.syntax import did_you_mean, duplicates, read_master
 
@@ -58,7 +58,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
     if any(finding.is_error for finding in findings):
         raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
     return Desired(
-        sections={**sections, flows.Flows: tests},
+        sections={**sections, flows.Flows: tests, records.Templates: records.read_templates(files)},
         tables=tables,
         services=tuple(own),
         secrets=secrets,

@@ -1,11 +1,12 @@
 """What DNS says of mail servers, and of this host's own addresses; the door to dnspython.
 
-Promises: each look-up ends within LIFETIME, and all those for reverse_names() together within BRIEFLY. Answers say
+Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once. Answers say
 whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
 the resolver that /etc/resolv.conf names. Raises nothing. dnspython is imported by the first look-up, for most commands
 make none.
 
-Known limit: a name server that is silent leaves threads waiting for it.
+Known limits: a name server that is silent leaves threads waiting for it; of many hundred addresses, only some are asked
+in time.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-LIFETIME, BRIEFLY = 10.0, 1.0
-_EDNS = 1232
+LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
 _MOST = 8  # names of one address that are followed
+_AT_ONCE = 32
 _FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
@@ -83,10 +86,15 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
     found: dict[str, tuple[str, ...] | None] = {}
     until = time.monotonic() + BRIEFLY
 
-    def one(address: str) -> None:
-        found[address] = _leading_back(address)
+    waiting = deque(addresses)
 
-    threads = [threading.Thread(target=one, args=(address,), daemon=True, name="lookup") for address in addresses]
+    def ask() -> None:
+        with suppress(IndexError):  # none is left
+            while time.monotonic() < until:
+                address = waiting.popleft()
+                found[address] = _leading_back(address)
+
+    threads = [threading.Thread(target=ask, daemon=True, name="lookup") for _ in range(min(len(addresses), _AT_ONCE))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,12 +104,10 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
 
 def _leading_back(address: str) -> tuple[str, ...] | None:
     """The names that lead back; one of several whose own zone does not answer is taken to."""
-    import dns.reversename  # noqa: PLC0415
-
     wanted = ip_address(address)
     kind = "AAAA" if ":" in address else "A"
-    named = _ask(str(dns.reversename.from_address(address)), "PTR", lambda record: str(record.target), BRIEFLY)
-    names = sorted(name.lower().removesuffix(".") for name in named.found)[:_MOST]
+    named = _ask(wanted.reverse_pointer, "PTR", lambda record: str(record.target).rstrip(".").lower(), BRIEFLY)
+    names = sorted(named.found)[:_MOST]
     answers = {name: _ask(name, kind, lambda record: ip_address(record.address), BRIEFLY) for name in names}
     if named.problem or (names and all(answer.problem for answer in answers.values())):
         return None

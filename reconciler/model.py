@@ -138,8 +138,8 @@ class Service:
 class Table:
     """A Postfix table as source text; parsed only by those who need its entries.
 
-    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too. What
-    several files made has *pieces*: the first line of each here, and the file it comes from.
+    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
+    *pieces* are the first line and the file of each of several that made it.
     """
 
     name: str
@@ -252,8 +252,8 @@ class Facts:
     """What is true of this host now.
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* are services(5)'s, *packages* versions. Of what the desired state names: can *files* be read, what is in
-    *pems*, why *answers* a server not (empty: it does), which *names* lead back to an address. None: nobody knows.
+    *ports* are services(5)'s, *packages* versions. Of what the desired state names, *files* says whether it can be
+    read, *pems* what is in it, *answers* why a server gives none or "", *names* what leads back to an address, or None.
     """
 
     host: str
@@ -268,8 +268,8 @@ class Facts:
     files: Mapping[str, bool] = field(default_factory=dict)
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
-    packages: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

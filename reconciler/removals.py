@@ -9,6 +9,7 @@ remove() raises what propose() does, drain() nothing.
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -28,12 +29,17 @@ if TYPE_CHECKING:
 
 PANEL = "site-removed"
 _REQUEST = re.compile(r"(?P<site>site[0-9]+)-[0-9]+-[0-9]+")
-_WHY = "{}.waits"
+LONGEST = 20.0  # seconds that a storm of removals may keep the daemon from everything else
 
 
 def folder(edges: Edges) -> Path:
     """Where requests are."""
     return edges.settings.state / "removals"
+
+
+def _why(site: str, edges: Edges) -> Path:
+    """Where it says why a removal waits."""
+    return folder(edges) / f"{site}.waits"
 
 
 def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
@@ -51,11 +57,14 @@ def drain(edges: Edges, log: Log) -> bool:
     requests, busy = _requests(edges), False
     if not requests or not edges.generations.adopted or isinstance(edges.journal.phase(), Suspended | Halted):
         return False
-    for site, paths in requests.items():
-        why = folder(edges) / _WHY.format(site)
+    until = time.monotonic() + LONGEST
+    for site in sorted(requests, key=lambda site: _why(site, edges).exists()):  # what waits already comes last
+        if time.monotonic() > until:
+            return True
+        why = _why(site, edges)
         try:
             proposed = remove(site, PANEL, edges)
-            for path in (*paths, why):
+            for path in (*requests[site], why):
                 edges.host.remove(path)
         except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
             busy = busy or not isinstance(error, WithFindings)
@@ -85,7 +94,7 @@ def waiting(edges: Edges) -> list[str]:
     """What waits to be removed, and why, for `status`."""
     told = []
     for site in _requests(edges):
-        why = folder(edges) / _WHY.format(site)
+        why = _why(site, edges)
         told.append(f"the removal of {site} waits" + (f": {why.read_text('utf-8')}" if why.is_file() else ""))
     return told
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.features import (
     baseline,
     dkim,
+    dns,
     egress,
     parameters,
     relay_mynetworks,
@@ -67,6 +68,7 @@ FEATURES: tuple[Feature, ...] = (
     sites,
     submission,
     dkim,
+    dns,
     egress,
     services,
     sender_rewriting,

@@ -56,7 +56,7 @@ Address = IPv4Address | IPv6Address
 def _domain(text: str) -> str:
     if not _DOMAIN.fullmatch(text) or len(text) > _MOST:
         what = 'not a domain: "{text}"; expected a name such as example.com'
-        raise PydanticCustomError("malformed-domain", what, {"text": text})
+        raise PydanticCustomError("malformed-site-domain", what, {"text": text})
     return text.lower().removesuffix(".")
 
 
@@ -298,7 +298,7 @@ def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterato
 
 
 EXPLAINED = {
-    "malformed-domain": (
+    "malformed-site-domain": (
         "A site's domain, or the name that it says at delivery, is none. Nobody's mail would match it. Write the name "
         "alone, such as example.com; what is not ASCII in its xn-- form."
     ),

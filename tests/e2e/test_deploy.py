@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
 UNIT = "reconciler.service"
-BOOT_UNIT = "reconciler-egress.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
+BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
@@ -271,6 +271,18 @@ def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
     assert "rehearsal off" not in installed.run("reconciler", "status").stdout
 
 
+def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
+    script = r"""
+        cd "$1" && mkdir -p sites/site12 && echo 'domains: [twelve.test]' >sites/site12/site.yaml &&
+        git add sites && git commit --quiet --message 'A site' && git push 2>&1"""
+    installed.run("bash", "-c", script, "push", CLONE)
+    assert installed.run("stat", "-c", "%U %a", PANEL_HOOK).stdout == "root 755\n"
+    installed.run(PANEL_HOOK, "12")
+    log = ("git", "-C", "/srv/mail-state.git", "log", "-1", "--format=%s", "main")
+    installed.wait_for(lambda: installed.run(*log).stdout == "Remove site12\n", what="the commit")
+    installed.run("git", "-C", CLONE, "pull", "--quiet")
+
+
 def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:
     def table() -> bool:
         return installed.run("nft", "list", "table", "inet", "reconciler", check=False).returncode == 0
@@ -289,18 +301,6 @@ def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(inst
     installed.run("sed", "-i", "/^egress:/d", f"{CLONE}/mail.yaml")
     assert "live and verified" in push(installed, "unlocked")
     assert not table()
-
-
-def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
-    script = r"""
-        cd "$1" && mkdir -p sites/site12 && echo 'domains: [twelve.test]' >sites/site12/site.yaml &&
-        git add sites && git commit --quiet --message 'A site' && git push 2>&1"""
-    installed.run("bash", "-c", script, "push", CLONE)
-    assert installed.run("stat", "-c", "%U %a", PANEL_HOOK).stdout == "root 755\n"
-    installed.run(PANEL_HOOK, "12")
-    log = ("git", "-C", "/srv/mail-state.git", "log", "-1", "--format=%s", "main")
-    installed.wait_for(lambda: installed.run(*log).stdout == "Remove site12\n", what="the commit")
-    installed.run("git", "-C", CLONE, "pull", "--quiet")
 
 
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])

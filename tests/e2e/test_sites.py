@@ -201,6 +201,8 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[Site, Sink,
     made = site.push({"sites/site9/site.yaml": "domains: [nine.test]\n"}, "A site, and a daemon that hangs")
     site.signal_daemon(signal.SIGSTOP)
     site.sh(f"{HOOK} 9")
+    assert site.daemon
+    site.daemon.send_signal(signal.SIGCONT)  # nsenter(1) has stopped with it, and has it go on as well
     site.signal_daemon(signal.SIGCONT)
     site.host.wait_for(lambda: site.tip() != made.oid, what="the commit")
 

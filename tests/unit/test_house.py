@@ -16,9 +16,9 @@ TESTS = sorted(ROOT.glob("tests/**/*.py"))
 HOOKS = [ROOT / "hooks" / name for name in ("pre-receive", "post-receive", "conversation.py", "site-removed")]
 MAX_FILE, MAX_FUNCTION, MEDIAN = 400, 60, 10
 DOORS = {
-    "click": {"cli", "clone", "console", "dkim", "edit", "explain", "probe", "why"},
+    "click": {"cli", "clone", "console", "dkim", "dns", "edit", "explain", "probe", "why"},
     "cryptography": {"certificates"},
-    "dns": {"lookups"},
+    "dns": {"lookups", "programs"},
     "jinja2": {"render"},
     "psutil": {"facts"},
     "pydantic": {"features", "flows", "load"},
