@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.hosts import CHECKOUT
+from tests.e2e.hosts import ADDRESS, CHECKOUT
 from tests.e2e.names import serve
 from tests.e2e.site import MAIL, Site
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.e2e.hosts import Host
     from tests.e2e.sink import Sink
 
 Capture = pytest.CaptureFixture[str]
@@ -84,26 +83,15 @@ def der(keys: Path, peer: str) -> bytes:
 
 
 def records(keys: Path) -> dict[str, str]:
-    """The names of each server: its address, an MX for each level's domain, and its TLSA record."""
+    """The names of each server: its address, an MX for all domains below it, and its TLSA record."""
     said = {}
     for number, peer in enumerate(PEERS, 1):
         zone = f"{peer}.test."
-        said[peer] = f"mail.{zone} A 127.0.1.{number}\n" + "".join(
-            f"{level}.{zone} MX 10 mail.{zone}\n" for level in LEVELS
-        )
+        said[peer] = f"mail.{zone} A 127.0.1.{number}\n*.{zone} MX 10 mail.{zone}\n"
     for peer, usage in {"match": "3 0 1", "unusable": "1 0 1", "other": "3 0 1", "unsigned": "3 0 1"}.items():
         digest = sha256(der(keys, "match" if peer == "other" else peer)).hexdigest()
         said[peer] += f"_25._tcp.mail.{peer}.test. TLSA {usage} {digest}\n"
     return said
-
-
-def listen(host: Host, keys: Path) -> dict[str, Sink]:
-    sinks = {}
-    for number, peer in enumerate(PEERS, 1):
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(keys / f"{peer}.pem", keys / f"{peer}.key")
-        sinks[peer] = host.sink(25, f"127.0.1.{number}", None if peer == "clear" else context)
-    return sinks
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +102,16 @@ def site(keys: Path) -> Iterator[Site]:
         unsigned = {"unsigned.test": said.pop("unsigned")}
         serve(made.host, "".join(said.values()), unsigned)
         yield made
+
+
+@pytest.fixture(scope="module")
+def sinks(site: Site, keys: Path) -> dict[str, Sink]:
+    made = {}
+    for number, peer in enumerate(PEERS, 1):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(keys / f"{peer}.pem", keys / f"{peer}.key")
+        made[peer] = site.host.sink(25, f"127.0.1.{number}", None if peer == "clear" else context)
+    return made
 
 
 def tls(keys: Path) -> str:
@@ -142,8 +140,9 @@ def table(found: Mapping[str, str]) -> str:
     return "".join([written[0], "|---" * len(lines[0]) + "|\n", *written[1:]])
 
 
-def test_each_level_treats_each_server_as_the_docs_say(site: Site, keys: Path, capsys: Capture) -> None:
-    sinks = listen(site.host, keys)
+def test_each_level_treats_each_server_as_the_docs_say(
+    site: Site, sinks: dict[str, Sink], keys: Path, capsys: Capture
+) -> None:
     pushed = site.push({"mail.yaml": STATE + tls(keys)}, "A level for each domain")
     assert pushed.accepted, pushed.text
     for level, peer in CELLS:
@@ -162,6 +161,47 @@ def test_each_level_treats_each_server_as_the_docs_say(site: Site, keys: Path, c
     assert arrived == {name: "TLS" if how == "verified" else how for name, how in found.items() if how != "waits"}
     waiting = {entry["recipients"][0]["address"].partition("@")[2] for entry in site.host.queue()}
     assert waiting == {name for name, how in found.items() if how == "waits"}
+
+    pushed = site.push({"mail.yaml": STATE}, "No levels\n\nConfirm: deletions")
+    assert pushed.accepted, pushed.text
+
+
+def status(site: Site, to: str) -> str:
+    """What becomes of a message now, in the table's words."""
+    assert site.host.send("root@mx1.example.com", f"n@{to}").startswith("250")
+    return site.host.wait_for(lambda: outcomes(site.host.mail_log()).get(to, ""), what=to)
+
+
+@pytest.mark.usefixtures("sinks")
+def test_dane_for_all_mail_goes_on_gets_stricter_and_goes_off_without_a_message_lost(site: Site) -> None:
+    for name, tls, expected in (
+        ("on", "tls: {outbound: dane}\n", ["verified", "waits", "TLS"]),
+        ("only", "tls: {outbound: dane-only}\n", ["verified", "waits", "waits"]),
+        ("off", "", ["TLS", "TLS", "TLS"]),
+    ):
+        pushed = site.push({"mail.yaml": STATE + tls}, name)
+        assert pushed.accepted, pushed.text
+        assert [status(site, f"{name}.{peer}.test") for peer in ("match", "other", "right")] == expected
+    assert site.postconf("smtp_dns_support_level") == ""
+
+    site.sh("postqueue -f")
+    late = ("on.other.test", "only.other.test", "only.right.test")
+    site.host.wait_for(lambda: {outcomes(site.host.mail_log())[to] for to in late} == {"TLS"}, what="what waited")
+
+
+def test_dane_is_refused_where_the_name_server_does_not_check_signatures(site: Site) -> None:
+    checking = site.host.read("/etc/resolv.conf")
+    site.host.write("/etc/resolv.conf", f"nameserver {ADDRESS}\n")
+    for tls, then in (
+        ("outbound: dane", "no certificate would be checked"),
+        ("destinations: {right.test: dane-only}", "all its mail would wait"),
+    ):
+        refused = site.push({"mail.yaml": STATE + f"tls: {{{tls}}}\n"}, "Lacking")
+        assert not refused.accepted
+        assert f"and {ADDRESS} does not check DNSSEC: {then}" in " ".join(refused.text.split()), refused.text
+    site.host.write("/etc/resolv.conf", checking)
+    pushed = site.push({"mail.yaml": STATE + "tls: {outbound: dane}\n"}, "All there")
+    assert pushed.accepted, pushed.text
 
 
 def test_the_docs_show_the_table() -> None:
