@@ -4,7 +4,8 @@ Promises: ask() takes no longer than TIMEOUT, whatever names and networks do, an
 the RESOLVER: whether it checks the signatures of the root, as Postfix's own dnssec_probe asks. Raises nothing.
 
 Known limits: who accepts a connection need not speak its protocol. A name that resolves to several addresses answers
-if one of them does. A name server that is silent leaves a thread waiting for it; of several only the first is asked about DNSSEC.
+if one of them does. A name server that is silent leaves a thread waiting for it. Of several, the first alone is
+asked about DNSSEC.
 """
 
 from __future__ import annotations

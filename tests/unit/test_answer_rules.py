@@ -189,6 +189,7 @@ def test_a_name_server_says_by_one_bit_that_it_checks(
         server.bind(("127.0.0.1", 0))
         resolver = Server(port=server.getsockname()[1])
         monkeypatch.setattr(connections, "RESOLVER", resolver)
+        monkeypatch.setattr(connections, "TIMEOUT", 30)
 
         def reply() -> None:
             query, client = server.recvfrom(512)
