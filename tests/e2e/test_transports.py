@@ -109,9 +109,10 @@ def test_oneshot_tries_once_and_its_bounce_quotes_the_other_server(
 def test_oneshot_tries_once_at_the_end_of_data_where_nobody_listens_and_without_tls(site: Site) -> None:
     sink = site.host.sink(2610)
     sink.verdict = f"451 {GREY.format('message')}"
-    push(site, ONCE.format(2610) + "refused.test oneshot:[127.0.0.1]:2611\n")
+    push(site, ONCE.format(2610) + "refused.test oneshot:[127.0.0.1]:2611\nnowhere.test oneshot:\n")
     assert "dear message" in bounce(site, send(site, "someone@once.test"))
     assert "Connection refused" in bounce(site, send(site, "someone@refused.test"))
+    assert "Name service error for name=nowhere.test" in bounce(site, send(site, "someone@nowhere.test"))
 
     sink.verdict = "250 2.0.0 kept"
     tls = QUICK + 'tls:\n  destinations:\n    "[127.0.0.1]:2610": encrypt\n'
