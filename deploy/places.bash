@@ -4,6 +4,7 @@
 venv=/opt/reconciler
 python=$venv/bin/python
 link=/usr/local/bin/reconciler
+panel=/usr/local/sbin/site-removed
 settings=/etc/reconciler.toml
 units=/etc/systemd/system
 unit=reconciler.service

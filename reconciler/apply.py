@@ -34,6 +34,7 @@ from reconciler.model import (
     errors_in,
 )  # fmt: skip
 from reconciler.programs import postfix
+from reconciler.requeue import requeue, rerouted
 from reconciler.staging import stage_and_check
 from reconciler.syntax import read_master
 from reconciler.verify import Expected, verify
@@ -127,6 +128,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
             edges.host.remove(made)
         raise
 
+    rows = rerouted(order.plan)  # before the swap, for its files are read where they are live
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     silent = generations.companions.silent(before)
     if doubts := providers.provide(before, after, order.origin, edges):
@@ -141,7 +143,8 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         edges.say("restart: it does not answer, and says nothing")
         findings = _go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
     if not errors_in(findings):
-        return Applied((*stage.doubts, *findings, *providers.release(edges)))
+        findings += [*requeue(rows, edges.postfix(), edges.host), *providers.release(edges)]
+        return Applied((*stage.doubts, *findings))
     if _live_path(edges) == before.path:
         providers.back(before, after, edges)
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed

@@ -149,6 +149,7 @@ def _talk(server: Server, sending: Sending, so: _So) -> Seen:
     """One connection."""
     seen = Seen(
         host=server.host, address=server.address, port=server.port, source=server.source, wrapped=so.wrapped,
+        promised=bool(server.records),
         handshake=so.handshake, starttls=so.starttls,
     )  # fmt: skip
     client = _Client(so.lines, sending.helo, server.timeout)

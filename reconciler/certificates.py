@@ -9,8 +9,10 @@ Known limits: the import costs 18 MiB once. Keys behind a passphrase are a probl
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import importlib
 import re
 import ssl
 import warnings
@@ -79,6 +81,39 @@ def parse(content: bytes) -> Parsed:
     return tuple(blocks), "" if blocks else "holds neither a certificate nor a key"
 
 
+def new_key() -> str:
+    """A new RSA key of 2048 bits in PEM: what every receiver of DKIM can verify, and what DNS can hold."""
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+
+def public_half(pem: str) -> str:
+    """The public half of a private RSA key, in base64; raises ValueError for anything else."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise ValueError("this is no private key without a passphrase") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("this is no RSA key")  # noqa: TRY004 - of a text
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode("ascii")
+
+
 def _certificate(text: bytes) -> Certificate | _Dated:
     from cryptography import x509  # noqa: PLC0415 - most of what it costs is the import
 
@@ -91,6 +126,12 @@ def _certificate(text: bytes) -> Certificate | _Dated:
             if _openssl_reads(text):
                 return Certificate("")
             raise ValueError("this is no certificate") from error
+
+
+def prepare() -> None:
+    """Import now what reading a certificate takes, for a process that may read less later."""
+    for name in ("cryptography.x509", "cryptography.hazmat.primitives.serialization"):
+        importlib.import_module(name)
 
 
 def identify(der: bytes, now: datetime) -> Certificate:

@@ -53,8 +53,9 @@ class Server(NamedTuple):
 
 
 class Mentioned(NamedTuple):
-    """What a desired state names that only the host can tell of: files, PEM files among them, and servers."""
+    """What a desired state names that only the host can tell of: files, PEM files among them, servers, addresses."""
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()
     servers: frozenset[Server] = frozenset()
+    addresses: frozenset[str] = frozenset()

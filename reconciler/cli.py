@@ -23,7 +23,9 @@ from reconciler import status as state
 from reconciler.clone import secret_group
 from reconciler.console import Context, Reconciler, finish, say, say_all, who
 from reconciler.control import ask
-from reconciler.edit import set_command, smart_host_group
+from reconciler.dkim import dkim_group
+from reconciler.dns import dns_group
+from reconciler.edit import set_command, site_group, smart_host_group
 from reconciler.errors import ReconcilerError, WithFindings
 from reconciler.explain import explain_command
 from reconciler.journal import finding_data
@@ -368,5 +370,7 @@ def init_command(context: Context, path: Path, source: Path | None) -> None:
 
 main.add_command(secret_group)
 main.add_command(explain_command)
-for command in (probe_command, why_command, get_command, set_command, smart_host_group):
+for command in (
+    probe_command, why_command, get_command, set_command, smart_host_group, site_group, dkim_group, dns_group,
+):  # fmt: skip
     main.add_command(command)

@@ -44,6 +44,7 @@ class Companions:
 
     def __init__(self, state: Path, host: Host) -> None:
         self._state, self._host = state, host
+        self._mourned: set[str] = set()
 
     def folder(self, name: str) -> Path:
         """Where its files are now: the link live/NAME."""
@@ -67,9 +68,17 @@ class Companions:
         told = {name: self.answers(name) for name in _known(generation)} if generation else {}
         return {name: why for name, why in told.items() if why}
 
+    def fell_silent(self, generation: Generation | None) -> bool:
+        """Whether one stopped working since this was asked last; one that can't be started is told of once."""
+        before, self._mourned = self._mourned, set(self.silent(generation))
+        return bool(self._mourned - before)
+
     def answers(self, name: str) -> str:
         """Why that companion does not work; empty when it does."""
-        return PROGRAMS[name].answers(self._host, self.folder(name))
+        try:
+            return PROGRAMS[name].answers(self._host, self.folder(name))
+        except (CommandFailed, OSError) as error:
+            return str(error)
 
     def watched(self, generation: Generation) -> set[Path]:
         """The files and links whose change is drift."""
@@ -155,7 +164,7 @@ class Companions:
         """Start it, and wait until it works; why it does not."""
         try:
             PROGRAMS[name].activate(self._host, self.folder(name))
-        except CommandFailed as error:
+        except (CommandFailed, OSError) as error:
             return str(error)
         deadline = time.monotonic() + PATIENCE
         while (why := self.answers(name)) and time.monotonic() < deadline:
@@ -182,10 +191,10 @@ class Companions:
         """Stop what *wanted* has no use for, and leave the host as it was before we managed it."""
         found = []
         for name in sorted(self.unwanted(wanted)):
-            step(f"{STEP}{name}")
             try:
+                step(f"{STEP}{name}")
                 self._release(name)
-            except CommandFailed as error:
+            except (CommandFailed, OSError) as error:  # a later pass does it again
                 found.append(_silent(name, f"does not stop: {error}", Severity.WARNING))
         return found
 
@@ -223,7 +232,7 @@ class Companions:
         self._host.remove(stage)
         self._host.make_directory(stage, 0o700)
         for place in map(Path, program.PLACES):
-            if place.is_file() or place.is_symlink():
+            if (place.is_file() or place.is_symlink()) and not self._is_ours(name, place):
                 copy = stage / place.relative_to("/")
                 self._host.make_directory(copy.parent)
                 if place.is_symlink():
@@ -247,8 +256,11 @@ class Companions:
             else:
                 self._host.symlink(path, source)
         for place in PROGRAMS[name].PLACES.keys() - filled.keys():
-            if Path(place).is_symlink() and Path(place).readlink().is_relative_to(self.folder(name)):
+            if self._is_ours(name, Path(place)):
                 self._give_back(name, place)
+
+    def _is_ours(self, name: str, place: Path) -> bool:
+        return place.is_symlink() and place.readlink().is_relative_to(self.folder(name))
 
     def _give_back(self, name: str, place: str) -> None:
         original, path = self._kept(name) / place.lstrip("/"), Path(place)

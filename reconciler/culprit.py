@@ -59,7 +59,7 @@ class Origin:
         """An entry of a table that is read as text."""
         match = _LINE.search(text)
         table = self.merged.tables.get(own_name(self._general(match["path"])) or "") if match else None
-        return Where(table.file, int(match["line"])) if match and table else None
+        return table.at(int(match["line"])) if match and table else None
 
     def _setting(self, text: str, settings: list[Parameter]) -> Where | None:
         """The setting that is named, or whose value is quoted; a service's own options come first."""
@@ -94,7 +94,7 @@ class Origin:
             return
         for number, line in enumerate(table.source.decode("utf-8", "replace").splitlines(), 1):
             if any(_holds(line, part) for part in parts):
-                yield Where(table.file, number)
+                yield table.at(number)
 
     def _said(self, text: str, settings: list[Parameter]) -> Where | None:
         names = next((names for words, names in _SAID if words in text), ())

@@ -36,6 +36,7 @@ from reconciler.phase import FIRST_PAUSE, Suspended, Wake, pause
 from reconciler.programs import postfix, systemd
 from reconciler.reconcile import Memory, check, forget
 from reconciler.refusals import Refusals
+from reconciler.removals import drain
 from reconciler.renewal import Named, named, remember, renew
 from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
 from reconciler.status import provisional, status
@@ -63,7 +64,7 @@ class Daemon:
         self.edges = replace(edges, say=self._say, activated=self._wakes.reloaded)
         self._vigil = Vigil(self.edges)
         self._log = get(host=settings.host)
-        self._stopping = False
+        self._stopping = self._busy = False
         self._named: Named | None = None
         self._transcripts = Transcripts()
         self._current = ""
@@ -125,6 +126,7 @@ class Daemon:
             if reasons or self._vigil.at <= time.monotonic():
                 self._prove()
             if reasons:
+                self._busy = drain(self.edges, self._log)
                 self._pass(reasons)
                 self._prove()
                 self._rearm()
@@ -172,7 +174,8 @@ class Daemon:
         """Sleep until something happens; what was due by time fills the timer's slot."""
         watchdog = systemd.watchdog_interval()
         due = time.monotonic() + self._due()
-        companions = Ends(self.edges.generations.companions.processes())
+        generations = self.edges.generations
+        companions = Ends(generations.companions.processes())
         with self._master() as master, self._vigil.watch() as logged, companions as beside:
             poll = select.poll()
             poll.register(self._wakes.bell, select.POLLIN)
@@ -181,7 +184,7 @@ class Daemon:
             for one in (master, *beside):
                 if one is not None:
                     poll.register(one, select.POLLIN)
-            if master is None and self._changed():
+            if generations.companions.fell_silent(generations.live()) or (master is None and self._changed()):
                 self.wake(Wake.DRIFT)
             while not self._stopping and self._wakes.empty:
                 now, soon = time.monotonic(), min(self._vigil.at, self._wakes.turn())
@@ -212,7 +215,7 @@ class Daemon:
         """Seconds until the next pass by time alone."""
         phase = self.edges.journal.phase()
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
-        if self._unrecorded:
+        if self._unrecorded or self._busy:
             due = min(due, FIRST_PAUSE)
         due = min(due, rules_end(self.edges))
         if isinstance(phase, Suspended) and phase.until:

@@ -105,8 +105,8 @@ class Shown:
 class Seen:
     """One conversation with one address, as far as it went.
 
-    *wrapped*: it began with TLS. *offered* is what EHLO listed before TLS. *handshake* says why TLS failed; what
-    follows was then said in clear.
+    *wrapped*: it began with TLS. *promised*: DNSSEC vouches for TLSA records, and dane takes nothing less. *offered* is
+    what EHLO listed before TLS. *handshake* says why TLS failed; what follows was then said in clear.
     """
 
     host: str
@@ -118,6 +118,7 @@ class Seen:
     wrapped: bool = False
     greeting: Reply | None = None
     hello: Reply | None = None
+    promised: bool = False
     offered: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
     starttls: Reply | None = None
@@ -254,7 +255,7 @@ def _tls(sending: Sending, seen: Seen) -> Diagnosis | None:
     """What the level asks for and the server has not; what hides behind it is said as well."""
     if sending.level == "none" or not seen.hello or seen.hello.kind != _OK:
         return None
-    if sending.level in ENFORCED or (sending.level == "dane" and seen.shown and seen.shown.tlsa is not Tlsa.NONE):
+    if sending.level in ENFORCED or (sending.level == "dane" and seen.promised):
         return _unencrypted(sending, seen) or _unproven(sending, seen)
     return None
 

@@ -281,7 +281,7 @@ class _Editor:
             read = read_master(_text(edited.get(MASTER)), MASTER)[0]
             service = {one.key: one for one in read}.get(item.name)
             yield from self._service(item.name, service)
-        elif (table := self._origin.tables.get(item.name)) and table.file.startswith("tables/"):
+        elif (table := self._origin.tables.get(item.name)) and table.file.startswith("tables/") and not table.pieces:
             yield {table.file: edited[item.name].read() if item.name in edited else None}
 
     def _yaml(self, *values: tuple[tuple[str, ...], str | None]) -> Mapping[str, bytes | None] | None:

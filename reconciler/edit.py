@@ -1,4 +1,4 @@
-"""``reconciler set`` and ``reconciler smart-host``: a commit on the branch, made on the host by whoever asks.
+"""``reconciler set``, ``smart-host`` and ``site``: a commit on the branch, made on the host by whoever asks.
 
 The commit is checked first, exactly as a push would be, and then goes live like one: through the daemon if one runs,
 else by a pass of our own. Nothing is committed when nothing would change. Exit status: as `once` does, 1 for a change
@@ -21,12 +21,16 @@ from reconciler.errors import Unavailable, WithFindings
 from reconciler.phase import Wake
 from reconciler.propose import Nothing, Proposal, Proposed, propose
 from reconciler.reconcile import Memory
+from reconciler.removal import domains_in, removal, site_named, sites_of
+from reconciler.removals import remove
 from reconciler.report import EXIT, finding_lines, plan_lines
 from reconciler.syntax import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from reconciler.apply import Edges
-    from reconciler.model import Contribution, Facts, Revision
+    from reconciler.model import Contribution, Facts, Revision, Tree
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FOLLOW = 120.0
@@ -66,7 +70,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
         told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"
         revised = partial(revise.set_parameter, name=name, value=value)
         proposal = _proposal(told, revised, partial(_holds, name, value))
-    _commit(context, proposal)
+    commit(context, partial(propose, proposal))
 
 
 def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
@@ -102,14 +106,62 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
 
     revised = partial(revise.set_smart_host, nexthop=nexthop, username=username)
     login = f" as {username}" if username else ""
-    _commit(context, _proposal(f"Send mail through {nexthop}{login}", revised))
+    commit(context, partial(propose, _proposal(f"Send mail through {nexthop}{login}", revised)))
 
 
 @smart_host_group.command("off")
 @click.pass_obj
 def smart_host_off(context: Context) -> None:
     """Send outbound mail directly to its destinations again."""
-    _commit(context, _proposal("Send mail without a smart host", revise.drop_smart_host))
+    commit(context, partial(propose, _proposal("Send mail without a smart host", revise.drop_smart_host)))
+
+
+@click.group("site")
+def site_group() -> None:
+    """Sites and what belongs to them: sites/siteNN/, master.d/siteNN-*.cf and their rows in tables."""
+
+
+@site_group.command("list")
+@click.pass_obj
+def site_list(context: Context) -> None:
+    """Name the sites on the branch, with their domains and where their mail leaves from."""
+    for site, said in sites_of(_tip(context.edges())).items():
+        delivery = said.get("delivery")
+        address = delivery.get("address") if isinstance(delivery, dict) else None
+        leaves = f"   from {', '.join(address) if isinstance(address, list) else address}" if address else ""
+        say(f"{site}   {', '.join(sorted(domains_in(said))) or '-'}{leaves}")
+
+
+@site_group.command("remove")
+@click.argument("site", metavar="siteNN")
+@click.option("--plan", is_flag=True, help="Show what would go, and touch nothing.")
+@click.pass_obj
+def site_remove(context: Context, site: str, *, plan: bool) -> None:
+    r"""Remove all that belongs to a site by a commit on the branch, which then goes live as a push does.
+
+    Its files go, and the rows of tables/ that name its transports or its domains; `git revert` brings all of it back.
+
+    \b
+    Exit status: with --plan 0 nothing, 2 something would go; else as `once`
+    Examples:
+      reconciler site remove site12 --plan
+      reconciler site remove site12
+    """
+    name = site_named(site)
+    if name is None:
+        raise click.UsageError(f'a site is siteNN, such as site12, got "{site}"')
+    if plan:
+        going = list(removal(_tip(context.edges()), name).lines)
+        say_all(f"  {line}" for line in going)
+        sys.exit(2 if going else 0)
+    commit(context, partial(remove, name, who()))
+
+
+def _tip(edges: Edges) -> Tree:
+    tip = edges.repo.tip()
+    if tip is None:
+        raise Unavailable(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
+    return edges.repo.read(tip)
 
 
 # ---- the commit, and how it fares ------------------------------------------------------------------------------------
@@ -119,11 +171,11 @@ def _proposal(subject: str, revised: Any, settled: Any = lambda _merged, _facts:
     return Proposal(subject=subject, author=who(), revise=revised, settled=settled)
 
 
-def _commit(context: Context, proposal: Proposal) -> None:
-    """Make the commit, and say how it went."""
+def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: Sequence[str] = ()) -> None:
+    """Make the commit, and say how it went; *told* is what to do now that it is made."""
     edges = context.permitted()
     try:
-        proposed = propose(proposal, edges)
+        proposed = make(edges)
     except WithFindings as error:
         say_all(finding_lines(error.findings))
         say("refused, no commit was made", err=True)
@@ -133,6 +185,7 @@ def _commit(context: Context, proposal: Proposal) -> None:
         say_all(f"  {override}" for override in proposed.because)
         return
     _tell(proposed, edges)
+    say_all(told)
     _bring(context, proposed.revision, edges)
 
 

@@ -74,6 +74,10 @@ EXPLAINED = {
         "postmap complained about a table, in the words of the finding: an odd line, a duplicate, a pattern that "
         "can't be read. An entry would be missing from the map, and a filter would fail open. Correct the line."
     ),
+    "rspamd": (
+        "rspamd can't read the files that were made for it, in its own words. Nothing went live. Mostly a version of "
+        "rspamd is meant that is not installed; `rspamadm configtest` says the same."
+    ),
     "postalias": (
         "postalias complained about the table of aliases, in the words of the finding. An alias would be missing. "
         'Correct the line; an entry is "name: value".'
@@ -103,6 +107,10 @@ EXPLAINED = {
     "left-alone": (
         "The commit changes something that an ignore rule of this host's settings leaves as it was edited by hand. The"
         " hand edit stays live until the rule ends. Remove the rule from drift.ignore if the commit should prevail."
+    ),
+    "not-requeued": (
+        "A transport was removed, and the mail that waited for it could not be told to try again now. Nothing is lost: "
+        "it takes its new route at its next attempt. `postqueue -f` has all deferred mail tried at once."
     ),
     "not-rehearsed": (
         "This host can't hold a rehearsal: its kernel refuses a mount or a network that one needs. Everything else was"

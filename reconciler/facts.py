@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reconciler import certificates, connections, sockets
+from reconciler import certificates, connections, lookups, sockets
 from reconciler.circumstances import Listener, Mentioned, Pem
 from reconciler.model import Facts
 from reconciler.programs import PROGRAMS, postfix
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Interface, IPv6Interface
 
-    from reconciler.circumstances import Server
     from reconciler.host import Host
     from reconciler.settings import Settings
     from reconciler.sockets import Endpoint
@@ -46,10 +45,8 @@ DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def gather(
-    host: Host, settings: Settings, named: Mentioned = NOTHING, answers: Mapping[Server, str | None] | None = None
-) -> Facts:
-    """Look at this host; *named* is what the desired state names, *answers* what servers answered already."""
+def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Facts | None = None) -> Facts:
+    """Look at this host; *named* is what the desired state names, *known* has what others answered already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
     return Facts(
@@ -64,15 +61,18 @@ def gather(
         listeners=_listeners(settings.config_directory, installed.parameters),
         files={path: _readable(path) for path in named.paths},
         pems={path: _pem(path) for path in named.pems},
-        answers=connections.ask(named.servers) if answers is None else answers,
+        answers=known.answers if known else connections.ask(named.servers),
+        names=known.names if known else lookups.reverse_names(named.addresses),
         packages=_packages(host, _stamp(DPKG_STATUS)),
     )
 
 
 def again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
-    """The same look once more; without *ask*, nobody connects to a server, and its last answer stands."""
-    named = Mentioned(frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers))
-    return gather(host, settings, named, None if ask else facts.answers)
+    """The same look once more; without *ask*, nobody connects to a server or asks DNS, and the last answer stands."""
+    named = Mentioned(
+        frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)
+    )  # fmt: skip
+    return gather(host, settings, named, None if ask else facts)
 
 
 def _readable(path: str) -> bool:
@@ -132,8 +132,8 @@ def _packages(host: Host, _: Stamp) -> dict[str, str]:
     names = [program.PACKAGE for program in PROGRAMS.values()]
     shown = "${db:Status-Status} ${Package} ${Version}\\n"
     lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
-    words = (line.split() for line in lines)
-    return {name: version for state, name, version, *_ in words if state == "installed"}
+    words = (line.split(" ") for line in lines)  # of a package that is only known, the version is empty
+    return {name: version for state, name, version in words if state == "installed"}
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,7 +1,8 @@
 """Certificates and keys on disk: what they are now, and whether Postfix could load them.
 
 Promises: reads only; a key's bytes go nowhere but into OpenSSL's own memory. Raises nothing: what cannot be read is not
-there, for Postfix as for us. Known limit: whether a certificate is valid today, or for which names, is not judged.
+there, for Postfix as for us. dkim_records() tells of keys in the repository instead, by their public halves. Known
+limit: whether a certificate is valid today, or for which names, is not judged.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ import hashlib
 import os
 import re
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler import certificates
+from reconciler.features import dkim
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from reconciler.model import Desired
 
 _KEY = re.compile(rb"(?=-----BEGIN [A-Z ]*PRIVATE KEY-----)")
 
@@ -36,6 +43,17 @@ def problem(files: Sequence[str]) -> str:
         return f"there is no private key in {' and '.join(files)}"
     keys[0] += b"\n" + first  # a certificate may stand before its only key
     return next((why for why in map(_unloadable, keys) if why), "")
+
+
+def dkim_records(desired: Desired) -> dict[str, str]:
+    """The TXT records to publish as SELECTOR._domainkey below every domain that mail is signed for, by selector."""
+    section = desired.section(dkim.Schema)
+    records = {}
+    for key in section.keys.values() if section and section.enabled else ():
+        if secret := desired.secrets.get(key.key.name):
+            with suppress(ValueError):  # a rule speaks of it
+                records[key.selector] = dkim.record(certificates.public_half(secret.value))
+    return records
 
 
 def _unloadable(pem: bytes) -> str:

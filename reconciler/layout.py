@@ -9,9 +9,10 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from reconciler.features.sites import NAME
 from reconciler.features.tables import WIRED
 from reconciler.model import Finding, Severity, Table, Where
-from reconciler.syntax import closest, did_you_mean
+from reconciler.syntax import closest, did_you_mean, meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -31,6 +32,8 @@ _INSTEAD = {
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
+_SITE = re.compile(rf"sites/({NAME.pattern})/site\.yaml")
+_SITE_FILE = re.compile(rf"sites/(?P<site>{NAME.pattern})/tables/(?P<table>[^/]+)")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
 _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
@@ -44,9 +47,14 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
             yield from _misplaced_service(path, rest)
         elif top == "hosts" and rest:
             yield from _misplaced_host(path, host, hosts)
+        elif top == "sites" and rest:
+            yield from _misplaced_site(path, rest)
         elif top == "flows" and rest:
             if not re.fullmatch(r"[^/]+\.yaml", rest) and not _is_prose(rest):
                 yield _error("misplaced-file", path, f'only files named NAME.yaml are read in flows, got "{rest}"')
+        elif top == "dns" and rest:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2", rest) and not _is_prose(rest):
+                yield _error("misplaced-file", path, f'only files named NAME.zone.j2 are read in dns, got "{rest}"')
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
             yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
 
@@ -91,6 +99,24 @@ def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Find
     seen.setdefault(name, path)
 
 
+def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
+    name, _, inside = rest.partition("/")
+    if _is_prose(rest) or _SITE_FILE.fullmatch(path) or site_of(path):
+        return
+    if NAME.fullmatch(name):
+        what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"'
+    else:
+        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE)
+        what = f'a site is a folder sites/siteNN, got "{name}"{meant(f"sites/site{number[1]}" if number else None)}'
+    yield _error("misplaced-file", path, what, path)
+
+
+def site_of(path: str) -> str | None:
+    """The site whose site.yaml that file is, or None."""
+    match = _SITE.fullmatch(path)
+    return match[1] if match else None
+
+
 def host_in(path: str) -> str | None:
     """The name of the host that a file is for, or None."""
     match = _HOST.fullmatch(path)
@@ -101,25 +127,50 @@ def host_in(path: str) -> str | None:
 
 
 def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
-    """The tables of a commit; what is wrong with their names goes to *findings*."""
-    seen: dict[str, str] = {}
-    for path in sorted(files):
-        name = path.removeprefix("tables/")
-        if name == path or _is_prose(name):
-            continue
+    """The tables of a commit, with what sites add to them; what is wrong with their names goes to *findings*."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path, name in _sources(files):
         base, _, suffix = name.partition(".")
+        others = found.get(base, [])
         if problem := _bad_table(name, base, suffix):
             findings.append(_error(problem[0], path, problem[1], name))
-        elif base in seen:
+        elif others and (others[0][1] != name or path.startswith("tables/")):
             text = (
-                f"table {base} is there twice: {seen[base]} has it already, and both would be $config_directory/{base}"
+                f"table {base} is there twice: {others[0][0]} has it already, and both would be"
+                f" $config_directory/{base}"
             )
             findings.append(_error("ambiguous-table", path, text, base))
         else:
-            seen[base] = path
-            kind = suffix or "lmdb"
-            compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
-            yield Table(name=base, type=kind, source=files[path].read(), file=path, compiler=compiler)
+            found.setdefault(base, []).append((path, name))
+    for base, parts in found.items():
+        kind = parts[0][1].partition(".")[2] or "lmdb"
+        compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
+        source, pieces = _joined([(path, files[path].read()) for path, _ in parts])
+        yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
+
+
+def _sources(files: Tree) -> Iterator[tuple[str, str]]:
+    """The files of tables, each with the name in it: those of all, then those of sites by their numbers."""
+    for path in sorted(files):
+        name = path.removeprefix("tables/")
+        if name != path and not _is_prose(name):
+            yield path, name
+    sites = [match for path in files if (match := _SITE_FILE.fullmatch(path)) and not _is_prose(match["table"])]
+    for match in sorted(sites, key=lambda match: (int(match["site"].removeprefix("site")), match["table"])):
+        yield match[0], match["table"]
+
+
+def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+    """One text of several, each beginning on a line of its own, and where each begins."""
+    if len(parts) == 1:
+        return parts[0][1], ()
+    pieces, texts, line = [], [], 1
+    for path, text in parts:
+        whole = text if text.endswith(b"\n") or not text else text + b"\n"
+        pieces.append((line, path))
+        texts.append(whole)
+        line += whole.count(b"\n")
+    return b"".join(texts), tuple(pieces)
 
 
 def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import allow
 from reconciler.circumstances import Mentioned
-from reconciler.features import FEATURES
+from reconciler.features import FEATURES, sites
 from reconciler.rules import GRAPH, aliases, answers, beside, certificates, entries, listeners, nexthops, shadows
 from reconciler.rules.references import mentioned_paths
 
@@ -26,17 +26,18 @@ EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED | shadow
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
 PASSING = frozenset({*answers.EXPLAINED, *beside.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
-    "missing-file", "missing-program", "unknown-user",
+    "missing-file", "missing-program", "reverse-name", "unknown-reverse-name", "unknown-user",
 }  # fmt: skip
 """The rules whose findings come and go with the host, so that an allowance may be idle for now."""
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """What the rules ask of the host; of *facts*, its files, pems and answers need not be filled."""
+    """What the rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
     return Mentioned(
         paths=mentioned_paths(merged, facts),
         pems=certificates.mentioned_pems(merged, facts),
         servers=answers.mentioned_servers(merged, facts),
+        addresses=sites.mentioned_addresses(merged),
     )
 
 

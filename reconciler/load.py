@@ -20,7 +20,7 @@ from reconciler import document, flows, layout, wording
 from reconciler.allow import found_in
 from reconciler.document import Document, at
 from reconciler.errors import InvalidSource
-from reconciler.features import FEATURES, services, smart_host, submission, transports
+from reconciler.features import FEATURES, records, services, sites, smart_host, submission, transports
 from reconciler.model import Desired, Finding, SecretName, Where, printable
 from reconciler.syntax import did_you_mean, duplicates, read_master
 
@@ -45,6 +45,8 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
     for path, read in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, read)
+    own_sites = {path: document.read(path, files[path], findings) for path in sorted(files) if layout.site_of(path)}
+    _graft(merged, own_sites, findings)
     sections = _judged(merged, files, own, findings)
     for path, read in hosts.items():
         if layout.host_in(path) != host:
@@ -56,13 +58,13 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
     if any(finding.is_error for finding in findings):
         raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
     return Desired(
-        sections={**sections, flows.Flows: tests},
+        sections={**sections, flows.Flows: tests, records.Templates: records.read_templates(files)},
         tables=tables,
         services=tuple(own),
         secrets=secrets,
         places=merged.places,
         findings=tuple(findings),
-        allowances=tuple(_allowances([base, *hosts.values()], tables.values(), files, host)),
+        allowances=tuple(_allowances([base, *hosts.values(), *own_sites.values()], tables.values(), files, host)),
     )
 
 
@@ -71,7 +73,8 @@ def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: T
     for read in documents:
         yield from (one for one in read.allowances if layout.host_in(one.where.file) in {None, host})
     for table in tables:
-        yield from found_in(table.source, table.file)
+        for path in [path for _, path in table.pieces] or [table.file]:
+            yield from found_in(files[path].read(), path)
     for path in sorted(filter(_SERVICES.fullmatch, files)):
         yield from found_in(files[path].read(), path)
 
@@ -128,6 +131,20 @@ def _overlay(below: Document, above: Document, path: document.Path = ()) -> None
             below.adopt(above, here, value)
 
 
+def _graft(merged: Document, own: Mapping[str, Document], findings: list[Finding]) -> None:
+    """Make a section of the sites' files, each by its site's name."""
+    if where := merged.keys.get((sites.SECTION,)):
+        text = "sites are not written here: each has a file of its own, sites/siteNN/site.yaml"
+        findings.append(_error("unknown-key", where, text, sites.SECTION))
+        merged.forget((sites.SECTION,), merged.value.pop(sites.SECTION))
+    for path, read in own.items():
+        name = layout.site_of(path) or ""
+        merged.value.setdefault(sites.SECTION, {})[name] = read.value
+        here = (sites.SECTION, name)
+        merged.places |= {here: Where(path)} | {(*here, *place): where for place, where in read.places.items()}
+        merged.keys |= {here: Where(path)} | {(*here, *place): where for place, where in read.keys.items()}
+
+
 def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
         removes_service = len(path) == 2 and path[0] == services.SECTION  # noqa: PLR2004 - services.NAME
@@ -153,6 +170,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, li
     found: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
+    _graft(merged, {}, found)
     _judged(merged, *commit, found)
     return (finding for finding in found if finding.where.file == path)
 
@@ -204,7 +222,8 @@ def _without_command(merged: Document, sections: Mapping[type, object], own: lis
     written = merged.value.get(transports.SECTION)
     known = _stock() | {service.key for service in own}
     for brought in sections.values():
-        known |= brought.services if isinstance(brought, submission.Schema | smart_host.Schema) else set()
+        bringing = submission.Schema | smart_host.Schema | sites.Schema
+        known |= brought.services if isinstance(brought, bringing) else set()
     known |= {f"{name}/unix" for name in (written if isinstance(written, dict) else ())}
     for key, change in changes.items():
         if change and change.command is None and key not in known:

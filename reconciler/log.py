@@ -38,6 +38,8 @@ class Event(StrEnum):
     OUTBOUND_REFUSED = "outbound_refused"
     LOOK_FAILED = "look_failed"
     FAILED = "failed"
+    SITE_REMOVED = "site_removed"
+    REMOVAL_WAITS = "removal_waits"
 
 
 class Log:

@@ -1,22 +1,30 @@
-"""What DNS says of a mail server: the door to dnspython.
+"""What DNS says of mail servers, and of this host's own addresses; the door to dnspython.
 
-Promises: each look-up ends within LIFETIME. Answers say whether the resolver vouches for them (DNSSEC's AD bit), which
-is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises nothing.
+Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once. Answers say
+whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
+the resolver that /etc/resolv.conf names. Raises nothing. dnspython is imported by the first look-up, for most commands
+make none.
+
+Known limits: a name server that is silent leaves threads waiting for it; of many hundred addresses, only some are asked
+in time.
 """
 
 from __future__ import annotations
 
 import socket
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import dns.exception
-import dns.flags
-import dns.resolver
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-LIFETIME, _EDNS = 10.0, 1232
+LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
+_MOST = 8  # names of one address that are followed
+_AT_ONCE = 32
 _FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
@@ -69,6 +77,43 @@ def associations(host: str, port: int) -> Answer:
     )  # fmt: skip
 
 
+def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+    """The names of each address that lead back to it, in lower case and without the last dot; None where unknown.
+
+    Only DNS is asked, for /etc/hosts is not what receivers see.
+    """
+    unknown: dict[str, tuple[str, ...] | None] = dict.fromkeys(addresses)
+    found: dict[str, tuple[str, ...] | None] = {}
+    until = time.monotonic() + BRIEFLY
+
+    waiting = deque(addresses)
+
+    def ask() -> None:
+        with suppress(IndexError):  # none is left
+            while time.monotonic() < until:
+                address = waiting.popleft()
+                found[address] = _leading_back(address)
+
+    threads = [threading.Thread(target=ask, daemon=True, name="lookup") for _ in range(min(len(addresses), _AT_ONCE))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return unknown | found.copy()
+
+
+def _leading_back(address: str) -> tuple[str, ...] | None:
+    """The names that lead back; one of several whose own zone does not answer is taken to."""
+    wanted = ip_address(address)
+    kind = "AAAA" if ":" in address else "A"
+    named = _ask(wanted.reverse_pointer, "PTR", lambda record: str(record.target).rstrip(".").lower(), BRIEFLY)
+    names = sorted(named.found)[:_MOST]
+    answers = {name: _ask(name, kind, lambda record: ip_address(record.address), BRIEFLY) for name in names}
+    if named.problem or (names and all(answer.problem for answer in answers.values())):
+        return None
+    return tuple(name for name, answer in answers.items() if answer.problem or wanted in answer.found)
+
+
 def _native(host: str, kinds: tuple[str, ...]) -> Answer:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -80,12 +125,16 @@ def _native(host: str, kinds: tuple[str, ...]) -> Answer:
     return Answer(tuple(dict.fromkeys(str(address[0]) for family, *_, address in found if family in families)))
 
 
-def _ask(name: str, kind: str, read: Callable[[Any], Any]) -> Answer:
+def _ask(name: str, kind: str, read: Callable[[Any], Any], lifetime: float = LIFETIME) -> Answer:
+    import dns.exception  # noqa: PLC0415
+    import dns.flags  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         resolver = dns.resolver.Resolver()
         resolver.use_edns(0, int(dns.flags.DO), _EDNS)
         resolver.flags = int(dns.flags.RD | dns.flags.AD)
-        answer = resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=LIFETIME, search=False)
+        answer = resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=lifetime, search=False)
     except dns.resolver.NXDOMAIN:
         return Answer(missing=True)
     except dns.exception.DNSException as error:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -134,19 +134,12 @@ class Service:
         return f"{self.name}/{self.type}"
 
 
-class Entry(NamedTuple):
-    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
-
-    key: str
-    value: str
-    line: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A Postfix table as source text; parsed only by those who need its entries.
 
     *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
+    *pieces* are the first line and the file of each of several that made it.
     """
 
     name: str
@@ -155,11 +148,17 @@ class Table:
     file: str
     compiler: str = ""
     mode: int = 0o644
+    pieces: tuple[tuple[int, str], ...] = ()
 
     @property
     def where(self) -> Where:
         """The table as a whole."""
         return Where(self.file)
+
+    def at(self, line: int) -> Where:
+        """Where a line of its source was written."""
+        first, file = next((piece for piece in reversed(self.pieces) if piece[0] <= line), (1, self.file))
+        return Where(file, line - first + 1)
 
     @property
     def reference(self) -> str:
@@ -254,7 +253,7 @@ class Facts:
 
     *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
     *ports* are services(5)'s, *packages* versions. Of what the desired state names, *files* says whether it can be
-    read, *pems* what is in it, and *answers* why a server does not answer (empty when it does, None: nobody knows).
+    read, *pems* what is in it, *answers* why a server gives none or "", *names* what leads back to an address, or None.
     """
 
     host: str
@@ -269,6 +268,7 @@ class Facts:
     files: Mapping[str, bool] = field(default_factory=dict)
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -79,7 +79,7 @@ def key_of(where: Where, desired: Desired) -> tuple[str, ...]:
     paths = [path for path, place in desired.places.items() if place == where]
     if paths:
         return max(paths, key=len)
-    return (where.file,) if where.file.startswith(("tables/", "master.d/")) else ()
+    return (where.file,) if where.file.startswith(("tables/", "master.d/", "sites/")) else ()
 
 
 # ---- what was asked --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.errors import UnsafePlan
@@ -16,7 +17,7 @@ from reconciler.syntax import one_line, read_main, read_master, show_service
 from reconciler.table import PATTERN_TYPES, count_entries, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Tree
 
@@ -152,7 +153,7 @@ def _table(path: str, before: File | None, after: File | None, origin: Contribut
     for key in sorted(old.keys() | new.keys()):
         if old.get(key, ("", 0))[0] != new.get(key, ("", 0))[0]:
             changed = True
-            line = Where(table.file, new[key][1] + offset) if table and key in new else where
+            line = table.at(new[key][1] + offset) if table and key in new else where
             was, is_ = (side[key][0] if key in side else None for side in (old, new))
             yield Change(kind=Kind.ENTRY, what=key, before=was, after=is_, within=path, where=line)
     if not changed:
@@ -225,19 +226,24 @@ def _common_suffix(one: bytes, other: bytes, limit: int) -> int:
 # ---- the guard -------------------------------------------------------------------------------------------------------
 
 
-def raise_if_unsafe(plan: Plan, *, confirmed: bool) -> None:
+def raise_if_unsafe(plan: Plan, *, confirmed: bool, rows: Mapping[str, int] = MappingProxyType({})) -> None:
     """Refuse to take over 30 % of a table of ten entries or more away, unless somebody confirmed it.
 
-    Raises UnsafePlan, with the sum and what to write.
+    *rows* are the deletions in each table that were confirmed by their number. Raises UnsafePlan, with the sum and what
+    to write.
     """
     if confirmed:
         return
-    findings = [finding for path, file in sorted(plan.live.items()) for finding in _too_many(plan, path, file)]
+    findings = [
+        finding
+        for path, file in sorted(plan.live.items())
+        for finding in _too_many(plan, path, file, rows.get(path, 0))
+    ]
     if findings:
         raise UnsafePlan(findings)
 
 
-def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
+def _too_many(plan: Plan, path: str, file: File, known: int) -> Iterator[Finding]:
     gone = [change for change in plan.changes if change.within == path and change.after is None]
     whole = [
         change for change in plan.changes if change.kind is Kind.TABLE and change.what == path and change.after is None
@@ -246,7 +252,7 @@ def _too_many(plan: Plan, path: str, file: File) -> Iterator[Finding]:
         return
     total = count_entries(file.read())
     count = total if whole else len(gone)
-    if total >= MANY and count > SHARE * total:
+    if total >= MANY and count - known > SHARE * total:
         where = next((change.where for change in (*whole, *gone) if change.where), Where(f"tables/{path}"))
         text = (
             f"table {path} would lose {count} of its {total} entries ({count * 100 // total} %); if that is meant, add"

@@ -20,6 +20,7 @@ import click
 
 from reconciler import callout, lookups
 from reconciler import facts as fact
+from reconciler.certificates import prepare
 from reconciler.console import Context, say_all
 from reconciler.diagnosis import Diagnosis, Failure, Seen, Sending, Shown, Tlsa, diagnose
 from reconciler.model import Contribution, printable
@@ -90,6 +91,7 @@ def probe_command(
     way = _way(context.permitted(), destination, options)
     servers, lost = _servers(way)
     if servers:
+        prepare()
         context.edges().host.become(way.user)
     seen = [lost] if lost else _call(way, servers)
     diagnosis = diagnose(way.sending, seen[-1])

@@ -18,7 +18,7 @@ from reconciler.errors import Unavailable
 from reconciler.host import Host
 from reconciler.model import File, Revision, printable
 from reconciler.origin import overridden
-from reconciler.programs.git import Commit
+from reconciler.programs.git import Commit, trailers_in
 from reconciler.reconcile import Memory, check, forget, understand
 from reconciler.render import render
 from reconciler.repo import Repository
@@ -73,12 +73,18 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already."""
+    """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already.
+
+    A file that is None goes. *body* is what the message says of the files as they were, below its subject. What is
+    *everywhere* is a commit also where it changes nothing on this host.
+    """
 
     subject: str
     author: str
-    revise: Callable[[Tree, str], Mapping[str, bytes]]
+    revise: Callable[[Tree, str], Mapping[str, bytes | None]]
     settled: Callable[[Contribution, Facts], bool] = lambda _merged, _facts: False
+    body: Callable[[Tree], str] = lambda _files: ""
+    everywhere: bool = False
 
 
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
@@ -92,14 +98,18 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         changed = {} if proposal.settled(merged, facts) else proposal.revise(files, edges.settings.host)
         if not changed:
             return Nothing()
+        message = _message(proposal.subject, proposal.body(files))
         candidate = Revision(
-            oid=NO_NAME, tree="", author=proposal.author, subject=proposal.subject, committed_at=datetime.now(UTC)
-        )
-        after = {**files, **{path: File.of(content) for path, content in changed.items()}}
+            oid=NO_NAME, tree="", author=proposal.author, subject=proposal.subject, committed_at=datetime.now(UTC),
+            trailers=trailers_in(message),
+        )  # fmt: skip
+        kept = {path: file for path, file in files.items() if path not in changed}
+        after = kept | {path: File.of(content) for path, content in changed.items() if content is not None}
         inside, memory = replace(edges, repo=Candidate(edges.repo, after, tip)), Memory()
         try:
             wanted, _, target = understand(candidate, inside)
-            if render(target, edges.templates) == render(merged, edges.templates):
+            same = render(target, edges.templates) == render(merged, edges.templates)
+            if same and not proposal.everywhere:
                 known = {override.below.name for override in overridden(desired, facts)}
                 return Nothing(tuple(one for one in overridden(wanted, facts) if one.below.name not in known))
             judged = check(candidate, inside, memory)
@@ -107,7 +117,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
             forget(inside, memory)
         commit = Commit(
             parent=tip.oid, author=proposal.author, written_at=time.time(), files=changed,
-            message=f"{_shortened(proposal.subject)}\n",
+            message=message,
         )  # fmt: skip
         if oid := edges.repo.commit(commit, edges.repo.branch):
             overrides = overridden(judged.desired, judged.facts)
@@ -117,7 +127,8 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
     raise Unavailable(f"somebody else keeps moving {edges.repo.branch}")
 
 
-def _shortened(subject: str) -> str:
-    """The subject line, and the whole of a long one below."""
+def _message(subject: str, body: str) -> str:
+    """The subject line, the whole of a long one below, and the body."""
     line = printable(subject)
-    return line if len(line) <= _MOST else f"{line[: _MOST - 3]}...\n\n{line}"
+    first = line if len(line) <= _MOST else f"{line[: _MOST - 3]}...\n\n{line}"
+    return f"{first}\n\n{body}" if body else f"{first}\n"

@@ -37,6 +37,7 @@ from reconciler.model import (
     errors_in,
 )
 from reconciler.plan import diff, raise_if_unsafe
+from reconciler.removal import confirmed_rows
 from reconciler.render import render
 from reconciler.script import write
 from reconciler.secrets import open_secrets
@@ -199,7 +200,8 @@ def refuse(judged: Judged, edges: Edges) -> None:
         raise CheckFailed(judged.findings)
     generation = edges.generations.live()
     if generation is None or generation.revision != judged.revision.oid:  # what went live once was confirmed then
-        raise_if_unsafe(judged.plan, confirmed=_confirmed(judged.revision, edges))
+        said = _trailers(judged.revision, edges)
+        raise_if_unsafe(judged.plan, confirmed=CONFIRMATION in said, rows=confirmed_rows(said))
 
 
 def _live_findings(judged: Judged, edges: Edges, *, rehearsed: bool = False) -> list[Finding]:
@@ -216,10 +218,11 @@ def _live_findings(judged: Judged, edges: Edges, *, rehearsed: bool = False) -> 
         return []  # it can't be judged any more, so it excuses nothing
 
 
-def _confirmed(revision: Revision, edges: Edges) -> bool:
+def _trailers(revision: Revision, edges: Edges) -> list[str]:
+    """What the messages of a commit, and of those since the live one, say in their trailers."""
     generation = edges.generations.live()
     since = edges.repo.between(generation.revision, revision.oid) if generation and generation.revision else []
-    return any(CONFIRMATION in one.trailers for one in (revision, *since))
+    return [trailer for one in (revision, *since) for trailer in one.trailers]
 
 
 def _with_damage(plan: Plan, edges: Edges) -> Plan:

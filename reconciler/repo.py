@@ -52,7 +52,6 @@ NOTES = "refs/notes/reconciler"
 HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
 PLACEHOLDER = b"mx1.example.com"
 _QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
-_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
 _MAX_NOTE = 100_000  # one argument of a program has room for 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 
@@ -250,7 +249,7 @@ def _revision(commit: pygit2.Commit) -> Revision:
         author=printable(f"{name} <{address}>"[:MAX_SHOWN]),
         subject=printable(message.partition("\n")[0][:MAX_SHOWN]),
         committed_at=committed_at,
-        trailers=tuple(_TRAILER.findall(message)),
+        trailers=git.trailers_in(message),
     )
 
 

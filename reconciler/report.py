@@ -199,6 +199,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"  {name} running" if one["running"] else f"  {name} NOT RUNNING: {one['why']}"
     if status.get("ignored"):
         yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
+    yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
         yield f"  connections out that the lockdown refused, by user: {refused}"
     yield from (f"  limit: {limit}" for limit in status["limits"])

@@ -103,6 +103,31 @@ def _without(files: Tree, host: str, key: Path, raw: str, value: Any) -> dict[st
     return text.changed()
 
 
+def set_values(files: Tree, host: str, section: str, wanted: Mapping[str, Any]) -> dict[str, bytes]:
+    """Have a section say all of *wanted*, in its order; None takes a key away, and a mapping replaces a whole one."""
+    text = _home(files, host, (section,))
+    for name, value in wanted.items():
+        key = (section, name)
+        if value is not None and text.value(key) != value:
+            text.put(key, [_flow(value)], value)
+        elif value is None and text.has(key):
+            if text.is_flow((section,)):  # braces lose no key, but can be replaced
+                rest = {other: kept for other, kept in text.value((section,)).items() if other != name}
+                text.put((section,), [_flow(rest)], rest)
+            else:
+                text.drop(key)
+    return text.changed()
+
+
+def _flow(value: Any) -> str:  # noqa: ANN401 - YAML's values
+    """A value as it stands inside of braces."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_flow(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return f"!secret {value.name}" if isinstance(value, SecretName) else amend.scalar(value)
+
+
 def _raws(value: str | SecretName | None) -> list[str]:
     if isinstance(value, SecretName):
         return [f"!secret {value.name}"]

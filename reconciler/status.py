@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from reconciler import probation, rehearse
 from reconciler.errors import ReconcilerError
+from reconciler.features import dkim
 from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
+from reconciler.load import load
 from reconciler.maillog import open_log
 from reconciler.phase import Probation, left, on_probation, probation_of
 from reconciler.programs import nftables, postfix
+from reconciler.removals import waiting
 from reconciler.report import probation_line
+from reconciler.rolling import standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +70,27 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
         "companions": _companions(edges),
+        "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges)],
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
     }
+
+
+def _in_force(live: str, last: Line | None) -> str:
+    """The commit that holds: one that changed nothing on this host is not what its generation is named after."""
+    return str(last["revision"]) if last and last["outcome"] == "Unchanged" and last["revision"] else live
+
+
+def _dkim(edges: Edges, revision: str) -> list[Line]:
+    """Where the keys stand that a commit names; none where it can't be read any more."""
+    try:
+        files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
+        section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+    except ReconcilerError:
+        return []
+    shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
+    return [{**one.data, "text": str(one)} for one in shown]
 
 
 def _rehearsal(edges: Edges) -> list[str]:

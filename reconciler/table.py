@@ -13,9 +13,9 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Entry, Finding, Where
+from reconciler.model import Finding, Where
 from reconciler.syntax import logical_lines
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
 _IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix, as access(5) looks it up
 _QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
+
+
+class Entry(NamedTuple):
+    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
+
+    key: str
+    value: str
+    line: int
 
 
 class Entries:
@@ -110,7 +118,7 @@ def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
 
 def _alias_like(table: Table, entry: Entry) -> Finding:
     what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
-    return _odd("malformed-entry", Where(table.file, entry.line), what, entry.key)
+    return _odd("malformed-entry", table.at(entry.line), what, entry.key)
 
 
 def _read_logical(
@@ -129,7 +137,7 @@ def _read_logical(
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
     what = f'table {table.name}: expected a key and a value, got "{text}"'
-    return _odd("malformed-entry", Where(table.file, line), what, text)
+    return _odd("malformed-entry", table.at(line), what, text)
 
 
 def _pair(text: str) -> tuple[str, str] | None:

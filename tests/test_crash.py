@@ -275,6 +275,45 @@ def test_a_companion_that_is_turned_on_changed_and_turned_off_killed_anywhere(
         assert site.sh("ls /var/lib/reconciler/live /var/lib/reconciler/rescue | grep srs || true") == ""
 
 
+class _LockedDown(Crasher):
+    """Has the kernel, too, keep to what was live when the host was remembered."""
+
+    def restore(self, activate: str = RELOAD) -> None:
+        """Make the host, and the kernel's tables, what they were."""
+        super().restore(activate)
+        rules = "/var/lib/reconciler/live/nftables/reconciler.nft"
+        self.site.sh(f"nft flush ruleset; [ ! -e {rules} ] || nft --file {rules}")
+
+    def locked(self) -> str:
+        """The ports that only Postfix connects to; empty without a lockdown."""
+        return self.site.sh(
+            "nft list chain inet reconciler output 2>/dev/null | grep -oP '(?<=dport ).*(?= tcp)'; true"
+        )
+
+
+def test_a_lockdown_that_is_turned_on_changed_and_turned_off_killed_anywhere(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Site(settle="20ms", daemon=False) as site:
+        site.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        crasher = _LockedDown(site)
+        for what, said, ports in (
+            ("on", "{}", "25"),
+            ("changed", "{ports: [25, 587]}", "{ 25, 587 }"),
+            ("off", "", ""),
+        ):
+            site.write_past_hook({"mail.yaml": MAIL + f"egress: {said}\n" * bool(said)}, what)
+            crasher.save(f"before-{what}")
+            whole = crasher.run("once")
+            assert whole.status == 0, whole.output
+            tried = points(whole.effects, since="rename")
+            ends = survive(crasher, ("once",), tried, lambda: crasher.locked() == ports, {0})  # noqa: B023
+            told(capsys, f"a lockdown that is turned {what}", tried, ends)
+        assert (
+            site.sh("nft list ruleset; ls /var/lib/reconciler/live /var/lib/reconciler/rescue | grep nft || true") == ""
+        )
+
+
 def kept(site: Site) -> int:
     """How many commits on the branch of hand edits hold this one."""
     done = site.host.run("git", "-C", REPOSITORY, "log", "-S", "by-hand", "--format=%h", KEPT_ON, check=False)

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.circumstances import Server
 from reconciler.features import parameters
+from reconciler.features.sites import sites_in
 from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Service, Severity
 from reconciler.rules.references import tables_of
 from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope
@@ -181,9 +182,10 @@ def _tables(main: Scope, name: str) -> Iterator[Table]:
         yield from (tables[name] for name in re.findall(r"table:([\w.-]+)", parameter.value) if name in tables)
 
 
-def excluded(section: Schema, main: Scope) -> list[str]:
-    """The domains that are never rewritten, in order."""
-    return sorted({*own_domains(main), *section.exclude, srs_domain(section, main)})
+def excluded(section: Schema, main: Scope, desired: Desired) -> list[str]:
+    """The domains that are never rewritten, in order: those of sites too, wherever their mail is kept."""
+    hosted = (domain for site in sites_in(desired).values() for domain in site.domains)
+    return sorted({*own_domains(main), *hosted, *section.exclude, srs_domain(section, main)})
 
 
 # ---- PostSRSd's files ------------------------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ def _files(section: Schema, main: Scope, desired: Desired) -> dict[str, File]:
     known = [desired.secrets[name].value for name in section.names if name in desired.secrets]
     secret = File.of("".join(f"{value}\n" for value in known).encode(), 0o600)
     new = _is_new(main.facts)
-    text = (_conf if new else _default)(srs_domain(section, main), excluded(section, main))
+    text = (_conf if new else _default)(srs_domain(section, main), excluded(section, main, desired))
     return {"postsrsd.conf" if new else "default": File.of(text.encode()), "secret": secret}
 
 
@@ -235,7 +237,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             what = f"port {listener.port}, where PostSRSd is to listen, is {listener.program}'s already"
             where = desired.where(SECTION)
             yield Finding(rule="srs-port-taken", where=where, text=what, subject=str(listener.port), lasting=False)
-    if len(",".join(excluded(section, main))) > _LONGEST and not _is_new(facts):
+    if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
         what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
         yield Finding(rule="too-many-domains", where=desired.where(SECTION), text=what, subject=SECTION)
     if "sender_canonical" in desired.tables:

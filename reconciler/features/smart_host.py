@@ -27,7 +27,8 @@ from reconciler.table import Entries
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from reconciler.model import Desired, Entry, Facts
+    from reconciler.model import Desired, Facts
+    from reconciler.table import Entry
 
 SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
@@ -266,7 +267,7 @@ def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
             f'table {table.name}: "{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the'
             " domain's own MX (told of the first such row)"
         )
-        where = Where(table.file, entry.line)
+        where = table.at(entry.line)
         yield Finding(rule="past-smart-host", where=where, text=what, subject=table.name, severity=Severity.WARNING)
 
 
@@ -282,7 +283,7 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
     table = desired.tables.get("sender_transport")
     if section.is_wrapped and table and (entry := _bare(table, plain)):
         what = f'table {table.name}: "{entry.value}" has no nexthop and {then} (told of the first such row)'
-        where = Where(table.file, entry.line)
+        where = table.at(entry.line)
         yield Finding(rule="not-wrapped", where=where, text=what, subject=table.name)
 
 

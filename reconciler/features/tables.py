@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import RootModel
 
-from reconciler.model import Contribution, Finding, Parameter, Severity, Where
+from reconciler.model import Contribution, Finding, Parameter, Severity
 from reconciler.rules.aliases import domain_of, holds_domains, loops, targets
 from reconciler.rules.entries import Use, judge, uses_in
 from reconciler.rules.nexthops import roads
@@ -26,7 +26,8 @@ from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
-    from reconciler.model import Desired, Entry, Facts, Table
+    from reconciler.model import Desired, Facts, Table
+    from reconciler.table import Entry
 
 SECTION = "tables"
 _MOST_KEPT = 1024
@@ -95,7 +96,8 @@ class _Kept:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._key = (table.name, table.type, table.file, table.compiler, hashlib.sha256(table.source).digest())
+        named = (table.name, table.type, table.file, table.compiler, table.pieces)
+        self._key = (*named, hashlib.sha256(table.source).digest())
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
         """What a rule says of this table, which may follow from the table and *by* alone."""
@@ -159,11 +161,11 @@ def _duplicates(table: Table) -> Iterator[Finding]:
             first.setdefault(key, entry)
     for entry in again:
         other = first[entry.key.lower()]
-        what = (
-            f'table {table.name}: duplicate key "{entry.key}": line {other.line} has it already, and line {entry.line}'
-            " would be ignored"
+        mine, theirs = (
+            f"{table.at(one.line)}".removesuffix(":1") if table.pieces else f"line {one.line}" for one in (entry, other)
         )
-        where = Where(table.file, entry.line)
+        what = f'table {table.name}: duplicate key "{entry.key}": {theirs} has it already, and {mine} would be ignored'
+        where = table.at(entry.line)
         about = f"{table.name} {entry.key}"
         yield Finding(rule="duplicate-entry", where=where, text=what, subject=about)
 
@@ -199,7 +201,7 @@ def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
             f'table transport: "*" takes mail for this host\'s own domains as well: {", ".join(lost)}; did you mean to'
             f' keep it with a row "{lost[0]} :"?'
         )
-        where = Where(table.file, star.line)
+        where = table.at(star.line)
         yield Finding(rule="star-takes-own", where=where, text=what, subject="*", severity=Severity.WARNING)
 
 

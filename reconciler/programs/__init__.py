@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.programs import nftables, postsrsd
+from reconciler.programs import nftables, postsrsd, rspamd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,4 +57,4 @@ class Program(Protocol):
         """Make of it, stopped and with its own files back, what look() saw."""
 
 
-PROGRAMS: Mapping[str, Program] = {one.NAME: one for one in (postsrsd, nftables)}
+PROGRAMS: Mapping[str, Program] = {one.NAME: one for one in (postsrsd, rspamd, nftables)}

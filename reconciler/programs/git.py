@@ -7,6 +7,7 @@ configuration but the repository's own is read. Raises CommandFailed when git do
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ TIMEOUT = 10.0  # a pass holds the lock meanwhile, and nothing else is noticed
 _PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BUSY = ("lock", "File exists")
 _ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
+_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
 _NOT_IN_A_NAME = str.maketrans("", "", "<>\n\0")
 
 
@@ -34,6 +36,11 @@ class Commit:
     written_at: float
     message: str
     files: Mapping[str, bytes | None]
+
+
+def trailers_in(message: str) -> tuple[str, ...]:
+    """The lines of a message that read ``Name: value`` (git-interpret-trailers(1))."""
+    return tuple(_TRAILER.findall(message))
 
 
 def write(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.host import Completed, Host
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 TIMEOUT = 600.0
 MOST = 100
@@ -75,7 +76,7 @@ def _finding(program: str, line: str, tables: dict[str, Table]) -> Finding:
         return Finding(rule=program, where=Where("mail.yaml"), text=text, subject=text, lasting=lasting)
     number = int(match["line"] or 0) or _line_of(match["what"], table)
     text = f"table {table.name}: {match['what']}"
-    return Finding(rule=program, where=Where(table.file, number), text=text, subject=table.name, lasting=lasting)
+    return Finding(rule=program, where=table.at(number), text=text, subject=table.name, lasting=lasting)
 
 
 def _line_of(what: str, table: Table) -> int:
@@ -105,7 +106,7 @@ def read_back(host: Host, folder: Path, table: Table, wanted: int, sample: Seque
 
 
 def _lost(table: Table, line: int, text: str) -> Finding:
-    where = Where(table.file, line)
+    where = table.at(line)
     return Finding(rule="read-back", where=where, text=f"table {table.name}: {text}", subject=table.name, lasting=False)
 
 

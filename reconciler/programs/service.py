@@ -64,7 +64,7 @@ def restart(host: Host, name: str) -> None:
         host.act(systemd.reset_failed(name))  # which fails for a unit that systemd has not loaded yet
         host.act(systemd.restart(name)).checked()
     else:
-        host.act(("service", name, "start")).checked()
+        host.act(_started(name)).checked()
 
 
 def stop(host: Host, name: str) -> None:
@@ -88,7 +88,12 @@ def leave(host: Host, name: str, was: Was) -> None:
     if look(host, name).enabled != was.enabled:
         _enable(host, name, on=was.enabled)
     if was.running:
-        host.act(systemd.restart(name) if systemd.is_running() else ("service", name, "start"))
+        host.act(systemd.restart(name) if systemd.is_running() else _started(name))
+
+
+def _started(name: str) -> tuple[str, ...]:
+    """By its init script, with no pipe of ours: some daemons keep what they were started with open for ever."""
+    return ("sh", "-c", 'exec service "$0" start >/dev/null 2>&1', name)
 
 
 def _enable(host: Host, name: str, *, on: bool) -> None:

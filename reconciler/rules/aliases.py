@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding, Where
+from reconciler.model import Finding
 from reconciler.table import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 
 class _Alias(NamedTuple):
@@ -61,7 +62,7 @@ def loops(table: Table) -> Iterator[Finding]:
         way = " -> ".join(address.removeprefix("*") for address in (*path, path[0]))
         what = f"table {table.name}: alias loop {way}: {then}"
         about = f"{table.name} {min(path).removeprefix('*')}"
-        yield Finding(rule="alias-loop", where=Where(table.file, place.line), text=what, subject=about)
+        yield Finding(rule="alias-loop", where=table.at(place.line), text=what, subject=about)
 
 
 def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:

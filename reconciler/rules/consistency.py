@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 from reconciler.rules.references import own_name, tables_of
 from reconciler.rules.restrictions import smtpd_scopes
 from reconciler.rules.routes import transport_of
@@ -153,7 +153,7 @@ def _two_classes(main: Scope) -> Iterator[Finding]:
             for entry in Entries(table) if _may_hold(table, others) else ():
                 if second := others.get(entry.key.lower()):
                     yield Finding(
-                        rule="two-classes", where=Where(table.file, entry.line), severity=Severity.WARNING,
+                        rule="two-classes", where=table.at(entry.line), severity=Severity.WARNING,
                         text=f"table {table.name}: {_in_both(entry.key, name, second)}", subject=f"{name} {entry.key}",
                     )  # fmt: skip
 

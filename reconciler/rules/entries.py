@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 from reconciler.rules.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.rules.networks import problem_of
 from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
@@ -26,7 +26,8 @@ from reconciler.table import PATTERN_TYPES, Entries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 CHECKS = re.compile(r"_checks\Z")
 _BY_SENDER = frozenset(
@@ -97,7 +98,7 @@ def _finding(
     rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
 ) -> Finding:
     return Finding(
-        rule=rule, where=Where(table.file, entry.line), text=f"table {table.name}: {text}",
+        rule=rule, where=table.at(entry.line), text=f"table {table.name}: {text}",
         subject=f"{table.name} {about}", severity=severity,
     )  # fmt: skip
 

@@ -13,11 +13,11 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Entry, Severity, Table
+from reconciler.model import Severity, Table
 from reconciler.rules.references import own_name, tables_in
 from reconciler.rules.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
 from reconciler.rules.scopes import Scope, words
-from reconciler.table import PATTERN_TYPES, Entries, has_blocks
+from reconciler.table import PATTERN_TYPES, Entries, Entry, has_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

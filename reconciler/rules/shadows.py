@@ -12,13 +12,14 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity
 from reconciler.table import PATTERN_TYPES, Entries, has_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Entry, Table
+    from reconciler.model import Table
+    from reconciler.table import Entry
 
 _ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*")
 _NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
@@ -37,7 +38,7 @@ def shadowed(table: Table) -> Iterator[Finding]:
             f' and answers "{first.value}"'
         )
         yield Finding(
-            rule="shadowed-entry", where=Where(table.file, entry.line), text=what,
+            rule="shadowed-entry", where=table.at(entry.line), text=what,
             subject=f"{table.name} {entry.key}", severity=Severity.WARNING,
         )  # fmt: skip
 

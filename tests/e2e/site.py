@@ -85,6 +85,8 @@ class Ran:
 class Site:
     """A host, the repository it follows, and a clone; adopted and with its daemon running unless told otherwise."""
 
+    systemd = False
+
     def __init__(
         self,
         *,
@@ -104,7 +106,7 @@ class Site:
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            self.host = opened.enter_context(Host(postfix=True))
+            self.host = opened.enter_context(Host(postfix=True, systemd=self.systemd))
             self._log = opened.enter_context(tempfile.TemporaryFile("w+"))
             self._prepare()
             if self._adopt:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
 UNIT = "reconciler.service"
+PANEL_HOOK = "/usr/local/sbin/site-removed"
 BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
@@ -212,7 +213,7 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert host.run("find", "/etc/postfix", "-maxdepth", "0", "-type", "d").stdout
     assert (master(host), banner(host)) == (own, "220 mx7 live")
     assert host.run("systemctl", "cat", UNIT, check=False).returncode
-    assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", check=False).stdout
+    assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, check=False).stdout
     assert host.run("git", "-C", "/srv/mail-state.git", "log").stdout
 
     install(host, wheels, "--yes")
@@ -268,6 +269,18 @@ def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
     assert "flows: 3 of 3 hold" in told, told
     assert "checked and rehearsed" in told
     assert "rehearsal off" not in installed.run("reconciler", "status").stdout
+
+
+def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
+    script = r"""
+        cd "$1" && mkdir -p sites/site12 && echo 'domains: [twelve.test]' >sites/site12/site.yaml &&
+        git add sites && git commit --quiet --message 'A site' && git push 2>&1"""
+    installed.run("bash", "-c", script, "push", CLONE)
+    assert installed.run("stat", "-c", "%U %a", PANEL_HOOK).stdout == "root 755\n"
+    installed.run(PANEL_HOOK, "12")
+    log = ("git", "-C", "/srv/mail-state.git", "log", "-1", "--format=%s", "main")
+    installed.wait_for(lambda: installed.run(*log).stdout == "Remove site12\n", what="the commit")
+    installed.run("git", "-C", CLONE, "pull", "--quiet")
 
 
 def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:

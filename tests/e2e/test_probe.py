@@ -211,6 +211,21 @@ def test_the_mx_is_looked_up_and_its_tlsa_record_compared(servers: Servers, keys
     assert servers.probe("nowhere.test")["case"] == "no-such-host"
 
 
+def test_it_goes_from_the_address_and_by_the_name_of_the_transport(servers: Servers) -> None:
+    out = "out unix - - n - - smtp\n  -o smtp_bind_address=192.0.2.10\n  -o smtp_helo_name=out.example.com\n"
+    pushed = servers.site.push({"master.d/out.cf": out, "mail.yaml": STATE}, "Out\n\nConfirm: deletions")
+    assert pushed.accepted, pushed.text
+    server = servers.stand_in(2540)
+
+    servers.probe("[127.0.0.1]:2540")
+    told = servers.probe("[127.0.0.1]:2540", "--transport", "out")
+    servers.probe("[127.0.0.1]:2540", "--from-address", "192.0.2.10")
+
+    assert server.peers == ["127.0.0.1", "192.0.2.10", "192.0.2.10"]
+    assert told["helo"] == "out.example.com"
+    assert "EHLO out.example.com" in server.said
+
+
 def test_wrong_usage_is_said_before_anybody_is_called(servers: Servers) -> None:
     ran = servers.site.reconciler("probe", "[sink.test:25")
     assert (ran.status, "closing bracket" in ran.text) == (64, True)

@@ -197,3 +197,35 @@ def test_without_the_package_it_is_refused_before_anything_changed(site: Site) -
     assert not pushed.accepted
     assert "this needs the package postsrsd, which is not installed: apt install postsrsd" in pushed.text
     assert site.live() == live
+
+
+class Booted(Site):
+    """A site that systemd runs."""
+
+    systemd = True
+
+
+def test_systemd_runs_it_while_it_is_on_and_as_before_when_it_is_off() -> None:
+    with Booted() as site:
+        site.host.sink(SINK)
+        with_secrets(site)
+        state = "systemctl is-enabled postsrsd; systemctl is-active postsrsd || true"
+        assert site.sh(state, check=False).split()[-2:] == ["disabled", "inactive"]
+
+        push(site, ON.format(ONE), "On")
+        assert site.sh(state, check=False).split()[-2:] == ["enabled", "active"]
+        old = arrived(site, STRANGER, "bea@hosted.example")
+        assert old.sender.startswith("SRS0=")
+        push(site, ON.format(f"{TWO}, {ONE}"), "Changed")
+        assert arrived(site, "", old.sender).recipients == (STRANGER,)
+
+        site.sh("chmod 000 /usr/share/postsrsd/postsrsd-systemd-launcher")
+        pushed = site.push({"mail.yaml": ON.format(TWO)}, "It can't start")
+        told = site.wait_for("Broken", pushed.oid)
+        assert "PostSRSd does not come up" in told["last"]["findings"][0]["text"]
+        site.sh("chmod 755 /usr/share/postsrsd/postsrsd-systemd-launcher")
+        assert site.reconciler("resume").status == 0
+        site.wait_for("Applied", pushed.oid)
+
+        push(site, MAIL, "Off")
+        assert site.sh(state, check=False).split()[-2:] == ["disabled", "inactive"]

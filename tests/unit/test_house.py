@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(ROOT.glob("reconciler/**/*.py"))
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
-HOOKS = [ROOT / "hooks" / name for name in ("pre-receive", "post-receive", "conversation.py")]
+HOOKS = [ROOT / "hooks" / name for name in ("pre-receive", "post-receive", "conversation.py", "site-removed")]
 MAX_FILE, MAX_FUNCTION, MEDIAN = 400, 60, 10
 DOORS = {
-    "click": {"cli", "clone", "console", "edit", "explain", "probe", "why"},
+    "click": {"cli", "clone", "console", "dkim", "dns", "edit", "explain", "probe", "why"},
     "cryptography": {"certificates"},
-    "dns": {"lookups"},
+    "dns": {"lookups", "programs"},
     "jinja2": {"render"},
     "psutil": {"facts"},
     "pydantic": {"features", "flows", "load"},
@@ -73,7 +73,7 @@ def test_mypy_finds_nothing() -> None:
 
 
 def test_hooks_are_typed_as_well() -> None:
-    for hook in ("pre-receive", "post-receive"):
+    for hook in ("pre-receive", "post-receive", "site-removed"):
         run("mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), hook, cwd=ROOT / "hooks")
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from reconciler.errors import CommandFailed
 from reconciler.maillog import LogFile
-from reconciler.model import Entry, Finding, Table, Where
+from reconciler.model import Finding, Table, Where
 from reconciler.programs import postfix, postmap
+from reconciler.table import Entry
 from tests.unit.recorded import STAGE, TRANSCRIPTS, Recorded, commands, transcript
 
 if TYPE_CHECKING:

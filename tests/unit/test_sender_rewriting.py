@@ -102,6 +102,12 @@ def test_a_table_of_ones_own_is_asked_first_and_told_that_it_changes_no_headers(
     assert [one.rule for one in lint(own, ONE, merged)].count("from-not-rewritten") == 1
 
 
+def test_domains_of_sites_are_never_rewritten() -> None:
+    desired = state(files={"sites/site12/site.yaml": "domains: [shop.example]\n"})
+    default = compose(desired, ONE).companions["postsrsd"].files["default"].read()
+    assert b"SRS_EXCLUDE_DOMAINS=mx.test.example,shop.example,v.example\n" in default
+
+
 def test_mail_from_sendmail_takes_a_cleanup_that_rewrites_nothing() -> None:
     services = {one.key: one for one in composed().entries}
     assert [str(one.value) for one in services["pickup/unix"].overrides] == ["cleanup-sendmail"]

@@ -1,0 +1,339 @@
+"""``sites/siteNN/``: what belongs to one site and leaves with it; ``delivery`` says where its mail leaves from.
+
+A site that has one gets a service ``siteNN-out``, and each of its domains a row in a table of rows for senders that is
+asked after the one that people write (tables/sender_transport), so that theirs prevail. Of an address family that the
+site has no address of, no connection is made: its mail would leave from the host's own address there.
+
+master.d/siteNN-NAME.cf may hold services of the smtp(8) kind alone, with options that open no files: whoever may write
+a site's services is not to take over those of all, or to run programs.
+
+Known limit: as Postfix has it, such a row counts for mail that goes out by default_transport, never for mail that
+tables/transport sends elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from reconciler.features import smart_host, transports
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where
+from reconciler.rules.scopes import Scope
+from reconciler.rules.vocabulary import names
+from reconciler.syntax import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.model import Desired, Facts
+
+SECTION = "sites"
+NAME = re.compile(r"site[1-9][0-9]{0,8}")
+TABLE = "site_transport"
+MAPS = "sender_dependent_default_transport_maps"
+OPTIONS = names(
+    """
+    inet_protocols smtp_address_preference smtp_bind_address smtp_bind_address6 smtp_bind_address_enforce
+    smtp_connect_timeout smtp_connection_cache_on_demand smtp_helo_name smtp_helo_timeout smtp_mail_timeout
+    smtp_rcpt_timeout smtp_tls_loglevel smtp_tls_security_level smtp_tls_wrappermode syslog_name
+    """
+)
+_BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
+_DOMAIN = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?", re.IGNORECASE
+)
+_OWNED = re.compile(rf"master\.d/({NAME.pattern})-[^/]+\.cf")
+_UNOWNED = re.compile(rf"master\.d/({NAME.pattern})\.cf")
+_MOST = 253  # characters of a name
+
+Address = IPv4Address | IPv6Address
+
+
+def _domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text) or len(text) > _MOST:
+        what = 'not a domain: "{text}"; expected a name such as example.com'
+        raise PydanticCustomError("malformed-site-domain", what, {"text": text})
+    return text.lower().removesuffix(".")
+
+
+def _several(value: object) -> object:
+    if value == []:
+        raise PydanticCustomError("missing-key", "expected at least one address")
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    for version in (4, 6):
+        if sum(one.version == version for one in addresses) > 1:
+            what = "expected one IPv{version} address at most: a connection leaves from one"
+            raise PydanticCustomError("too-many-addresses", what, {"version": version})
+    return addresses
+
+
+class Delivery(BaseModel, extra="forbid", frozen=True):
+    """Where the site's mail leaves from: an IPv4 and an IPv6 *address* at most, and the name that is said there."""
+
+    address: Annotated[tuple[Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
+    helo: Annotated[str, AfterValidator(_domain)]
+
+
+class Site(BaseModel, extra="forbid", frozen=True):
+    """One site: its domains, and where their mail leaves from when it is not the host's own address."""
+
+    domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+    delivery: Delivery | None = None
+
+
+class Schema(RootModel[dict[Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")], Site]]):
+    """The sites by their names."""
+
+    @property
+    def services(self) -> frozenset[str]:
+        """The services that they bring."""
+        return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
+
+
+def number_of(site: str) -> int:
+    """The number in a site's name."""
+    return int(site.removeprefix("site"))
+
+
+def service_of(site: str) -> str:
+    """The service that the site's mail leaves by."""
+    return f"{site}-out"
+
+
+def owner_of(service: Service) -> str:
+    """The site in whose file of master.d a service is; empty for all others."""
+    match = _OWNED.fullmatch(service.where.file)
+    return match[1] if match else ""
+
+
+def sites_in(desired: Desired) -> dict[str, Site]:
+    """The sites of the desired state by their names, in the order of their numbers."""
+    section = desired.section(Schema)
+    return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
+
+
+def addresses_of(desired: Desired, domain: str) -> tuple[Address, ...]:
+    """The addresses that a domain's mail leaves from, for its SPF record; none where they are the host's own."""
+    name = domain.lower().removesuffix(".")
+    for site in sites_in(desired).values():
+        if site.delivery and name in site.domains:
+            return site.delivery.address
+    return ()
+
+
+def mentioned_addresses(merged: Contribution) -> frozenset[str]:
+    """The addresses whose reverse names the rules want to know."""
+    ours = (service for service in merged.entries if NAME.fullmatch(service.name.removesuffix("-out")))
+    return frozenset(one.value for service in ours for one in service.overrides if one.name in _BIND.values())
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
+    """Contribute a service for each site with an address of its own, and the rows of its domains."""
+    services, rows = {}, []
+    for name, site in sites_in(desired).items():
+        if site.delivery:
+            service = _service(name, site.delivery, desired, facts)
+            services[service.key] = service
+            rows += [(f"@{domain} {service.name}:\n", desired.where(SECTION, name).file) for domain in site.domains]
+    if not rows:
+        return Contribution(services=services)
+    table = Table(
+        name=TABLE, type="lmdb" if "lmdb" in facts.map_types else "hash", file=rows[0][1], compiler="postmap",
+        source="".join(row for row, _ in rows).encode(),
+        pieces=tuple((line, file) for line, (_, file) in enumerate(rows, 1)),
+    )  # fmt: skip
+    theirs = below.parameters.get(MAPS)
+    value = f"{theirs.value}, {table.reference}" if theirs else table.reference
+    maps = Parameter(MAPS, value, theirs.where if theirs else table.where, SECTION)
+    return Contribution(parameters={MAPS: maps}, services=services, tables={TABLE: table})
+
+
+def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> Service:
+    families = {address.version for address in delivery.address}
+    options = {"syslog_name": f"postfix/{service_of(name)}", "smtp_helo_name": delivery.helo}
+    options |= {_BIND[address.version]: str(address) for address in delivery.address}
+    if "smtp_bind_address_enforce" in facts.parameters:
+        options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
+    if len(families) == 1:
+        options["inet_protocols"] = f"ipv{families.pop()}"
+    relay = desired.section(smart_host.Schema)
+    if relay and relay.is_wrapped:
+        options["smtp_tls_wrappermode"] = "yes"
+    path = {"smtp_helo_name": "helo"}
+    overrides = tuple(
+        Parameter(
+            option, value, desired.where(SECTION, name, "delivery", path.get(option, "address")), service_of(name)
+        )
+        for option, value in options.items()
+    )
+    where = desired.where(SECTION, name, "delivery")
+    return Service(name=service_of(name), type="unix", command="smtp", overrides=overrides, where=where)
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """A site takes nothing that is another's, its services do no more than deliver, and its address has a name."""
+    sites = sites_in(desired)
+    yield from _shared_domains(sites, desired)
+    yield from _shared_addresses(sites, desired)
+    yield from _taken_names(sites, desired)
+    for service in desired.services:
+        yield from _owned(service)
+    yield from _unasked(desired, merged, facts)
+    yield from _nameless(sites, desired, facts)
+
+
+def _error(rule: str, where: Where, text: str, subject: str) -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject=subject)
+
+
+def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
+    first: dict[str, tuple[str, Where]] = {}
+    for name, site in sites.items():
+        for place, domain in enumerate(site.domains):
+            where = desired.where(SECTION, name, "domains", str(place))
+            other, there = first.setdefault(domain, (name, where))
+            if there != where:
+                what = f'domain "{domain}" of {name} is {other}\'s already ({there}); a domain has one site'
+                yield _error("shared-domain", where, what, domain)
+
+
+def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
+    first: dict[Address, tuple[str, Where]] = {}
+    for address, name, where in (*_delivering(sites, desired), *_bound(desired.services)):
+        other, there = first.setdefault(address, (name, where))
+        if other != name:
+            what = f'address "{address}" of {name} is {other}\'s already ({there}): both would have one reputation'
+            yield _error("shared-address", where, what, str(address))
+
+
+def _delivering(sites: dict[str, Site], desired: Desired) -> Iterator[tuple[Address, str, Where]]:
+    for name, site in sites.items():
+        for address in site.delivery.address if site.delivery else ():
+            yield address, name, desired.where(SECTION, name, "delivery", "address")
+
+
+def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:
+    """The addresses in sites' own files of master.d; what is none is another rule's."""
+    for service in services:
+        for option in service.overrides if owner_of(service) else ():
+            if option.name in _BIND.values():
+                try:
+                    yield ip_address(option.value), owner_of(service), option.where
+                except ValueError:
+                    continue
+
+
+def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
+    section = desired.section(transports.Schema)
+    own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.root if section else ())}
+    taken = {service.key: service.where for service in desired.services} | own
+    for name, site in sites.items():
+        key = f"{service_of(name)}/unix"
+        if site.delivery and key in taken:
+            what = f"duplicate service: the delivery of {name} brings {key} already, and this one would replace it"
+            yield _error("duplicate-service", taken[key], f"{what}; rename it", key)
+
+
+def _owned(service: Service) -> Iterator[Finding]:
+    """A service in a site's own file of master.d."""
+    if match := _UNOWNED.fullmatch(service.where.file):
+        meant = f"did you mean master.d/{match[1]}-NAME.cf?"
+        what = f'"{match[0]}" belongs to no site, and stays when {match[1]} leaves; {meant}'
+        where = Where(match[0])
+        yield Finding(rule="unowned-service", where=where, text=what, subject=match[0], severity=Severity.WARNING)
+    name = owner_of(service)
+    if not name:
+        return
+    if service.type != "unix" or service.command != "smtp" or service.arguments:
+        got = " ".join((service.type, service.command, *service.arguments))
+        what = f'service "{service.name}" of {name}: a site may have smtp services of type unix alone, got "{got}"'
+        yield _error("site-service", service.where, what, service.key)
+    for option in service.overrides:
+        if option.name not in OPTIONS:
+            hint = did_you_mean(option.name, OPTIONS) or "; it belongs into a file of the host's own"
+            what = f'service "{service.name}" of {name}: a site may not set "{option.name}"{hint}'
+            yield _error("site-service", option.where, what, f"{service.key} {option.name}")
+
+
+def _unasked(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
+    """What prevails over the table of sites, so that their mail leaves from the host's own address."""
+    asked = Scope(merged, facts).parameter(MAPS)
+    if TABLE in merged.tables and asked and asked.section != SECTION and TABLE not in asked.value:
+        what = f"{MAPS} does not ask {TABLE}: no site's mail would leave from its own address; add table:{TABLE}"
+        yield _error("unasked-sites", asked.where, what, MAPS)
+    if TABLE in desired.tables:
+        what = f"sites make the table {TABLE} themselves; remove this one, or give it another name"
+        yield _error("unasked-sites", desired.tables[TABLE].where, what, TABLE)
+
+
+def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
+    """Receivers look the address up, and the name that they find: who has none is taken for a spammer."""
+    for name, site in sites.items():
+        for address in site.delivery.address if site.delivery else ():
+            known, helo = facts.names.get(str(address)), site.delivery.helo if site.delivery else ""
+            where = desired.where(SECTION, name, "delivery", "address")
+            if known is None:
+                what = f'address "{address}" of {name}: its reverse name could not be asked of DNS'
+                yield Finding(
+                    rule="unknown-reverse-name", where=where, text=what, subject=str(address),
+                    severity=Severity.WARNING, lasting=False,
+                )  # fmt: skip
+            elif helo not in known:
+                got = f"its names are {', '.join(known)}" if known else "it has none"
+                what = f'address "{address}" of {name} has no reverse name "{helo}" that leads back to it ({got})'
+                yield Finding(
+                    rule="reverse-name", where=where, text=f"{what}: receivers would refuse its mail",
+                    subject=f"{address} {helo}", lasting=False,
+                )  # fmt: skip
+
+
+EXPLAINED = {
+    "malformed-site-domain": (
+        "A site's domain, or the name that it says at delivery, is none. Nobody's mail would match it. Write the name "
+        "alone, such as example.com; what is not ASCII in its xn-- form."
+    ),
+    "too-many-addresses": (
+        "A site's delivery has two addresses of one family. Postfix binds a connection to one. Leave one; what is to "
+        "leave from another address is another site's, or a service in master.d/siteNN-NAME.cf."
+    ),
+    "shared-domain": (
+        "Two sites have the same domain. When one of them leaves, nobody can tell whose rows and mail these are. "
+        "Remove the domain from one of them."
+    ),
+    "shared-address": (
+        "Two sites deliver from the same address. What one of them sends decides how the other's mail is received, "
+        "which is what an address of one's own is to prevent. Give one of them another address."
+    ),
+    "unowned-service": (
+        "A file of master.d is named after a site, but not as master.d/siteNN-NAME.cf. It would stay when the site "
+        "leaves. Rename it."
+    ),
+    "site-service": (
+        "A site's file of master.d holds more than delivery: a service that is not smtp of type unix, or an option "
+        "that opens files or changes what is others'. Move it into a file of the host's own, such as master.d/NAME.cf."
+    ),
+    "unasked-sites": (
+        "Sites have addresses of their own, and nothing would ask the table that says so: a parameter of the host "
+        "prevails, or a table of the same name. Their mail would leave from the host's address, silently. Add "
+        "table:site_transport to the parameter, or remove what prevails."
+    ),
+    "reverse-name": (
+        "A delivery address has no reverse name in DNS that is the site's helo and leads back to the address. Many "
+        "receivers refuse such mail. Have whoever owns the address set its PTR record, and the name's A or AAAA "
+        "record; judged anew at every pass. Where the host is known to be accepted, allow it with the reason."
+    ),
+    "unknown-reverse-name": (
+        "DNS did not answer in time what the reverse name of a delivery address is. It may be right or wrong. "
+        "Mail leaves from it all the same; this is judged anew when the commit is."
+    ),
+}
