@@ -145,6 +145,17 @@ def test_on_changed_and_off_again_each_message_goes_where_the_table_then_says(ro
     assert routed.sh("postconf -n transport_maps sender_dependent_default_transport_maps") == ""
 
 
+def test_brackets_skip_the_look_up_of_an_mx(site: Site) -> None:
+    site.sh("echo 127.0.0.1 relay.test >>/etc/hosts")
+    rows = f"in.test smtp:[relay.test]:{RELAY}\nout.test smtp:relay.test:{RELAY}\n"
+    push(site, rows, MAIL + "  smtp_host_lookup: native\n")
+    came(site, RELAY, send(site, "someone@in.test"))
+    send(site, "someone@out.test")
+    reason = site.host.wait_for(lambda: waiting(site, "someone@out.test"), what="deferral")
+    assert "name=relay.test type=MX" in reason
+    site.sh("postsuper -d ALL")
+
+
 def test_a_star_takes_what_no_other_row_does_and_mail_for_this_host_unless_a_row_keeps_it(site: Site) -> None:
     kept = "mx1.example.com :\nlocalhost :\n"
     assert "own domains" not in push(site, f"{kept}a.test {TO}{DOMAIN}\n* {TO}{REST}\n", STATES)
