@@ -7,13 +7,14 @@ by its bytes, so that one which has not changed is not read again.
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import RootModel
 
-from reconciler.model import Contribution, Finding, Parameter
+from reconciler.model import Contribution, Finding, Parameter, Severity
 from reconciler.rules.aliases import domain_of, holds_domains, loops, targets
 from reconciler.rules.entries import Use, judge, uses_in
 from reconciler.rules.nexthops import roads
@@ -42,6 +43,10 @@ WIRED = {
     "generic": "smtp_generic_maps",
     "aliases": "alias_maps",
 }
+
+
+_STAR = re.compile(rb"^\*\s", re.MULTILINE)
+_DOMAIN = re.compile(r"[\w.-]+")
 
 
 class Schema(RootModel[None]):
@@ -80,6 +85,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from kept.ask(_itself, name in followed)
         yield from kept.ask(judge, frozenset(uses.get(name, ())), known)
     yield from _empty(main, desired.tables)
+    if routes := desired.tables.get("transport"):
+        yield from _own_mail(main, routes)
 
 
 class _Kept:
@@ -179,6 +186,30 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
             yield Finding(rule="empty-table", where=where, text=what, subject=named[0])
 
 
+def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
+    """The row for all other mail takes that for this host's own domains as well, unless rows of theirs keep it."""
+    if table.type in PATTERN_TYPES or not _STAR.search(table.source) or main.value("transport_maps") != table.reference:
+        return
+    own = [domain.lower() for domain in main.words("mydestination") if _DOMAIN.fullmatch(domain)]
+    rows = {domain: {domain, *_parents(domain)} for domain in own}
+    asked = {"*"}.union(*rows.values())
+    found = {entry.key.lower(): entry for entry in Entries(table) if entry.key.lower() in asked}
+    lost = [domain for domain in own if found.keys().isdisjoint(rows[domain])]
+    star = found.get("*")
+    if lost and star and star.value != ":":
+        what = (
+            f'table transport: "*" takes mail for this host\'s own domains as well: {", ".join(lost)}; did you mean to'
+            f' keep it with a row "{lost[0]} :"?'
+        )
+        where = table.at(star.line)
+        yield Finding(rule="star-takes-own", where=where, text=what, subject="*", severity=Severity.WARNING)
+
+
+def _parents(domain: str) -> list[str]:
+    """The keys that transport(5) looks up for a domain after its own."""
+    return [domain[at:] for at, char in enumerate(domain) if char == "." and at]
+
+
 def _is_class(main: Scope, domains: str, recipients: str) -> bool:
     """Whether the class has domains of its own, and not just those that its empty table would hold."""
     parameter = main.parameter(domains)
@@ -203,6 +234,10 @@ def _followed(main: Scope, tables: Mapping[str, Table]) -> set[str]:
 
 
 EXPLAINED = {
+    "star-takes-own": (
+        "The key * of tables/transport stands for every address that no other row matches, those of this host's own "
+        'domains among them, and their mail would leave. Keep it with a row "DOMAIN :" for each of them.'
+    ),
     "duplicate-entry": (
         "A key stands in a table twice. Postfix keeps the first and ignores the other, with a warning that nobody "
         "reads. Remove the one that was not meant; keys are compared without regard to case."

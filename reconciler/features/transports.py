@@ -4,7 +4,9 @@
 transport, in main.cf; as an option of the service it would do nothing. *oneshot* tries once: a delivery status filter
 turns every temporary failure into a permanent one, so the bounce quotes what the remote said.
 
-Known limit: what qmgr(8) defers by itself (a destination known to be dead) never meets the filter and is tried again.
+To qmgr(8) a bounce is a delivery, so it never takes such a destination for dead and defers its mail past the filter.
+
+Known limit: mail that cannot be handed to the transport at all (its process does not start) waits, and is tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field, RootModel, StringConstraints
 
-from reconciler.model import Contribution, Finding, Parameter, Service, Table
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table
 from reconciler.rules.vocabulary import names
 
 if TYPE_CHECKING:
@@ -100,17 +102,30 @@ def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Ser
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """A transport must not take the name of one of Postfix's own services, which it would silently replace."""
+    """A transport takes the name of no service of Postfix's own, and its limits are what they seem."""
     section = desired.section(Schema)
-    for name in section.root if section else ():
+    for name, transport in section.root.items() if section else ():
         if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
             yield Finding(rule="reserved-transport", where=desired.where(SECTION, name), text=what, subject=name)
+        limits = {"concurrency": transport.concurrency, "rate_delay": transport.rate_delay}
+        if transport.recipient_limit == 1 and (limited := " and ".join(key for key, value in limits.items() if value)):
+            what = (
+                f'with recipient_limit 1, {limited} of transport "{name}" would count each recipient by itself, and not'
+                f" each destination; did you mean recipient_limit: 2?"
+            )
+            where = desired.where(SECTION, name, "recipient_limit")
+            yield Finding(rule="limit-by-recipient", where=where, text=what, subject=name, severity=Severity.WARNING)
 
 
 EXPLAINED = {
     "reserved-transport": (
         'A transport under "transports:" has the name of a service that does something else. It would replace that'
         " service, and mail for it would fail. Choose another name."
+    ),
+    "limit-by-recipient": (
+        "A transport delivers to one recipient at a time (recipient_limit: 1). Postfix then counts its connections and "
+        "pauses for each recipient, so that a limit of connections to a destination is none any more. Write "
+        "recipient_limit: 2, or leave it out."
     ),
 }

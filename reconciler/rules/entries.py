@@ -153,26 +153,34 @@ def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding
 
 
 Never = tuple[tuple["re.Pattern[str]", str], ...]
-_STAR_AT = re.compile(r"\*@(?P<domain>.+)")
-_STAR_DOT = re.compile(r"\*\.(?P<domain>.+)")
-_AT = re.compile(r"\*?@(?P<domain>.+)")
-_BARE = re.compile(r"(?!<>)[^@]+")
+_STAR_AT = re.compile(r"\*@(?P<domain>.+?)\.*")
+_STAR_DOT = re.compile(r"\*\.(?P<domain>.+?)\.*")
+_AT = re.compile(r"\*?@\.*(?P<domain>.+?)\.*")
+_AT_DOT = re.compile(r"(?P<user>[^@]*)@\.+(?P<domain>.+?)\.*")
+_USER_AT = re.compile(r"(?P<user>[^@]+)@")
+_DOT = re.compile(r"\.+(?P<domain>[^@]+?)\.*")
+_END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix takes the dot off an address before it looks it up
+_NULL = re.compile(r"<>")
+_BARE = re.compile(r"(?!<>)(?P<bare>[^@]+?)\.*")
+_NO_ADDRESS = (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
 def _never_matches(use: str) -> Never:
     """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
     if use in _BY_SENDER:
-        return (_STAR_AT, "@{domain}"), (_BARE, "@{key}")
+        stars: Never = (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"), (_DOT, "@{domain}")
+        return *stars, *_NO_ADDRESS, (_BARE, "@{bare}"), (_END, "{rest}")
     if use in _BY_DOMAIN:
         return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
     if use in _BY_ROUTE:
-        return (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
+        stars = (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
+        return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
     if use in _BY_ADDRESS:
         return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
     if use == "check_client_access":
         return (re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"), (_STAR_DOT, "{domain}")
     if use == "relay_recipient_maps":
-        return (_STAR_AT, "@{domain}"), (_BARE, "@{key}")
+        return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
     if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
         return ((_STAR_AT, "@{domain}"),)
     if use in _BY_REWRITING:

@@ -2,7 +2,8 @@
 
 Promises: listens on a socket that is already bound (and so may belong to another network namespace), speaks SMTP
 with STARTTLS when given a certificate, or TLS from the first byte. With *login* it demands that one, and TLS before it.
-Runs in a thread of the test process.
+Runs in a thread of the test process. *most* counts sessions that were open at once; *pause* is how long it thinks about
+each message, and *verdict* what it then says (one that is no 2xx keeps nothing).
 Known limit: without *login* it accepts everything, with or without authentication.
 """
 
@@ -50,6 +51,10 @@ class Sink:
         login: Login | None = None,
     ) -> None:
         self.received: list[Received] = []
+        self.verdict = "250 2.0.0 kept"
+        self.pause = 0.0
+        self.sessions = 0
+        self.most = 0
         self._listener = listener
         self._tls = tls
         self._wrapped = wrapped
@@ -80,6 +85,9 @@ class Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name and arguments
         """Keep the message; aiosmtpd calls this at the final dot."""
+        await asyncio.sleep(self.pause)
+        if not self.verdict.startswith("2"):
+            return self.verdict
         content = envelope.content or b""
         message = Received(
             sender=envelope.mail_from or "",
@@ -91,7 +99,7 @@ class Sink:
             tls=self._wrapped or session.ssl is not None,
         )
         self.received.append(message)
-        return "250 2.0.0 kept"
+        return self.verdict
 
     async def _listen(self) -> asyncio.Server:
         return await self._loop.create_server(
@@ -99,7 +107,7 @@ class Sink:
         )
 
     def _protocol(self) -> SMTP:
-        return SMTP(
+        return _Counted(
             self,
             hostname="sink.test",
             loop=self._loop,
@@ -123,3 +131,19 @@ class Sink:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+class _Counted(SMTP):
+    """A session that its sink counts while it is open; TLS within it is no session more."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it in."""
+        if self._original_transport is None:
+            self.event_handler.sessions += 1
+            self.event_handler.most = max(self.event_handler.most, self.event_handler.sessions)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Count it out."""
+        self.event_handler.sessions -= 1
+        super().connection_lost(error)

@@ -80,6 +80,13 @@ def test_a_transport_does_not_take_the_name_of_a_stock_service() -> None:
     assert not told("reserved-transport", transports={"slow": {"concurrency": "1"}, "oneshot": {}})
 
 
+def test_a_limit_that_one_recipient_at_a_time_makes_void_is_told_of() -> None:
+    void = {"recipient_limit": 1, "concurrency": 1, "rate_delay": "1s"}
+    assert "concurrency and rate_delay" in the("limit-by-recipient", transports={"slow": void})
+    assert not told("limit-by-recipient", transports={"slow": void | {"recipient_limit": 2}})
+    assert not told("limit-by-recipient", transports={"slow": {"recipient_limit": 1}})
+
+
 # ---- addresses and ports ---------------------------------------------------------------------------------------------
 
 

@@ -43,7 +43,7 @@ def test_a_key_that_is_never_looked_up_is_refused(files: dict[str, str], said: s
 def test_keys_that_are_looked_up_are_fine() -> None:
     fine = {
         "tables/sender_transport": "@mydomain.com relaylim:\n<> smtp:\nu@x.example DUNNO\n",
-        "tables/transport": "x.example relaylim:\n.y.example smtp:\nuser@z.example :\n* smtp:\n",
+        "tables/transport": "x.example relaylim:\n.y.example smtp:\nuser@z.example :\n* smtp:\n[192.0.2.1] smtp:\n",
         "tables/virtual": "info@v.example a@b.example\n@v.example c@b.example\nv.example anything\n",
         "tables/senders": "x.example OK\nuser@ REJECT\n.y.example OK\n",
     }
@@ -183,6 +183,32 @@ def test_a_star_in_a_key_is_refused(table: str, key: str, meant: str) -> None:
     assert text.endswith(f"did you mean {meant}?")
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "meant"),
+    [
+        ("transport", "x.example.", "x.example"),
+        ("transport", ".x.example.", ".x.example"),
+        ("transport", "*.x.example.", ".x.example"),
+        ("transport", "ada@x.example.", "ada@x.example"),
+        ("transport", "@.x.example", "x.example"),
+        ("transport", "ada@.x.example", "ada@x.example"),
+        ("transport", "ada@", "ada@DOMAIN"),
+        ("transport", "<>", "a row of tables/sender_transport"),
+        ("sender_transport", "x.example.", "@x.example"),
+        ("sender_transport", "@x.example.", "@x.example"),
+        ("sender_transport", ".x.example", "@x.example"),
+        ("sender_transport", "*.x.example", "@x.example"),
+        ("sender_transport", "@.x.example", "@x.example"),
+        ("sender_transport", "ada@", "ada@DOMAIN"),
+    ],
+)
+def test_a_key_of_the_form_of_another_table_is_refused_with_the_one_that_was_meant(
+    table: str, key: str, meant: str
+) -> None:
+    text = the("key-never-matches", files={f"tables/{table}": f"{key} smtp:\n"})
+    assert text.endswith(f"did you mean {meant}?")
+
+
 def test_a_bare_domain_where_a_user_is_looked_up_is_told_of() -> None:
     relayed = {"relay_domains": "r.example", "relay_recipient_maps": "table:rcpts"}
     assert "@r.example" in the("key-never-matches", relayed, {"tables/rcpts": "r.example OK\n"})
@@ -240,3 +266,17 @@ def test_a_loop_through_one_of_several_addresses_is_refused() -> None:
 def test_empty_aliases_refuse_nobody() -> None:
     assert not told("empty-table", files={"tables/aliases": "# nobody\n"})
     assert told("empty-table", {"local_recipient_maps": "table:users"}, {"tables/users": "# nobody\n"})
+
+
+def test_a_star_that_takes_mail_for_this_hosts_own_domains_is_told_of() -> None:
+    own = {"mydestination": "mx.example.com, mail.b.test, localhost"}
+    (finding,) = told("star-takes-own", own, {"tables/transport": "mx.example.com :\n* smtp:[192.0.2.9]\n"})
+    assert not finding.is_error
+    assert 'mail.b.test, localhost; did you mean to keep it with a row "mail.b.test :"?' in finding.text
+    assert str(finding.where) == "tables/transport:2:1"
+    for rows in (
+        "mx.example.com :\n.b.test :\nlocalhost :\n* smtp:[192.0.2.9]\n",
+        "* :\n",
+        "x.test smtp:[192.0.2.9]\n",
+    ):
+        assert not told("star-takes-own", own, {"tables/transport": rows})

@@ -1,0 +1,188 @@
+"""Which row of tables/transport and tables/sender_transport a message takes, by mail that arrives, or does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.site import MAIL, STATE, Site
+from tests.e2e.test_transports import HERE, bounce, came, push, send, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RELAY, EXACT, DOMAIN, BELOW, SENDER, NULL, REST = range(2700, 2707)
+TO = "smtp:[127.0.0.1]:"
+TRANSPORT = f"""\
+ada@a.test  {TO}{EXACT}
+a.test  {TO}{DOMAIN}
+.a.test  {TO}{BELOW}
+d.sub.a.test  :[127.0.0.1]:{DOMAIN}
+host.test  named:
+bad.test  error:Bad domain!
+.bad.test  error:5.1.2 Bad, and all below it
+gone.test  discard:nobody reads it
+later.test  retry:4.3.0 not before noon
+"""
+SENDERS = f"""\
+ada@s.test  named:
+off@s.test  DUNNO
+bad@s.test  error:5.7.1 Not from you
+@s.test  {TO}{SENDER}
+<>  {TO}{NULL}
+"""
+STATES = (
+    MAIL
+    + f"""\
+smart_host:
+  nexthop: "[127.0.0.1]:{RELAY}"
+transports:
+  named: {{helo: named.example.com}}
+"""
+)
+BOTH = {"tables/sender_transport": SENDERS}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Site(state=STATE | {"tables/transport": None}) as made:
+        for port in range(RELAY, REST + 1):
+            made.host.sink(port)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def routed(site: Site) -> Site:
+    """The host with both tables."""
+    told = push(site, TRANSPORT, STATES, **BOTH)
+    assert "goes past the smart host" in told
+    return site
+
+
+@pytest.mark.parametrize(
+    ("recipient", "port"),
+    [
+        ("ada@a.test", EXACT),
+        ("ADA@A.Test", EXACT),
+        ("bob@a.test", DOMAIN),
+        ("ada@b.a.test", BELOW),
+        ("ada@c.b.a.test", BELOW),
+        ("bob@d.sub.a.test", DOMAIN),
+        ("ada@e.d.sub.a.test", BELOW),
+        ("ada@nota.test", RELAY),
+    ],
+)
+def test_the_row_of_the_address_then_the_domain_then_the_nearest_parent(
+    routed: Site, recipient: str, port: int
+) -> None:
+    came(routed, port, send(routed, recipient))
+
+
+def test_error_refuses_discard_drops_and_retry_holds(routed: Site) -> None:
+    before = len(routed.host.mail_log())
+    for recipient, words in (("someone@bad.test", "Bad domain!"), ("someone@sub.bad.test", "Bad, and all below it")):
+        said = routed.host.send(HERE, recipient)
+        assert said.startswith("550 5.1."), said
+        assert words in said
+        routed.sh(f"printf 'Subject: to {recipient}\\n\\nHello.\\n' | sendmail -f root {recipient}")
+        assert words in bounce(routed, f"Subject: to {recipient}")
+    send(routed, "someone@gone.test")
+    routed.host.wait_for(lambda: "status=sent (nobody reads it)" in routed.host.mail_log()[before:], what="discard")
+    assert "450 4.3.0" in routed.host.send(HERE, "someone@later.test")
+    routed.sh("printf 'Subject: later\\n\\nHello.\\n' | sendmail -f root someone@later.test")
+    held = routed.host.wait_for(lambda: waiting(routed, "someone@later.test"), what="deferral")
+    assert "not before noon" in held
+    routed.sh("postsuper -d ALL")
+
+
+@pytest.mark.parametrize(
+    ("sender", "port", "helo"),
+    [
+        ("ada@s.test", RELAY, "named.example.com"),
+        ("bob@s.test", SENDER, "mx1.example.com"),
+        ("ada+lists@s.test", SENDER, "mx1.example.com"),
+        ("off@s.test", RELAY, "mx1.example.com"),
+        ("ada@sub.s.test", RELAY, "mx1.example.com"),
+        ("", NULL, "mx1.example.com"),
+        (HERE, RELAY, "mx1.example.com"),
+    ],
+)
+def test_the_senders_row_chooses_the_transport_and_the_smart_host_stays(
+    routed: Site, sender: str, port: int, helo: str
+) -> None:
+    assert came(routed, port, send(routed, "someone@far.test", sender)) == helo
+
+
+def test_a_sender_is_refused_by_a_row_and_recipients_rows_come_first(routed: Site) -> None:
+    came(routed, DOMAIN, send(routed, "bob@a.test", "bob@s.test"))
+    came(routed, DOMAIN, send(routed, "bob@a.test", "bad@s.test"))
+    assert "5.7.1 <someone@far.test>: Recipient address rejected: Not from you" in routed.host.send(
+        "bad@s.test", "someone@far.test"
+    )
+
+
+def test_a_recipients_row_without_a_next_hop_goes_to_the_domain_itself_past_the_smart_host(routed: Site) -> None:
+    send(routed, "someone@host.test")
+    reason = routed.host.wait_for(lambda: waiting(routed, "someone@host.test"), what="deferral")
+    assert "host.test" in reason
+    routed.sh("postsuper -d ALL")
+
+
+def test_mail_for_this_host_minds_the_senders_row_no_more_than_the_smart_host(routed: Site) -> None:
+    subject = send(routed, HERE, "bad@s.test")
+    routed.host.wait_for(lambda: subject in routed.sh("cat /var/mail/root"), what="the mail")
+
+
+def test_on_changed_and_off_again_each_message_goes_where_the_table_then_says(routed: Site) -> None:
+    push(routed, f"a.test {TO}{REST}\n", STATES, **{"tables/sender_transport": f"@s.test {TO}{EXACT}\n"})
+    came(routed, REST, send(routed, "ada@a.test"))
+    came(routed, EXACT, send(routed, "someone@far.test", "ada@s.test"))
+
+    push(routed, None, STATES, **{"tables/sender_transport": None})
+    came(routed, RELAY, send(routed, "ada@a.test", "ada@s.test"))
+    assert routed.sh("ls -H /etc/postfix | grep transport || true") == ""
+    assert routed.sh("postconf -n transport_maps sender_dependent_default_transport_maps") == ""
+
+
+def test_brackets_skip_the_look_up_of_an_mx(site: Site) -> None:
+    site.sh("echo 127.0.0.1 relay.test >>/etc/hosts")
+    rows = f"in.test smtp:[relay.test]:{RELAY}\nout.test smtp:relay.test:{RELAY}\n"
+    push(site, rows, MAIL + "  smtp_host_lookup: native\n")
+    came(site, RELAY, send(site, "someone@in.test"))
+    send(site, "someone@out.test")
+    reason = site.host.wait_for(lambda: waiting(site, "someone@out.test"), what="deferral")
+    assert "name=relay.test type=MX" in reason
+    site.sh("postsuper -d ALL")
+
+
+def test_a_star_takes_what_no_other_row_does_and_mail_for_this_host_unless_a_row_keeps_it(site: Site) -> None:
+    kept = "mx1.example.com :\nlocalhost :\n"
+    assert "own domains" not in push(site, f"{kept}a.test {TO}{DOMAIN}\n* {TO}{REST}\n", STATES)
+    came(site, DOMAIN, send(site, "ada@a.test"))
+    came(site, REST, send(site, "someone@far.test"))
+    subject = send(site, HERE)
+    site.host.wait_for(lambda: subject in site.sh("cat /var/mail/root"), what="mail for this host")
+
+    assert "mx1.example.com, localhost" in push(site, f"a.test {TO}{DOMAIN}\n* {TO}{REST}\n", STATES)
+    came(site, REST, send(site, HERE))
+
+
+@pytest.mark.parametrize(
+    ("path", "row", "meant"),
+    [
+        ("tables/sender_transport", "@s.test. smtp:", "did you mean @s.test?"),
+        ("tables/sender_transport", "s.test smtp:", "did you mean @s.test?"),
+        ("tables/transport", "*.a.test smtp:", "did you mean .a.test?"),
+        ("tables/transport", "a.test. smtp:", "did you mean a.test?"),
+        ("tables/transport", "a.test relaylmi:", "did you mean relaylim?"),
+        ("tables/transport", "a.test error Bad domain!", "unknown transport"),
+    ],
+)
+def test_a_row_that_would_do_nothing_is_refused_with_what_was_meant(
+    site: Site, path: str, row: str, meant: str
+) -> None:
+    refused = site.push({path: f"{row}\n"}, "A slip")
+    assert not refused.accepted
+    assert f"{path}:1:1" in refused.text
+    assert meant in " ".join(refused.text.replace("remote:", "").split())
