@@ -195,6 +195,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     daemon = "running" if status["daemon"] else "not running"
     shown = "none" if not drift else ", ".join(drift)
     yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
+    for one in status.get("queue", ()):
+        yield f"  mail waits ({one['messages']}): {one['why']}"
     for name, one in (status.get("companions") or {}).items():
         yield f"  {name} running" if one["running"] else f"  {name} NOT RUNNING: {one['why']}"
     if status.get("ignored"):

@@ -15,9 +15,10 @@ from reconciler.features import dkim
 from reconciler.handedit import drift, ignored, limits_of
 from reconciler.journal import phase_data
 from reconciler.load import load
-from reconciler.maillog import open_log
+from reconciler.maillog import open_log, steady
+from reconciler.model import printable
 from reconciler.phase import Probation, left, on_probation, probation_of
-from reconciler.programs import nftables, postfix
+from reconciler.programs import nftables, postfix, postqueue
 from reconciler.removals import waiting
 from reconciler.report import probation_line
 from reconciler.rolling import standings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.journal import Line
     from reconciler.phase import Phase
 
+MOST_QUEUED, MOST_REASONS = 1000, 3
 _TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
 SHOWN = (
     "outcome",
@@ -69,6 +71,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "drift": list(drift(edges)),
         "ignored": ignored(edges),
         "postfix": {"running": running, "version": version},
+        "queue": _queue(edges),
         "companions": _companions(edges),
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
@@ -91,6 +94,19 @@ def _dkim(edges: Edges, revision: str) -> list[Line]:
         return []
     shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
     return [{**one.data, "text": str(one)} for one in shown]
+
+
+def _queue(edges: Edges) -> list[Line]:
+    """Why mail waits in the queue, the most frequent first; of a very long queue, what its head says."""
+    try:
+        messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
+    except (ReconcilerError, OSError, ValueError):
+        return []
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for why, count in postqueue.reasons(messages).items():
+        kinds.setdefault(steady(why), []).append((why, count))
+    told = [(sum(count for _, count in one), printable(one[0][0])) for one in kinds.values()]
+    return [{"why": why, "messages": count} for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
 
 
 def _rehearsal(edges: Edges) -> list[str]:

@@ -1,4 +1,4 @@
-"""postqueue(1): what waits in the queue, and a new attempt for a message that was deferred.
+"""postqueue(1): what waits in the queue and why, and a new attempt for a message that was deferred.
 
 Raises CommandFailed when postqueue does, which it also does while Postfix is stopped.
 """
@@ -6,6 +6,7 @@ Raises CommandFailed when postqueue does, which it also does while Postfix is st
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,12 +16,25 @@ if TYPE_CHECKING:
     from reconciler.host import Host
 
 TIMEOUT = 10.0
+_HEAD = 'postqueue -c "$1" -j | head -n "$2"'
 
 
-def queued(host: Host, directory: Path) -> list[dict[str, Any]]:
-    """Every message in the queue, as ``postqueue -j`` tells of it."""
-    listed = host.run(("postqueue", "-c", str(directory), "-j"), timeout=TIMEOUT).checked()
+def queued(host: Host, directory: Path, most: int = 0) -> list[dict[str, Any]]:
+    """Every message in the queue, or as many as *most*, as ``postqueue -j`` tells of it."""
+    whole = ("postqueue", "-c", str(directory), "-j")
+    head = ("sh", "-c", _HEAD, "sh", str(directory), str(most))
+    listed = host.run(head if most else whole, timeout=TIMEOUT).checked()
     return [json.loads(line) for line in listed.stdout.splitlines()]
+
+
+def reasons(messages: Iterable[dict[str, Any]]) -> Counter[str]:
+    """Why deferred messages wait, as the last attempt told, and how many for each; each message counts once."""
+    told = (
+        next((str(one["delay_reason"]) for one in message["recipients"] if one.get("delay_reason")), "")
+        for message in messages
+        if message["queue_name"] == "deferred"
+    )
+    return Counter(filter(None, told))
 
 
 def retry(host: Host, directory: Path, names: Iterable[str]) -> None:

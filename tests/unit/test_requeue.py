@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.model import File
 from reconciler.plan import diff
+from reconciler.programs import postqueue
 from reconciler.requeue import concerns, rerouted
 
 STAYS = b"smtp unix - - n - - smtp\n"
@@ -38,3 +39,15 @@ def test_rows_that_named_a_transport_which_goes_are_known_by_their_keys() -> Non
 def test_a_message_is_concerned_by_its_sender_or_a_recipient(sender: str, recipient: str, expected: bool) -> None:
     message: dict[str, Any] = {"sender": sender, "recipients": [{"address": recipient}]}
     assert concerns(message, frozenset({"@twelve.test", "bulk.test", ".sub.test"})) is expected
+
+
+def test_deferred_messages_are_counted_by_what_the_last_attempt_told() -> None:
+    def message(queue: str, *reasons: str) -> dict[str, Any]:
+        recipients = [{"address": "a@b.test", **({"delay_reason": reason} if reason else {})} for reason in reasons]
+        return {"queue_name": queue, "recipients": recipients}
+
+    messages = [
+        message("deferred", "refused", "refused"), message("deferred", "", "timed out"), message("active", "refused"),
+        message("deferred", ""), message("deferred", "refused"),
+    ]  # fmt: skip
+    assert postqueue.reasons(messages) == {"refused": 2, "timed out": 1}
