@@ -85,8 +85,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from kept.ask(_itself, name in followed)
         yield from kept.ask(judge, frozenset(uses.get(name, ())), known)
     yield from _empty(main, desired.tables)
-    if table := desired.tables.get("transport"):
-        yield from _own_mail(main, table)
+    if routes := desired.tables.get("transport"):
+        yield from _own_mail(main, routes)
 
 
 class _Kept:
