@@ -52,6 +52,10 @@ class Server(NamedTuple):
     path: str = ""
 
 
+RESOLVER = Server(port=53)
+"""The name server of resolv.conf(5), which answers when it checks DNSSEC."""
+
+
 class Mentioned(NamedTuple):
     """What a desired state names that only the host can tell of: files, PEM files among them, servers, addresses."""
 

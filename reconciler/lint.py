@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import allow
 from reconciler.circumstances import Mentioned
-from reconciler.features import FEATURES, sites
+from reconciler.features import FEATURES, sites, tls
 from reconciler.rules import GRAPH, aliases, answers, beside, certificates, entries, listeners, nexthops, shadows
 from reconciler.rules.references import mentioned_paths
 
@@ -26,7 +26,7 @@ EXPLAINED |= nexthops.EXPLAINED | entries.EXPLAINED | aliases.EXPLAINED | shadow
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
 PASSING = frozenset({*answers.EXPLAINED, *beside.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
-    "missing-file", "missing-program", "reverse-name", "unknown-reverse-name", "unknown-user",
+    "missing-file", "missing-program", "no-dnssec", "reverse-name", "unknown-reverse-name", "unknown-user",
 }  # fmt: skip
 """The rules whose findings come and go with the host, so that an allowance may be idle for now."""
 
@@ -36,7 +36,7 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     return Mentioned(
         paths=mentioned_paths(merged, facts),
         pems=certificates.mentioned_pems(merged, facts),
-        servers=answers.mentioned_servers(merged, facts),
+        servers=answers.mentioned_servers(merged, facts) | tls.mentioned_servers(merged, facts),
         addresses=sites.mentioned_addresses(merged),
     )
 

@@ -2,7 +2,7 @@
 
 Whom to trust is never supplied: verify and secure need *ca_file* or *ca_path*, fingerprint needs *fingerprints*.
 
-Known limit: that the host's resolver checks DNSSEC, as dane needs, is not known; without it dane is no more than may.
+Known limit: the resolver is asked whether it checks DNSSEC, not whether the way to it is safe; 127.0.0.1 is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.circumstances import RESOLVER
 from reconciler.features import smart_host
 from reconciler.model import Contribution, Finding, Parameter, Severity, Table
 from reconciler.rules.nexthops import bad_nexthop, roads
@@ -20,6 +21,7 @@ from reconciler.rules.scopes import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.circumstances import Server
     from reconciler.model import Desired, Facts, Where
 
 SECTION, TABLE = "tls", "tls_policy"
@@ -93,10 +95,17 @@ def _policy(section: Schema, where: Where, facts: Facts) -> Table:
     return Table(name=TABLE, type=kind, source=rows.encode(), file=where.file, compiler="postmap")
 
 
+def mentioned_servers(merged: Contribution, facts: Facts) -> frozenset[Server]:
+    """The name server, which matters where DNSSEC does."""
+    asks = Scope(merged, facts).value("smtp_dns_support_level").lower() == "dnssec"
+    return frozenset({RESOLVER} if asks else ())
+
+
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Every level has what it needs, and no login is sent over a connection that nobody asked to encrypt."""
     main = Scope(merged, facts)
     yield from _relays(desired, main)
+    yield from _resolver(desired, main)
     section = desired.section(Schema)
     if not section:
         return
@@ -138,6 +147,25 @@ def _needs(level: str, name: str, where: Where, main: Scope) -> Iterator[Finding
             " /etc/ssl/certs/ca-certificates.crt)"
         )
         yield Finding(rule="no-authority", where=where, text=what, subject=name)
+
+
+def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
+    """DANE rests on what the name server has checked."""
+    told, parameter = main.facts.answers.get(RESOLVER), main.parameter(_LEVEL)
+    if not told:
+        return
+    section = desired.section(Schema) or Schema()
+    places = [(level, desired.where(SECTION, *place)) for place, level in section.levels.items()]
+    if parameter:
+        places.append((main.value(_LEVEL).lower(), parameter.where))
+    for level, where in places:
+        if level in _DANE:
+            then = "no certificate would be checked" if level == "dane" else "all its mail would wait"
+            what = (
+                f"the level {level} needs a name server that checks DNSSEC, and {told}: {then}; install unbound, and"
+                " name 127.0.0.1 in /etc/resolv.conf"
+            )
+            yield Finding(rule="no-dnssec", where=where, text=what, subject=SECTION, lasting=False)
 
 
 def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
@@ -192,6 +220,11 @@ EXPLAINED = {
     "no-authority": (
         "The level verify or secure holds somewhere, and no authority is trusted to vouch for certificates. None would "
         "be accepted, and mail would wait. Name a file of authorities in tls.ca_file; none is supplied by default."
+    ),
+    "no-dnssec": (
+        "The level dane or dane-only holds somewhere, and the name server of this host does not check DNSSEC. No TLSA "
+        "record would be believed: dane would be no more than may, and dane-only would let mail wait. Install a "
+        "resolver that checks, such as unbound, and name 127.0.0.1 in /etc/resolv.conf."
     ),
     "tls-for-everybody": (
         "TLS is required of every server on the Internet. Some of them have none, or no certificate that proves "

@@ -188,10 +188,13 @@ class Host:
                 replies.append(_reply(stream))
         return [reply for reply in replies if reply]
 
-    def send(self, sender: str, recipient: str, body: str = "Subject: test\n\nHello.", port: int = 25) -> str:
-        """Send a message to the port inside; return the final reply, or the first that refuses."""
+    def send(
+        self, sender: str, recipient: str, body: str = "Subject: test\n\nHello.", port: int = 25,
+        address: str = "127.0.0.1",
+    ) -> str:  # fmt: skip
+        """Send a message to the port, from inside; return the final reply, or the first that refuses."""
         try:
-            with self.smtp(port) as conversation:
+            with self.smtp(port, address) as conversation:
                 conversation.ehlo_or_helo_if_needed()
                 for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"):
                     code, text = conversation.docmd(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,3 +174,41 @@ def test_what_is_no_name_is_unknown() -> None:
 
 def test_nothing_is_asked_of_nobody() -> None:
     assert connections.ask([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("flags", "answer"),
+    [("81a0", ""), ("8180", "127.0.0.1 does not check DNSSEC"), ("8182", None), ("8185", None), ("", None)],
+)
+def test_a_name_server_says_by_one_bit_that_it_checks(
+    flags: str, answer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "resolv.conf").write_text("search example.com\nnameserver 127.0.0.1\nnameserver 192.0.2.53\n")
+    monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "resolv.conf")
+    with socket.socket(type=socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        resolver = Server(port=server.getsockname()[1])
+        monkeypatch.setattr(connections, "RESOLVER", resolver)
+        monkeypatch.setattr(connections, "TIMEOUT", 30)
+
+        def reply() -> None:
+            query, client = server.recvfrom(512)
+            server.sendto(query[:2] + bytes.fromhex(flags) + query[4:] if flags else b"no", client)
+
+        with ThreadPoolExecutor(1) as threads:
+            replied = threads.submit(reply)
+            assert connections.ask([resolver]) == {resolver: answer}
+            replied.result()
+
+
+def test_without_a_name_server_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("nameserver nosuch\n", "nameserver ::ffff:127.0.0.1%nosuch\n", ""):
+        (tmp_path / "resolv.conf").write_text(text)
+        monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "resolv.conf")
+        with socket.socket(type=socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            free = Server(port=server.getsockname()[1])
+        monkeypatch.setattr(connections, "RESOLVER", free)
+        assert connections.ask([free]) == {free: None}
+    monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "nosuch")
+    assert connections.ask([free]) == {free: None}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.circumstances import RESOLVER
 from reconciler.errors import InvalidSource
 from reconciler.features import compose
+from reconciler.lint import mentioned
 from reconciler.load import load
 from reconciler.model import Contribution, File, Secret, Severity
-from tests.unit.facts import HOST
+from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, linted, the, told
 
 RELAY = "smtpd_relay_restrictions"
@@ -215,6 +217,19 @@ def test_levels_without_what_they_need_are_refused() -> None:
     assert not told("two-policies", files=policy, tls={"outbound": "may"})
     for bad in ({"a..example": "may"}, {"[a.example": "may"}, {"a.example": "may", "A.example": "none"}):
         assert len(told("bad-destination", tls={"destinations": bad})) == 1
+
+
+def test_dane_is_refused_where_the_name_server_is_known_to_check_nothing() -> None:
+    unchecked = facts(answers={RESOLVER: "192.0.2.53 does not check DNSSEC"})
+    for tls in ({"outbound": "dane"}, {"destinations": {"a.example": "dane-only"}}):
+        (finding,) = told("no-dnssec", facts=unchecked, tls=tls)
+        assert finding.is_error
+        assert RESOLVER in mentioned(compose(desired(tls=tls), HOST), HOST).servers
+        for known in ("", None):
+            assert not told("no-dnssec", facts=facts(answers={RESOLVER: known}), tls=tls)
+    assert told("no-dnssec", {"smtp_tls_security_level": "dane"}, facts=unchecked)
+    assert not told("no-dnssec", facts=unchecked, tls={"outbound": "encrypt"})
+    assert RESOLVER not in mentioned(compose(desired(), HOST), HOST).servers
 
 
 def test_encryption_for_everybody_is_told_of_without_a_smart_host() -> None:
