@@ -156,24 +156,33 @@ Never = tuple[tuple["re.Pattern[str]", str], ...]
 _STAR_AT = re.compile(r"\*@(?P<domain>.+?)\.*")
 _STAR_DOT = re.compile(r"\*\.(?P<domain>.+?)\.*")
 _AT = re.compile(r"\*?@\.*(?P<domain>.+?)\.*")
+_STAR = re.compile(r"\*\.*")
+_AT_STAR = re.compile(r"\*?@\*\.(?P<domain>.+?)\.*")
+_IN_DOMAIN = re.compile(r"[^@]*@\*.*")
 _AT_DOT = re.compile(r"(?P<user>[^@]*)@\.+(?P<domain>.+?)\.*")
 _USER_AT = re.compile(r"(?P<user>[^@]+)@")
 _DOT = re.compile(r"\.+(?P<domain>[^@]+?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix takes the dot off an address before it looks it up
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@]+?)\.*")
-_NO_ADDRESS = (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
+_DOTTED = re.compile(r"(?P<bare>[^@]*\.[^@]*[^@.])\.*")  # without a dot: a user of this host's own domains
+_NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
 def _never_matches(use: str) -> Never:
     """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
     if use in _BY_SENDER:
-        stars: Never = (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"), (_DOT, "@{domain}")
-        return *stars, *_NO_ADDRESS, (_BARE, "@{bare}"), (_END, "{rest}")
+        stars: Never = (
+            (_STAR, "default_transport"),
+            (_STAR_AT, "@{domain}"),
+            (_STAR_DOT, "@{domain}"),
+            (_DOT, "@{domain}"),
+        )
+        return *stars, *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}")
     if use in _BY_DOMAIN:
         return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
     if use in _BY_ROUTE:
-        stars = (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
+        stars = (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
         return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
     if use in _BY_ADDRESS:
         return (_AT, "{domain}"), (_STAR_DOT, "{domain}")

@@ -31,6 +31,7 @@ off@s.test  DUNNO
 bad@s.test  error:5.7.1 Not from you
 @s.test  {TO}{SENDER}
 <>  {TO}{NULL}
+daemon  {TO}{SENDER}
 """
 STATES = (
     MAIL
@@ -106,6 +107,8 @@ def test_error_refuses_discard_drops_and_retry_holds(routed: Site) -> None:
         ("ada@sub.s.test", RELAY, "mx1.example.com"),
         ("", NULL, "mx1.example.com"),
         (HERE, RELAY, "mx1.example.com"),
+        ("daemon@mx1.example.com", SENDER, "mx1.example.com"),
+        ("daemon@far.test", RELAY, "mx1.example.com"),
     ],
 )
 def test_the_senders_row_chooses_the_transport_and_the_smart_host_stays(

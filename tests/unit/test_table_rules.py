@@ -42,7 +42,7 @@ def test_a_key_that_is_never_looked_up_is_refused(files: dict[str, str], said: s
 
 def test_keys_that_are_looked_up_are_fine() -> None:
     fine = {
-        "tables/sender_transport": "@mydomain.com relaylim:\n<> smtp:\nu@x.example DUNNO\n",
+        "tables/sender_transport": "@mydomain.com relaylim:\n<> smtp:\nroot smtp:\nu@x.example DUNNO\n",
         "tables/transport": "x.example relaylim:\n.y.example smtp:\nuser@z.example :\n* smtp:\n[192.0.2.1] smtp:\n",
         "tables/virtual": "info@v.example a@b.example\n@v.example c@b.example\nv.example anything\n",
         "tables/senders": "x.example OK\nuser@ REJECT\n.y.example OK\n",
@@ -193,6 +193,10 @@ def test_a_star_in_a_key_is_refused(table: str, key: str, meant: str) -> None:
         ("transport", "@.x.example", "x.example"),
         ("transport", "ada@.x.example", "ada@x.example"),
         ("transport", "ada@", "ada@DOMAIN"),
+        ("transport", "@*.x.example", ".x.example"),
+        ("transport", "ada@*.x.example", "a table of type regexp"),
+        ("sender_transport", "@*.x.example", "a table of type regexp"),
+        ("sender_transport", "*", "default_transport"),
         ("transport", "<>", "a row of tables/sender_transport"),
         ("sender_transport", "x.example.", "@x.example"),
         ("sender_transport", "@x.example.", "@x.example"),
