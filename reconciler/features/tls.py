@@ -162,10 +162,10 @@ def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
         if level in _DANE:
             then = "no certificate would be checked" if level == "dane" else "all its mail would wait"
             what = (
-                f"the level {level} needs a name server that checks DNSSEC, and {told}: {then}; install unbound, and"
-                " name 127.0.0.1 in /etc/resolv.conf"
+                f"the name server {told}, which the level {level} needs: {then}; install unbound, and name 127.0.0.1"
+                " in /etc/resolv.conf"
             )
-            yield Finding(rule="no-dnssec", where=where, text=what, subject=SECTION, lasting=False)
+            yield Finding(rule="no-dnssec", where=where, text=what, subject=level, lasting=False)
 
 
 def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:

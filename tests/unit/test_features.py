@@ -227,6 +227,8 @@ def test_dane_is_refused_where_the_name_server_is_known_to_check_nothing() -> No
         assert RESOLVER in mentioned(compose(desired(tls=tls), HOST), HOST).servers
         for known in ("", None):
             assert not told("no-dnssec", facts=facts(answers={RESOLVER: known}), tls=tls)
+    places = {"outbound": "dane", "destinations": {"a.example": "dane-only"}}
+    assert {finding.subject for finding in told("no-dnssec", facts=unchecked, tls=places)} == {"dane", "dane-only"}
     assert told("no-dnssec", {"smtp_tls_security_level": "dane"}, facts=unchecked)
     assert not told("no-dnssec", facts=unchecked, tls={"outbound": "encrypt"})
     assert RESOLVER not in mentioned(compose(desired(), HOST), HOST).servers
