@@ -138,6 +138,9 @@ class HandEdit:
         if live is None or self.before is None:
             return
         self.left = [name for name in live.carried if name not in self.before.carried]
+        if not self.files and live.path != self.before.path:  # edited after found() had looked
+            self.files = edges.generations.edited(self.before)
+            self.by = look(self.before.root, self.files) if self.files else self.by
         if not self.files:
             return
         if live.path == self.before.path:

@@ -170,7 +170,10 @@ def survive(
         assert ran.status == KILLED, f"{where}: {ran}"
         again = crasher.run("once")
         assert again.status in statuses | {75}, f"{where}: {again.output}"
-        end = crasher.whole()
+        try:
+            end = crasher.whole()
+        except AssertionError as error:
+            raise AssertionError(f"{where}, then {again.status}: {again.output}") from error
         ends[end] = ends.get(end, 0) + 1
         crasher.answers(where)
         last = crasher.run(*argv)

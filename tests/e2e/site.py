@@ -309,6 +309,6 @@ class Site:
     def answers(self, port: int = 25) -> bool:
         """Whether Postfix greets on that port."""
         try:
-            return self.host.dialogue(["QUIT"], port)[0].startswith("220 ")
+            return "".join(self.host.dialogue(["QUIT"], port)[:1]).startswith("220 ")
         except OSError:
             return False

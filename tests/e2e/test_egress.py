@@ -197,4 +197,4 @@ def test_the_unit_loads_it_at_boot_without_the_daemon(systemd_host: Host) -> Non
 
     host.run("systemctl", "start", "nftables")
     host.run("systemctl", "restart", "nftables")
-    assert host.run("sh", "-c", TABLE).stdout == "there\n"
+    host.wait_for(lambda: host.run("sh", "-c", TABLE).stdout == "there\n", what="the table")
