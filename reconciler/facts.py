@@ -43,6 +43,8 @@ NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
+TICK = 1 / _TICKS
+"""As exact as the kernel tells when a process started, in seconds."""
 
 
 def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Facts | None = None) -> Facts:

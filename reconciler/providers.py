@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 DRAIN = 10.0  # seconds
 _WHERE = Where("mail.yaml")
 _ASKING = frozenset({"smtpd", "cleanup", "qmqpd"})
-_ASKED_STILL = Finding(
-    rule="companion-in-use", where=_WHERE, subject="companions", severity=Severity.WARNING, lasting=False,
-    text="an SMTP session from before still uses what is to be stopped: a later pass stops it",
-)  # fmt: skip
 
 
 def provide(before: Generation, after: Generation, origin: Contribution, edges: Edges) -> list[Finding]:
@@ -66,9 +62,18 @@ def release(edges: Edges) -> list[Finding]:
         return []
     edges.say(f"stop {', '.join(sorted(unwanted))}")
     deadline = time.monotonic() + DRAIN
-    while _is_asked(edges):
+    while asking := _asking(edges):
         if time.monotonic() > deadline:
-            return [_ASKED_STILL]
+            text = (
+                f"an SMTP session from before (process {', '.join(map(str, asking))}) may still use what is to be"
+                " stopped: a later pass stops it"
+            )
+            return [
+                Finding(
+                    rule="companion-in-use", where=_WHERE, text=text, subject="companions", severity=Severity.WARNING,
+                    lasting=False,
+                )
+            ]  # fmt: skip
         time.sleep(0.02)
     return edges.generations.companions.release(live, edges.journal.step)
 
@@ -84,12 +89,12 @@ def revive(edges: Edges) -> tuple[list[str], str]:
     return started, "; ".join([trouble, *map(str, release(edges))]).strip("; ")
 
 
-def _is_asked(edges: Edges) -> bool:
-    """Whether a process of Postfix that began before the last swap still takes mail."""
+def _asking(edges: Edges) -> list[int]:
+    """The processes of Postfix that began before the last swap and still take mail."""
     master = postfix.running(edges.postfix())
     since = fact.boot_clock() - (time.time() - edges.generations.link.lstat().st_mtime)
     taking = daemons.of(master, _ASKING) if master else []
-    return any((fact.process_started(pid) or since) < since for pid in taking)
+    return [pid for pid in taking if (fact.process_started(pid) or since) + fact.TICK <= since]
 
 
 def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:

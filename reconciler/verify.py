@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 PATIENCE = 5.0
 CONVERSATIONS = 8
 _POLL, _PAUSE = 0.02, 0.25
-_TICK = 0.01  # as exact as the kernel tells when a process started
 _NOWHERE = Where("mail.yaml")
 _TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
@@ -222,7 +221,7 @@ class _Session:
         """Know which generation answers."""
         pid = facts.owner_of_connection(self.socket.getsockname()[:2], self.socket.getpeername()[:2])
         started = facts.process_started(pid) if pid else None
-        if started is not None and started + _TICK <= since:
+        if started is not None and started + facts.TICK <= since:
             raise _NotYet("only a process from before the activation answers")
 
 
