@@ -46,7 +46,7 @@ _BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
 _DOMAIN = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?", re.IGNORECASE
 )
-_OWNED = re.compile(rf"master\.d/({NAME.pattern})-[^/]+\.cf")
+_OWNED = re.compile(rf"(?:master\.d/(?=[^/]+\.cf\Z)|sites/)({NAME.pattern})[-/][^/]+")
 _UNOWNED = re.compile(rf"master\.d/({NAME.pattern})\.cf")
 _MOST = 253  # characters of a name
 
@@ -108,7 +108,7 @@ def service_of(site: str) -> str:
 
 
 def owner_of(service: Service) -> str:
-    """The site in whose file of master.d a service is; empty for all others."""
+    """The site in whose files a service is; empty for all others."""
     match = _OWNED.fullmatch(service.where.file)
     return match[1] if match else ""
 
@@ -117,15 +117,6 @@ def sites_in(desired: Desired) -> dict[str, Site]:
     """The sites of the desired state by their names, in the order of their numbers."""
     section = desired.section(Schema)
     return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
-
-
-def addresses_of(desired: Desired, domain: str) -> tuple[Address, ...]:
-    """The addresses that a domain's mail leaves from, for its SPF record; none where they are the host's own."""
-    name = domain.lower().removesuffix(".")
-    for site in sites_in(desired).values():
-        if site.delivery and name in site.domains:
-            return site.delivery.address
-    return ()
 
 
 def mentioned_addresses(merged: Contribution) -> frozenset[str]:
