@@ -93,6 +93,14 @@ def _domain(value: str) -> str:
     return name
 
 
+def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    nowhere = value.is_loopback or value.is_unspecified or value.is_link_local or value.is_multicast
+    if nowhere or "%" in str(value):
+        text = 'no other host reaches "{value}"; write the address that mail is sent to'
+        raise PydanticCustomError("unreachable-address", text, {"value": str(value)})
+    return value
+
+
 def _secret(value: object) -> object:
     if isinstance(value, SecretName):
         return value
@@ -168,7 +176,7 @@ class Schema(_Part):
     ttl: Annotated[int, Field(ge=60, le=604800)] = 3600
     domains: tuple[Domain, ...] | None = None
     zones: tuple[Domain, ...] = ()
-    addresses: tuple[IPvAnyAddress, ...] = ()
+    addresses: tuple[Annotated[IPvAnyAddress, AfterValidator(_reachable)], ...] = ()
     mx: tuple[Domain, ...] = ()
     spf_include: tuple[Domain, ...] = ()
     spf_all: Literal["-all", "~all", "?all"] = "~all"

@@ -25,7 +25,7 @@ from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.sites import sites_in
 from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Service, Severity
 from reconciler.rules.references import tables_of
-from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope
+from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,6 +223,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
         what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
         yield Finding(rule="too-many-domains", where=desired.where(SECTION), text=what, subject=SECTION)
+    for service in desired.services:
+        if service.name == SENDMAIL:
+            what = f"duplicate service: {SECTION} brings {service.key} already, and would replace this one; rename it"
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
     if "sender_canonical" in desired.tables:
         table = desired.tables["sender_canonical"]
         what = f"with {SECTION}, table {table.name} rewrites envelope senders only, and no longer From: headers"
@@ -274,6 +278,11 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
         if parameter and lookup not in main.words(name):
             what = f"{name} is without {lookup}: {SECTION} has no effect there"
             yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
+    for name, classes in _CLASSES.items():
+        parameter = main.parameter(name)
+        if parameter and set(main.words(name)) != set(words(classes)):
+            what = f'{name} is "{main.value(name)}", not "{classes}": bounces get lost, or headers change'
+            yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
 
 
 EXPLAINED = {
@@ -310,7 +319,8 @@ EXPLAINED = {
         "for tables/sender_canonical too. Use tables/generic for what is to change in headers."
     ),
     "srs-not-asked": (
-        "parameters sets a list of canonical maps without PostSRSd's lookup, and prevails. Senders are not rewritten, "
-        "or bounces don't find back. Add the lookup to the list, or put your table in tables/."
+        "parameters sets a list of canonical maps without PostSRSd's lookup, or classes of addresses other than it "
+        "needs, and prevails. Senders are not rewritten, in headers too, or bounces don't find back. Add the lookup to "
+        "the list, or put your table in tables/, and leave the classes alone."
     ),
 }
