@@ -57,10 +57,10 @@ def test_what_is_healthy_passes_without_a_word(section: str) -> None:
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ("submission: no", 'mail.yaml:3:13: submission is a mapping with the keys enabled, wrapper, got "no"; write sub'),
+        ("submission: no", 'mail.yaml:3:13: submission is a mapping with the keys enabled, wrapper, got "no"; write'),
         ("submission: no", "write submission: {enabled: no}"),
         ("egress: yes", "write egress: {lockdown: yes}"),
-        ("egress: {ports: [70000]}", 'mail.yaml:3:18: egress.ports.0 should be less than or equal to 65535, got'),
+        ("egress: {ports: [70000]}", "mail.yaml:3:18: egress.ports.0 should be less than or equal to 65535, got"),
         ("dns: {server: 192.0.2.1}", 'dns.server is a mapping with the keys address, port, key, got "192.0.2.1"'),
         ("dns: {dmarc: {policy: none, reprots: x}}", 'unknown key "reprots" in dns.dmarc; did you mean reports?'),
         ("dns: {dmarc: {policy: none, ttl: 1}}", 'unknown key "ttl" in dns.dmarc; known are policy, reports'),
@@ -90,7 +90,7 @@ def test_a_section_that_cannot_be_meant_is_told_of_once(section: str, told: str)
     ("section", "files", "parameters", "rule", "told"),
     [
         ("", {"sites/site12/tables/virtual": "# all of it\n\n   x@v.example\n"}, {}, "malformed-entry",
-         'virtual:3:1: "x@v.example" begins with blanks, so that Postfix would read it as more of the last line of tables'),
+         'virtual:3:1: "x@v.example" begins with blanks, so that Postfix would read it as more of the last line of'),
         ("", {"sites/site12/site.yaml": "domains: [192.0.2.1]\n"}, {}, "malformed-site-domain", "site.yaml:1:11: "),
         ("", {"sites/site12/site.yaml": SITE.replace("192.0.2.10", "0.0.0.0")}, {}, "malformed-address",
          'site.yaml:2:21: sites.site12.delivery.address: no connection starts at "0.0.0.0"'),
