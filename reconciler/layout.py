@@ -6,6 +6,7 @@ Known limit: a file in a place that is not of the known ones passes in silence, 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,9 @@ def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
     for base, parts in found.items():
         kind = parts[0][1].partition(".")[2] or "lmdb"
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
-        source, pieces = _joined([(path, files[path].read()) for path, _ in parts])
+        texts = [(path, files[path].read()) for path, _ in parts]
+        findings += _continuing(texts)
+        source, pieces = _joined(texts)
         yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
 
 
@@ -158,6 +161,19 @@ def _sources(files: Tree) -> Iterator[tuple[str, str]]:
     sites = [match for path in files if (match := _SITE_FILE.fullmatch(path)) and not _is_prose(match["table"])]
     for match in sorted(sites, key=lambda match: (int(match["site"].removeprefix("site")), match["table"])):
         yield match[0], match["table"]
+
+
+def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
+    """Pieces that begin with more of a line, which would be a line of the piece before."""
+    for (before, _), (path, text) in pairwise(parts):
+        lines = enumerate(text.decode("utf-8", "replace").split("\n"), 1)
+        first = next(((number, line) for number, line in lines if line.strip() and line.strip()[0] != "#"), None)
+        if first and first[1][0].isspace():
+            what = (
+                f'"{first[1].strip()}" begins with blanks, so that Postfix would read it as more of the last line of'
+                f" {before}; write it from the first column on"
+            )
+            yield Finding(rule="malformed-entry", where=Where(path, first[0]), text=what, subject=path)
 
 
 def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:

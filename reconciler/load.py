@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -186,22 +187,39 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
         try:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
         except ValidationError as error:
-            fields = _fields(key)
             for problem in error.errors(include_url=False):
-                finding = wording.invalid(key, dict(problem), fields, merged)
+                level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
+                finding = wording.invalid(key, dict(problem), _fields(key, level), merged)
                 if problem["input"] is not None or finding.where not in said:
                     findings.append(finding)
     return sections
 
 
-def _fields(section: str) -> list[str]:
-    """The field names that a section knows, at whatever depth."""
-    pending, known = [_ADAPTERS[section].json_schema()], dict[str, None]()
-    while pending:
-        node = pending.pop()
-        known |= dict.fromkeys(node.get("properties", {}))
-        pending += [value for value in node.get("$defs", {}).values() if isinstance(value, dict)]
-    return list(known)
+@cache
+def _fields(section: str, level: tuple[str | int, ...]) -> list[str]:
+    """The field names that a section knows at that depth."""
+    schema = _ADAPTERS[section].json_schema()
+    nodes = _variants(schema, schema)
+    for part in level:
+        inner = [
+            deeper
+            for node in nodes
+            for deeper in (
+                node.get("properties", {}).get(str(part)), node.get("additionalProperties"), node.get("items"),
+                *node.get("patternProperties", {}).values(),
+            )
+            if isinstance(deeper, dict)
+        ]  # fmt: skip
+        nodes = [variant for node in inner for variant in _variants(node, schema)]
+    return list(dict.fromkeys(name for node in nodes for name in node.get("properties", {})))
+
+
+def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a node of a JSON schema stands for: itself, another by its name, or one of several."""
+    if reference := node.get("$ref"):
+        return _variants(schema["$defs"][reference.rpartition("/")[2]], schema)
+    several = node.get("anyOf")
+    return [variant for one in several for variant in _variants(one, schema)] if several else [node]
 
 
 def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:

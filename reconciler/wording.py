@@ -33,8 +33,10 @@ _FORMS = {
     "wakeup": "seconds such as 60 or 60?, or -",
 }
 _PYDANTIC = frozenset({
-    *_MAPPINGS, *_EXPECTED, "literal_error", "greater_than_equal", "string_too_long", "string_pattern_mismatch",
+    *_MAPPINGS, *_EXPECTED, "literal_error", "greater_than_equal", "less_than_equal", "string_too_long",
+    "string_pattern_mismatch",
 })  # fmt: skip
+_SWITCHES = ("enabled", "lockdown")
 _RULES = {"extra_forbidden": "unknown-key", "missing": "missing-key"}
 _PARAMETERS = frozenset({
     "inet_interfaces", "mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "relayhost",
@@ -94,9 +96,8 @@ def _text(path: Path, item: Mapping[str, Any], fields: Collection[str]) -> str:
     if isinstance(value, list) and (kind in _PYDANTIC or kind.startswith("ip_") or kind == "unquoted-brackets"):
         return _list(name, key, value)
     if kind == "literal_error":
-        words = re.findall("[a-z-]+", item["ctx"]["expected"])
-        expected = ", ".join(word for word in words if word != "or")
-        return f"{name} is one of {expected}, got {kind_of(value)}{did_you_mean(str(value), words)}"
+        words = re.findall("'([^']+)'", item["ctx"]["expected"])
+        return f"{name} is one of {', '.join(words)}, got {kind_of(value)}{did_you_mean(str(value), words)}"
     if kind == "string_pattern_mismatch":
         return _misshapen(path, key, str(value), item["loc"])
     if kind in _EXPECTED or kind.startswith("ip_"):
@@ -118,6 +119,8 @@ def _no_mapping(path: Path, value: object, fields: Collection[str], *, is_model:
         hint = (
             f"; write {key}: {{{next(iter(fields))}: {value}}}" if isinstance(value, str) and len(fields) == 1 else ""
         )
+        if (switch := next((field for field in fields if field in _SWITCHES), "")) and value in ("yes", "no"):
+            hint = f"; write {key}: {{{switch}: {value}}}"
         return f"{name} is a mapping with the keys {', '.join(fields)}, got {kind_of(value)}{hint}"
     words = [str(part).partition("=") for part in value] if isinstance(value, list) else []
     pairs = ", ".join(f"{left.strip()}: {right.strip()}" for left, equals, right in words if equals)

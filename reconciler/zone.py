@@ -152,8 +152,9 @@ def _data(kind: str, text: str) -> str:
 
 
 def _address(kind: str, text: str) -> str:
+    unscoped = text.replace("%", " ")  # fe80::1%eth0 is an address for this host alone
     try:
-        return str(IPv4Address(text) if kind == "A" else IPv6Address(text))
+        return str(IPv4Address(unscoped) if kind == "A" else IPv6Address(unscoped))
     except AddressValueError:
         other = "AAAA" if kind == "A" and ":" in text else "A" if "." in text and kind == "AAAA" else ""
         hint = f"; did you mean {other}?" if other else ""

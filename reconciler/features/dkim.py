@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
@@ -44,6 +44,7 @@ OWNER = "root:_rspamd"
 PATH = "override.d/dkim_signing.conf"
 _MILTER = f"inet:localhost:{PORT}"
 _SERVER = Server(host="localhost", port=PORT)
+_OVERRIDE = "receive_override_options"
 _LISTS = ("smtpd_milters", "non_smtpd_milters")
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -95,9 +96,19 @@ def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _network(value: str) -> str:
     try:
-        return str(ip_network(value))
-    except ValueError as error:
-        raise PydanticCustomError("malformed-network", "{error}", {"error": str(error)}) from None
+        network = ip_network(value, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "%" in value:
+        text = 'not a network: "{value}"; expected an address or one such as 192.0.2.0/24'
+        raise PydanticCustomError("malformed-network", text, {"value": value})
+    if ip_address(value.partition("/")[0]) != network.network_address:
+        text = '"{value}" has bits set behind its prefix; did you mean {meant}?'
+        raise PydanticCustomError("malformed-network", text, {"value": value, "meant": str(network)})
+    if network.prefixlen == 0:
+        text = '"{value}" is everybody: whatever strangers send through this host would be signed'
+        raise PydanticCustomError("malformed-network", text, {"value": value})
+    return str(network)
 
 
 def _time(value: object) -> object:
@@ -258,7 +269,10 @@ def _past(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     places = [(main, "non_smtpd_milters"), *((scope, "smtpd_milters") for scope in smtpd_scopes(merged, facts))]
     for scope, name in places:
         parameter = scope.parameter(name)
-        if parameter and not re.search(rf":{PORT}\b", scope.value(name)):
+        if "no_milters" in scope.words(_OVERRIDE) and (override := scope.parameter(_OVERRIDE)):
+            what = f"{_OVERRIDE} has no_milters: mail that comes this way would not be signed"
+            yield scope.finding("unsigned-mail", override, what, name, severity=Severity.WARNING)
+        elif parameter and not re.search(rf":{PORT}\b", scope.value(name)):
             what = f'{name} is "{scope.value(name)}", without {_MILTER}: mail that comes this way would not be signed'
             yield scope.finding("unsigned-mail", parameter, what, name, severity=Severity.WARNING)
 

@@ -108,6 +108,10 @@ EXPLAINED = zone.EXPLAINED | {
         "The secret that updates are to be signed with is no TSIG key. The name server would refuse every update. Set "
         "it to a key clause as tsig-keygen prints one."
     ),
+    "unreachable-address": (
+        "An address under dns.addresses is one of this host's own loopback, of one wire, or of none. Nobody could send "
+        "mail to it. Write the address that the world knows this host by."
+    ),
     "malformed-reports": (
         "Reports are to go to what is no address. Receivers would send none. Write an address, or an https:// place."
     ),

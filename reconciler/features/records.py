@@ -20,12 +20,13 @@ from pydantic_core import PydanticCustomError
 from reconciler import zone
 from reconciler.features import smart_host
 from reconciler.features.domains import DOMAIN, mail_domains
+from reconciler.features.sites import owner_of, sites_in
 from reconciler.model import Finding, SecretName, Where
 from reconciler.render import BadTemplate, render_lines
 from reconciler.rules.scopes import Scope, scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Tree
     from reconciler.zone import Record
@@ -90,6 +91,14 @@ def _domain(value: str) -> str:
         text = 'not a domain: "{value}"; expected a name such as example.com (an IDN in its xn-- form)'
         raise PydanticCustomError("not-a-domain", text, {"value": value})
     return name
+
+
+def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    nowhere = value.is_loopback or value.is_unspecified or value.is_link_local or value.is_multicast
+    if nowhere or "%" in str(value):
+        text = 'no other host reaches "{value}"; write the address that mail is sent to'
+        raise PydanticCustomError("unreachable-address", text, {"value": str(value)})
+    return value
 
 
 def _secret(value: object) -> object:
@@ -167,7 +176,7 @@ class Schema(_Part):
     ttl: Annotated[int, Field(ge=60, le=604800)] = 3600
     domains: tuple[Domain, ...] | None = None
     zones: tuple[Domain, ...] = ()
-    addresses: tuple[IPvAnyAddress, ...] = ()
+    addresses: tuple[Annotated[IPvAnyAddress, AfterValidator(_reachable)], ...] = ()
     mx: tuple[Domain, ...] = ()
     spf_include: tuple[Domain, ...] = ()
     spf_all: Literal["-all", "~all", "?all"] = "~all"
@@ -220,8 +229,10 @@ class Site:
         """The domains that want records."""
         if self.section.domains is not None:
             return sorted(set(self.section.domains))
-        name = Scope(self.merged, self.facts).value("myhostname").lower()
-        return [domain for domain in mail_domains(self.desired, self.facts, self.merged) if domain != name]
+        main = Scope(self.merged, self.facts)
+        nowhere = (".localdomain", ".localhost")
+        found = sorted(mail_domains(main) - {main.value("myhostname").lower()})
+        return [domain for domain in found if not domain.endswith(nowhere)]
 
     @property
     def ips(self) -> list[str]:
@@ -250,23 +261,35 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return not (address.is_private or address.is_loopback or address.is_link_local)
 
 
-def _senders(site: Site) -> Iterator[str]:
-    """The addresses that transports are bound to: mail leaves from them as well."""
+def _senders(site: Site) -> dict[str, list[str]]:
+    """The addresses that mail leaves from as well, by the site whose mail it is; under "" those of everybody's."""
+    found: dict[str, list[str]] = {}
     for scope in scopes(site.merged, site.facts):
+        bound = found.setdefault(owner_of(scope.service) if scope.service else "", [])
         for name in ("smtp_bind_address", "smtp_bind_address6"):
             if scope.parameter(name) in scope.written:
                 try:
-                    yield str(ip_address(scope.value(name).strip("[]")))
+                    bound.append(str(ip_address(scope.value(name).strip("[]"))))
                 except ValueError:
                     continue
+    return found
 
 
-def _spf(site: Site) -> str:
+def _spf(site: Site, bound: Iterable[str]) -> str:
     """The policy that names every address mail leaves from, and the relay's own policy."""
     section, relay = site.section, site.desired.section(smart_host.Schema)
-    networks = [f"ip{6 if ':' in one else 4}:{one}" for one in dict.fromkeys((*site.ips, *_senders(site)))]
+    networks = [f"ip{6 if ':' in one else 4}:{one}" for one in dict.fromkeys((*site.ips, *bound))]
     includes = (*section.spf_include, *((MAILCHANNELS,) if relay and relay.preset == "mailchannels" else ()))
     return " ".join(("v=spf1 mx", *networks, *(f"include:{one}" for one in dict.fromkeys(includes)), section.spf_all))
+
+
+def _policies(site: Site) -> tuple[dict[str, str], str]:
+    """The policies of the domains that sites have, which leave from their own site's addresses too; all others'."""
+    senders = _senders(site)
+    every = senders.get("", [])
+    own = {name: _spf(site, (*every, *senders.get(name, []))) for name in sites_in(site.desired)}
+    of_sites = {domain: own[name] for name, one in sites_in(site.desired).items() for domain in one.domains}
+    return of_sites, _spf(site, every)
 
 
 def _values(site: Site) -> dict[str, Any]:
@@ -274,7 +297,7 @@ def _values(site: Site) -> dict[str, Any]:
     section, relay = site.section, site.desired.section(smart_host.Schema)
     told = relay.username if relay and relay.preset == "mailchannels" else ""
     return {
-        "ttl": section.ttl, "ips": site.ips, "spf": _spf(site), "dkim": list(site.dkim.items()),
+        "ttl": section.ttl, "ips": site.ips, "dkim": list(site.dkim.items()),
         "hostname": Scope(site.merged, site.facts).value("myhostname").lower(),
         "dmarc": section.dmarc.text if section.dmarc else "",
         "tls_rpt": f"v=TLSRPTv1; rua={section.tls_rpt}" if section.tls_rpt else "",
@@ -285,14 +308,15 @@ def _values(site: Site) -> dict[str, Any]:
 def records_of(site: Site, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
     """The records of these domains, by zone and nothing twice; what is wrong with any goes to *findings*."""
     found: dict[str, dict[Record, Record]] = {}
-    values = _values(site)
+    values, (of_sites, everybodys) = _values(site), _policies(site)
     broken: set[str] = set()
     for domain in domains:
         within = site.zone_of(domain)
         zone_records = found.setdefault(within, {})
+        own = _own(site, domain) | {"spf": of_sites.get(domain, everybodys)}
         for name, source in site.templates.items():
             if name not in broken:
-                placed, wrong = _rendered(site, name, source, values | _own(site, domain))
+                placed, wrong = _rendered(site, name, source, values | own)
                 wrong = wrong or zone.read(placed, within, zone_records)
                 findings += wrong
                 broken |= {name} if wrong else set()

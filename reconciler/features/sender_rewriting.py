@@ -21,17 +21,17 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.circumstances import Server
 from reconciler.features import parameters
+from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.sites import sites_in
 from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Service, Severity
 from reconciler.rules.references import tables_of
-from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope
-from reconciler.table import PATTERN_TYPES, Entries
+from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from reconciler.model import Desired, Facts, Table, Where
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "sender_rewriting"
 PROGRAM = "postsrsd"
@@ -46,19 +46,22 @@ _CLASSES = {
     "sender_canonical_classes": "envelope_sender",
     "recipient_canonical_classes": "envelope_recipient, header_recipient",
 }
-# Where this host's domains stand, by whole lists or by the keys of tables.
-_LISTS = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
+# Where more of this host's domains stand, in the keys of tables.
 _KEYED = ("virtual_alias_maps", "virtual_mailbox_maps", "sender_dependent_default_transport_maps")
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _SHORTEST = 16
 _LONGEST = 120_000
 
 
 def _domain(value: str) -> str:
-    if not _DOMAIN.fullmatch(value.removeprefix(".")):
-        raise PydanticCustomError("malformed-domain", 'not a domain: "{value}"', {"value": value})
+    if not DOMAIN.fullmatch(value.lower()):
+        text = 'not a domain: "{value}"; expected a name such as example.com'
+        raise PydanticCustomError("malformed-domain", text, {"value": value})
     return value.lower()
+
+
+def _excluded(value: str) -> str:
+    """A domain, or all below one."""
+    return value[:1] + _domain(value[1:]) if value.startswith(".") else _domain(value)
 
 
 def _secrets(value: object) -> object:
@@ -88,7 +91,7 @@ class Schema(BaseModel):
     domain: Domain | None = None
     secrets: Secrets | None = None
     key: Secrets | None = None
-    exclude: tuple[Domain, ...] = ()
+    exclude: tuple[Annotated[str, AfterValidator(_excluded)], ...] = ()
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
@@ -157,29 +160,9 @@ def srs_domain(section: Schema, main: Scope) -> str:
 
 def own_domains(main: Scope) -> set[str]:
     """The domains that this host handles, as far as the repository knows."""
-    words = [*main.words("myorigin"), *(word for name in _LISTS for word in main.words(name))]
-    found = {word.lower() for word in words if _DOMAIN.fullmatch(word)}
-    for name in (*_LISTS, *_KEYED):
-        for table in _tables(main, name):
-            found.update(domain for entry in Entries(table) if (domain := _of_key(entry.key)))
-    return found
-
-
-def _of_key(key: str) -> str:
-    domain = key.rpartition("@")[2].lower()
-    return domain if _DOMAIN.fullmatch(domain) else ""
-
-
-def _tables(main: Scope, name: str) -> Iterator[Table]:
-    """The tables of the commit that a parameter names."""
-    parameter = main.parameter(name)
-    tables = main.merged.tables
-    for reference in tables_of(main, parameter) if parameter else ():
-        table = tables.get(reference.name.removeprefix(f"{CONFIG_DIRECTORY}/"))
-        if table and table.type not in PATTERN_TYPES:
-            yield table
-    if parameter:
-        yield from (tables[name] for name in re.findall(r"table:([\w.-]+)", parameter.value) if name in tables)
+    origins = {word.lower() for word in main.words("myorigin")}
+    addressed = {key.rpartition("@")[2] for name in (*CLASSES, *_KEYED) for key in keys_of(main, name)}
+    return mail_domains(main) | set(filter(DOMAIN.fullmatch, origins | addressed))
 
 
 def excluded(section: Schema, main: Scope, desired: Desired) -> list[str]:
@@ -240,6 +223,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
         what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
         yield Finding(rule="too-many-domains", where=desired.where(SECTION), text=what, subject=SECTION)
+    for service in desired.services:
+        if service.name == SENDMAIL:
+            what = f"duplicate service: {SECTION} brings {service.key} already, and would replace this one; rename it"
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
     if "sender_canonical" in desired.tables:
         table = desired.tables["sender_canonical"]
         what = f"with {SECTION}, table {table.name} rewrites envelope senders only, and no longer From: headers"
@@ -270,7 +257,7 @@ def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
     """Bounces to rewritten senders come to the SRS domain, and must get past the relay protection."""
     elsewhere = [
         reference
-        for name in _LISTS
+        for name in CLASSES
         if (parameter := main.parameter(name))
         for reference in tables_of(main, parameter)
         if not reference.name.startswith(CONFIG_DIRECTORY)
@@ -290,6 +277,11 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
         parameter = main.parameter(name)
         if parameter and lookup not in main.words(name):
             what = f"{name} is without {lookup}: {SECTION} has no effect there"
+            yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
+    for name, classes in _CLASSES.items():
+        parameter = main.parameter(name)
+        if parameter and set(main.words(name)) != set(words(classes)):
+            what = f'{name} is "{main.value(name)}", not "{classes}": bounces get lost, or headers change'
             yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
 
 
@@ -327,7 +319,8 @@ EXPLAINED = {
         "for tables/sender_canonical too. Use tables/generic for what is to change in headers."
     ),
     "srs-not-asked": (
-        "parameters sets a list of canonical maps without PostSRSd's lookup, and prevails. Senders are not rewritten, "
-        "or bounces don't find back. Add the lookup to the list, or put your table in tables/."
+        "parameters sets a list of canonical maps without PostSRSd's lookup, or classes of addresses other than it "
+        "needs, and prevails. Senders are not rewritten, in headers too, or bounces don't find back. Add the lookup to "
+        "the list, or put your table in tables/, and leave the classes alone."
     ),
 }

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, Stri
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
+from reconciler.features.domains import DOMAIN
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where
 from reconciler.rules.scopes import Scope
 from reconciler.rules.vocabulary import names
@@ -43,21 +44,18 @@ OPTIONS = names(
     """
 )
 _BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
-_DOMAIN = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?", re.IGNORECASE
-)
-_OWNED = re.compile(rf"master\.d/({NAME.pattern})-[^/]+\.cf")
-_UNOWNED = re.compile(rf"master\.d/({NAME.pattern})\.cf")
-_MOST = 253  # characters of a name
+_OWNED = re.compile(rf"(?:master\.d/(?=[^/]+\.cf\Z)|sites/)({NAME.pattern})[-/][^/]+")
+_UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
 
 Address = IPv4Address | IPv6Address
 
 
 def _domain(text: str) -> str:
-    if not _DOMAIN.fullmatch(text) or len(text) > _MOST:
+    name = text.lower().removesuffix(".")
+    if not DOMAIN.fullmatch(name):
         what = 'not a domain: "{text}"; expected a name such as example.com'
         raise PydanticCustomError("malformed-site-domain", what, {"text": text})
-    return text.lower().removesuffix(".")
+    return name
 
 
 def _several(value: object) -> object:
@@ -77,7 +75,7 @@ def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
 class Delivery(BaseModel, extra="forbid", frozen=True):
     """Where the site's mail leaves from: an IPv4 and an IPv6 *address* at most, and the name that is said there."""
 
-    address: Annotated[tuple[Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
+    address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
     helo: Annotated[str, AfterValidator(_domain)]
 
 
@@ -108,7 +106,7 @@ def service_of(site: str) -> str:
 
 
 def owner_of(service: Service) -> str:
-    """The site in whose file of master.d a service is; empty for all others."""
+    """The site in whose files a service is; empty for all others."""
     match = _OWNED.fullmatch(service.where.file)
     return match[1] if match else ""
 
@@ -117,15 +115,6 @@ def sites_in(desired: Desired) -> dict[str, Site]:
     """The sites of the desired state by their names, in the order of their numbers."""
     section = desired.section(Schema)
     return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
-
-
-def addresses_of(desired: Desired, domain: str) -> tuple[Address, ...]:
-    """The addresses that a domain's mail leaves from, for its SPF record; none where they are the host's own."""
-    name = domain.lower().removesuffix(".")
-    for site in sites_in(desired).values():
-        if site.delivery and name in site.domains:
-            return site.delivery.address
-    return ()
 
 
 def mentioned_addresses(merged: Contribution) -> frozenset[str]:
@@ -189,6 +178,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for service in desired.services:
         yield from _owned(service)
     yield from _unasked(desired, merged, facts)
+    yield from _unused(sites, desired, merged)
     yield from _nameless(sites, desired, facts)
 
 
@@ -246,9 +236,12 @@ def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
 
 def _owned(service: Service) -> Iterator[Finding]:
     """A service in a site's own file of master.d."""
-    if match := _UNOWNED.fullmatch(service.where.file):
-        meant = f"did you mean master.d/{match[1]}-NAME.cf?"
-        what = f'"{match[0]}" belongs to no site, and stays when {match[1]} leaves; {meant}'
+    match = _UNOWNED.fullmatch(service.where.file)
+    if match and not owner_of(service):
+        what = (
+            f'"{match[0]}" belongs to no site, and stays when site{match[1]} leaves; did you mean'
+            f" master.d/site{match[1]}-NAME.cf?"
+        )
         where = Where(match[0])
         yield Finding(rule="unowned-service", where=where, text=what, subject=match[0], severity=Severity.WARNING)
     name = owner_of(service)
@@ -274,6 +267,20 @@ def _unasked(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[F
     if TABLE in desired.tables:
         what = f"sites make the table {TABLE} themselves; remove this one, or give it another name"
         yield _error("unasked-sites", desired.tables[TABLE].where, what, TABLE)
+
+
+def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
+    """Rows without their service, and services without any row."""
+    for name, site in sites.items():
+        service = service_of(name)
+        if site.delivery and f"{service}/unix" not in merged.services:
+            what = f"the mail of {name} leaves by {service}, which this takes away: it would wait in the queue"
+            yield _error("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
+        rows = (table.source for table in desired.tables.values())
+        if site.delivery and not site.domains and not any(f"{service}:".encode() in row for row in rows):
+            where = desired.where(SECTION, name, "delivery")
+            what = f"{name} has an address and no domains: no mail leaves from it; list them under domains"
+            yield Finding(rule="unused-delivery", where=where, text=what, subject=name, severity=Severity.WARNING)
 
 
 def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
@@ -326,6 +333,10 @@ EXPLAINED = {
         "Sites have addresses of their own, and nothing would ask the table that says so: a parameter of the host "
         "prevails, or a table of the same name. Their mail would leave from the host's address, silently. Add "
         "table:site_transport to the parameter, or remove what prevails."
+    ),
+    "unused-delivery": (
+        "A site says where its mail leaves from, and has no domains. No mail would leave from there. List its domains, "
+        "or name siteNN-out: in a row of tables/sender_transport."
     ),
     "reverse-name": (
         "A delivery address has no reverse name in DNS that is the site's helo and leads back to the address. Many "

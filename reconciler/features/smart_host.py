@@ -97,6 +97,8 @@ class Relay(BaseModel):
         if bool(self.username) != bool(self.password):
             missing = "password" if self.username else "username"
             raise PydanticCustomError("half-a-login", "a login needs both; {missing} is missing", {"missing": missing})
+        if self.username and not self.nexthop:
+            raise PydanticCustomError("half-a-login", "a login is for a nexthop, and there is none")
         return self
 
 
@@ -118,10 +120,10 @@ class Schema(Relay):
     def _known(cls, value: object) -> object:
         if value in ("no", ""):
             return {"nexthop": ""}
-        if isinstance(value, dict) and isinstance(preset := value.get("preset"), str):
+        if isinstance(value, dict) and "preset" in value:
             if "nexthop" in value:
                 raise PydanticCustomError("preset-and-nexthop", "a preset has its own nexthop; write one of the two")
-            return {**value, "nexthop": PRESETS.get(preset, "")}
+            return {**value, "nexthop": PRESETS.get(str(value["preset"]), "")}
         return value
 
     @model_validator(mode="after")

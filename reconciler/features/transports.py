@@ -14,7 +14,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table
 from reconciler.rules.vocabulary import names
@@ -30,7 +31,16 @@ ONCE = "oneshot_dsn"
 _ONCE_SOURCE = b"# Every temporary failure of this transport is final.\n/^4(\\.[0-9]+\\.[0-9]+ .*)/  5$1\n"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Time = Annotated[str, StringConstraints(pattern=r"^\d+[smhdw]?$")]
+Time = Annotated[str, StringConstraints(pattern=r"^(?:[0-9]{1,9}s?|[0-9]{1,5}[mh]|[0-9]{1,3}[dw])$")]
+
+
+def _leaving(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if value.is_unspecified or value.is_multicast or "%" in str(value):
+        raise PydanticCustomError("malformed-address", 'no connection starts at "{value}"', {"value": str(value)})
+    return value
+
+
+Address = Annotated[IPv4Address | IPv6Address, AfterValidator(_leaving)]
 
 
 class Transport(BaseModel, extra="forbid", frozen=True):
@@ -44,7 +54,7 @@ class Transport(BaseModel, extra="forbid", frozen=True):
     recipient_limit: Annotated[int, Field(ge=1)] | None = None
     rate_delay: Time | None = None
     retry: bool = True
-    address: IPv4Address | IPv6Address | None = None
+    address: Address | None = None
     helo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] | None = None
 
 

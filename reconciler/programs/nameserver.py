@@ -4,6 +4,8 @@ An update goes through only while every set it touches is as it was read, so tha
 Raises Unanswered for a server that does not answer or refuses, with what a person can do, and Moved for sets that have
 changed meanwhile.
 
+dnspython is imported by the first question, as in lookups.py: most commands ask none.
+
 Known limit: what a server answers without authority is trouble, not an answer.
 """
 
@@ -12,18 +14,6 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.query
-import dns.rcode
-import dns.rdatatype
-import dns.resolver
-import dns.rrset
-import dns.tsig
-import dns.update
-
 from reconciler.errors import ReconcilerError
 from reconciler.publication import Found, Key, SetChange
 from reconciler.zone import joined, split
@@ -31,6 +21,7 @@ from reconciler.zone import joined, split
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dns.message import Message
     from dns.rdata import Rdata
 
     from reconciler.features.records import Tsig
@@ -38,17 +29,17 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 MOST_SETS = 100
 _BAD_KEY = {
-    dns.tsig.PeerBadKey: 'does not know the key "{key}"',
-    dns.tsig.PeerBadSignature: 'has another secret for the key "{key}"',
-    dns.tsig.PeerBadTime: "has a clock that differs from this host's by more than five minutes",
-    dns.tsig.BadSignature: 'signs its answers with another secret than that of the key "{key}"',
+    "PeerBadKey": 'does not know the key "{key}"',
+    "PeerBadSignature": 'has another secret for the key "{key}"',
+    "PeerBadTime": "has a clock that differs from this host's by more than five minutes",
+    "BadSignature": 'signs its answers with another secret than that of the key "{key}"',
 }
 _REFUSALS = {
-    dns.rcode.REFUSED: 'refuses the update of {zone}: it does not allow it to the key "{key}" (or see its log)',
-    dns.rcode.NOTAUTH: "is not the primary server of {zone}; is that part of another zone? then name that in dns.zones",
-    dns.rcode.NOTZONE: "says that a record is not in {zone}",
+    "REFUSED": 'refuses the update of {zone}: it does not allow it to the key "{key}" (or see its log)',
+    "NOTAUTH": "is not the primary server of {zone}; is that part of another zone? then name that in dns.zones",
+    "NOTZONE": "says that a record is not in {zone}",
 }
-_MOVED = (dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.YXDOMAIN, dns.rcode.NXDOMAIN)
+_MOVED = ("YXRRSET", "NXRRSET", "YXDOMAIN", "NXDOMAIN")
 
 
 class Unanswered(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -75,6 +66,12 @@ class Server(NamedTuple):
 
     def ask(self, keys: Iterable[Key], zone: str) -> dict[Key, Found]:
         """What it has of each set; sets that are not there are left out."""
+        import dns.flags  # noqa: PLC0415
+        import dns.message  # noqa: PLC0415
+        import dns.name  # noqa: PLC0415
+        import dns.rcode  # noqa: PLC0415
+        import dns.rdatatype  # noqa: PLC0415
+
         found = {}
         for key in keys:
             question = dns.message.make_query(key.name, key.type)
@@ -93,6 +90,10 @@ class Server(NamedTuple):
 
     def update(self, zone: str, changes: Iterable[SetChange]) -> None:
         """Make these changes in one step, if every set is still what it was."""
+        import dns.rcode  # noqa: PLC0415
+        import dns.rrset  # noqa: PLC0415
+        import dns.update  # noqa: PLC0415
+
         message = dns.update.UpdateMessage(zone)
         changes = list(changes)
         for change in changes:
@@ -109,24 +110,27 @@ class Server(NamedTuple):
         for change in changes:
             for record in change.add:
                 message.add(record.name, record.ttl, record.type, record.data)
-        code = self._exchange(message, zone, stream=True).rcode()
+        code = dns.rcode.to_text(self._exchange(message, zone, stream=True).rcode())
         if code in _MOVED:
             raise Moved(f"{zone}: its records on {self} changed meanwhile")
-        if code != dns.rcode.NOERROR:
-            said = _REFUSALS.get(code, f"answers {dns.rcode.to_text(code)} to the update of {{zone}}")
+        if code != "NOERROR":
+            said = _REFUSALS.get(code, f"answers {code} to the update of {{zone}}")
             raise Declined(f"{self} {said.format(zone=zone, key=self.tsig.name if self.tsig else '')}")
 
-    def _exchange(self, message: dns.message.Message, zone: str, *, stream: bool = False) -> dns.message.Message:
+    def _exchange(self, message: Message, zone: str, *, stream: bool = False) -> Message:
+        import dns.exception  # noqa: PLC0415
+        import dns.query  # noqa: PLC0415
+        import dns.tsig  # noqa: PLC0415
+
         try:
             if self.tsig:
                 message.use_tsig(dns.tsig.Key(self.tsig.name, self.tsig.secret, self.tsig.algorithm))
             if stream:
                 return dns.query.tcp(message, self.address, TIMEOUT, self.port)
             return dns.query.udp_with_fallback(message, self.address, TIMEOUT, self.port)[0]
-        except tuple(_BAD_KEY) as error:
-            said = next(text for kind, text in _BAD_KEY.items() if isinstance(error, kind))
-            raise Declined(f"{self} {said.format(key=self.tsig.name if self.tsig else '')}") from error
         except (dns.exception.DNSException, OSError, ValueError) as error:
+            if said := _BAD_KEY.get(type(error).__name__):
+                raise Declined(f"{self} {said.format(key=self.tsig.name if self.tsig else '')}") from error
             what = "in time" if isinstance(error, dns.exception.Timeout) else f"({str(error) or type(error).__name__})"
             raise Unanswered(f"{self} does not answer {what} for the zone {zone}") from error
 
@@ -147,6 +151,9 @@ def _normal(rdata: Rdata, kind: str) -> str:
 
 def authorities(zone: str) -> list[Server]:
     """The name servers that the world is told for a zone, by this host's resolver."""
+    import dns.exception  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         names = [str(one.target) for one in dns.resolver.resolve(f"{zone}.", "NS", lifetime=TIMEOUT)]
         addresses = [next(_addresses(name)) for name in sorted(names)]
@@ -163,6 +170,9 @@ def _addresses(name: str) -> Iterator[str]:
 
 def policy(name: str) -> str:
     """The SPF policy of a domain, by this host's resolver; empty when it has none."""
+    import dns.exception  # noqa: PLC0415
+    import dns.resolver  # noqa: PLC0415
+
     try:
         answer = dns.resolver.resolve(f"{name.rstrip('.')}.", "TXT", lifetime=TIMEOUT)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

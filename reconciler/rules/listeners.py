@@ -51,6 +51,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _bad_host(endpoint, facts)
         yield from _taken(endpoint, main)
     yield from _clashes(endpoints, main)
+    yield from _companions(endpoints, main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             yield from _bind_address(scope, parameter)
@@ -154,6 +155,16 @@ def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
                 continue
             if any(_overlap(mine, theirs) for mine in _bound(one, main) for theirs in _bound(other, main)):
                 what = f'port {one.port} is taken by the service "{other.service.name}" ({other.service.where}) already'
+                yield _finding("port-taken", one.service, what, lasting=True)
+
+
+def _companions(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
+    """Services of our own where a program beside Postfix is to listen."""
+    for companion in main.merged.companions.values():
+        ports = {server.port for server in companion.servers if server.port}
+        for one in endpoints:
+            if one.port in ports and any(_overlap(mine, here) for mine in _bound(one, main) for here in _LOOPBACK):
+                what = f"port {one.port} is {companion.name}'s ({companion.where}) already"
                 yield _finding("port-taken", one.service, what, lasting=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from reconciler.model import Finding, Where
 from reconciler.publication import Found, Key, asked, lines, publication
 from reconciler.published import BadRecord, Published
 from reconciler.render import BadTemplate, render_lines
+from reconciler.rules.scopes import Scope
 from reconciler.zone import Record, judge, lookups, read, split
 from tests.unit.facts import HOST
 from tests.unit.states import desired, linted, the, told
@@ -235,6 +238,27 @@ def test_the_section_refuses_what_it_can_not_use() -> None:
     assert [one for one in linted(desired(dns=DNS | {"mta_sts": "enforce"})) if one.is_error] == []
 
 
+def test_spf_names_the_addresses_of_a_domains_own_site_and_of_no_other() -> None:
+    files = {
+        "sites/site1/site.yaml": "domains: [one.test]\ndelivery: {address: 192.0.2.11, helo: one.test}\n",
+        "sites/site2/site.yaml": "domains: [two.test]\n",
+        "master.d/site2-slow.cf": "site2-slow unix - - n - - smtp\n  -o smtp_bind_address=192.0.2.12\n",
+        "master.d/out.cf": "out unix - - n - - smtp\n  -o smtp_bind_address=192.0.2.13\n",
+    }
+    lines = made(files, dns={"addresses": ["192.0.2.10"], "domains": ["one.test", "two.test", "v.example"]})
+    policies = {line.split(". ", 1)[0]: line.split('"')[1] for line in lines if "v=spf1" in line}
+    assert policies == {
+        "one.test": "v=spf1 mx ip4:192.0.2.10 ip4:192.0.2.13 ip4:192.0.2.11 ~all",
+        "two.test": "v=spf1 mx ip4:192.0.2.10 ip4:192.0.2.13 ip4:192.0.2.12 ~all",
+        "v.example": "v=spf1 mx ip4:192.0.2.10 ip4:192.0.2.13 ~all",
+    }
+
+
+def test_no_command_imports_dnspython_before_it_asks() -> None:
+    script = "import sys, reconciler.cli; sys.exit(any(name.startswith('dns.') for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_a_key_is_read_as_tsig_keygen_prints_it() -> None:
     key = key_of('key "mail" {\n\talgorithm hmac-sha256;\n\tsecret "YWJj";\n};\n')
     assert key
@@ -246,9 +270,8 @@ def test_a_key_is_read_as_tsig_keygen_prints_it() -> None:
 def test_mail_domains_are_those_that_the_repository_says_literally() -> None:
     files = {"tables/relay_domains": "r.example OK\n.sub.example OK\n", "tables/box": "x@b.example x\nb.example OK\n"}
     state = desired({"virtual_mailbox_domains": "table:box, pcre:/etc/x"}, files)
-    found = mail_domains(state, HOST, compose(state, HOST))
-    assert list(found) == ["b.example", "mx.test.example", "r.example", "v.example"]
-    assert str(found["r.example"]) == "tables/relay_domains:1:1"
+    found = mail_domains(Scope(compose(state, HOST), HOST))
+    assert found == {"b.example", "mx.test.example", "r.example", "v.example"}
 
 
 # ---- publishing ------------------------------------------------------------------------------------------------------

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import pytest
 
 from reconciler.errors import InvalidSource
 from reconciler.features import compose
-from reconciler.features.sites import MAPS, addresses_of
+from reconciler.features.sites import MAPS
 from reconciler.lint import mentioned
 from reconciler.model import Severity
 from tests.unit.facts import HOST, facts
@@ -72,10 +70,8 @@ def test_the_rows_that_people_write_prevail_over_those_of_sites() -> None:
     assert told("unasked-sites", files=ONE | {"tables/site_transport": "@x.example smtp:\n"}, facts=KNOWN)
 
 
-def test_spf_learns_where_the_mail_of_a_domain_leaves_from() -> None:
+def test_reverse_names_are_asked_of_the_addresses_that_sites_deliver_from() -> None:
     state = desired(files=BOTH)
-    assert addresses_of(state, "Two.Example.") == (ip_address("2001:db8::10"),)
-    assert addresses_of(state, "other.example") == ()
     assert mentioned(compose(state, KNOWN), KNOWN).addresses == set(NAMES)
 
 
