@@ -111,10 +111,14 @@ class Context:
         return self._settings
 
     def edges(self, state_directory: Path | None = None) -> Edges:
-        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched."""
+        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched.
+
+        Root's checks then still read what the host's Postfix has, for dynamicmaps.cf says which tables it can read.
+        """
         settings, host = self.settings, Host()
-        directory = state_directory or settings.state
-        configuration = directory / "etc" if state_directory else settings.config_directory
+        directory, configuration = state_directory or settings.state, settings.config_directory
+        if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
+            configuration = state_directory / "etc"
         return Edges(
             settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
             generations=Generations(directory, configuration, host),

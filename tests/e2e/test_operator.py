@@ -264,6 +264,8 @@ def test_another_pass_that_is_running_is_75(site: Site) -> None:
 def test_a_host_that_is_not_adopted_is_75_for_every_change_and_is_not_touched() -> None:
     with Site(adopt=False, daemon=False) as site:
         before = site.live()
+        first = site.reconciler("check")
+        assert first.status == 0, f"with a table, and without a state directory: {first.text}"
         for command in ("once", "rollback", "rescue"):
             ran = site.reconciler(command)
             assert (ran.status, "not adopted" in ran.text) == (75, True), f"{command}: {ran.text}"
