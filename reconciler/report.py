@@ -39,6 +39,7 @@ _NEEDS = {
     Activation.START: "needs a start",
 }
 _PROVISIONAL = {"cause-in-traffic": "real traffic met what is wrong with it", "not-confirmed": "nobody confirmed it"}
+_REVIVED = {"nftables": "the lockdown's rules were gone or changed, and were loaded again"}  # which is no process
 EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
 
 
@@ -156,7 +157,7 @@ def log_lines(line: dict[str, Any]) -> Iterator[str]:
     yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
     details = list(_edit(line))
     details += ["Postfix had died and was started"] if line.get("revived") else []
-    details += [f"{name} had died and was started" for name in line.get("started") or ()]
+    details += [_REVIVED.get(name, f"{name} had died and was started") for name in line.get("started") or ()]
     details += [line[key] for key in ("reason", "why") if line.get(key)]
     details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
     details += [
