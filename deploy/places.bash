@@ -9,6 +9,7 @@ settings=/etc/reconciler.toml
 units=/etc/systemd/system
 unit=reconciler.service
 boot_unit=reconciler-egress.service
+order=postfix@.service.d/reconciler.conf
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 

@@ -284,6 +284,9 @@ def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
 
 
 def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:
+    after = installed.run("systemctl", "show", "--property=After", "--value", "postfix@-.service").stdout.split()
+    assert {"postsrsd.service", "rspamd.service"} <= set(after), "what Postfix asks is there before it, at boot too"
+
     def table() -> bool:
         return installed.run("nft", "list", "table", "inet", "reconciler", check=False).returncode == 0
 
