@@ -184,9 +184,8 @@ def test_without_its_mount_namespace_the_hosts_own_root_is_changed() -> None:
 def test_without_its_own_root_it_reaches_sockets_queue_mailboxes_and_devices() -> None:
     with target() as (host, told):
         results, _ = attack(host, program=ROOTLESS)
-        expected = {
-            "socket in run", "socket in etc", "socket in usr", "queue", "files", "usr", "etc", "device", "mount",
-        }  # fmt: skip
+        # What it reads of the queue its own Postfix may have taken first, which harm() sees.
+        expected = {"socket in run", "socket in etc", "socket in usr", "files", "usr", "etc", "device", "mount"}
         assert {name for name, result in results.items() if result == "succeeded"} >= expected, results
         assert {"socket", "queue", "files", "usr", "etc", "pipe", "spool"} <= harm(host, told)
 
