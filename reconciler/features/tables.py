@@ -17,6 +17,7 @@ from pydantic import RootModel
 from reconciler.model import Contribution, Finding, Parameter, Severity
 from reconciler.rules.aliases import domain_of, holds_domains, loops, targets
 from reconciler.rules.entries import Use, judge, uses_in
+from reconciler.rules.loops import home
 from reconciler.rules.nexthops import roads
 from reconciler.rules.references import own_name, tables_in, tables_of
 from reconciler.rules.restrictions import LISTS
@@ -78,12 +79,12 @@ _RECIPIENTS = {
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Every table can be read, and its entries mean something to those who ask it."""
     main = Scope(merged, facts)
-    uses, known = _uses(merged, facts), roads(merged, facts)
+    uses, known, here = _uses(merged, facts), roads(merged, facts), home(merged, facts)
     followed = _followed(main, desired.tables)
     for name, table in desired.tables.items():
         kept = _Kept(table)
         yield from kept.ask(_itself, name in followed)
-        yield from kept.ask(judge, frozenset(uses.get(name, ())), known)
+        yield from kept.ask(judge, frozenset(uses.get(name, ())), known, here)
     yield from _empty(main, desired.tables)
     if routes := desired.tables.get("transport"):
         yield from _own_mail(main, routes)

@@ -9,17 +9,19 @@ all.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
 from reconciler.rules.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
+from reconciler.rules.loops import COMES_BACK
 from reconciler.rules.networks import problem_of
 from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route
 from reconciler.rules.restrictions import LISTS, WITH_TABLE, parsed
-from reconciler.rules.routes import TRANSPORT_MAPS, transport_of, unknown_transport
+from reconciler.rules.routes import RELAY_MAPS, TRANSPORT_MAPS, transport_of, unknown_transport
+from reconciler.rules.scopes import words
 from reconciler.rules.shadows import shadowed
 from reconciler.table import PATTERN_TYPES, Entries
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.model import Table
+    from reconciler.rules.loops import Home
     from reconciler.table import Entry
 
 CHECKS = re.compile(r"_checks\Z")
@@ -36,7 +39,6 @@ _BY_SENDER = frozenset(
         "address_verify_sender_dependent_default_transport_maps", "address_verify_sender_dependent_relayhost_maps",
     }
 )  # fmt: skip
-_RELAYS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
 _POLICIES = frozenset({"smtp_tls_policy_maps", "lmtp_tls_policy_maps"})
 _BY_DOMAIN = frozenset({"relay_domains", "mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
 _BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
@@ -68,8 +70,8 @@ def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use
             yield Use(asked, classes), restriction.name
 
 
-def judge(table: Table, uses: frozenset[Use], known: Roads) -> Iterator[Finding]:
-    """Everything that is wrong with a table's entries; *known* are the roads that are there."""
+def judge(table: Table, uses: frozenset[Use], known: Roads, here: Home) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries; *known* are the roads that are there, *here* is their end."""
     entries = Entries(table)
     yield from shadowed(table)
     if table.type == "cidr":
@@ -77,8 +79,10 @@ def judge(table: Table, uses: frozenset[Use], known: Roads) -> Iterator[Finding]
     for use in sorted(uses, key=lambda use: use.name):
         if use.name in TRANSPORT_MAPS:
             yield from _routes(table, entries, known)
-        elif use.name in _RELAYS:
+            yield from _back_here(table, entries, here, here.hops)
+        elif use.name in RELAY_MAPS:
             yield from _relays(table, entries, known)
+            yield from _back_here(table, entries, here, lambda value, _: words(value))
         elif use.name in WITH_TABLE:
             yield from _told(
                 table, entries, "unknown-action", partial(access_problem, classes=use.classes, roads=known)
@@ -139,6 +143,21 @@ def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Fi
         return None if unclear else bad_nexthop(value, known)
 
     yield from _told(table, entries, "malformed-nexthop", malformed)
+
+
+def _back_here(
+    table: Table, entries: Iterable[Entry], here: Home, hops: Callable[[str, str], list[str]]
+) -> Iterator[Finding]:
+    """Next hops that are this very host; most hops are of many rows, and none of most."""
+    back: dict[str, str | None] = {}
+    for entry in entries:
+        for hop in hops(entry.value, entry.key) if "[" in entry.value else ():
+            if hop not in back:
+                back[hop] = here.back_to(hop)
+            if name := back[hop]:
+                what = f'"{entry.key}": "{hop}" is this host\'s own service "{name}": {COMES_BACK}'
+                found = _finding("loops-to-self", table, entry, what, entry.key)
+                yield replace(found, lasting=here.is_certain(hop))
 
 
 def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:

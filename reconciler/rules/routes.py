@@ -25,7 +25,8 @@ TRANSPORT_MAPS = names(
     mailbox_transport_maps sender_dependent_default_transport_maps transport_maps
     """
 )
-_TRANSPORTS = names(
+RELAY_MAPS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
+TRANSPORTS = names(
     """
     address_verify_default_transport address_verify_local_transport address_verify_relay_transport
     address_verify_virtual_transport best_mx_transport content_filter default_transport fallback_transport
@@ -86,7 +87,7 @@ def _bad_relay(scope: Scope, parameter: Parameter, known: Roads) -> Iterator[Fin
 def _values(scope: Scope, parameter: Parameter) -> list[str]:
     """The ``transport:nexthop`` values in a setting, those of static: and inline: tables included."""
     value = (scope.expanded(parameter.value) or "").strip()
-    if parameter.name in _TRANSPORTS:
+    if parameter.name in TRANSPORTS:
         return [value]
     if parameter.name in TRANSPORT_MAPS:
         return values_in(value)

@@ -180,6 +180,8 @@ def test_a_star_takes_what_no_other_row_does_and_mail_for_this_host_unless_a_row
         ("tables/transport", "a.test. smtp:", "did you mean a.test?"),
         ("tables/transport", "a.test relaylmi:", "did you mean relaylim?"),
         ("tables/transport", "a.test error Bad domain!", "unknown transport"),
+        ("tables/transport", "a.test smtp:[127.0.0.1]", 'this host\'s own service "smtp"'),
+        ("tables/sender_transport", "@s.test smtp:[mx1.example.com]:25", 'this host\'s own service "smtp"'),
     ],
 )
 def test_a_row_that_would_do_nothing_is_refused_with_what_was_meant(
@@ -189,3 +191,20 @@ def test_a_row_that_would_do_nothing_is_refused_with_what_was_meant(
     assert not refused.accepted
     assert f"{path}:1:1" in refused.text
     assert meant in " ".join(refused.text.replace("remote:", "").split())
+
+
+def test_a_row_that_leads_to_this_host_would_bounce_or_turn_round(site: Site) -> None:
+    second = "10025 inet n - n - - smtpd\n"
+    rows = f"a.test {TO}25\nb.test {TO}10025\nc.test {TO}{REST}\n"
+    refused = site.push({"tables/transport": rows, "master.d/second.cf": second}, "Round")
+    assert [f"tables/transport:{line}:1" in refused.text for line in (1, 2, 3)] == [True, True, False]
+
+    allowed = "".join(f"# allow loops-to-self: to see it\n{row}\n" for row in rows.splitlines())
+    pushed = site.push({"tables/transport": allowed, "master.d/second.cf": second}, "Allowed")
+    assert pushed.accepted, pushed.text
+    send(site, "someone@a.test")
+    site.host.wait_for(lambda: "mail for 127.0.0.1 loops back to myself" in site.host.mail_log(), what="the bounce")
+    send(site, "someone@b.test")
+    site.host.wait_for(lambda: "too many hops" in site.host.mail_log(), what="the last hop")
+    came(site, REST, send(site, "someone@c.test"))
+    site.push({"master.d/second.cf": None, "tables/transport": f"c.test {TO}{REST}\n"}, "Not round")
