@@ -106,3 +106,24 @@ def test_what_is_allowed_goes_live_with_its_reason(site: Site) -> None:
     without = site.push({"tables/sender_transport": f"# allow key-never-matches\n{entry}"}, "No reason")
     assert not without.accepted
     assert "no effect without a reason" in " ".join(without.text.replace("remote:", "").split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "result", "asked"),
+    [
+        ("regexp", "/^X-A/", "WARN", "header_checks: table:asked"),
+        ("pcre", "/^X-A/", "WARN", "header_checks: table:asked"),
+        ("cidr", "192.0.2.0/24", "REJECT", "smtpd_client_restrictions: check_client_access table:asked"),
+    ],
+)
+def test_a_block_that_does_not_end_and_an_end_of_none_are_refused_at_their_line(
+    site: Site, kind: str, pattern: str, result: str, asked: str
+) -> None:
+    row, mail = f"{pattern} {result}\n", f"{MAIL}  {asked}\n"
+    for rows, line in ((f"{row}if {pattern}\n{row}", 2), (f"{row}endif\n{row}", 2)):
+        refused = site.push({"mail.yaml": mail, f"tables/asked.{kind}": rows}, "Half a block")
+        assert not refused.accepted, refused.text
+        assert f"tables/asked.{kind}:{line}:1: " in refused.text
+    whole = site.push({"mail.yaml": mail, f"tables/asked.{kind}": f"if {pattern}\n{row}endif\n"}, "A block")
+    assert whole.accepted, whole.text
+    site.push({"mail.yaml": MAIL, f"tables/asked.{kind}": None}, "None")
