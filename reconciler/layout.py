@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reconciler.features.sites import NAME
-from reconciler.features.tables import WIRED
+from reconciler.features.tables import WIRED, type_of
 from reconciler.model import Finding, Severity, Table, Where
 from reconciler.syntax import closest, did_you_mean, meant
 
@@ -144,7 +144,7 @@ def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
         else:
             found.setdefault(base, []).append((path, name))
     for base, parts in found.items():
-        kind = parts[0][1].partition(".")[2] or "lmdb"
+        kind = type_of(base, parts[0][1].partition(".")[2])
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
         texts = [(path, files[path].read()) for path, _ in parts]
         findings += _continuing(texts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler import document
-from reconciler.features import sites, transports
+from reconciler.features import sites, tables, transports
 from reconciler.model import Finding, Table, printable
 from reconciler.syntax import logical_lines, one_line, read_master
 from reconciler.table import PATTERN_TYPES, count_entries, walk
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _ROUTES = frozenset({"transport", "sender_transport"})
 _ADDRESSES = _ROUTES | {
-    "virtual", "relay_domains", "virtual_mailbox", "sender_canonical", "recipient_canonical", "generic",
+    "virtual", "relay_domains", "virtual_mailbox", "sender_canonical", "recipient_canonical", "generic", "sni",
 }  # fmt: skip
 _FOLDER = re.compile(rf"sites/({sites.NAME.pattern})/.+")
 _SERVICES = re.compile(rf"master\.d/({sites.NAME.pattern})-[^/]+\.cf")
@@ -148,7 +148,8 @@ def _services(files: Tree, site: str) -> set[str]:
 def _without(path: str, source: bytes, services: set[str], domains: set[str]) -> tuple[str, bytes, list[str]]:
     """A table's name, its text without the rows that go, and those rows."""
     match = _TABLES.fullmatch(path)
-    name, kind = (match[1], match[2] or "lmdb") if match else ("", "")
+    name = match[1] if match else ""
+    kind = tables.type_of(name, (match[2] if match else "") or "")
     table = Table(name=name, type=kind, source=source, file=path)
     unread: list[Finding] = []
     by_key = name in _ADDRESSES and kind not in PATTERN_TYPES and kind != "cidr"

@@ -12,22 +12,27 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import facts as fact
 from reconciler.apply import reload
 from reconciler.keypairs import digests, problem
-from reconciler.model import Contribution, Finding, Unchanged, Where
+from reconciler.layout import TEXT_TYPES
+from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.passes import Passed, known_revision, line_of
 from reconciler.phase import Halted, Suspended, Wake
 from reconciler.programs import postfix
+from reconciler.rules import sni
 from reconciler.rules.references import chains, read_at_start
 from reconciler.syntax import read_main, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from reconciler.apply import Edges
+    from reconciler.model import Facts
 
 
 class Named(NamedTuple):
@@ -52,7 +57,20 @@ def named(edges: Edges) -> Named:
     services, _ = read_master(texts[1], postfix.MASTER)
     live = Contribution(parameters=parameters, services={one.key: one for one in services})
     facts = fact.gather(edges.host, edges.settings)
-    return Named(read_at_start(live, facts), chains(live, facts))
+    live = replace(live, tables=_sni_tables(live, facts, directory))
+    return Named(
+        read_at_start(live, facts) | sni.files(live, facts),
+        chains(live, facts) | {row.files for row in sni.rows(live, facts)},
+    )
+
+
+def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, Table]:
+    """The tables whose rows name certificates, as they are live."""
+    return {
+        name: Table(name=name, type=kind, source=(directory / name).read_bytes(), file=name)
+        for name, kind in sni.names(live, facts)
+        if kind in TEXT_TYPES and (directory / name).is_file()
+    }
 
 
 def remember(edges: Edges, files: Iterable[str]) -> None:

@@ -43,11 +43,19 @@ WIRED = {
     "recipient_canonical": "recipient_canonical_maps",
     "generic": "smtp_generic_maps",
     "aliases": "alias_maps",
+    "sni": "tls_server_sni_maps",
 }
+# Of a file without a type of its own; rules/sni.py says why its rows are not compiled.
+_TYPES = {"sni": "texthash"}
 
 
 _STAR = re.compile(rb"^\*\s", re.MULTILINE)
 _DOMAIN = re.compile(r"[\w.-]+")
+
+
+def type_of(name: str, suffix: str) -> str:
+    """The type of the table in the file ``tables/NAME.SUFFIX``; *suffix* may be empty."""
+    return suffix or _TYPES.get(name, "lmdb")
 
 
 class Schema(RootModel[None]):

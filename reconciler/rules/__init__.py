@@ -27,6 +27,7 @@ from reconciler.rules import (
     restrictions,
     routes,
     servers,
+    sni,
     values,
 )
 
@@ -49,5 +50,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-    certificates, answers, loops, openings, partners, leftovers, beside,
+    certificates, sni, answers, loops, openings, partners, leftovers, beside,
 )  # fmt: skip

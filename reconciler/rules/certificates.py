@@ -4,8 +4,7 @@ All of it is of the moment, for it is judged by the files that lie on the host: 
 there (references.py says what is missing). Postfix starts with a bad one, offers STARTTLS, and answers 454. Raises
 nothing.
 
-Known limits: chains are not verified, nor is the file of tls_server_sni_maps read. Of certificates that smtp(8) shows
-to others the names are not asked.
+Known limits: chains are not verified. Of certificates that smtp(8) shows to others the names are not asked.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from reconciler.circumstances import Certificate, Key, Pem
 from reconciler.model import Severity
+from reconciler.rules import sni
+from reconciler.rules.nexthops import is_host
 from reconciler.rules.references import FILES, files_of, offers_tls
 from reconciler.rules.restrictions import smtpd_scopes
 from reconciler.rules.scopes import Scope, scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
@@ -31,112 +32,112 @@ _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
 _PARAMETERS = re.compile(r"_dh\d+_param_file\Z")
 
 
+Pems = list[tuple[str, Pem]]
+_UNUSED = "nothing uses it yet"
+
+
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every certificate that a setting names can be shown to a client."""
+    """Every certificate that a setting or a row of tls_server_sni_maps names can be shown to a client."""
     used = any(map(offers_tls, smtpd_scopes(merged, facts)))
     for scope in scopes(merged, facts):
         for parameter in _naming(scope):
-            pems = [(path, facts.pems.get(path, Pem())) for path in files_of(scope, parameter)]
-            about = _About(scope, parameter, used=used or not parameter.name.startswith("smtpd_"))
-            for path, pem in pems:
-                yield from about.unreadable(path, pem)
-            if pems and all(pem.blocks and not pem.problem for _, pem in pems) and not _BUNDLE.search(parameter.name):
-                yield from about.mismatch(pems)
-                for path, pem in pems:
-                    yield from about.dates(path, pem)
-                yield from about.names(pems)
+            pems = _pems(files_of(scope, parameter), facts)
+            yield from _of_setting(scope, parameter, pems, used=used or not parameter.name.startswith("smtpd_"))
+    for row in sni.rows(merged, facts):
+        about = _About(row.finding, f"who asks for {row.name} would get no TLS" if used else _UNUSED, refuses=used)
+        pems = _pems(row.files, facts)
+        yield from about.unreadable(pems)
+        if _can_load(pems):
+            yield from about.mismatch(_chain_problem(pems, "in tls_server_sni_maps"))
+            yield from about.dates(pems)
+            if is_host(row.name.removeprefix(".")):
+                yield from about.names(pems, row.name)
 
 
 def mentioned_pems(merged: Contribution, facts: Facts) -> frozenset[str]:
     """The PEM files that the rules ask ``facts.pems`` about."""
     everywhere = scopes(merged, facts)
-    return frozenset(
-        path for scope in everywhere for parameter in _naming(scope) for path in files_of(scope, parameter)
-    )
+    settings = {path for scope in everywhere for parameter in _naming(scope) for path in files_of(scope, parameter)}
+    return frozenset(settings) | sni.files(merged, facts)
 
 
 def _naming(scope: Scope) -> list[Parameter]:
     return [one for one in scope.written if FILES.search(one.name) and not _PARAMETERS.search(one.name)]
 
 
+def _pems(paths: Iterable[str], facts: Facts) -> Pems:
+    return [(path, facts.pems.get(path, Pem())) for path in paths]
+
+
+def _can_load(pems: Pems) -> bool:
+    return bool(pems) and all(pem.blocks and not pem.problem for _, pem in pems)
+
+
+def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -> Iterator[Finding]:
+    name, server = parameter.name, parameter.name.startswith("smtpd_")
+
+    def finding(rule: str, text: str, path: str, severity: Severity) -> Finding:
+        return scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
+
+    then = "STARTTLS would be answered with 454" if server else "mail would leave without it"
+    about = _About(finding, then if used else _UNUSED, refuses=used)
+    yield from about.unreadable(pems)
+    if not _can_load(pems) or _BUNDLE.search(name):
+        return
+    if name.endswith("_chain_files"):
+        yield from about.mismatch(_chain_problem(pems, "in smtpd_tls_chain_files"))
+    elif match := _PAIRED.search(name):
+        keys = f"{name[: match.start()]}_{match['kind'] or ''}key_file"
+        yield from about.mismatch(_pair_problem(scope, pems, keys))
+    yield from about.dates(pems)
+    if server and _SHOWN.search(name):
+        yield from about.names(pems, scope.value("myhostname").lower(), "myhostname, ")
+
+
 class _About:
-    """What is said of one setting; where nothing uses it, nothing is refused."""
+    """What is said of the files of one setting or row; where nothing uses them, nothing is refused."""
 
-    def __init__(self, scope: Scope, parameter: Parameter, *, used: bool) -> None:
-        self._scope, self._parameter = scope, parameter
-        self._worst = Severity.ERROR if used else Severity.WARNING
-        self._server = parameter.name.startswith("smtpd_")
-        self._then = (
-            ("STARTTLS would be answered with 454" if self._server else "mail would leave without it")
-            if used
-            else "nothing uses it yet"
-        )
+    def __init__(self, finding: Callable[[str, str, str, Severity], Finding], then: str, *, refuses: bool) -> None:
+        self._finding, self._then = finding, then
+        self._worst = Severity.ERROR if refuses else Severity.WARNING
 
-    def _finding(self, rule: str, text: str, path: str, severity: Severity) -> Finding:
-        what = f"{self._parameter.name}: {text}"
-        return self._scope.finding(rule, self._parameter, what, path, severity=severity, lasting=False)
+    def unreadable(self, pems: Pems) -> Iterator[Finding]:
+        """Files that hold nothing that OpenSSL could load."""
+        for path, pem in pems:
+            if pem.problem:
+                what = f'"{path}" {pem.problem}, and {self._then}'
+                yield self._finding("unreadable-certificate", what, path, self._worst)
 
-    def unreadable(self, path: str, pem: Pem) -> Iterator[Finding]:
-        """A file that holds nothing that OpenSSL could load."""
-        if pem.problem:
-            what = f'"{path}" {pem.problem}, and {self._then}'
-            yield self._finding("unreadable-certificate", what, path, self._worst)
-
-    def mismatch(self, pems: list[tuple[str, Pem]]) -> Iterator[Finding]:
-        """A key that is not its certificate's, or none at all."""
-        if self._parameter.name.endswith("_chain_files"):
-            problem = _chain_problem([(path, block) for path, pem in pems for block in pem.blocks])
-        elif match := _PAIRED.search(self._parameter.name):
-            name = f"{self._parameter.name[: match.start()]}_{match['kind'] or ''}key_file"
-            problem = self._pair_problem(pems, name)
-        else:
-            return
+    def mismatch(self, problem: tuple[str, str] | None) -> Iterator[Finding]:
+        """A key that is not its certificate's, or none at all: the file to blame, and what is wrong."""
         if problem:
             path, text = problem
             yield self._finding("key-mismatch", f"{text}, and {self._then}", path, self._worst)
 
-    def _pair_problem(self, pems: list[tuple[str, Pem]], name: str) -> tuple[str, str] | None:
-        """What is wrong with a certificate file and the file of its key, which may be the same."""
-        given = self._scope.value(name).strip()
-        keys = self._scope.facts.pems.get(given)
-        for path, pem in pems:
-            leaf = _leaf(pem)
-            if not leaf:
-                return path, f'"{path}" holds no certificate'
-            key = next((block for block in keys.blocks if isinstance(block, Key)), None) if keys else None
-            if keys and keys.blocks and not keys.problem and not key:
-                return given, f'{name} "{given}" holds no key'
-            if key and not _belong(key, leaf):
-                return path, f'the key in "{given}" is not that of the certificate in "{path}"'
-        return None
-
-    def dates(self, path: str, pem: Pem) -> Iterator[Finding]:
+    def dates(self, pems: Pems) -> Iterator[Finding]:
         """Certificates that are not good today, or not for long; those after the first of a file only when over."""
-        leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
-        for place, one in enumerate(leaves):
-            shown = f'the certificate "{one.names[0] if one.names else ""}" in "{path}"'
-            worst = self._worst if place == 0 else Severity.WARNING
-            if not one.begun:
-                what = f"{shown} is not good yet: those who look would turn away"
-                yield self._finding("certificate-expired", what, path, worst)
-            elif one.days < 0:
-                what = f"{shown} expired {_days(-one.days - 1)} ago: those who look would turn away"
-                yield self._finding("certificate-expired", what, path, worst)
-            elif one.days < _SOON and place == 0:
-                yield self._finding(
-                    "certificate-expires", f"{shown} expires in {_days(one.days)}", path, Severity.WARNING
-                )
+        for path, pem in pems:
+            leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
+            for place, one in enumerate(leaves):
+                shown = f'the certificate "{one.names[0] if one.names else ""}" in "{path}"'
+                worst = self._worst if place == 0 else Severity.WARNING
+                if not one.begun:
+                    what = f"{shown} is not good yet: those who look would turn away"
+                    yield self._finding("certificate-expired", what, path, worst)
+                elif one.days < 0:
+                    what = f"{shown} expired {_days(-one.days - 1)} ago: those who look would turn away"
+                    yield self._finding("certificate-expired", what, path, worst)
+                elif one.days < _SOON and place == 0:
+                    what = f"{shown} expires in {_days(one.days)}"
+                    yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
-    def names(self, pems: list[tuple[str, Pem]]) -> Iterator[Finding]:
-        """A certificate for clients that does not name this host."""
-        if not self._server or not _SHOWN.search(self._parameter.name):
-            return
-        host, leaves = self._scope.value("myhostname").lower(), [leaf for _, pem in pems if (leaf := _leaf(pem))]
-        named = sorted({name for leaf in leaves for name in leaf.names})
-        if named and not any(_covers(name, host) for name in named):
+    def names(self, pems: Pems, wanted: str, label: str = "") -> Iterator[Finding]:
+        """A certificate for clients that does not name the host they ask for."""
+        named = sorted({name for _, pem in pems if (leaf := _leaf(pem)) for name in leaf.names})
+        if named and not any(_covers(name, wanted) for name in named):
             shown = ", ".join(named[:3])
-            what = f'the certificate is for {shown} and not for myhostname, "{host}": who checks it would turn away'
-            yield self._finding("certificate-name", what, host, Severity.WARNING)
+            what = f'the certificate is for {shown} and not for {label}"{wanted}": who checks it would turn away'
+            yield self._finding("certificate-name", what, wanted, Severity.WARNING)
 
 
 def _leaf(pem: Pem) -> Certificate | None:
@@ -144,11 +145,28 @@ def _leaf(pem: Pem) -> Certificate | None:
     return next((block for block in pem.blocks if isinstance(block, Certificate)), None)
 
 
-def _chain_problem(blocks: list[tuple[str, Key | Certificate]]) -> tuple[str, str] | None:
-    """What Postfix says of a chain file: a key comes first, and its certificate right behind it."""
+def _pair_problem(scope: Scope, pems: Pems, name: str) -> tuple[str, str] | None:
+    """What is wrong with a certificate file and the file of its key, which may be the same."""
+    given = scope.value(name).strip()
+    keys = scope.facts.pems.get(given)
+    for path, pem in pems:
+        leaf = _leaf(pem)
+        if not leaf:
+            return path, f'"{path}" holds no certificate'
+        key = next((block for block in keys.blocks if isinstance(block, Key)), None) if keys else None
+        if keys and keys.blocks and not keys.problem and not key:
+            return given, f'{name} "{given}" holds no key'
+        if key and not _belong(key, leaf):
+            return path, f'the key in "{given}" is not that of the certificate in "{path}"'
+    return None
+
+
+def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
+    """What Postfix says of a chain of files: a key comes first, and its certificate right behind it."""
+    blocks = [(path, block) for path, pem in pems for block in pem.blocks]
     path, first = blocks[0]
     if not isinstance(first, Key):
-        return path, f'"{path}" begins with a certificate; the key comes first in smtpd_tls_chain_files'
+        return path, f'"{path}" begins with a certificate; the key comes first {place}'
     following = [*blocks[1:], ("", Key(""))]
     for (path, block), (_, after) in zip(blocks, following, strict=True):
         if isinstance(block, Key) and not isinstance(after, Certificate):

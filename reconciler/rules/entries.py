@@ -209,6 +209,8 @@ def _never_matches(use: str) -> Never:
         return (re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"), (_STAR_DOT, "{domain}")
     if use == "relay_recipient_maps":
         return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
+    if use == "tls_server_sni_maps":
+        return (_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")
     if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
         return ((_STAR_AT, "@{domain}"),)
     if use in _BY_REWRITING:
