@@ -27,7 +27,7 @@ from reconciler.programs import PROGRAMS
 from reconciler.programs.service import Was
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from reconciler.host import Host
     from reconciler.manifest import Generation, Record
@@ -186,6 +186,10 @@ class Companions:
     def unwanted(self, wanted: Generation) -> set[str]:
         """The companions that are still there and of no use to that generation."""
         return self._managed() - wanted.companions
+
+    def may_be_asked(self, names: Iterable[str]) -> bool:
+        """Whether one of them has processes, which somebody may be talking to."""
+        return any(PROGRAMS[name].processes() for name in names)
 
     def release(self, wanted: Generation, step: Callable[[str], None]) -> list[Finding]:
         """Stop what *wanted* has no use for, and leave the host as it was before we managed it."""

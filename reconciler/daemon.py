@@ -38,7 +38,7 @@ from reconciler.reconcile import Memory, check, forget
 from reconciler.refusals import Refusals
 from reconciler.removals import drain
 from reconciler.renewal import Named, named, remember, renew
-from reconciler.report import finding_lines, flow_line, outcome_lines, push_lines
+from reconciler.report import finding_lines, flow_line, needs, outcome_lines, push_lines
 from reconciler.status import provisional, status
 from reconciler.transcripts import Transcripts
 from reconciler.vigil import Descriptor, Ends, Vigil
@@ -364,10 +364,9 @@ class Daemon:
             return
         yield from ({"line": line} for line in push_lines(judged.plan.changes, judged.findings))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
-        needs = ", ".join(step.value for step in judged.plan.steps) or "nothing"
         how = "checked and rehearsed" if judged.rehearsed else "checked"
         told = f"      {flow_line(judged.flows, judged.findings, played=judged.rehearsed)}" if judged.flows else ""
-        yield {"line": f"  needs: {needs}{told}      {how} in {time.monotonic() - began:.1f} s"}
+        yield {"line": f"  needs: {needs(judged.plan)}{told}      {how} in {time.monotonic() - began:.1f} s"}
         with self._memory_lock:
             if self._memory:
                 forget(self.edges, self._memory)

@@ -17,7 +17,7 @@ from reconciler.syntax import one_line, read_main, read_master, show_service
 from reconciler.table import PATTERN_TYPES, count_entries, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from reconciler.model import Tree
 
@@ -39,16 +39,19 @@ def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
         before, after = live.get(path), target.get(path)
         if before != after:
             changes += _file_changes(path, before, after, origin or Contribution())
-    return Plan(live=live, target=target, changes=tuple(changes), steps=_steps(changes))
+    return Plan(live=live, target=target, changes=tuple(changes), steps=activations(changes))
 
 
 def _order(path: str) -> tuple[int, str]:
     return (MAIN, MASTER).index(path) if path in (MAIN, MASTER) else 2, path
 
 
-def _steps(changes: list[Change]) -> tuple[Activation, ...]:
+def activations(changes: Collection[Change]) -> tuple[Activation, ...]:
+    """What Postfix needs to take these over: nothing for files of companions, which are told by themselves."""
     if not changes:
         return ()
+    if all(change.what.startswith(BESIDE) for change in changes):
+        return (Activation.NOTHING,)
     restart = any(change.kind is Kind.PARAMETER and change.what in NEEDS_RESTART for change in changes)
     return (Activation.RESTART if restart else Activation.RELOAD,)
 

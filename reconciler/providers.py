@@ -62,7 +62,7 @@ def release(edges: Edges) -> list[Finding]:
         return []
     edges.say(f"stop {', '.join(sorted(unwanted))}")
     deadline = time.monotonic() + DRAIN
-    while asking := _asking(edges):
+    while edges.generations.companions.may_be_asked(unwanted) and (asking := _asking(edges)):
         if time.monotonic() > deadline:
             text = (
                 f"an SMTP session from before (process {', '.join(map(str, asking))}) may still use what is to be"

@@ -23,7 +23,6 @@ from reconciler.lint import excused, lint, mentioned
 from reconciler.load import load
 from reconciler.manifest import UNREADABLE
 from reconciler.model import (
-    Activation,
     Applied,
     Change,
     Facts,
@@ -36,7 +35,7 @@ from reconciler.model import (
     Where,
     errors_in,
 )
-from reconciler.plan import diff, raise_if_unsafe
+from reconciler.plan import activations, diff, raise_if_unsafe
 from reconciler.removal import confirmed_rows
 from reconciler.render import render
 from reconciler.script import write
@@ -232,14 +231,14 @@ def _with_damage(plan: Plan, edges: Edges) -> Plan:
     damaged = [path for path in edges.generations.drift() if path not in told]
     live = edges.generations.live()
     made = {path for path, record in live.files.items() if record.made_from} if live else set[str]()
-    changes = [
+    changes = list(plan.changes)
+    changes += [
         Change(kind=Kind.FILE, what=path, before="edited", after="compiled anew" if path in made else "put back")
         for path in damaged
     ]
     if live and live.source == UNREADABLE:
         changes.append(Change(kind=Kind.FILE, what="the live manifest", before="unreadable", after="written anew"))
-    steps = plan.steps or ((Activation.RELOAD,) if changes else ())
-    return replace(plan, changes=(*plan.changes, *changes), steps=steps)
+    return replace(plan, changes=tuple(changes), steps=activations(changes))
 
 
 def order(judged: Judged, edges: Edges) -> Order:

@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 WIDTH = 78
 NOBODY = Where("mail.yaml")  # the origin of what holds when nobody says anything
 MOST = 40
-_NEEDS = {
-    Activation.NOTHING: "nothing to activate",
-    Activation.RELOAD: "needs a reload",
-    Activation.RESTART: "needs a restart",
-    Activation.START: "needs a start",
-}
 _PROVISIONAL = {"cause-in-traffic": "real traffic met what is wrong with it", "not-confirmed": "nobody confirmed it"}
 _REVIVED = {"nftables": "the lockdown's rules were gone or changed, and were loaded again"}  # which is no process
 EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
@@ -88,7 +82,16 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         return
     yield from change_lines(plan.changes, len(plan.changes))
     yield ""
-    yield "  " + ", ".join(_NEEDS[step] for step in plan.steps)
+    for step in plan.steps:
+        alone = step is Activation.NOTHING
+        yield f"  needs nothing of Postfix, only of {needs(plan)}" if alone else f"  needs a {step.value}"
+
+
+def needs(plan: Plan) -> str:
+    """What a plan needs, in a word: reload, restart, the companions whose files change when that is all, or nothing."""
+    beside = {change.what.split("/")[1] for change in plan.changes if change.what.startswith(BESIDE)}
+    steps = [", ".join(sorted(beside)) if step is Activation.NOTHING else step.value for step in plan.steps]
+    return ", ".join(steps) or "nothing"
 
 
 def flow_line(flows: int, findings: Iterable[Finding], *, played: bool) -> str:

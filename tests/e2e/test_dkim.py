@@ -171,6 +171,7 @@ def test_a_roll_under_load_loses_no_message_and_no_signature(site: Site) -> None
         while not done.is_set():
             sent.append(smtp(site, f"load-{len(sent)}"))
 
+    reloads = site.host.mail_log().count(": reload -- version")
     thread = threading.Thread(target=load)
     thread.start()
     rolled = site.reconciler("dkim", "roll", "--now")
@@ -178,6 +179,7 @@ def test_a_roll_under_load_loses_no_message_and_no_signature(site: Site) -> None
     done.set()
     thread.join()
     assert rolled.status == 0, rolled.text
+    assert site.host.mail_log().count(": reload -- version") == reloads, "rspamd's files alone changed"
     assert not [reply for reply in sent if not reply.startswith("250")]
     found = [signatures(arrived(site, f"load-{number}")) for number in range(len(sent))]
     assert {tuple(one) for one in found} <= {(("author.test", "s1"),), (("author.test", "s2"),)}
