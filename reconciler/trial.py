@@ -7,17 +7,21 @@ what reading the mail log does, and Unavailable while a pass has the lock: the n
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler import probation
 from reconciler.apply import recover
-from reconciler.model import RolledBack, Unchanged
+from reconciler.culprit import Origin
+from reconciler.errors import ReconcilerError
+from reconciler.model import Broken, RolledBack, Unchanged
 from reconciler.passes import Passed, known_revision, line_of, note
 from reconciler.phase import Suspended, Wake, failed, left, next_phase, on_probation, probation_of
+from reconciler.reconcile import understand
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges
-    from reconciler.model import Finding
+    from reconciler.model import Finding, Outcome
     from reconciler.phase import Phase, Probation
 
 
@@ -53,7 +57,8 @@ def prove(edges: Edges, look: probation.Look) -> Passed | None:
 
 
 def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:
-    passed = Passed(probation.go_back(running, findings, edges), running.revision)
+    outcome = probation.go_back(running, findings, edges)
+    passed = Passed(_at_source(outcome, running, edges), running.revision)
     passed.seconds = time.monotonic() - began
     about = known_revision(running.revision, edges)
     passed.line = line_of(passed.outcome, running.revision, passed.seconds, edges, about) | {"wake": Wake.TIMER.value}
@@ -65,6 +70,23 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
     note(passed, edges)
     edges.generations.prune()
     return passed
+
+
+def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
+    """Point at what in the commit is the cause, as far as the words of the log tell; asked once mail flows again."""
+    if not isinstance(outcome, RolledBack | Broken):
+        return outcome
+    try:
+        _, _, merged = understand(edges.repo.revision(running.revision), edges)
+    except (ReconcilerError, OSError, ValueError):
+        return outcome
+    origin = Origin(merged, str(edges.settings.config_directory))
+    said_by = {service.command: service for service in reversed(merged.entries)}
+    found = [
+        replace(one, where=origin.of(one.text, said_by.get(one.subject))) if one.rule == probation.RULE else one
+        for one in outcome.findings
+    ]
+    return replace(outcome, findings=tuple(found))
 
 
 def confirm(edges: Edges, who: str) -> Probation | None:

@@ -62,6 +62,8 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(site
     (finding,) = (one for one in status["last"]["findings"] if FAILURE in one["text"])
     assert finding["rule"] == "cause-in-traffic"
     assert "smtpd says in the mail log: NOQUEUE: reject: RCPT from" in finding["text"]
+    line = BROKEN.count("\n")
+    assert any((one["file"], one["line"]) == ("mail.yaml", line) for one in status["last"]["findings"])
     assert "rolled back" in site.notes(push.oid)
     assert site.log("-1")[0]["outcome"] == "RolledBack"
     assert mailed(site).startswith("250")
