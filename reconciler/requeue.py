@@ -13,10 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.model import Finding, Kind, Severity, Table, Where
-from reconciler.plan import MAIN, MASTER
+from reconciler.model import Finding, Kind, Severity, Where
 from reconciler.programs import postfix, postqueue
-from reconciler.table import PATTERN_TYPES, walk
+from reconciler.table import Entries, table_of
 
 if TYPE_CHECKING:
     from reconciler.host import Host
@@ -53,12 +52,10 @@ def rerouted(plan: Plan) -> frozenset[str]:
     }
     keys: set[str] = set()
     for path, file in plan.live.items() if gone else ():
-        compiler, _, kind = file.compiled.partition(" ")
-        if path in (MAIN, MASTER) or not compiler or kind in PATTERN_TYPES or file == plan.target.get(path):
+        if not file.compiled or file == plan.target.get(path):
             continue
-        unread: list[Finding] = []
-        table = Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler)
-        keys |= {entry.key.lower() for entry in walk(table, unread) if entry.value.partition(":")[0].strip() in gone}
+        entries = Entries(table_of(path, file))
+        keys |= {entry.key.lower() for entry in entries if entry.value.partition(":")[0].strip() in gone}
     return frozenset(keys)
 
 

@@ -18,7 +18,7 @@ from reconciler.model import Contribution, Finding, Severity, Table, Where, erro
 from reconciler.programs import postfix, postmap
 from reconciler.rehearse import Impossible, rehearse
 from reconciler.syntax import read_main, read_master
-from reconciler.table import count_entries, sample
+from reconciler.table import count_entries, sample, table_of
 
 if TYPE_CHECKING:
     from reconciler.apply import Edges, Order
@@ -83,11 +83,9 @@ def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Fin
 
 
 def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
-    file = target[path]
-    if path in origin.tables or not file.compiled:
-        return origin.tables[path] if file.compiled else None
-    compiler, _, kind = file.compiled.partition(" ")
-    return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
+    if not target[path].compiled:
+        return None
+    return origin.tables[path] if path in origin.tables else table_of(path, target[path])
 
 
 def _at_source(finding: Finding, stage: Stage, origin: Contribution) -> Finding:

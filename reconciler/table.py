@@ -15,13 +15,13 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding, Where
+from reconciler.model import Finding, Table, Where
 from reconciler.syntax import logical_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.model import Table
+    from reconciler.model import File
 
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
 _BLOCK = 1 << 16
@@ -37,6 +37,12 @@ class Entry(NamedTuple):
     key: str
     value: str
     line: int
+
+
+def table_of(path: str, file: File) -> Table:
+    """The table that a file of a tree is the source of, and that is compiled."""
+    compiler, _, kind = file.compiled.partition(" ")
+    return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
 
 
 class Entries:
