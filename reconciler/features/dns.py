@@ -116,7 +116,8 @@ EXPLAINED = zone.EXPLAINED | {
         "Reports are to go to what is no address. Receivers would send none. Write an address, or an https:// place."
     ),
     "not-a-domain": (
-        "A name is no domain. Nothing could be published for it. Write names such as example.com, IDNs in xn-- form."
+        "A name is no domain. Nobody's mail would match it, and nothing could be published for it. Write names such as "
+        "example.com, IDNs in xn-- form."
     ),
     "unnamed-relay": (
         "All mail leaves through a smart host, and the SPF policy names this host alone. Receivers would see mail from "

@@ -7,7 +7,10 @@ would answer is not known here.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from reconciler.rules.references import own_name, tables_in
 from reconciler.table import PATTERN_TYPES, Entries
@@ -20,6 +23,18 @@ if TYPE_CHECKING:
 CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z){_LABEL}")
+
+
+def _domain(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    if not DOMAIN.fullmatch(name):
+        what = 'not a domain: "{text}"; expected a name such as example.com (an IDN in its xn-- form)'
+        raise PydanticCustomError("not-a-domain", what, {"text": text})
+    return name
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+"""A domain's name as a key of mail.yaml has it, in lower case and without the dot at its end."""
 
 
 def mail_domains(main: Scope) -> set[str]:

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler import zone
 from reconciler.features import smart_host
-from reconciler.features.domains import DOMAIN, mail_domains
+from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.sites import owner_of, sites_in
 from reconciler.model import Finding, SecretName, Where
 from reconciler.render import BadTemplate, render_lines
@@ -85,14 +85,6 @@ def read_templates(files: Tree) -> Templates:
 # ---- the section -----------------------------------------------------------------------------------------------------
 
 
-def _domain(value: str) -> str:
-    name = value.lower().removesuffix(".")
-    if not DOMAIN.fullmatch(name):
-        text = 'not a domain: "{value}"; expected a name such as example.com (an IDN in its xn-- form)'
-        raise PydanticCustomError("not-a-domain", text, {"value": value})
-    return name
-
-
 def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     nowhere = value.is_loopback or value.is_unspecified or value.is_link_local or value.is_multicast
     if nowhere or "%" in str(value):
@@ -126,7 +118,6 @@ def _in_short(key: str) -> BeforeValidator:
     return BeforeValidator(mapping)
 
 
-Domain = Annotated[str, AfterValidator(_domain)]
 Reports = Annotated[str, AfterValidator(_reports)]
 
 

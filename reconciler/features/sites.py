@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, Stri
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
-from reconciler.features.domains import DOMAIN
+from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where
 from reconciler.rules.scopes import Scope
 from reconciler.rules.vocabulary import names
@@ -50,14 +50,6 @@ _UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf
 Address = IPv4Address | IPv6Address
 
 
-def _domain(text: str) -> str:
-    name = text.lower().removesuffix(".")
-    if not DOMAIN.fullmatch(name):
-        what = 'not a domain: "{text}"; expected a name such as example.com'
-        raise PydanticCustomError("malformed-site-domain", what, {"text": text})
-    return name
-
-
 def _several(value: object) -> object:
     if value == []:
         raise PydanticCustomError("missing-key", "expected at least one address")
@@ -76,13 +68,13 @@ class Delivery(BaseModel, extra="forbid", frozen=True):
     """Where the site's mail leaves from: an IPv4 and an IPv6 *address* at most, and the name that is said there."""
 
     address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
-    helo: Annotated[str, AfterValidator(_domain)]
+    helo: Domain
 
 
 class Site(BaseModel, extra="forbid", frozen=True):
     """One site: its domains, and where their mail leaves from when it is not the host's own address."""
 
-    domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+    domains: tuple[Domain, ...] = ()
     delivery: Delivery | None = None
 
 
@@ -305,10 +297,6 @@ def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterato
 
 
 EXPLAINED = {
-    "malformed-site-domain": (
-        "A site's domain, or the name that it says at delivery, is none. Nobody's mail would match it. Write the name "
-        "alone, such as example.com; what is not ASCII in its xn-- form."
-    ),
     "too-many-addresses": (
         "A site's delivery has two addresses of one family. Postfix binds a connection to one. Leave one; what is to "
         "leave from another address is another site's, or a service in master.d/siteNN-NAME.cf."

@@ -91,7 +91,7 @@ def test_a_section_that_cannot_be_meant_is_told_of_once(section: str, told: str)
     [
         ("", {"sites/site12/tables/virtual": "# all of it\n\n   x@v.example\n"}, {}, "malformed-entry",
          'virtual:3:1: "x@v.example" begins with blanks, so that Postfix would read it as more of the last line of'),
-        ("", {"sites/site12/site.yaml": "domains: [192.0.2.1]\n"}, {}, "malformed-site-domain", "site.yaml:1:11: "),
+        ("", {"sites/site12/site.yaml": "domains: [192.0.2.1]\n"}, {}, "not-a-domain", "site.yaml:1:11: "),
         ("", {"sites/site12/site.yaml": SITE.replace("192.0.2.10", "0.0.0.0")}, {}, "malformed-address",
          'site.yaml:2:21: sites.site12.delivery.address: no connection starts at "0.0.0.0"'),
         ("", {"sites/site12/site.yaml": DELIVERY}, {}, "unused-delivery", "site12 has an address and no domains"),
