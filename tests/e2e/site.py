@@ -283,6 +283,14 @@ class Site:
         )
         return done.stdout.strip()
 
+    def seal(self, secrets: Mapping[str, str]) -> Files:
+        """Seal secrets for this host in the clone, as a person would; all sealed files that are there, to be pushed."""
+        self.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
+        for name, value in secrets.items():
+            ran = self.reconciler("secret", "set", name, cwd=CLONE, typed=value)
+            assert ran.status == 0, ran.text
+        return {path: self.host.read(f"{CLONE}/{path}") for path in self.sh(f"cd {CLONE} && ls secrets/*").split()}
+
     def blob(self, text: str) -> str:
         """Store a file's bytes in the repository; their name."""
         argv = ("git", "-C", REPOSITORY, "hash-object", "-w", "--stdin")

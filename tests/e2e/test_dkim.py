@@ -12,7 +12,7 @@ import pytest
 
 from reconciler import certificates
 from tests.e2e.site import MAIL, Site
-from tests.e2e.test_submission import DOVECOT, KEYED, spoken
+from tests.e2e.test_submission import KEYED, has_key, knows_logins, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +38,10 @@ MESSAGE = "From: Ada <ada@Author.test>\r\nTo: {0}\r\nSubject: {1}\r\n\r\nHello.\
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with Site(state=STATE, adopt=False, daemon=False) as made:
-        host = made.host
-        subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
-        made.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
-        host.write("/etc/dovecot/dovecot.conf", DOVECOT)
-        host.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
-        host.start("dovecot", "-F")
-        host.wait_for(lambda: made.sh("test -S /var/spool/postfix/private/auth && echo yes || true"), what="Dovecot")
-        host.sink(2525)
-        host.run("reconciler", "once", "--adopt")
+        has_key(made)
+        knows_logins(made.host)
+        made.host.sink(2525)
+        made.host.run("reconciler", "once", "--adopt")
         made.start_daemon()
         yield made
 

@@ -55,7 +55,6 @@ def site() -> Iterator[Site]:
         made.host.write("/etc/named.test", NAMED)
         made.host.start("named", "-g", "-u", "bind", "-c", "/etc/named.test")
         made.host.wait_for(lambda: "verification" in dig(made, "one.test TXT"), what="BIND")
-        made.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
         yield made
 
 
@@ -68,9 +67,7 @@ def push(
     site: Site, domains: str = "one.test, two.test", dns: str = DNS, key: str = "good", template: str = ""
 ) -> None:
     """Push the section with a key as the secret, and a template of our own."""
-    typed = site.host.read(f"/var/named/{key}.key")
-    assert site.reconciler("secret", "set", "tsig", cwd=CLONE, typed=typed).status == 0
-    sealed = {path: site.host.read(f"{CLONE}/{path}") for path in ("secrets/recipients", "secrets/tsig.age")}
+    sealed = site.seal({"tsig": site.host.read(f"/var/named/{key}.key")})
     site.sh(f"cd {CLONE} && mkdir -p dns && touch dns/email.zone.j2")
     files = {"mail.yaml": DOMAINS.format(domains) + dns, **sealed, "dns/email.zone.j2": template or None}
     pushed = site.push(files, "Records")
@@ -152,7 +149,7 @@ def test_what_somebody_else_made_is_a_conflict_and_stays(site: Site) -> None:
 
 def test_a_dkim_key_is_published_before_it_signs(site: Site) -> None:
     pem = site.sh("openssl genrsa 2048 2>/dev/null")
-    assert site.reconciler("secret", "set", "s1", cwd=CLONE, typed=pem).status == 0
+    site.seal({"s1": pem})
     push(site, dns=DNS + "dkim:\n  next: {selector: s1, key: !secret s1, since: 2026-11-23T10:00:00Z}\n")
     assert publish(site).status == 0
     public = site.sh(f"openssl rsa -pubout 2>/dev/null <<<'{pem}' | grep -v -- -----").replace("\n", "")

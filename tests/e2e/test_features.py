@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.site import CLONE, MAIL, Site
+from tests.e2e.site import MAIL, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,9 @@ def test_a_smart_host_gets_the_login_over_tls_and_is_forgotten_when_off(site: Si
     site.host.sink(SINK, tls=certificate(tmp_path))
     assert "someuser" not in site.host.mail_log()
     site.commit({}, "An empty clone")
-    site.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-    typed = site.reconciler("secret", "set", "smart_host", cwd=CLONE, typed="geheim-42\n")
-    assert typed.status == 0, typed.text
+    sealed = site.seal({"smart_host": "geheim-42\n"})
     login = 'smart_host:\n  nexthop: "[127.0.0.1]:2525"\n  username: someuser\n  password: !secret smart_host\n'
-    sealed = site.host.read(f"{CLONE}/secrets/smart_host.age")
-    recipients = site.host.read(f"{CLONE}/secrets/recipients")
-    on = {"mail.yaml": MAIL + login, "secrets/smart_host.age": sealed, "secrets/recipients": recipients}
+    on = {"mail.yaml": MAIL + login, **sealed}
 
     pushed = site.push(on, "Relay by a smart host")
     assert pushed.accepted, pushed.text

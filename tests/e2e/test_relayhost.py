@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.hosts import Host, network
-from tests.e2e.site import CLONE, MAIL, STATE, Site
-from tests.e2e.test_submission import DOVECOT
+from tests.e2e.site import MAIL, STATE, Site
+from tests.e2e.test_submission import knows_logins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,23 +37,17 @@ def relay() -> Iterator[tuple[Site, Host]]:
         site.sh("echo '192.0.2.20 relay.test' >>/etc/hosts")
         subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=relay.test"
         other.run("bash", "-c", f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >relay.pem")
-        other.write("/etc/dovecot/dovecot.conf", DOVECOT)
-        other.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
-        other.start("dovecot", "-F")
+        knows_logins(other)
         other.run("postconf", "-e", *(f"{name}={value}" for name, value in DEMANDS.items()))
         other.run("postconf", "-M", "587/inet=587 inet n - n - - smtpd -o smtpd_tls_security_level=encrypt")
         other.run("postfix", "stop")
         other.start_postfix()
-        other.wait_for((other.root / "var/spool/postfix/private/auth").is_socket, what="Dovecot")
-        site.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-        for name, password in (("right", "geheim-42"), ("wrong", "geheim-43")):
-            assert site.reconciler("secret", "set", name, cwd=CLONE, typed=f"{password}\n").status == 0
+        site.seal({"right": "geheim-42\n", "wrong": "geheim-43\n"})
         yield site, other
 
 
 def push(site: Site, smart_host: str) -> None:
-    sealed = {path: site.host.read(f"{CLONE}/{path}") for path in site.sh(f"cd {CLONE} && ls secrets/*").split()}
-    pushed = site.push({"mail.yaml": MAIL + "  smtp_host_lookup: native\n" + smart_host, **sealed}, "Relay")
+    pushed = site.push({"mail.yaml": MAIL + "  smtp_host_lookup: native\n" + smart_host, **site.seal({})}, "Relay")
     assert pushed.accepted, pushed.text
 
 

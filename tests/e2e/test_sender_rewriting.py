@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.site import CLONE, MAIL, Site
+from tests.e2e.site import MAIL, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,7 @@ ONE, TWO = "!secret srs", "!secret newer"
 
 def with_secrets(site: Site, *, daemon: bool = True) -> None:
     """Have the repository hold both secrets, and the tables; past the hook where no daemon answers it."""
-    site.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-    for name, value in (("srs", "old-secret-of-24-letters"), ("newer", "new-secret-of-24-letters")):
-        typed = site.reconciler("secret", "set", name, cwd=CLONE, typed=f"{value}\n")
-        assert typed.status == 0, typed.text
-    sealed = {
-        f"secrets/{name}": site.host.read(f"{CLONE}/secrets/{name}") for name in ("recipients", "srs.age", "newer.age")
-    }
+    sealed = site.seal({"srs": "old-secret-of-24-letters\n", "newer": "new-secret-of-24-letters\n"})
     if daemon:
         assert site.push(TABLES | sealed, "Tables and secrets").accepted
     else:

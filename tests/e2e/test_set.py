@@ -145,12 +145,7 @@ def test_a_repository_of_somebody_else_stays_theirs_and_a_hosts_own_file_is_chan
 def test_a_smart_host_is_set_with_a_login_and_mail_goes_there_until_it_is_off(tmp_path: Path) -> None:
     with Site() as site:
         site.host.sink(2587, tls=certificate(tmp_path))
-        site.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-        assert site.reconciler("secret", "set", "smart_host", cwd=CLONE, typed="pass word\n").status == 0
-        names = ("recipients", "smart_host.age")
-        secrets: dict[str, str | None] = {
-            f"secrets/{name}": site.host.read(f"{CLONE}/secrets/{name}") for name in names
-        }
+        secrets = site.seal({"smart_host": "pass word\n"})
         site.sh(f"rm -r {CLONE}/secrets")
         assert site.push(secrets).accepted
         before = site.git("show", "main:mail.yaml")

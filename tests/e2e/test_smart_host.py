@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.site import CLONE, MAIL, STATE, Site
+from tests.e2e.site import MAIL, STATE, Site
 from tests.e2e.test_features import certificate
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("tls")
     with Site(state=STATE | {"tables/transport": None}) as made:
         made.commit({"tables/transport": None}, "An empty clone")
-        made.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-        for name, password in (ADA, BOB, EVE):
-            typed = made.reconciler("secret", "set", name, cwd=CLONE, typed=f"{password}\n")
-            assert typed.status == 0, typed.text
+        made.seal({name: f"{password}\n" for name, password in (ADA, BOB, EVE)})
         tls = certificate(folder)
         made.host.sink(2525, tls=tls, login=ADA)
         made.host.sink(2526, tls=tls, login=BOB)
@@ -44,8 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def push(site: Site, smart_host: str, **files: str | None) -> str:
     """Push a smart host and every secret there is; what the pusher was told."""
-    sealed = {path: site.host.read(f"{CLONE}/{path}") for path in site.sh(f"cd {CLONE} && ls secrets/*").split()}
-    pushed = site.push({"mail.yaml": MAIL + smart_host, **sealed, **files}, "Relays")
+    pushed = site.push({"mail.yaml": MAIL + smart_host, **site.seal({}), **files}, "Relays")
     assert pushed.accepted, pushed.text
     return pushed.text
 

@@ -45,17 +45,26 @@ HERE, FAR = "root@mx1.example.com", "someone@far.test"
 ROUTES = {"tables/transport": "far.test  smtp:[127.0.0.1]:2525\n"}
 
 
+def knows_logins(host: Host) -> None:
+    """Have Dovecot say of this host who is ada."""
+    host.write("/etc/dovecot/dovecot.conf", DOVECOT)
+    host.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
+    host.start("dovecot", "-F")
+    host.wait_for((host.root / "var/spool/postfix/private/auth").is_socket, what="Dovecot")
+
+
+def has_key(site: Site) -> None:
+    """A key and its certificate, where KEYED names them."""
+    subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
+    site.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with Site() as made:
-        host = made.host
-        subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
-        made.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
-        host.write("/etc/dovecot/dovecot.conf", DOVECOT)
-        host.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
-        host.start("dovecot", "-F")
-        host.wait_for(lambda: made.sh("test -S /var/spool/postfix/private/auth && echo yes || true"), what="Dovecot")
-        host.sink(2525)
+        has_key(made)
+        knows_logins(made.host)
+        made.host.sink(2525)
         yield made
 
 

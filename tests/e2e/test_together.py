@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.hosts import Host, network
 from tests.e2e.site import CLONE, MAIL, STATE, Site
 from tests.e2e.test_features import certificate
-from tests.e2e.test_submission import DOVECOT, KEYED, spoken
+from tests.e2e.test_submission import KEYED, has_key, knows_logins, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,11 +113,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 def prepare(site: Site) -> None:
     """What stands around reconciler: an address, a certificate, Dovecot, a name server, and the secrets."""
     site.sh("ip addr add 192.0.2.11/24 dev eth0; rm -f /etc/resolv.conf; echo nameserver 127.0.0.1 >/etc/resolv.conf")
-    subject = "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com"
-    site.sh(f"cd /etc/ssl && {subject} -keyout key -out cert && cat key cert >mx.pem && chmod 600 mx.pem")
-    site.host.write("/etc/dovecot/dovecot.conf", DOVECOT)
-    site.host.write("/etc/dovecot/users", "ada:geheim-42\n", 0o644)
-    site.host.start("dovecot", "-F")
+    has_key(site)
+    knows_logins(site.host)
     site.sh("mkdir -p /var/named && tsig-keygen mail >/var/named/mail.key")
     for name, records in ZONES.items():
         site.host.write(f"/var/named/{name}", HEAD + records)
@@ -125,15 +122,10 @@ def prepare(site: Site) -> None:
     site.host.write("/etc/named.test", NAMED)
     site.host.start("named", "-g", "-u", "bind", "-c", "/etc/named.test")
     site.host.wait_for(lambda: dig(site, "smtp.mailchannels.net A") == RELAY, what="BIND")
-    site.host.wait_for(lambda: site.sh("test -S /var/spool/postfix/private/auth && echo yes || true"), what="Dovecot")
-    site.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
-    typed = {
+    site.seal({
         "relay": "relay-geheim\n", "srs": "a-secret-of-24-letters-x\n", "tsig": site.host.read("/var/named/mail.key"),
         "dkim-s1": site.sh("openssl genrsa -traditional 2048 2>/dev/null") + "\n",
-    }  # fmt: skip
-    for name, value in typed.items():
-        ran = site.reconciler("secret", "set", name, cwd=CLONE, typed=value)
-        assert ran.status == 0, ran.text
+    })  # fmt: skip
 
 
 def dig(site: Site, what: str) -> str:
