@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
 _MAX_PORT = 65535
+_LONGEST = 107  # bytes of a socket's path (unix(7), sun_path), without the null byte
 _WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
@@ -50,6 +51,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _bad_port(endpoint, ports)
         yield from _bad_host(endpoint, facts)
         yield from _taken(endpoint, main)
+    yield from _too_long(merged)
     yield from _clashes(endpoints, main)
     yield from _companions(endpoints, main)
     for scope in scopes(merged, facts):
@@ -90,6 +92,18 @@ def _bad_host(endpoint: Endpoint, facts: Facts) -> Iterator[Finding]:
     elif not _is_here(address, facts):
         what = f'address "{address}" is not on this host: the master would die at the next reload'
         yield _finding("foreign-address", endpoint.service, what)
+
+
+def _too_long(merged: Contribution) -> Iterator[Finding]:
+    """Sockets are bound by their path below queue_directory."""
+    for service in merged.entries:
+        path = f"{'public' if service.private == 'n' else 'private'}/{service.name}"
+        if service.type in {"unix", "pass"} and (size := len(path.encode("utf-8", "surrogateescape"))) > _LONGEST:
+            what = (
+                f'service "{service.name[:20]}...": its name is {size - _LONGEST} bytes too long for a socket, and the'
+                " master would die"
+            )
+            yield Finding(rule="long-service-name", where=service.where, text=what, subject=service.key)
 
 
 def _address(text: str) -> Address | None:
@@ -202,6 +216,10 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 
 
 EXPLAINED = {
+    "long-service-name": (
+        "A service of type unix or pass has a name that is longer than the kernel lets the path of a socket be. The "
+        "master would die at the next reload. Choose a name of 99 bytes at most."
+    ),
     "unknown-port": (
         "A service listens on a port whose name this host does not know, or whose number is none. The master dies "
         "at the next reload. Write a number, or add the name to /etc/services."

@@ -121,6 +121,17 @@ def test_oneshot_tries_once_at_the_end_of_data_where_nobody_listens_and_without_
     assert (sink.received, site.host.queue()) == ([], [])
 
 
+def test_oneshot_tries_once_where_nothing_ever_answers(site: Site) -> None:
+    push(site, ONCE.format(2613))
+    site.sh(
+        "nft add table inet void; nft add chain inet void output '{ type filter hook output priority 0; }';"
+        " nft add rule inet void output tcp dport 2613 drop"
+    )
+    assert "connect to 127.0.0.1[127.0.0.1]:2613: Connection timed out" in bounce(site, send(site, "someone@once.test"))
+    assert site.host.queue() == []
+    site.sh("nft delete table inet void")
+
+
 def test_mail_of_oneshot_for_a_server_that_is_down_never_waits_behind_it(site: Site) -> None:
     push(site, ONCE.format(2612))
     send_to_many(site, "once.test")

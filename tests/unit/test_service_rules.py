@@ -152,3 +152,19 @@ def test_mail_does_not_leave_from_an_address_of_another_host() -> None:
 def test_postfix_does_not_listen_where_the_host_is_not() -> None:
     assert "192.0.2.99" in the("foreign-address", {"inet_interfaces": "127.0.0.1, 192.0.2.99"})
     assert not told("foreign-address", {"inet_interfaces": "localhost, 192.0.2.10", "proxy_interfaces": "198.51.100.1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "fits"),
+    [
+        ("{} unix - - n - - smtp", 99),
+        ("{} unix n - n - - smtp", 100),
+        ("{} pass - - n - - smtpd", 99),
+    ],
+)
+def test_a_name_that_no_socket_can_have_is_refused_at_its_line(line: str, fits: int) -> None:
+    files = [{"master.d/x.cf": f"# long\n{line.format('x' * length)}\n"} for length in (fits, fits + 1)]
+    assert not told("long-service-name", files=files[0])
+    (finding,) = told("long-service-name", files=files[1])
+    assert (finding.is_error, str(finding.where)) == (True, "master.d/x.cf:2:1")
+    assert "too long for a socket" in finding.text
