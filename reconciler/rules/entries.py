@@ -148,10 +148,11 @@ def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Fi
 def _back_here(
     table: Table, entries: Iterable[Entry], here: Home, hops: Callable[[str, str], list[str]]
 ) -> Iterator[Finding]:
-    """Next hops that are this very host; most hops are of many rows, and none of most."""
+    """Next hops that are this very host; most hops are of many rows."""
     back: dict[str, str | None] = {}
+    suspects = here.suspects()
     for entry in entries:
-        for hop in hops(entry.value, entry.key) if "[" in entry.value else ():
+        for hop in hops(entry.value, entry.key) if suspects.search(entry.value) else ():
             if hop not in back:
                 back[hop] = here.back_to(hop)
             if name := back[hop]:

@@ -102,17 +102,24 @@ class Home:
             transport = self.default
         return words(text) if transport.strip() in self.transports else []
 
+    def suspects(self) -> re.Pattern[str]:
+        """What a next hop that may lead here looks like: an address, or a name of ours. Most rows name neither."""
+        return re.compile(
+            rf"\[(?:ipv6:)?(?:localhost|{re.escape(self.name)}|[\d.]+|[\da-f.]*:[\da-f:.]*)\]", re.IGNORECASE
+        )
+
     def is_certain(self, hop: str) -> bool:
         """Whether the next hop is this host wherever that is."""
         match = _HOP.fullmatch(hop)
-        return bool(match and match["host"].lower() in {"localhost", "127.0.0.1", "::1", self.name})
+        host = _plain(match["host"]) if match else ""
+        return host in {"localhost", self.name} or _is_loopback(host)
 
     def back_to(self, hop: str, *, filtered: bool = False) -> str | None:
         """The name of the smtpd that would get mail for that next hop, and send it there again."""
         match = _HOP.fullmatch(hop)
         if not match:
             return None
-        host, port = re.sub(r"^ipv6:", "", match["host"].lower()), _port(match["port"] or "smtp", dict(self.ports))
+        host, port = _plain(match["host"]), _port(match["port"] or "smtp", dict(self.ports))
         for listener in self.listeners:
             again = listener.filters if filtered else listener.routes
             if again and listener.port == port and self._reaches(host, listener.host):
@@ -167,6 +174,15 @@ def _keeps(scope: Scope, main: Scope) -> bool:
     first, again = [maps in at.words("receive_override_options") for at in (main, scope)]
     milters = scope.value("smtpd_milters")
     return (again or not first) and (not milters or milters == main.value("smtpd_milters"))
+
+
+def _plain(host: str) -> str:
+    """A host as addresses and names are compared."""
+    text = host.lower().removeprefix("ipv6:")
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return text
 
 
 def _port(text: str, ports: dict[str, int]) -> int:

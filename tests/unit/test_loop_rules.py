@@ -103,6 +103,9 @@ def test_what_comes_back_from_a_filter_is_not_filtered_again() -> None:
     [
         ("transport", "far.test smtp:[127.0.0.1]:25"),
         ("transport", "far.test relay:[mx.test.example]"),
+        ("transport", "far.test smtp:[MX.Test.example]"),
+        ("transport", "far.test smtp:[IPv6:0:0:0:0:0:0:0:1]"),
+        ("transport", "far.test smtp:[127.9.9.9]"),
         ("transport", "* smtp:[::1]:smtp"),
         ("transport", "far.test :[localhost]"),
         ("transport", "far.test smtp:[203.0.113.1], [127.0.0.1]"),
