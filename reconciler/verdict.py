@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.culprit import Origin
 from reconciler.maillog import parse
 from reconciler.model import Finding, Severity
+from reconciler.rules.restrictions import LISTS
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,19 +21,34 @@ if TYPE_CHECKING:
 
     from reconciler.flows import Flow
     from reconciler.maillog import Logged
-    from reconciler.model import Service
+    from reconciler.model import Service, Where
     from reconciler.script import Script
 
 # RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
 _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]")
 _DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
+_MOST = 120
 _WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
 _UNDELIVERED = re.compile(
     r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
     r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)"
 )
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
+# A table that is not in force, or not whole: what it was to stop passes, or mail is deferred.
+_IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ")
+_GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
+# Refusals of whoever it is and whatever it may be; not of a recipient who is unknown or elsewhere, nor for a while.
+_NOBODY = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
+_CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
+_ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE)
+_QUEUED = re.compile(r"queued as (\w+)")
+# Who takes no mail from anybody, by the words of the reply or of the log; whoever else can has a list.
+_REFUSERS = (
+    ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
+    ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
+    ("Sender address", "smtpd_sender_restrictions"), ("Recipient address", "smtpd_recipient_restrictions"),
+)  # fmt: skip
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
@@ -51,7 +67,7 @@ _HARMLESS = re.compile(
 def findings_of(script: Script, report: dict[str, Any]) -> list[Finding]:
     """Everything that is wrong or doubtful; each thing once."""
     judge = _Judge(script, report)
-    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.deliveries(), *judge.flows()]
+    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.intake(), *judge.deliveries(), *judge.flows()]
     each = list({(one.rule, one.subject): one for one in reversed(found)}.values())[::-1]
     said = [_unnumbered(one.text) for one in each if one.is_error]
     return [one for one in each if one.is_error or not any(_unnumbered(_words(one)) in text for text in said)]
@@ -107,7 +123,7 @@ class _Judge:
                     self._subject(one, match["text"]),
                     service,
                     match["text"],
-                    severity=Severity.WARNING,
+                    severity=Severity.ERROR if _IN_VAIN.search(match["text"]) else Severity.WARNING,
                 )
 
     def _is_told(self, one: Logged) -> bool:
@@ -145,7 +161,7 @@ class _Judge:
                 if _TROUBLE.match(reply) and not self._is_explained(reply, listener):
                     why = self._why(listener["service"])
                     text = f'in a rehearsal {place} answers "{_line(reply)}" to {said}{f" ({why})" if why else ""}'
-                    subject = f"{service.key} {_code(reply)} {_unnumbered(why)}".rstrip()
+                    subject = f"{service.key} {reply[:3]} {_unnumbered(why)}".rstrip()
                     yield self._traced("listener-fails", text, subject, service, why or said)
             yield from self._missing_offers(listener, service, place, told["steps"])
 
@@ -183,6 +199,65 @@ class _Judge:
         if listener["sasl"] and not any("AUTH" in greeting for greeting in greetings):
             text = f"in a rehearsal {place} offers no AUTH, though smtpd_sasl_auth_enable = yes"
             yield self._traced("auth-not-offered", text, f"{service.key} AUTH", service, "smtpd_sasl_auth_enable")
+
+    # ---- whether it takes mail ---------------------------------------------------------------------------------------
+
+    def intake(self) -> Iterator[Finding]:
+        """That nobody gets a message in, on any listener: it is refused, thrown away, or put on hold for ever."""
+        played = [
+            (asked, told["steps"])
+            for asked, told in zip(self._script.play["dialogues"], self._report["dialogues"], strict=False)
+            if told["steps"] and not told["error"] and not asked["listener"]["asks_certificate"]
+        ]
+        fates = [self._fate_of(steps) for _, steps in played]
+        if not fates or not all(fates):
+            return
+        asked, fate = played[0][0], fates[0]
+        service = self._script.services[asked["listener"]["service"]]
+        text = f"in a rehearsal no mail gets in: {service.key} on {_shown(asked['listener'])} {fate}"
+        logins = [one for one, _ in played if one["listener"]["sasl"]]
+        unsure = any(one["listener"]["choosy"] for one, _ in played) or (
+            logins and not any(one["login"] for one in logins)
+        )
+        severity = Severity.WARNING if unsure else Severity.ERROR
+        where = self._refuser(fate, service)
+        yield Finding(rule="no-mail-in", where=where, text=text, subject="no mail", severity=severity, lasting=False)
+
+    def _fate_of(self, steps: list[list[str]]) -> str:
+        """What becomes of all that a dialogue brings; empty when some of it is kept, or nothing was tried."""
+        fate, recipient = "", ""
+        for said, reply in steps:
+            recipient = said[len("RCPT TO:<") : -1] if said.startswith("RCPT TO:") else recipient
+            if said == "(message)" and reply.startswith("2"):
+                fate = self._gone(reply, recipient)
+                if not fate:
+                    return ""
+            elif _NOBODY.match(reply):
+                of = next((match[1] for one in self._logged if (match := _CONTENT.search(one.text))), "")
+                fate = fate or f'answers "{_line(reply)}" to {said}{of if said == "(message)" else ""}'
+        return fate
+
+    def _gone(self, reply: str, recipient: str) -> str:
+        """How a message that was taken is lost all the same: by what cleanup says of it, or smtpd of its recipient."""
+        queued = _QUEUED.search(reply)
+        queue = queued[1] if queued else ""
+        if any(one.program in {"qmgr", "oqmgr"} and one.text.startswith(f"{queue}: from=") for one in self._logged):
+            return ""
+        for one in self._logged:
+            match = _GONE.match(one.text)
+            if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
+                end = "throws every message away" if match["what"] == "discard" else "puts every message on hold"
+                return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
+        return ""
+
+    def _refuser(self, fate: str, service: Service) -> Where:
+        """The setting that takes no mail: the one that the words speak of, else the first list that is written."""
+        settings = {one.name: one for one in (*self._script.merged.parameters.values(), *service.overrides)}
+        lists = sorted(
+            (name for name in LISTS if name in settings), key=lambda name: not _ALL.search(settings[name].value)
+        )
+        names = [name for words, name in _REFUSERS if words in fate and name in settings] + lists
+        return settings[names[0]].where if names else service.where
 
     # ---- what becomes of mail ----------------------------------------------------------------------------------------
 
@@ -319,7 +394,3 @@ def _refused(code: str) -> str:
 
 def _line(reply: str) -> str:
     return reply.splitlines()[-1] if reply else ""
-
-
-def _code(reply: str) -> str:
-    return reply[:3]
