@@ -93,10 +93,10 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
 
 
 def programs_of(service: Service) -> list[str]:
-    """The absolute paths of the programs that a service runs."""
+    """The absolute paths of the programs that pipe(8) and spawn(8) run."""
     options = [word.strip("{} ") for word in service.arguments]
     argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
-    return [path.split()[0] for path in (service.command, *argv) if path.startswith("/")]
+    return [path.split()[0] for path in argv if path.startswith("/")]
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

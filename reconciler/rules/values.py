@@ -113,6 +113,8 @@ def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Find
         yield _bad(scope, parameter, value, f"a number up to {largest}")
     elif int(value) < 1 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a number above 0")
+    elif int(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may count against a client
+        yield _bad(scope, parameter, value, "a number of 0 or more")
 
 
 def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
