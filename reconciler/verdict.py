@@ -11,9 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.culprit import Origin
+from reconciler.intake import Intake, last_line, shown
 from reconciler.maillog import parse
 from reconciler.model import Finding, Severity
-from reconciler.rules.restrictions import LISTS
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
     from reconciler.flows import Flow
     from reconciler.maillog import Logged
-    from reconciler.model import Service, Where
+    from reconciler.model import Service
     from reconciler.script import Script
 
 # RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
 _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]")
 _DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
-_MOST = 120
 _WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
 _UNDELIVERED = re.compile(
     r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
@@ -37,18 +36,6 @@ _UNDELIVERED = re.compile(
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
 # A table that is not in force, or not whole: what it was to stop passes, or mail is deferred.
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ")
-_GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
-# Refusals of whoever it is and whatever it may be; not of a recipient who is unknown or elsewhere, nor for a while.
-_NOBODY = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
-_CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
-_ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE)
-_QUEUED = re.compile(r"queued as (\w+)")
-# Who takes no mail from anybody, by the words of the reply or of the log; whoever else can has a list.
-_REFUSERS = (
-    ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
-    ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
-    ("Sender address", "smtpd_sender_restrictions"), ("Recipient address", "smtpd_recipient_restrictions"),
-)  # fmt: skip
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
@@ -67,7 +54,7 @@ _HARMLESS = re.compile(
 def findings_of(script: Script, report: dict[str, Any]) -> list[Finding]:
     """Everything that is wrong or doubtful; each thing once."""
     judge = _Judge(script, report)
-    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.intake(), *judge.deliveries(), *judge.flows()]
+    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.fates(), *judge.deliveries(), *judge.flows()]
     each = list({(one.rule, one.subject): one for one in reversed(found)}.values())[::-1]
     said = [_unnumbered(one.text) for one in each if one.is_error]
     return [one for one in each if one.is_error or not any(_unnumbered(_words(one)) in text for text in said)]
@@ -151,7 +138,7 @@ class _Judge:
         for asked, told in zip(self._script.play["dialogues"], self._report["dialogues"], strict=False):
             listener = asked["listener"]
             service = self._script.services[listener["service"]]
-            place = f"{service.key} on {_shown(listener)}"
+            place = f"{service.key} on {shown(listener)}"
             if told["error"] and not self._is_known(listener, told["error"]):
                 last = f' after "{told["steps"][-1][0]}"' if told["steps"] else ""
                 yield self._traced(
@@ -160,7 +147,7 @@ class _Judge:
             for said, reply in told["steps"]:
                 if _TROUBLE.match(reply) and not self._is_explained(reply, listener):
                     why = self._why(listener["service"])
-                    text = f'in a rehearsal {place} answers "{_line(reply)}" to {said}{f" ({why})" if why else ""}'
+                    text = f'in a rehearsal {place} answers "{last_line(reply)}" to {said}{f" ({why})" if why else ""}'
                     subject = f"{service.key} {reply[:3]} {_unnumbered(why)}".rstrip()
                     yield self._traced("listener-fails", text, subject, service, why or said)
             yield from self._missing_offers(listener, service, place, told["steps"])
@@ -200,64 +187,11 @@ class _Judge:
             text = f"in a rehearsal {place} offers no AUTH, though smtpd_sasl_auth_enable = yes"
             yield self._traced("auth-not-offered", text, f"{service.key} AUTH", service, "smtpd_sasl_auth_enable")
 
-    # ---- whether it takes mail ---------------------------------------------------------------------------------------
-
-    def intake(self) -> Iterator[Finding]:
-        """That nobody gets a message in, on any listener: it is refused, thrown away, or put on hold for ever."""
-        played = [
-            (asked, told["steps"])
-            for asked, told in zip(self._script.play["dialogues"], self._report["dialogues"], strict=False)
-            if told["steps"] and not told["error"] and not asked["listener"]["asks_certificate"]
-        ]
-        fates = [self._fate_of(steps) for _, steps in played]
-        if not fates or not all(fates):
-            return
-        asked, fate = played[0][0], fates[0]
-        service = self._script.services[asked["listener"]["service"]]
-        text = f"in a rehearsal no mail gets in: {service.key} on {_shown(asked['listener'])} {fate}"
-        logins = [one for one, _ in played if one["listener"]["sasl"]]
-        unsure = any(one["listener"]["choosy"] for one, _ in played) or (
-            logins and not any(one["login"] for one in logins)
-        )
-        severity = Severity.WARNING if unsure else Severity.ERROR
-        where = self._refuser(fate, service)
-        yield Finding(rule="no-mail-in", where=where, text=text, subject="no mail", severity=severity, lasting=False)
-
-    def _fate_of(self, steps: list[list[str]]) -> str:
-        """What becomes of all that a dialogue brings; empty when some of it is kept, or nothing was tried."""
-        fate, recipient = "", ""
-        for said, reply in steps:
-            recipient = said[len("RCPT TO:<") : -1] if said.startswith("RCPT TO:") else recipient
-            if said == "(message)" and reply.startswith("2"):
-                fate = self._gone(reply, recipient)
-                if not fate:
-                    return ""
-            elif _NOBODY.match(reply):
-                of = next((match[1] for one in self._logged if (match := _CONTENT.search(one.text))), "")
-                fate = fate or f'answers "{_line(reply)}" to {said}{of if said == "(message)" else ""}'
-        return fate
-
-    def _gone(self, reply: str, recipient: str) -> str:
-        """How a message that was taken is lost all the same: by what cleanup says of it, or smtpd of its recipient."""
-        queued = _QUEUED.search(reply)
-        queue = queued[1] if queued else ""
-        if any(one.program in {"qmgr", "oqmgr"} and one.text.startswith(f"{queue}: from=") for one in self._logged):
-            return ""
-        for one in self._logged:
-            match = _GONE.match(one.text)
-            if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-                end = "throws every message away" if match["what"] == "discard" else "puts every message on hold"
-                return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
-        return ""
-
-    def _refuser(self, fate: str, service: Service) -> Where:
-        """The setting that takes no mail: the one that the words speak of, else the first list that is written."""
-        settings = {one.name: one for one in (*self._script.merged.parameters.values(), *service.overrides)}
-        lists = sorted(
-            (name for name in LISTS if name in settings), key=lambda name: not _ALL.search(settings[name].value)
-        )
-        names = [name for words, name in _REFUSERS if words in fate and name in settings] + lists
-        return settings[names[0]].where if names else service.where
+    def fates(self) -> Iterator[Finding]:
+        """What is lost of all that is brought."""
+        intake = Intake(self._script, self._report, self._logged, self._origin)
+        yield from intake.kept_from_nobody()
+        yield from intake.known_recipients()
 
     # ---- what becomes of mail ----------------------------------------------------------------------------------------
 
@@ -304,12 +238,12 @@ class _Judge:
             if told["sent"]:
                 return f"expected {_refused(flow.expect.refused)}, but it was accepted"
             if refusal and not refusal.startswith(flow.expect.refused):
-                return f'expected {_refused(flow.expect.refused)}, got "{_line(refusal)}"'
+                return f'expected {_refused(flow.expect.refused)}, got "{last_line(refusal)}"'
             if not refusal and told["error"] not in _HANG_UPS:
                 return f"it could not be tried: {told['error'] or 'no reply'}"
             return ""
         if not told["sent"]:
-            return f'expected accepted, got "{_line(refusal) or told["error"]}" to {said or "the connection"}'
+            return f'expected accepted, got "{last_line(refusal) or told["error"]}" to {said or "the connection"}'
         return self._misdelivered(flow, identity, told["queue"]) if flow.expect.is_delivered else ""
 
     def _misdelivered(self, flow: Flow, identity: str, queue: str) -> str:
@@ -379,18 +313,9 @@ def _words(finding: Finding) -> str:
     return finding.text.partition(" warns: ")[2] or finding.text
 
 
-def _shown(listener: dict[str, Any]) -> str:
-    address = listener["address"]
-    return f"[{address}]:{listener['port']}" if ":" in address else f"{address}:{listener['port']}"
-
-
 def _listed(values: set[str]) -> str:
     return ", ".join(sorted(values))
 
 
 def _refused(code: str) -> str:
     return f"refused with {code.ljust(3, 'x')}" if code else "refused"
-
-
-def _line(reply: str) -> str:
-    return reply.splitlines()[-1] if reply else ""

@@ -132,8 +132,9 @@ EXPLAINED = {
         "addresses."
     ),
     "nobody-there": (
-        "An alias leads to an address of a domain in virtual_alias_domains that no row of virtual_alias_maps is for. "
-        "Such domains consist of aliases alone, so the mail would bounce. Add a row for the address, or correct it."
+        "An alias leads to an address that nobody has: of a domain in virtual_alias_domains, which consists of aliases "
+        "alone, and has no row for it; or, as a rehearsal has found, of a user whom this host does not know. Mail "
+        "would be accepted and bounce. Add the row or the user, or correct the address."
     ),
     "too-many-recipients": (
         "An alias stands for more recipients than virtual_alias_expansion_limit. cleanup answers 451 after DATA, so "

@@ -153,6 +153,31 @@ def test_one_message_that_is_kept_is_enough() -> None:
     assert judged(both, late, "r5/qmgr[9]: 1AB: from=<s@x>, size=1", dialogues=dialogues) == []
 
 
+GHOST = 'relay=local, delay=0, dsn=5.1.1, status=bounced (unknown user: "ghost")'
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        (f"1AB: to=<ghost@mx.test.example>, orig_to=<info@v.example>, {GHOST}", "tables/virtual:2:1"),
+        (f"1AB: to=<copy@mx.test.example>, {GHOST}", "mail.yaml:8:17"),
+        (f"1AB: to=<root@mx.test.example>, {GHOST}", ""),
+        (f"1AB: to=<agent-3@rehearsal.example>, {GHOST}", ""),
+        (f"2CD: to=<ghost@mx.test.example>, orig_to=<info@v.example>, {GHOST}", ""),
+        ("1AB: to=<x@y.example>, orig_to=<info@v.example>, dsn=5.0.0, status=bounced (host y said: 550 5.1.1)", ""),
+    ],
+)
+def test_an_alias_or_a_copy_that_bounces_is_told_at_its_cause(line: str, where: str) -> None:
+    rows = {"tables/virtual": "b@v.example root@mx.test.example\ninfo@v.example ghost@mx.test.example\n"}
+    done = script({"always_bcc": "copy@mx.test.example"}, rows)
+    flow = {"queue": "2CD"}
+    found = judged(done, f"r5/local[9]: {line}", flows=[flow])
+    assert [str(one.where) for one in found] == [where] * bool(where)
+    assert all(one.is_error for one in found)
+    elsewhere = judged(done, f"r5/local[9]: {line}", flows=[flow], users_elsewhere=True)
+    assert not any(one.is_error for one in elsewhere)
+
+
 def test_a_table_that_is_not_in_force_is_an_error_at_its_setting() -> None:
     done = script({"header_checks": "regexp:{{/^Subject: (oops/ REJECT}}", "smtpd_banner": "x"})
     said = "warning: regexp map {{/^Subject: (oops/ REJECT}}, line 1: Unmatched ( or \\("
