@@ -118,7 +118,6 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
         world.listen(port, mail_server(world.received, tls, wrapped=port in script["wrapped_ports"]))
     partners.open_all(script["partners"], world)
     report: dict[str, Any] = {"built": time.monotonic() - began, "dialogues": [], "flows": []}
-    report["users_elsewhere"] = _users_elsewhere()
     master = _start(script)
     report |= {"started": master, "up": time.monotonic() - began}
     if not master:
@@ -146,16 +145,6 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
         report["routes"] = _routes(log.all(), script, queued)
         report["alive"] = _alive(script)
     return report | {"log": log.all(), "received": world.received, "seconds": time.monotonic() - began}
-
-
-def _users_elsewhere() -> bool:
-    """Whether users come from a directory that is out of reach here (nsswitch.conf(5))."""
-    try:
-        text = Path("/etc/nsswitch.conf").read_text("utf-8", "replace")
-    except OSError:
-        return False
-    found = re.search(r"^\s*passwd:(.*)", text, re.MULTILINE)
-    return found is not None and not set(re.sub(r"\[.*?\]|#.*", "", found[1]).split()) <= {"compat", "files", "systemd"}
 
 
 def _start(script: dict[str, Any]) -> str:
