@@ -13,9 +13,9 @@ from reconciler.rules.scopes import Scope, scopes, words
 from reconciler.table import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
 
 _CLIENTS = ("smtp", "lmtp")
 _AUTHORITIES = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
@@ -29,11 +29,11 @@ _ANY = {
 _RECIPIENT_CHECKS = frozenset({"reject_unverified_recipient", "check_recipient_access", "check_policy_service"})
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """What a setting needs is there."""
     main = Scope(merged, facts)
     yield from _any_recipient(main)
-    yield from _policies(main)
+    yield from _policies(main, desired.tables)
     yield from _owners(main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
@@ -87,7 +87,7 @@ def _authority(scope: Scope, program: str) -> Iterator[Finding]:
         yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
 
 
-def _policies(main: Scope) -> Iterator[Finding]:
+def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     """Rows of smtp_tls_policy_maps that want somebody to vouch, or a fingerprint, which nobody gives."""
     parameter = main.parameter("smtp_tls_policy_maps")
     own = {override.name for service in main.merged.entries for override in service.overrides}
@@ -96,7 +96,7 @@ def _policies(main: Scope) -> Iterator[Finding]:
     )
     printed = bool(main.words(_PRINTS)) or _PRINTS in own
     for reference in tables_of(main, parameter) if parameter else ():
-        table = main.merged.tables.get(own_name(reference.name) or "")
+        table = tables.get(own_name(reference.name) or "")  # features judge the rows of their own tables
         if not table or (vouched and printed):
             continue
         for entry in Entries(table):
