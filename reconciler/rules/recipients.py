@@ -3,7 +3,7 @@
 cleanup(8) and local(8) take every word of a row for a recipient; who does not exist bounces, and so does a command that
 is not there. Raises nothing.
 
-Known limits: users and the aliases of other files are not asked for, a rehearsal tries a few. Recipients behind a
+Known limits: users and the aliases of other files are not asked for; a rehearsal tries a few. Recipients behind a
 pattern are unknown.
 """
 
