@@ -33,8 +33,14 @@ _SAID = (
     ("relayhost configuration", ("relayhost",)),
     ("dane configured", ("smtp_dns_support_level", "smtp_tls_security_level")),
     ("client TLS configuration", ("smtp_tls_policy_maps", "smtp_tls_security_level")),
-    ("cipher", ("tls_medium_cipherlist", "tls_high_cipherlist")),
-)
+    ("cipher", (
+        "tls_medium_cipherlist", "tls_high_cipherlist", "smtpd_tls_exclude_ciphers", "smtp_tls_exclude_ciphers",
+    )),
+    ("TLS handshake", (
+        "smtpd_tls_protocols", "smtpd_tls_mandatory_protocols", "tls_medium_cipherlist", "tls_high_cipherlist",
+        "smtpd_tls_exclude_ciphers", "smtpd_tls_wrappermode", "smtpd_tls_chain_files", "smtpd_tls_security_level",
+    )),
+)  # fmt: skip
 _LARGEST = 1 << 20
 _SHORTEST = 5
 
@@ -48,10 +54,11 @@ class Origin:
 
     def of(self, text: str, service: Service | None) -> Where:
         """The place that *text*, said by *service*, leads to."""
+        text = text.replace("><", "")  # where Postfix puts what it could not read
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
         where = (
-            self._line(text) or self._setting(text, settings) or self._part(text, settings)
-            or self._said(text, settings) or self._listener(text)
+            self._line(text) or self._named(text, settings) or self._said(text, settings)
+            or self._worded(text, settings) or self._part(text, settings) or self._listener(text)
         )  # fmt: skip
         return where or (service.where if service else Where("mail.yaml"))
 
@@ -61,15 +68,19 @@ class Origin:
         table = self.merged.tables.get(own_name(self._general(match["path"])) or "") if match else None
         return table.at(int(match["line"])) if match and table else None
 
-    def _setting(self, text: str, settings: list[Parameter]) -> Where | None:
+    def _named(self, text: str, settings: list[Parameter]) -> Where | None:
         """The setting that is named, or whose value is quoted; a service's own options come first."""
         quoted = next((one for one in settings if len(one.value) >= _SHORTEST and f'"{one.value}"' in text), None)
         named = quoted or next((one for one in settings if _holds(text, one.name)), None)
-        if named:
-            return self._entry(text, named)
+        return self._entry(text, named) if named else None
+
+    def _worded(self, text: str, settings: list[Parameter]) -> Where | None:
+        """The setting of which a word is said, or the table that stands in one."""
         general = self._general(text)
         for one in settings:
-            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (one.value, *words(one.value))):
+            listed = words(one.value)
+            tables = (word.partition(":")[2] for word in listed if ":{" in word)
+            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (one.value, *listed, *tables)):
                 return self._entry(text, one)
         return None
 

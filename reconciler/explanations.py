@@ -124,6 +124,12 @@ EXPLAINED = {
         "In a rehearsal, a program of Postfix ended with a fatal error. Live, master would throttle it, and clients or "
         "mail would wait. The finding quotes its last words; mend the setting that they name."
     ),
+    "no-mail-in": (
+        "In a rehearsal no listener took a message from anybody and kept it: every one was refused, thrown away or put "
+        "on hold. A list of restrictions rejects everybody, a check of headers or bodies matches every message, or the "
+        "size that a message may have is far too small. Where a table or a server decides who is let in, it may know "
+        "clients that a rehearsal does not, and this is only told of."
+    ),
     "warning-in-rehearsal": (
         "In a rehearsal, a program of Postfix logged a warning. Most of them say that a setting is not in force as it "
         "is written. Mend it, or leave it if you know better."

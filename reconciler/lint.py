@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 from reconciler import allow
 from reconciler.circumstances import Mentioned
 from reconciler.features import FEATURES, sites, tls
-from reconciler.rules import GRAPH, aliases, answers, beside, certificates, entries, listeners, nexthops, shadows, sni
+from reconciler.rules import (
+    GRAPH,
+    aliases,
+    answers,
+    beside,
+    certificates,
+    entries,
+    listeners,
+    nexthops,
+    recipients,
+    shadows,
+    sni,
+)
 from reconciler.rules.references import mentioned_paths
 
 if TYPE_CHECKING:
@@ -34,7 +46,7 @@ PASSING = frozenset({*answers.EXPLAINED, *beside.EXPLAINED, *certificates.EXPLAI
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """What the rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
     return Mentioned(
-        paths=mentioned_paths(merged, facts) | sni.files(merged, facts),
+        paths=mentioned_paths(merged, facts) | sni.files(merged, facts) | recipients.files(merged, facts),
         pems=certificates.mentioned_pems(merged, facts),
         servers=answers.mentioned_servers(merged, facts) | tls.mentioned_servers(merged, facts),
         addresses=sites.mentioned_addresses(merged),

@@ -20,6 +20,7 @@ from reconciler.features import services as stock
 from reconciler.flows import STRANGER, Flow, Flows
 from reconciler.model import Parameter, Service, Where
 from reconciler.rules.references import own_name, tables_of
+from reconciler.rules.restrictions import depends_on_client
 from reconciler.rules.scopes import Scope, scopes
 from reconciler.surroundings import HERE
 from reconciler.syntax import read_master, show_service
@@ -244,6 +245,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
         "service": number, "port": port, "wrapped": scope.is_on("smtpd_tls_wrappermode"),
         "proxy": scope.value("smtpd_upstream_proxy_protocol") == "haproxy", "silent": False,
         "sasl": scope.is_on("smtpd_sasl_auth_enable"), "tls": scope.value("smtpd_tls_security_level"),
+        "choosy": depends_on_client(scope),
         "asks_certificate": scope.is_on("smtpd_tls_req_ccert") or scope.is_on("smtpd_tls_ask_ccert"),
     }  # fmt: skip
     yield from ({**about, "address": address} for address in _addresses(hosts, main))

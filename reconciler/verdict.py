@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.culprit import Origin
+from reconciler.intake import Intake, last_line, shown
 from reconciler.maillog import parse
 from reconciler.model import Finding, Severity
 from reconciler.syntax import did_you_mean
@@ -33,6 +34,8 @@ _UNDELIVERED = re.compile(
     r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)"
 )
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
+# A table that is not in force, or not whole: what it was to stop passes, or mail is deferred.
+_IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ")
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 # What is only so in a rehearsal, or says nothing of a setting.
 _HARMLESS = re.compile(
@@ -51,7 +54,7 @@ _HARMLESS = re.compile(
 def findings_of(script: Script, report: dict[str, Any]) -> list[Finding]:
     """Everything that is wrong or doubtful; each thing once."""
     judge = _Judge(script, report)
-    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.deliveries(), *judge.flows()]
+    found = [*judge.life(), *judge.log(), *judge.dialogues(), *judge.fates(), *judge.deliveries(), *judge.flows()]
     each = list({(one.rule, one.subject): one for one in reversed(found)}.values())[::-1]
     said = [_unnumbered(one.text) for one in each if one.is_error]
     return [one for one in each if one.is_error or not any(_unnumbered(_words(one)) in text for text in said)]
@@ -107,7 +110,7 @@ class _Judge:
                     self._subject(one, match["text"]),
                     service,
                     match["text"],
-                    severity=Severity.WARNING,
+                    severity=Severity.ERROR if _IN_VAIN.search(match["text"]) else Severity.WARNING,
                 )
 
     def _is_told(self, one: Logged) -> bool:
@@ -135,7 +138,7 @@ class _Judge:
         for asked, told in zip(self._script.play["dialogues"], self._report["dialogues"], strict=False):
             listener = asked["listener"]
             service = self._script.services[listener["service"]]
-            place = f"{service.key} on {_shown(listener)}"
+            place = f"{service.key} on {shown(listener)}"
             if told["error"] and not self._is_known(listener, told["error"]):
                 last = f' after "{told["steps"][-1][0]}"' if told["steps"] else ""
                 yield self._traced(
@@ -144,8 +147,8 @@ class _Judge:
             for said, reply in told["steps"]:
                 if _TROUBLE.match(reply) and not self._is_explained(reply, listener):
                     why = self._why(listener["service"])
-                    text = f'in a rehearsal {place} answers "{_line(reply)}" to {said}{f" ({why})" if why else ""}'
-                    subject = f"{service.key} {_code(reply)} {_unnumbered(why)}".rstrip()
+                    text = f'in a rehearsal {place} answers "{last_line(reply)}" to {said}{f" ({why})" if why else ""}'
+                    subject = f"{service.key} {reply[:3]} {_unnumbered(why)}".rstrip()
                     yield self._traced("listener-fails", text, subject, service, why or said)
             yield from self._missing_offers(listener, service, place, told["steps"])
 
@@ -183,6 +186,12 @@ class _Judge:
         if listener["sasl"] and not any("AUTH" in greeting for greeting in greetings):
             text = f"in a rehearsal {place} offers no AUTH, though smtpd_sasl_auth_enable = yes"
             yield self._traced("auth-not-offered", text, f"{service.key} AUTH", service, "smtpd_sasl_auth_enable")
+
+    def fates(self) -> Iterator[Finding]:
+        """What is lost of all that is brought."""
+        intake = Intake(self._script, self._report, self._logged, self._origin)
+        yield from intake.kept_from_nobody()
+        yield from intake.known_recipients()
 
     # ---- what becomes of mail ----------------------------------------------------------------------------------------
 
@@ -229,12 +238,12 @@ class _Judge:
             if told["sent"]:
                 return f"expected {_refused(flow.expect.refused)}, but it was accepted"
             if refusal and not refusal.startswith(flow.expect.refused):
-                return f'expected {_refused(flow.expect.refused)}, got "{_line(refusal)}"'
+                return f'expected {_refused(flow.expect.refused)}, got "{last_line(refusal)}"'
             if not refusal and told["error"] not in _HANG_UPS:
                 return f"it could not be tried: {told['error'] or 'no reply'}"
             return ""
         if not told["sent"]:
-            return f'expected accepted, got "{_line(refusal) or told["error"]}" to {said or "the connection"}'
+            return f'expected accepted, got "{last_line(refusal) or told["error"]}" to {said or "the connection"}'
         return self._misdelivered(flow, identity, told["queue"]) if flow.expect.is_delivered else ""
 
     def _misdelivered(self, flow: Flow, identity: str, queue: str) -> str:
@@ -304,22 +313,9 @@ def _words(finding: Finding) -> str:
     return finding.text.partition(" warns: ")[2] or finding.text
 
 
-def _shown(listener: dict[str, Any]) -> str:
-    address = listener["address"]
-    return f"[{address}]:{listener['port']}" if ":" in address else f"{address}:{listener['port']}"
-
-
 def _listed(values: set[str]) -> str:
     return ", ".join(sorted(values))
 
 
 def _refused(code: str) -> str:
     return f"refused with {code.ljust(3, 'x')}" if code else "refused"
-
-
-def _line(reply: str) -> str:
-    return reply.splitlines()[-1] if reply else ""
-
-
-def _code(reply: str) -> str:
-    return reply[:3]

@@ -57,6 +57,9 @@ postlog    unix-dgram  n  -  n  -      1    postlogd
 _PRIVILEGED = frozenset({"local", "pipe", "spawn", "virtual"})
 _SINGLE = frozenset({"anvil", "oqmgr", "pickup", "postlogd", "postscreen", "qmgr", "scache", "tlsmgr", "verify"})
 _UNLIMITED = frozenset({"bounce", "cleanup", "dnsblog", "flush", "tlsproxy"})
+# What is looked for in public/ by everybody, and in private/ by the queue manager.
+_PUBLIC = frozenset({"cleanup", "pickup", "qmgr"})
+_AGENTS = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 _ESSENTIAL = {
     "bounce": "undeliverable mail would be deferred for ever",
     "cleanup": "no mail could come in",
@@ -159,7 +162,10 @@ def _finding(rule: str, service: Service, text: str, *, lasting: bool = True) ->
 
 
 def _program(service: Service, facts: Facts) -> Iterator[Finding]:
-    if "/" not in service.command and service.command not in facts.programs:
+    if service.command.startswith("/"):
+        what = f'"{service.command}" is looked for below daemon_directory: clients would connect and get no answer'
+        yield _finding("unknown-program", service, f"{what}; did you mean {service.command.rpartition('/')[2]}?")
+    elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
         yield _finding("unknown-program", service, what)
@@ -179,6 +185,15 @@ def _limits(service: Service) -> Iterator[Finding]:
     if command in _UNLIMITED and most != "0":
         what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would die'
         yield _finding("process-limit", service, what)
+    if command in _PRIVILEGED and service.chroot == "y":
+        what = f"{command} delivers outside of the spool: chroot must be n, got y; its mail would wait"
+        yield _finding("jailed-service", service, what)
+    if service.type == "unix" and command in _PUBLIC and service.private != "n":
+        what = f"everybody looks for {command} in public/: private must be n, got {service.private}; mail would wait"
+        yield _finding("unreachable-service", service, what)
+    if service.type == "unix" and command in _AGENTS and service.private == "n":
+        what = f"the queue manager looks for {command} in private/: private must be y, got n; its mail would wait"
+        yield _finding("unreachable-service", service, what)
 
 
 def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -257,7 +272,7 @@ def _verifies(scope: Scope) -> bool:
 EXPLAINED = {
     "unknown-program": (
         "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "
-        "Correct the name; programs of other packages are given with their absolute path, or run by spawn or pipe."
+        "Correct the name; programs of other packages are run by spawn or pipe."
     ),
     "missing-program": (
         "A service runs a program that is not on this host. Deliveries through it would wait. Install the program,"
@@ -266,6 +281,14 @@ EXPLAINED = {
     "unprivileged-service": (
         "A service whose program needs root's rights is marked unprivileged. It would end each time it starts. Set"
         " its unpriv field to n."
+    ),
+    "jailed-service": (
+        "A program that delivers to mailboxes or runs commands is to run in a chroot jail, where there are neither "
+        "users nor mailboxes. Its mail would wait. Set its chroot field to n."
+    ),
+    "unreachable-service": (
+        "A service's socket is made where nobody looks for it. Mail would wait, or could not come in at all. Set its "
+        "private field as the finding says."
     ),
     "process-limit": (
         "A service's program insists on its number of processes, and maxproc says another. It would end each time "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from array import array
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,8 +20,9 @@ from reconciler.rules.aliases import domain_of, holds_domains, loops, targets
 from reconciler.rules.entries import Use, judge, uses_in
 from reconciler.rules.loops import home
 from reconciler.rules.nexthops import roads
-from reconciler.rules.references import own_name, tables_in, tables_of
+from reconciler.rules.references import own_name, table_inside, tables_in, tables_of
 from reconciler.rules.restrictions import LISTS
+from reconciler.rules.routes import RELAY_MAPS, TRANSPORT_MAPS
 from reconciler.rules.scopes import Scope, scopes
 from reconciler.table import PATTERN_TYPES, Entries, repeated, walk
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     from reconciler.model import Desired, Facts, Table
+    from reconciler.rules.loops import Home
+    from reconciler.rules.nexthops import Roads
+    from reconciler.rules.references import Reference
     from reconciler.table import Entry
 
 SECTION = "tables"
@@ -93,6 +98,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         kept = _Kept(table)
         yield from kept.ask(_itself, name in followed)
         yield from kept.ask(judge, frozenset(uses.get(name, ())), known, here)
+    yield from _inside(merged, facts, known, here)
     yield from _empty(main, desired.tables)
     if routes := desired.tables.get("transport"):
         yield from _own_mail(main, routes)
@@ -124,6 +130,13 @@ class _Kept:
 def _uses(merged: Contribution, facts: Facts) -> dict[str, set[Use]]:
     """What each table is for, by its name."""
     uses: dict[str, set[Use]] = {}
+    for _, _, use, reference in _asked(merged, facts):
+        uses.setdefault(own_name(reference.name) or "", set()).add(use)
+    return uses
+
+
+def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
+    """Every table that a setting names, with what it is for there."""
     for scope in scopes(merged, facts):
         classes = frozenset(scope.words("smtpd_restriction_classes"))
         for parameter in scope.written:
@@ -132,9 +145,16 @@ def _uses(merged: Contribution, facts: Facts) -> dict[str, set[Use]]:
             else:
                 found = [(Use(parameter.name), str(reference)) for reference in tables_of(scope, parameter)]
             for use, text in found:
-                for reference in tables_in(text):
-                    uses.setdefault(own_name(reference.name) or "", set()).add(use)
-    return uses
+                yield from ((scope, parameter, use, reference) for reference in tables_in(text))
+
+
+def _inside(merged: Contribution, facts: Facts, known: Roads, here: Home) -> Iterator[Finding]:
+    """What is wrong with tables that settings themselves hold; routes.py and loops.py read those of routes."""
+    for scope, parameter, use, reference in _asked(merged, facts):
+        table = table_inside(reference) if use.name not in TRANSPORT_MAPS | RELAY_MAPS else None
+        for found in judge(table, frozenset({use}), known, here) if table else ():
+            told = scope.finding(found.rule, parameter, found.text, found.subject, severity=found.severity)
+            yield replace(told, lasting=found.lasting)
 
 
 def _itself(table: Table, followed: bool) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from reconciler.rules import (
     partners,
     passwords,
     pipes,
+    recipients,
     references,
     relaying,
     restrictions,
@@ -50,5 +51,5 @@ class Rules(Protocol):
 
 GRAPH: tuple[Rules, ...] = (
     values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-    certificates, sni, answers, loops, openings, partners, leftovers, beside,
+    certificates, sni, answers, loops, openings, partners, recipients, leftovers, beside,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from reconciler.rules.nexthops import Roads, bad_route
 from reconciler.rules.restrictions import KNOWN, parsed
 from reconciler.rules.routes import unknown_transport
 from reconciler.rules.scopes import words
-from reconciler.rules.vocabulary import names
+from reconciler.rules.vocabulary import CIPHERS, PROTOCOL, names
 from reconciler.syntax import did_you_mean
 
 if TYPE_CHECKING:
@@ -83,11 +83,22 @@ def policy_problem(value: str) -> str | None:
     if level.lower() not in _LEVELS:
         return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
     for attribute in attributes if level.lower() != "none" else ():
-        name, equals, _ = attribute.strip("{} ").partition("=")
+        name, equals, given = attribute.strip("{} ").partition("=")
         if not equals or name.strip().lower() not in _ATTRIBUTES:
             return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(), _ATTRIBUTES)}'
+        if problem := _bad_attribute(name.strip().lower(), given.strip()):
+            return f"{problem}: {then}"
         if name.strip().lower() == "match" and level.lower() not in _MATCHED:
             return f'"{attribute}" has no meaning at the level {level}: {then}; the levels are {", ".join(_MATCHED)}'
+    return None
+
+
+def _bad_attribute(name: str, value: str) -> str | None:
+    if name == "ciphers" and value.lower() not in CIPHERS:
+        return f'unknown cipher grade "{value}"{did_you_mean(value, CIPHERS)}'
+    for word in re.split(r"[\s,:]+", value) if name == "protocols" else ():
+        if word and not PROTOCOL.fullmatch(word):
+            return f'unknown protocol "{word}"; protocols are such as >=TLSv1.2 or !SSLv3'
     return None
 
 

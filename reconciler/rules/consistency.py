@@ -32,6 +32,11 @@ _EMPTY = {
     "inet_protocols": "Postfix would speak with nobody; the usual value is all",
     "inet_interfaces": "Postfix would not start; the usual value is all",
 }
+_NAMES = {
+    "myorigin": "addresses without a domain would be mangled, and their mail would bounce",
+    "smtp_helo_name": "other servers would refuse the greeting",
+    "lmtp_lhlo_name": "other servers would refuse the greeting",
+}
 _REPLY = re.compile(r"(?!unverified_).*_(?:reject|defer)_code\Z")
 # What a delivery agent insists on: its limit, the transport that it is, and the domains that need it.
 _AGENTS = {
@@ -45,6 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from _two_classes(Scope(merged, facts))
     for scope in smtpd_scopes(merged, facts):
         yield from _certificate(scope)
+        yield from _wrapped(scope)
     for scope in scopes(merged, facts):
         yield from _sizes(scope)
         yield from _mailbox_base(scope)
@@ -116,6 +122,15 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
             return
 
 
+def _wrapped(scope: Scope) -> Iterator[Finding]:
+    """Servers that bring mail to port 25 speak first in clear."""
+    port = scope.service.name.rpartition(":")[2] if scope.service and scope.service.type == "inet" else ""
+    parameter = scope.parameter("smtpd_tls_wrappermode")
+    if port in {"smtp", "25"} and parameter and scope.is_on(parameter.name):
+        what = "smtpd_tls_wrappermode is yes on port 25, where TLS begins with STARTTLS: no server could bring mail"
+        yield _at(scope, parameter).finding("wrapped-port", parameter, f"{what}; give it to a service of its own")
+
+
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +140,9 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         return
     if name in _EMPTY and not words(text):
         yield scope.finding("bad-value", parameter, f"{name} is empty: {_EMPTY[name]}")
+    if name in _NAMES and not text.startswith("/") and re.search(r"[\s@,]", text.strip()):
+        what = f'{name} must be one name such as mail.example.com, got "{text}": {_NAMES[name]}'
+        yield scope.finding("bad-value", parameter, what, text)
     if _REPLY.match(name) and text.isdigit() and not re.fullmatch(r"[45]\d\d", text):
         what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer 450 and no more than that'
         yield scope.finding("bad-value", parameter, what, text)
@@ -204,6 +222,10 @@ EXPLAINED = {
         "TLS is offered to clients, and no certificate is set. STARTTLS would be answered with 454, and some "
         "senders give up there; where TLS is required nobody could send at all. Set smtpd_tls_chain_files to a key"
         " and its certificate."
+    ),
+    "wrapped-port": (
+        "Port 25 is to begin with TLS. Other mail servers wait there for a greeting in clear, until they give up. "
+        "Write smtpd_tls_wrappermode as an option of the service on port 465 alone."
     ),
     "option-twice": ("An option of a service is written twice. The last one wins without a word. Remove the other."),
 }

@@ -88,13 +88,15 @@ def judge(table: Table, uses: frozenset[Use], known: Roads, here: Home) -> Itera
                 table, entries, "unknown-action", partial(access_problem, classes=use.classes, roads=known)
             )
             yield from _numeric_replies(table, entries)
+            yield from _filtered_again(table, entries, here, checks=False)
         elif CHECKS.search(use.name):
             yield from _told(table, entries, "unknown-action", partial(checks_problem, roads=known))
+            yield from _filtered_again(table, entries, here, checks=True)
         elif use.name in _POLICIES:
             yield from _told(table, entries, "unknown-policy", policy_problem)
         elif use.name == "postscreen_access_list":
             yield from _told(table, entries, "unknown-action", screen_problem)
-    if table.type not in PATTERN_TYPES and table.type != "cidr":
+    if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
         yield from _keys(table, entries, {use.name for use in uses})
 
 
@@ -159,6 +161,16 @@ def _back_here(
                 what = f'"{entry.key}": "{hop}" is this host\'s own service "{name}": {COMES_BACK}'
                 found = _finding("loops-to-self", table, entry, what, entry.key)
                 yield replace(found, lasting=here.is_certain(hop))
+
+
+def _filtered_again(table: Table, entries: Iterable[Entry], here: Home, *, checks: bool) -> Iterator[Finding]:
+    """FILTER actions that lead to this very host."""
+
+    def problem(value: str) -> str | None:
+        name = here.back_by_action(value, checks=checks)
+        return f'"{value}" is this host\'s own service "{name}": {COMES_BACK}' if name else None
+
+    yield from _told(table, entries, "loops-to-self", problem)
 
 
 def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
 
 _BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
+_LOCAL_RELAY = re.compile(r"\[(?:127\.|::1|localhost)")
 _MAX_PORT = 65535
 _LONGEST = 107  # bytes of a socket's path (unix(7), sun_path), without the null byte
 _WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
@@ -197,6 +198,13 @@ def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     elif not _is_here(address, scope.facts):
         what = f'{parameter.name}: address "{text}" is not on this host: mail would leave from another, silently'
         yield scope.finding("foreign-address", parameter, what, text, lasting=False)
+    elif (
+        address.is_loopback
+        and not scope.service
+        and not re.match(r"\[(?:127\.|::1|localhost)", scope.value("relayhost"))
+    ):
+        what = f'{parameter.name}: from "{text}" no mail can leave this host, and all that should would wait'
+        yield scope.finding("foreign-address", parameter, what, text)
 
 
 def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ what comes in by that service takes the same road again. smtp(8) bounces it ("ma
 round until hopcount_limit. Raises nothing.
 
 Known limits: names are known only as myhostname and localhost; next hops without brackets lead to MX hosts, which
-nobody asks here. A listener that changes the road (proxy filter, another cleanup, a content filter) is none, and no
-FILTER action is followed.
+nobody asks here. A listener that changes the road (proxy filter, another cleanup, a content filter) is none. Of access
+tables a FILTER to port 25 is followed, for whether they ask again at another port is not known.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
-_HOP = re.compile(r"\[(?P<host>[^\]]+)\](?::(?P<port>[\w-]+))?")
+_HOP = re.compile(r"(?:\[(?P<inside>[^\]]+)\]|(?P<bare>localhost))(?::(?P<port>[\w-]+))?", re.IGNORECASE)
 _LISTENER = re.compile(r"(?:\[?(?P<host>[^\]]*?)\]?:)?(?P<port>[\w-]+)")
+_SMTP = 25
 _HOSTS = frozenset({"relayhost", "smtp_fallback_relay"})
 # What makes a listener a different road: mail that comes in there need not go out as before.
 _OTHER_ROADS = ("smtpd_proxy_filter", "cleanup_service_name")
@@ -48,6 +49,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     )
                     what = f'{parameter.name}: "{hop}" is this host\'s own service "{name}": {then}'
                     yield scope.finding("loops-to-self", parameter, what, hop, lasting=here.is_certain(hop))
+            text = (scope.expanded(parameter.value) or "").strip() if parameter.name == "smtpd_proxy_filter" else ""
+            if name := here.proxied_again(text):
+                what = (
+                    f'smtpd_proxy_filter: "{text}" is this host\'s own service "{name}", which has the same filter: no'
+                    " mail would get in; give it -o smtpd_proxy_filter="
+                )
+                yield scope.finding("loops-to-self", parameter, what, text)
 
 
 COMES_BACK = "mail would come back until it bounces"
@@ -68,7 +76,8 @@ def _hops(scope: Scope, parameter: Parameter, here: Home) -> list[str]:
 class _Listener:
     """An smtpd by which mail takes the same road again; *host* is empty for the addresses of inet_interfaces.
 
-    *filters* and *routes*: whether that holds for a content_filter, and for every other next hop.
+    *filters* and *routes*: whether that holds for a content_filter, and for every other next hop; *checks*: whether
+    header and body checks see it as before; *same*: no proxy or cleanup of its own changes the road.
     """
 
     name: str
@@ -76,6 +85,9 @@ class _Listener:
     port: int
     filters: bool
     routes: bool
+    checks: bool
+    same: bool
+    proxy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +116,46 @@ class Home:
 
     def suspects(self) -> re.Pattern[str]:
         """What a next hop that may lead here looks like: an address, or a name of ours. Most rows name neither."""
-        return re.compile(
-            rf"\[(?:ipv6:)?(?:localhost|{re.escape(self.name)}|[\d.]+|[\da-f.]*:[\da-f:.]*)\]", re.IGNORECASE
-        )
+        inside = rf"(?:ipv6:)?(?:{re.escape(self.name)}|[\d.]+|[\da-f.]*:[\da-f:.]*)"
+        return re.compile(rf"\[{inside}\]|localhost", re.IGNORECASE)
 
     def is_certain(self, hop: str) -> bool:
         """Whether the next hop is this host wherever that is."""
         match = _HOP.fullmatch(hop)
-        host = _plain(match["host"]) if match else ""
+        host = _host(match) if match else ""
         return host in {"localhost", self.name} or _is_loopback(host)
 
     def back_to(self, hop: str, *, filtered: bool = False) -> str | None:
         """The name of the smtpd that would get mail for that next hop, and send it there again."""
-        match = _HOP.fullmatch(hop)
-        if not match:
-            return None
-        host, port = _plain(match["host"]), _port(match["port"] or "smtp", dict(self.ports))
-        for listener in self.listeners:
-            again = listener.filters if filtered else listener.routes
-            if again and listener.port == port and self._reaches(host, listener.host):
-                return listener.name
+        again = (one for one in self._listening(hop) if (one.filters if filtered else one.routes))
+        return next((one.name for one in again), None)
+
+    def back_by_action(self, value: str, *, checks: bool) -> str | None:
+        """The smtpd that gets mail for the FILTER of a table, and would filter it again; smtp(8) bounces at once at 25.
+
+        *checks*: the table is one of header or body checks. What other tables say of mail from here is not known.
+        """
+        action, _, route = value.partition(" ")
+        for hop in self.hops(route.strip()) if action.lower() == "filter" else ():
+            for one in self._listening(hop):
+                if one.port == _SMTP or (checks and one.checks):
+                    return one.name
         return None
+
+    def proxied_again(self, text: str) -> str | None:
+        """The smtpd behind smtpd_proxy_filter that hands mail to the same place again."""
+        place = text.removeprefix("inet:")
+        found = self._listening(re.sub(r"\A([^\[:]*):", r"[\1]:", place).replace("[]", "[127.0.0.1]"), proxied=True)
+        return next((one.name for one in found if one.proxy == text), None)
+
+    def _listening(self, hop: str, *, proxied: bool = False) -> Iterator[_Listener]:
+        """The smtpds of this configuration that a next hop leads to."""
+        match = _HOP.fullmatch(hop)
+        if match:
+            host, port = _host(match), _port(match["port"] or "smtp", dict(self.ports))
+            for one in self.listeners:
+                if one.port == port and (one.same or proxied) and self._reaches(host, one.host):
+                    yield one
 
     def _reaches(self, host: str, listening: str) -> bool:
         """Whether a listener on that address, or on those of inet_interfaces, is reached by that host."""
@@ -162,10 +193,14 @@ def _listeners(main: Scope, ports: dict[str, int]) -> Iterator[_Listener]:
         if not place or service.command != "smtpd":
             continue
         scope = Scope(main.merged, main.facts, service)
-        if all(scope.value(name) == main.value(name) for name in _OTHER_ROADS):
-            filtered = bool(scope.value("content_filter"))
-            port = _port(place["port"], ports)
-            yield _Listener(service.name, place["host"] or "", port, filtered, not filtered and _keeps(scope, main))
+        filtered = bool(scope.value("content_filter"))
+        yield _Listener(
+            name=service.name, host=place["host"] or "", port=_port(place["port"], ports), filters=filtered,
+            routes=not filtered and _keeps(scope, main),
+            checks="no_header_body_checks" not in scope.words("receive_override_options"),
+            same=all(scope.value(name) == main.value(name) for name in _OTHER_ROADS),
+            proxy=scope.value("smtpd_proxy_filter").strip(),
+        )  # fmt: skip
 
 
 def _keeps(scope: Scope, main: Scope) -> bool:
@@ -176,9 +211,9 @@ def _keeps(scope: Scope, main: Scope) -> bool:
     return (again or not first) and (not milters or milters == main.value("smtpd_milters"))
 
 
-def _plain(host: str) -> str:
-    """A host as addresses and names are compared."""
-    text = host.lower().removeprefix("ipv6:")
+def _host(match: re.Match[str]) -> str:
+    """The host of a next hop, as addresses and names are compared."""
+    text = (match["inside"] or match["bare"]).lower().removeprefix("ipv6:")
     try:
         return str(ip_address(text))
     except ValueError:

@@ -6,15 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
+from reconciler.rules.references import own_name, tables_of
 from reconciler.rules.restrictions import LISTS, parsed
-from reconciler.rules.scopes import Scope, scopes
+from reconciler.rules.routes import transport_of
+from reconciler.rules.scopes import Scope, scopes, words
+from reconciler.table import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
 
 _CLIENTS = ("smtp", "lmtp")
+_AUTHORITIES = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
+_PRINTS = "smtp_tls_fingerprint_cert_match"
+_DEBIANS = "Debian's is /etc/ssl/certs/ca-certificates.crt"
 _KEY = re.compile(r"(?P<program>smtpd?|lmtp)_tls_(?P<kind>ec|d)?key_file\Z")
 _ANY = {
     "relay_domains": "relay_recipient_maps",
@@ -23,15 +29,17 @@ _ANY = {
 _RECIPIENT_CHECKS = frozenset({"reject_unverified_recipient", "check_recipient_access", "check_policy_service"})
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """What a setting needs is there."""
     main = Scope(merged, facts)
     yield from _any_recipient(main)
+    yield from _policies(main, desired.tables)
+    yield from _owners(main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             yield from _lonely_key(scope, parameter)
         if scope.service and scope.service.command in _CLIENTS:
-            for judge in (_login, _dane, _authority):
+            for judge in (_login, _dane, _authority, _wrapped):
                 yield from judge(scope, scope.service.command)
 
 
@@ -79,6 +87,40 @@ def _authority(scope: Scope, program: str) -> Iterator[Finding]:
         yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
 
 
+def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
+    """Rows of smtp_tls_policy_maps that want somebody to vouch, or a fingerprint, which nobody gives."""
+    parameter = main.parameter("smtp_tls_policy_maps")
+    own = {override.name for service in main.merged.entries for override in service.overrides}
+    vouched = any(main.value(name).strip() or name in own for name in _AUTHORITIES) or main.is_on(
+        "tls_append_default_CA"
+    )
+    printed = bool(main.words(_PRINTS)) or _PRINTS in own
+    for reference in tables_of(main, parameter) if parameter else ():
+        table = tables.get(own_name(reference.name) or "")  # features judge the rows of their own tables
+        if not table or (vouched and printed):
+            continue
+        for entry in Entries(table):
+            level, *given = words(entry.value.lower()) or [""]
+            named = {one.strip("{} ").partition("=")[0].strip() for one in given}
+            if level in {"verify", "secure"} and not vouched and "tafile" not in named:
+                missing = f"no authority is trusted: set {_AUTHORITIES[0]} ({_DEBIANS})"
+            elif level == "fingerprint" and not printed and "match" not in named:
+                missing = "no fingerprint is given: write match= behind it"
+            else:
+                continue
+            what = f'table {table.name}: "{entry.key}" is {level}, and {missing}; its mail would wait'
+            subject = f"{table.name} {entry.key}"
+            yield Finding(rule="missing-partner", where=table.at(entry.line), text=what, subject=subject)
+
+
+def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
+    """smtp(8) wants TLS to be required where a session begins with it."""
+    parameter, level = scope.parameter(f"{program}_tls_wrappermode"), f"{program}_tls_security_level"
+    if parameter and scope.is_on(parameter.name) and scope.value(level).lower() in {"", "none", "may"}:
+        what = f"{parameter.name} needs {level} = encrypt, or stronger: without it no session would begin with TLS"
+        yield _finding(scope, parameter, what)
+
+
 def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     match = _KEY.match(parameter.name)
     if not match or (scope.expanded(parameter.value) or "").strip() in {"", "none"}:
@@ -87,6 +129,25 @@ def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if not scope.value(certificate).strip() and not scope.value(f"{match['program']}_tls_chain_files").strip():
         what = f"{parameter.name} is set and {certificate} is not: there is no certificate to show"
         yield _finding(scope, parameter, what, Severity.WARNING)
+
+
+def _owners(main: Scope) -> Iterator[Finding]:
+    """virtual(8) delivers as somebody: whom two tables name, and not below virtual_minimum_uid."""
+    transport, least = transport_of(main.value("virtual_transport")), main.value("virtual_minimum_uid")
+    service = main.merged.services.get(f"{transport}/unix")
+    domains = main.parameter("virtual_mailbox_domains")
+    if not domains or not main.words(domains.name) or not service or service.command != "virtual":
+        return
+    scope = Scope(main.merged, main.facts, service)
+    for name in ("virtual_uid_maps", "virtual_gid_maps"):
+        maps, parameter = scope.words(name), scope.parameter(name)
+        number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
+        if not maps:
+            what = f"virtual_mailbox_domains needs {name}, or another virtual_transport: all its mail would wait"
+            yield _finding(main, parameter or domains, what)
+        elif parameter and name == "virtual_uid_maps" and number.isdigit() and int(number) < int(least or 0):
+            what = f"{name}: {number} is below virtual_minimum_uid ({least}): all mail for mailboxes would wait"
+            yield _finding(scope, parameter, what)
 
 
 def _any_recipient(main: Scope) -> Iterator[Finding]:
@@ -112,8 +173,8 @@ def _asks_recipients(scope: Scope) -> bool:
 EXPLAINED = {
     "missing-partner": (
         "A setting needs another one that is not there: a login its table of passwords, DANE the lookups by DNSSEC, a "
-        "verified connection an authority to trust, a key its certificate. Without it mail would wait, or nothing "
-        "would be checked. Set what the finding names."
+        "verified connection an authority to trust, a key its certificate, a mailbox its owner. Without it mail would "
+        "wait, or nothing would be checked. Set what the finding names."
     ),
     "any-recipient": (
         "Mail for a domain is accepted whoever it is for. What can't be delivered later bounces to its sender, who is "

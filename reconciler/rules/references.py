@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Severity
+from reconciler.model import Facts, Severity, Table
 from reconciler.rules.networks import NETWORK_LISTS, problem_of
 from reconciler.rules.restrictions import LISTS
 from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, scopes, words
@@ -93,10 +93,10 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
 
 
 def programs_of(service: Service) -> list[str]:
-    """The absolute paths of the programs that a service runs."""
+    """The absolute paths of the programs that pipe(8) and spawn(8) run."""
     options = [word.strip("{} ") for word in service.arguments]
     argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
-    return [path.split()[0] for path in (service.command, *argv) if path.startswith("/")]
+    return [path.split()[0] for path in argv if path.startswith("/")]
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -139,6 +139,19 @@ def tables_in(word: str) -> Iterator[Reference]:
             yield from tables_in(inner)
     else:
         yield Reference(kind, name)
+
+
+def table_inside(reference: Reference) -> Table | None:
+    """The table that a value itself holds, between braces or as static:, as the file that it could have been."""
+    kind, text = reference.type, reference.name
+    if kind == "static":
+        return Table(name=str(reference), type=kind, source=f"* {text.strip('{} ')}\n".encode(), file="")
+    if kind not in {"cidr", "inline", "pcre", "regexp"} or not re.match(r"\{.*\}\Z", text, re.DOTALL):
+        return None
+    rows = [row[1:-1].strip() if row.startswith("{") else row for row in words(text[1:-1])]
+    if kind == "inline":
+        rows = [" ".join(map(str.strip, row.partition("=")[::2])) for row in rows]
+    return Table(name=str(reference), type=kind, source="".join(f"{row}\n" for row in rows).encode(), file="")
 
 
 def _unresolved(scope: Scope, parameter: Parameter) -> Iterator[Finding]:

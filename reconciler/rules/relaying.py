@@ -14,9 +14,9 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Severity, Table
-from reconciler.rules.references import own_name, tables_in
+from reconciler.rules.references import own_name, table_inside, tables_in
 from reconciler.rules.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
-from reconciler.rules.scopes import Scope, words
+from reconciler.rules.scopes import Scope
 from reconciler.table import PATTERN_TYPES, Entries, Entry, has_blocks
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _WIDEST = {4: 8, 6: 16}
 _LISTS = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
+_IMPOSTORS = "smtpd_authorized_xclient_hosts"
 _CLIENTS = ("8.8.8.8", "91.198.174.192", "145.97.39.155", "203.0.113.77")
 _DOMAINS = ("example.com", "mail.stranger.net", "a.b.co.uk", "xn--bcher-kva.de")
 _ADDRESSES = ("a.stranger@example.com", "info@mail.stranger.net", "x@a.b.co.uk")
@@ -48,7 +49,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Nobody relays for the whole world."""
     told = set()
     for scope in smtpd_scopes(merged, facts):
-        for name, finding in _open_to_all(scope):
+        for name, finding in (*_open_to_all(scope), *_impostors(scope)):
             if (name, finding.where) not in told:
                 told.add((name, finding.where))
                 yield finding
@@ -73,6 +74,15 @@ def _open_to_all(scope: Scope) -> Iterator[tuple[str, Finding]]:
                 what = f'open relay: "{word}" in {name} {who.what}, and stands ahead of the relay protection; move it'
                 about = f"{what} behind reject_unauth_destination, or answer DUNNO"
                 yield name, _finding(scope, parameter, about, word, sure=who.sure)
+
+
+def _impostors(scope: Scope) -> Iterator[tuple[str, Finding]]:
+    """Clients that may say that they are somebody else, by XCLIENT."""
+    parameter = scope.parameter(_IMPOSTORS)
+    for word in scope.words(_IMPOSTORS) if parameter else ():
+        if parameter and (who := _too_wide(word) or _matched(scope, word, _CLIENTS)):
+            what = f'open relay: "{word}" in {_IMPOSTORS} {who.what}, and all of it may say that it is a client of'
+            yield _IMPOSTORS, _finding(scope, parameter, f"{what} mynetworks, or has logged in", word, sure=who.sure)
 
 
 def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure: bool) -> Finding:
@@ -104,8 +114,8 @@ def _size(network: Network) -> str:
 
 
 def _matched(scope: Scope, word: str, strangers: tuple[str, ...]) -> _Everybody | None:
-    """How a table matches every stranger, whatever it answers."""
-    for reference in tables_in(word):
+    """How a table matches every stranger, whatever it answers; one behind a "!" keeps them out."""
+    for reference in tables_in(word) if not word.startswith("!") else ():
         if reference.type == "static":
             return _Everybody("matches everything")
         for table in _tables(scope, reference):
@@ -117,9 +127,8 @@ def _matched(scope: Scope, word: str, strangers: tuple[str, ...]) -> _Everybody 
 
 def _tables(scope: Scope, reference: Reference) -> Iterator[Table]:
     """The table behind a reference, so far as the commit holds it."""
-    if reference.name.startswith("{"):
-        lines = "\n".join(rule.strip("{} ") for rule in words(reference.name[1:-1]))
-        yield Table(name="", type=reference.type, source=lines.encode(), file="")
+    if inside := table_inside(reference):
+        yield inside
     elif table := scope.merged.tables.get(own_name(reference.name) or ""):
         yield table
 
@@ -183,8 +192,11 @@ def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Everybody | N
             return _Everybody("permits everybody") if _permits(reference.name.strip("{} ")) else None
         for table in _tables(scope, reference):
             strangers = _CLIENTS if name == "check_client_access" else _ADDRESSES
-            first = next(_entries_for_all(table, strangers), None)
-            if first and _permits(first.value):
+            matching = list(_entries_for_all(table, strangers))
+            firsts = {
+                ":" in entry.key and table.type == "cidr": entry for entry in reversed(matching)
+            }  # of each family
+            if first := next((entry for entry in firsts.values() if _permits(entry.value)), None):
                 return _Everybody(f'permits everybody by its "{first.key}"', sure=not has_blocks(table))
             forged = (entry for entry in Entries(table) if name in _FORGED and _permits(entry.value))
             if entry := next(forged, None):
@@ -198,8 +210,9 @@ def _permits(value: str) -> bool:
 
 EXPLAINED = {
     "open-relay": (
-        "Strangers could send mail to anywhere through this host: by mynetworks, by relay_domains, or by a table's"
-        " OK that stands ahead of reject_unauth_destination. Spammers find such a host within hours, and then "
-        "nobody takes its mail. Narrow the list, or move the table behind the relay protection."
+        "Strangers could send mail to anywhere through this host: by mynetworks, by relay_domains, by saying that they "
+        "are somebody else (smtpd_authorized_xclient_hosts), or by a table's OK that stands ahead of "
+        "reject_unauth_destination. Spammers find such a host within hours, and then nobody takes its mail. Narrow the "
+        "list, or move the table behind the relay protection."
     ),
 }

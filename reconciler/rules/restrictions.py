@@ -6,6 +6,8 @@ never rejects foreign destinations keeps smtpd from serving at all. Raises nothi
 
 from __future__ import annotations
 
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Severity
@@ -53,6 +55,8 @@ ALONE = names(
     """
 )
 KNOWN = ALONE | WITH_ARGUMENT
+_BY_PROOF = ("permit_tls_", "permit_dnswl_", "permit_rhswl_")
+_LOOPBACK = ip_address("127.0.0.1"), ip_address("::1")
 _FINAL = frozenset({"permit", "reject", "defer"})
 # smtpd_check.c, rcpt_required: without one of them smtpd ends with "specify at least one working instance of".
 PROTECTION = names(
@@ -76,6 +80,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from _list_problems(scope, parameter)
             if parameter.name == "smtpd_restriction_classes":
                 yield from _undefined_classes(scope, parameter)
+                yield from _endless_classes(scope, parameter)
     told = set()
     for scope in smtpd_scopes(merged, facts):
         finding = _unprotected(scope)
@@ -142,6 +147,23 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
         yield scope.finding("incomplete-restriction", parameter, what, name)
 
 
+def _endless_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    """A class that leads back to itself: smtpd calls itself until it dies."""
+    classes = _classes(scope)
+    inner = {name: [one.name for one in parsed(scope.value(name)) if one.name in classes] for name in classes}
+    for name in classes:
+        reached, waiting = set(), list(inner[name])
+        while waiting:
+            one = waiting.pop()
+            if one not in reached:
+                reached.add(one)
+                waiting += inner[one]
+        if name in reached:
+            what = f'restriction class "{name}" leads back to itself: smtpd would die, and clients get no answer'
+            yield scope.finding("endless-class", scope.parameter(name) or parameter, what, name)
+            return
+
+
 def _undefined_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     for name in words(scope.expanded(parameter.value) or ""):
         if not scope.parameter(name):
@@ -197,6 +219,30 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
     return True
 
 
+def depends_on_client(scope: Scope) -> bool:
+    """Whether a list may let in others than this host itself: tables, servers and certificates know more clients."""
+    texts = [scope.value(name) for name in (*LISTS, *_classes(scope))]
+    for text in texts:
+        asked = parsed(text)
+        closed = any(one.name in _FINAL - {"permit"} for one in asked)
+        for one in asked:
+            if one.name in WITH_TABLE | {"check_policy_service"} and not (one.argument or "").startswith("static:"):
+                return True
+            if closed and (one.name.startswith(_BY_PROOF) or (one.name == "permit_mynetworks" and not _is_mine(scope))):
+                return True
+    return False
+
+
+def _is_mine(scope: Scope) -> bool:
+    """Whether mynetworks holds this host itself, so far as that can be read."""
+    for word in scope.words("mynetworks"):
+        with suppress(ValueError):
+            network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
+            if any(one in network for one in _LOOPBACK):
+                return True
+    return False
+
+
 EXPLAINED = {
     "unknown-restriction": (
         "A list of restrictions holds a word that smtpd does not know. It answers 451 4.3.5 to everybody who gets "
@@ -214,6 +260,10 @@ EXPLAINED = {
     "undefined-class": (
         "smtpd_restriction_classes names a class that has no restrictions. smtpd would answer 451 4.3.5 when it "
         "meets it. Set a parameter of that name to a list of restrictions."
+    ),
+    "endless-class": (
+        "A class of restrictions holds itself, by way of others or directly. smtpd follows it until it dies, and "
+        "clients get no answer. Take the class out of its own list."
     ),
     "no-relay-protection": (
         "No list of restrictions rejects mail for foreign destinations. smtpd refuses to serve at all, and clients"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Severity
 from reconciler.rules.macros import MalformedMacro, expand, references
 from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.rules.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, RAW, WORDS, per_service
+from reconciler.rules.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, PROTOCOL, RAW, WORDS, per_service
 from reconciler.syntax import did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ _UNITS = "smhdw"
 _INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
 _MEANT = {"true": "yes", "on": "yes", "1": "yes", "y": "yes", "enable": "yes", "enabled": "yes"}
 _MEANT |= {"false": "no", "off": "no", "0": "no", "n": "no", "disable": "no", "disabled": "no", "none": "no"}
-_PROTOCOL = re.compile(
-    r"!?(?:SSLv[23]|TLSv1(?:\.[123])?)|[<>]=(?:None|SSLv3|TLSv1(?:\.[123])?|0x[0-9a-f]+|0[0-7]+)", re.IGNORECASE
-)
 _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z")
 
 
@@ -113,6 +110,8 @@ def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Find
         yield _bad(scope, parameter, value, f"a number up to {largest}")
     elif int(value) < 1 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a number above 0")
+    elif int(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may count against a client
+        yield _bad(scope, parameter, value, "a number of 0 or more")
 
 
 def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
@@ -147,7 +146,7 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
 
 def _bad_protocols(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
     for word in re.split(r"[\s,:]+", value):
-        if word and not _PROTOCOL.fullmatch(word):
+        if word and not PROTOCOL.fullmatch(word):
             known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
             lower = {protocol.lower(): protocol for protocol in known}
             hint = did_you_mean(word.lstrip("!<>="), lower).replace("tls", "TLS").replace("ssl", "SSL")

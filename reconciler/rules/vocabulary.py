@@ -8,6 +8,7 @@ Known limit: a word that a later Postfix adds to an enumeration must be added he
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ _CLIENT_LEVELS = _fatal("none may encrypt dane dane-only fingerprint verify secu
 # smtpd(8) knows no more than three, and takes fingerprint, verify and secure for encrypt.
 _SERVER_LEVELS = _fatal("none may encrypt fingerprint verify secure", empty=True)
 _CIPHERS = _fatal("export low medium high null")
+CIPHERS = _CIPHERS[0]
+PROTOCOL = re.compile(
+    r"!?(?:SSLv[23]|TLSv1(?:\.[123])?)|[<>]=(?:None|SSLv3|TLSv1(?:\.[123])?|0x[0-9a-f]+|0[0-7]+)", re.IGNORECASE
+)
 _SCREEN = _fatal("ignore enforce drop")
 _TEMPFAIL = _fatal("defer defer_if_permit")
 _FAMILY = _fatal("any ipv4 ipv6")

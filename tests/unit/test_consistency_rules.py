@@ -150,3 +150,21 @@ def test_a_password_in_plain_text_is_refused_by_its_use(value: str) -> None:
 def test_logins_that_are_kept_elsewhere_are_fine() -> None:
     empty = {"tables/pw": "# nobody yet\n", "tables/virtual": VIRTUAL}
     assert not told("plain-text-secret", {"smtp_sasl_password_maps": "table:pw, ldap:/etc/people.cf"}, empty)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "many"),
+    [
+        ("myorigin", "root@test.example", 1), ("myorigin", "a.example, b.example", 1), ("myorigin", "/etc/mailname", 0),
+        ("myorigin", "$mydomain", 0), ("smtp_helo_name", "mx test", 1), ("smtp_helo_name", "[192.0.2.10]", 0),
+    ],
+)  # fmt: skip
+def test_a_name_is_one_name(name: str, value: str, many: int) -> None:
+    assert len(told("bad-value", {name: value})) == many
+
+
+def test_port_25_begins_in_clear() -> None:
+    tls = {"smtpd_tls_chain_files": "/etc/ssl/x.pem"}
+    assert "port 25" in the("wrapped-port", {**tls, "smtpd_tls_wrappermode": "yes"})
+    submissions = "465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"
+    assert not told("wrapped-port", tls, {"master.d/x.cf": submissions})

@@ -112,3 +112,60 @@ def test_stock_services_and_servers_are_not_asked_about() -> None:
     line = {"master.d/x.cf": "policy unix - n n - 0 spawn user=nobody argv=/bin/x\n10025 inet n - n - - smtpd\n"}
     assert not told("unused-transport", files=line)
     assert not told("unused-transport")
+
+
+BOXES = {
+    "virtual_mailbox_domains": "b.example", "virtual_mailbox_maps": "static:x", "virtual_mailbox_base": "/m",
+    "virtual_uid_maps": "static:5000", "virtual_gid_maps": "static:5000",
+}  # fmt: skip
+TRUST = {"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "row", "many"),
+    [
+        ({}, "a.example secure", 1),
+        ({}, "a.example verify match=mx.a.example", 1),
+        ({}, "a.example secure tafile=/etc/ssl/a.pem", 0),
+        (TRUST, "a.example secure", 0),
+        ({"tls_append_default_CA": "yes"}, "a.example secure", 0),
+        ({}, "a.example fingerprint", 1),
+        ({}, "a.example fingerprint match=3D:95", 0),
+        ({"smtp_tls_fingerprint_cert_match": "3D:95"}, "a.example fingerprint", 0),
+        ({}, "a.example encrypt ciphers=high", 0),
+        ({"smtp_tls_wrappermode": "yes"}, "a.example may", 3),
+        ({"smtp_tls_wrappermode": "yes", "smtp_tls_security_level": "encrypt"}, "a.example may", 0),
+        (BOXES, "a.example may", 0),
+        (BOXES | {"virtual_uid_maps": ""}, "a.example may", 1),
+        (BOXES | {"virtual_uid_maps": "static:5"}, "a.example may", 1),
+        (BOXES | {"virtual_uid_maps": "", "virtual_transport": "lmtp:unix:x"}, "a.example may", 0),
+    ],
+)
+def test_what_mail_would_wait_for_is_refused(parameters: dict[str, str], row: str, many: int) -> None:
+    rows = {"tables/tls_policy": f"# ours\n{row}\n"}
+    found = [one for one in told("missing-partner", parameters, rows) if one.is_error]
+    assert len(found) == (1 if many else 0)
+    assert all(one.where.line == 2 for one in found if one.where.file == "tables/tls_policy")
+
+
+@pytest.mark.parametrize(
+    ("row", "many"),
+    [
+        ("encrypt ciphers=hgih", 1), ("encrypt protocols=TLSv9", 1), ("encrypt protocols=>=TLSv1.2", 0),
+        ("encrypt protocols=!SSLv2:!SSLv3 ciphers=medium", 0),
+    ],
+)  # fmt: skip
+def test_a_policy_that_smtp_cannot_read_is_refused(row: str, many: int) -> None:
+    assert len(told("unknown-policy", files={"tables/tls_policy": f"a.example {row}\n"})) == many
+
+
+@pytest.mark.parametrize(
+    ("parameters", "many"),
+    [
+        ({"smtp_bind_address": "127.0.0.1"}, 1),
+        ({"smtp_bind_address": "127.0.0.1", "relayhost": "[127.0.0.1]:2525"}, 0),
+        ({"smtp_bind_address": "192.0.2.10"}, 0),
+    ],
+)
+def test_mail_cannot_leave_from_loopback(parameters: dict[str, str], many: int) -> None:
+    assert len(told("foreign-address", parameters)) == many

@@ -57,6 +57,12 @@ def test_local_aliases_loop_as_well() -> None:
     [
         {"relayhost": "[127.0.0.1]:25"},
         {"relayhost": "[localhost]"},
+        {"relayhost": "localhost"},
+        {"smtpd_proxy_filter": "127.0.0.1:10025"},
+        {"smtpd_proxy_filter": "inet:localhost:smtp"},
+        {"header_checks": "regexp:{{/^Subject:/ FILTER smtp:[127.0.0.1]:10025}}"},
+        {"smtpd_sender_restrictions": "check_sender_access static:{FILTER smtp:[127.0.0.1]:25}"},
+        {"content_filter": "smtp:localhost:10025"},
         {"relayhost": "[mx.test.example]:smtp"},
         {"relayhost": "[192.0.2.10]"},
         {"relayhost": "[::1]:25"},
@@ -84,6 +90,10 @@ def test_a_next_hop_that_is_this_host_is_refused(parameters: dict[str, str]) -> 
         {"relayhost": "[192.0.2.10]", "inet_interfaces": "loopback-only"},
         {"default_transport": "error:[127.0.0.1]"},
         {"content_filter": "smtp:[127.0.0.1]:10024"},
+        {"smtpd_proxy_filter": "127.0.0.1:10024"},
+        {"smtpd_proxy_filter": "unix:/run/filter"},
+        {"header_checks": "regexp:{{/^Subject:/ FILTER smtp:[127.0.0.1]:10024}}"},
+        {"smtpd_sender_restrictions": "check_sender_access static:{FILTER smtp:[127.0.0.1]:10025}"},
     ],
 )
 def test_a_next_hop_elsewhere_is_fine(parameters: dict[str, str]) -> None:
@@ -93,6 +103,19 @@ def test_a_next_hop_elsewhere_is_fine(parameters: dict[str, str]) -> None:
 def test_what_comes_back_from_a_filter_is_not_filtered_again() -> None:
     back = {"master.d/x.cf": f"{SUBMISSION}  -o content_filter=\n"}
     assert not told("loops-to-self", {"content_filter": "smtp:[127.0.0.1]:10025"}, back)
+
+
+def test_what_a_proxy_filter_hands_back_is_not_handed_on_again() -> None:
+    back = {"master.d/x.cf": f"{SUBMISSION}  -o smtpd_proxy_filter=\n"}
+    assert not told("loops-to-self", {"smtpd_proxy_filter": "127.0.0.1:10025"}, back)
+
+
+def test_a_filter_action_that_leads_here_is_told_at_its_row() -> None:
+    checks = {"header_checks": "table:h"}
+    rows = {"tables/h.regexp": "/^X:/ IGNORE\n/^Y:/ FILTER smtp:[127.0.0.1]:10025\n", "master.d/x.cf": SUBMISSION}
+    assert the("loops-to-self", checks, rows).startswith("tables/h.regexp:2:1: ")
+    rows["master.d/x.cf"] += "  -o receive_override_options=no_header_body_checks\n"
+    assert not told("loops-to-self", checks, rows)
 
 
 # ---- next hops in tables ---------------------------------------------------------------------------------------------

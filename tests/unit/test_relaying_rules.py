@@ -54,6 +54,7 @@ def test_domains_of_ones_own_are_fine() -> None:
         "permit_mynetworks, check_sender_access static:permit, reject",
         "check_client_access cidr:{{0.0.0.0/0 OK}}, reject_unauth_destination",
         "check_recipient_access regexp:{{/@/ 250}}, defer_unauth_destination",
+        "check_client_access cidr:{{0.0.0.0/0 DUNNO}, {::/0 OK}}, reject_unauth_destination",
     ],
 )
 def test_a_table_that_permits_everybody_ahead_of_the_protection_is_refused(value: str) -> None:
@@ -91,3 +92,11 @@ def test_a_relay_that_only_this_host_reaches_is_told_of() -> None:
     service = {"master.d/in.cf": "127.0.0.1:10025 inet n - n - - smtpd\n  -o mynetworks=0.0.0.0/0\n"}
     (finding,) = told("open-relay", files=service)
     assert not finding.is_error
+
+
+@pytest.mark.parametrize(
+    ("hosts", "many"), [("0.0.0.0/0", 1), ("static:all", 1), ("127.0.0.0/8 [::1]", 0), ("!static:x", 0)]
+)
+def test_who_may_say_that_he_is_somebody_else_may_relay(hosts: str, many: int) -> None:
+    found = told("open-relay", {"smtpd_authorized_xclient_hosts": hosts})
+    assert len(found) == many

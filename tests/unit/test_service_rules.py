@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.circumstances import Listener
 from tests.unit.facts import facts
-from tests.unit.states import the, told
+from tests.unit.states import desired, linted, the, told
 
 
 def master(text: str) -> dict[str, str]:
@@ -15,11 +15,11 @@ def master(text: str) -> dict[str, str]:
 
 def test_a_program_that_is_not_installed_is_refused() -> None:
     assert "smtpdd" in the("unknown-program", files=master("127.0.0.1:3199 inet n - n - - smtpdd"))
-    assert not told("unknown-program", files=master("127.0.0.1:3199 inet n - n - - /opt/own/smtpd"))
+    assert "did you mean smtpd?" in the("unknown-program", files=master("127.0.0.1:3199 inet n - n - - /opt/own/smtpd"))
 
 
-@pytest.mark.parametrize("line", ["x unix - n n - - /opt/own", "x unix - n n - - pipe user=vmail argv=/opt/own -d"])
-def test_a_program_of_ones_own_that_is_missing_is_refused_for_now(line: str) -> None:
+def test_a_program_of_ones_own_that_is_missing_is_refused_for_now() -> None:
+    line = "x unix - n n - - pipe user=vmail argv=/opt/own -d"
     (finding,) = told("missing-program", files=master(line), facts=facts(files={"/opt/own": False}))
     assert not finding.lasting
     assert not told("missing-program", files=master(line), facts=facts(files={"/opt/own": True}))
@@ -168,3 +168,22 @@ def test_a_name_that_no_socket_can_have_is_refused_at_its_line(line: str, fits: 
     (finding,) = told("long-service-name", files=files[1])
     assert (finding.is_error, str(finding.where)) == (True, "master.d/x.cf:2:1")
     assert "too long for a socket" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("out unix - n y - - pipe\n  user=nobody argv=/bin/true", "jailed-service"),
+        ("box unix - n y - - local", "jailed-service"),
+        ("out unix - - y - - smtp", ""),
+        ("out unix n - n - - smtp", "unreachable-service"),
+        ("pre unix - - n - 0 cleanup", "unreachable-service"),
+        ("pre unix n - n - 0 cleanup", ""),
+        ("127.0.0.1:99 inet n - n - - /usr/lib/postfix/sbin/smtpd", "unknown-program"),
+    ],
+)
+def test_a_service_is_where_it_is_looked_for_and_can_do_its_work(line: str, rule: str) -> None:
+    rules = {"jailed-service", "unreachable-service", "unknown-program"}
+    found = [one for one in linted(desired(files={"master.d/x.cf": f"{line}\n"})) if one.rule in rules]
+    assert [one.rule for one in found] == [rule] * bool(rule)
+    assert all(one.is_error for one in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.states import VIRTUAL, the, told
+from tests.unit.states import VIRTUAL, desired, linted, the, told
 
 
 def test_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
@@ -284,3 +284,37 @@ def test_a_star_that_takes_mail_for_this_hosts_own_domains_is_told_of() -> None:
         "x.test smtp:[192.0.2.9]\n",
     ):
         assert not told("star-takes-own", own, {"tables/transport": rows})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("smtpd_client_restrictions", "check_client_access cidr:{{192.0.2.7 BLOKC}}", "unknown-action"),
+        ("smtpd_client_restrictions", "check_client_access cidr:{{10.0.0.1/8 REJECT}, {10.0.0.0/8 OK}}", "bad-network"),
+        ("smtpd_sender_restrictions", "check_sender_access inline:{{a.example = REJCT}, b.test=OK}", "unknown-action"),
+        ("smtpd_sender_restrictions", "check_sender_access inline:{@a.example=REJECT}", "key-never-matches"),
+        ("smtpd_sender_restrictions", "check_sender_access static:BLOCK", "unknown-action"),
+        ("header_checks", "pcre:{{/^X:/ BLOCK}}", "unknown-action"),
+        ("smtp_tls_policy_maps", "inline:{a.example=encryt}", "unknown-policy"),
+    ],
+)  # fmt: skip
+def test_a_table_inside_a_setting_is_judged_like_a_file(name: str, value: str, rule: str) -> None:
+    (finding,) = told(rule, {name: value})
+    assert finding.is_error
+    assert finding.where == desired({name: value}).places["parameters", name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("smtpd_client_restrictions", "check_client_access cidr:{{10.0.0.0/8 OK}, {192.0.2.5 REJECT go away}}"),
+        ("smtpd_sender_restrictions", "check_sender_access inline:{{a.example = REJECT no}, b.example=DUNNO}"),
+        ("smtpd_sender_restrictions", "check_sender_access static:{HOLD to be looked at}"),
+        ("header_checks", "pcre:{{/^a{2}:/ IGNORE}, {/^X: (.)/ PREPEND Y: $$1}}"),
+        ("smtp_tls_policy_maps", "inline:{{a.example = encrypt protocols=>=TLSv1.2}}"),
+        ("virtual_uid_maps", "static:5000"),
+    ],
+)
+def test_a_sound_table_inside_a_setting_is_fine(name: str, value: str) -> None:
+    assert not [one for one in linted(desired({name: value})) if one.rule in {"unknown-action", "unknown-policy"}]
+    assert not told("malformed-entry", {name: value})

@@ -95,3 +95,8 @@ def test_wide_networks_are_fine_where_they_may_not_relay() -> None:
     closed = {"mynetworks": "0.0.0.0/0", "smtpd_relay_restrictions": "reject_unauth_destination"}
     assert not told("open-relay", closed)
     assert not told("open-relay", {"mynetworks": "10.0.0.0/8 [fe80::]/10"})
+
+
+@pytest.mark.parametrize("name", ["queue_minfree", "smtp_destination_concurrency_limit", "message_size_limit"])
+def test_no_number_is_below_0(name: str) -> None:
+    assert "0 or more" in the("bad-value", {name: "-1"})

@@ -1,0 +1,143 @@
+"""Whom aliases lead to: what stands behind an alias is an address, a command or a file that is there.
+
+cleanup(8) and local(8) take every word of a row for a recipient; who does not exist bounces, and so does a command that
+is not there. Raises nothing.
+
+Known limits: users and the aliases of other files are not asked for; a rehearsal tries a few. Recipients behind a
+pattern are unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding
+from reconciler.rules.aliases import domain_of, targets
+from reconciler.rules.references import own_name, tables_of
+from reconciler.rules.scopes import Scope
+from reconciler.table import PATTERN_TYPES, Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Table
+    from reconciler.table import Entry
+
+_VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "virtual_alias_expansion_limit"
+_LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
+_STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
+_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(\S*;)(?=\s|$)")
+_OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)')
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every recipient of a row can be one."""
+    main = Scope(merged, facts)
+    for name in _LISTS:
+        for table in _tables(main, name):
+            if _STRAY.search(table.source):
+                yield from _strays(table)
+    yield from _nobody(main)
+    for table in _tables(main, _VIRTUAL):
+        yield from _too_many(table, main.value(_LIMIT))
+    for table, entry, kind, path in _outside(main):
+        if facts.files.get(path) is False:
+            then = "its mail would bounce" if kind == "|" else "its mail would wait"
+            what = f'"{entry.key}": missing file "{path}": it is not there or can\'t be read, and {then}'
+            yield _finding("missing-file", table, entry, what, path, lasting=False)
+
+
+def files(merged: Contribution, facts: Facts) -> frozenset[str]:
+    """The commands and lists of addresses that aliases name."""
+    return frozenset(path for _, _, _, path in _outside(Scope(merged, facts)))
+
+
+def _finding(rule: str, table: Table, entry: Entry, text: str, about: str, *, lasting: bool = True) -> Finding:
+    subject = f"{table.name} {entry.key} {about}"
+    text = f"table {table.name}: {text}"
+    return Finding(rule=rule, where=table.at(entry.line), text=text, subject=subject, lasting=lasting)
+
+
+def _tables(main: Scope, name: str) -> list[Table]:
+    """The tables of the commit that a parameter names, in which every key is an address."""
+    parameter = main.parameter(name)
+    named = (own_name(reference.name) or "" for reference in tables_of(main, parameter)) if parameter else ()
+    found = (main.merged.tables.get(one) for one in named)
+    return [table for table in found if table and table.type not in PATTERN_TYPES]
+
+
+def _strays(table: Table) -> Iterator[Finding]:
+    for entry in Entries(table):
+        match = _NO_ADDRESS.search(entry.value) if not re.search(r'["|]', entry.value) else None
+        if match and match[1]:
+            what = f'"{entry.key}": "{match[1]}" and what follows would be recipients: comments have lines of their own'
+            yield _finding("not-an-address", table, entry, what, match[1])
+        elif match:
+            what = f'"{entry.key}": "{match[2]}" would be one address, semicolon and all: write commas between'
+            yield _finding("not-an-address", table, entry, what, match[2])
+
+
+def _nobody(main: Scope) -> Iterator[Finding]:
+    """Addresses of domains that consist of aliases alone, for which there is no alias."""
+    domains = {word.lower() for word in main.words(_DOMAINS) if ":" not in word and "/" not in word}
+    tables, maps = _tables(main, _VIRTUAL), main.words(_VIRTUAL)
+    if not domains or len(tables) != len(maps):
+        return
+    within = b"|".join(re.escape(domain.encode()) for domain in sorted(domains))
+    suspect = re.compile(rb"(?im)[ \t,][^\s,@]+@(?:" + within + rb")(?:[\s,]|\Z)")
+    if not any(suspect.search(table.source) for table in tables):
+        return
+    keys = {entry.key.lower() for table in tables for entry in Entries(table)}
+    marks = main.value("recipient_delimiter")
+    for table in tables:
+        for entry in Entries(table):
+            for target in targets(entry):
+                domain = domain_of(target)
+                if domain[1:] in domains and target != domain and keys.isdisjoint(_asked(target, domain, marks)):
+                    what = f'"{entry.key}": no row for "{target}", whose domain is aliases alone: its mail would bounce'
+                    yield _finding("nobody-there", table, entry, what, target)
+
+
+def _asked(address: str, domain: str, marks: str) -> set[str]:
+    """The keys by which virtual(5) finds an address."""
+    local = address.removesuffix(domain)
+    plain = re.split(f"[{re.escape(marks)}]", local)[0] if marks else local
+    return {address, f"{plain}{domain}", domain}
+
+
+def _too_many(table: Table, limit: str) -> Iterator[Finding]:
+    if not limit.isdigit() or max(map(len, table.source.split(b"\n")), default=0) < 2 * int(limit):
+        return
+    for entry in Entries(table):
+        many = len(targets(entry)) if len(entry.value) > int(limit) else 0
+        if many > int(limit):
+            what = f'"{entry.key}": {many} recipients are more than {_LIMIT} ({limit}): its mail would get 451'
+            yield _finding("too-many-recipients", table, entry, what, _LIMIT)
+
+
+def _outside(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
+    """What rows of aliases(5) name outside of themselves."""
+    for table in _tables(main, "alias_maps"):
+        if b"|" in table.source or b":include:" in table.source:
+            for entry in Entries(table):
+                for match in _OUTSIDE.finditer(entry.value):
+                    yield table, entry, match["kind"], match["path"]
+
+
+EXPLAINED = {
+    "not-an-address": (
+        "A row of addresses holds a # or a semicolon. Postfix takes every word of a row for a recipient, so that mail "
+        "goes to addresses that nobody meant, and bounces. Put comments on lines of their own, and commas between "
+        "addresses."
+    ),
+    "nobody-there": (
+        "An alias leads to an address that nobody has: of a domain in virtual_alias_domains, which consists of aliases "
+        "alone, and has no row for it; or, as a rehearsal has found, of a user whom this host does not know. Mail "
+        "would be accepted and bounce. Add the row or the user, or correct the address."
+    ),
+    "too-many-recipients": (
+        "An alias stands for more recipients than virtual_alias_expansion_limit. cleanup answers 451 after DATA, so "
+        "that its mail never arrives. Raise the limit, or use a mailing list."
+    ),
+}
