@@ -318,7 +318,10 @@ class Duration(click.ParamType[timedelta]):
 @click.option("--why", required=True, help="The reason, for everybody who looks.")
 @pass_context
 def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
-    """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`."""
+    """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`.
+
+    Postfix and what it asks are still started when they die.
+    """
     if not why.strip():
         raise click.UsageError("--why needs a reason")
     edges = context.permitted()

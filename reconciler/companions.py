@@ -171,10 +171,17 @@ class Companions:
             time.sleep(0.02)
         return why
 
-    def revive(self, generation: Generation) -> tuple[list[str], str]:
-        """Start what should run and does not: the names of what was started, and why another could not be."""
+    def revive(self, generation: Generation, *, paused: bool) -> tuple[list[str], str]:
+        """Start what should work and does not: the names of what was started, and why another could not be.
+
+        What somebody edited is for the policy of drift to judge, and not put into force here; while an operator has
+        *paused* us nothing is but processes that have died, which come back with the files that are there.
+        """
         started, trouble = [], ""
         for name in self.silent(generation):
+            died = PROGRAMS[name].IS_SERVICE and not PROGRAMS[name].processes()
+            if not died and (paused or not self._holds(name, generation)):
+                continue
             if why := self._start(name):
                 trouble = f"{PROGRAMS[name].TITLE} died and does not start: {why}"
             else:

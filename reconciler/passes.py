@@ -122,7 +122,9 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Li
         passed.revived = revive(edges)
     except CommandFailed as error:  # what is about to be put back may be what it died of
         dead = f"Postfix died and does not start: {error}"
-    passed.started, trouble = providers.revive(edges)
+    phase = ended(edges.journal.phase(), "", datetime.now(UTC))
+    paused = accepted is None and isinstance(phase, Suspended | Halted)
+    passed.started, trouble = providers.revive(edges, paused=paused)
     _bring(edges, memory, accepted, passed)
     edit.close(edges)
     edit.keep(edges)

@@ -78,12 +78,15 @@ def release(edges: Edges) -> list[Finding]:
     return edges.generations.companions.release(live, edges.journal.step)
 
 
-def revive(edges: Edges) -> tuple[list[str], str]:
-    """Start companions that died, and stop what an earlier pass had to leave: who was started, and what went wrong."""
+def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
+    """Start companions that died, and stop what an earlier pass had to leave: who was started, and what went wrong.
+
+    While an operator has *paused* us, only processes are started, for mail waits without them.
+    """
     live = edges.generations.live()
     if live is None:
         return [], ""
-    started, trouble = edges.generations.companions.revive(live)
+    started, trouble = edges.generations.companions.revive(live, paused=paused)
     if started:
         edges.activated()  # the pace of reloads is theirs too: what dies at once is not started at once again
     return started, "; ".join([trouble, *map(str, release(edges))]).strip("; ")

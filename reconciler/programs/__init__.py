@@ -31,6 +31,9 @@ class Program(Protocol):
     COPIED: frozenset[str]
     """The places that must hold a file of their own instead of a link; root's."""
 
+    IS_SERVICE: bool
+    """Whether it is processes, which can die."""
+
     @property
     def PLACES(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
         """Where on the host each file is looked for; a symbolic link is put there while the companion has the file."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PACKAGE = TITLE = NAME
 PLACES: dict[str, str] = {}
 COPIED: frozenset[str] = frozenset()
+IS_SERVICE = False
 _TABLE = ("inet", TABLE)
 _LIST = ("nft", "--stateless", "--terse", "--numeric", "list", "table", *_TABLE)
 _DELETE = f"table inet {TABLE}\ndelete table inet {TABLE}\n".encode()

@@ -31,6 +31,7 @@ PLACES = {
     "/etc/postsrsd.secret": "secret",
 }
 COPIED = frozenset({"/etc/postsrsd.secret"})
+IS_SERVICE = True
 ADDRESS, TIMEOUT = "127.0.0.1", 2.0
 _PROBE = "reconciler@probe.invalid"
 _PORT = re.compile(r"^SRS_(FORWARD|REVERSE)_PORT=(\d+)$", re.MULTILINE)

@@ -30,6 +30,7 @@ TITLE = "rspamd"
 SIGNING, ONLY_SIGN = "override.d/dkim_signing.conf", "rspamd.conf.local.override"
 PLACES = {f"/etc/rspamd/{path}": path for path in (SIGNING, ONLY_SIGN, "override.d/options.inc")}
 COPIED: frozenset[str] = frozenset()
+IS_SERVICE = True
 HOST, MILTER, NORMAL, TIMEOUT = "localhost", 11332, 11333, 2.0
 PATIENCE = 60.0
 """Compiling its lists for the first time takes rspamd half a minute."""

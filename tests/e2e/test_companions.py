@@ -51,6 +51,10 @@ def test_back_to_before_it_and_forward_to_it_again(site: Site) -> None:
     assert site.reconciler("rollback", str(on)).status == 0
     assert site.sh("head -1 /etc/postsrsd.secret").startswith("new-secret"), "secrets are those of today"
 
+    site.sh("pkill -KILL postsrsd")  # the host is suspended since it went back: nobody edits, but mail must go on
+    site.host.wait_for(lambda: site.sh("pgrep -x postsrsd", check=False), what="PostSRSd")
+    assert rewrites(site)
+
     assert site.reconciler("rescue").status == 0
     assert site.sh(f"pgrep -x postsrsd; sha256sum {PLACES}", check=False) == own
     assert site.reconciler("resume").status == 0

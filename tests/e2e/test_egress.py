@@ -139,6 +139,29 @@ def test_what_somebody_does_to_the_table_is_undone(off: Pair, by_hand: str) -> N
     assert not pair.reaches("nobody", THERE)
 
 
+def test_while_suspended_the_table_stays_as_somebody_made_it(off: Pair) -> None:
+    pair, site = off, off.site
+    pair.push(ON)
+    assert site.reconciler("suspend", "--why", "looking at the rules").status == 0
+    site.sh("nft delete table inet reconciler")
+    assert site.reconciler("once").status == 75
+    assert pair.table() == "gone"
+    assert "nftables NOT RUNNING: the table inet reconciler is gone" in site.reconciler("status").text
+
+    assert site.reconciler("resume").status == 0
+    site.host.wait_for(lambda: pair.table() == "there", what="the table")
+
+
+def test_rules_edited_by_hand_are_not_loaded_where_drift_is_only_reported() -> None:
+    with Site(settings='[drift]\npolicy = "report"\n') as site:
+        assert site.push({"mail.yaml": ON}, "Lockdown").accepted
+        before = site.sh("nft -s -t list table inet reconciler")
+        site.sh("sed -i 's/reject with tcp reset/accept/' /var/lib/reconciler/live/nftables/reconciler.nft")
+        site.host.wait_for(lambda: "reconciler.nft" in str(site.told()["drift"]), what="drift")
+        assert site.reconciler("once").status == 0
+        assert site.sh("nft -s -t list table inet reconciler") == before
+
+
 def test_off_leaves_no_trace_and_no_other_table_is_touched(off: Pair) -> None:
     pair = off
     pair.site.sh("nft add table inet theirs")
