@@ -208,7 +208,9 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert host.read("/etc/reconciler.toml").endswith("# mine\n")
     own = master(host)
     clone(host)
+    host.run("sed", "-i", "1i egress: {}", f"{CLONE}/mail.yaml")
     push(host, "mx7 live")
+    host.run("systemctl", "start", BOOT_UNIT)
     assert install(host, wheels, "--yes").stderr.count("\n") == 1  # nothing left to do
 
     assert host.run(UNINSTALL, check=False).returncode == 2
@@ -218,6 +220,7 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert host.run("find", "/etc/postfix", "-maxdepth", "0", "-type", "d").stdout
     assert (master(host), banner(host)) == (own, "220 mx7 live")
     assert host.run("systemctl", "cat", UNIT, check=False).returncode
+    assert BOOT_UNIT not in host.run("systemctl", "list-units", "--all", "--plain", "reconciler*").stdout
     assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, check=False).stdout
     assert host.run("git", "-C", "/srv/mail-state.git", "log").stdout
 
@@ -309,6 +312,42 @@ def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(inst
     installed.run("sed", "-i", "/^egress:/d", f"{CLONE}/mail.yaml")
     assert "live and verified" in push(installed, "unlocked")
     assert not table()
+
+
+def test_programs_beside_postfix_are_its_units_come_back_and_leave_no_trace(installed: Host) -> None:
+    look = ("bash", "-c", "systemctl is-enabled rspamd postsrsd; find /etc/rspamd /etc/default -printf '%p %m %l\\n'")
+    before = installed.run(*look, check=False).stdout
+    script = """
+        cd "$1" && mkdir -p secrets && age-keygen -y /etc/reconciler/identity.age >secrets/recipients &&
+        openssl genrsa 2048 2>/dev/null | reconciler secret set k1 &&
+        echo 24-letters-nobody-guesses | reconciler secret set srs &&
+        sed -i '1i sender_rewriting: {domain: mx1.example.com, secrets: [!secret srs]}' mail.yaml &&
+        sed -i '1i dkim: {selector: k1, key: !secret k1}' mail.yaml && git add --all"""
+    installed.run("bash", "-c", script, "seal", CLONE)
+    assert "live and verified" in push(installed, "all of it")
+
+    def runs(name: str) -> bool:
+        active = installed.run("systemctl", "is-active", name, check=False).stdout == "active\n"
+        return active and f"{name} running" in installed.run("reconciler", "status").stdout
+
+    for name in ("postsrsd", "rspamd"):
+        assert runs(name)
+        assert cgroup(installed, int(installed.run("pgrep", "-o", "-x", name).stdout)).endswith(f"{name}.service")
+        installed.run("systemctl", "stop", name)
+        installed.wait_for(lambda name=name: runs(name), what=name)  # type: ignore[misc]
+        installed.run("pkill", "-KILL", "-x", name)
+        installed.wait_for(lambda name=name: runs(name), what=name)  # type: ignore[misc]
+    installed.run("systemctl", "mask", "postsrsd")
+    installed.run("pkill", "-KILL", "-x", "postsrsd")
+    installed.wait_for(
+        lambda: "postsrsd.service is masked" in installed.run("reconciler", "log", "-1").stdout, what="it"
+    )
+    installed.run("systemctl", "unmask", "postsrsd")
+    installed.wait_for(lambda: runs("postsrsd"), what="PostSRSd")
+
+    installed.run("sed", "-i", "/^sender_rewriting:/d; /^dkim: {/d", f"{CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "none of it")
+    assert installed.run(*look, check=False).stdout == before
 
 
 @pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])
