@@ -198,11 +198,7 @@ def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     elif not _is_here(address, scope.facts):
         what = f'{parameter.name}: address "{text}" is not on this host: mail would leave from another, silently'
         yield scope.finding("foreign-address", parameter, what, text, lasting=False)
-    elif (
-        address.is_loopback
-        and not scope.service
-        and not re.match(r"\[(?:127\.|::1|localhost)", scope.value("relayhost"))
-    ):
+    elif address.is_loopback and not scope.service and not _LOCAL_RELAY.match(scope.value("relayhost")):
         what = f'{parameter.name}: from "{text}" no mail can leave this host, and all that should would wait'
         yield scope.finding("foreign-address", parameter, what, text)
 
