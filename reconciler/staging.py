@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler import companions
+from reconciler.culprit import Origin
 from reconciler.errors import CheckFailed, ReconcilerError, Unavailable
 from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
 from reconciler.programs import postfix, postmap
@@ -45,7 +46,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
         if order.script and not order.trusted and not errors_in(findings):
             found, rehearsed = _rehearse(order, order.script, stage, edges)
             findings += found
-        findings = [_at_source(finding, stage, order.origin) for finding in findings]
+        directory = str(edges.settings.config_directory)
+        findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
         if errors_in(findings):
             raise CheckFailed(findings)
     except (ReconcilerError, OSError):
@@ -88,7 +90,7 @@ def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
     return origin.tables[path] if path in origin.tables else table_of(path, target[path])
 
 
-def _at_source(finding: Finding, stage: Stage, origin: Contribution) -> Finding:
+def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: str) -> Finding:
     """Point at the desired state instead of the rendered file, where the origin is known."""
     if finding.where.file not in ("main.cf", "master.cf"):
         return finding
@@ -102,4 +104,6 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution) -> Finding:
         rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
         service = origin.services.get(rows[-1].key) if rows else None
         where = service.where if service else where
+    if where == Where("mail.yaml"):
+        where = Origin(origin, directory).of(finding.text, None)
     return replace(finding, where=where)

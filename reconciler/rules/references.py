@@ -44,6 +44,7 @@ _TABLES = re.compile(
 _MADE = re.compile(
     r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
 )
+_DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
 _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
@@ -68,6 +69,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             yield from _unresolved(scope, parameter)
+            if parameter.name in _DEFAULT_TYPES:
+                yield from _bad_type(scope, parameter, Reference((scope.expanded(parameter.value) or "").strip(), ""))
             for reference in tables_of(scope, parameter):
                 yield from _bad_type(scope, parameter, reference)
                 if not _MADE.search(parameter.name):

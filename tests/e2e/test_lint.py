@@ -127,3 +127,20 @@ def test_a_block_that_does_not_end_and_an_end_of_none_are_refused_at_their_line(
     whole = site.push({"mail.yaml": mail, f"tables/asked.{kind}": f"if {pattern}\n{row}endif\n"}, "A block")
     assert whole.accepted, whole.text
     site.push({"mail.yaml": MAIL, f"tables/asked.{kind}": None}, "None")
+
+
+@pytest.mark.parametrize(
+    ("setting", "column", "says"),
+    [
+        ("myorigin: /etc/nosuchfile", 13, "cannot open file"),
+        ("maillog_file: /tmp/x.log", 17, "does not match any prefix"),
+        ("default_database_type: hashh", 26, "did you mean hash?"),
+    ],
+)
+def test_what_postfixs_programs_say_without_a_line_is_told_at_the_setting(
+    site: Site, setting: str, column: int, says: str
+) -> None:
+    refused = site.push({"mail.yaml": f"{MAIL}  {setting}\n"}, "A slip")
+    assert not refused.accepted
+    (line,) = (one for one in refused.text.splitlines() if says in one)
+    assert f"mail.yaml:{MAIL.count(chr(10)) + 1}:{column}: " in line
