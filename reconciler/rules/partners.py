@@ -118,7 +118,8 @@ def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
     parameter, level = scope.parameter(f"{program}_tls_wrappermode"), f"{program}_tls_security_level"
     if parameter and scope.is_on(parameter.name) and scope.value(level).lower() in {"", "none", "may"}:
         what = f"{parameter.name} needs {level} = encrypt, or stronger: without it no session would begin with TLS"
-        yield _finding(scope, parameter, what)
+        own = scope.words(f"{program}_tls_policy_maps")  # which may say so of a destination
+        yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
 
 
 def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:

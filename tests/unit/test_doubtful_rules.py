@@ -133,8 +133,7 @@ TRUST = {"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}
         ({}, "a.example fingerprint match=3D:95", 0),
         ({"smtp_tls_fingerprint_cert_match": "3D:95"}, "a.example fingerprint", 0),
         ({}, "a.example encrypt ciphers=high", 0),
-        ({"smtp_tls_wrappermode": "yes"}, "a.example may", 3),
-        ({"smtp_tls_wrappermode": "yes", "smtp_tls_security_level": "encrypt"}, "a.example may", 0),
+        ({"smtp_tls_wrappermode": "yes"}, "[relay.example]:465 encrypt", 0),
         (BOXES, "a.example may", 0),
         (BOXES | {"virtual_uid_maps": ""}, "a.example may", 1),
         (BOXES | {"virtual_uid_maps": "static:5"}, "a.example may", 1),
@@ -146,6 +145,12 @@ def test_what_mail_would_wait_for_is_refused(parameters: dict[str, str], row: st
     found = [one for one in told("missing-partner", parameters, rows) if one.is_error]
     assert len(found) == (1 if many else 0)
     assert all(one.where.line == 2 for one in found if one.where.file == "tables/tls_policy")
+
+
+def test_a_session_that_begins_with_tls_must_want_it() -> None:
+    for level, refused in (("may", True), ("none", True), ("encrypt", False), ("dane-only", False)):
+        settings = {"smtp_tls_wrappermode": "yes", "smtp_tls_security_level": level, "smtp_dns_support_level": "dnssec"}
+        assert any(one.is_error for one in told("missing-partner", settings)) == refused
 
 
 @pytest.mark.parametrize(
