@@ -16,5 +16,5 @@ has_systemd() { [[ -d /run/systemd/system ]]; }
 # One setting, as reconciler itself reads it; empty where there is none.
 setting() {
     RECONCILER_SETTINGS=$settings $python -c \
-        'import sys; from reconciler.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
+        'import sys; from reconciler.host.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
 }

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
-    dkim,
-    dns,
     egress,
     parameters,
     relay_mynetworks,
@@ -26,8 +24,10 @@ from reconciler.features import (
     tls,
     transports,
 )
+from reconciler.features.dkim import section as dkim
+from reconciler.features.dns import section as dns
 from reconciler.model import Contribution
-from reconciler.rules.references import TABLE_REFERENCE
+from reconciler.postfix.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     import re

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from reconciler.rules.references import own_name, tables_in
-from reconciler.table import PATTERN_TYPES, Entries
+from reconciler.postfix.references import own_name, tables_in
+from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.rules.scopes import Scope
+    from reconciler.postfix.scopes import Scope
 
 CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from reconciler.features import parameters
-from reconciler.model import Companion, Contribution, File, Finding, Severity
-from reconciler.rules.scopes import Scope
-from reconciler.syntax import did_you_mean
+from reconciler.model import Companion, Contribution, File, Finding, Severity, did_you_mean
+from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

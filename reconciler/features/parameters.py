@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Parameter, SecretName, Severity
-from reconciler.rules.macros import MalformedMacro, references
-from reconciler.rules.scopes import Scope, scopes
-from reconciler.rules.vocabulary import RAW, per_service
-from reconciler.syntax import did_you_mean, unwritable
+from reconciler.model import Contribution, Parameter, SecretName, Severity, did_you_mean
+from reconciler.postfix.macros import MalformedMacro, references
+from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.syntax import unwritable
+from reconciler.postfix.vocabulary import RAW, per_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

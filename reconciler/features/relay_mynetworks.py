@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import RootModel
 
 from reconciler.model import Contribution, Finding, Parameter, Severity
-from reconciler.rules.restrictions import relays_mynetworks, smtpd_scopes
+from reconciler.postfix.restrictions import relays_mynetworks, smtpd_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

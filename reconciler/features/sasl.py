@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from reconciler.model import Contribution, Finding, Parameter, Severity
-from reconciler.rules.scopes import Scope
+from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

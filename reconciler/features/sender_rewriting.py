@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.circumstances import Server
 from reconciler.features import parameters
 from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.sites import sites_in
-from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Service, Severity
-from reconciler.rules.references import tables_of
-from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, words
+from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Server, Service, Severity
+from reconciler.postfix.references import tables_of
+from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

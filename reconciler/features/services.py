@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where
-from reconciler.rules.references import programs_of
-from reconciler.rules.restrictions import LISTS, parsed
-from reconciler.rules.routes import transport_of
-from reconciler.rules.scopes import Scope, scopes
-from reconciler.syntax import SERVICE_TYPES, did_you_mean, read_master, unwritable
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where, did_you_mean
+from reconciler.postfix.references import programs_of
+from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.routes import transport_of
+from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.syntax import SERVICE_TYPES, read_master, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

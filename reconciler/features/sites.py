@@ -22,10 +22,9 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where
-from reconciler.rules.scopes import Scope
-from reconciler.rules.vocabulary import names
-from reconciler.syntax import did_you_mean
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where, did_you_mean
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +45,6 @@ OPTIONS = names(
 _BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
 _OWNED = re.compile(rf"(?:master\.d/(?=[^/]+\.cf\Z)|sites/)({NAME.pattern})[-/][^/]+")
 _UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
-
 Address = IPv4Address | IPv6Address
 
 

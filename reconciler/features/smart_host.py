@@ -19,16 +19,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
-from reconciler.rules.nexthops import bad_nexthop, roads
-from reconciler.rules.routes import transport_of
-from reconciler.rules.scopes import Scope
-from reconciler.table import Entries
+from reconciler.postfix.nexthops import bad_nexthop, roads
+from reconciler.postfix.routes import transport_of
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from reconciler.model import Desired, Facts
-    from reconciler.table import Entry
+    from reconciler.postfix.tables import Entry
 
 SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from reconciler.model import Contribution, Finding, Parameter, Service
-from reconciler.rules.restrictions import smtpd_scopes
+from reconciler.postfix.restrictions import smtpd_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

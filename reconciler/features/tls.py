@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.circumstances import RESOLVER
 from reconciler.features import smart_host
-from reconciler.model import Contribution, Finding, Parameter, Severity, Table
-from reconciler.rules.nexthops import bad_nexthop, roads
-from reconciler.rules.scopes import Scope
+from reconciler.model import RESOLVER, Contribution, Finding, Parameter, Severity, Table
+from reconciler.postfix.nexthops import bad_nexthop, roads
+from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.circumstances import Server
-    from reconciler.model import Desired, Facts, Where
+    from reconciler.model import Desired, Facts, Server, Where
 
 SECTION, TABLE = "tls", "tls_policy"
 _LEVEL = "smtp_tls_security_level"

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstrai
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table
-from reconciler.rules.vocabulary import names
+from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ SECTION = "transports"
 ONCE = "oneshot_dsn"
 # smtp_delivery_status_filter (postconf(5)): status code and text in, status code and text out.
 _ONCE_SOURCE = b"# Every temporary failure of this transport is final.\n/^4(\\.[0-9]+\\.[0-9]+ .*)/  5$1\n"
-
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Time = Annotated[str, StringConstraints(pattern=r"^(?:[0-9]{1,9}s?|[0-9]{1,5}[mh]|[0-9]{1,3}[dw])$")]
 

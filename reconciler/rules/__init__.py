@@ -10,25 +10,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.rules import (
-    answers,
-    beside,
     certificates,
     consistency,
-    leftovers,
     listeners,
-    loops,
+    mail_loops,
     networks,
-    openings,
-    partners,
+    open_relay,
+    packages,
     passwords,
     pipes,
+    prerequisites,
+    protections,
+    reachability,
     recipients,
     references,
-    relaying,
     restrictions,
     routes,
     servers,
     sni,
+    tables,
+    unused,
     values,
 )
 
@@ -50,6 +51,6 @@ class Rules(Protocol):
 
 
 GRAPH: tuple[Rules, ...] = (
-    values, consistency, networks, references, restrictions, relaying, servers, routes, listeners, pipes, passwords,
-    certificates, sni, answers, loops, openings, partners, recipients, leftovers, beside,
+    values, tables, consistency, networks, references, restrictions, open_relay, servers, routes, listeners, pipes,
+    passwords, certificates, sni, reachability, mail_loops, protections, prerequisites, recipients, unused, packages,
 )  # fmt: skip

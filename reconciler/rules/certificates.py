@@ -12,13 +12,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.circumstances import Certificate, Key, Pem
-from reconciler.model import Severity
+from reconciler.model import Certificate, Key, Pem, Severity
+from reconciler.postfix.nexthops import is_host
+from reconciler.postfix.references import FILES, files_of, offers_tls
+from reconciler.postfix.restrictions import smtpd_scopes
+from reconciler.postfix.scopes import Scope, scopes
 from reconciler.rules import sni
-from reconciler.rules.nexthops import is_host
-from reconciler.rules.references import FILES, files_of, offers_tls
-from reconciler.rules.restrictions import smtpd_scopes
-from reconciler.rules.scopes import Scope, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +29,6 @@ _PAIRED = re.compile(r"_(?P<kind>d|ec)?cert_file\Z")
 _SHOWN = re.compile(r"_(?:(?:d|ec)?cert_file|chain_files)\Z")
 _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
 _PARAMETERS = re.compile(r"_dh\d+_param_file\Z")
-
-
 Pems = list[tuple[str, Pem]]
 _UNUSED = "nothing uses it yet"
 

@@ -11,13 +11,12 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
-from reconciler.rules.references import own_name, tables_of
-from reconciler.rules.restrictions import smtpd_scopes
-from reconciler.rules.routes import transport_of
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.syntax import did_you_mean
-from reconciler.table import PATTERN_TYPES, Entries
+from reconciler.model import Finding, Severity, did_you_mean
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.restrictions import smtpd_scopes
+from reconciler.postfix.routes import transport_of
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding
-from reconciler.rules.nexthops import port_names
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.syntax import did_you_mean
+from reconciler.model import Finding, did_you_mean
+from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Parameter, Service
 
+if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
-
 _BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
 _LOCAL_RELAY = re.compile(r"\[(?:127\.|::1|localhost)")
 _MAX_PORT = 65535

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.rules.references import own_name, tables_of
-from reconciler.rules.scopes import Scope, scopes
-from reconciler.table import Entries
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding
-    from reconciler.rules.references import Reference
+    from reconciler.postfix.references import Reference
 
 _LOGINS = frozenset({"smtp_sasl_password_maps", "lmtp_sasl_password_maps"})
 _OTHERS = 0o077

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding
-from reconciler.rules.macros import MalformedMacro, references
-from reconciler.rules.scopes import Scope
-from reconciler.rules.vocabulary import names
-from reconciler.syntax import did_you_mean
+from reconciler.model import Finding, did_you_mean
+from reconciler.postfix.macros import MalformedMacro, references
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

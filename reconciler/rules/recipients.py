@@ -13,16 +13,16 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding
-from reconciler.rules.aliases import domain_of, targets
-from reconciler.rules.references import own_name, tables_of
-from reconciler.rules.scopes import Scope
-from reconciler.table import PATTERN_TYPES, Entries
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.tables import PATTERN_TYPES, Entries
+from reconciler.rules.alias_loops import domain_of, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Table
-    from reconciler.table import Entry
+    from reconciler.postfix.tables import Entry
 
 _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "virtual_alias_expansion_limit"
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")

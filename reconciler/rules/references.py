@@ -10,58 +10,35 @@ Known limit: tables that only a database client's own file names are not followe
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from reconciler.model import Facts, Severity, Table
-from reconciler.rules.networks import NETWORK_LISTS, problem_of
-from reconciler.rules.restrictions import LISTS
-from reconciler.rules.scopes import CONFIG_DIRECTORY, Scope, scopes, words
-from reconciler.syntax import did_you_mean
+from reconciler.model import Facts, Severity, did_you_mean
+from reconciler.postfix.networks import NETWORK_LISTS
+from reconciler.postfix.references import (
+    CLIENTS,
+    FILES,
+    KNOWN_TYPES,
+    MADE,
+    PACKAGED,
+    SUFFIXES,
+    TABLE_REFERENCE,
+    Reference,
+    files_of,
+    offers_tls,
+    own_name,
+    paths_of,
+    programs_of,
+    tables_of,
+)
+from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Finding, Parameter, Service
+    from reconciler.model import Contribution, Desired, Finding, Parameter
 
-TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)")
-# What a type appends to the name that a value gives; types that are not here have no file of their own.
-SUFFIXES: dict[str, tuple[str, ...]] = {
-    "btree": (".db",), "cdb": (".cdb",), "cidr": ("",), "dbm": (".pag", ".dir"), "hash": (".db",), "lmdb": (".lmdb",),
-    "pcre": ("",), "regexp": ("",), "sdbm": (".pag", ".dir"), "texthash": ("",),
-}  # fmt: skip
-CLIENTS = ("ldap", "memcache", "mongodb", "mysql", "pgsql", "sqlite")
-_WITHOUT_FILE = (
-    "environ", "fail", "inline", "internal", "netinfo", "nis", "nisplus", "pipemap", "proxy", "randmap", "socketmap",
-    "static", "tcp", "unionmap", "unix", "debug",
-)  # fmt: skip
-KNOWN_TYPES = (*SUFFIXES, *CLIENTS, *_WITHOUT_FILE)
-PACKAGED = frozenset({"cdb", "ldap", "lmdb", "mongodb", "mysql", "pcre", "pgsql", "sqlite"})
-_TABLES = re.compile(
-    r"_maps?\Z|_checks\Z|_domains\Z|_per_site\Z|_clientcerts\Z|_access_list\Z|_command_filter\Z|_status_filter\Z"
-    r"|_reply_filter\Z|_database\Z|_auth_cache_name\Z|^mydestination\Z|^local_header_rewrite_clients\Z"
-)
-# Postfix makes these itself, or only lists what others name.
-_MADE = re.compile(
-    r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
-)
 _DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
-_LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
-FILES = re.compile(
-    r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
-)
 _LISTS = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_domains\Z|^bounce_template_file\Z")
-_SPOOL = "/var/spool/postfix"
-_TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
-
-
-class Reference(NamedTuple):
-    """A table as a value names it: ``TYPE:NAME``."""
-
-    type: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.type}:{self.name}"
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -73,7 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from _bad_type(scope, parameter, Reference((scope.expanded(parameter.value) or "").strip(), ""))
             for reference in tables_of(scope, parameter):
                 yield from _bad_type(scope, parameter, reference)
-                if not _MADE.search(parameter.name):
+                if not MADE.search(parameter.name):
                     yield from _bad_name(scope, parameter, reference)
             if FILES.search(parameter.name):
                 yield from _missing_files(scope, parameter)
@@ -93,68 +70,6 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
     for service in merged.entries:
         paths.update(programs_of(service))
     return frozenset(paths)
-
-
-def programs_of(service: Service) -> list[str]:
-    """The absolute paths of the programs that pipe(8) and spawn(8) run."""
-    options = [word.strip("{} ") for word in service.arguments]
-    argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
-    return [path.split()[0] for path in argv if path.startswith("/")]
-
-
-# ---- tables ----------------------------------------------------------------------------------------------------------
-
-
-def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
-    """The tables that a setting names, those behind proxy: and inside pipemap: and unionmap: included."""
-    if not holds_tables(scope, parameter.name):
-        return []
-    found: list[Reference] = []
-    previous = ""
-    for word in words(scope.expanded(parameter.value) or ""):
-        if previous.lower() != "check_policy_service" and not problem_of(word):
-            found += tables_in(word)
-        previous = word
-    return [reference for reference in found if reference.type != "table"]
-
-
-def holds_tables(scope: Scope, name: str) -> bool:
-    """Whether a parameter's value may name tables."""
-    if name in LISTS or name in NETWORK_LISTS:
-        return True
-    if name in _LISTING:
-        return False
-    return bool(_TABLES.search(name)) or name in scope.words("smtpd_restriction_classes")
-
-
-def tables_in(word: str) -> Iterator[Reference]:
-    """The tables in one word of a list."""
-    if word.startswith("{"):
-        word = next(iter(words(word[1:-1])), "")
-    match = _TYPE.match(word)
-    if not match:
-        return
-    kind, name = match.groups()
-    if kind in {"proxy", "debug"}:
-        yield from tables_in(name)
-    elif kind in {"pipemap", "unionmap"}:
-        for inner in words(name.strip("{} \t\n")):
-            yield from tables_in(inner)
-    else:
-        yield Reference(kind, name)
-
-
-def table_inside(reference: Reference) -> Table | None:
-    """The table that a value itself holds, between braces or as static:, as the file that it could have been."""
-    kind, text = reference.type, reference.name
-    if kind == "static":
-        return Table(name=str(reference), type=kind, source=f"* {text.strip('{} ')}\n".encode(), file="")
-    if kind not in {"cidr", "inline", "pcre", "regexp"} or not re.match(r"\{.*\}\Z", text, re.DOTALL):
-        return None
-    rows = [row[1:-1].strip() if row.startswith("{") else row for row in words(text[1:-1])]
-    if kind == "inline":
-        rows = [" ".join(map(str.strip, row.partition("=")[::2])) for row in rows]
-    return Table(name=str(reference), type=kind, source="".join(f"{row}\n" for row in rows).encode(), file="")
 
 
 def _unresolved(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -207,63 +122,8 @@ def _is_place(name: str) -> bool:
     return name.startswith(("/", "$"))
 
 
-def own_name(name: str) -> str | None:
-    """The file's name, when it lies in the configuration's own directory."""
-    for directory in (CONFIG_DIRECTORY, "/etc/postfix"):
-        rest = name.removeprefix(f"{directory}/")
-        if rest != name and "/" not in rest:
-            return rest
-    return None
-
-
-def paths_of(reference: Reference, facts: Facts) -> list[str]:
-    """The files behind a table; none for what needs no file."""
-    directory = facts.parameters.get("config_directory", "/etc/postfix")
-    name = reference.name.replace(CONFIG_DIRECTORY, directory)
-    if name.startswith("{"):
-        return []
-    if reference.type in CLIENTS:
-        return [name] if name.startswith("/") else []
-    name = name if name.startswith("/") else f"{_SPOOL}/{name}"
-    return [name + suffix for suffix in SUFFIXES.get(reference.type, ())]
-
-
 def _gone(reference: Reference, facts: Facts) -> list[str]:
     return [path for path in paths_of(reference, facts) if facts.files.get(path) is False]
-
-
-# ---- certificates and keys -------------------------------------------------------------------------------------------
-
-
-def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The files outside that a process reads as it starts and never again: certificates, keys, and tables of text."""
-    paths: set[str] = set()
-    for scope in scopes(merged, facts):
-        for parameter in scope.written:
-            if FILES.search(parameter.name):
-                paths.update(files_of(scope, parameter))
-            texts = [one for one in tables_of(scope, parameter) if SUFFIXES.get(one.type) == ("",)]
-            paths.update(path for one in texts if own_name(one.name) is None for path in paths_of(one, facts))
-    return frozenset(paths)
-
-
-def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
-    """The files that must load together: each certificate with its key, and the files of each chain."""
-    found = set()
-    for scope in scopes(merged, facts):
-        if scope.service and not any(FILES.search(parameter.name) for parameter in scope.written):
-            continue
-        for prefix in ("smtpd_tls", "smtp_tls", "lmtp_tls", "tlsproxy_client"):
-            for kind in ("", "d", "ec"):
-                pair = (scope.value(f"{prefix}_{kind}{what}_file") for what in ("cert", "key"))
-                found.add(tuple(dict.fromkeys(pair)))
-            found.add(tuple(scope.words(f"{prefix}_chain_files")))
-    return frozenset(files for files in found if files and all(path.startswith("/") for path in files))
-
-
-def files_of(scope: Scope, parameter: Parameter) -> list[str]:
-    """The absolute paths in a setting."""
-    return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
 
 
 def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -290,13 +150,6 @@ def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         if scope.facts.files.get(path) is False:
             what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
             yield scope.finding("missing-file", parameter, what, path, lasting=False)
-
-
-def offers_tls(scope: Scope) -> bool:
-    """Whether smtpd offers TLS here."""
-    level = scope.value("smtpd_tls_security_level").lower()
-    flags = ("smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_wrappermode")
-    return level not in {"", "none"} or any(map(scope.is_on, flags))
 
 
 EXPLAINED = {

@@ -5,50 +5,17 @@ trivial-rewrite passes any name on; qmgr then defers with "mail transport unavai
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity
-from reconciler.rules.nexthops import Roads, bad_nexthop, bad_route, roads
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.rules.vocabulary import names
-from reconciler.syntax import did_you_mean
+from reconciler.model import Severity, did_you_mean
+from reconciler.postfix.nexthops import Roads, bad_nexthop, bad_route, roads
+from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
+from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
-
-TRANSPORT_MAPS = names(
-    """
-    address_verify_sender_dependent_default_transport_maps address_verify_transport_maps fallback_transport_maps
-    mailbox_transport_maps sender_dependent_default_transport_maps transport_maps
-    """
-)
-RELAY_MAPS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
-TRANSPORTS = names(
-    """
-    address_verify_default_transport address_verify_local_transport address_verify_relay_transport
-    address_verify_virtual_transport best_mx_transport content_filter default_transport fallback_transport
-    local_transport mailbox_transport relay_transport virtual_transport
-    """
-)
-_FALLBACK = {"smtp_fallback_relay": False, "lmtp_fallback_relay": True}
-_HOST = re.compile(r"\[.*|[^:/\s]+\.[^:/\s]*(?::\w+)?")
-
-
-def transport_of(value: str) -> str:
-    """The transport of ``transport:nexthop``; empty when the default is meant."""
-    return value.partition(":")[0].strip()
-
-
-def unknown_transport(value: str, known: Collection[str]) -> str | None:
-    """What is wrong with the transport of ``transport:nexthop``, or None."""
-    name = transport_of(value)
-    if not name or name in known:
-        return None
-    hint = did_you_mean(name, known) or (f"; did you mean smtp:{value}?" if _HOST.fullmatch(value) else "")
-    return f'unknown transport "{name}": there is no such service, and mail would wait ("transport unavailable"){hint}'
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -57,7 +24,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     every = {service.name for service in merged.entries}
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            for value in _values(scope, parameter):
+            for value in destinations(scope, parameter):
                 if problem := unknown_transport(value, known.transports):
                     what = f"{parameter.name}: {problem}"
                     yield scope.finding("unknown-transport", parameter, what, value)
@@ -78,32 +45,10 @@ def _bad_relay(scope: Scope, parameter: Parameter, known: Roads) -> Iterator[Fin
         for value in values_in(text):
             transport = transport_of(scope.value("default_transport"))
             problem = problem or (value != "DUNNO" and bad_route(f"{transport}:{value}", known)) or None
-    elif name in _FALLBACK:
-        problem = bad_nexthop(text, known, lmtp=_FALLBACK[name])
+    elif name in FALLBACK:
+        problem = bad_nexthop(text, known, lmtp=FALLBACK[name])
     if problem:
         yield scope.finding("malformed-nexthop", parameter, f"{name}: {problem}", text)
-
-
-def _values(scope: Scope, parameter: Parameter) -> list[str]:
-    """The ``transport:nexthop`` values in a setting, those of static: and inline: tables included."""
-    value = (scope.expanded(parameter.value) or "").strip()
-    if parameter.name in TRANSPORTS:
-        return [value]
-    if parameter.name in TRANSPORT_MAPS:
-        return values_in(value)
-    return []
-
-
-def values_in(text: str) -> list[str]:
-    """The answers that a setting itself holds, in static: and inline: tables."""
-    found = []
-    for word in words(text):
-        if word.startswith("static:"):
-            found.append(word.removeprefix("static:").strip("{}").strip())
-        elif word.startswith("inline:{"):
-            pairs = words(word[len("inline:{") : -1])
-            found += [pair.strip("{}").partition("=")[2].strip() for pair in pairs if "=" in pair]
-    return found
 
 
 def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Iterator[Finding]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.rules.nexthops import is_host, port_names
-from reconciler.rules.restrictions import LISTS, parsed
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.syntax import did_you_mean, meant
+from reconciler.model import did_you_mean, meant
+from reconciler.postfix.nexthops import is_host, port_names
+from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

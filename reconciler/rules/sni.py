@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Severity
-from reconciler.rules.references import own_name, tables_of
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.table import Entries
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Parameter, Where
-    from reconciler.rules.references import Reference
+    from reconciler.postfix.references import Reference
 
 PARAMETER = "tls_server_sni_maps"
 

@@ -13,11 +13,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity
-from reconciler.rules.macros import MalformedMacro, expand, references
-from reconciler.rules.scopes import Scope, scopes, words
-from reconciler.rules.vocabulary import LISTS, LONG, NOT_EMPTY, NOT_NUMBERS, NOT_ZERO, PROTOCOL, RAW, WORDS, per_service
-from reconciler.syntax import did_you_mean, one_line
+from reconciler.model import Severity, did_you_mean
+from reconciler.postfix.macros import MalformedMacro, expand, references
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.syntax import one_line
+from reconciler.postfix.vocabulary import (
+    LISTS,
+    LONG,
+    NOT_EMPTY,
+    NOT_NUMBERS,
+    NOT_ZERO,
+    PROTOCOL,
+    RAW,
+    WORDS,
+    per_service,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler import cli
-from reconciler.host import Host
+from reconciler.commands import main as cli
+from reconciler.host.effects import Host
 
 REST = 15  # looks without an effect
 PHASE = Path("/var/lib/reconciler/private/phase.json")

@@ -15,20 +15,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from reconciler import facts as fact
-from reconciler import rehearse
-from reconciler.errors import ReconcilerError
+from reconciler.desired.lint import mentioned
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.generations import Generations
-from reconciler.host import Host
-from reconciler.lint import mentioned
-from reconciler.load import load
+from reconciler.host import facts as fact
+from reconciler.host.effects import Host
+from reconciler.host.programs import postmap
+from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
-from reconciler.programs import postmap
-from reconciler.render import render
-from reconciler.script import write
-from reconciler.settings import Settings, shipped
-from reconciler.verdict import findings_of
+from reconciler.model.errors import ReconcilerError
+from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.script import write
+from reconciler.rehearsal.verdict import findings_of
+from reconciler.state.generations import Generations
+from reconciler.trees.render import render
 
 
 def main(asked: dict[str, Any]) -> dict[str, Any]:

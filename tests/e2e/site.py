@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from reconciler.control import ask
-from reconciler.errors import ReconcilerError
+from reconciler.daemon.control import ask
+from reconciler.model.errors import ReconcilerError
 from tests.e2e.hosts import Host
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RELEASE = (
-    "from pathlib import Path; from reconciler.generations import Generations; from reconciler.host import Host;"
+    "from pathlib import Path; from reconciler.host.effects import Host;"
+    "from reconciler.state.generations import Generations;"
     "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host()).release()"
 )
 PLACES = "/etc/default/postsrsd /etc/postsrsd.secret"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from reconciler import document, flows, layout, load, syntax, wording
-from reconciler import table as tables
+from reconciler.desired import flows, layout, load, schema_errors, yaml_reader
+from reconciler.postfix import syntax, tables
 from tests.e2e.site import CLONE, Push, Site
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
-READERS = (document, flows, layout, load, syntax, tables, wording)
+READERS = (yaml_reader, flows, layout, load, syntax, tables, schema_errors)
 REHEARSED = {
     "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
     "warning-in-rehearsal",

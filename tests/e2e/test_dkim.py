@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dkim
 import pytest
 
-from reconciler import certificates
+from reconciler.host import certificates
 from tests.e2e.site import MAIL, Site
 from tests.e2e.test_submission import KEYED, has_key, knows_logins, spoken
 

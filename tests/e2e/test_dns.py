@@ -180,13 +180,13 @@ def test_a_publication_that_was_killed_is_completed_by_the_next(site: Site) -> N
     push(site)
     # Killed when BIND has the records of one zone, and before reconciler could note so.
     script = (
-        "from reconciler.programs.nameserver import Server; import os, signal\n"
+        "from reconciler.host.dns.nameserver import Server; import os, signal\n"
         "update = Server.update\n"
         "def killed(self, zone, changes):\n"
         "    update(self, zone, changes)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "Server.update = killed\n"
-        "from reconciler.cli import main\n"
+        "from reconciler.commands.main import main\n"
         "main(['dns', 'publish'])\n"
     )
     python = site.sh("head -1 $(command -v reconciler)").removeprefix("#!").strip()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from reconciler.rehearse import NAMESPACES, PROGRAM
+from reconciler.rehearsal.rehearse import NAMESPACES, PROGRAM
 from tests.e2e.attacker import ATTACKS
 from tests.e2e.hosts import ADDRESS, CHECKOUT, Host
 from tests.e2e.rehearsals import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state
@@ -46,12 +46,12 @@ for pair in pairs:
 open("/run/serving", "w").close()
 """
 FULL = PROGRAM.replace("main()", "").rstrip() + (
-    " import os; from reconciler.rehearsal import play;"
+    " import os; from reconciler.rehearsal.inside import play;"
     " play._CAPABILITIES += ('sys_admin', 'mknod', 'sys_resource', 'dac_read_search'); main()"
 )
 # The room without its root: the candidate alone is shown where Postfix looks for it.
 ROOTLESS = (
-    PROGRAM.replace("; from reconciler.rehearsal.play import main; main()", "")
+    PROGRAM.replace("; from reconciler.rehearsal.inside.play import main; main()", "")
     + """
 from pathlib import Path
 from reconciler.rehearsal import play, room
@@ -192,7 +192,9 @@ def test_without_its_own_root_it_reaches_sockets_queue_mailboxes_and_devices() -
 
 # ---- nothing survives ------------------------------------------------------------------------------------------------
 
-HANGS = PROGRAM.replace("import main; main()", "import main; import time; from reconciler.rehearsal import play;")
+HANGS = PROGRAM.replace(
+    "import main; main()", "import main; import time; from reconciler.rehearsal.inside import play;"
+)
 HANGS += " play._alive = lambda script: time.sleep(300); main()"
 
 

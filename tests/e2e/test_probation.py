@@ -203,9 +203,9 @@ def test_a_cause_that_was_there_before_excuses_its_like() -> None:
 
 JOURNAL = """
 import json, select, subprocess, sys, time
-from reconciler.host import Host
-from reconciler.maillog import open_log
-from reconciler.watch import changes
+from reconciler.host.effects import Host
+from reconciler.host.maillog import open_log
+from reconciler.daemon.watch import changes
 log = open_log(Host())
 number = changes(log.places)
 poll = select.poll()

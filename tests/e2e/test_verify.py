@@ -13,8 +13,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from reconciler import facts
-from reconciler.host import Host
-from reconciler.maillog import open_log
+from reconciler.host.effects import Host
+from reconciler.host.maillog import open_log
 from reconciler.programs import postfix
 from reconciler.settings import Settings
 from reconciler.syntax import read_master

@@ -6,8 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
-from reconciler.circumstances import Listener
-from reconciler.model import Facts
+from reconciler.model import Facts, Listener
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
 PROGRAMS = """

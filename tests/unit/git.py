@@ -4,8 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from reconciler.host import Host
-from reconciler.repo import Repository
+from reconciler.host.effects import Host
+from reconciler.repository.repo import Repository
 
 NOBODY = 65534
 ENVIRONMENT = {

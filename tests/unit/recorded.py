@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host import Completed, Host
+from reconciler.host.effects import Completed, Host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.lint import lint
-from reconciler.load import load
 from reconciler.model import Desired, Facts, File, Finding
 from tests.unit.facts import HOST
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.allow import found_in
-from reconciler.errors import InvalidSource
+from reconciler.desired.allowances import found_in
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.lint import lint
-from reconciler.load import load
 from reconciler.model import Desired, File, Finding, errors_in
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import HOST
 
 MAIL = """\

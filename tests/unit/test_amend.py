@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.amend import drop, put, scalar
-from reconciler.document import read
+from reconciler.desired.yaml_editor import drop, put, scalar
+from reconciler.desired.yaml_reader import read
 from reconciler.model import File
 
 TEXT = """\

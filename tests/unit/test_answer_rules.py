@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler import connections
-from reconciler.circumstances import Server
+from reconciler.desired.lint import mentioned
 from reconciler.features import compose
-from reconciler.lint import mentioned
+from reconciler.host import reachable
+from reconciler.model import Server
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, linted, the, told
 
@@ -130,12 +130,12 @@ def test_a_smart_host_that_refuses_is_a_warning_and_a_slow_one_nothing() -> None
     (finding,) = told("silent-server", {"relayhost": "[198.51.100.1]:587"}, facts=silent(there))
     assert not finding.is_error
     assert "waits in the queue" in finding.text
-    slow = silent(there, reason=connections.SLOW)
+    slow = silent(there, reason=reachable.SLOW)
     assert not told("silent-server", {"relayhost": "[198.51.100.1]:587"}, facts=slow)
 
 
 def test_who_is_slow_is_never_refused() -> None:
-    (finding,) = told("silent-server", MILTER, facts=silent(Server("127.0.0.1", 3999), reason=connections.SLOW))
+    (finding,) = told("silent-server", MILTER, facts=silent(Server("127.0.0.1", 3999), reason=reachable.SLOW))
     assert not finding.is_error
 
 
@@ -152,9 +152,9 @@ def test_who_listens_answers_and_who_does_not_says_why(tmp_path: Path) -> None:
         unix.bind(str(tmp_path / "s"))
         unix.listen()
         there = [Server("127.0.0.1", tcp.getsockname()[1]), Server(path=str(tmp_path / "s"))]
-        assert connections.ask(there) == dict.fromkeys(there, "")
+        assert reachable.ask(there) == dict.fromkeys(there, "")
     gone = [Server(path=str(tmp_path / "s")), Server(path=str(tmp_path / "nosuch"))]
-    assert connections.ask(gone) == {gone[0]: "connection refused", gone[1]: "there is no such socket"}
+    assert reachable.ask(gone) == {gone[0]: "connection refused", gone[1]: "there is no such socket"}
 
 
 def test_a_server_that_is_busy_is_no_server_that_is_down(tmp_path: Path) -> None:
@@ -163,17 +163,17 @@ def test_a_server_that_is_busy_is_no_server_that_is_down(tmp_path: Path) -> None
         full.listen(0)
         first.connect(str(tmp_path / "s"))
         stuck = Server(path=str(tmp_path / "s"))
-        assert connections.ask([stuck]) == {stuck: connections.SLOW}
+        assert reachable.ask([stuck]) == {stuck: reachable.SLOW}
 
 
 def test_what_is_no_name_is_unknown() -> None:
     odd = [Server("\u00fc" * 70, 25), Server("nosuch.invalid", 25)]
-    assert connections.ask(odd) == dict.fromkeys(odd)
+    assert reachable.ask(odd) == dict.fromkeys(odd)
     assert servers({"relayhost": "[198.51.100.1]:99999"}) == set()
 
 
 def test_nothing_is_asked_of_nobody() -> None:
-    assert connections.ask([]) == {}
+    assert reachable.ask([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -184,12 +184,12 @@ def test_a_name_server_says_by_one_bit_that_it_checks(
     flags: str, answer: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "resolv.conf").write_text("search example.com\nnameserver 127.0.0.1\nnameserver 192.0.2.53\n")
-    monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "resolv.conf")
+    monkeypatch.setattr(reachable, "_RESOLV_CONF", tmp_path / "resolv.conf")
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         resolver = Server(port=server.getsockname()[1])
-        monkeypatch.setattr(connections, "RESOLVER", resolver)
-        monkeypatch.setattr(connections, "TIMEOUT", 30)
+        monkeypatch.setattr(reachable, "RESOLVER", resolver)
+        monkeypatch.setattr(reachable, "TIMEOUT", 30)
 
         def reply() -> None:
             query, client = server.recvfrom(512)
@@ -197,18 +197,18 @@ def test_a_name_server_says_by_one_bit_that_it_checks(
 
         with ThreadPoolExecutor(1) as threads:
             replied = threads.submit(reply)
-            assert connections.ask([resolver]) == {resolver: answer}
+            assert reachable.ask([resolver]) == {resolver: answer}
             replied.result()
 
 
 def test_without_a_name_server_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("nameserver nosuch\n", "nameserver ::ffff:127.0.0.1%nosuch\n", ""):
         (tmp_path / "resolv.conf").write_text(text)
-        monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "resolv.conf")
+        monkeypatch.setattr(reachable, "_RESOLV_CONF", tmp_path / "resolv.conf")
         with socket.socket(type=socket.SOCK_DGRAM) as server:
             server.bind(("127.0.0.1", 0))
             free = Server(port=server.getsockname()[1])
-        monkeypatch.setattr(connections, "RESOLVER", free)
-        assert connections.ask([free]) == {free: None}
-    monkeypatch.setattr(connections, "_RESOLV_CONF", tmp_path / "nosuch")
-    assert connections.ask([free]) == {free: None}
+        monkeypatch.setattr(reachable, "RESOLVER", free)
+        assert reachable.ask([free]) == {free: None}
+    monkeypatch.setattr(reachable, "_RESOLV_CONF", tmp_path / "nosuch")
+    assert reachable.ask([free]) == {free: None}

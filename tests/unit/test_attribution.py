@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler import attribution
-from reconciler.attribution import look
+from reconciler.host import attribution
+from reconciler.host.attribution import look
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.maillog import causes, parse, steady
+from reconciler.host.maillog import causes, parse, steady
 from tests.unit.recorded import transcript
 
 NAMES = {"postfix", "postfix/submission"}

@@ -10,12 +10,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler import certificates
-from reconciler.circumstances import Certificate, Key, Mentioned
-from reconciler.facts import gather
+from reconciler.desired.lint import mentioned
 from reconciler.features import compose
-from reconciler.lint import mentioned
-from reconciler.settings import Settings
+from reconciler.host import certificates
+from reconciler.host.facts import gather
+from reconciler.host.settings import Settings
+from reconciler.model import Certificate, Key, Mentioned
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, the, told
 from tests.unit.test_facts import recorded

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from reconciler import control
-from reconciler.control import Control, NotPermitted, ask
-from reconciler.errors import ReconcilerError, Unavailable
+from reconciler.daemon import control
+from reconciler.daemon.control import Control, NotPermitted, ask
+from reconciler.model.errors import ReconcilerError, Unavailable
 from tests.unit.git import NOBODY
 
 

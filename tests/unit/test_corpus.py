@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.circumstances import Server
-from reconciler.errors import InvalidSource
-from reconciler.load import load
-from reconciler.model import File, Finding, Secret, errors_in
+from reconciler.desired.load import load
+from reconciler.model import File, Finding, Secret, Server, errors_in
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import facts
 from tests.unit.states import linted
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host import Host
-from reconciler.repo import HOOKS, NotCreated, Repository, create
-from reconciler.settings import Settings
+from reconciler.host.effects import Host
+from reconciler.host.settings import Settings
+from reconciler.repository.create import HOOKS, NotCreated, create
+from reconciler.repository.repo import Repository
 from tests.unit.git import NOBODY, git
 
 FILE = Path("/etc/reconciler.toml")

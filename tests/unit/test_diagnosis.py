@@ -9,11 +9,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from reconciler.callout import judge
-from reconciler.certificates import public_key
-from reconciler.circumstances import Certificate
-from reconciler.diagnosis import Failure, Reply, Seen, Sending, Shown, Tlsa, diagnose, matches
-from reconciler.lookups import Association
+from reconciler.commands.probe.call import judge
+from reconciler.commands.probe.diagnosis import Failure, Reply, Seen, Sending, Shown, Tlsa, diagnose, matches
+from reconciler.host.certificates import public_key
+from reconciler.host.dns.resolver import Association
+from reconciler.model import Certificate
 from tests.unit.test_certificate_rules import certificate
 
 YES, GREETING = Reply(250, "ok"), Reply(220, "mx.example.net ESMTP")

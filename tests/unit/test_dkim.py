@@ -6,14 +6,13 @@ import json
 
 import pytest
 
-from reconciler import certificates
-from reconciler.circumstances import Listener
-from reconciler.errors import InvalidSource
+from reconciler.commands.dkim_records import dkim_records
+from reconciler.desired.edits import set_values
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.keypairs import dkim_records
-from reconciler.load import load
-from reconciler.model import Desired, File, Finding, Secret, SecretName, Severity
-from reconciler.revise import set_values
+from reconciler.host import certificates
+from reconciler.model import Desired, File, Finding, Listener, Secret, SecretName, Severity
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import HOST, facts
 from tests.unit.states import HEALTHY, linted
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.errors import InvalidSource
 from reconciler.features import compose
+from reconciler.features.dns.changes import Found, Key, asked, lines, publication
+from reconciler.features.dns.records import Site, key_of, records_of
+from reconciler.features.dns.template import BadTemplate, render_lines
+from reconciler.features.dns.zone import Record, judge, lookups, read, split
 from reconciler.features.domains import mail_domains
-from reconciler.features.records import Site, key_of, records_of
+from reconciler.host.effects import Host
 from reconciler.model import Finding, Where
-from reconciler.publication import Found, Key, asked, lines, publication
-from reconciler.published import BadRecord, Published
-from reconciler.render import BadTemplate, render_lines
-from reconciler.rules.scopes import Scope
-from reconciler.zone import Record, judge, lookups, read, split
+from reconciler.model.errors import InvalidSource
+from reconciler.postfix.scopes import Scope
+from reconciler.state.published_records import BadRecord, Published
 from tests.unit.facts import HOST
 from tests.unit.states import desired, linted, the, told
 
@@ -255,7 +256,7 @@ def test_spf_names_the_addresses_of_a_domains_own_site_and_of_no_other() -> None
 
 
 def test_no_command_imports_dnspython_before_it_asks() -> None:
-    script = "import sys, reconciler.cli; sys.exit(any(name.startswith('dns.') for name in sys.modules))"
+    script = "import sys, reconciler.commands.main; sys.exit(any(name.startswith('dns.') for name in sys.modules))"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
@@ -326,8 +327,6 @@ def test_a_cname_of_ours_gives_way_to_an_address_and_is_asked_for() -> None:
 
 
 def test_what_is_ours_is_remembered_by_server_and_zone(tmp_path: Path) -> None:
-    from reconciler.host import Host  # noqa: PLC0415 - the one test that needs a disk
-
     published = Published(tmp_path, Host())
     assert published.read() == {}
     published.note("192.0.2.53", "v.example", {MX, SPF})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler import document
-from reconciler.document import Bracketed, Document, one_text, quoted
+from reconciler.desired import yaml_reader
+from reconciler.desired.yaml_reader import Bracketed, Document, one_text, quoted
 from reconciler.model import File, Finding
 
 
 def read(text: str) -> tuple[Document, list[Finding]]:
     findings: list[Finding] = []
-    return document.read("mail.yaml", File.of(text.encode()), findings), findings
+    return yaml_reader.read("mail.yaml", File.of(text.encode()), findings), findings
 
 
 def refusal(text: str) -> str:

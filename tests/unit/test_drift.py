@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.drift import Expressed, Ground, express, message, state
+from reconciler.desired.from_live import Expressed, Ground, express, message, state
 from reconciler.model import File, Tree
-from reconciler.syntax import read_main, read_master, show_service
+from reconciler.postfix.syntax import read_main, read_master, show_service
 from tests.unit.facts import HOST
 
 TEMPLATES = {

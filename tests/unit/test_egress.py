@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import InvalidSource
+from reconciler.daemon.egress_log import attributes, messages, refusal
 from reconciler.features import compose, egress
+from reconciler.host.programs import nftables
 from reconciler.model import Severity
-from reconciler.programs import nftables
-from reconciler.refusals import attributes, messages, refusal
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, the, told
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
-from reconciler.cli import main
-from reconciler.explain import as_markdown
-from reconciler.explanations import explanations
+from reconciler.commands.explain import as_markdown
+from reconciler.commands.main import main
+from reconciler.desired.explanations import explanations
 from reconciler.rules import GRAPH
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 # Functions that take a rule's name as their first argument, and those that take it as another one.
 MAKERS = {
     "_error", "_finding", "_invalid", "_malformed", "_odd", "_refused", "_traced", "_warning", "finding",
-    "PydanticCustomError",
+    "refused", "PydanticCustomError",
 }  # fmt: skip
 TOLD = {"_told": 2}
 # Names that are the program's own, and those that a table of names holds.

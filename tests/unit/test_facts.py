@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler import facts
-from reconciler.circumstances import Mentioned, Server
-from reconciler.settings import Settings
+from reconciler.host import facts
+from reconciler.host.settings import Settings
+from reconciler.model import Mentioned, Server
 from tests.unit.recorded import TRANSCRIPTS, Recorded, transcript
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_every_listener_is_known_with_its_program(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.host.sockets._SOCK_DIAG", 99)
     address, port = listener.getsockname()
     found = [one for one in facts.listeners(None) if one.port == port]
     assert [(one.address, one.ours) for one in found] == [(address, False)]
@@ -78,7 +78,7 @@ def test_the_other_end_of_a_connection_has_an_owner(
     family: int, address: str, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
 ) -> None:
     if not netlink:
-        monkeypatch.setattr("reconciler.sockets._SOCK_DIAG", 99)
+        monkeypatch.setattr("reconciler.host.sockets._SOCK_DIAG", 99)
     with (
         socket.create_server((address, 0), family=family) as server,
         socket.create_connection(server.getsockname()[:2]) as client,
@@ -101,7 +101,7 @@ def test_ports_are_known_by_name_and_alias(tmp_path: Path, monkeypatch: pytest.M
     services.write_text(
         "smtp\t25/tcp\tmail # a comment\nsubmissions 465/tcp ssmtp smtps\nntp 123/udp\nsmtp 26/tcp\n\n#x 1/tcp\n"
     )
-    monkeypatch.setattr("reconciler.facts.SERVICES", services)
+    monkeypatch.setattr("reconciler.host.facts.SERVICES", services)
     known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path)).ports
     assert known == {"smtp": 25, "mail": 25, "submissions": 465, "ssmtp": 465, "smtps": 465}
 

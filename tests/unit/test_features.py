@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.circumstances import RESOLVER
-from reconciler.errors import InvalidSource
+from reconciler.desired.lint import mentioned
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.lint import mentioned
-from reconciler.load import load
-from reconciler.model import Contribution, File, Secret, Severity
+from reconciler.model import RESOLVER, Contribution, File, Secret, Severity
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, linted, the, told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.flows import STRANGER, Flow, read
+from reconciler.desired.flows import STRANGER, Flow, read
 from reconciler.model import File, Finding, Where
 
 

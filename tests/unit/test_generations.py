@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.errors import Unavailable
-from reconciler.generations import Generations
-from reconciler.host import Host
-from reconciler.manifest import UNREADABLE, Generation
+from reconciler.host.effects import Host
 from reconciler.model import File, Tree
+from reconciler.model.errors import Unavailable
+from reconciler.state.generations import Generations
+from reconciler.state.manifest import UNREADABLE, Generation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,7 +220,7 @@ def test_one_lock_for_all_passes(generations: Generations) -> None:
 def test_no_pass_while_dpkg_works(generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "dpkg-lock"
     lock.touch()
-    monkeypatch.setattr("reconciler.generations.DPKG_LOCK", lock)
+    monkeypatch.setattr("reconciler.state.generations.DPKG_LOCK", lock)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.control import Control
-from reconciler.host import Host
-from reconciler.repo import HOOKS, Repository, create
-from reconciler.settings import Settings, shipped
+from reconciler.daemon.control import Control
+from reconciler.host.effects import Host
+from reconciler.host.settings import Settings, shipped
+from reconciler.repository.create import HOOKS, create
+from reconciler.repository.repo import Repository
 from tests.unit.git import ENVIRONMENT, NOBODY, git
 
 UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"

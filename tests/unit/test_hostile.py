@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from reconciler.errors import InvalidSource
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.lint import lint
-from reconciler.load import load
 from reconciler.model import File, Finding, Secret
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import facts
 from tests.unit.states import HEALTHY, VIRTUAL
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from reconciler.ignore import Rule, holding, left_alone, limits
 from reconciler.model import File
+from reconciler.trees.ignore import Rule, holding, left_alone, limits
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 BANNER = Rule("main.cf", "smtpd_banner", NOW + timedelta(days=1), "a trial")

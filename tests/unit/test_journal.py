@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host import Host
-from reconciler.journal import Journal, conclusion, finding_data, finding_from, phase_data
+from reconciler.host.effects import Host
 from reconciler.model import Applied, Finding, Postponed, Refused, Severity, Where
-from reconciler.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
+from reconciler.model.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
+from reconciler.state.journal import Journal, conclusion, finding_data, finding_from, phase_data
 
 if TYPE_CHECKING:
     from pathlib import Path

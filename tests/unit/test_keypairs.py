@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.keypairs import digests, problem
+from reconciler.host.certificates import digests, problem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from reconciler.desired.lint import excused, mentioned
 from reconciler.features import compose
-from reconciler.lint import excused, mentioned
 from reconciler.model import Severity, errors_in
 from tests.unit.facts import HOST, facts
 from tests.unit.states import HEALTHY, desired, linted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import InvalidSource
+from reconciler.desired.load import load
 from reconciler.features import parameters, services, smart_host, transports
-from reconciler.load import load
 from reconciler.model import Desired, File, Finding, Secret
+from reconciler.model.errors import InvalidSource
 
 
 def tree(files: dict[str, str]) -> dict[str, File]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler import log
-from reconciler.log import Event
+from reconciler.host import log
+from reconciler.host.log import Event
 from reconciler.model import Secret
 
 if TYPE_CHECKING:
-    from reconciler.settings import LogFormat
+    from reconciler.host.settings import LogFormat
 
 
 class Terminal(io.StringIO):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.report import log_lines
+from reconciler.commands.log import log_lines
 
 
 def test_a_service_died_and_the_lockdown_was_loaded_again() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import maillog
+from reconciler.host import maillog
 from tests.unit.recorded import Recorded, transcript
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.programs.manual import first_sentence, meaning
+from reconciler.host.programs.manual import first_sentence, meaning
 
 if TYPE_CHECKING:
     from pathlib import Path

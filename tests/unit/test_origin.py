@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.commands.account import Account, Origin, Unknown, default_of, options_of, service_named
+from reconciler.desired.overrides import key_of, overridden
 from reconciler.features import compose
 from reconciler.model import Where
-from reconciler.origin import Account, Origin, Unknown, default_of, key_of, options_of, overridden, service_named
 from tests.unit.facts import HOST
 from tests.unit.states import desired
 

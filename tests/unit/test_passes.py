@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.manifest import with_todays_secrets
 from reconciler.model import File, Tree
+from reconciler.state.manifest import with_todays_secrets
 
 
 def login(*lines: str) -> Tree:

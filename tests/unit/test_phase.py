@@ -21,8 +21,8 @@ from reconciler.model import (
     Superseded,
     Unchanged,
     Where,
-)  # fmt: skip
-from reconciler.phase import (
+)
+from reconciler.model.phase import (
     LONGEST_PAUSE,
     TRANSITIONS,
     Clock,
@@ -43,7 +43,7 @@ from reconciler.phase import (
     pause,
     probation_of,
     resumed,
-)  # fmt: skip
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

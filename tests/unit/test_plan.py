@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import UnsafePlan
 from reconciler.model import Activation, Contribution, File, Kind, Parameter, Plan, Table, Where
-from reconciler.plan import diff, raise_if_unsafe
+from reconciler.model.errors import UnsafePlan
+from reconciler.trees.plan import diff, raise_if_unsafe
 
 
 def table(text: str) -> File:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.errors import CommandFailed
-from reconciler.maillog import LogFile
+from reconciler.host.maillog import LogFile
+from reconciler.host.programs import postfix, postmap
 from reconciler.model import Finding, Table, Where
-from reconciler.programs import postfix, postmap
-from reconciler.table import Entry
+from reconciler.model.errors import CommandFailed
+from reconciler.postfix.tables import Entry
 from tests.unit.recorded import STAGE, TRANSCRIPTS, Recorded, commands, transcript
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import UnsafePlan
+from reconciler.desired.site_removal import Removal, confirmed_rows, removal, site_named, sites_of
 from reconciler.model import File
-from reconciler.plan import diff, raise_if_unsafe
-from reconciler.programs.git import trailers_in
-from reconciler.removal import Removal, confirmed_rows, removal, site_named, sites_of
+from reconciler.model.errors import UnsafePlan
+from reconciler.repository.git import trailers_in
+from reconciler.trees.plan import diff, raise_if_unsafe
 
 SITE = "domains: [{0}.example, shared.example]\ndelivery: {{address: 192.0.2.1, helo: {0}.example}}\n"
 FILES = {

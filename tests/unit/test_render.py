@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.load import load
 from reconciler.model import File, Secret, Tree
-from reconciler.render import render
+from reconciler.trees.render import render
 from tests.unit.facts import facts
 
 ROOT = Path(__file__).parents[2]

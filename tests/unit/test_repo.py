@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import repo
-from reconciler.errors import InvalidSource, Unavailable
-from reconciler.host import Host
-from reconciler.repo import Repository, UnknownRevision
+from reconciler.host.effects import Host
+from reconciler.model.errors import InvalidSource, Unavailable
+from reconciler.repository import repo
+from reconciler.repository.repo import Repository, UnknownRevision
 from tests.unit.git import NOBODY, bare, commit, commit_tree, git
 
 FILES = {"mail.yaml": "hostname: mx1.example.com\n", "tables/transport": "a b\n"}

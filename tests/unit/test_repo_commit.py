@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.errors import Unavailable
-from reconciler.programs.git import Commit
+from reconciler.model.errors import Unavailable
+from reconciler.repository.git import Commit
 from tests.unit.git import NOBODY, bare, commit, git
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.apply.requeue import concerns, rerouted
+from reconciler.host.programs import postqueue
 from reconciler.model import File
-from reconciler.plan import diff
-from reconciler.programs import postqueue
-from reconciler.requeue import concerns, rerouted
+from reconciler.trees.plan import diff
 
 STAYS = b"smtp unix - - n - - smtp\n"
 GOES = b"site12-out unix - - n - - smtp\n127.0.0.1:26 inet n - n - - smtpd\n"

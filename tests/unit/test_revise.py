@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.desired.edits import CannotRevise, drop_smart_host, set_parameter, set_smart_host, unset_parameter
 from reconciler.model import File
-from reconciler.revise import CannotRevise, drop_smart_host, set_parameter, set_smart_host, unset_parameter
 
 HOST, OWN = "mx1.example.com", "hosts/mx1.example.com.yaml"
 MAIL = """\

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.features.dkim import Schema
+from reconciler.features.dkim.rolling import Stage, TooEarly, Values, begin, expire, standings, switch
+from reconciler.features.dkim.section import Schema
 from reconciler.model import SecretName
-from reconciler.rolling import Stage, TooEarly, Values, begin, expire, standings, switch
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from reconciler.features import compose
-from reconciler.script import Script, write
+from reconciler.rehearsal.script import Script, write
 from tests.unit.facts import HOST
 from tests.unit.states import desired
 

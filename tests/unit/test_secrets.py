@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import secrets
 from reconciler.model import File
-from reconciler.secrets import BadIdentity, encrypt, new_identity, open_secrets, read_recipients, recipient
+from reconciler.repository import secrets
+from reconciler.repository.secrets import BadIdentity, encrypt, new_identity, open_secrets, read_recipients, recipient
 
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN alice@rust"
 

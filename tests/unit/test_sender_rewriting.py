@@ -6,15 +6,14 @@ import json
 
 import pytest
 
-from reconciler.circumstances import Listener
-from reconciler.errors import InvalidSource
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.lint import lint
-from reconciler.load import load
-from reconciler.model import Contribution, Desired, Facts, File, Secret
-from reconciler.plan import diff
-from reconciler.render import render
-from reconciler.settings import shipped
+from reconciler.host.settings import shipped
+from reconciler.model import Contribution, Desired, Facts, File, Listener, Secret
+from reconciler.model.errors import InvalidSource
+from reconciler.trees.plan import diff
+from reconciler.trees.render import render
 from tests.unit.facts import facts
 from tests.unit.states import HEALTHY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.circumstances import Listener
+from reconciler.model import Listener
 from tests.unit.facts import facts
 from tests.unit.states import desired, linted, the, told
 

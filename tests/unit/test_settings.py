@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import BadSettings
-from reconciler.ignore import Rule
-from reconciler.settings import FIELDS, Settings, read_settings, settings_file, shipped
+from reconciler.host.settings import FIELDS, Settings, read_settings, settings_file, shipped
+from reconciler.model.errors import BadSettings
+from reconciler.trees.ignore import Rule
 
 DEPLOYED = Path(__file__).parents[2] / "deploy/etc/reconciler.toml"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.errors import InvalidSource
+from reconciler.desired.lint import mentioned
 from reconciler.features import compose
 from reconciler.features.sites import MAPS
-from reconciler.lint import mentioned
 from reconciler.model import Severity
+from reconciler.model.errors import InvalidSource
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, linted, the, told
 

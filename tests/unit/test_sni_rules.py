@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.facts import gather
+from reconciler.desired.lint import mentioned
 from reconciler.features import compose
-from reconciler.lint import mentioned
+from reconciler.host.facts import gather
+from reconciler.host.settings import Settings
 from reconciler.model import Where
-from reconciler.settings import Settings
 from tests.unit.facts import HOST, facts
 from tests.unit.states import desired, linted, the, told
 from tests.unit.test_certificate_rules import OTHER, certificate, key

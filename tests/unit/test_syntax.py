@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Parameter, Service, Table, Where
-from reconciler.syntax import (
-    closest,
+from reconciler.model import Parameter, Service, Table, Where, closest
+from reconciler.postfix.syntax import (
     duplicates,
     folded,
     read_main,
@@ -16,8 +15,8 @@ from reconciler.syntax import (
     show_service,
     unwritable,
     write_override,
-)  # fmt: skip
-from reconciler.table import Entries, count_entries, read_table, repeated, sample
+)
+from reconciler.postfix.tables import Entries, count_entries, read_table, repeated, sample
 
 
 def table(source: str, kind: str = "lmdb", compiler: str = "postmap") -> Table:

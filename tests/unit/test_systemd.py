@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.programs import systemd
+from reconciler.host.programs import systemd
 from tests.unit.recorded import Recorded, transcript
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.features import compose
-from reconciler.script import write
-from reconciler.verdict import findings_of
+from reconciler.rehearsal.script import write
+from reconciler.rehearsal.verdict import findings_of
 from tests.unit.facts import HOST
 from tests.unit.states import desired
 
 if TYPE_CHECKING:
     from reconciler.model import Finding
-    from reconciler.script import Script
+    from reconciler.rehearsal.script import Script
 
 
 def script(parameters: dict[str, str] | None = None, files: dict[str, str] | None = None) -> Script:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 
-from reconciler.phase import Wake
-from reconciler.wakes import Wakes
+from reconciler.daemon.wake_queue import Wakes
+from reconciler.model.phase import Wake
 
 
 def test_each_reason_is_there_once_however_often_it_came() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.phase import Wake
-from reconciler.watch import Watcher
+from reconciler.daemon.watch import Watcher
+from reconciler.model.phase import Wake
 from tests.unit.git import bare, commit, git
 
 PATIENCE = 10.0

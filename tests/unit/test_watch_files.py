@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.phase import Wake
-from reconciler.watch import changes
+from reconciler.daemon.watch import changes
+from reconciler.model.phase import Wake
 from tests.unit.test_watch import PATIENCE, Watched, push
 
 

@@ -1,0 +1,120 @@
+"""The rename, the activation, and the look whether it answers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.apply.verify import Expected, verify
+from reconciler.host import facts as fact
+from reconciler.host.maillog import open_log
+from reconciler.host.programs import postfix
+from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
+from reconciler.model.errors import ReconcilerError
+from reconciler.postfix.syntax import read_master
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Service
+    from reconciler.state.manifest import Generation
+
+_STOPPED_MEANWHILE = Finding(
+    rule="stopped-meanwhile", where=Where("mail.yaml"), text="somebody stopped Postfix while it was being verified",
+    subject="postfix", severity=Severity.WARNING, lasting=False,
+)  # fmt: skip
+
+
+def go_live(
+    generation: Generation, step: Activation, instance: postfix.Instance, edges: Edges, origin: Contribution
+) -> list[Finding]:
+    """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
+    log = open_log(edges.host, instance.values["maillog_file"])
+    mark = log.mark()
+    try:
+        if live_path(edges) != generation.path:
+            edges.generations.switch(generation)
+        if step is Activation.NOTHING:
+            return []
+        since = fact.boot_clock()  # what started between the rename and this still has the old options
+        activate(step, instance, edges)
+        edges.say("verify")
+        known = fact.gather(edges.host, edges.settings)
+        findings = verify(
+            Expected(
+                instance=edges.postfix(),
+                services=_services(generation, origin),
+                addresses=known.addresses,
+                ports=known.ports,
+                log=log,
+                mark=mark,
+                since=since,
+                settle=edges.settings.settle,
+            )
+        )
+        return [_STOPPED_MEANWHILE] if errors_in(findings) and _stopped(edges) else findings
+    except (ReconcilerError, OSError) as error:
+        text = f"{step.value} failed: {error}"
+        return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
+
+
+def reload(edges: Edges) -> list[Finding]:
+    """Have a Postfix that runs read anew what lies outside the generation, and look whether it answers."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return []
+    return go_live(live, Activation.RELOAD, instance, edges, Contribution())
+
+
+def live_path(edges: Edges) -> Path | None:
+    """Return the folder of the live generation; None before adoption."""
+    live = edges.generations.live()
+    return live.path if live else None
+
+
+def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
+    """Reload or restart a Postfix that runs, start one that does not; *before* is the instance as it ran."""
+    host = edges.host
+    edges.activated()
+    if postfix.running(before) is None:
+        postfix.start(host, edges.postfix())
+    elif step is Activation.RELOAD:
+        after = edges.postfix()
+        postfix.reload(
+            host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
+        )
+    else:
+        edges.journal.step(Activation.RESTART)  # killed between stop and start, recover() must start it
+        postfix.restart(host, edges.postfix(), before)
+
+
+def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
+    """The services of a generation as Postfix reads them, each with its place in the desired state."""
+    text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
+    services, _ = read_master(text, "master.cf")
+    known = {key: service.where for key, service in origin.services.items() if service}
+    return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
+
+
+def keep_running(edges: Edges) -> None:
+    """Have Postfix run with whatever is live, when the way back failed too: a full disk must not stop mail."""
+    with suppress(ReconcilerError, OSError):
+        if postfix.running(edges.postfix()) is None:
+            postfix.start(edges.host, edges.postfix())
+
+
+def _stopped(edges: Edges) -> bool | None:
+    """Whether the master that ran last was stopped by somebody; None while one runs, or where the log can't tell."""
+    instance = edges.postfix()
+    pid = postfix.last_pid(instance)
+    if pid is None or postfix.running(instance) is not None:
+        return None
+    log = open_log(edges.host, instance.values["maillog_file"])
+    return postfix.was_stopped(log.last_of("master", pid))
+
+
+def died(edges: Edges) -> bool:
+    """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
+    return _stopped(edges) is False

@@ -1,0 +1,109 @@
+"""Providers before their users: what the apply protocol does with the companions, around Postfix's own swap.
+
+Promises: provide() comes before Postfix's rename; release() after Postfix has taken over, and stops a companion only
+when no process of Postfix that takes mail is left from before. Raises OSError from the file system, and CommandFailed
+when Postfix can't be asked; a companion that does not come up is a finding.
+
+Known limit: an SMTP session that goes on for longer than DRAIN keeps a companion running until a later pass.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.host import facts as fact
+from reconciler.host.programs import daemons, postfix
+from reconciler.model import Finding, Severity, Where
+from reconciler.model.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Contribution
+    from reconciler.state.manifest import Generation
+
+DRAIN = 10.0  # seconds
+_WHERE = Where("mail.yaml")
+_ASKING = frozenset({"smtpd", "cleanup", "qmqpd"})
+
+
+def provide(before: Generation, after: Generation, origin: Contribution, edges: Edges) -> list[Finding]:
+    """Providers before their users: have the companions of *after* work before Postfix comes to ask them."""
+    if after.companions:
+        edges.say("companions")
+    try:
+        found = edges.generations.companions.provide(before, after, edges.journal.step)
+    except OSError:
+        back(before, after, edges)
+        raise
+    known = origin.companions
+    return [replace(one, where=known[one.subject].where) if one.subject in known else one for one in found]
+
+
+def back(before: Generation, after: Generation, edges: Edges) -> None:
+    """Have the companions as they were, as far as the disk lets us; what is left over is the next pass's to see."""
+    with suppress(ReconcilerError, OSError):
+        edges.generations.companions.provide(after, before, edges.journal.step)
+        edges.generations.companions.release(before, edges.journal.step)
+
+
+def release(edges: Edges) -> list[Finding]:
+    """Stop the companions that what is live has no use for, once nothing of Postfix asks them any more.
+
+    An SMTP session that began under the old configuration asks them until it ends: a later pass stops them then.
+    """
+    live = edges.generations.live()
+    unwanted = edges.generations.companions.unwanted(live) if live else set()
+    if live is None or not unwanted:
+        return []
+    edges.say(f"stop {', '.join(sorted(unwanted))}")
+    deadline = time.monotonic() + DRAIN
+    while edges.generations.companions.may_be_asked(unwanted) and (asking := _asking(edges)):
+        if time.monotonic() > deadline:
+            text = (
+                f"an SMTP session from before (process {', '.join(map(str, asking))}) may still use what is to be"
+                " stopped: a later pass stops it"
+            )
+            return [
+                Finding(
+                    rule="companion-in-use", where=_WHERE, text=text, subject="companions", severity=Severity.WARNING,
+                    lasting=False,
+                )
+            ]  # fmt: skip
+        time.sleep(0.02)
+    return edges.generations.companions.release(live, edges.journal.step)
+
+
+def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
+    """Start companions that died, and stop what an earlier pass had to leave: who was started, and what went wrong.
+
+    While an operator has *paused* us, only processes are started, for mail waits without them.
+    """
+    live = edges.generations.live()
+    if live is None:
+        return [], ""
+    started, trouble = edges.generations.companions.revive(live, paused=paused)
+    if started:
+        edges.activated()  # the pace of reloads is theirs too: what dies at once is not started at once again
+    return started, "; ".join([trouble, *map(str, release(edges))]).strip("; ")
+
+
+def _asking(edges: Edges) -> list[int]:
+    """The processes of Postfix that began before the last swap and still take mail."""
+    master = postfix.running(edges.postfix())
+    since = fact.boot_clock() - (time.time() - edges.generations.link.lstat().st_mtime)
+    taking = daemons.of(master, _ASKING) if master else []
+    return [pid for pid in taking if (fact.process_started(pid) or since) + fact.TICK <= since]
+
+
+def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:
+    """The companions of the old generation; where the disk refuses that, Postfix must go back all the same."""
+    try:
+        lost = edges.generations.companions.provide(after, before, edges.journal.step)
+    except OSError as error:
+        return [Finding(rule="activation", where=_WHERE, text=str(error), subject="companions", lasting=False)]
+    return [one.as_warning("as before") if one.subject in silent else one for one in lost]

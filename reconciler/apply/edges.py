@@ -1,0 +1,38 @@
+"""Everything outside that a pass works with, in one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.host.programs import postfix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.host.effects import Host
+    from reconciler.host.settings import Settings
+    from reconciler.repository.repo import Repository
+    from reconciler.state.generations import Generations
+    from reconciler.state.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """Everything outside that a pass works with, and *say*, which tells whoever follows what begins.
+
+    *activated* is called for each reload and restart of Postfix.
+    """
+
+    settings: Settings
+    host: Host
+    repo: Repository
+    generations: Generations
+    journal: Journal
+    templates: Mapping[str, str]
+    say: Callable[[str], None] = field(default=lambda _: None)
+    activated: Callable[[], None] = field(default=lambda: None)
+
+    def postfix(self) -> postfix.Instance:
+        """The Postfix that we manage, as its live main.cf describes it now."""
+        return postfix.live(self.host, self.settings.config_directory)

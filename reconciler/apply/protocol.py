@@ -1,0 +1,123 @@
+"""THE DANGEROUS FILE: the only one that changes what Postfix reads. It reads as the apply protocol does.
+
+    intend -> stage -> check -> rehearse -> place -> swap -> activate -> verify, or undo
+
+Promises: before the swap nothing live has changed by a byte; after it, either the new generation answers or the old one
+is back. Killed at any point, recover() leaves the old generation whole or the new one whole, and Postfix running if it
+ran. Raises CheckFailed before the swap, and Unavailable, CommandFailed or OSError for our own trouble, always with the
+old generation live; what happens after the swap is an Outcome.
+
+Known limit: a foreign file that is written in the very instant of the rename is carried over one pass late.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.apply import companions
+from reconciler.apply.activate import died, go_live, keep_running, live_path
+from reconciler.apply.requeue import requeue, rerouted
+from reconciler.apply.stage import stage_and_check
+from reconciler.host.programs import postfix
+from reconciler.model import Activation, Applied, Broken, Contribution, Finding, RolledBack, errors_in
+from reconciler.model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reconciler.apply.edges import Edges
+    from reconciler.apply.stage import Order
+    from reconciler.model import Outcome
+    from reconciler.state.manifest import Generation, Stage
+
+_ATTEMPTS = 3
+
+
+# ---- the protocol ----------------------------------------------------------------------------------------------------
+
+
+def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
+    """Make *order* live, or leave the host as it was. *stage* is one that was staged and checked already."""
+    generations, journal = edges.generations, edges.journal
+    before = generations.live()
+    if before is None:
+        raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
+    instance = edges.postfix()
+    ran = postfix.running(instance) is not None or died(edges)
+    newest = max(one.number for one in generations.all())
+    intent = {"revision": order.revision, "source": order.source, "before": str(before.path), "newest": newest}
+    journal.intend(intent | {"ran": ran})
+
+    edges.say("staged and checked" if stage else "stage and check")
+    stage = _undisturbed(order, edges, stage)
+    made = stage.folder
+    try:
+        after = generations.place(stage, order.plan.target, order.revision, order.source, order.carried)
+        made = after.path
+        if generations.drift():
+            generations.taint(before)
+        journal.step("swap")
+    except OSError:
+        with suppress(OSError):  # as above
+            edges.host.remove(made)
+        raise
+
+    rows = rerouted(order.plan)  # before the swap, for its files are read where they are live
+    step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
+    silent = generations.companions.silent(before)
+    if doubts := companions.provide(before, after, order.origin, edges):
+        if errors_in(doubts):
+            return undo(before, after, Activation.NOTHING, doubts, edges, silent)
+        stage = replace(stage, doubts=(*stage.doubts, *doubts))
+    edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
+    findings = go_live(after, step, instance, edges, order.origin)
+    rules = {finding.rule for finding in errors_in(findings)}
+    # What died under the old configuration may be throttled, and a master that dies of the new one says why.
+    if rules and rules <= {"master-died", "service-silent"} and (step is Activation.RELOAD or "master-died" in rules):
+        edges.say("restart: it does not answer, and says nothing")
+        findings = go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
+    if not errors_in(findings):
+        findings += [*requeue(rows, edges.postfix(), edges.host), *companions.release(edges)]
+        return Applied((*stage.doubts, *findings))
+    if live_path(edges) == before.path:
+        companions.back(before, after, edges)
+        raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
+    return undo(before, after, step, findings, edges, silent)
+
+
+def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:
+    """A stage whose foreign files are what is live right now: somebody else's edit meanwhile stages anew."""
+    for _ in range(_ATTEMPTS):
+        stage = stage or stage_and_check(order, edges, "pass")
+        if not edges.generations.foreign_changed(stage, order.plan.target):
+            return stage
+        edges.host.remove(stage.folder)
+        stage = None
+    raise Unavailable(f"{edges.generations.config_directory}: somebody else keeps changing files in it")
+
+
+def undo(
+    before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges,
+    silent: Collection[str] = (),
+) -> Outcome:  # fmt: skip
+    """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence.
+
+    Companions go back before it, and what *before* has no use for stops after it; those that were *silent* may stay so.
+    """
+    edges.say("roll back")
+    with suppress(OSError):  # recover() undoes with and without it
+        edges.journal.step("undo")
+    lost = companions.restore(before, after, silent, edges)
+    # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
+    again = step if step is Activation.NOTHING else Activation.RESTART
+    problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()))
+    if live_path(edges) != before.path:  # the disk refused the rename: perhaps for a moment only
+        problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()))
+    if problems and again is not Activation.NOTHING:
+        keep_running(edges)
+    edges.generations.taint(after)
+    lost += companions.release(edges)
+    problems += errors_in(lost)
+    return Broken((*problems, *findings)) if problems else RolledBack((*findings, *lost))

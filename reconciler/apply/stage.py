@@ -1,0 +1,131 @@
+"""Before anything moves: a target is staged, compiled, checked by the programs that will read it, and rehearsed.
+
+Promises: nothing live changes by a byte; a stage that does not pass is removed. Raises CheckFailed with what is wrong,
+and Unavailable, CommandFailed or OSError for our own trouble.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler.host.programs import postfix, postmap
+from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
+from reconciler.model.errors import CheckFailed, ReconcilerError, Unavailable
+from reconciler.postfix.locate import Origin
+from reconciler.postfix.syntax import read_main, read_master
+from reconciler.postfix.tables import count_entries, sample, table_of
+from reconciler.rehearsal.rehearse import Impossible, rehearse
+from reconciler.state import companions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Plan, Tree
+    from reconciler.rehearsal.script import Script
+    from reconciler.state.manifest import Stage
+
+AGE = 10.0
+_DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
+
+
+def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
+    """Stage a target, compile its tables, and have Postfix's own programs read it; raises CheckFailed."""
+    edges.generations.prepare()
+    target = order.plan.target
+    try:
+        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
+        findings = []
+        if not order.trusted:
+            findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)
+        if not errors_in(findings):  # else postmap would say the same once more
+            findings += _compile(target, order, stage, edges)
+        rehearsed = False
+        if order.script and not order.trusted and not errors_in(findings):
+            found, rehearsed = _rehearse(order, order.script, stage, edges)
+            findings += found
+        directory = str(edges.settings.config_directory)
+        findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
+        if errors_in(findings):
+            raise CheckFailed(findings)
+    except (ReconcilerError, OSError):
+        with suppress(OSError):  # the first trouble is the one to tell
+            edges.host.remove(edges.generations.stage_folder(name))
+        raise
+    return replace(stage, doubts=tuple(findings), rehearsed=rehearsed)
+
+
+def _rehearse(order: Order, script: Script, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
+    """What a rehearsal finds, and whether one was held; where the kernel does not do it, check and verify remain."""
+    edges.say("rehearse")
+    try:
+        return order.excuse(rehearse(script, stage.root, edges.settings.config_directory, edges.host)), True
+    except Impossible as reason:
+        doubt = Finding(
+            rule="not-rehearsed", where=Where("mail.yaml"), text=f"not rehearsed, for this host can't: {reason}",
+            subject="rehearsal", severity=Severity.WARNING, lasting=False,
+        )  # fmt: skip
+        return [doubt], False
+
+
+def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
+    """Compile what is not there yet in the very same form; what was compiled is counted and read back."""
+    tables = [table for path in target if (table := _table(path, target, order.origin))]
+    new = [table for table in tables if not edges.generations.reusable(table.name, target[table.name], stage)]
+    findings = postmap.compile_tables(edges.host, stage.root, new)
+    if not findings:
+        for table in new:
+            findings += postmap.read_back(edges.host, stage.root, table, count_entries(table.source), sample(table))
+    if trouble := next((one.text for one in findings if _DISK.search(one.text)), None):
+        raise Unavailable(trouble)
+    texts = [table for table in order.origin.tables.values() if not table.compiler]
+    return findings if order.trusted else findings + postmap.read_as_text(edges.host, stage.root, texts)
+
+
+def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
+    if not target[path].compiled:
+        return None
+    return origin.tables[path] if path in origin.tables else table_of(path, target[path])
+
+
+def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: str) -> Finding:
+    """Point at the desired state instead of the rendered file, where the origin is known."""
+    if finding.where.file not in ("main.cf", "master.cf"):
+        return finding
+    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
+    text = (stage.root / finding.where.file).read_text("utf-8", "surrogateescape")
+    if finding.where.file == "main.cf":
+        before = [one for one in read_main(text, "main.cf")[0].values() if one.where.line <= finding.where.line]
+        if before and before[-1].name in origin.parameters:
+            where = origin.parameters[before[-1].name].where
+    else:
+        rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
+        service = origin.services.get(rows[-1].key) if rows else None
+        where = service.where if service else where
+    if where == Where("mail.yaml"):
+        where = Origin(origin, directory).of(finding.text, None)
+    return replace(finding, where=where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
+
+    *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
+    drift, rescue): it passes no check. *script* is what a rehearsal plays, if there is one, and *excuse* makes warnings
+    of what is just as wrong in what is live.
+    """
+
+    plan: Plan
+    revision: str
+    source: str
+    committed_at: float
+    origin: Contribution = field(default_factory=Contribution)
+    trusted: bool = False
+    script: Script | None = None
+    excuse: Callable[[list[Finding]], list[Finding]] = list
+    carried: tuple[str, ...] = ()

@@ -1,0 +1,326 @@
+"""After the swap: does the Postfix that runs now live, answer and shake hands, as the new master.cf says?
+
+Promises: verify() changes nothing. It talks to every inet service at once while it watches the master, returns as soon
+as the master is dead, and when all is well right after the settle time. Only an answer by a process that started after
+`since` counts: for 20 to 50 ms after a reload old ones still answer. Each finding names its service; none is lasting.
+Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read.
+
+Known limits: certificates are not judged, only whether TLS comes about; with smtpd_tls_req_ccert not even that. Of
+services other than smtpd, postscreen among them, a connection is all that is asked. A process that master starts
+between the signal and its own reload passes for new.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from reconciler.host import facts
+from reconciler.host.maillog import fatal_lines, since_activation, steady
+from reconciler.host.programs import postfix
+from reconciler.model import Finding, Service, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ipaddress import IPv4Interface, IPv6Interface
+
+    from reconciler.host.maillog import Logged, MailLog, Mark
+
+PATIENCE = 5.0
+CONVERSATIONS = 8
+_POLL, _PAUSE = 0.02, 0.25
+_NOWHERE = Where("mail.yaml")
+_TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
+_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What must be true after an activation.
+
+    *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
+    *settle* is how long the master must live, *patience* how long a service may take to answer.
+    """
+
+    instance: postfix.Instance
+    services: tuple[Service, ...]
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    ports: Mapping[str, int]
+    log: MailLog
+    mark: Mark
+    since: float
+    settle: float
+    patience: float = PATIENCE
+
+
+class Target(NamedTuple):
+    """A service, and an address that it must answer on."""
+
+    service: Service
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.service.key} on {shown}:{self.port}"
+
+
+def verify(expected: Expected) -> list[Finding]:
+    """Everything that is wrong with what runs now; nothing when all is well."""
+    with _Conversations(expected) as conversations:
+        found = _watch_master(expected) or _fatal(expected)
+        if found:
+            return found + conversations.findings(wait=False)
+        return conversations.findings(wait=True) or _fatal(expected)
+
+
+def _watch_master(expected: Expected) -> list[Finding]:
+    """Wait until the master has lived for the settle time, or is dead."""
+    start = time.monotonic()
+    while (now := time.monotonic() - start) < expected.settle:
+        if postfix.running(expected.instance) is None:
+            text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
+            died = Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)
+            return [died, *_fatal(expected)]
+        time.sleep(min(_POLL, expected.settle - now))
+    return []
+
+
+# ---- the mail log ----------------------------------------------------------------------------------------------------
+
+
+def _fatal(expected: Expected) -> list[Finding]:
+    """What is fatal in the log since the activation, and was not just as fatal with the configuration before it."""
+    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
+    # A master that is stopped in the instant of its start ends so; it is the one before, not the one we look at.
+    after = [one for one in fatal_lines(expected.log.since(expected.mark), names) if "master_sigdeath" not in one.text]
+    if not after:
+        return []
+    before = fatal_lines(since_activation(expected.log.before(expected.mark)), names)
+    known = {(one.tag, steady(one.text)) for one in before}
+    new = {key: one for one in after if (key := (one.tag, steady(one.text))) not in known}
+    return [_logged(one, expected) for one in new.values()]
+
+
+def _logged(one: Logged, expected: Expected) -> Finding:
+    services = [service for service in expected.services if service.command == one.program]
+    named = [service for service in services if log_name(service) == one.tag.rpartition("/")[0]]
+    blamed = named or services
+    where = blamed[0].where if len(blamed) == 1 else _NOWHERE
+    text = f"{one.program} says in the mail log: {one.text}"
+    return Finding(rule="fatal-in-log", where=where, text=text, subject=one.program, lasting=False)
+
+
+def log_name(service: Service) -> str | None:
+    """The syslog_name of a service's own, if it has one."""
+    return next((option.value for option in service.overrides if option.name == "syslog_name"), None)
+
+
+# ---- where the services are ------------------------------------------------------------------------------------------
+
+
+def targets(expected: Expected) -> list[Target]:
+    """Every address that an inet service must answer on; of ``inet_interfaces = all`` the loopback ones suffice."""
+    disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""))
+    found = []
+    for service in expected.services:
+        if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
+            continue
+        host, _, name = service.name.rpartition(":")
+        port = int(name) if name.isdigit() else expected.ports.get(name, 0)
+        hosts = [host.strip("[]")] if host else _interfaces(expected)
+        found += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
+    return list(dict.fromkeys(found))
+
+
+def _interfaces(expected: Expected) -> list[str]:
+    """The inet_interfaces of main.cf, as names and addresses."""
+    words = [word.strip("[]") for word in re.split(r"[\s,]+", expected.instance.values["inet_interfaces"]) if word]
+    if not {"all", "loopback-only"} & set(words):
+        return words
+    loopback = [str(one.ip) for one in expected.addresses if one.is_loopback]
+    others = [str(one.ip) for one in expected.addresses if not one.is_link_local]
+    return loopback or others[:1]
+
+
+def _resolved(host: str, port: int, expected: Expected) -> list[str]:
+    """The addresses of a host, by number or by name, that inet_protocols allows; one without any is left out."""
+    protocols = expected.instance.values["inet_protocols"]
+    families = {family for name, family in _FAMILIES.items() if name in protocols or "all" in protocols}
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return []
+    here = {str(one.ip) for one in expected.addresses}
+    found = [str(address[0]) for family, *_, address in answers if family in families]
+    return [address for address in dict.fromkeys(found) if address in here or "." in address]
+
+
+# ---- talking to them -------------------------------------------------------------------------------------------------
+
+
+class _Wrong(Exception):  # noqa: N818 - what a service said, not an error of ours
+    """What a new process answered is not what a healthy one would."""
+
+
+class _NotYet(Exception):  # noqa: N818
+    """Nothing that a healthy service might not say right after a reload."""
+
+
+class _Session:
+    """One SMTP dialogue, as far as it takes to know that the service works."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._stream = connection.makefile("rb")
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+        self.socket.close()
+
+    def reply(self) -> str:
+        """The whole of the next reply."""
+        lines = []
+        while line := self._stream.readline(4096).decode("utf-8", "replace").rstrip():
+            lines.append(line)
+            if line[3:4] != "-":
+                return "\n".join(lines)
+        raise _NotYet("it hangs up without a reply")
+
+    def ask(self, command: str) -> str:
+        """Send a command and read the reply."""
+        self.socket.sendall(f"{command}\r\n".encode())
+        return self.reply()
+
+    def shake_hands(self) -> None:
+        """Begin TLS."""
+        self._stream.close()
+        try:
+            self._take(_tls().wrap_socket(self.socket))
+        except ssl.SSLError as error:
+            raise _Wrong(f"the TLS handshake fails: {error.reason or error}") from error
+
+    def announce_proxy(self) -> None:
+        """Say what a proxy in front of us would say (HAProxy's PROXY protocol, version 1)."""
+        (here, near), (there, far) = self.socket.getsockname()[:2], self.socket.getpeername()[:2]
+        self.socket.sendall(f"PROXY TCP{6 if ':' in here else 4} {here} {there} {near} {far}\r\n".encode())
+
+    def must_be_newer_than(self, since: float) -> None:
+        """Know which generation answers."""
+        pid = facts.owner_of_connection(self.socket.getsockname()[:2], self.socket.getpeername()[:2])
+        started = facts.process_started(pid) if pid else None
+        if started is not None and started + facts.TICK <= since:
+            raise _NotYet("only a process from before the activation answers")
+
+
+def _converse(session: _Session, service: Service, expected: Expected) -> None:
+    """The dialogue itself, from the banner to TLS."""
+
+    def value(name: str) -> str:
+        written = (option.value for option in service.overrides if option.name == name)
+        return next(written, expected.instance.values.get(name, ""))
+
+    if value("smtpd_upstream_proxy_protocol") == "haproxy":
+        session.announce_proxy()
+    if value("smtpd_tls_wrappermode") == "yes":
+        session.shake_hands()
+    banner = session.reply()
+    session.must_be_newer_than(expected.since)
+    _must_be_well(banner)
+    if not banner.startswith("220"):
+        return  # it does not want us, which is for it to decide
+    greeting = session.ask("EHLO localhost")
+    if "STARTTLS" in greeting:
+        accepted = session.ask("STARTTLS")
+        if not accepted.startswith("220"):
+            raise _Wrong(f'it offers STARTTLS, then answers "{accepted}"')
+        if value("smtpd_tls_req_ccert") == "yes":
+            return
+        session.shake_hands()
+        greeting = session.ask("EHLO localhost")
+    _must_be_well(greeting)
+    session.ask("QUIT")
+
+
+def _must_be_well(reply: str) -> None:
+    if _TROUBLE.match(reply):
+        raise _Wrong(f'it answers "{reply}"')
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Any TLS at all: what the service may use is the commit's decision."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+class _Conversations:
+    """All dialogues at the same time; leaving ends those that are still waiting for an answer."""
+
+    def __init__(self, expected: Expected) -> None:
+        self._expected = expected
+        self._stop = Event()
+        self._open: set[_Session] = set()
+        self._threads = ThreadPoolExecutor(CONVERSATIONS, thread_name_prefix="verify")
+        self._futures = [self._threads.submit(self._visit, target) for target in targets(expected)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for session in self._open.copy():
+            with suppress(OSError):
+                session.socket.shutdown(socket.SHUT_RDWR)
+        self._threads.shutdown(cancel_futures=True)
+
+    def findings(self, *, wait: bool) -> list[Finding]:
+        """What came of the dialogues: of all, or of those that are over."""
+        return [found for one in self._futures if (wait or one.done()) and (found := one.result())]
+
+    def _visit(self, target: Target) -> Finding | None:
+        """Ask until a new process answers well, or patience is over; what a new process says is final."""
+        deadline = time.monotonic() + self._expected.patience
+        pause = _POLL
+        while not self._stop.is_set():
+            try:
+                self._talk(target, max(_POLL, deadline - time.monotonic()))
+            except _Wrong as reason:
+                return _finding("service-fails", target, str(reason))
+            except (_NotYet, OSError) as reason:
+                problem = str(reason).lower()
+            else:
+                return None
+            if time.monotonic() > deadline:
+                text = f"no answer in {self._expected.patience:g} s: {problem}"
+                return _finding("service-silent", target, text)
+            self._stop.wait(pause)
+            pause = min(pause * 1.5, _PAUSE)  # each try is a line in the mail log, and one of an smtpd's max_use
+        return None
+
+    def _talk(self, target: Target, patience: float) -> None:
+        with closing(_Session(socket.create_connection((target.address, target.port), patience))) as session:
+            if target.service.command == "smtpd":
+                self._open.add(session)
+                _converse(session, target.service, self._expected)
+
+
+def _finding(rule: str, target: Target, text: str) -> Finding:
+    where, subject = target.service.where, target.service.key
+    return Finding(rule=rule, where=where, text=f"{target}: {text}", subject=subject, lasting=False)

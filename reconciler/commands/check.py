@@ -1,0 +1,91 @@
+"""``reconciler check``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.options import as_json, pass_context, wanted_revision
+from reconciler.desired.overrides import overridden
+from reconciler.model import File, Revision, errors_in
+from reconciler.model.errors import WithFindings
+from reconciler.passes.judge import Memory, check, forget
+from reconciler.passes.propose import Candidate
+from reconciler.repository.secrets import SEALED
+from reconciler.state.journal import finding_data
+from reconciler.trees.report import finding_lines, flow_line
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.desired.overrides import Override
+    from reconciler.model import Tree
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+@click.command("check")
+@click.argument("rev", required=False)
+@click.option(
+    "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder instead of a commit."
+)
+@as_json
+@pass_context
+def check_command(context: Context, rev: str | None, tree: Path | None, *, json_output: bool) -> None:
+    r"""Read a commit or a folder and say everything that is wrong with it. Touches nothing.
+
+    Exit status: 0 no error (warnings are allowed), 1 errors.
+
+    \b
+    Examples:
+      reconciler check               the tip of the branch
+      reconciler check --tree .      a clone before its commit
+    """
+    if rev and tree:
+        raise click.UsageError("a commit or --tree, not both")
+    with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
+        edges = context.edges(None if context.is_host() else Path(scratch))
+        edges, revision = _folder(edges, tree) if tree else (edges, wanted_revision(edges, rev))
+        memory, root, judged = Memory(), os.geteuid() == 0, None
+        overrides: list[Override] = []
+        try:
+            judged = check(revision, edges, memory, stage=root)
+            findings, overrides = judged.findings, overridden(judged.desired, judged.facts)
+        except WithFindings as error:
+            findings = tuple(
+                one if root or one.rule != SEALED else one.as_warning("root can") for one in error.findings
+            )
+        forget(edges, memory)
+    if not root:
+        say("limit: Postfix's own programs were not asked, and no secret was opened: that takes root", err=True)
+    status = 1 if errors_in(findings) else 0
+    if json_output:
+        flows = {"tests": judged.flows, "played": judged.rehearsed} if judged else None
+        shown = {"revision": revision.oid, "flows": flows, "findings": [finding_data(one) for one in findings]}
+        click.echo(json.dumps(shown | {"overrides": [override.data for override in overrides]}))
+    else:
+        say_all(finding_lines(findings))
+        say_all(map(str, overrides))
+        if not status:
+            played = judged and judged.flows and flow_line(judged.flows, findings, played=judged.rehearsed)
+            say(f"{tree or revision.short}: no errors{f'; {played}' if played else ''}", err=True)
+    sys.exit(status)
+
+
+def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
+    """Edges whose repository is a folder's files."""
+    revision = Revision(oid="", tree="", author="", subject=str(folder), committed_at=datetime.now(UTC))
+    files: Tree = {
+        str(path.relative_to(folder)): File.of(path.read_bytes(), path.stat().st_mode & 0o777)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
+    return replace(edges, repo=Candidate(edges.repo, files)), revision

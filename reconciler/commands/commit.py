@@ -1,0 +1,76 @@
+"""``reconciler set``, ``smart-host`` and ``site``: a commit on the branch, made on the host by whoever asks.
+
+The commit is checked first, exactly as a push would be, and then goes live like one: through the daemon if one runs,
+else by a pass of our own. Nothing is committed when nothing would change. Exit status: as `once` does, 1 for a change
+that is refused, 64 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reconciler.commands.console import Context, finish, say, say_all, who
+from reconciler.daemon.control import ask
+from reconciler.model.errors import Unavailable, WithFindings
+from reconciler.model.phase import Wake
+from reconciler.passes.judge import Memory
+from reconciler.passes.propose import Nothing, Proposal, Proposed
+from reconciler.passes.run import one_pass
+from reconciler.trees.report import EXIT, finding_lines, plan_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Revision
+
+_FOLLOW = 120.0
+_STATUSES = {kind.__name__.lower(): status for kind, status in EXIT.items()}
+
+
+# ---- the commit, and how it fares ------------------------------------------------------------------------------------
+
+
+def proposed_by_caller(subject: str, revised: Any, settled: Any = lambda _merged, _facts: False) -> Proposal:  # noqa: ANN401
+    """Return what the person who runs the command proposes."""
+    return Proposal(subject=subject, author=who(), revise=revised, settled=settled)
+
+
+def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: Sequence[str] = ()) -> None:
+    """Make the commit, and say how it went; *told* is what to do now that it is made."""
+    edges = context.permitted()
+    try:
+        proposed = make(edges)
+    except WithFindings as error:
+        say_all(finding_lines(error.findings))
+        say("refused, no commit was made", err=True)
+        sys.exit(1)
+    if isinstance(proposed, Nothing):
+        say("nothing would change: no commit was made")
+        say_all(f"  {override}" for override in proposed.because)
+        return
+    _tell(proposed, edges)
+    say_all(told)
+    _bring(context, proposed.revision, edges)
+
+
+def _tell(proposed: Proposed, edges: Edges) -> None:
+    revision = proposed.revision
+    say(f"{edges.settings.host}   {revision.short}  {revision.subject}\n")
+    say_all(plan_lines(proposed.plan))
+    say_all(finding_lines(proposed.findings))
+    say_all(f"  {override}" for override in proposed.overrides)
+    say(f"\ncommitted to {edges.repo.branch}, in {proposed.where}")
+
+
+def _bring(context: Context, revision: Revision, edges: Edges) -> None:
+    """Follow the daemon's pass, as after a push; make one where no daemon runs."""
+    try:
+        for message in ask(context.settings.socket, {"do": "follow", "revision": revision.oid}, _FOLLOW):
+            if "line" in message:
+                say(message["line"])
+            elif "done" in message:
+                sys.exit(_STATUSES.get(message["done"]["status"], _STATUSES["postponed"]))
+    except Unavailable:
+        finish(context, edges, one_pass(edges, Memory(), Wake.OPERATOR))

@@ -1,0 +1,167 @@
+"""The terminal's side of every command: settings and edges when needed, errors as exit statuses, colour where seen.
+
+Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 75 our own trouble, 1 any other error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from reconciler.apply.edges import Edges
+from reconciler.daemon.control import NotPermitted, ask
+from reconciler.host.effects import Host
+from reconciler.host.settings import Settings, read_settings, shipped
+from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
+from reconciler.model.phase import Wake
+from reconciler.passes.status import provisional
+from reconciler.repository import repo
+from reconciler.state.generations import Generations
+from reconciler.state.journal import Journal, conclusion
+from reconciler.trees.report import outcome_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from reconciler.passes.record import Passed
+
+USAGE, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 64, 75, 77, 78, 130
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (PermissionError, NOT_PERMITTED),
+    (NotPermitted, NOT_PERMITTED),
+    (BadSettings, CONFIGURATION),
+    (Unavailable, TEMPORARY),
+    (OSError, TEMPORARY),
+    (ReconcilerError, 1),
+)
+_COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
+
+
+class Reconciler(click.Group):
+    """The group of all commands: wrong usage is 64 everywhere, and every expected error is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Run, and turn errors into exit statuses."""
+        _keep_examples(self)
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Abort:
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(USAGE if isinstance(error, click.UsageError) else error.exit_code)
+        except BrokenPipeError:
+            sys.exit(0)
+        except (ReconcilerError, OSError) as error:
+            status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+            where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+            _stop(status, where)
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Have --help print examples line by line: what click takes for that sign, docstrings hold as two characters."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(one)
+
+
+def _stop(status: int, why: object) -> NoReturn:
+    click.echo(f"reconciler: {why}", err=True)
+    sys.exit(status)
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Print a line; on a terminal, changes and findings have their colour."""
+    mark = line.lstrip()[:1]
+    if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
+        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
+    elif match := _PLACE.match(line):
+        colour = "yellow" if match[2] else "red"
+        click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
+    else:
+        click.echo(line, err=err)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        say(line)
+
+
+class Context:
+    """What every command works with; made when it is first needed, so that --help needs nothing."""
+
+    def __init__(self, settings_file: Path | None) -> None:
+        self.file = settings_file
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this host."""
+        self._settings = self._settings or read_settings(self.file)
+        return self._settings
+
+    def edges(self, state_directory: Path | None = None) -> Edges:
+        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched.
+
+        Root's checks then still read what the host's Postfix has, for dynamicmaps.cf says which tables it can read.
+        """
+        settings, host = self.settings, Host()
+        directory, configuration = state_directory or settings.state, settings.config_directory
+        if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
+            configuration = state_directory / "etc"
+        return Edges(
+            settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
+            generations=Generations(directory, configuration, host),
+            journal=Journal(directory / "private", host), templates=_templates(),
+            say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
+        )  # fmt: skip
+
+    def is_host(self) -> bool:
+        """Whether a check stands beside what is live here, or has only a scratch folder and nothing live."""
+        return os.geteuid() == 0 and self.settings.state.is_dir()
+
+    def permitted(self) -> Edges:
+        """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
+        edges = self.edges()
+        if os.geteuid() != 0:
+            raise PermissionError(1, "not permitted; run this as root", str(self.settings.state))
+        edges.generations.prepare()
+        return edges
+
+    def poke(self) -> None:
+        """Tell the daemon, if one runs, that an operator did something."""
+        with suppress(ReconcilerError):
+            list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
+
+
+def _templates() -> dict[str, str]:
+    root = shipped("templates")
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
+
+
+def who() -> str:
+    """Who asks: the person behind sudo, else the user."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool = False) -> NoReturn:
+    """Say how a command's own pass ended, tell the daemon, and exit so."""
+    live = edges.generations.live()
+    if json_output:
+        click.echo(json.dumps(passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)))
+    else:
+        number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+        say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
+        say_all(provisional(edges))
+    context.poke()
+    sys.exit(passed.status)

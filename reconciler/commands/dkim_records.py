@@ -1,0 +1,23 @@
+"""The DKIM records to publish."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from reconciler.features.dkim import section as dkim
+from reconciler.host import certificates
+
+if TYPE_CHECKING:
+    from reconciler.model import Desired
+
+
+def dkim_records(desired: Desired) -> dict[str, str]:
+    """The TXT records to publish as SELECTOR._domainkey below every domain that mail is signed for, by selector."""
+    section = desired.section(dkim.Schema)
+    records = {}
+    for key in section.keys.values() if section and section.enabled else ():
+        if secret := desired.secrets.get(key.key.name):
+            with suppress(ValueError):  # a rule speaks of it
+                records[key.selector] = dkim.record(certificates.public_half(secret.value))
+    return records

@@ -1,0 +1,60 @@
+"""``reconciler explain``: what a rule means, for the person who has just met it.
+
+Needs neither settings nor a repository. Raises click.UsageError for a name that is no rule.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+
+import click
+
+from reconciler.commands.console import say, say_all
+from reconciler.desired.explanations import explanations
+from reconciler.model import did_you_mean
+
+WIDTH = 78
+
+
+@click.command("explain")
+@click.argument("rule", required=False)
+@click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
+@click.option("--markdown", is_flag=True, help="All of them as docs/rules.md.")
+def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> None:
+    r"""Say what a rule means, what Postfix would do, and how to mend it; without RULE, list them all.
+
+    \b
+    Examples:
+      reconciler explain alias-loop
+      reconciler explain | grep table
+    """
+    if markdown and (rule or json_output):
+        raise click.UsageError("--markdown stands alone")
+    known = explanations()
+    if rule and rule not in known:
+        raise click.UsageError(f'there is no rule "{rule}"{did_you_mean(rule, known)}')
+    if json_output:
+        chosen = [rule] if rule else list(known)
+        click.echo(json.dumps([{"rule": name, "text": known[name]} for name in chosen]))
+    elif markdown:
+        click.echo(as_markdown(), nl=False)
+    elif rule:
+        say(f"{rule}\n")
+        say_all(f"  {line}" for line in textwrap.wrap(known[rule], WIDTH - 2))
+    else:
+        longest = max(map(len, known))
+        say_all(f"{name:<{longest}}  {first_sentence(text)}" for name, text in known.items())
+
+
+def first_sentence(text: str) -> str:
+    """What a rule is about, in one line."""
+    return re.split(r"[.:] ", text)[0].rstrip(".")
+
+
+def as_markdown() -> str:
+    """Every rule as a section of one page."""
+    head = "# The rules\n\nWhat `reconciler explain RULE` says. `# allow RULE: why` at a line allows it there.\n"
+    sections = (f"\n## {name}\n\n{textwrap.fill(text, 120)}\n" for name, text in explanations().items())
+    return head + "".join(sections)

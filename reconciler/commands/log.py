@@ -1,0 +1,79 @@
+"""``reconciler log``: how passes ended."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.commands.console import Context, say_all
+from reconciler.commands.options import as_json, pass_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command("log", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, metavar="[-N] [REV]")
+@as_json
+@pass_context
+def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bool) -> None:
+    r"""Show how passes ended, newest first.
+
+    \b
+    Examples:
+      reconciler log -5              the last five
+      reconciler log 3f2a9c1         what became of a commit
+    """
+    most, rev = 20, ""
+    for argument in arguments:
+        if re.fullmatch(r"-\d+", argument):
+            most = int(argument[1:])
+        elif argument.startswith("-") or rev:
+            raise click.UsageError(f'no such option or commit: "{argument}"')
+        else:
+            rev = argument
+    edges = context.permitted()
+    oid = edges.repo.revision(rev).oid if rev else ""
+    shown = [line for line in edges.journal.conclusions() if not oid or line["revision"] == oid]
+    for line in shown[:most]:
+        if json_output:
+            click.echo(json.dumps(line))
+        else:
+            say_all(log_lines(line))
+
+
+_REVIVED = {"nftables": "the lockdown's rules were gone or changed, and were loaded again"}  # which is no process
+
+
+def log_lines(line: dict[str, Any]) -> Iterator[str]:
+    """One conclusion of the journal, as ``reconciler log`` prints it."""
+    generation = f"  generation {line['generation']}" if line.get("generation") is not None else ""
+    who = f"  {line['author']}: {line['subject']}" if line.get("author") else ""
+    yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
+    details = list(_edit(line))
+    details += ["Postfix had died and was started"] if line.get("revived") else []
+    details += [_REVIVED.get(name, f"{name} had died and was started") for name in line.get("started") or ()]
+    details += [line[key] for key in ("reason", "why") if line.get(key)]
+    details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
+    details += [
+        f"{finding['file']}:{finding['line']}:{finding['column']}: "
+        f"{'warning: ' if finding['severity'] == 'warning' else ''}{finding['text']}"
+        for finding in line["findings"]
+    ]
+    yield from (f"    {detail}" for detail in details)
+
+
+def _edit(line: dict[str, Any]) -> Iterator[str]:
+    """What was edited by hand, by whom, and what became of it."""
+    by = f", {line['drift_by']}" if line.get("drift_by") else ""
+    if line.get("drift"):
+        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(line['drift'])}{by}"
+    if line.get("left_alone"):
+        yield f"drift left alone by an ignore rule: {', '.join(line['left_alone'])}{by}"
+    if line.get("kept"):
+        yield f"kept as commit {line['kept'][:7]} on branch {line['kept_on']}: merge it if it was meant"
+    if line.get("not_kept"):
+        yield f"not kept as a commit yet: {line['not_kept']}"

@@ -1,0 +1,31 @@
+"""``reconciler once``."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.commands.console import Context, finish
+from reconciler.commands.options import as_json, pass_context
+from reconciler.model.phase import Wake
+from reconciler.passes import operator
+from reconciler.passes.judge import Memory
+from reconciler.passes.record import Passed
+from reconciler.passes.run import one_pass
+
+
+@click.command("once")
+@click.argument("rev", required=False)
+@click.option("--adopt", is_flag=True, help="Take /etc/postfix over first, if it is not ours yet.")
+@as_json
+@pass_context
+def once_command(context: Context, rev: str | None, *, adopt: bool, json_output: bool) -> None:
+    """Make one pass; with REV also for a commit that is quarantined, or that rewinds the branch.
+
+    Exit status: 0 applied or nothing to do, 1 refused, 3 rolled back, 4 broken, 75 postponed, suspended, not adopted,
+    or another pass is running.
+    """
+    edges, memory = context.permitted(), Memory()
+    accepted = edges.repo.revision(rev) if rev else None
+    refused = operator.adopt(edges, memory) if adopt else None
+    passed = Passed(refused) if refused else one_pass(edges, memory, Wake.OPERATOR, accepted)
+    finish(context, edges, passed, json_output=json_output)

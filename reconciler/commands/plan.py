@@ -1,0 +1,63 @@
+"""``reconciler plan``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.options import as_json, pass_context, wanted_revision
+from reconciler.desired.overrides import overridden
+from reconciler.model.errors import WithFindings
+from reconciler.passes.judge import judge, refuse
+from reconciler.state.journal import finding_data
+from reconciler.trees.report import finding_lines, plan_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command("plan")
+@click.argument("rev", required=False)
+@as_json
+@pass_context
+def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
+    """Show the difference between a commit and what is live.
+
+    Exit status: 0 none, 2 changes, 1 refused.
+    """
+    edges = context.edges()
+    revision = wanted_revision(edges, rev)
+    try:
+        judged = judge(revision, edges)
+        findings = judged.findings
+        refuse(judged, edges)
+    except WithFindings as error:
+        _findings_or_json(error.findings, json_output=json_output)
+        sys.exit(1)
+    plan, overrides = judged.plan, overridden(judged.desired, judged.facts)
+    if json_output:
+        changes = [
+            {"kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
+             "within": change.within, "where": str(change.where) if change.where else None}
+            for change in plan.changes
+        ]  # fmt: skip
+        shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
+                 "overrides": [override.data for override in overrides]}  # fmt: skip
+        click.echo(json.dumps(shown | {"findings": [finding_data(finding) for finding in findings]}))
+    else:
+        say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
+        say_all(plan_lines(plan))
+        say_all(finding_lines(findings))
+        say_all(map(str, overrides))
+    sys.exit(2 if plan.changes else 0)
+
+
+def _findings_or_json(findings: Sequence[Any], *, json_output: bool) -> None:
+    if json_output:
+        click.echo(json.dumps({"findings": [finding_data(finding) for finding in findings]}))
+    else:
+        say_all(finding_lines(findings))

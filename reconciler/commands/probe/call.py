@@ -1,0 +1,287 @@
+"""A mail server as a client sees it: one SMTP conversation from the greeting to RCPT, and never a message.
+
+call() connects as Postfix would: from its address, with its name, without SNI unless DANE asks for it. A certificate
+that no authority vouches for, and TLS that fails, cost a second connection, so that the rest is seen as well; a server
+that waits for TLS from the first byte too. Raises nothing: what goes wrong is what was seen.
+
+Known limits: OpenSSL's own settings decide which versions of TLS are spoken, as they do for Postfix on Debian. That a
+certificate of an authority in a TLSA record (usage 2) signed the server's is taken from the chain it shows.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import smtplib
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.commands.probe.diagnosis import Failure, Reply, Seen, Shown, Tlsa, matches
+from reconciler.host.certificates import identify, public_key
+
+if TYPE_CHECKING:
+    from reconciler.commands.probe.diagnosis import Sending
+    from reconciler.host.dns.resolver import Association
+
+_FAILURES = {
+    errno.ECONNREFUSED: Failure.REFUSED, errno.ETIMEDOUT: Failure.TIMED_OUT, errno.EADDRNOTAVAIL: Failure.NOT_OURS,
+}  # fmt: skip
+_YES, _NO = 2, 5
+_USABLE, _TRUST_ANCHOR = (2, 3), 2
+_DER = 2  # _ssl.ENCODING_DER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Whom to call, whom to trust, and what DNS vouches for; *records* are TLSA's, validated ones only."""
+
+    host: str
+    address: str
+    port: int
+    source: str = ""
+    records: tuple[Association, ...] = ()
+    ca_file: str = ""
+    ca_path: str = ""
+    timeout: float = 30.0
+
+
+@dataclass(slots=True)
+class _So:
+    """How this connection is to be made: what an earlier one has shown."""
+
+    wrapped: bool
+    trusting: bool = False
+    untrusted: str = ""
+    handshake: str = ""
+    starttls: Reply | None = None
+    lines: list[str] = field(default_factory=list)
+
+
+class _Untrusted(Exception):  # noqa: N818 - found out, not gone wrong
+    """No authority vouches for the certificate."""
+
+
+class _NoHandshake(Exception):  # noqa: N818
+    """TLS did not come about."""
+
+
+def call(server: Server, sending: Sending) -> Seen:
+    """Talk to the server as far as it goes; as often as it takes to see everything."""
+    so = _So(wrapped=sending.wrapped)
+    while True:
+        try:
+            seen = _talk(server, sending, so)
+        except _Untrusted as error:
+            so.trusting, so.untrusted = True, str(error)
+            continue
+        except _NoHandshake as error:
+            so.handshake, so.wrapped = str(error), False
+            continue
+        if seen.failure is Failure.SILENT and not so.wrapped and not so.handshake:
+            tried = _wrapped(server, sending, so)
+            return replace(tried or seen, transcript=tuple(so.lines))
+        return replace(seen, transcript=tuple(so.lines))
+
+
+def _wrapped(server: Server, sending: Sending, so: _So) -> Seen | None:
+    """The conversation with TLS from its first byte, if there is one."""
+    so.wrapped, so.trusting = True, True
+    try:
+        seen = _talk(server, sending, so)
+    except _NoHandshake:
+        return None
+    return None if seen.failure else seen
+
+
+class _Client(smtplib.SMTP):
+    """smtplib's client, which writes down what is said."""
+
+    def __init__(self, lines: list[str], helo: str, timeout: float) -> None:
+        super().__init__(local_hostname=helo, timeout=timeout)
+        self._lines = lines
+        self.first: ssl.SSLContext | None = None
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self._lines.append(f"-- {host} port {port}")
+        connection = socket.create_connection((host, port), timeout, self.source_address)
+        return _shake(self.first, connection) if self.first else connection
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Send a command, in capitals as Postfix does: smtplib has EHLO in small letters."""
+        cmd = cmd.upper() if cmd in {"ehlo", "helo"} else cmd
+        self._lines.append(f"> {cmd} {args}".rstrip())
+        super().putcmd(cmd, args)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Read a reply."""
+        code, text = super().getreply()
+        if not 200 <= code < 600:  # noqa: PLR2004 - RFC 5321, 4.2.1
+            raise smtplib.SMTPResponseException(code, text)
+        self._lines += [f"< {code} {line}" for line in text.decode("utf-8", "replace").splitlines() or [""]]
+        return code, text
+
+    def say(self, command: str) -> Reply:
+        """Send a command and read the reply."""
+        return _reply(*self.docmd(command))
+
+    def encrypt(self, context: ssl.SSLContext, name: str | None) -> None:
+        """Begin TLS after a yes to STARTTLS; what was said before is forgotten (RFC 3207)."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("hung up")
+        self.sock = _shake(context, self.sock, name)
+        self.file = None
+        self.ehlo_resp, self.helo_resp, self.esmtp_features = None, None, {}
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
+
+
+def _reply(code: int, text: bytes) -> Reply:
+    return Reply(code, " ".join(text.decode("utf-8", "replace").split()))
+
+
+def _talk(server: Server, sending: Sending, so: _So) -> Seen:
+    """One connection."""
+    seen = Seen(
+        host=server.host, address=server.address, port=server.port, source=server.source, wrapped=so.wrapped,
+        promised=bool(server.records),
+        handshake=so.handshake, starttls=so.starttls,
+    )  # fmt: skip
+    client = _Client(so.lines, sending.helo, server.timeout)
+    client.first = _context(server, so) if so.wrapped else None
+    client.source_address = (server.source, 0) if server.source else None
+    try:
+        seen = replace(seen, greeting=_reply(*client.connect(server.address, server.port)))
+        seen = _converse(client, server, sending, so, seen)
+        with suppress(OSError, smtplib.SMTPException):
+            client.say("QUIT")
+    except (smtplib.SMTPException, OSError) as error:
+        failure, why = _failed(error)
+        return replace(seen, failure=failure, why=why)
+    finally:
+        client.close()
+    return seen
+
+
+def _converse(client: _Client, server: Server, sending: Sending, so: _So, seen: Seen) -> Seen:
+    """From the greeting on; ends early where the server says no."""
+    if seen.greeting and seen.greeting.kind != _YES:
+        return seen
+    seen = _hello(client, seen)
+    if so.wrapped:
+        seen = replace(seen, shown=_shown(client, server, so))
+    elif "starttls" in client.esmtp_features and sending.level != "none" and not so.handshake:
+        seen = _start_tls(client, server, so, seen)
+    if not seen.hello or seen.hello.kind != _YES:
+        return seen
+    seen = replace(seen, mail=client.say(f"MAIL FROM:<{sending.sender}>"))
+    if seen.mail and seen.mail.kind == _YES:
+        seen = replace(seen, recipient=client.say(f"RCPT TO:<{sending.recipient}>"))
+        client.say("RSET")
+    return seen
+
+
+def _hello(client: _Client, seen: Seen) -> Seen:
+    hello = _reply(*client.ehlo())
+    if hello.kind == _NO:  # it may be older than EHLO
+        hello = _reply(*client.helo())
+    features = client.esmtp_features
+    logins = tuple(dict.fromkeys(features.get("auth", "").upper().replace("=", " ").split()))
+    offered = seen.offered or tuple(sorted(name.upper() for name in features))
+    return replace(seen, hello=hello, offered=offered, logins=logins)
+
+
+def _start_tls(client: _Client, server: Server, so: _So, seen: Seen) -> Seen:
+    so.starttls = client.say("STARTTLS")
+    seen = replace(seen, starttls=so.starttls)
+    if so.starttls.kind != _YES:
+        return seen
+    client.encrypt(_context(server, so), server.host if server.records else None)
+    return replace(_hello(client, seen), shown=_shown(client, server, so))
+
+
+def _failed(error: Exception) -> tuple[Failure, str]:
+    """Which failure that is; smtplib hides time-outs behind an error of its own."""
+    why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return Failure.NOT_SMTP, f'it says "{_reply(error.smtp_code, _bytes(error.smtp_error))}"'
+    if isinstance(error.__context__, TimeoutError):
+        return Failure.SILENT, "timed out"
+    if isinstance(error, TimeoutError):
+        return Failure.TIMED_OUT, "timed out"
+    if isinstance(error, (smtplib.SMTPException, ConnectionResetError, BrokenPipeError)):
+        return Failure.HUNG_UP, why.lower()
+    number = error.errno if isinstance(error, OSError) else None
+    return _FAILURES.get(number or 0, Failure.UNREACHABLE), why.lower()
+
+
+# ---- certificates ----------------------------------------------------------------------------------------------------
+
+
+def _context(server: Server, so: _So) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # names are judged by the level
+    if so.trusting or so.untrusted:
+        context.verify_mode = ssl.CERT_NONE
+    elif server.ca_file or server.ca_path:
+        context.load_verify_locations(server.ca_file or None, server.ca_path or None)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _shake(context: ssl.SSLContext, connection: socket.socket, name: str | None = None) -> ssl.SSLSocket:
+    try:
+        return context.wrap_socket(connection, server_hostname=name)
+    except ssl.SSLCertVerificationError as error:
+        raise _Untrusted(error.verify_message) from error
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error.strerror or str(error)
+        raise _NoHandshake(str(reason).lower().replace("_", " ")) from error
+    finally:
+        connection.close()  # wrap_socket took its descriptor over, or the conversation is over
+
+
+def _shown(client: _Client, server: Server, so: _So) -> Shown | None:
+    if not isinstance(client.sock, ssl.SSLSocket):
+        return None
+    chain = _chain(client.sock)
+    return Shown(
+        certificate=identify(chain[0], datetime.now(UTC)),
+        protocol=client.sock.version() or "TLS",
+        untrusted=so.untrusted,
+        anchors=" or ".join(filter(None, (server.ca_file, server.ca_path))) or "this system's list",
+        tlsa=judge(server.records, chain, server.host),
+    )
+
+
+def _chain(connection: ssl.SSLSocket) -> list[bytes]:
+    """The certificates that the server showed, its own first; public only since Python 3.13."""
+    shown = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001
+    return [one.public_bytes(_DER) for one in shown]
+
+
+def judge(records: tuple[Association, ...], chain: list[bytes], host: str) -> Tlsa:
+    """What TLSA records say of the certificates that a server showed (RFC 7672: only usages 2 and 3 are for SMTP)."""
+    if not records:
+        return Tlsa.NONE
+    usable = [one for one in records if one.usage in _USABLE and one.selector in {0, 1} and one.matching in {0, 1, 2}]
+    if not usable:
+        return Tlsa.UNUSABLE
+    named = matches(host, identify(chain[0], datetime.now(UTC)).names)
+    for record in usable:
+        wanted = chain if record.usage == _TRUST_ANCHOR else chain[:1]
+        if (named or record.usage != _TRUST_ANCHOR) and any(_is(record, der) for der in wanted):
+            return Tlsa.MATCHES
+    return Tlsa.DIFFERS
+
+
+def _is(record: Association, der: bytes) -> bool:
+    content = public_key(der) if record.selector else der
+    digest = {0: lambda: content, 1: hashlib.sha256(content).digest, 2: hashlib.sha512(content).digest}
+    return digest[record.matching]() == record.data

@@ -1,0 +1,354 @@
+"""``reconciler probe``: would this server take mail from here, and if not, why, and which setting helps.
+
+Everything is as Postfix here would do it: its user, the address and name of the transport, the TLS level that is live
+for the destination. DNS is asked and tables are read as root; then the process becomes the mail system's user for good,
+and only then talks to anybody. No message is sent. Exit status: 0 it would take mail, 1 it would not, 64 wrong usage.
+
+Known limits: tables/transport is not asked, for the server is named. The login of a smart host is not tried.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass, replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.commands.console import Context, say_all
+from reconciler.commands.probe import call
+from reconciler.commands.probe.diagnosis import Diagnosis, Failure, Seen, Sending, Shown, Tlsa, diagnose
+from reconciler.host import facts as fact
+from reconciler.host.certificates import prepare
+from reconciler.host.dns import resolver
+from reconciler.host.programs import postmap
+from reconciler.model import Contribution, did_you_mean, printable
+from reconciler.postfix.nexthops import bad_nexthop, port_names, roads
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.syntax import read_main, read_master
+from reconciler.trees.plan import MAIN, MASTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.apply.edges import Edges
+    from reconciler.host.dns.resolver import Answer
+
+_NEXTHOP = re.compile(r"\[(?P<literal>[^\]]+)\](?::(?P<port>.+))?|(?P<domain>[^:]+)(?::(?P<with>.+))?")
+_SMTP = 25
+_MOST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Who is called, and how: what the command line and the live configuration say together."""
+
+    sending: Sending
+    user: str
+    bracketed: bool
+    port: int
+    kinds: tuple[str, ...]
+    native: bool
+    sources: dict[int, str]
+    only_from: str
+    ca_file: str
+    ca_path: str
+    relayhost: str
+    timeout: float
+
+
+@click.command("probe")
+@click.argument("destination", metavar="HOST[:PORT]")
+@click.option("--transport", default="", help="The transport whose address, name and TLS are used.")
+@click.option("--from-address", "source", default="", help="Connect from this address.")
+@click.option("--sender", default="", help="The envelope sender; postmaster of this host unless given.")
+@click.option("--recipient", default="", help="The envelope recipient; postmaster there unless given.")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds for a reply."
+)
+@click.option("--verbose", "-v", is_flag=True, help="Show every line that was said.")
+@click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
+@click.pass_obj
+def probe_command(
+    context: Context, /, destination: str, *, verbose: bool, json_output: bool, **options: str | float
+) -> None:
+    r"""Ask a mail server whether it would take mail from here; say which case it is, and which setting helps.
+
+    Goes as Postfix would, by its user, address, name and TLS level, to MAIL and RCPT, and sends no message. Where the
+    server offers no TLS it goes on in clear text, for the reason often hides behind that.
+
+    \b
+    Examples:
+      reconciler probe example.com                    its MX
+      reconciler probe '[mail.relay.com]:587'         that very host, as smart_host has it
+      reconciler probe example.com --transport mydomain.com-out
+      reconciler probe example.com --recipient ada@example.com -v
+
+    Exit status: 0 it would take mail, 1 it would not.
+    """
+    way = _way(context.permitted(), destination, options)
+    servers, lost = _servers(way)
+    if servers:
+        prepare()
+        context.edges().host.become(way.user)
+    seen = [lost] if lost else _call(way, servers)
+    diagnosis = diagnose(way.sending, seen[-1])
+    if json_output:
+        click.echo(json.dumps(_data(way, seen, diagnosis)))
+    else:
+        say_all(_lines(way, seen, diagnosis, verbose=verbose))
+    sys.exit(0 if diagnosis.delivers else 1)
+
+
+# ---- how Postfix would go --------------------------------------------------------------------------------------------
+
+
+def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
+    scope = _scope(edges, options["transport"])
+    if problem := bad_nexthop(destination, roads(scope.merged, scope.facts)):
+        raise click.UsageError(printable(re.sub(r", and smtp would die at every delivery", "", problem)))
+    match = _NEXTHOP.fullmatch(destination)
+    if not match or len(destination.split()) != 1:
+        raise click.UsageError(f'expected HOST, [HOST], HOST:PORT or [HOST]:PORT, got "{printable(destination)}"')
+    host = (match["literal"] or match["domain"]).removeprefix("IPv6:").lower().rstrip(".")
+    port = match["port"] or match["with"] or str(_SMTP)
+    hostname = scope.value("myhostname") or scope.facts.host
+    kinds = {"ipv4": ("A",), "ipv6": ("AAAA",)}.get(scope.value("inet_protocols"), ("A", "AAAA"))
+    sending = Sending(
+        nexthop=destination.lower(),
+        domain=host,
+        level=_level(edges, scope, destination.lower()),
+        wrapped=scope.is_on("smtp_tls_wrappermode"),
+        helo=scope.value("smtp_helo_name") or hostname,
+        sender=_address(options["sender"] or f"postmaster@{hostname}"),
+        recipient=_address(options["recipient"] or f"postmaster@{_literal(host)}"),
+    )
+    return Way(
+        sending=sending,
+        user=scope.value("mail_owner"),
+        bracketed=bool(match["literal"]) or _is_address(host),
+        port=int(port) if port.isdigit() else port_names(scope)[port],
+        kinds=kinds,
+        native="native" in scope.words("smtp_host_lookup"),
+        sources=_sources(scope, options["source"]),
+        only_from=options["source"],
+        ca_file=scope.value("smtp_tls_CAfile"),
+        ca_path=scope.value("smtp_tls_CApath"),
+        relayhost=scope.value("relayhost").strip(),
+        timeout=options["timeout"],
+    )
+
+
+def _scope(edges: Edges, transport: str) -> Scope:
+    """What is live, as the transport has it."""
+    directory = edges.settings.config_directory
+    parameters, _ = read_main((directory / MAIN).read_text("utf-8", "surrogateescape"), MAIN)
+    entries, _ = read_master((directory / MASTER).read_text("utf-8", "surrogateescape"), MASTER)
+    services = {entry.key: entry for entry in entries}
+    main = Scope(Contribution(parameters=parameters, services=services), fact.gather(edges.host, edges.settings))
+    known = [one.name for one in entries if one.type == "unix" and one.command == "smtp"]
+    name = transport or main.value("default_transport").partition(":")[0]
+    if transport and transport not in known:
+        hint = did_you_mean(transport, known) or f"; known are {', '.join(sorted(known))}"
+        raise click.UsageError(f'there is no transport "{printable(transport)}" of smtp{hint}')
+    return replace(main, service=services.get(f"{name}/unix") or services.get("smtp/unix"))
+
+
+def _level(edges: Edges, scope: Scope, nexthop: str) -> str:
+    """The TLS level for the nexthop: as smtp_tls_policy_maps has it, parent domains included, else the general one."""
+    keys = [nexthop]
+    if re.fullmatch(r"[^\[\]:]+", nexthop):
+        labels = nexthop.split(".")
+        keys += ["." + ".".join(labels[number:]) for number in range(1, len(labels))]
+    for key in keys:
+        for table in scope.words("smtp_tls_policy_maps"):
+            if found := postmap.query(edges.host, edges.settings.config_directory, table, key).split():
+                return found[0].lower()
+    if level := scope.value("smtp_tls_security_level").lower():
+        return level
+    enforced, used = scope.is_on("smtp_enforce_tls"), scope.is_on("smtp_use_tls")
+    return "encrypt" if enforced else "may" if used else "none"
+
+
+def _sources(scope: Scope, source: str) -> dict[int, str]:
+    """The address to connect from, by IP version."""
+    if source:
+        try:
+            return {ip_address(source).version: source}
+        except ValueError:
+            raise click.UsageError(f'--from-address: "{printable(source)}" is no address') from None
+    own = {4: scope.value("smtp_bind_address"), 6: scope.value("smtp_bind_address6")}
+    return {version: address for version, address in own.items() if address}
+
+
+def _address(text: str) -> str:
+    if text == "<>":
+        return ""
+    if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]+", text):
+        raise click.UsageError(f'"{printable(text)}" is no mail address')
+    return text
+
+
+def _literal(host: str) -> str:
+    """How the part of an address after the at sign has a host (RFC 5321, 4.1.3)."""
+    if not _is_address(host):
+        return host
+    return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+# ---- whom to call ----------------------------------------------------------------------------------------------------
+
+
+def _servers(way: Way) -> tuple[list[call.Server], Seen | None]:
+    """The addresses to try in their order, or why there are none."""
+    domain = way.sending.domain
+    hosts, secure = (domain,), True
+    if not way.bracketed and not way.native:
+        mx = resolver.exchangers(domain)
+        if lost := _lost(way, domain, mx):
+            return [], lost
+        hosts, secure = tuple(mx.found) or hosts, mx.secure
+    servers, lost = [], None
+    for host in hosts[:_MOST]:
+        answer = _addresses(host, way)
+        lost = lost or _lost(way, host, answer)
+        records = _records(host, way, secure=secure and answer.secure)
+        servers += [
+            call.Server(
+                host=host, address=address, port=way.port, records=records, ca_file=way.ca_file, ca_path=way.ca_path,
+                timeout=way.timeout,
+            )
+            for address in answer.found
+        ]  # fmt: skip
+    nobody = Seen(host=domain, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"{domain} has no address")
+    return servers, None if servers else lost or nobody
+
+
+def _addresses(host: str, way: Way) -> Answer:
+    if _is_address(host):
+        return resolver.Answer((host,))
+    return resolver.addresses(host, way.kinds, native=way.native)
+
+
+def _lost(way: Way, host: str, answer: Answer) -> Seen | None:
+    """Why there is nobody to call."""
+    if answer.found == ("",):
+        return Seen(host=host, port=way.port, failure=Failure.NO_MAIL)
+    if answer.missing:
+        return Seen(host=host, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"there is no {host}")
+    if answer.problem and not answer.found:
+        return Seen(host=host, port=way.port, failure=Failure.NO_ANSWER_FROM_DNS, why=answer.problem)
+    return None
+
+
+def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association, ...]:
+    """The TLSA records that Postfix would go by."""
+    if not secure or not way.sending.level.startswith("dane"):
+        return ()
+    answer = resolver.associations(host, way.port)
+    return tuple(answer.found) if answer.secure else ()
+
+
+def _call(way: Way, servers: list[call.Server]) -> list[Seen]:
+    """Call one after the other, until somebody takes mail or says why not for good."""
+    seen: list[Seen] = []
+    for server in servers:
+        version = ip_address(server.address).version
+        if way.only_from and version not in way.sources:
+            continue
+        seen.append(call.call(replace(server, source=way.sources.get(version, "")), way.sending))
+        if not seen[-1].failure:
+            break
+    return seen or [
+        Seen(host=servers[0].host, port=way.port, failure=Failure.UNREACHABLE, why="no address of that kind")
+    ]
+
+
+# ---- saying so -------------------------------------------------------------------------------------------------------
+
+
+def _lines(way: Way, seen: list[Seen], diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
+    sending = way.sending
+    relay = way.relayhost and sending.nexthop not in {way.relayhost.lower(), way.relayhost.strip("[]").lower()}
+    if relay:
+        yield f"mail that leaves goes to {way.relayhost} (relayhost); this asks {sending.nexthop} nevertheless"
+    yield f"as {way.user}, EHLO {sending.helo}, TLS level {sending.level}"
+    for one in seen:
+        yield ""
+        yield f"{one.place}{f' from {one.source}' if one.source else ''}"
+        rows = _conversation(one)
+        yield from (f"  | {printable(line)}" for line in one.transcript) if verbose else rows
+    yield ""
+    yield f"{diagnosis.case}: {diagnosis.text}"
+    yield from (f"  {line}" for line in diagnosis.advice)
+
+
+def _conversation(seen: Seen) -> Iterator[str]:
+    """What was seen, a line each."""
+    for label, what in _rows(seen):
+        if what:
+            yield f"  {label:<12} {printable(str(what))}"
+
+
+def _rows(seen: Seen) -> Iterator[tuple[str, object]]:
+    if seen.failure:
+        yield "connection", f"{seen.failure.value.replace('-', ' ')}{f' ({seen.why})' if seen.why else ''}"
+    yield "greeting", seen.greeting
+    if seen.hello and not seen.wrapped:
+        refused = seen.starttls and not (seen.shown or seen.handshake)
+        yield "STARTTLS", seen.starttls if refused else "offered" if "STARTTLS" in seen.offered else "not offered"
+    yield "handshake", seen.handshake
+    if seen.shown:
+        yield "certificate", _certificate(seen.shown)
+        if seen.shown.tlsa is not Tlsa.NONE:
+            yield "TLSA", seen.shown.tlsa.value
+    if seen.hello:
+        yield "login", " ".join(seen.logins) or "not offered"
+    yield "MAIL", seen.mail
+    yield "RCPT", seen.recipient
+
+
+def _certificate(shown: Shown) -> str:
+    certificate = shown.certificate
+    names = ", ".join(certificate.names[:_MOST]) + (", ..." if len(certificate.names) > _MOST else "")
+    until = "expired" if certificate.days < 0 else f"{certificate.days} days left"
+    trust = shown.untrusted or f"vouched for by {shown.anchors}"
+    return printable(f"{shown.protocol}; for {names or 'nobody'}; {until}; {trust}")
+
+
+def _data(way: Way, seen: list[Seen], diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        **asdict(way.sending), "user": way.user, "case": diagnosis.case, "delivers": diagnosis.delivers,
+        "text": diagnosis.text, "advice": list(diagnosis.advice), "tried": [_shown_data(one) for one in seen],
+    }  # fmt: skip
+
+
+def _shown_data(seen: Seen) -> dict[str, Any]:
+    shown = seen.shown
+    certificate = shown and {
+        "names": list(shown.certificate.names), "days": shown.certificate.days, "protocol": shown.protocol,
+        "untrusted": shown.untrusted, "tlsa": shown.tlsa.value,
+    }  # fmt: skip
+    replies = {
+        name: str(reply) if reply else None
+        for name, reply in (
+            ("greeting", seen.greeting), ("hello", seen.hello), ("starttls", seen.starttls), ("mail", seen.mail),
+            ("rcpt", seen.recipient),
+        )
+    }  # fmt: skip
+    return {
+        "host": seen.host, "address": seen.address, "port": seen.port, "from": seen.source,
+        "failure": seen.failure.value, "why": seen.why, "wrapped": seen.wrapped, **replies,
+        "features": list(seen.offered), "auth": list(seen.logins), "handshake": seen.handshake,
+        "certificate": certificate, "transcript": list(seen.transcript),
+    }  # fmt: skip

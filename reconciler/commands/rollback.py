@@ -1,0 +1,28 @@
+"""``reconciler rollback`` and ``rescue``."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.commands.console import Context, finish, who
+from reconciler.commands.options import as_json, pass_context
+from reconciler.passes.operator import rescue, roll_back
+
+
+@click.command("rollback")
+@click.argument("generation", type=int, required=False)
+@as_json
+@pass_context
+def rollback_command(context: Context, generation: int | None, *, json_output: bool) -> None:
+    """Go back to an earlier generation, and stay there until the branch moves or `resume`."""
+    edges = context.permitted()
+    finish(context, edges, roll_back(edges, generation, who()), json_output=json_output)
+
+
+@click.command("rescue")
+@as_json
+@pass_context
+def rescue_command(context: Context, *, json_output: bool) -> None:
+    """Go back to what this host had before it was adopted, and stay there until `resume`."""
+    edges = context.permitted()
+    finish(context, edges, rescue(edges, who()), json_output=json_output)

@@ -1,0 +1,24 @@
+"""``reconciler run``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.commands.options import pass_context
+
+if TYPE_CHECKING:
+    from reconciler.commands.console import Context
+
+
+@click.command("run")
+@pass_context
+def run_command(context: Context) -> None:
+    """Run the daemon: follow the branch, watch for hand edits, answer the hooks."""
+    from reconciler.daemon.loop import Daemon  # noqa: PLC0415 - watchdog and structlog are for the daemon alone
+    from reconciler.host.log import configure  # noqa: PLC0415
+
+    configure(context.settings.log_format, sys.stderr)
+    Daemon(context.permitted()).run()

@@ -1,0 +1,63 @@
+"""``reconciler set``."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.commands.commit import commit, proposed_by_caller
+from reconciler.desired import edits, yaml_editor
+from reconciler.passes.propose import propose
+from reconciler.postfix.syntax import one_line
+
+if TYPE_CHECKING:
+    from reconciler.commands.console import Context
+    from reconciler.model import Contribution, Facts
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@click.command("set")
+@click.argument("name")
+@click.argument("value", required=False)
+@click.option("--default", "unset", is_flag=True, help="Take the parameter out of `parameters:` again.")
+@click.pass_obj
+def set_command(context: Context, name: str, value: str | None, *, unset: bool) -> None:
+    r"""Set a parameter under `parameters:` by a commit on the branch, which then goes live as a push does.
+
+    The value goes where it is written now, hosts/HOST.yaml or mail.yaml; comments and layout stay. What a push would be
+    refused for is refused here, and no commit is made; nor is one when nothing would change.
+
+    \b
+    Examples:
+      reconciler set smtpd_banner '$myhostname ESMTP'
+      reconciler set transport_maps table:routes
+      reconciler set message_size_limit 52428800
+      reconciler set message_size_limit --default
+      reconciler set some_parameter -- -1          a value that begins with a dash
+    """
+    if not _NAME.fullmatch(name):
+        hint = f"; write it as two words: {name.replace('=', ' ', 1)}" if "=" in name else ""
+        raise click.UsageError(f'a parameter\'s name is of letters, digits, "_", "-" and ".", got "{name}"{hint}')
+    if unset == (value is not None):
+        raise click.UsageError("a VALUE or --default, and not both")
+    if value is None:
+        proposal = proposed_by_caller(f"Unset {name}", partial(edits.unset_parameter, name=name))
+    else:
+        value = value.strip()
+        if not yaml_editor.scalars(value):
+            raise click.UsageError("a value is one line of printable text; a longer one is for mail.yaml and a push")
+        told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"
+        revised = partial(edits.set_parameter, name=name, value=value)
+        proposal = proposed_by_caller(told, revised, partial(_holds, name, value))
+    commit(context, partial(propose, proposal))
+
+
+def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
+    """Whether the parameter has that value already, whoever gave it."""
+    written = merged.parameters.get(name)
+    now = written.value if written else facts.parameters.get(name)
+    return now is not None and one_line(now) == one_line(value)

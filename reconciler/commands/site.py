@@ -1,0 +1,67 @@
+"""``reconciler site``."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.commands.commit import commit
+from reconciler.commands.console import Context, say, say_all, who
+from reconciler.desired.site_removal import domains_in, removal, site_named, sites_of
+from reconciler.model.errors import Unavailable
+from reconciler.passes.site_requests import remove
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Tree
+
+
+@click.group("site")
+def site_group() -> None:
+    """Sites and what belongs to them: sites/siteNN/, master.d/siteNN-*.cf and their rows in tables."""
+
+
+@site_group.command("list")
+@click.pass_obj
+def site_list(context: Context) -> None:
+    """Name the sites on the branch, with their domains and where their mail leaves from."""
+    for site, said in sites_of(_tip(context.edges())).items():
+        delivery = said.get("delivery")
+        address = delivery.get("address") if isinstance(delivery, dict) else None
+        leaves = f"   from {', '.join(address) if isinstance(address, list) else address}" if address else ""
+        say(f"{site}   {', '.join(sorted(domains_in(said))) or '-'}{leaves}")
+
+
+@site_group.command("remove")
+@click.argument("site", metavar="siteNN")
+@click.option("--plan", is_flag=True, help="Show what would go, and touch nothing.")
+@click.pass_obj
+def site_remove(context: Context, site: str, *, plan: bool) -> None:
+    r"""Remove all that belongs to a site by a commit on the branch, which then goes live as a push does.
+
+    Its files go, and the rows of tables/ that name its transports or its domains; `git revert` brings all of it back.
+
+    \b
+    Exit status: with --plan 0 nothing, 2 something would go; else as `once`
+    Examples:
+      reconciler site remove site12 --plan
+      reconciler site remove site12
+    """
+    name = site_named(site)
+    if name is None:
+        raise click.UsageError(f'a site is siteNN, such as site12, got "{site}"')
+    if plan:
+        going = list(removal(_tip(context.edges()), name).lines)
+        say_all(f"  {line}" for line in going)
+        sys.exit(2 if going else 0)
+    commit(context, partial(remove, name, who()))
+
+
+def _tip(edges: Edges) -> Tree:
+    tip = edges.repo.tip()
+    if tip is None:
+        raise Unavailable(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
+    return edges.repo.read(tip)

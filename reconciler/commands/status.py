@@ -1,0 +1,104 @@
+"""``reconciler status``: what is live, and whether anything needs you."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.commands.console import Context, say_all
+from reconciler.commands.log import log_lines
+from reconciler.commands.options import as_json, pass_context
+from reconciler.daemon.control import ask
+from reconciler.model.errors import ReconcilerError
+from reconciler.passes import status as state
+from reconciler.trees.report import probation_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command("status")
+@as_json
+@pass_context
+def status_command(context: Context, *, json_output: bool) -> None:
+    """Say what is live, how the last pass ended, and whether anything needs you."""
+    shown = _ask_daemon(context)
+    if shown is None:
+        shown = state.status(context.permitted(), [], daemon=False)
+    if json_output:
+        click.echo(json.dumps(shown))
+    else:
+        say_all(status_lines(shown))
+
+
+def _ask_daemon(context: Context) -> dict[str, Any] | None:
+    try:
+        for message in ask(context.settings.socket, {"do": "status"}, 10.0):
+            if "done" in message:
+                done: dict[str, Any] = message["done"]
+                return done
+    except ReconcilerError:
+        return None
+    return None
+
+
+def status_lines(status: dict[str, Any]) -> Iterator[str]:
+    """``reconciler status``, from the same value that --json prints."""
+    phase, live, last = status["phase"], status["live"], status["last"]
+    subject = phase.get("revision", "")[:7]
+    where = (
+        f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
+        if live
+        else "nothing (not adopted)"
+    )
+    yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
+    postfix, drift = status["postfix"], status["drift"]
+    running = "running" if postfix["running"] else "NOT RUNNING"
+    daemon = "running" if status["daemon"] else "not running"
+    shown = "none" if not drift else ", ".join(drift)
+    yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
+    for one in status.get("queue", ()):
+        yield f"  mail waits ({one['messages']}): {one['why']}"
+    for name, one in (status.get("companions") or {}).items():
+        yield f"  {name} running" if one["running"] else f"  {name} NOT RUNNING: {one['why']}"
+    if status.get("ignored"):
+        yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
+    yield from (f"  {key['text']}" for key in status.get("dkim", ()))
+    if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
+        yield f"  connections out that the lockdown refused, by user: {refused}"
+    yield from (f"  limit: {limit}" for limit in status["limits"])
+    if phase["name"] == "Suspended":
+        until = phase["until"] or (
+            "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
+        )
+        yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
+    running = phase if phase["name"] == "Probation" else phase.get("probation")
+    if running:
+        before = status["before"]
+        back = f"generation {before} is one rename away" if before is not None else "no generation to go back to"
+        yield f"  {probation_line(running)} ({back})"
+    if last:
+        yield from (f"  {line}" for line in log_lines(last))
+    yield f"  {_advice(status)}"
+
+
+def _advice(status: dict[str, Any]) -> str:
+    phase, live = status["phase"], status["live"]
+    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs as it did before"
+    match phase["name"]:
+        case "Steady":
+            return "nothing to do" if live else "to take over: reconciler plan, then reconciler once --adopt"
+        case "Probation" if phase["confirm"]:
+            return f"now: `reconciler confirm` when mail works as it should; {mail}"
+        case "Probation":
+            return f"nothing to do: {mail}"
+        case "Retrying":
+            return f"tried {phase['attempts']} times, and again by itself: {phase['reason']}"
+        case "Refusing":
+            return f"nothing to do: {mail}; push a fix, or `reconciler log {phase['revision'][:7]}`"
+        case "Halted":
+            return f"look now: {phase['reason']}; when it is mended, `reconciler resume`"
+        case _:
+            return mail

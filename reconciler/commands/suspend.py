@@ -1,0 +1,70 @@
+"""``reconciler suspend``, ``confirm`` and ``resume``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from reconciler.commands.console import Context, say, who
+from reconciler.commands.options import pass_context
+from reconciler.passes import probation
+from reconciler.passes.operator import resume, suspend
+
+LONGEST, MAX_DIGITS = timedelta(days=366), 9
+
+
+class Duration(click.ParamType[timedelta]):
+    """A time such as 90s, 30m, 2h or 1d."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it."""
+        match = re.fullmatch(r"(\d+)([smhd])", str(value))
+        if not match or match[1].strip("0") == "":
+            self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
+        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+        if len(match[1]) > MAX_DIGITS or timedelta(**{unit: int(match[1])}) > LONGEST:
+            self.fail(f"at most {LONGEST.days} days; without --for it lasts until `reconciler resume`", param, ctx)
+        return timedelta(**{unit: int(match[1])})
+
+
+@click.command("suspend")
+@click.option("--for", "duration", type=Duration(), help="End by itself after that time, for example 2h.")
+@click.option("--why", required=True, help="The reason, for everybody who looks.")
+@pass_context
+def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
+    """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`.
+
+    Postfix and what it asks are still started when they die.
+    """
+    if not why.strip():
+        raise click.UsageError("--why needs a reason")
+    edges = context.permitted()
+    until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
+    suspend(edges, why, who(), until)
+    say(f"suspended by {who()}: {why}; until {until.isoformat() if until else '`reconciler resume`'}")
+    context.poke()
+
+
+@click.command("confirm")
+@pass_context
+def confirm_command(context: Context) -> None:
+    """Keep the commit that is on probation: it does not go back by itself any more."""
+    kept = probation.confirm(context.permitted(), who())
+    if kept is None:
+        say("nothing to confirm: no commit is on probation")
+        return
+    say(f"confirmed: generation {kept.generation} ({kept.revision[:7]}) stays")
+    context.poke()
+
+
+@click.command("resume")
+@pass_context
+def resume_command(context: Context) -> None:
+    """Go on after suspend, rollback, rescue, or a failure that a person has looked at."""
+    phase = resume(context.permitted())
+    say(f"{type(phase).__name__}")
+    context.poke()

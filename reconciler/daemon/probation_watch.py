@@ -1,0 +1,74 @@
+"""The vigil: while a commit is on probation, the mail log is read whenever something was logged, and not otherwise.
+
+Promises: a quiet log is not read, a busy one once a second; where the kernel can't watch it, every few seconds. keep()
+says what became of the probation. Raises nothing: what can't be read now is tried again, and *trouble* says why.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from reconciler.daemon.descriptors import Descriptor
+from reconciler.daemon.watch import changes
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import Suspended, left, probation_of
+from reconciler.passes.probation import Look, clock, prove
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.passes.record import Passed
+
+GATHER = 1.0  # seconds between two looks at a busy log
+WITHOUT_WATCH = 5.0  # seconds between two looks where the log can't be watched
+
+
+class Vigil:
+    """Over the commit that is on probation, if one is; *at* is when to look again, on the monotonic clock."""
+
+    def __init__(self, edges: Edges) -> None:
+        self._edges = edges
+        self._look: Look | None = None
+        self.at = 0.0
+        self.trouble = ""
+
+    def keep(self) -> Passed | None:
+        """Look now whether the commit may stay; the pass that took it back, or None."""
+        phase = self._edges.journal.phase()
+        running = probation_of(phase)
+        self.trouble = ""
+        if running is None or isinstance(phase, Suspended):
+            self._look, self.at = None, math.inf
+            return None
+        try:
+            if self._look is None or not self._look.is_of(running):
+                self._look = Look(running, self._edges)
+            self._look.running = running  # its number and its time may have changed
+            passed = prove(self._edges, self._look)
+            over = left(running, clock())
+        except (ReconcilerError, OSError) as error:
+            self.trouble, over = str(error), WITHOUT_WATCH
+            passed = None
+        self.at = time.monotonic() + max(over, GATHER)
+        return passed
+
+    def noticed(self) -> None:
+        """Look soon, for something was logged; what comes in the same second is read with it."""
+        self.at = min(self.at, time.monotonic() + GATHER)
+
+    def watch(self) -> Descriptor:
+        """A descriptor that can be read once something is logged; none while there is nothing to watch."""
+        nothing = Descriptor(None)
+        if self._look is None or not self._look.watches or self.at <= time.monotonic() + GATHER:
+            return nothing
+        try:
+            number = changes(self._look.log.places)
+            if number is None:
+                self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
+            elif self._look.behind:  # logged since the last look, before this descriptor was there
+                self.noticed()
+        except (ReconcilerError, OSError):
+            self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
+            return nothing
+        return Descriptor(number)

@@ -1,0 +1,1 @@
+"""A commit: read, judged, and changed; pure."""

@@ -1,0 +1,103 @@
+"""``# allow RULE: reason``: a person accepts what one rule says of one line, and says why.
+
+The comment stands at the end of that line (YAML), or on a line of its own above it (YAML, tables, master.d). An error
+that is allowed becomes a warning that quotes the reason; a warning is no longer shown. Raises nothing.
+
+Known limit: what is only found when Postfix's own programs read the stage can't be allowed, nor what can't be read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.model import Allowance, Finding, Severity, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+_MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
+_COMMENT = re.compile(r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?P<colon>[ \t]*:)?(?P<rest>[^\n]*)$", re.MULTILINE)
+_ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
+
+
+def found_in(source: bytes, file: str) -> Iterator[Allowance]:
+    """The allowances of a table or of master.d, where a comment has its line to itself; cheap where there are none."""
+    if _MAY_HOLD.search(source):
+        yield from read(source.decode("utf-8", "surrogateescape"), file, lambda _: True, trailing=False)
+
+
+def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: bool) -> Iterator[Allowance]:
+    """The allowances in *text*; *is_comment* tells of a position whether a comment can begin there."""
+    line, counted = 1, 0
+    for match in _COMMENT.finditer(text):
+        start = match.start()
+        before = text[text.rfind("\n", 0, start) + 1 : start]
+        alone = not before.strip()
+        if not is_comment(start) or not (alone or (trailing and before[-1].isspace() and before.lstrip()[0] != "#")):
+            continue
+        line, counted = line + text.count("\n", counted, start), start
+        last = line + (_next_line(text, match.end()) if alone else 0)
+        rest = match["rest"].strip()
+        where = Where(file, line, len(before) + 1)
+        yield Allowance(match["rule"], rest if match["colon"] else "", where, last, certain=bool(match["colon"]))
+
+
+def _next_line(text: str, end: int) -> int:
+    """How many lines further the next one is that is no comment."""
+    aside = _ASIDE.match(text, end)
+    return aside.group().count("\n") if aside else 0
+
+
+def honour(
+    findings: Iterable[Finding], allowances: Collection[Allowance], rules: Collection[str], passing: Collection[str]
+) -> Iterator[Finding]:
+    """The findings as they stand after all allowances; what is wrong with those is a finding too.
+
+    *rules* are the names that can be allowed; of those in *passing* nobody can say that an allowance is not needed.
+    """
+    valid = dict.fromkeys(one for one in allowances if one.certain and one.reason and one.rule in rules)
+    by_place = {place: one for one in valid for place in one.places}
+    used = set()
+    for finding in findings:
+        allowance = by_place.get((finding.rule, finding.where.file, finding.where.line))
+        if allowance:
+            used.add(allowance)
+        if not allowance:
+            yield finding
+        elif finding.is_error:
+            yield finding.as_warning(f"allowed: {allowance.reason}")
+    for one in allowances:
+        if one not in valid:
+            yield from _invalid(one, rules)
+        elif one not in used and one.rule not in passing:
+            what = f'nothing is wrong here that "# allow {one.rule}" would allow; remove the comment'
+            yield _finding("unused-allowance", one, what)
+
+
+def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:
+    rule, known = allowance.rule, allowance.rule in rules
+    if known:
+        yield _finding("bad-allowance", allowance, f"it has no effect without a reason: # allow {rule}: WHY")
+    elif allowance.certain or did_you_mean(rule, rules):
+        what = f'"# allow {rule}" has no effect: there is no such rule that could be allowed{did_you_mean(rule, rules)}'
+        yield _finding("bad-allowance", allowance, what)
+
+
+def _finding(rule: str, allowance: Allowance, text: str) -> Finding:
+    return Finding(
+        rule=rule, where=allowance.where, text=text, subject=f"{allowance.where.file} {allowance.rule}",
+        severity=Severity.WARNING,
+    )  # fmt: skip
+
+
+EXPLAINED = {
+    "bad-allowance": (
+        "A comment was to allow what a rule says, and does not: it gives no reason, or names no rule that can be "
+        "allowed. The finding it was meant for stands. Write # allow RULE: REASON at the end of the line or on the "
+        "line above it; `reconciler explain` lists the names."
+    ),
+    "unused-allowance": (
+        "A comment allows what is not found. Left there, it would hide the next mistake on its line. Remove it."
+    ),
+}

@@ -1,0 +1,244 @@
+"""``flows/*.yaml``: mail-flow tests, which say who sends what to whom and what must happen.
+
+    not an open relay:
+      client: 203.0.113.7                    # unset: a stranger
+      from: a@elsewhere.example
+      to: b@elsewhere.example
+      expect: refused                        # accepted, refused, or a mapping of the fields of Expect
+
+Promises: read() turns every mistake into a finding with its place, and a file of mistakes into no flows. It raises
+nothing. Addresses may use main.cf's own names (``postmaster@$myhostname``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from reconciler.desired import schema_errors, yaml_reader
+from reconciler.model import Finding, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+    from reconciler.desired.yaml_reader import Document
+    from reconciler.model import Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """What must become of a flow's mail; None for what does not matter.
+
+    *refused* is the beginning of a reply code (``55``), empty for any; None when it must be accepted. The rest is about
+    mail that was accepted: the *status* in the log, *transport* and *nexthop*, the envelope's *sender* and *recipient*s
+    after all rewriting, and the *source* address and *helo* it leaves with.
+    """
+
+    refused: str | None = None
+    status: str | None = None
+    transport: str | None = None
+    nexthop: str | None = None
+    recipient: tuple[str, ...] | None = None
+    sender: str | None = None
+    source: str | None = None
+    helo: str | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether it takes a delivery to know."""
+        further = (self.status, self.transport, self.nexthop, self.recipient, self.sender, self.source, self.helo)
+        return any(one is not None for one in further)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A mail-flow test: a *client* address sends mail to a *port* of ours.
+
+    It says *helo*, uses *tls* where that is offered, and has authenticated as *login*, if that is not empty. *header*
+    are further lines of the message; without *hosts* the test is for all.
+    """
+
+    name: str
+    where: Where
+    client: str
+    port: str
+    helo: str
+    tls: bool
+    login: str
+    sender: str
+    recipients: tuple[str, ...]
+    header: str
+    expect: Expect
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """The mail-flow tests of a commit, as a section of the desired state."""
+
+    all: tuple[Flow, ...] = ()
+
+
+# ---- reading them ----------------------------------------------------------------------------------------------------
+
+STRANGER = "203.0.113.7"
+_PATH = re.compile(r"flows/[^/]+\.yaml")
+
+
+def _several(value: object) -> object:
+    if value == []:
+        raise PydanticCustomError("invalid-value", "expected at least one")
+    return value if isinstance(value, list) else [value]
+
+
+def _plain(text: str) -> str:
+    """What may stand in an SMTP command or a header: one line, and no bracket that would end an address."""
+    if not text.isprintable() or "<" in text or ">" in text:
+        raise PydanticCustomError("invalid-value", "expected plain text on one line, without < or >")
+    return text
+
+
+def _somebody(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
+        raise PydanticCustomError("invalid-value", 'no client has the address "{text}"', {"text": str(address)})
+    return address
+
+
+def _one_word(text: str) -> str:
+    if not re.fullmatch(r"[^\s:]+|\[[^\s]+\]", _plain(text)):
+        raise PydanticCustomError("invalid-value", 'expected one word, got "{text}"', {"text": text})
+    return text
+
+
+def _code(value: object) -> object:
+    text = str(value).lower()
+    if text in {"yes", "true"}:
+        return ""
+    if not re.fullmatch(r"[45](?:\d\d|xx)?", text):
+        what = 'expected a reply code such as 554, 5xx or yes, got "{text}"'
+        raise PydanticCustomError("bad-code", what, {"text": text})
+    return text.rstrip("x")
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+Word = Annotated[str, AfterValidator(_one_word)]
+Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several)]
+
+
+class _Expect(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    refused: Annotated[str | None, BeforeValidator(_code)] = None
+    status: Literal["sent", "bounced", "deferred"] | None = None
+    transport: str | None = None
+    nexthop: str | None = None
+    recipient: Addresses | None = None
+    sender: str | None = None
+    source: IPvAnyAddress | None = None
+    helo: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        if value == "accepted":
+            return {}
+        match = re.fullmatch(r"refused(?: (\w+))?", value) if isinstance(value, str) else None
+        if match:
+            return {"refused": match[1] or "yes"}
+        if isinstance(value, str):
+            hint = did_you_mean(value, ("accepted", "refused"))
+            what = 'expected accepted, refused or a mapping, got "{value}"{hint}'
+            raise PydanticCustomError("bad-expectation", what, {"value": value, "hint": hint})
+        return value
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> _Expect:
+        if self.refused is not None and len(self.model_fields_set) > 1:
+            raise PydanticCustomError("bad-expectation", "mail that is refused has no further fate: leave the rest out")
+        return self
+
+
+class _Flow(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client: Annotated[IPvAnyAddress, AfterValidator(_somebody)] | None = None
+    port: Annotated[str, Field(pattern=r"^(\d{1,5}|[a-z][a-z0-9_-]*)$")] = "smtp"
+    helo: Word = "client.rehearsal.example"
+    tls: bool = True
+    login: Annotated[str, Field(pattern=r"^[^\s<>=+]*$")] = ""
+    sender: Annotated[Text, Field(alias="from")] = "somebody@sender.rehearsal.example"
+    recipients: Annotated[Addresses, Field(alias="to")]
+    header: dict[Word, Text] = Field(default_factory=dict)
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    expect: _Expect
+
+
+_ADAPTER = TypeAdapter(_Flow)
+_KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
+
+
+def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
+    """The flows of a commit for *host*, in the order of its files; what is wrong with any goes to *findings*."""
+    flows: list[Flow] = []
+    for path in sorted(files):
+        if _PATH.fullmatch(path):
+            before = len(findings)
+            written = yaml_reader.read(path, files[path], findings)
+            if len(findings) == before:
+                flows += _flows(written, path, findings)
+    return Flows(tuple(flow for flow in flows if not flow.hosts or host in flow.hosts))
+
+
+def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
+    found = []
+    for name, value in written.value.items():
+        try:
+            flow = _ADAPTER.validate_python(value)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                known = _Expect.model_fields if "expect" in problem["loc"] else _KEYS
+                findings.append(schema_errors.invalid(name, dict(problem), list(known), written))
+        else:
+            found.append(_flow(name, flow, written.keys.get((name,), Where(path))))
+    return found
+
+
+def _flow(name: str, flow: _Flow, where: Where) -> Flow:
+    expect: dict[str, Any] = {key: getattr(flow.expect, key) for key in _Expect.model_fields}
+    expect["source"] = str(flow.expect.source) if flow.expect.source else None
+    header = "".join(f"{key}: {value}\n" for key, value in flow.header.items())
+    return Flow(
+        name=name, where=where, client=str(flow.client or STRANGER), port=flow.port, helo=flow.helo, tls=flow.tls,
+        login=flow.login, sender=flow.sender, recipients=flow.recipients, header=header, hosts=flow.hosts,
+        expect=Expect(**expect),
+    )  # fmt: skip
+
+
+EXPLAINED = {
+    "flow-fails": (
+        "A mail-flow test of flows/ does not hold: in a rehearsal of this configuration mail met another fate than the"
+        " test expects. Mend the configuration, or the test, if the promise has changed."
+    ),
+    "bad-code": (
+        "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554,"
+        " a class such as 5xx, or yes for any refusal."
+    ),
+    "bad-expectation": (
+        "A mail-flow test expects something that can't be read. No test of the file is played. Write accepted, refused,"
+        " or a mapping such as {transport: smtp, recipient: a@b.example}."
+    ),
+}

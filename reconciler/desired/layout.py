@@ -1,0 +1,272 @@
+"""Which file of a commit is what, by its path; and what was probably meant by a path that nothing reads.
+
+Known limit: a file in a place that is not of the known ones passes in silence, unless its name comes close to one.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from reconciler.features.sites import NAME
+from reconciler.features.tables import WIRED, type_of
+from reconciler.model import Finding, Severity, Table, Where, closest, did_you_mean, meant
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from reconciler.model import File, Tree
+
+COMPILED_TYPES = ("lmdb", "hash", "cdb")
+TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
+RESERVED_NAMES = frozenset(
+    {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
+)
+PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
+_INSTEAD = {
+    "main.cf": 'main.cf is written by reconciler; put its values under "parameters:" in mail.yaml',
+    "master.cf": 'master.cf is written by reconciler; use "services:" in mail.yaml, or master.d/NAME.cf',
+}
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+_PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
+_HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
+_SITE = re.compile(rf"sites/({NAME.pattern})/site\.yaml")
+_SITE_FILE = re.compile(rf"sites/(?P<site>{NAME.pattern})/tables/(?P<table>[^/]+)")
+_SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
+_AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
+
+
+def misplaced(files: Tree, host: str) -> Iterator[Finding]:
+    """Files that nothing reads, where their name says that something was meant to."""
+    hosts: dict[str, str] = {}
+    for path in sorted(files):
+        top, _, rest = path.partition("/")
+        if top == "master.d" and rest:
+            yield from _misplaced_service(path, rest)
+        elif top == "hosts" and rest:
+            yield from _misplaced_host(path, host, hosts)
+        elif top == "sites" and rest:
+            yield from _misplaced_site(path, rest)
+        elif top == "flows" and rest:
+            if not re.fullmatch(r"[^/]+\.yaml", rest) and not _is_prose(rest):
+                yield _error("misplaced-file", path, f'only files named NAME.yaml are read in flows, got "{rest}"')
+        elif top == "dns" and rest:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2", rest) and not _is_prose(rest):
+                yield _error("misplaced-file", path, f'only files named NAME.zone.j2 are read in dns, got "{rest}"')
+        elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
+            yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
+
+
+def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
+    return Finding(rule=rule, where=Where(path), text=text, subject=subject or text)
+
+
+def _is_prose(name: str) -> bool:
+    name = PurePosixPath(name).name
+    return name.startswith((".", "README")) or name.endswith(".md")
+
+
+def _meant(top: str, rest: str) -> str:
+    if not rest and top in _INSTEAD:
+        return f'nothing reads the file "{top}": {_INSTEAD[top]}'
+    hint = did_you_mean(top, PLACES)
+    return f'nothing reads the {"folder" if rest else "file"} "{top}"{hint}' if hint else ""
+
+
+def _misplaced_service(path: str, name: str) -> Iterator[Finding]:
+    if _is_prose(name):
+        return
+    if not name.endswith(".cf"):
+        yield _error("misplaced-file", path, f'only files named NAME.cf are read in master.d, got "{name}"')
+    elif "/" in name:
+        yield _error("misplaced-file", path, f'nothing reads folders below master.d, got "{name}"; move it up')
+
+
+def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Finding]:
+    match = _HOST.fullmatch(path)
+    if not match:
+        if not _is_prose(path):
+            yield _error("misplaced-file", path, f'only hosts/NAME.yaml is read here, got "{path}"')
+        return
+    name = match[1]
+    if name in seen:
+        yield _error("misplaced-file", path, f'host "{name}" is there twice: {seen[name]} has it already', name)
+    elif name != host and name.lower() == host.lower():
+        what = f'nothing reads it: this host is "{host}", got "{name}"; rename it to hosts/{host}.yaml'
+        yield _error("misplaced-file", path, what, name)
+    seen.setdefault(name, path)
+
+
+def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
+    name, _, inside = rest.partition("/")
+    if _is_prose(rest) or _SITE_FILE.fullmatch(path) or site_of(path):
+        return
+    if NAME.fullmatch(name):
+        what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"'
+    else:
+        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE)
+        what = f'a site is a folder sites/siteNN, got "{name}"{meant(f"sites/site{number[1]}" if number else None)}'
+    yield _error("misplaced-file", path, what, path)
+
+
+def site_of(path: str) -> str | None:
+    """The site whose site.yaml that file is, or None."""
+    match = _SITE.fullmatch(path)
+    return match[1] if match else None
+
+
+def host_in(path: str) -> str | None:
+    """The name of the host that a file is for, or None."""
+    match = _HOST.fullmatch(path)
+    return match[1] if match else None
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
+    """The tables of a commit, with what sites add to them; what is wrong with their names goes to *findings*."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path, name in _sources(files):
+        base, _, suffix = name.partition(".")
+        others = found.get(base, [])
+        if problem := _bad_table(name, base, suffix):
+            findings.append(_error(problem[0], path, problem[1], name))
+        elif others and (others[0][1] != name or path.startswith("tables/")):
+            text = (
+                f"table {base} is there twice: {others[0][0]} has it already, and both would be"
+                f" $config_directory/{base}"
+            )
+            findings.append(_error("ambiguous-table", path, text, base))
+        else:
+            found.setdefault(base, []).append((path, name))
+    for base, parts in found.items():
+        kind = type_of(base, parts[0][1].partition(".")[2])
+        compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
+        texts = [(path, files[path].read()) for path, _ in parts]
+        findings += _continuing(texts)
+        source, pieces = _joined(texts)
+        yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
+
+
+def _sources(files: Tree) -> Iterator[tuple[str, str]]:
+    """The files of tables, each with the name in it: those of all, then those of sites by their numbers."""
+    for path in sorted(files):
+        name = path.removeprefix("tables/")
+        if name != path and not _is_prose(name):
+            yield path, name
+    sites = [match for path in files if (match := _SITE_FILE.fullmatch(path)) and not _is_prose(match["table"])]
+    for match in sorted(sites, key=lambda match: (int(match["site"].removeprefix("site")), match["table"])):
+        yield match[0], match["table"]
+
+
+def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
+    """Pieces that begin with more of a line, which would be a line of the piece before."""
+    for (before, _), (path, text) in pairwise(parts):
+        lines = enumerate(text.decode("utf-8", "replace").split("\n"), 1)
+        first = next(((number, line) for number, line in lines if line.strip() and line.strip()[0] != "#"), None)
+        if first and first[1][0].isspace():
+            what = (
+                f'"{first[1].strip()}" begins with blanks, so that Postfix would read it as more of the last line of'
+                f" {before}; write it from the first column on"
+            )
+            yield Finding(rule="malformed-entry", where=Where(path, first[0]), text=what, subject=path)
+
+
+def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
+    """One text of several, each beginning on a line of its own, and where each begins."""
+    if len(parts) == 1:
+        return parts[0][1], ()
+    pieces, texts, line = [], [], 1
+    for path, text in parts:
+        whole = text if text.endswith(b"\n") or not text else text + b"\n"
+        pieces.append((line, path))
+        texts.append(whole)
+        line += whole.count(b"\n")
+    return b"".join(texts), tuple(pieces)
+
+
+def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
+    known = (*COMPILED_TYPES, *TEXT_TYPES)
+    if _PASSWORDS.match(base):
+        text = (
+            f"table {base} would keep passwords in the history for ever; use smart_host with password: !secret NAME,"
+            " after `reconciler secret set NAME`"
+        )
+        return "plain-text-secret", text
+    if not _TABLE_NAME.match(base) or name in RESERVED_NAMES:
+        return "invalid-table", f'"{name}" can\'t be the name of a table'
+    if suffix and suffix not in known:
+        return (
+            "invalid-table",
+            f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known are " + ", ".join(known)}',
+        )
+    return None
+
+
+def unwired(found: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
+    """Tables whose name comes close to one that wires itself, and that no value refers to."""
+    missing = WIRED.keys() - {table.name for table in found}
+    for table in found:
+        meant = None if table.name in WIRED else closest(table.name, sorted(missing))
+        named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
+        if meant and not any(named.search(value) for value in values):
+            text = f"nothing asks table {table.name}; did you mean {meant}, which is {WIRED[meant]}?"
+            yield Finding(
+                rule="unused-table", where=table.where, text=text, subject=table.name, severity=Severity.WARNING
+            )
+
+
+# ---- secrets --------------------------------------------------------------------------------------------------------
+
+
+def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
+    """Files in secrets/ that are not encrypted, or not what their name says; *opened* could be, so they are."""
+    for path in sorted(files):
+        name = path.removeprefix("secrets/")
+        base = PurePosixPath(name).name
+        if name in {path, "recipients"} or base.startswith((".", "README")):
+            continue
+        if _SECRET.fullmatch(name):
+            if name.removesuffix(".age") not in opened and not _is_sealed(files[path]):
+                yield _error("plain-text-secret", path, _in_clear(path, "does not begin as an age file does"), name)
+        elif hint := did_you_mean(name, ("recipients",)):
+            yield _error("misplaced-file", path, f'nothing reads "{path}"{hint}', name)
+        elif _is_sealed(files[path]):
+            yield _error("misplaced-file", path, f'only secrets/NAME.age is read here, got "{path}"', name)
+        else:
+            yield _error("plain-text-secret", path, _in_clear(path, "is not NAME.age"), name)
+
+
+def _is_sealed(file: File) -> bool:
+    return file.read().lstrip().startswith(_AGE)
+
+
+def _in_clear(path: str, why: str) -> str:
+    secret = re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
+    return (
+        f'"{path}" {why}, so it is not encrypted and stays readable in the history for ever; remove it, run'
+        f" `reconciler secret set {secret}`, and change the password: it has been seen"
+    )
+
+
+EXPLAINED = {
+    "misplaced-file": (
+        "A file lies where nothing reads it, though its name says that it was meant to have an effect. It would "
+        "change nothing. Move or rename it as the finding says; files named README* and *.md may lie anywhere."
+    ),
+    "ambiguous-table": (
+        "Two files are the source of the same table. Both would be compiled to the same name, and one of them "
+        "would be lost. Keep one, or give the other a name of its own."
+    ),
+    "invalid-table": (
+        "The name of a file in tables/ can't be that of a table. Names are letters, digits, - and _, and may end "
+        "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash. Rename the file."
+    ),
+    "unused-table": (
+        "A table looks like one that wires itself, but for its spelling, and no setting names it. Its entries "
+        "would have no effect. Rename it to the well-known name, or name it in a parameter as table:NAME."
+    ),
+}

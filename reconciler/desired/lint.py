@@ -1,0 +1,77 @@
+"""Desired and Facts -> Findings: what is wrong or doubtful, each with its rule's name and its place.
+
+lint() is pure and total: it raises nothing, and what it says of one commit on one host never changes. The rules of a
+feature are in its file; those over the whole graph are in rules/.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.desired import allowances
+from reconciler.features import FEATURES, sites, tls
+from reconciler.model import Mentioned
+from reconciler.postfix import nexthops
+from reconciler.rules import (
+    GRAPH,
+    alias_loops,
+    certificates,
+    listeners,
+    packages,
+    reachability,
+    recipients,
+    shadowed,
+    sni,
+    table_entries,
+)
+from reconciler.rules.references import mentioned_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import Contribution, Desired, Facts, Finding
+    from reconciler.rules import Rules
+
+_PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
+EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
+EXPLAINED |= nexthops.EXPLAINED | table_entries.EXPLAINED | alias_loops.EXPLAINED | shadowed.EXPLAINED
+"""What the rules mean that judge a commit which could be read, by their names."""
+_ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
+PASSING = frozenset({*reachability.EXPLAINED, *packages.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
+    "missing-file", "missing-program", "no-dnssec", "reverse-name", "unknown-reverse-name", "unknown-user",
+}  # fmt: skip
+"""The rules whose findings come and go with the host, so that an allowance may be idle for now."""
+
+
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """What the rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
+    return Mentioned(
+        paths=mentioned_paths(merged, facts) | sni.files(merged, facts) | recipients.files(merged, facts),
+        pems=certificates.mentioned_pems(merged, facts),
+        servers=reachability.mentioned_servers(merged, facts) | tls.mentioned_servers(merged, facts),
+        addresses=sites.mentioned_addresses(merged),
+    )
+
+
+def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
+    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both.
+
+    What people allowed has been allowed.
+    """
+    found = list(desired.findings)
+    for part in _PARTS:
+        found += part.rules(desired, facts, merged)
+    found = list(allowances.honour(found, desired.allowances, _ALLOWABLE, PASSING))
+    unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
+    return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
+
+
+def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Finding]:
+    """Never worse than now: an error that is equally true of what is live becomes a warning."""
+    known = {(finding.rule, finding.subject) for finding in live if finding.is_error}
+    return [
+        finding.as_warning("already so in what is live")
+        if finding.is_error and (finding.rule, finding.subject) in known
+        else finding
+        for finding in findings
+    ]

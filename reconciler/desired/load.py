@@ -1,0 +1,315 @@
+"""A commit's files become Desired, or every reason why they do not, each as ``file:line:column: what``.
+
+load() raises InvalidSource with all findings of the commit at once; doubts that do not refuse it travel in
+Desired.findings. Their texts are printable, whatever the files hold.
+
+Known limit: of the other hosts' files only what stands in them is judged, and by the schema alone: the rules need the
+facts of a host.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from reconciler.desired import flows, layout, schema_errors, yaml_reader
+from reconciler.desired.allowances import found_in
+from reconciler.desired.yaml_reader import Document, at
+from reconciler.features import FEATURES, services, sites, smart_host, submission, transports
+from reconciler.features.dns import records
+from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, printable
+from reconciler.model.errors import InvalidSource
+from reconciler.postfix.syntax import duplicates, read_master
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.model import Allowance, Secret, Service, Table, Tree
+
+_SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION != "tables"}
+_SERVICES = re.compile(r"master\.d/[^/]+\.cf")
+_ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
+
+
+def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
+    """Read what people asked for on *host*; *secrets* are those of the commit that could be opened."""
+    findings = [*layout.misplaced(files, host), *layout.unsealed(files, secrets)]
+    base = _base(files, findings)
+    hosts = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.host_in(path)}
+    own = _services(files, findings)
+    merged = base.copy()
+    for path, read in hosts.items():
+        if layout.host_in(path) == host:
+            _overlay(merged, read)
+    own_sites = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.site_of(path)}
+    _graft(merged, own_sites, findings)
+    sections = _judged(merged, files, own, findings)
+    for path, read in hosts.items():
+        if layout.host_in(path) != host:
+            findings += _elsewhere(path, base, read, (files, own))
+    tables = {table.name: table for table in layout.tables(files, findings)}
+    tests = flows.read(files, host, findings)
+    findings += layout.unwired(tables.values(), list(_values([base, *hosts.values()], own)))
+    findings = [_printable(finding) for finding in dict.fromkeys(findings)]
+    if any(finding.is_error for finding in findings):
+        raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
+    return Desired(
+        sections={**sections, flows.Flows: tests, records.Templates: records.read_templates(files)},
+        tables=tables,
+        services=tuple(own),
+        secrets=secrets,
+        places=merged.places,
+        findings=tuple(findings),
+        allowances=tuple(_allowances([base, *hosts.values(), *own_sites.values()], tables.values(), files, host)),
+    )
+
+
+def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
+    """What may stand although a rule speaks against it; nothing that another host's file says."""
+    for read in documents:
+        yield from (one for one in read.allowances if layout.host_in(one.where.file) in {None, host})
+    for table in tables:
+        for path in [path for _, path in table.pieces] or [table.file]:
+            yield from found_in(files[path].read(), path)
+    for path in sorted(filter(_SERVICES.fullmatch, files)):
+        yield from found_in(files[path].read(), path)
+
+
+def _error(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+
+
+def _printable(finding: Finding) -> Finding:
+    """The same finding, safe to show on a terminal."""
+    where = replace(finding.where, file=printable(finding.where.file))
+    return replace(finding, where=where, text=printable(finding.text), subject=printable(finding.subject))
+
+
+# ---- merging --------------------------------------------------------------------------------------------------------
+
+
+def _base(files: Tree, findings: list[Finding]) -> Document:
+    """mail.yaml, which must say something."""
+    if "mail.yaml" not in files:
+        text = "mail.yaml is missing: without it nothing is desired"
+        findings.append(_error("empty-state", Where("mail.yaml"), text))
+        return Document({})
+    before = len(findings)
+    base = yaml_reader.read("mail.yaml", files["mail.yaml"], findings)
+    findings += _nulls(base)
+    if not base.value and len(findings) == before:
+        text = "mail.yaml holds no key; that never means that everything should go"
+        findings.append(_error("empty-state", Where("mail.yaml"), text))
+    return base
+
+
+def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> None:
+    """Merge mappings by key; lists and scalars are replaced, and null removes, however deep it stands."""
+    target, source = at(below.value, path), at(above.value, path)
+    for key, value in source.items():
+        here, old = (*path, key), target.get(key)
+        if value is None and path != (services.SECTION,):
+            target.pop(key, None)
+            below.forget(here, old)
+        elif isinstance(value, dict):
+            if not isinstance(old, dict):
+                below.forget(here, old)
+                target[key] = {}
+            below.adopt(above, here)
+            _overlay(below, above, here)
+            if value and not old and all(inner is None for inner in value.values()) and not target[key]:
+                # It only removes, from what was not there anyway.
+                del target[key]
+                below.forget(here)
+        else:
+            below.forget(here, old)
+            target[key] = value
+            below.adopt(above, here, value)
+
+
+def _graft(merged: Document, own: Mapping[str, Document], findings: list[Finding]) -> None:
+    """Make a section of the sites' files, each by its site's name."""
+    if where := merged.keys.get((sites.SECTION,)):
+        text = "sites are not written here: each has a file of its own, sites/siteNN/site.yaml"
+        findings.append(_error("unknown-key", where, text, sites.SECTION))
+        merged.forget((sites.SECTION,), merged.value.pop(sites.SECTION))
+    for path, read in own.items():
+        name = layout.site_of(path) or ""
+        merged.value.setdefault(sites.SECTION, {})[name] = read.value
+        here = (sites.SECTION, name)
+        merged.places |= {here: Where(path)} | {(*here, *place): where for place, where in read.places.items()}
+        merged.keys |= {here: Where(path)} | {(*here, *place): where for place, where in read.keys.items()}
+
+
+def _nulls(read: Document) -> Iterator[Finding]:
+    for path, where in read.places.items():
+        removes_service = len(path) == 2 and path[0] == services.SECTION  # noqa: PLR2004 - services.NAME
+        in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema says what it misses
+        if path[0] in _SCHEMAS and not removes_service and not in_list and at(read.value, path) is None:
+            yield _error("null-value", where, schema_errors.no_value(path), ".".join(path))
+
+
+# ---- the schema ------------------------------------------------------------------------------------------------------
+
+
+def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Finding]) -> dict[type, object]:
+    """The sections of a merged document that fit their schemas; *own* are the services of master.d."""
+    findings += _nulls(merged)
+    sections = _sections(merged, findings)
+    findings += _missing_secrets(merged, files)
+    findings += _without_command(merged, sections, own)
+    return sections
+
+
+def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, list[Service]]) -> Iterator[Finding]:
+    """What is wrong in another host's file, merged as that host would."""
+    found: list[Finding] = []
+    merged = base.copy()
+    _overlay(merged, read)
+    _graft(merged, {}, found)
+    _judged(merged, *commit, found)
+    return (finding for finding in found if finding.where.file == path)
+
+
+def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
+    sections: dict[type, object] = {}
+    said = {finding.where for finding in findings if finding.rule == "null-value"}
+    for key, value in merged.value.items():
+        if key not in _SCHEMAS:
+            text = schema_errors.unknown_section(key, value, _SCHEMAS)
+            findings.append(_error("unknown-key", merged.keys[(key,)], text, key))
+            continue
+        try:
+            sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
+        except ValidationError as error:
+            for problem in error.errors(include_url=False):
+                level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
+                finding = schema_errors.invalid(key, dict(problem), _fields(key, level), merged)
+                if problem["input"] is not None or finding.where not in said:
+                    findings.append(finding)
+    return sections
+
+
+@cache
+def _fields(section: str, level: tuple[str | int, ...]) -> list[str]:
+    """The field names that a section knows at that depth."""
+    schema = _ADAPTERS[section].json_schema()
+    nodes = _variants(schema, schema)
+    for part in level:
+        inner = [
+            deeper
+            for node in nodes
+            for deeper in (
+                node.get("properties", {}).get(str(part)), node.get("additionalProperties"), node.get("items"),
+                *node.get("patternProperties", {}).values(),
+            )
+            if isinstance(deeper, dict)
+        ]  # fmt: skip
+        nodes = [variant for node in inner for variant in _variants(node, schema)]
+    return list(dict.fromkeys(name for node in nodes for name in node.get("properties", {})))
+
+
+def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a node of a JSON schema stands for: itself, another by its name, or one of several."""
+    if reference := node.get("$ref"):
+        return _variants(schema["$defs"][reference.rpartition("/")[2]], schema)
+    several = node.get("anyOf")
+    return [variant for one in several for variant in _variants(one, schema)] if several else [node]
+
+
+def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
+    names = sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+    for path, where in merged.places.items():
+        value = at(merged.value, path)
+        if isinstance(value, SecretName) and value.name not in names:
+            hint = did_you_mean(value.name, names)
+            command = f"reconciler secret set {value.name}"
+            text = f"there is no secrets/{value.name}.age in this commit; make it with `{command}`{hint}"
+            yield _error("missing-secret", where, text, value.name)
+
+
+def _without_command(merged: Document, sections: Mapping[type, object], own: list[Service]) -> Iterator[Finding]:
+    """Services that nobody else brings, and that do not say what they run."""
+    section = sections.get(services.Schema)
+    changes = section.root if isinstance(section, services.Schema) else {}
+    written = merged.value.get(transports.SECTION)
+    known = _stock() | {service.key for service in own}
+    for brought in sections.values():
+        bringing = submission.Schema | smart_host.Schema | sites.Schema
+        known |= brought.services if isinstance(brought, bringing) else set()
+    known |= {f"{name}/unix" for name in (written if isinstance(written, dict) else ())}
+    for key, change in changes.items():
+        if change and change.command is None and key not in known:
+            hint = did_you_mean(key, sorted(known))
+            text = f'service "{key}" is new, so it needs a command, such as command: smtpd{hint}'
+            yield _error("service-without-command", merged.keys[(services.SECTION, key)], text, key)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def _stock() -> set[str]:
+    """The services that Postfix or a feature brings."""
+    stock = {service.key for service in read_master(services.STOCK, "")[0]}
+    return stock | {f"{name}/unix" for name in transports.BUILT_IN}
+
+
+def _services(files: Tree, findings: list[Finding]) -> list[Service]:
+    """master.d in the order of its file names; a service that Postfix or a feature brings already is a duplicate."""
+    own: list[Service] = []
+    for path in sorted(files):
+        if _SERVICES.fullmatch(path):
+            text = files[path].read().decode("utf-8", "surrogateescape")
+            read, problems = read_master(text, path)
+            own += read
+            findings += problems
+    stock, places = _stock(), set[Where]()
+    for service in own:
+        if service.key in stock:
+            text = (
+                f"duplicate service: {service.key} is there already, and the last one would win;"
+                f' change it under "services:" in mail.yaml'
+            )
+            findings.append(_error("duplicate-service", service.where, text, service.key))
+            places.add(service.where)
+    findings += [finding for finding in duplicates(own) if finding.where not in places]
+    return own
+
+
+def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:
+    """Every text that could name a table."""
+    for read in documents:
+        yield from (value for path in read.places if isinstance(value := at(read.value, path), str))
+    for service in own:
+        yield from (override.value for override in service.overrides)
+        yield from service.arguments
+
+
+EXPLAINED = {
+    "empty-state": (
+        "The commit holds no mail.yaml, or one without any key. That is never taken for a wish to remove "
+        "everything. Restore the file; `reconciler init` makes a repository that has a complete one."
+    ),
+    "null-value": (
+        "A key has no value. In YAML that means nothing at all, which is neither an empty text nor Postfix's "
+        'default. Write "" for an empty value, or remove the key; null removes a key in hosts/ and a service in '
+        "services only."
+    ),
+    "unknown-key": (
+        "mail.yaml or hosts/NAME.yaml has a key that no section knows. It would have no effect, and what was meant"
+        ' by it would be missing. Correct its spelling; parameters of Postfix belong under "parameters:".'
+    ),
+    "missing-secret": (
+        "A value says !secret NAME, and the commit has no secrets/NAME.age. Without it Postfix could not log in. "
+        "Make it with `reconciler secret set NAME`, and commit it."
+    ),
+    "service-without-command": (
+        "A service that neither Postfix nor the commit defines is changed, and does not say what it runs. Give it "
+        "a command, such as smtpd; if a stock service was meant, correct its name, which is NAME/TYPE."
+    ),
+}

@@ -1,0 +1,62 @@
+"""What ``parameters`` prevails over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.features import FEATURES, baseline, parameters
+from reconciler.model import Contribution, printable
+
+if TYPE_CHECKING:
+    from reconciler.model import Desired, Facts, Parameter, Where
+
+# ---- what prevails over what -----------------------------------------------------------------------------------------
+
+
+class Override(NamedTuple):
+    """A custom parameter, and what a feature would have made of it."""
+
+    above: Parameter
+    below: Parameter
+
+    def __str__(self) -> str:
+        above, below = self
+        places = (f"{one.where.file}:{one.where.line}" for one in self)
+        return printable(f"parameters.{above.name} ({next(places)}) prevails over {below.section} ({next(places)})")
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The same for programs."""
+        above, below = self
+        return {
+            "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,
+            "instead_of": below.value, "instead_where": str(below.where),
+        }  # fmt: skip
+
+
+def overridden(desired: Desired, facts: Facts) -> list[Override]:
+    """What ``parameters`` overrides of what people wrote elsewhere; what nobody wrote is no news."""
+    below, custom = Contribution(), parameters.contribute(desired, facts, Contribution()).parameters
+    for feature in FEATURES:
+        if feature is not parameters:
+            below = feature.contribute(desired, facts, below).over(below)
+    return [
+        Override(above, below.parameters[name])
+        for name, above in custom.items()
+        if name in below.parameters and _is_written(below.parameters[name], desired)
+    ]
+
+
+def _is_written(parameter: Parameter, desired: Desired) -> bool:
+    """Whether somebody wrote it, or it holds when nobody says anything."""
+    if parameter.section == baseline.SECTION:
+        return parameter.where == desired.places.get((baseline.SECTION,))
+    return bool(key_of(parameter.where, desired))
+
+
+def key_of(where: Where, desired: Desired) -> tuple[str, ...]:
+    """What is written at that place: the path of a key, or a file of its own; empty when nobody wrote it."""
+    paths = [path for path, place in desired.places.items() if place == where]
+    if paths:
+        return max(paths, key=len)
+    return (where.file,) if where.file.startswith(("tables/", "master.d/", "sites/")) else ()

@@ -1,0 +1,376 @@
+"""A YAML file becomes plain values with their places; the door to PyYAML.
+
+Safe YAML only: no tag but ``!secret``, no duplicate keys, bounded in size, depth and aliases. A value is the scalar's
+text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or no. read()
+never raises on bad text: it answers an empty document, and findings say why; where quotes would have helped, they say
+what to write. What stands under a key for a password is never repeated.
+
+Known limits: one error of the YAML itself hides those that come after it in the file. Merge keys (``<<``) are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from reconciler.desired import allowances as allow
+from reconciler.model import Finding, SecretName, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Allowance, File
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 16
+MAX_NODES = 100_000
+MAX_EXPLAINED = 1000  # of a longer line nobody guesses what was meant
+_WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
+_NULLS = frozenset({"", "~", "null"})
+_SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# A key, or the dash of a list, and the value after it; also inside of { }.
+_AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
+_BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
+_INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
+_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)")
+_NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
+_NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
+Path = tuple[str, ...]
+
+
+class Bracketed(list[Any]):
+    """A list that was written in brackets, as nexthops and IPv6 addresses are."""
+
+
+@dataclass(slots=True)
+class Document:
+    """Plain values (text, None, SecretName, lists, mappings), and by its path the place of each and of its key."""
+
+    value: Any = None
+    places: dict[Path, Where] = field(default_factory=dict)
+    keys: dict[Path, Where] = field(default_factory=dict)
+    allowances: tuple[Allowance, ...] = ()
+
+    def copy(self) -> Document:
+        """The same again, to be changed by itself."""
+        return Document(deepcopy(self.value), dict(self.places), dict(self.keys), self.allowances)
+
+    def forget(self, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
+        """Drop the places of *value*, which stood at *path*, and of all that it holds."""
+        for place in _paths(value, path):
+            self.places.pop(place, None)
+            self.keys.pop(place, None)
+
+    def adopt(self, other: Document, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
+        """Take over where *value* stands in another document, and all that it holds."""
+        for place in _paths(value, path):
+            self.places[place] = other.places[place]
+            if place in other.keys:
+                self.keys[place] = other.keys[place]
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's values
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from _paths(item, (*path, str(key)))
+
+
+def read(path: str, file: File, findings: list[Finding]) -> Document:
+    """Read one file; what is wrong with it goes to *findings*, and the document is empty then."""
+    content = file.read()
+    try:
+        return _read(path, content)
+    except UnicodeDecodeError as error:
+        findings.append(_error(Where(path, content.count(b"\n", 0, error.start) + 1), "this is not UTF-8 text"))
+    except _Rejected as error:
+        findings.append(_error(error.where, str(error)))
+    except yaml.MarkedYAMLError as error:
+        findings.append(_unquoted(path, content.decode(), error) or _unexplained(path, error))
+    except yaml.reader.ReaderError as error:
+        what = f"{error.reason}; write it as an escape inside of double quotes"
+        findings.append(_error(_mark_at(path, content.decode(), error.position), what))
+    except yaml.YAMLError as error:
+        findings.append(_error(Where(path), str(error).splitlines()[0]))
+    return Document({})
+
+
+def _read(path: str, content: bytes) -> Document:
+    if len(content) > MAX_BYTES:
+        raise _Rejected(Where(path), f"{len(content)} bytes are more than the {MAX_BYTES} that a YAML file may have")
+    text = content.decode()
+    _refuse_dangers(path, text)
+    document, root = Document({}), yaml.compose(text, Loader=_Loader)
+    if root:
+        reader = _Reader(path, document)
+        document.value = reader.value(root, ())
+        document.allowances = tuple(allow.read(text, path, reader.is_comment, trailing=True))
+    if not isinstance(document.value, dict):
+        raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
+    return document
+
+
+def _error(where: Where, text: str) -> Finding:
+    return Finding(rule="unreadable-yaml", where=where, text=text, subject=where.file)
+
+
+class _Rejected(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, where: Where, text: str) -> None:
+        super().__init__(text)
+        self.where = where
+
+
+def _mark(path: str, mark: Any) -> Where:  # noqa: ANN401 - the C parser has a class of its own
+    return Where(path, mark.line + 1, mark.column + 1) if mark else Where(path)
+
+
+def _mark_at(path: str, text: str, position: int) -> Where:
+    before = text[:position]
+    return Where(path, before.count("\n") + 1, position - before.rfind("\n"))
+
+
+def _unexplained(path: str, error: yaml.MarkedYAMLError) -> Finding:
+    problem = error.problem or "cannot be read as YAML"
+    return _error(_mark(path, error.problem_mark), f"{problem} ({error.context})" if error.context else problem)
+
+
+# ---- what quotes would have helped -----------------------------------------------------------------------------------
+
+
+def quoted(text: str) -> str:
+    """The text as a quoted scalar."""
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
+
+
+def one_text(key: str, items: list[Any]) -> str | None:
+    """The text that was meant by a list where one text is expected, or None when nobody can tell."""
+    if not items or not all(isinstance(item, str) and item for item in items):
+        return None
+    if isinstance(items, Bracketed) and len(items) == 1 and _NEXTHOP_KEY.search(key):
+        return f"[{items[0]}]"
+    if isinstance(items, Bracketed) and _NETWORK_KEY.search(key):
+        return ", ".join(f"[{item}]" if item.count(":") > 1 and item[0] != "[" else item for item in items)
+    return ", ".join(items)
+
+
+def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
+    """A finding that says what to quote, where the line with the error shows what was meant."""
+    mark = error.problem_mark
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return None
+    line = lines[mark.line]
+    if len(line) > MAX_EXPLAINED:
+        return None
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return _error(Where(path, mark.line + 1), "a line begins with a tab; YAML is indented with blanks only")
+    for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
+        for match in reversed(list(pattern.finditer(line))):
+            if match.start("value") <= mark.column and (what := say(match, _scalar_in(match))):
+                key = match["key"] or ""
+                if is_secret(key):
+                    what = f"a password does not stand here in plain text; write {key}: !secret NAME"
+                elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE):
+                    return None
+                return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
+    return None
+
+
+def _scalar_in(match: re.Match[str]) -> str:
+    """The value without what follows it: a comment, and inside of { } the next key or the end."""
+    value, before = match["value"], match.string[: match.start("value")]
+    if before.count("{") > before.count("}"):
+        end = value.find("]") + 1
+        value = value[:end] + re.split(r"[,}]", value[end:])[0]
+    return re.sub(r"\s+#.*", "", value).strip(" ")
+
+
+def _written(match: re.Match[str], value: str) -> str:
+    key = match["key"]
+    if key == "smart_host":
+        return f"smart_host: {{nexthop: {quoted(value)}}}"
+    return f"{key}: {quoted(value)}" if key else f"- {quoted(value)}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether that key, or the line up to a value, says that a password follows."""
+    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\s*\Z", text, re.IGNORECASE))
+
+
+def _bracketed(match: re.Match[str], value: str) -> str | None:
+    inside = match["inside"].strip()
+    if value == f"[{match['inside']}]":
+        if not inside.startswith(":"):
+            return None
+        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside))) or value
+    return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}"
+
+
+def _indicated(match: re.Match[str], value: str) -> str:
+    first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
+    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, value.strip())}"
+
+
+def _paired(match: re.Match[str], value: str) -> str | None:
+    if not re.search(r":(?:\s|\Z)", value):
+        return None
+    return f"a text with a colon and a blank reads as a key; quote the whole value: {_written(match, value)}"
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _refuse_dangers(path: str, text: str) -> None:
+    """Look at the stream before anything is built from it."""
+    depth = documents = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        tag = getattr(event, "tag", None)
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        where = _mark(path, event.start_mark)
+        if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
+            before = text.splitlines()[where.line - 1][: where.column - 1]
+            got = "this tag" if is_secret(before) else f'the tag "{tag}"'
+            what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
+            raise _Rejected(where, what)
+        if depth > MAX_DEPTH:
+            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels")
+        if documents > 1:
+            raise _Rejected(where, "a second YAML document begins here; a file holds one")
+
+
+class _Reader:
+    """Builds plain values from nodes and notes where each stood."""
+
+    def __init__(self, path: str, document: Document) -> None:
+        self.path, self.places, self.keys, self.budget = path, document.places, document.keys, MAX_NODES
+        self._texts: list[tuple[int, int]] = []
+
+    def is_comment(self, position: int) -> bool:
+        """Whether what begins there is in no scalar, so that a # begins a comment."""
+        return not any(start <= position < end for start, end in self._texts)
+
+    def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML's values
+        self.budget -= 1
+        where = _mark(self.path, node.start_mark)
+        if self.budget < 0:
+            raise _Rejected(where, f"more than {MAX_NODES} values, aliases counted as often as they are used")
+        if len(path) > MAX_DEPTH:
+            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others")
+        if path:
+            self.places.setdefault(path, where)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            items = [self.value(item, (*path, str(index))) for index, item in enumerate(node.value)]
+            return Bracketed(items) if node.flow_style else items
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has three kinds of nodes
+        return self._scalar(node, where)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            where = _mark(self.path, key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                raise _Rejected(where, "a key is a plain word; merge keys and composite keys are not supported")
+            key = key_node.value
+            if key in result:
+                raise _Rejected(where, f'"{key}" was set already at line {self.keys[(*path, key)].line}')
+            self.keys.setdefault((*path, key), where)
+            if not isinstance(value_node, yaml.ScalarNode):
+                self.places[(*path, key)] = where  # a collection is where its key is
+            result[key] = self.value(value_node, (*path, key))
+        return result
+
+    def _scalar(self, node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
+        text: str = node.value
+        if "#" in text:
+            self._texts.append((node.start_mark.index, node.end_mark.index))
+        if node.tag == "!secret":
+            if not _SECRET_NAME.match(text):
+                raise _Rejected(where, f'!secret takes the name of a file secrets/NAME.age, got "{text}"')
+            return SecretName(text)
+        if node.style:  # quoted or a block: the text itself
+            return text
+        return None if text.lower() in _NULLS else _WORDS.get(text.lower(), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a value stands in its text, as offsets: its key's first character, its own, and where its last one ends.
+
+    *column* is its key's; *flow* says that it is inside of braces, or has some; *inside* names the keys of a mapping.
+    """
+
+    key: int
+    start: int
+    end: int
+    column: int
+    flow: bool
+    inside: tuple[str, ...] | None
+
+
+def spans(text: str) -> dict[Path, Span]:
+    """Where each value of a mapping stands, at whatever depth, the root at ``()``; raises ValueError for bad YAML."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+    found: dict[Path, Span] = {}
+    if root:
+        _measure(root, (), root.start_mark, found)
+    return found
+
+
+def _measure(node: yaml.Node, path: Path, key: Any, found: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
+    """Note a node and what it holds; the offset where its last character stands, comments after it left out."""
+    if len(path) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    end = node.end_mark.index
+    names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None
+    ends = []
+    for item, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, found))
+    if isinstance(node, yaml.SequenceNode):
+        ends = [_measure(item, (*path, str(place)), item.start_mark, found) for place, item in enumerate(node.value)]
+    flow = bool(getattr(node, "flow_style", False))
+    if ends and not flow:
+        end = max(ends)
+    inside = None if names is None else tuple(map(str, names))
+    found[path] = Span(key.index, node.start_mark.index, end, key.column, flow, inside)
+    return int(end)
+
+
+def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - YAML's values
+    """The value at a path of keys and list positions."""
+    for key in path:
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words for people."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, SecretName):
+        return f"!secret {value.name}"
+    return "nothing" if value is None else f'"{value}"'
+
+
+EXPLAINED = {
+    "unreadable-yaml": (
+        "A file is not YAML as reconciler reads it. Nothing in it can be judged, so nothing goes live. The finding"
+        " names the place and, where quotes are what is missing, what to write; tags other than !secret, merge "
+        "keys and duplicate keys are not accepted."
+    ),
+}

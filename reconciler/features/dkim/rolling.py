@@ -1,0 +1,131 @@
+"""Rolling a DKIM key without a signature that can't be verified: publish, wait, switch, keep, expire.
+
+Where a roll stands follows from the section ``dkim`` and the time alone, and each step answers what changes in that
+section. Pure: time enters as an argument. Raises TooEarly for a step whose time has not come.
+
+Known limit: that a key is really published is not asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.model import SecretName
+from reconciler.model.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.features.dkim.section import Key, Schema
+
+KEPT = timedelta(days=7)
+"""How long mail that was signed may be under way, in queues that try for days."""
+Values = dict[str, Any]
+
+
+class TooEarly(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator must wait, or do another step first; the text says which."""
+
+
+class Stage(StrEnum):
+    """Where one key stands."""
+
+    SIGNING = "signing"
+    WAITING = "waiting"
+    READY = "ready"
+    KEPT = "kept"
+    EXPIRED = "expired"
+
+
+class Standing(NamedTuple):
+    """One key: where it stands, and until when; *then* is what comes next."""
+
+    selector: str
+    stage: Stage
+    until: datetime | None = None
+    then: str = ""
+
+    def __str__(self) -> str:
+        meaning = _MEANING[self.stage]
+        until = f" until {_text(self.until)}" if self.until else ""
+        return f"DKIM key {self.selector} {meaning}{until}" + (f"; then {self.then}" if self.then else "")
+
+    @property
+    def data(self) -> dict[str, str | None]:
+        """The same for programs."""
+        until = _text(self.until) if self.until else None
+        return {"selector": self.selector, "stage": self.stage.value, "until": until}
+
+
+_MEANING = {
+    Stage.SIGNING: "signs",
+    Stage.WAITING: "is published and waits",
+    Stage.READY: "may sign",
+    Stage.KEPT: "is kept for mail under way",
+    Stage.EXPIRED: "may go",
+}
+
+
+def standings(section: Schema, now: datetime) -> list[Standing]:
+    """Where every key of the section stands."""
+    found = [Standing(section.selector, Stage.SIGNING)] if section.selector and section.signs else []
+    if section.next:
+        until = published_everywhere(section)
+        stage, moment = (Stage.WAITING, until) if until > now else (Stage.READY, None)
+        found.append(Standing(section.next.selector, stage, moment, "`reconciler dkim roll`"))
+    if section.previous:
+        until = section.previous.since + max(KEPT, section.ttl)
+        stage, moment = (Stage.KEPT, until) if until > now else (Stage.EXPIRED, None)
+        found.append(Standing(section.previous.selector, stage, moment, "`reconciler dkim expire`"))
+    return found
+
+
+def published_everywhere(section: Schema) -> datetime:
+    """When no name server can hold an answer from before *next* was published; nobody ever asked for a first key."""
+    if section.next is None:
+        raise TooEarly("no key waits; `reconciler dkim new SELECTOR` makes one")
+    return section.next.since + (section.ttl if section.selector else timedelta(0))
+
+
+def begin(section: Schema | None, selector: str, secret: str, now: datetime) -> Values:
+    """Publish a new key, which does not sign yet."""
+    if section and section.next:
+        what = f'key "{section.next.selector}" waits already; `reconciler dkim roll` signs with it'
+        raise TooEarly(what)
+    if section and selector in {key.selector for key in section.keys.values()}:
+        raise TooEarly(f'selector "{selector}" is in use; a new key needs a name of its own')
+    return {"next": {"selector": selector, "key": SecretName(secret), "since": _text(now)}}
+
+
+def switch(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
+    """Sign with the key that waits, and keep the one before it."""
+    until = published_everywhere(section)
+    waiting, old = section.next, section.keys.get(())
+    if waiting is None or (until > now and not hurry):
+        what = f"some name servers may not know the key before {_text(until)}; --now switches all the same"
+        raise TooEarly(what)
+    if old and section.previous and _stage(section, section.previous, now) is Stage.KEPT and not hurry:
+        raise TooEarly(f'key "{section.previous.selector}" is kept for mail under way; --now drops it')
+    values: Values = {"selector": waiting.selector, "key": waiting.key, "next": None}
+    if old:
+        values["previous"] = {"selector": old.selector, "key": old.key, "since": _text(now)}
+    return values
+
+
+def expire(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
+    """Take away the key that was kept."""
+    if section.previous is None:
+        raise TooEarly("no key is kept, so none can go")
+    until = section.previous.since + max(KEPT, section.ttl)
+    if until > now and not hurry:
+        what = f'mail signed with "{section.previous.selector}" may be under way until {_text(until)}; --now drops it'
+        raise TooEarly(what)
+    return {"previous": None}
+
+
+def _stage(section: Schema, key: Key, now: datetime) -> Stage:
+    return next(one.stage for one in standings(section, now) if one.selector == key.selector)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,325 @@
+"""``dkim``: mail that begins here is signed by rspamd, with the domain of its From header (RFC 6376).
+
+Signed is what comes over the loopback interface, from sendmail(1), from *networks*, or after a login; what arrives from
+elsewhere keeps the signatures it has. Unless rspamd is the administrator's own (``only_sign: no``), it does nothing
+else: one module is loaded, no action is known, and no list is fetched. A signature covers no Received header.
+
+While rspamd does not answer, mail is turned away with 451, or stays in the queue: it leaves signed or not at all
+(``default_action: accept`` says otherwise). *next* and *previous* are keys that are published and do not sign.
+
+Known limits: one key for all domains. Whether the keys are published is asked of nobody here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic_core import PydanticCustomError
+
+from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Server, Severity
+from reconciler.postfix.restrictions import smtpd_scopes
+from reconciler.postfix.scopes import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Desired, Facts, Where
+
+SECTION = "dkim"
+PROGRAM = "rspamd"
+PORT = 11332
+OWNER = "root:_rspamd"
+PATH = "override.d/dkim_signing.conf"
+_MILTER = f"inet:localhost:{PORT}"
+_SERVER = Server(host="localhost", port=PORT)
+_OVERRIDE = "receive_override_options"
+_LISTS = ("smtpd_milters", "non_smtpd_milters")
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_SELECTOR = re.compile(_LABEL)
+_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+_LONGEST, _LAST_YEAR = timedelta(days=7), 9000
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*")
+_ALL = "all"
+_STRING = 255
+_MADE = "# Made from the desired state; what is edited here is put back.\n"
+_ONLY_SIGN = f"""{_MADE}\
+modules {{ path = "${{PLUGINSDIR}}/dkim_signing.lua"; }}
+dkim {{ enabled = false; }}
+actions {{ reject = null; add_header = null; rewrite_subject = null; greylist = null; }}
+"""
+# Compiling the public suffixes takes rspamd half a minute and 200 MiB; they are for finding links in spam.
+_OPTIONS = f"""{_MADE}\
+filters = "dkim";
+url_tld = "/dev/null";
+"""
+
+
+def _secret(value: object) -> object:
+    if value is None or isinstance(value, SecretName):
+        return value
+    text = "a private key in plain text stays in the history for ever; `reconciler dkim new SELECTOR` makes another"
+    raise PydanticCustomError("plain-text-secret", text)
+
+
+def selector(value: str) -> str:
+    """The selector as DNS compares it; raises ValueError for what can't be one."""
+    if not _SELECTOR.fullmatch(value):
+        text = 'not a selector: "{value}"; expected letters, digits and inner hyphens, such as dkim or s2026'
+        raise PydanticCustomError("malformed-selector", text, {"value": value})
+    return value.lower()
+
+
+def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        text = "an empty list would sign nothing; leave domains out to sign for all, or say enabled: no"
+        raise PydanticCustomError("malformed-signing-domain", text)
+    for value in values:
+        if not _DOMAIN.fullmatch(value.rstrip(".")):
+            text = 'not a domain: "{value}"; expected a name such as example.com, without user or "@"'
+            raise PydanticCustomError("malformed-signing-domain", text, {"value": value})
+    return tuple(dict.fromkeys(value.rstrip(".").lower() for value in values))
+
+
+def _network(value: str) -> str:
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        network = None
+    if network is None or "%" in value:
+        text = 'not a network: "{value}"; expected an address or one such as 192.0.2.0/24'
+        raise PydanticCustomError("malformed-network", text, {"value": value})
+    if ip_address(value.partition("/")[0]) != network.network_address:
+        text = '"{value}" has bits set behind its prefix; did you mean {meant}?'
+        raise PydanticCustomError("malformed-network", text, {"value": value, "meant": str(network)})
+    if network.prefixlen == 0:
+        text = '"{value}" is everybody: whatever strangers send through this host would be signed'
+        raise PydanticCustomError("malformed-network", text, {"value": value})
+    return str(network)
+
+
+def _time(value: object) -> object:
+    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", str(value))
+    if not match:
+        text = 'expected a time such as 90m, 12h or 1d, got "{value}"'
+        raise PydanticCustomError("malformed-time", text, {"value": str(value)})
+    time = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if time > _LONGEST:
+        raise PydanticCustomError("malformed-time", "no name server keeps an answer for longer than 7d")
+    return time
+
+
+def _moment(value: object) -> object:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or moment.year > _LAST_YEAR:
+        text = 'expected a moment such as 2026-11-23T10:00:00Z, got "{value}"'
+        raise PydanticCustomError("malformed-time", text, {"value": str(value)})
+    return moment
+
+
+Selector = Annotated[str, AfterValidator(selector)]
+
+
+class Key(BaseModel):
+    """A selector and its private key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    selector: Selector
+    key: Annotated[InstanceOf[SecretName], BeforeValidator(_secret)]
+
+
+class Published(Key):
+    """A key that is published and does not sign, and since when it does not."""
+
+    since: Annotated[datetime, BeforeValidator(_moment)]
+
+
+class Schema(BaseModel):
+    """*selector* and *key* sign; *ttl* is how long other name servers may keep an answer of this zone's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    selector: Selector | None = None
+    key: Annotated[InstanceOf[SecretName] | None, BeforeValidator(_secret)] = None
+    next: Published | None = None
+    previous: Published | None = None
+    ttl: Annotated[timedelta, BeforeValidator(_time)] = timedelta(hours=12)
+    domains: Annotated[tuple[str, ...], AfterValidator(_domains)] = ()
+    networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    default_action: Literal["tempfail", "accept"] = "tempfail"
+    only_sign: bool = True
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.selector) != bool(self.key):
+            missing = "key" if self.selector else "selector"
+            raise PydanticCustomError("half-a-key", "signing needs both; {missing} is missing", {"missing": missing})
+        if self.enabled and not self.keys:
+            text = "nothing to sign with; `reconciler dkim new SELECTOR` makes a key, or write selector and key"
+            raise PydanticCustomError("half-a-key", text)
+        selectors = [key.selector for key in self.keys.values()]
+        if len(selectors) != len(set(selectors)):
+            text = "a selector stands for one key: {names}"
+            raise PydanticCustomError("duplicate-selector", text, {"names": ", ".join(selectors)})
+        return self
+
+    @property
+    def keys(self) -> dict[tuple[str, ...], Key]:
+        """Every key by its place in the section; all of them are to be published."""
+        signing = Key(selector=self.selector, key=self.key) if self.selector and self.key else None
+        held = {(): signing, ("next",): self.next, ("previous",): self.previous}
+        return {place: key for place, key in held.items() if key}
+
+    @property
+    def signs(self) -> bool:
+        """Whether mail is signed."""
+        return self.enabled and self.selector is not None
+
+
+def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
+    """Contribute rspamd, and that it is a Milter of smtpd and of cleanup."""
+    section = desired.section(Schema)
+    if not section or not section.signs:
+        return Contribution()
+    value = f"{{ {_MILTER}, default_action={section.default_action} }}"
+    where = desired.where(SECTION, "selector")
+    parameters = {name: Parameter(name, value, where, SECTION) for name in _LISTS}
+    signer = Companion(name=PROGRAM, files=_files(section, desired), servers=(_SERVER,), where=where)
+    return Contribution(parameters=parameters, companions={PROGRAM: signer})
+
+
+def _files(section: Schema, desired: Desired) -> Mapping[str, File]:
+    """What rspamd reads, by its place below /etc/rspamd.
+
+    The key stands in the configuration itself: were it a file beside it, rspamd would sign with the new key under the
+    old selector for as long as it takes to read the new configuration.
+    """
+    made = {PATH: File.of(_signing(section, desired).encode(), 0o640, OWNER)}
+    if section.only_sign:
+        made["rspamd.conf.local.override"] = File.of(_ONLY_SIGN.encode())
+        made["override.d/options.inc"] = File.of(_OPTIONS.encode())
+    return made
+
+
+def record(public: str) -> str:
+    """The TXT record of a key, by its public half in base64: strings of at most 255 octets (RFC 6376, 3.6.2.2)."""
+    text = f"v=DKIM1; k=rsa; p={public}"
+    return " ".join(f'"{text[at : at + _STRING]}"' for at in range(0, len(text), _STRING))
+
+
+def _signing(section: Schema, desired: Desired) -> str:
+    secret = desired.secrets.get(section.key.name) if section.key else None
+    body = "".join(secret.value.split("-----")[2].split()) if secret and _PEM.fullmatch(secret.value) else ""
+    networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
+    # What is looked up first is the author's address as it is written, and then a domain in small letters.
+    keys = ", ".join(f'"{domain} %:{section.selector}:{body}"' for domain in section.domains or (_ALL,))
+    return (
+        f"{_MADE}enabled = true;\nuse_redis = false;\nuse_http_headers = false;\n"
+        f"sign_authenticated = true;\nsign_local = false;\nsign_inbound = false;\nsign_networks = [{networks}];\n"
+        f'signing_table = ["*@* {"%" if section.domains else _ALL}"];\nkey_table = [{keys}];\n'
+    )
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """The keys are keys, all mail passes the Milter, and nothing changes a message after it was signed."""
+    section = desired.section(Schema)
+    if not section:
+        return
+    for place, key in section.keys.items():
+        secret = desired.secrets.get(key.key.name)
+        if secret and not _PEM.fullmatch(secret.value):
+            what = f"secret {secret.name} is no private RSA key in PEM; `reconciler dkim new {key.selector}` makes one"
+            where = desired.where(SECTION, *place, "key")
+            yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name)
+    if section.signs:
+        yield from _taken(facts, desired.where(SECTION))
+        yield from _past(merged, facts)
+        yield from _rewritten(merged, facts)
+
+
+def _taken(facts: Facts, where: Where) -> Iterator[Finding]:
+    """Postfix would hand all mail to whoever listens there."""
+    for listener in facts.listeners:
+        if listener.port == PORT and listener.program not in {PROGRAM, ""}:
+            what = f"port {PORT}, where rspamd is to listen, is {listener.program}'s already"
+            yield Finding(rule="rspamd-port-taken", where=where, text=what, subject=str(PORT), lasting=False)
+
+
+def _past(merged: Contribution, facts: Facts) -> Iterator[Finding]:
+    """Mail that rspamd never sees."""
+    main = Scope(merged, facts)
+    places = [(main, "non_smtpd_milters"), *((scope, "smtpd_milters") for scope in smtpd_scopes(merged, facts))]
+    for scope, name in places:
+        parameter = scope.parameter(name)
+        if "no_milters" in scope.words(_OVERRIDE) and (override := scope.parameter(_OVERRIDE)):
+            what = f"{_OVERRIDE} has no_milters: mail that comes this way would not be signed"
+            yield scope.finding("unsigned-mail", override, what, name, severity=Severity.WARNING)
+        elif parameter and not re.search(rf":{PORT}\b", scope.value(name)):
+            what = f'{name} is "{scope.value(name)}", without {_MILTER}: mail that comes this way would not be signed'
+            yield scope.finding("unsigned-mail", parameter, what, name, severity=Severity.WARNING)
+
+
+def _rewritten(merged: Contribution, facts: Facts) -> Iterator[Finding]:
+    main = Scope(merged, facts)
+    parameter = main.parameter("smtp_generic_maps")
+    if parameter and main.words("smtp_generic_maps"):
+        what = "smtp_generic_maps changes addresses in headers after they were signed: their signatures would not hold"
+        yield main.finding("broken-signature", parameter, what, severity=Severity.WARNING)
+
+
+EXPLAINED = {
+    "half-a-key": (
+        "DKIM has a selector without a key, a key without a selector, or neither. Nothing could be signed. Run "
+        "`reconciler dkim new SELECTOR`, which makes the key and writes both, or say enabled: no."
+    ),
+    "malformed-selector": (
+        "A selector is not a name that DNS can hold before ._domainkey. Nobody could look up the key. Use letters, "
+        "digits and inner hyphens."
+    ),
+    "malformed-signing-domain": (
+        "What stands under dkim.domains is no domain. No mail would match it. Write names such as example.com; "
+        "subdomains are names of their own."
+    ),
+    "malformed-network": (
+        "What stands under dkim.networks is no network. rspamd could not read it. Write 192.0.2.0/24 or 2001:db8::/32, "
+        "with no bit set behind the prefix."
+    ),
+    "malformed-time": (
+        "A time of dkim can't be read. Nobody could tell when a key may sign or go. Write 12h, or a moment with its "
+        "zone, such as 2026-11-23T10:00:00Z."
+    ),
+    "duplicate-selector": (
+        "Two keys share a selector. DNS can publish one of them, and mail signed with the other would fail. Give each "
+        "key a selector of its own."
+    ),
+    "malformed-key": (
+        "The secret that mail is to be signed with is no private RSA key. rspamd would sign nothing, and say so only "
+        "in its log. Run `reconciler dkim new SELECTOR`, or set the secret to a key in PEM."
+    ),
+    "foreign-rspamd": (
+        "rspamd is set up on this host by somebody's own files, and would do nothing but sign. Its filtering would be "
+        "out of force. Write only_sign: no to keep it and have it sign as well, or move the files away."
+    ),
+    "rspamd-port-taken": (
+        "Another program listens where rspamd's Milter is to be. Postfix would hand all mail to it, and nothing would "
+        "be signed. Move the other program to another port."
+    ),
+    "unsigned-mail": (
+        "A setting of yours prevails over the Milter that signs, so mail which comes that way leaves without a "
+        "signature. Add inet:localhost:11332 to it, or allow this with the reason."
+    ),
+    "broken-signature": (
+        "Headers are rewritten when mail leaves, which is after it was signed. Receivers would see a signature that "
+        "does not hold. Rewrite addresses when mail comes in instead, with the canonical tables."
+    ),
+}

@@ -1,0 +1,338 @@
+"""The section ``dns`` and the records that it makes: templates rendered once for each domain, by zone.
+
+``email`` is the built-in template, and dns/email.zone.j2 replaces it. Raises nothing; what is wrong with a template or
+with what it makes is a finding at its line.
+
+Known limit: a domain is in the one of ``zones`` that ends it, else in a zone of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, IPvAnyAddress
+from pydantic_core import PydanticCustomError
+
+from reconciler.features import smart_host
+from reconciler.features.dns import zone
+from reconciler.features.dns.template import BadTemplate, render_lines
+from reconciler.features.domains import Domain, mail_domains
+from reconciler.features.sites import owner_of, sites_in
+from reconciler.model import Finding, SecretName, Where
+from reconciler.postfix.scopes import Scope, scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.features.dns.zone import Record
+    from reconciler.model import Contribution, Desired, Facts, Tree
+
+SECTION = "dns"
+EMAIL = "email"
+DEFAULT = """\
+; The records of a mail domain. No line may be indented, hosts end with a period, text stands in quotes.
+{% for host in mx %}
+{{ name }}. {{ ttl }} IN MX {{ loop.index }}0 {{ host }}.
+{% endfor %}
+{{ name }}. {{ ttl }} IN TXT "{{ spf }}"
+{% if mail %}
+{% for ip in ips %}
+{{ mail }}. {{ ttl }} IN {{ 'AAAA' if ':' in ip else 'A' }} {{ ip }}
+{% endfor %}
+{% endif %}
+{% for selector, text in dkim %}
+{{ selector }}._domainkey.{{ name }}. {{ ttl }} IN TXT {{ text }}
+{% endfor %}
+{% if dmarc %}
+_dmarc.{{ name }}. {{ ttl }} IN TXT "{{ dmarc }}"
+{% endif %}
+{% if mta_sts %}
+_mta-sts.{{ name }}. {{ ttl }} IN TXT "{{ mta_sts }}"
+{% endif %}
+{% if tls_rpt %}
+_smtp._tls.{{ name }}. {{ ttl }} IN TXT "{{ tls_rpt }}"
+{% endif %}
+{% if mailchannels %}
+_mailchannels.{{ name }}. {{ ttl }} IN TXT "{{ mailchannels }}"
+{% endif %}
+"""
+MAILCHANNELS = "relay.mailchannels.net"
+_TEMPLATE = re.compile(r"dns/([A-Za-z0-9][A-Za-z0-9_-]*)\.zone\.j2")
+_KEY = re.compile(
+    r'\s*key\s+"?(?P<name>[A-Za-z0-9._-]+)"?\s*\{\s*algorithm\s+"?(?P<algorithm>[a-z0-9-]+)"?\s*;'
+    r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/]+={0,2})"?\s*;\s*\}\s*;?\s*'
+)
+_ADDRESS = re.compile(r"(?:mailto:)?[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+|https://[A-Za-z0-9./_~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The DNS templates of a commit by their names, as a section of the desired state."""
+
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_templates(files: Tree) -> Templates:
+    """The templates among the files of a commit."""
+    found = {match[1]: files[path] for path in sorted(files) if (match := _TEMPLATE.fullmatch(path))}
+    return Templates({name: file.read().decode("utf-8", "replace") for name, file in found.items()})
+
+
+# ---- the section -----------------------------------------------------------------------------------------------------
+
+
+def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    nowhere = value.is_loopback or value.is_unspecified or value.is_link_local or value.is_multicast
+    if nowhere or "%" in str(value):
+        text = 'no other host reaches "{value}"; write the address that mail is sent to'
+        raise PydanticCustomError("unreachable-address", text, {"value": str(value)})
+    return value
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, SecretName):
+        return value
+    text = (
+        "a key in plain text would stay in the history; `tsig-keygen | reconciler secret set tsig`, key: !secret tsig"
+    )
+    raise PydanticCustomError("plain-text-secret", text)
+
+
+def _reports(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        text = 'reports go to an address such as postmaster@example.com, got "{value}"'
+        raise PydanticCustomError("malformed-reports", text, {"value": value})
+    return value if value.startswith(("mailto:", "https:")) else f"mailto:{value}"
+
+
+def _in_short(key: str) -> BeforeValidator:
+    """A mapping, or the one word that stands for it."""
+
+    def mapping(value: object) -> object:
+        return {key: value} if isinstance(value, str) else value
+
+    return BeforeValidator(mapping)
+
+
+Reports = Annotated[str, AfterValidator(_reports)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dmarc(_Part):
+    """What receivers do with mail that fails, and where their reports go."""
+
+    policy: Literal["none", "quarantine", "reject"]
+    reports: Reports | None = None
+
+    @property
+    def text(self) -> str:
+        """The record's text."""
+        return f"v=DMARC1; p={self.policy}" + (f"; rua={self.reports}" if self.reports else "")
+
+
+class MtaSts(_Part):
+    """The policy (RFC 8461) that a web server of the domain's must serve."""
+
+    mode: Literal["testing", "enforce", "none"]
+    max_age: Annotated[int, Field(ge=0, le=31557600)] = 604800
+
+    def policy(self, hosts: Iterable[str]) -> str:
+        """The policy's text for a domain with these mail hosts."""
+        lines = ("version: STSv1", f"mode: {self.mode}", *(f"mx: {host}" for host in hosts), f"max_age: {self.max_age}")
+        return "".join(f"{line}\r\n" for line in lines)
+
+    def text(self, hosts: Iterable[str]) -> str:
+        """The record's text, which tells senders when the policy has changed."""
+        return f"v=STSv1; id={hashlib.sha256(self.policy(hosts).encode()).hexdigest()[:20]}"
+
+
+class Server(_Part):
+    """The name server that takes updates (RFC 2136), and the key for it."""
+
+    address: IPvAnyAddress
+    port: Annotated[int, Field(ge=1, le=65535)] = 53
+    key: Annotated[InstanceOf[SecretName], BeforeValidator(_secret)]
+
+
+class Schema(_Part):
+    """Whose records, and what is in them; *domains* unset: all that mail is accepted for, this host's name aside."""
+
+    ttl: Annotated[int, Field(ge=60, le=604800)] = 3600
+    domains: tuple[Domain, ...] | None = None
+    zones: tuple[Domain, ...] = ()
+    addresses: tuple[Annotated[IPvAnyAddress, AfterValidator(_reachable)], ...] = ()
+    mx: tuple[Domain, ...] = ()
+    spf_include: tuple[Domain, ...] = ()
+    spf_all: Literal["-all", "~all", "?all"] = "~all"
+    dmarc: Annotated[Dmarc, _in_short("policy")] | None = None
+    mta_sts: Annotated[MtaSts, _in_short("mode")] | None = None
+    tls_rpt: Reports | None = None
+    server: Server | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tsig:
+    """A TSIG key; its secret shows in no representation."""
+
+    name: str
+    algorithm: str
+    secret: str = field(repr=False)
+
+
+def key_of(text: str) -> Tsig | None:
+    """The key in a clause as tsig-keygen(8) prints it, or None."""
+    match = _KEY.fullmatch(text)
+    return Tsig(match["name"], match["algorithm"], match["secret"]) if match else None
+
+
+# ---- the records -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the templates are rendered for: a desired state on a host, and the DKIM records by selector."""
+
+    desired: Desired
+    facts: Facts
+    merged: Contribution
+    dkim: Mapping[str, str]
+
+    @property
+    def section(self) -> Schema:
+        """The section, its defaults where nobody wrote it."""
+        return self.desired.section(Schema) or Schema()
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """Every template by its name, the built-in one included."""
+        own = self.desired.section(Templates)
+        return {EMAIL: DEFAULT} | dict(own.sources if own else {})
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains that want records."""
+        if self.section.domains is not None:
+            return sorted(set(self.section.domains))
+        main = Scope(self.merged, self.facts)
+        nowhere = (".localdomain", ".localhost")
+        found = sorted(mail_domains(main) - {main.value("myhostname").lower()})
+        return [domain for domain in found if not domain.endswith(nowhere)]
+
+    @property
+    def ips(self) -> list[str]:
+        """The addresses of mail.ZONE: those of the section, else this host's public ones."""
+        written = self.section.addresses or [one.ip for one in self.facts.addresses if _is_public(one.ip)]
+        return [str(address) for address in written]
+
+    def zone_of(self, domain: str) -> str:
+        """The zone that the domain's records are in."""
+        above = [one for one in self.section.zones if domain == one or domain.endswith(f".{one}")]
+        return max(above, key=len, default=domain)
+
+    def mx(self, domain: str) -> list[str]:
+        """The hosts that are to take the domain's mail."""
+        return list(self.section.mx) or [f"mail.{self.zone_of(domain)}"]
+
+    def where(self, template: str, line: int) -> Where:
+        """The line of a template; of the built-in one, the section."""
+        own = self.desired.section(Templates)
+        if own and template in own.sources:
+            return Where(f"dns/{template}.zone.j2", line)
+        return self.desired.where(SECTION)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    return not (address.is_private or address.is_loopback or address.is_link_local)
+
+
+def _senders(site: Site) -> dict[str, list[str]]:
+    """The addresses that mail leaves from as well, by the site whose mail it is; under "" those of everybody's."""
+    found: dict[str, list[str]] = {}
+    for scope in scopes(site.merged, site.facts):
+        bound = found.setdefault(owner_of(scope.service) if scope.service else "", [])
+        for name in ("smtp_bind_address", "smtp_bind_address6"):
+            if scope.parameter(name) in scope.written:
+                try:
+                    bound.append(str(ip_address(scope.value(name).strip("[]"))))
+                except ValueError:
+                    continue
+    return found
+
+
+def _spf(site: Site, bound: Iterable[str]) -> str:
+    """The policy that names every address mail leaves from, and the relay's own policy."""
+    section, relay = site.section, site.desired.section(smart_host.Schema)
+    networks = [f"ip{6 if ':' in one else 4}:{one}" for one in dict.fromkeys((*site.ips, *bound))]
+    includes = (*section.spf_include, *((MAILCHANNELS,) if relay and relay.preset == "mailchannels" else ()))
+    return " ".join(("v=spf1 mx", *networks, *(f"include:{one}" for one in dict.fromkeys(includes)), section.spf_all))
+
+
+def _policies(site: Site) -> tuple[dict[str, str], str]:
+    """The policies of the domains that sites have, which leave from their own site's addresses too; all others'."""
+    senders = _senders(site)
+    every = senders.get("", [])
+    own = {name: _spf(site, (*every, *senders.get(name, []))) for name in sites_in(site.desired)}
+    of_sites = {domain: own[name] for name, one in sites_in(site.desired).items() for domain in one.domains}
+    return of_sites, _spf(site, every)
+
+
+def _values(site: Site) -> dict[str, Any]:
+    """What templates may use that is the same for all domains."""
+    section, relay = site.section, site.desired.section(smart_host.Schema)
+    told = relay.username if relay and relay.preset == "mailchannels" else ""
+    return {
+        "ttl": section.ttl, "ips": site.ips, "dkim": list(site.dkim.items()),
+        "hostname": Scope(site.merged, site.facts).value("myhostname").lower(),
+        "dmarc": section.dmarc.text if section.dmarc else "",
+        "tls_rpt": f"v=TLSRPTv1; rua={section.tls_rpt}" if section.tls_rpt else "",
+        "mailchannels": f"v=mc1 auth={told}" if told else "",
+    }  # fmt: skip
+
+
+def records_of(site: Site, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
+    """The records of these domains, by zone and nothing twice; what is wrong with any goes to *findings*."""
+    found: dict[str, dict[Record, Record]] = {}
+    values, (of_sites, everybodys) = _values(site), _policies(site)
+    broken: set[str] = set()
+    for domain in domains:
+        within = site.zone_of(domain)
+        zone_records = found.setdefault(within, {})
+        own = _own(site, domain) | {"spf": of_sites.get(domain, everybodys)}
+        for name, source in site.templates.items():
+            if name not in broken:
+                placed, wrong = _rendered(site, name, source, values | own)
+                wrong = wrong or zone.read(placed, within, zone_records)
+                findings += wrong
+                broken |= {name} if wrong else set()
+    for records in found.values():
+        findings += zone.judge(records)
+    return {within: sorted(records) for within, records in found.items()}
+
+
+def _own(site: Site, domain: str) -> dict[str, Any]:
+    """What templates may use that is the domain's own."""
+    within, mx, section = site.zone_of(domain), site.mx(domain), site.section
+    mta_sts = section.mta_sts.text(mx) if section.mta_sts else ""
+    subdomain, mail = domain.removesuffix(within).removesuffix("."), f"mail.{within}"
+    return {
+        "zone": within, "subdomain": subdomain, "name": domain, "mx": mx, "mta_sts": mta_sts,
+        "mail": mail if mail in mx else "",
+    }  # fmt: skip
+
+
+def _rendered(
+    site: Site, name: str, source: str, values: Mapping[str, Any]
+) -> tuple[list[tuple[Where, str]], list[Finding]]:
+    """The lines that a template makes of a domain, each with its place, or why it makes none."""
+    try:
+        return [(site.where(name, line), text) for line, text in render_lines(source, values)], []
+    except BadTemplate as error:
+        text = f"template {name}: {error}"
+        return [], [Finding(rule="bad-template", where=site.where(name, error.line), text=text, subject=text)]

@@ -1,0 +1,326 @@
+"""DNS records as text: one reader for zone-file lines, one normal form, and what is wrong with records taken together.
+
+A line is ``NAME. TTL IN TYPE DATA``, as a master file has it (RFC 1035, 5.1), without what would make its meaning hang
+on the lines before it: no indentation, no relative names, no directives. Raises nothing: what can't be read is a
+finding at the line that it came from.
+
+Known limits: names are ASCII; IDNs are written in their xn-- form. Of SPF (RFC 7208) look-ups are counted as far as the
+record itself says, or as far as *fetch* tells.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "SRV", "TLSA", "TXT")
+STRING = 255
+MAX_LOOKUPS, MAX_TTL = 10, 2**31 - 1
+_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+")
+_LINE = re.compile(r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S.*?)[ \t]*")
+_STRINGS = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^\s";()]+))(?:[ \t]+|\Z)')
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))")
+_MECHANISM = re.compile(r"[-+~?]?(?P<name>[a-z0-9]+)(?P<value>[:/].*)?\Z", re.IGNORECASE)
+_COSTLY = ("include", "a", "mx", "ptr", "exists", "redirect")
+_MECHANISMS = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Record:
+    """One record in normal form: its name in lower case with the last period, its data as a zone file has it."""
+
+    name: str
+    type: str
+    data: str
+    ttl: int = field(compare=False, default=0)
+    where: Where = field(compare=False, default=Where("mail.yaml"))
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.ttl} IN {self.type} {self.data}"
+
+    @property
+    def text(self) -> str:
+        """What a TXT record says, its strings joined."""
+        return joined(self.data)
+
+
+def joined(data: str) -> str:
+    """The strings of a TXT record as one text; bytes that are not ASCII stay escaped."""
+    return "".join(_unescaped(match[1] if match[1] is not None else match[2]) for match in _STRINGS.finditer(data))
+
+
+def split(text: str) -> str:
+    """A text as the strings of a TXT record, none of more than 255 octets."""
+    parts = [text[at : at + STRING] for at in range(0, len(text), STRING)] or [""]
+    return " ".join('"' + "".join(map(_escaped, part)) + '"' for part in parts)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1])) if match[1] else match[2], text)
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if " " <= character <= "~" else f"\\{ord(character):03d}"
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+class _Odd(Exception):  # noqa: N818 - never leaves this module
+    """What is wrong with a line."""
+
+
+def _odd(where: Where, text: str) -> Finding:
+    return Finding(rule="malformed-record", where=where, text=text, subject=text)
+
+
+def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Record]) -> list[Finding]:
+    """Add the records of *zone* in these lines to *records*, none twice; what is wrong with the others."""
+    findings = []
+    for where, line in lines:
+        if line.strip() and not line.startswith(";"):
+            try:
+                record = _record(where, line, zone)
+            except _Odd as problem:
+                findings.append(_odd(where, f'the record "{line.strip()}": {problem}'))
+            else:
+                records.setdefault(record, record)
+    return findings
+
+
+def _record(where: Where, line: str, zone: str) -> Record:
+    if line[0] in " \t":
+        raise _Odd("it is indented, and would take the name of the line before")
+    if line[0] in "$@":
+        raise _Odd(f'"{line.split(maxsplit=1)[0]}" stands for what other lines say; write the whole name and the TTL')
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise _Odd("expected NAME. TTL IN TYPE DATA, got something else")
+    name = _name(match["name"])
+    if name != f"{zone}." and not name.endswith(f".{zone}."):
+        raise _Odd(f'"{name}" is not in the zone {zone}.')
+    if not re.fullmatch(r"\d{1,10}", match["ttl"], re.ASCII) or int(match["ttl"]) > MAX_TTL:
+        raise _Odd(f'expected a TTL in seconds, got "{match["ttl"]}"')
+    if match["cls"].upper() != "IN":
+        raise _Odd(f'expected the class IN, got "{match["cls"]}"')
+    kind = match["type"].upper()
+    if kind not in TYPES:
+        hint = did_you_mean(kind, TYPES) or f"; known are {', '.join(TYPES)}"
+        raise _Odd(f'unknown type "{match["type"]}"{hint}')
+    return Record(name, kind, _data(kind, match["data"]), int(match["ttl"]), where)
+
+
+def _name(text: str) -> str:
+    if not text.endswith("."):
+        raise _Odd(f'"{text}" lacks the period at its end; did you mean "{text}."?')
+    if not _NAME.fullmatch(text) or len(text) > STRING - 1:
+        raise _Odd(f'"{text}" is no name')
+    return text.lower()
+
+
+def _data(kind: str, text: str) -> str:
+    if kind == "TXT":
+        return _strings(text)
+    words = text.split()
+    if kind in ("A", "AAAA"):
+        return _address(kind, text)
+    if kind == "CNAME":
+        return _name(text)
+    if kind == "MX":
+        return "0 ." if words == ["0", "."] else _numbers(words, 1, "PREFERENCE HOST.", "MX")
+    if kind == "SRV":
+        return _numbers(words, 3, "PRIORITY WEIGHT PORT HOST.", kind)
+    if kind == "TLSA":
+        if not re.fullmatch(r"[0-3] [01] [0-2] (?:[0-9a-fA-F]{2})+", " ".join(words)):
+            raise _Odd(f'expected USAGE SELECTOR MATCHING HEX, got "{text}"')
+        return " ".join(words).lower()
+    match = re.fullmatch(r'(\d{1,3}) ([a-zA-Z0-9]+) "([^"\\]*)"', " ".join(words))
+    if not match or int(match[1]) > STRING:
+        raise _Odd(f'expected FLAGS TAG "VALUE", got "{text}"')
+    return f'{int(match[1])} {match[2].lower()} "{match[3]}"'
+
+
+def _address(kind: str, text: str) -> str:
+    unscoped = text.replace("%", " ")  # fe80::1%eth0 is an address for this host alone
+    try:
+        return str(IPv4Address(unscoped) if kind == "A" else IPv6Address(unscoped))
+    except AddressValueError:
+        other = "AAAA" if kind == "A" and ":" in text else "A" if "." in text and kind == "AAAA" else ""
+        hint = f"; did you mean {other}?" if other else ""
+        raise _Odd(f'expected an {"IPv4" if kind == "A" else "IPv6"} address, got "{text}"{hint}') from None
+
+
+def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
+    """Numbers of 16 bits and then a host."""
+    numbers, host = words[:count], words[count:]
+    if len(host) != 1 or not all(re.fullmatch(r"\d{1,5}", one, re.ASCII) and int(one) < 1 << 16 for one in numbers):
+        raise _Odd(f'expected {form}, got "{" ".join(words)}"')
+    if re.fullmatch(r"[\d.]+|.*:.*", host[0]):
+        raise _Odd(f"{kind} leads to a host's name and never to an address")
+    return " ".join((*(str(int(one)) for one in numbers), _name(host[0])))
+
+
+def _strings(text: str) -> str:
+    position, found = 0, []
+    while position < len(text):
+        match = _STRINGS.match(text, position)
+        if not match or match[1] is None:
+            raise _Odd('expected text in quotes ("...", with \\" for a quote)')
+        if any(int(code) > STRING for code, _ in _ESCAPE.findall(match[1]) if code):
+            raise _Odd("an escape stands for no octet")
+        found.append(_unescaped(match[1]))
+        position = match.end()
+    whole = "".join(found)
+    if not whole.isascii() and any(ord(character) > STRING for character in whole):
+        raise _Odd("characters that are not ASCII")
+    return split(whole)
+
+
+# ---- judging them together -------------------------------------------------------------------------------------------
+
+
+def _clash(record: Record, text: str, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(rule="clashing-records", where=record.where, text=text, subject=text, severity=severity)
+
+
+def judge(records: Iterable[Record]) -> Iterator[Finding]:
+    """What is wrong with the records of a zone, all together."""
+    by_name: dict[str, list[Record]] = {}
+    for record in dict.fromkeys(records):
+        by_name.setdefault(record.name, []).append(record)
+    for name, own in by_name.items():
+        yield from _beside(name, own)
+        yield from _said_once(name, own)
+        for record in own:
+            if record.type == "MX":
+                yield from _exchanger(record, by_name.get(record.data.split()[1]))
+            elif is_spf(record):
+                yield from _spf(record)
+
+
+def _beside(name: str, own: list[Record]) -> Iterator[Finding]:
+    aliases = [record for record in own if record.type == "CNAME"]
+    if aliases and len(own) > 1:
+        yield _clash(aliases[0], f"{name} has a CNAME, and no other record may stand beside one")
+    times: dict[str, Record] = {}
+    for record in own:
+        first = times.setdefault(record.type, record)
+        if first.ttl != record.ttl:
+            yield _clash(record, f"{name} has {record.type} records of different TTLs, {first.ttl} and {record.ttl}")
+
+
+def tag(record: Record) -> str:
+    """What a TXT record begins with, where that says what it is for (``v=spf1``); empty for any other text."""
+    match = re.match(r"v=[a-z0-9]+", record.text, re.IGNORECASE)
+    return match[0].lower() if match and record.type == "TXT" else ""
+
+
+def is_spf(record: Record) -> bool:
+    """Whether it is a name's SPF policy."""
+    return bool(re.match(r"v=spf1(?: |\Z)", record.text, re.IGNORECASE)) if record.type == "TXT" else False
+
+
+def _said_once(name: str, own: list[Record]) -> Iterator[Finding]:
+    first: dict[str, Record] = {}
+    for record in own:
+        kind = tag(record)
+        if kind and first.setdefault(kind, record) is not record:
+            yield _clash(record, f"{name} has more than one {kind} record, so that receivers would use none")
+
+
+def _exchanger(record: Record, own: list[Record] | None) -> Iterator[Finding]:
+    target = record.data.split()[1]
+    if own and any(one.type == "CNAME" for one in own):
+        yield _clash(record, f"the MX of {record.name} leads to {target}, which is a CNAME (RFC 2181, 10.3)")
+    elif own and not any(one.type in ("A", "AAAA") for one in own):
+        yield _clash(record, f"the MX of {record.name} leads to {target}, which has no address")
+
+
+def mail_hosts(records: Iterable[Record], domain: str) -> list[str]:
+    """The hosts that take a domain's mail, the preferred ones first."""
+    own = [one.data.split() for one in records if one.type == "MX" and one.name == f"{domain}."]
+    return list(dict.fromkeys(host.rstrip(".") for _, host in sorted(own, key=lambda one: int(one[0]))))
+
+
+# ---- SPF -------------------------------------------------------------------------------------------------------------
+
+
+def _wrong(record: Record, text: str, severity: Severity = Severity.ERROR) -> Finding:
+    what = f"SPF of {record.name}: {text}"
+    return Finding(rule="malformed-spf", where=record.where, text=what, subject=what, severity=severity)
+
+
+def _spf(record: Record) -> Iterator[Finding]:
+    terms = record.text.split()[1:]
+    for place, term in enumerate(terms):
+        yield from _term(record, term)
+        if re.fullmatch(r"[-+~?]?all", term, re.IGNORECASE) and place < len(terms) - 1:
+            yield _wrong(record, f'nothing behind "{term}" is ever read: "{" ".join(terms[place + 1 :])}"')
+    if count := too_many(record):
+        yield _wrong(record, f"{count} look-ups are more than the {MAX_LOOKUPS} that receivers make (RFC 7208, 4.6.4)")
+
+
+def _term(record: Record, term: str) -> Iterator[Finding]:
+    if re.match(r"[a-z][a-z0-9_.-]*=", term, re.IGNORECASE):
+        return
+    match = _MECHANISM.match(term)
+    name = match["name"].lower() if match else ""
+    if not match or name not in _MECHANISMS:
+        yield _wrong(record, f'unknown mechanism "{term}"{did_you_mean(name, _MECHANISMS)}')
+    elif name == "all" and term[0] not in "-~?":
+        yield _wrong(record, f'"{term}" lets anybody send in this domain\'s name; did you mean "~all"?')
+    elif name in ("include", "exists") and not re.match(r":.", match["value"] or ""):
+        yield _wrong(record, f'"{term}" names no domain')
+    elif name in ("ip4", "ip6"):
+        try:
+            if ip_network((match["value"] or "")[1:], strict=False).version != int(name[2]):
+                raise ValueError  # noqa: TRY301 - said once, below
+        except ValueError:
+            yield _wrong(record, f'"{term}" names no {"IPv4" if name == "ip4" else "IPv6"} network')
+
+
+def lookups(text: str, fetch: Callable[[str], str] | None = None, seen: frozenset[str] = frozenset()) -> int:
+    """How many look-ups a policy costs; those of the policies that it includes too, where *fetch* gives their texts."""
+    count = 0
+    for term in text.split()[1:]:
+        match = re.match(r"[-+~?]?([a-z0-9]+)(?:[:=/]|\Z)", term, re.IGNORECASE)
+        name = match[1].lower() if match else ""
+        if name not in _COSTLY:
+            continue
+        count += 1
+        other = term.partition("=" if name == "redirect" else ":")[2].lower()
+        if fetch and name in ("include", "redirect") and other not in seen and count <= MAX_LOOKUPS:
+            count += lookups(fetch(other), fetch, seen | {other})
+    return count
+
+
+def too_many(record: Record, fetch: Callable[[str], str] | None = None) -> int:
+    """How many look-ups a policy costs, where they are more than receivers make."""
+    count = lookups(record.text, fetch)
+    return count if count > MAX_LOOKUPS else 0
+
+
+EXPLAINED = {
+    "malformed-record": (
+        "A line that a DNS template made is no record. A name server would refuse it, or read something else. Write "
+        "NAME. TTL IN TYPE DATA without indentation, every host with the period at its end, text in quotes."
+    ),
+    "clashing-records": (
+        "Two records do not go together: something beside a CNAME, an MX that leads to one, two policies of a kind at "
+        "one name, or different TTLs in one set. Receivers would take none of them, or any. Keep one of the two."
+    ),
+    "malformed-spf": (
+        "An SPF policy says what receivers can't use: an unknown mechanism, more than ten look-ups, terms behind all, "
+        "or that anybody may send. Mail in the domain's name would fail, or forgeries pass. Correct the policy."
+    ),
+}

@@ -1,0 +1,1 @@
+"""The machine: one file for each outside thing."""

@@ -1,0 +1,212 @@
+"""Who edited a file: the best that this host knows, and no more; a package's own scripts are told apart from people.
+
+look() asks when the files changed (ctime, which no program can set), whether dpkg was running the scripts of a package
+that knows Postfix at that moment (its log), which users have programs on a terminal and as whom they logged in, and
+whose sudo command came right before. Nothing of a command line is kept: it may hold a password. Raises nothing.
+
+Known limits: an edit without a terminal (ssh HOST COMMAND, cron, a panel) has no name but its file's owner. Sudo is
+known from /var/log/auth.log alone. A person who edits in the very second in which a package is configured is missed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host.effects import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DPKG_LOG = Path("/var/log/dpkg.log")
+DPKG_INFO = Path("/var/lib/dpkg/info")
+AUTH_LOG = Path("/var/log/auth.log")
+SOMEBODY = "somebody"
+SLACK = 1.0  # dpkg's log knows seconds
+_RECENT = 120.0  # a sudo command this long before an edit may still be the editor that made it
+_TAIL = 1 << 20
+_NOBODY = 0xFFFFFFFF  # loginuid of a process that no login led to
+_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
+_STATUS = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) status (\S+) (\S+) (\S+)")
+_BUSY, _DONE = {"half-installed", "half-configured", "triggers-awaited", "triggers-pending"}, {"installed", "unpacked"}
+_SUDO = re.compile(
+    r"^(?P<at>\S+(?: +\d+ [\d:]+)?) \S+ sudo(?:\[\d+\])?: +(?P<user>\S+) : (?:TTY=(?P<tty>\S+) ; )?.*COMMAND="
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Who, in a few words, and all that is known: *package* is empty for people."""
+
+    who: str
+    at: float
+    package: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """For a line of the log: ``by package postfix ...`` or ``while root was on pts/0``."""
+        if self.package:
+            return f"by package {self.package}"
+        return f"while {self.who}" if " was on " in self.who else f"by {self.who}"
+
+
+def look(root: Path, files: Iterable[str]) -> Attribution:
+    """Say who edited *files* below *root*, which have just been found to be different."""
+    changed = {path: _changed(root / path) for path in files}
+    at = max(changed.values(), default=0.0)
+    details = [f"{path}: changed {_shown(when)}{_owned(root / path)}" for path, when in sorted(changed.items())]
+    if package := _package(changed.values()):
+        return Attribution(who="dpkg", at=at, package=package, details=(*details, f"while dpkg ran: {package}"))
+    sudo, here = list(_sudo(at)), list(_terminals(root))
+    details += [f"sudo by {one}" for one in sudo]
+    details += [f"on a terminal: {one}" for one in here] or ["nobody was on a terminal"]
+    return Attribution(who=_most_likely(sudo, here), at=at, details=tuple(details))
+
+
+def _most_likely(sudo: list[str], here: list[str]) -> str:
+    if len(sudo) == 1:
+        return f"{sudo[0].partition(' ')[0]} was on {sudo[0].partition(' on ')[2].partition(' ')[0] or 'sudo'}"
+    editing = [one for one in here if ":" in one]
+    users = list(dict.fromkeys(one.partition(":")[0] for one in editing or here))
+    return users[0].replace(" on ", " was on ") if len(users) == 1 else SOMEBODY
+
+
+def _changed(path: Path) -> float:
+    """When a file changed last; of one that is gone, when its folder did."""
+    for one in (path, *path.parents):
+        with suppress(OSError):
+            return one.lstat().st_ctime
+    return 0.0
+
+
+def _owned(path: Path) -> str:
+    try:
+        status = path.lstat()
+    except OSError:
+        return ", gone"
+    return f", owner {named(status.st_uid, status.st_gid)}"
+
+
+def _shown(when: float) -> str:
+    return datetime.fromtimestamp(when).astimezone().isoformat(" ", "seconds")
+
+
+# ---- packages --------------------------------------------------------------------------------------------------------
+
+
+def _package(times: Iterable[float]) -> str:
+    """The package whose scripts ran at each of these times, as ``postfix 3.7.11-0+deb12u1``, or nothing."""
+    moments, spans = list(times), list(_scripts())
+    found = {name: all(any(_within(when, span, name) for span in spans) for when in moments) for _, _, name in spans}
+    return next((name for name, always in found.items() if always and moments), "")
+
+
+def _within(when: float, span: tuple[float, float, str], name: str) -> bool:
+    return span[2] == name and span[0] - SLACK < when < span[1] + SLACK
+
+
+def _scripts() -> Iterator[tuple[float, float, str]]:
+    """When dpkg ran the scripts of packages that speak of Postfix: from, up to, and whose."""
+    begun: dict[str, float] = {}
+    for line in _tail(DPKG_LOG):
+        if match := _STATUS.match(line):
+            at, status, package, version = match.groups()
+            when = datetime.strptime(at, "%Y-%m-%d %H:%M:%S").astimezone().timestamp()
+            if status in _BUSY:
+                begun.setdefault(package, when)
+            elif status in _DONE and package in begun and _knows_postfix(package):
+                yield begun.pop(package), when, f"{package.partition(':')[0]} {version}"
+            elif status in _DONE:
+                begun.pop(package, None)
+
+
+def _knows_postfix(package: str) -> bool:
+    for name in (package, package.partition(":")[0]):
+        for script in _SCRIPTS:
+            with suppress(OSError):
+                if b"postfix" in (DPKG_INFO / f"{name}.{script}").read_bytes():
+                    return True
+    return False
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+
+def _sudo(at: float) -> Iterator[str]:
+    """Whose sudo commands came shortly before, each user once."""
+    found: dict[str, str] = {}
+    for line in _tail(AUTH_LOG):
+        match = _SUDO.match(line)
+        when = _logged(match["at"], at) if match else None
+        if match and when is not None and -SLACK <= at - when <= _RECENT:
+            found[match["user"]] = f"{match['user']} on {match['tty'] or 'no terminal'} at {_shown(when)}"
+    yield from found.values()
+
+
+def _logged(text: str, near: float) -> float | None:
+    """The time of a log line; syslog's own form has no year."""
+    try:
+        if text[:4].isdigit():
+            return datetime.fromisoformat(text).timestamp()
+        year = datetime.fromtimestamp(near).astimezone().year
+        return datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").astimezone().timestamp()
+    except ValueError:
+        return None
+
+
+def _terminals(root: Path) -> Iterator[str]:
+    """Who has programs on terminals: ``ada on pts/0: vim.tiny has .main.cf.swp open``, each terminal once."""
+    seen: dict[str, str] = {}
+    real = os.path.realpath(root)
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, KeyError, IndexError):
+            if terminal := _terminal(process):
+                who = f"{_login(process)} on {terminal}"
+                open_files = _open_below(process, real)
+                seen[who] = max(seen.get(who, ""), open_files)
+    yield from (f"{who}: {what}" if what else who for who, what in sorted(seen.items()))
+
+
+def _terminal(process: Path) -> str:
+    """The terminal that controls a process, as ``pts/0``; empty for none (proc(5), tty_nr)."""
+    number = int((process / "stat").read_text().rpartition(")")[2].split()[4])
+    major, minor = number >> 8 & 0xFFF, (number & 0xFF) | (number >> 12 & 0xFFF00)
+    if not number:
+        return ""
+    return f"pts/{minor + (major - 136) * 256}" if 136 <= major <= 143 else f"tty{minor}"  # noqa: PLR2004 - devices.txt
+
+
+def _login(process: Path) -> str:
+    """Who owns a process, and as whom they logged in where that is another (sudo, su)."""
+    owner = pwd.getpwuid(process.stat().st_uid).pw_name
+    number = _NOBODY
+    with suppress(OSError):  # a kernel without audit
+        number = int((process / "loginuid").read_text())
+    login = owner if number == _NOBODY else pwd.getpwuid(number).pw_name
+    return owner if login == owner else login
+
+
+def _open_below(process: Path, root: str) -> str:
+    """Which file below *root* a process has open, such as an editor's swap file."""
+    for link in (process / "fd").iterdir():
+        with suppress(OSError):
+            target = str(link.readlink())
+            if target.startswith(f"{root}/"):
+                return f"{(process / 'comm').read_text().strip()} has {target.removeprefix(root)[1:]} open"
+    return ""

@@ -1,0 +1,287 @@
+"""The host as everything else sees it: the only door to other programs, and to every effect on the file system.
+
+Reading is not an effect. Each method marked with @effect changes the host, is atomic or idempotent by itself, and calls
+before() and after(), which a test replaces to end the process at any of them. Nothing is durable until sync().
+
+Raises OSError as the kernel gives it, and CommandFailed when a program does not end in time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import grp
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from reconciler.model.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+_LAST_WORDS = 1.0
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that has ended."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    def checked(self) -> Completed:
+        """Itself, when it ended well; else raises CommandFailed with its last words."""
+        if self.status:
+            raise CommandFailed(self.argv, self.status, self.stderr or self.stdout)
+        return self
+
+
+Method = Callable[Concatenate["Host", P], R]
+
+
+def effect(method: Method[P, R]) -> Method[P, R]:
+    """Mark a method that changes the host."""
+
+    def counted(self: Host, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.before(method.__name__)
+        result = method(self, *args, **kwargs)
+        self.after(method.__name__)
+        return result
+
+    return functools.update_wrapper(counted, method)
+
+
+class Host:
+    """The real host."""
+
+    def before(self, what: str) -> None:
+        """Called right before each effect."""
+
+    def after(self, what: str) -> None:
+        """Called right after each effect."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60,
+        input: bytes | None = None,  # noqa: A002 - as subprocess calls it
+        env: Mapping[str, str] | None = None,
+        owner: tuple[int, int] | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        """Run a program that only looks; *owner* is the uid and gid to run it as. Its whole group ends with it."""
+        identity = {} if owner is None else {"user": owner[0], "group": owner[1], "extra_groups": []}
+        process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - argv is ours, never a shell's
+            list(argv), stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT | dict(env or {}), cwd=cwd,
+            start_new_session=True, **identity,
+        )  # fmt: skip
+        try:
+            stdout, stderr = process.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            raise CommandFailed(argv, None, _end(process).decode(errors="replace")) from None
+        text = [stream.decode("utf-8", "surrogateescape") for stream in (stdout, stderr)]
+        return Completed(tuple(argv), process.returncode, *text)
+
+    @effect
+    def act(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60,
+        input: bytes | None = None,  # noqa: A002 - as subprocess calls it
+        env: Mapping[str, str] | None = None,
+        owner: tuple[int, int] | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        """Run a program that changes something; killed with us, it can't meet whoever recovers what we left."""
+        done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
+        return replace(done, argv=tuple(argv))
+
+    def become(self, user: str) -> None:
+        """Go on as that user and nobody else, for good; what the rest of this process may do is what it may."""
+        entry = pwd.getpwnam(user)
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
+    @effect
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal."""
+        os.kill(pid, number)
+
+    @effect
+    def make_directory(self, path: Path, mode: int = 0o755) -> None:
+        """Make a folder and those above it, if they are not there; *mode* holds whatever the umask says."""
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)
+
+    @effect
+    def write(self, path: Path, content: bytes, mode: int = 0o644, owner: str = "", mtime: float | None = None) -> None:
+        """Write a new file, or the whole of an old one in place of it; never readable by more than *mode* allows."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            if owner:
+                os.fchown(descriptor, *numeric(owner))
+            os.fchmod(descriptor, mode)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
+
+    @effect
+    def replace(self, path: Path, content: bytes, mode: int = 0o600) -> None:
+        """Put a file in another's place by one rename, durably: readers see the old whole or the new whole."""
+        beside = path.with_name(f".{path.name}.new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            os.fsync(descriptor)
+        beside.rename(path)
+        _fsync(path.parent)
+
+    @effect
+    def append(self, path: Path, content: bytes) -> None:
+        """Add to the end of a file, durably; a torn last line is the reader's to drop."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @effect
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy a file or an empty folder with mode, owner and times; sockets and pipes are left out."""
+        status = source.lstat()
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+            target.chmod(status.st_mode & 0o7777)
+        elif source.is_file():
+            shutil.copy2(source, target, follow_symlinks=False)
+        else:
+            return
+        os.chown(target, status.st_uid, status.st_gid)
+        target.chmod(status.st_mode & 0o7777)  # chown clears the set-id bits
+
+    @effect
+    def link(self, path: Path, to: Path, like: Path) -> None:
+        """Make a symbolic link with the owner that the link *like* has."""
+        status = like.lstat()
+        path.unlink(missing_ok=True)
+        path.symlink_to(to)
+        os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
+
+    @effect
+    def set_time(self, path: Path, mtime: float) -> None:
+        """Set a file's times."""
+        os.utime(path, (mtime, mtime))
+
+    @effect
+    def symlink(self, path: Path, to: Path) -> None:
+        """Point the link *path* somewhere else by one rename, durably."""
+        beside = path.with_name(f".{path.name}.new")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(to)
+        beside.rename(path)
+        _fsync(path.parent)
+
+    @effect
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename within a file system, durably."""
+        source.rename(target)
+        _fsync(target.parent)
+        if source.parent != target.parent:
+            _fsync(source.parent)
+
+    @effect
+    def exchange(self, one: Path, other: Path) -> None:
+        """Exchange two paths in one step, renameat2(2) with RENAME_EXCHANGE; within one file system."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.renameat2(_AT_FDCWD, bytes(one), _AT_FDCWD, bytes(other), _RENAME_EXCHANGE):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(one))
+        _fsync(one.parent)
+        _fsync(other.parent)
+
+    @effect
+    def remove(self, path: Path) -> None:
+        """Remove a file, a link or a whole folder; one that is not there is fine."""
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    @effect
+    def sync(self, folder: Path) -> None:
+        """Make a folder and everything below it durable."""
+        for directory, _, names in os.walk(folder):
+            for name in names:
+                path = Path(directory, name)
+                if path.is_file() and not path.is_symlink():
+                    _fsync(path)
+            _fsync(Path(directory))
+
+
+def _end(process: subprocess.Popen[bytes]) -> bytes:
+    """Kill a program with its group, and answer its last words: what left the group may hold its pipes for ever."""
+    os.killpg(process.pid, signal.SIGKILL)
+    try:
+        _, stderr = process.communicate(timeout=_LAST_WORDS)
+    except subprocess.TimeoutExpired as late:
+        stderr = late.stderr or b""
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                stream.close()
+    return bytes(stderr)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@functools.cache
+def numeric(owner: str) -> tuple[int, int]:
+    """The uid and gid of ``user:group``; a name that does not exist is a number or raises KeyError."""
+    user, _, group = owner.partition(":")
+    uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    return uid, gid
+
+
+@functools.cache
+def named(uid: int, gid: int) -> str:
+    """``user:group`` of a uid and gid, by number where there is no name."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    return f"{user}:{group}"
+
+
+def user_of(uid: int) -> str:
+    """A user's name, its number where it has none."""
+    return named(uid, 0).partition(":")[0]

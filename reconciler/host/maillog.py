@@ -1,0 +1,319 @@
+"""The mail log: one door to it, wherever this host keeps it, and what in it is fatal, or a cause of ours.
+
+Promises: mark() remembers a place, since() returns every line after it, across a rotation by renaming or by truncating;
+before() the lines just ahead of it; *places* are the paths that change when something is logged. Nothing that a client,
+a sender or another server can choose to say makes a line a cause. Where no log can be read all are empty, and *limit*
+says why, for `status`.
+Raises CommandFailed when journalctl does, OSError as the kernel gives it.
+
+Known limits: a log that was rotated and compressed at once has lost its end for us. Behind journald a line shows up
+some milliseconds after it was logged.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from reconciler.host.effects import Host
+
+JOURNAL = Path("/run/systemd/journal/socket")
+JOURNAL_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
+FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
+BEFORE = 1 << 20
+BEFORE_LINES = 5000
+# Commands that people and panels run log under the same name, and their mistakes say nothing about the daemons.
+COMMANDS = frozenset({
+    "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
+    "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
+})  # fmt: skip
+
+
+class Mark(NamedTuple):
+    """A place in a log: a file's inode and how far in, or journald's cursor."""
+
+    inode: int = 0
+    offset: int = 0
+    cursor: str = ""
+
+
+class Logged(NamedTuple):
+    """A line as Postfix wrote it: the tag (syslog_name, a slash, the program), the process, the text."""
+
+    tag: str
+    pid: int
+    text: str
+
+    @property
+    def program(self) -> str:
+        """The daemon's name: ``smtpd`` of ``postfix/submission/smtpd``."""
+        return self.tag.rpartition("/")[2]
+
+
+class MailLog(Protocol):
+    """Where mail is logged."""
+
+    @property
+    def limit(self) -> str:
+        """Why nothing can be read here, or empty."""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """What changes when something is logged: the file or its folder, or the journal's folders."""
+
+    def mark(self) -> Mark:
+        """Remember the end as it is now."""
+
+    def since(self, mark: Mark) -> list[str]:
+        """The lines that came after the mark."""
+
+    def before(self, mark: Mark) -> list[str]:
+        """Some of the lines ahead of the mark, the latest."""
+
+    def last_of(self, program: str, pid: int) -> str:
+        """The last line that this process of that program has logged, however long ago; empty when there is none."""
+
+
+def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) -> MailLog:
+    """The log of an instance with that maillog_file: that file, else systemd's journal, else a syslog file."""
+    if maillog_file:
+        path = Path(maillog_file)
+        return Nothing(f"mail log unreadable: it goes to {path}") if path.is_relative_to("/dev") else LogFile(path)
+    if JOURNAL.exists() and shutil.which("journalctl"):
+        return Journal(host)
+    readable = [path for path in files if path.is_file()]
+    return LogFile(readable[0]) if readable else Nothing("mail log unreadable: no journal and no log file is here")
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No log that could be read."""
+
+    limit: str
+    places: tuple[Path, ...] = ()
+
+    def mark(self) -> Mark:
+        """Remember nothing."""
+        return Mark()
+
+    def since(self, mark: Mark) -> list[str]:  # noqa: ARG002 - a MailLog
+        """No lines."""
+        return []
+
+    def before(self, mark: Mark) -> list[str]:  # noqa: ARG002 - a MailLog
+        """No lines."""
+        return []
+
+    def last_of(self, program: str, pid: int) -> str:  # noqa: ARG002 - a MailLog
+        """No line."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file that syslog or postlogd writes; it may come into being later."""
+
+    path: Path
+    limit: str = ""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The file, or the folder in which it will come into being."""
+        return (self.path if self.path.exists() else self.path.parent,)
+
+    def mark(self) -> Mark:
+        """Remember which file it is, and its length."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return Mark()
+        return Mark(inode=status.st_ino, offset=status.st_size)
+
+    def since(self, mark: Mark) -> list[str]:
+        """The rest of the file as it was then, wherever it is by now, and the whole of the one that took its place."""
+        lines: list[str] = []
+        start = 0
+        if self._is(self.path, mark.inode):
+            start = mark.offset if self.path.stat().st_size >= mark.offset else 0
+        elif rotated := next((path for path in self._rotated() if self._is(path, mark.inode)), None):
+            lines += _lines(rotated, mark.offset)
+        return lines + _lines(self.path, start)
+
+    def before(self, mark: Mark) -> list[str]:
+        """The last megabyte ahead of the mark; of a file that is still short, the end of the one before it too."""
+        path = next((path for path in (self.path, *self._rotated()) if self._is(path, mark.inode)), None)
+        if path is None:
+            return []
+        start = max(0, mark.offset - BEFORE)
+        previous = self.path.with_name(f"{self.path.name}.1")
+        older = [] if start or path == previous or not previous.is_file() else _tail(previous)
+        return older + _lines(path, start, mark.offset - start)
+
+    def last_of(self, program: str, pid: int) -> str:
+        """The last such line of the file, or of the one before it; a gigabyte takes a second."""
+        wanted = f"/{program}[{pid}]: ".encode()
+        files = (self.path, self.path.with_name(f"{self.path.name}.1"))
+        return next((line for path in files if (line := _last_line(path, wanted))), "")
+
+    def _rotated(self) -> Iterator[Path]:
+        return self.path.parent.glob(f"{self.path.name}?*")
+
+    @staticmethod
+    def _is(path: Path, inode: int) -> bool:
+        return path.is_file() and path.stat().st_ino == inode
+
+
+def _last_line(path: Path, wanted: bytes) -> str:
+    """The last line of a file that holds these bytes; the file is searched where it lies."""
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            found = text.rfind(wanted)
+            if found < 0:
+                return ""
+            start, end = text.rfind(b"\n", 0, found) + 1, text.find(b"\n", found)
+            return text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
+    except (FileNotFoundError, ValueError):  # an empty file can't be mapped
+        return ""
+
+
+def _tail(path: Path) -> list[str]:
+    return _lines(path, max(0, path.stat().st_size - BEFORE))
+
+
+def _lines(path: Path, start: int, length: int = -1) -> list[str]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(length).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """systemd's journal, of which mail is a facility."""
+
+    host: Host
+    limit: str = ""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders of this machine's journal, in memory and on disk."""
+        return tuple(path for folder in JOURNAL_FOLDERS for path in folder.glob("*/") if path.is_dir())
+
+    def mark(self) -> Mark:
+        """Remember the cursor of the last mail there is: after any other's, journalctl leaves the first mail out."""
+        text = self._journalctl("--facility=mail", "--lines=1", "--show-cursor")
+        return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
+
+    def since(self, mark: Mark) -> list[str]:
+        """What came after that entry; after an empty journal, all there is."""
+        after = (f"--after-cursor={mark.cursor}",) if mark.cursor else ()
+        return self._journalctl("--facility=mail", *after).splitlines()
+
+    def before(self, mark: Mark) -> list[str]:
+        """The last few thousand lines up to the mark."""
+        if not mark.cursor:
+            return []
+        up_to = (f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")
+        return self._journalctl("--facility=mail", *up_to).splitlines()[::-1]
+
+    def last_of(self, program: str, pid: int) -> str:
+        """What the journal has of that process."""
+        lines = self._journalctl("--facility=mail", f"_PID={pid}", "--lines=20").splitlines()
+        return next((line for line in reversed(lines) if f"/{program}[{pid}]: " in line), "")
+
+    def _journalctl(self, *options: str) -> str:
+        argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)
+        done = self.host.run(argv)
+        nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
+        return "" if nothing_found else done.checked().stdout
+
+
+# ---- what it says ----------------------------------------------------------------------------------------------------
+
+_LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
+# A delivery agent whose master was killed goes on with its message, and a new one finds the queue file locked.
+_ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
+_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
+_FATAL = re.compile(
+    r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
+    | unsupported\ dictionary\ type""",
+    re.VERBOSE,
+)
+# What only real traffic meets. Each begins where Postfix's own words do: what others say stands further right.
+_CAUSE = re.compile(
+    r"""(?:fatal|panic|error):[ ]
+    | (?:\w+:\ )?reject(?:_warning)?:\ \S+\ from\ \S+:\ 451\ 4\.3\.(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
+      (?:Temporary\ lookup\ failure|[Mm]ail\ transport\ unavailable))
+    | (?:\w+:\ )?warning:\ (?:\w+:\ )?(?:
+        \S+:\ bad\ command\ startup\ --\ throttling
+      | [\w-]+:\S+\ (?:is\ unavailable\. | lookup\ error\ for[ ]) | [\w-]+:\S+:\ table\ lookup\ problem
+      | \w+\ (?:map\ )?lookup\ (?:problem|failure) | connect\ to\ transport[ ] | request\ for\ unapproved\ table
+      | unknown\ smtpd\ restriction: | cannot\ get\ \w+\ (?:certificate|private\ key)\ from\ file[ ] )""",
+    re.VERBOSE,
+)
+_UNDELIVERED = re.compile(
+    r", dsn=[45]\.3\.\d, status=(?:deferred|bounced) \((?:mail transport unavailable|mail system configuration error"
+    r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
+    re.IGNORECASE,
+)
+_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program's words
+_QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
+_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
+
+
+def parse(line: str) -> Logged | None:
+    """Read a line of syslog, of the journal or of postlogd; None for one of another form."""
+    match = _LINE.search(line)
+    return Logged(match["tag"], int(match["pid"]), match["text"]) if match else None
+
+
+def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> list[Logged]:
+    """What an instance's daemons cannot go on with; *names* are its syslog_name and those its services log under.
+
+    Fatal errors, panics, tables that cannot be opened, processes that die as they start, and the answer "Server
+    configuration error" to clients. What was logged by commands that anybody may run is left out.
+    """
+    return [one for one in _own(lines, names) if _FATAL.search(one.text)]
+
+
+def causes(lines: Iterable[str], names: Collection[str]) -> list[Logged]:
+    """What only our own configuration can be the reason of, in what an instance's daemons say of real traffic."""
+    return [one for one in _own(lines, names) if _is_cause(one)]
+
+
+def _own(lines: Iterable[str], names: Collection[str]) -> Iterator[Logged]:
+    """What an instance's daemons say, but for what only the death of a master explains."""
+    logged = (one for line in lines if (one := parse(line)))
+    return (
+        one for one in logged if one.program not in COMMANDS and _is_of(one, names) and not _ORPHANS.match(one.text)
+    )
+
+
+def _is_cause(one: Logged) -> bool:
+    if one.program not in _SPEAKS_FOR_OTHERS and _UNDELIVERED.search(one.text):
+        return True
+    return bool(_CAUSE.match(one.text)) and "master_sigdeath" not in one.text
+
+
+def steady(text: str) -> str:
+    """A message without what differs each time: process ids, queue ids, names and addresses of others."""
+    return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)))
+
+
+def since_activation(lines: list[str]) -> list[str]:
+    """The lines since the master last read its configuration: what was rolled back before that excuses nothing."""
+    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
+    return lines[starts[-1] :] if starts else lines
+
+
+def _is_of(one: Logged, names: Collection[str]) -> bool:
+    return any(one.tag.startswith(f"{name}/") for name in names)

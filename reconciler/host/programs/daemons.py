@@ -1,0 +1,74 @@
+"""The daemons of one master(8): a process group that it leads, and that outlives it for a while when it is killed.
+
+Promises: end_listening() ends only processes of that group that run a program of Postfix, and leaves deliveries alone.
+Raises nothing for a process that has ended by itself meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host import sockets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reconciler.host.effects import Host
+
+PATIENCE = 2.0
+
+
+def of(master: int, names: Collection[str] = ()) -> list[int]:
+    """The processes of that master's group, of these *names* if any are given; zombies don't count."""
+    try:
+        os.killpg(master, 0)
+    except ProcessLookupError:
+        return []
+    except PermissionError:
+        pass
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master, names)]
+
+
+def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:
+    try:
+        before, _, after = stat.read_text("utf-8", "replace").rpartition(")")
+        state, _, pgrp, *_ = after.split()
+    except (OSError, ValueError):
+        return False
+    return int(pgrp) == group and state != "Z" and (not names or before.partition("(")[2] in names)
+
+
+def end_listening(host: Host, master: int, programs: Path) -> None:
+    """End what a master that is dead has left listening on TCP ports; *programs* is the daemon_directory.
+
+    An smtpd that was in a session when its master was killed goes on with it for minutes, and holds the listening
+    sockets. Postfix opens them with SO_REUSEPORT, so a new master starts beside it, and the kernel goes on handing half
+    of all clients to sockets that nobody answers.
+    """
+    deadline, number = time.monotonic() + PATIENCE, signal.SIGTERM
+    while left := [pid for pid in _listening(master) if _runs(pid, programs)]:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                host.signal(pid, number)
+        if number is signal.SIGKILL and time.monotonic() > deadline + PATIENCE:
+            return  # it hangs in the kernel: verify() sees what comes of it
+        number = signal.SIGKILL if time.monotonic() > deadline else signal.SIGTERM
+        time.sleep(0.01)
+
+
+def _listening(master: int) -> list[int]:
+    found = of(master)
+    inodes = {one.inode for one in sockets.open_in(sockets.LISTEN)} if found else set()
+    return [pid for pid in found if sockets.held(pid) & inodes]
+
+
+def _runs(pid: int, programs: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().parent.samefile(programs)
+    except OSError:
+        return False

@@ -1,0 +1,378 @@
+"""Postfix's own commands, each as argv and a pure parser of its output, for the instance of one directory.
+
+Promises: every command names its directory (``-c``). check() is as strong as ``postfix check`` about a configuration
+and touches nothing; live() asks once for all that others need to know, and answers whatever has become of main.cf.
+Raises CommandFailed for a command that fails without saying why, or not in time; check() returns findings instead.
+
+check() stands in for ``postfix check``, which takes 0.3 s because it walks the installed package in shell, makes the
+folders that the candidate's queue_directory lacks, scans the whole queue, and tells its reasons to the mail log alone.
+What it says about a configuration comes from mail_params_init(), which every Postfix command runs (postmap tells
+standard error), from the folders it enters, from paths that its post-install wants absolute, and from the service that
+maillog_file needs. Of 1,043 parameters set to nonsense it refuses 76, and so does check(), with postconf's warnings on
+top.
+
+Known limits: a warning without a line is placed by searching the file for its words. ``postfix check`` also complains
+about owners and modes of installed files, of which only the candidate's own are looked at here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import math
+import os
+import re
+import signal
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host.programs import daemons, systemd
+from reconciler.model import Finding, Severity, Where
+from reconciler.model.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.host.effects import Completed, Host
+
+FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_directory", "shlib_directory")
+PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
+HASHING = ("hash_queue_names", "hash_queue_depth")
+LIVE = (
+    *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_version", "maillog_file", "syslog_name",
+    "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols", "smtpd_tls_wrappermode",
+    "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
+)  # fmt: skip
+STOCK_DIRECTORY = Path("/etc/postfix")
+POSTCONF = Path("/usr/sbin/postconf")
+START_TIMEOUT = 120.0
+STOP_PATIENCE = 5.0
+AGE = 10.0
+MAIN, MASTER = "main.cf", "master.cf"
+_PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
+_OTHERS = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A Postfix instance: its configuration *directory*, and the values of its LIVE parameters with $names expanded."""
+
+    directory: Path
+    values: Mapping[str, str]
+
+    @property
+    def queue_directory(self) -> Path:
+        """Where the queue is."""
+        return Path(self.values["queue_directory"])
+
+    @property
+    def pid_file(self) -> Path:
+        """The file that master(8) writes its process id to and keeps locked while it runs."""
+        return self.queue_directory / self.values["process_id_directory"] / "master.pid"
+
+
+def live(host: Host, directory: Path) -> Instance:
+    """Ask what this directory's main.cf makes of LIVE. A main.cf that is missing or broken leaves defaults.
+
+    A copy is asked: postconf sleeps while somebody has just edited main.cf, and fails for a mistake in master.cf. The
+    answer follows from those bytes, the program and the host's name, and is kept by them: 8 ms for each new main.cf.
+    """
+    try:
+        text = (directory / MAIN).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        text = b""
+    program = installed()
+    try:
+        values = _values(host, text, program, os.uname().nodename)
+    except CommandFailed as error:
+        if error.status is None:
+            raise
+        values = _values(host, b"", program, os.uname().nodename)
+    return Instance(directory, values)
+
+
+def installed() -> tuple[int, ...]:
+    """What changes when another Postfix is installed; empty while there is none."""
+    try:
+        status = POSTCONF.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@functools.lru_cache(maxsize=8)
+def _values(host: Host, text: bytes, *_: object) -> Mapping[str, str]:
+    with scratch(text) as copy:
+        return parse_settings(host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout)
+
+
+@contextmanager
+def scratch(main: bytes = b"") -> Iterator[Path]:
+    """A folder for a moment, to ask postconf in: it holds this main.cf, old enough, and an empty master.cf."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
+        directory = Path(name)
+        (directory / MAIN).write_bytes(main)
+        (directory / MASTER).touch()
+        os.utime(directory / MAIN, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
+        yield directory
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """Read what ``postconf`` prints: ``name = value``, one a line."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+
+
+def defaults(host: Host, directory: Path) -> dict[str, str]:
+    """Every parameter this Postfix knows, with its default as written, nothing expanded. Needs no main.cf."""
+    return parse_settings(host.run(("postconf", "-c", str(directory), "-d")).checked().stdout)
+
+
+def map_types(host: Host, directory: Path) -> frozenset[str]:
+    """The types of table this Postfix can read. Needs a main.cf, though an empty one will do."""
+    return frozenset(host.run(("postconf", "-c", str(directory), "-m")).checked().stdout.split())
+
+
+# ---- checking a directory that is not live ---------------------------------------------------------------------------
+
+
+def check(host: Host, directory: Path) -> list[Finding]:
+    """Have Postfix's own programs read a staged directory, at the same time; about 20 ms."""
+    postconf, stage = ("postconf", "-c", str(directory)), str(directory)
+    commands = (
+        (*postconf, "-x", *LIVE), (*postconf, "-n"), (*postconf, "-M"), (*postconf, "-P"),
+        ("postmap", "-c", stage, "-q", "x", "static:x"),
+    )  # fmt: skip
+    with ThreadPoolExecutor(len(commands) + 1) as threads:
+        known = threads.submit(live, host, directory)  # asked while there is time: the pass needs it after the swap
+        completed = list(threads.map(host.run, commands))
+        known.result()
+    files = {name: (directory / name).read_text("utf-8", "surrogateescape") for name in (MAIN, MASTER)}
+    findings = [finding for one in completed[1:] for finding in complaints(one, stage, files)]
+    if not findings:
+        for one in completed:
+            one.checked()
+    findings += unusable_paths(parse_settings(completed[0].stdout), files, completed[2].stdout)
+    return list(dict.fromkeys([*findings, *_loose_files(directory)]))
+
+
+def complaints(completed: Completed, stage: str, files: Mapping[str, str]) -> Iterator[Finding]:
+    """Every line of standard error is a finding, exit status 0 notwithstanding."""
+    program = Path(completed.argv[0]).name
+    for line in completed.stderr.splitlines():
+        text = re.sub(r"^\S*?\w+: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
+        if text and not text.endswith("makedefs.out"):  # Debian's own link, which Debian's own check complains about
+            yield _placed(program, text, stage, files)
+
+
+def _placed(rule: str, text: str, stage: str, files: Mapping[str, str]) -> Finding:
+    """Find the place a message speaks of in the staged files."""
+    inside = rf"(?:file )?(?:{re.escape(stage)}/)?(?P<file>main\.cf|master\.cf)"
+    match = re.match(inside + r"(?:[,:] line (?P<line>\d+))?: (?P<what>.*)", text)
+    file, what = (match["file"], match["what"]) if match else ("", text.replace(f"{stage}/", ""))
+    if match and match["line"]:
+        where = Where(file, int(match["line"]))
+    else:
+        where = _search(what, [file] if file else [MAIN, MASTER], files)
+    lasting = not _PASSING.search(what)
+    return Finding(rule=rule, where=where, text=what, subject=_subject(what), lasting=lasting)
+
+
+_NAMED = re.compile(
+    r"""(?:unused\ parameter:|overriding\ earlier\ entry:|configuration:|config\ variable|parameter)\ (?P<set>\w+)
+    | undefined\ parameter:\ (?P<used>\w+)
+    | (?:in|reference:|nesting:|name:)\ "(?P<quoted>[^"]+)"$""",
+    re.VERBOSE,
+)
+
+
+def _subject(what: str) -> str:
+    match = _NAMED.search(what)
+    return next(word for word in match.groups() if word) if match else what
+
+
+def _search(what: str, names: Iterable[str], files: Mapping[str, str]) -> Where:
+    """The first line that holds what the message names, else the first line of all."""
+    match, names = _NAMED.search(what), list(names)
+    if match:
+        word = re.escape(_subject(what))
+        if match["set"]:
+            pattern = rf"\b{word}\s*="
+        elif match["used"]:
+            pattern = rf"\$[({{]?{word}\b"
+        else:
+            pattern = r"\s+".join(re.escape(part) for part in match["quoted"].split())
+        for name in names:
+            if found := re.search(pattern, files[name]):
+                return Where(name, files[name].count("\n", 0, found.start()) + 1)
+    return Where(names[0])
+
+
+def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services: str) -> Iterator[Finding]:
+    """What ``postfix check`` refuses in its own script, from the *values* and ``postconf -M``'s *services*."""
+    for name in FOLDERS:
+        value = values.get(name, "")
+        if value and not (name == "shlib_directory" and value == "no") and not Path(value).is_dir():
+            yield _about(name, f'{name}: "{value}" is not a directory', files)
+    for name in PATHS:
+        value = values.get(name, "")
+        if value and value != "no" and not value.startswith("/"):
+            yield _about(name, f'{name}: expected an absolute path, got "{value}"', files)
+    if values.get("maillog_file") and not re.search(r"^postlog\s+unix-dgram\s", services, re.MULTILINE):
+        yield _about("maillog_file", "maillog_file needs the service postlog/unix-dgram, which is missing", files)
+
+
+def _about(name: str, text: str, files: Mapping[str, str]) -> Finding:
+    where = _search(f"parameter {name}", [MAIN], files)
+    return Finding(rule="postfix-check", where=where, text=text, subject=name, lasting=not _PASSING.search(text))
+
+
+def _loose_files(directory: Path) -> Iterator[Finding]:
+    """Files of the candidate that somebody else than root owns or may write (root programs read them)."""
+    for path in sorted(directory.rglob("*")):
+        status, name = path.lstat(), str(path.relative_to(directory))
+        if status.st_uid:
+            text = f"{name}: not owned by root"
+        elif status.st_mode & _OTHERS and not path.is_symlink():
+            text = f"{name}: writable by others than its owner"
+        else:
+            continue
+        yield Finding(
+            rule="postfix-check", where=Where(name), text=text, subject=name, severity=Severity.WARNING, lasting=False
+        )
+
+
+# ---- what runs -------------------------------------------------------------------------------------------------------
+
+
+def running(instance: Instance) -> int | None:
+    """The process id of this instance's master, or None; by its lock on the pid file, as ``master -t`` looks.
+
+    The lock is only tried while a process of that id exists, so that a master which is just starting never meets ours.
+    """
+    pid = last_pid(instance)
+    if pid is None or not Path(f"/proc/{pid}").exists():
+        return None
+    with instance.pid_file.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return pid
+    return None
+
+
+def last_pid(instance: Instance) -> int | None:
+    """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
+    try:
+        text = instance.pid_file.read_text("ascii").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def was_stopped(last_line: str) -> bool | None:
+    """Whether somebody stopped a master, by the last line that it logged; None without one.
+
+    ``postfix stop``, ``postfix abort``, systemctl and a shutdown all end it with SIGTERM, which it logs; a master that
+    dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
+    """
+    return last_line.rstrip().endswith("terminating on signal 15") if last_line else None
+
+
+def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:
+    """Make the running master read its configuration again.
+
+    SIGHUP is all that ``postfix reload`` does for that (1 ms instead of 40). *rehash*, for a change of hash_queue_names
+    or hash_queue_depth, runs the whole command, which sorts the queue files into their new folders first.
+    Raises CommandFailed when no master runs.
+    """
+    pid = running(instance)
+    if pid is None:
+        argv = ("kill", "-HUP", str(instance.pid_file))
+        raise CommandFailed(argv, 1, "the Postfix mail system is not running")
+    if rehash:
+        host.act(("postfix", "-c", str(instance.directory), "reload")).checked()
+    else:
+        host.signal(pid, signal.SIGHUP)
+
+
+def start(host: Host, instance: Instance) -> None:
+    """Start it, through its systemd unit where it has one: systemd then owns the processes, not we."""
+    if (last := last_pid(instance)) and running(instance) is None:
+        daemons.end_listening(host, last, Path(instance.values["daemon_directory"]))
+    unit = unit_of(host, instance)
+    if unit is None:
+        argv = ("postfix", "-c", str(instance.directory), "start")
+        done = host.act(argv, timeout=START_TIMEOUT)
+        if done.status and not _comes_up(instance):  # what an old master left may have held a port: it is gone by now
+            host.act(argv, timeout=START_TIMEOUT).checked()
+        return
+    # To systemd a unit whose master died may still be active, and a start would do nothing. A few starts in ten
+    # seconds exhaust its patience (start-limit-hit) unless told to forget them.
+    host.act(systemd.reset_failed(unit)).checked()
+    host.act(systemd.restart(unit), timeout=START_TIMEOUT).checked()
+
+
+def _comes_up(instance: Instance) -> bool:
+    """Whether a master runs after all: somebody else's start, or one that was cut short, came first."""
+    for _ in range(40):
+        if running(instance) is not None:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def stop(host: Host, instance: Instance) -> None:
+    """Stop it and wait for its end, through its systemd unit where that started it; one that is dead is fine.
+
+    Without a unit this does what ``postfix stop`` does, which would look for the master where the main.cf that is live
+    by now says, not where this instance runs.
+    """
+    unit = unit_of(host, instance)
+    if unit is not None:
+        host.act(systemd.stop(unit), timeout=START_TIMEOUT).checked()
+    pid = running(instance)
+    if pid is None:
+        return
+    host.signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_PATIENCE
+    while running(instance) == pid:
+        if time.monotonic() > deadline:
+            host.signal(-pid, signal.SIGKILL)  # the master leads the process group of all its daemons
+            deadline = math.inf
+        time.sleep(0.01)
+    while daemons.of(pid) and time.monotonic() < deadline:  # they hold the listening sockets a moment longer
+        time.sleep(0.01)
+
+
+def restart(host: Host, instance: Instance, before: Instance | None = None) -> None:
+    """Stop and start it; *before* is the instance as it runs, which a change of queue_directory makes another one."""
+    stop(host, before or instance)
+    start(host, instance)
+
+
+def unit_of(host: Host, instance: Instance) -> str | None:
+    """The systemd unit that runs this instance: its master's cgroup says so, else systemd's list of units."""
+    if not systemd.is_running():
+        return None
+    name = instance.values.get("multi_instance_name", "")
+    if _is_stock(instance.directory):
+        candidates = ["postfix@-.service", "postfix.service"]
+    else:
+        candidates = [f"postfix@{name}.service"] if name else []
+    pid = running(instance)
+    own = systemd.unit_of_process(pid) if pid is not None else None
+    if own and own not in candidates and own != systemd.unit_of_process(os.getpid()):
+        candidates.insert(0, own)
+    elif own in candidates:
+        return own
+    return next((unit.name for unit in systemd.show(host, candidates) if unit.runs("post")), None)
+
+
+def _is_stock(directory: Path) -> bool:
+    return directory == STOCK_DIRECTORY or directory.resolve() == STOCK_DIRECTORY.resolve()

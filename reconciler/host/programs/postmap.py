@@ -1,0 +1,161 @@
+"""postmap and postalias: compiling tables inside a folder, and reading back what came of it.
+
+Promises: every warning is a finding at its line of the source, though the programs exit 0 on duplicates, malformed
+lines and empty tables; what was compiled is counted and sampled, and a table that Postfix reads as text is opened once.
+Raises CommandFailed for a program that fails without saying why, or not in time.
+
+An LMDB file says in its header how many entries it holds, so that counting 100,000 takes no time; other types are
+counted by ``postmap -s`` (0.15 s). Known limits: of many complaints about tables only the first hundred are told.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reconciler.host.effects import Completed, Host
+    from reconciler.model import Table
+    from reconciler.postfix.tables import Entry
+
+TIMEOUT = 600.0
+MOST = 100
+# postalias adds "@", YP_LAST_MODIFIED and YP_MASTER_NAME of its own.
+_ADDED = {"postalias": 3, "postmap": 0}
+_PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")
+_MESSAGE = re.compile(
+    r"""(?:\w+:\ )?(?:warning|error|fatal|panic):\ (?:open\ |database\ )?(?:(?:regexp|pcre|cidr)\ map\ |\w+:)?
+    (?P<path>/[^\s,:]+?)(?:\.(?:db|lmdb|cdb|dir|pag))?(?:,\ line\ (?P<line>\d+))?:\ (?P<what>.*)""",
+    re.VERBOSE,
+)
+_DUPLICATE = re.compile(r'duplicate entry: "(?P<key>.*)"')
+
+
+def compile_tables(host: Host, folder: Path, tables: Sequence[Table]) -> list[Finding]:
+    """Compile the tables whose sources lie in *folder*; main.cf of the same folder holds."""
+    findings: list[Finding] = []
+    for program in sorted({table.compiler for table in tables if table.compiler}):
+        maps = [f"{table.type}:{folder}/{table.name}" for table in tables if table.compiler == program]
+        completed = host.act((program, "-c", str(folder), *maps), timeout=TIMEOUT)
+        findings += complaints(completed, tables)
+        if not findings:
+            completed.checked()
+    return findings
+
+
+def read_as_text(host: Host, folder: Path, tables: Sequence[Table]) -> list[Finding]:
+    """Let Postfix read the tables that are not compiled (pcre, regexp, cidr, texthash)."""
+    findings: list[Finding] = []
+    for table in tables:
+        if not table.compiler:
+            completed = host.run(("postmap", "-c", str(folder), "-q", "x", f"{table.type}:{folder}/{table.name}"))
+            findings += complaints(completed, tables)
+    return findings
+
+
+def complaints(completed: Completed, tables: Sequence[Table]) -> list[Finding]:
+    """Every line of standard error is a finding; some come several times."""
+    program, named = completed.argv[0], {table.name: table for table in tables}
+    lines = dict.fromkeys(completed.stderr.splitlines())
+    return list(islice((_finding(program, line, named) for line in lines if line.strip()), MOST))
+
+
+def _finding(program: str, line: str, tables: dict[str, Table]) -> Finding:
+    match = _MESSAGE.match(line)
+    table = tables.get(Path(match["path"]).name) if match else None
+    lasting = not _PASSING.search(line)
+    if match is None or table is None:
+        text = re.sub(r"^\w+: (?:(?:warning|error|fatal|panic): )?", "", line)
+        return Finding(rule=program, where=Where("mail.yaml"), text=text, subject=text, lasting=lasting)
+    number = int(match["line"] or 0) or _line_of(match["what"], table)
+    text = f"table {table.name}: {match['what']}"
+    return Finding(rule=program, where=table.at(number), text=text, subject=table.name, lasting=lasting)
+
+
+def _line_of(what: str, table: Table) -> int:
+    """Where the key of a complaint without a line stands for the second time."""
+    match = _DUPLICATE.match(what)
+    if not match:
+        return 1
+    key = match["key"].lower().encode("utf-8", "surrogateescape")
+    lines = enumerate(table.source.lower().split(b"\n"), 1)
+    found = [number for number, line in lines if line.startswith((key, b'"' + key))]
+    return found[1] if len(found) > 1 else 1
+
+
+# ---- reading back ----------------------------------------------------------------------------------------------------
+
+
+def read_back(host: Host, folder: Path, table: Table, wanted: int, sample: Sequence[Entry]) -> list[Finding]:
+    """Count what was compiled, and look some of its entries up."""
+    counted = count(host, folder, table)
+    if counted != wanted:
+        return [_lost(table, 1, f"{wanted} entries were written, {counted} are in the compiled table")]
+    keys = {entry.key.lower(): entry.line for entry in sample}
+    found = look_up(host, folder, table, keys)
+    return [
+        _lost(table, line, f'"{key}" is not in the compiled table') for key, line in keys.items() if key not in found
+    ]
+
+
+def _lost(table: Table, line: int, text: str) -> Finding:
+    where = table.at(line)
+    return Finding(rule="read-back", where=where, text=f"table {table.name}: {text}", subject=table.name, lasting=False)
+
+
+def count(host: Host, folder: Path, table: Table) -> int:
+    """How many entries the compiled table holds, without those that postalias adds."""
+    added = _ADDED[table.compiler]
+    if table.type == "lmdb":
+        with (folder / f"{table.name}.lmdb").open("rb") as stream:
+            counted = lmdb_entries(stream.read(8192))
+        if counted is not None:
+            return counted - added
+    argv = (table.compiler, "-c", str(folder), "-s", f"{table.type}:{folder}/{table.name}")
+    return host.run(argv, timeout=TIMEOUT).checked().stdout.count("\n") - added
+
+
+def lmdb_entries(header: bytes) -> int | None:
+    """The entries of an LMDB file by its two meta pages, the newer of which holds; None for another layout.
+
+    A page starts with a header of 16 bytes; then MDB_meta: magic, version, address, size, two MDB_db, last page, txnid.
+    """
+    page = struct.Struct("=16xII16x48xIHHQQQQQQQ")
+    newest, entries = -1, None
+    for start in (0, 4096):
+        if len(header) < start + page.size:
+            return None
+        magic, version, *_, counted, _root, _last, transaction = page.unpack_from(header, start)
+        if (magic, version) != (0xBEEFC0DE, 1):
+            return None
+        if transaction > newest:
+            newest, entries = transaction, counted
+    return entries
+
+
+def query(host: Host, directory: Path, table: str, key: str) -> str:
+    """What a live table, named as main.cf names it, says of a key; empty when nothing, or when it can't be asked."""
+    argv = ("postmap", "-c", str(directory), "-q", key, table.replace("$config_directory", str(directory)))
+    return host.run(argv).stdout.strip()
+
+
+def look_up(host: Host, folder: Path, table: Table, keys: Iterable[str]) -> dict[str, str]:
+    """The entries of these keys, as ``postmap -q -`` finds them in one go."""
+    text = "".join(f"{key}\n" for key in keys)
+    argv = (table.compiler or "postmap", "-c", str(folder), "-q", "-", f"{table.type}:{folder}/{table.name}")
+    completed = host.run(argv, input=text.encode("utf-8", "surrogateescape"))
+    return dict(_found(completed.stdout, table.compiler))
+
+
+def _found(text: str, program: str) -> Iterator[tuple[str, str]]:
+    """Read ``key TAB value`` lines; postalias says ``key: TAB value``."""
+    for line in text.splitlines():
+        key, _, value = line.partition("\t")
+        yield key.removesuffix(":") if program == "postalias" else key, value

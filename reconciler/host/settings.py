@@ -1,0 +1,201 @@
+"""Settings of this host: a TOML file read into one value, and where the files that ship with reconciler are.
+
+read_settings() names every wrong key at once and never guesses. It raises BadSettings for a file that was named but is
+not there, that is not TOML, or that holds unknown keys or wrong values. Without any file the defaults hold.
+
+Known limit: tomllib keeps no positions, so an error names the file and the key, and a line only for bad syntax.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import Field, dataclass, field, fields
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from reconciler.model import did_you_mean
+from reconciler.model.errors import BadSettings
+from reconciler.postfix.syntax import NAME
+from reconciler.trees.ignore import MAIN, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEFAULT_FILE = Path("/etc/reconciler.toml")
+DriftPolicy = Literal["revert", "commit", "report"]
+ConfirmMode = Literal["auto", "manual"]
+LogFormat = Literal["auto", "console", "json"]
+Switch = Literal["on", "off"]
+Shipped = Literal["templates", "hooks", "desired-state"]
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_RULE_KEYS = ("what", "until", "why")
+_RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
+_COMPILED = (".lmdb", ".db", ".cdb")
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected some text in quotes")
+    return value
+
+
+def _path(value: object) -> Path:
+    path = Path(_text(value))
+    if not path.is_absolute():
+        raise ValueError("expected an absolute path")
+    return path
+
+
+def _seconds(value: object) -> float:
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('expected a time such as "1.5s", "5m" or "2h"')
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _some_time(value: object) -> float:
+    seconds = _seconds(value)
+    if not seconds:
+        raise ValueError("expected a time longer than that")
+    return seconds
+
+
+def _one_of(choice: object) -> Callable[[object], object]:
+    words = get_args(choice)
+
+    def read(value: object) -> object:
+        if value not in words:
+            expected = ", ".join(f'"{word}"' for word in words)
+            raise ValueError(f"expected one of {expected}", did_you_mean(str(value), words))
+        return value
+
+    return read
+
+
+def _rules(value: object) -> tuple[Rule, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of rules such as {_RULE}")  # noqa: TRY004 - as its readers expect
+    return tuple(_rule(one) for one in value)
+
+
+def _rule(value: object) -> Rule:
+    if not isinstance(value, dict) or value.keys() != {"what", "until", "why"}:
+        wrong = [name for name in value if name not in _RULE_KEYS] if isinstance(value, dict) else []
+        hint = f'; unknown key "{wrong[0]}"{did_you_mean(wrong[0], _RULE_KEYS)}' if wrong else ""
+        raise ValueError(f"expected rules such as {_RULE}{hint}")
+    file, colon, parameter = _text(value["what"]).partition(":")
+    if colon and (file != MAIN or not NAME.match(parameter)):
+        raise ValueError(f'expected the name of a file, or "{MAIN}:PARAMETER", got "{value["what"]}"')
+    if file.startswith("/") or file.endswith(_COMPILED):
+        meant = re.sub(r"^/(?:etc/postfix/)?|\.(?:lmdb|db|cdb)$", "", file)
+        why = (
+            "a compiled map follows its table" if file.endswith(_COMPILED) else "a name below the directory is expected"
+        )
+        raise ValueError(f'{why}; got "{file}"; did you mean {meant}?')
+    return Rule(file, parameter, _end(value["until"]), _text(value["why"]))
+
+
+def _end(value: object) -> datetime:
+    """When a rule ends: a day that is named is part of it."""
+    if isinstance(value, datetime):
+        return value.astimezone()
+    if isinstance(value, date):
+        return datetime.combine(value + timedelta(days=1), time()).astimezone()
+    raise ValueError("until is a date without quotes, such as 2026-12-31")
+
+
+def _key(name: str, read: Callable[[object], object]) -> dict[str, object]:
+    """Say which key of the file a field is, and who reads its value."""
+    return {"key": name, "read": read}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this host's administrator decided; deploy/etc/reconciler.toml says what each key means."""
+
+    host: str = field(default_factory=lambda: os.uname().nodename, metadata=_key("host.name", _text))
+    repository: Path = field(default=Path("/srv/mail-state.git"), metadata=_key("repository.path", _path))
+    branch: str = field(default="main", metadata=_key("repository.branch", _text))
+    state: Path = field(default=Path("/var/lib/reconciler"), metadata=_key("state.directory", _path))
+    config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
+    drift_policy: DriftPolicy = field(default="revert", metadata=_key("drift.policy", _one_of(DriftPolicy)))
+    rehearsal: Switch = field(default="on", metadata=_key("rehearsal.mode", _one_of(Switch)))
+    drift_ignore: tuple[Rule, ...] = field(default=(), metadata=_key("drift.ignore", _rules))
+    identity: Path = field(default=Path("/etc/reconciler/identity.age"), metadata=_key("secrets.identity", _path))
+    socket: Path = field(default=Path("/run/reconciler/control.sock"), metadata=_key("daemon.socket", _path))
+    group: str | None = field(default=None, metadata=_key("daemon.group", _text))
+    settle: float = field(default=1.5, metadata=_key("daemon.settle", _seconds))
+    reload_interval: float = field(default=5.0, metadata=_key("daemon.reload_interval", _seconds))
+    probation: float = field(default=300.0, metadata=_key("probation.time", _seconds))
+    confirm_mode: ConfirmMode = field(default="auto", metadata=_key("confirm.mode", _one_of(ConfirmMode)))
+    confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
+    resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
+    log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
+
+
+FIELDS: dict[str, Field[object]] = {field.metadata["key"]: field for field in fields(Settings)}
+"""Every key of the settings file, as ``section.key``, with the field of Settings that holds it."""
+
+
+def settings_file(path: Path | None = None) -> Path:
+    """Say which settings file holds: the one named, else $RECONCILER_SETTINGS, else /etc/reconciler.toml."""
+    return path or Path(os.environ.get("RECONCILER_SETTINGS") or DEFAULT_FILE)
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """Read the settings; only the default file may be missing."""
+    file = settings_file(path)
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if file == DEFAULT_FILE:
+            return Settings()
+        raise BadSettings(f"{file}: no such file") from None
+    except OSError as error:
+        raise BadSettings(f"{file}: {error.strerror}") from error
+    except ValueError as error:  # bad TOML, and bytes that are not UTF-8
+        raise BadSettings(f"{file}: {error}") from error
+    return _settings(document, file)
+
+
+def _settings(document: dict[str, object], file: Path) -> Settings:
+    values: dict[str, object] = {}
+    problems = []
+    for key, value in _flat(document):
+        if key not in FIELDS:
+            problems.append(f'{file}: unknown key "{key}"{did_you_mean(key, FIELDS)}')
+            continue
+        try:
+            values[FIELDS[key].name] = FIELDS[key].metadata["read"](value)
+        except ValueError as error:
+            expected, *hint = error.args
+            problems.append(f"{file}: {key}: {expected}, got {_shown(value)}{''.join(hint)}")
+    if problems:
+        raise BadSettings("\n".join(problems))
+    return Settings(**values)  # type: ignore[arg-type] # each value was read by the reader of its own field
+
+
+def _flat(document: dict[str, object]) -> Iterator[tuple[str, object]]:
+    for section, content in document.items():
+        if not isinstance(content, dict):
+            yield section, content
+            continue
+        for name, value in content.items():
+            yield f"{section}.{name}", value
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def shipped(name: Shipped) -> Path:
+    """Find a folder that ships with reconciler: inside the installed package, or in the checkout around it."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "shipped" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise BadSettings(f'{package}: the folder "{name}" is missing from this installation; install it again')

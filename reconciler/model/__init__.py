@@ -1,0 +1,63 @@
+"""The words: every value that travels between the stages, and nothing that does anything."""
+
+from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
+from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Server
+from reconciler.model.finding import (
+    Allowance,
+    Finding,
+    Severity,
+    Where,
+    closest,
+    did_you_mean,
+    errors_in,
+    meant,
+    printable,
+)
+from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
+from reconciler.model.postfix import Parameter, Service, Table
+from reconciler.model.revision import Revision
+from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, Tree
+
+__all__ = [
+    "BESIDE",
+    "RESOLVER",
+    "Activation",
+    "Allowance",
+    "Applied",
+    "Broken",
+    "Certificate",
+    "Change",
+    "Companion",
+    "Contribution",
+    "Desired",
+    "Facts",
+    "File",
+    "Finding",
+    "Key",
+    "Kind",
+    "Listener",
+    "Mentioned",
+    "Outcome",
+    "Parameter",
+    "Pem",
+    "Plan",
+    "Postponed",
+    "Refused",
+    "Revision",
+    "RolledBack",
+    "Secret",
+    "SecretName",
+    "Server",
+    "Service",
+    "Severity",
+    "Superseded",
+    "Table",
+    "Tree",
+    "Unchanged",
+    "Where",
+    "closest",
+    "did_you_mean",
+    "errors_in",
+    "meant",
+    "printable",
+]

@@ -1,0 +1,29 @@
+"""A commit of the watched branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A commit of the watched branch; *oid* is its full hexadecimal name, *tree* that of its tree.
+
+    *trailers* are the lines of its message that read ``Name: value`` (git-interpret-trailers(1)).
+    """
+
+    oid: str
+    tree: str
+    author: str
+    subject: str
+    committed_at: datetime
+    trailers: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """The first seven digits, as git prints them."""
+        return self.oid[:7]

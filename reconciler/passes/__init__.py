@@ -1,0 +1,1 @@
+"""One pass, and what surrounds it."""

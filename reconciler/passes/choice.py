@@ -1,0 +1,77 @@
+"""Which revision a pass is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Refused, Where
+from reconciler.model.phase import Halted, Refusing, Suspended
+from reconciler.state.journal import finding_from
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Revision
+    from reconciler.model.phase import Phase
+    from reconciler.passes.record import Passed
+
+NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
+MOST_SUPERSEDED = 100
+
+
+def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> Revision | None:
+    """The revision to bring the host to; None, with the outcome set, when there is nothing to try."""
+    live = edges.generations.live()
+    live_oid = live.revision if live else ""
+    if tip is None:
+        passed.revision = live_oid
+        passed.outcome = refused("branch-deleted", f"the branch {edges.repo.branch} is gone; what is live stays", edges)
+        return None
+    passed.revision = tip.oid
+    if isinstance(phase, Refusing):
+        if passed.drift and live_oid:
+            return edges.repo.revision(live_oid)
+        passed.outcome, passed.quiet = Refused(_quarantine(tip, edges)), True
+        return None
+    if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid):
+        text = (
+            f"the branch was rewound or rewritten: {tip.short} does not come after {live_oid[:7]}, which is live;"
+            f" if that is meant, `reconciler once {tip.short}`"
+        )
+        passed.outcome = refused("branch-rewound", text, edges, lasting=True)
+        return None
+    return tip
+
+
+def _quarantine(tip: Revision, edges: Edges) -> tuple[Finding, ...]:
+    """Why a commit is quarantined: what refused it, or that an operator went back from it."""
+    last = edges.journal.last(tip.oid)
+    if last and last["outcome"] in ("Refused", "RolledBack"):
+        return tuple(finding_from(data) for data in last["findings"])
+    text = f"{tip.short} is quarantined since the host went back from it; `reconciler once {tip.short}` tries it again"
+    where = Where(f"refs/heads/{edges.repo.branch}")
+    return (Finding(rule="quarantined", where=where, text=text, subject=tip.oid),)
+
+
+def refused(rule: str, text: str, edges: Edges, *, lasting: bool = False) -> Refused:
+    """Return the refusal of a branch that no commit can be taken from."""
+    where = Where(f"refs/heads/{edges.repo.branch}")
+    return Refused((Finding(rule=rule, where=where, text=text, subject=edges.repo.branch, lasting=lasting),))
+
+
+def is_live(revision: Revision, edges: Edges) -> bool:
+    """Whether the host was brought to that revision already, with or without a change."""
+    last = edges.journal.last(revision.oid)
+    return last is not None and last["outcome"] in ("Applied", "Unchanged")
+
+
+def passed_over(revision: Revision, edges: Edges) -> list[Revision]:
+    """Return the commits between the last pass and *revision* that no pass was made for, at most MOST_SUPERSEDED."""
+    last = edges.journal.last()
+    if last is None or not last["revision"] or last["revision"] == revision.oid:
+        return []
+    return edges.repo.between(last["revision"], revision.oid)[:MOST_SUPERSEDED]
+
+
+def why_paused(phase: Suspended | Halted) -> str:
+    """Return why no pass is made in this phase."""
+    return f"suspended by {phase.who}: {phase.why}" if isinstance(phase, Suspended) else f"halted: {phase.reason}"

@@ -1,0 +1,139 @@
+"""The operator's ways: adopt, roll back, rescue, suspend, resume."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from reconciler.apply.protocol import apply
+from reconciler.apply.recover import recover
+from reconciler.apply.stage import Order
+from reconciler.model import Applied, Broken, Postponed, Refused, Unchanged
+from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
+from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
+from reconciler.passes.judge import Memory, check
+from reconciler.passes.record import Passed, line_of
+from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.trees.plan import diff
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Outcome, Tree
+    from reconciler.model.phase import Phase
+    from reconciler.state.manifest import Generation
+
+RESCUE = "rescue"
+
+
+class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator asked for something that this host can't do now, and the text says why."""
+
+
+# ---- the operator's ways ---------------------------------------------------------------------------------------------
+
+
+def adopt(edges: Edges, memory: Memory) -> Outcome | None:
+    """Take the configuration directory over, byte for byte; the commit must pass its check first. None when done."""
+    try:
+        with edges.generations.lock():
+            recover(edges)
+            if edges.generations.adopted:
+                return None
+            tip = edges.repo.tip()
+            if tip is None:
+                return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
+            check(tip, edges, memory)
+            edges.journal.intend({"revision": "", "source": "adopt", "before": "", "ran": False})
+            edges.generations.adopt()
+            edges.journal.conclude(line_of(Unchanged(), "", 0.0, edges, None) | {"wake": "operator", "why": "adopted"})
+    except ReconcilerError as error:
+        findings = getattr(error, "findings", None)
+        return Refused(findings) if findings else Postponed(str(error))
+    except OSError as error:
+        return Postponed(str(error))
+    return None
+
+
+def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
+    """Make a new generation from an old one's files, and stay there until the branch moves or somebody resumes."""
+    live = _adopted(edges)
+    if number is None:
+        number = next(
+            (old.number for old in edges.generations.all() if old.number < live.number and not old.tainted), -1
+        )
+    old = next((one for one in edges.generations.all() if one.number == number), None)
+    if old is None:
+        raise NotPossible(
+            f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are"
+        )
+    if not intact(old):
+        raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
+    return _go_back(edges, with_todays_secrets(old.owned(), live.owned()), f"rollback of {old.number}", who)
+
+
+def rescue(edges: Edges, who: str) -> Passed:
+    """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
+    _adopted(edges)
+    return _go_back(edges, edges.generations.rescue_tree(), RESCUE, who)
+
+
+def _adopted(edges: Edges) -> Generation:
+    live = edges.generations.live()
+    if live is None:
+        raise Unavailable(NOT_ADOPTED)
+    return live
+
+
+def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
+    """Make *target* live unchecked, and suspend; works without the repository, and starts a Postfix that died."""
+    began = time.monotonic()
+    try:
+        with edges.generations.lock():
+            recover(edges)
+            live = edges.generations.live()
+            plan = diff(edges.generations.read(target), target)
+            outcome = apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
+            passed = Passed(outcome, seconds=time.monotonic() - began)
+            about = {"wake": Wake.OPERATOR.value, "why": f"{source} by {who}"}
+            passed.line = line_of(outcome, "", passed.seconds, edges, None) | about
+            if isinstance(outcome, Applied):  # before the conclusion: killed in between, it is undone and suspended
+                edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
+            elif isinstance(outcome, Broken):
+                edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
+            edges.journal.conclude(passed.line)
+            edges.generations.prune()
+    except (ReconcilerError, OSError) as error:
+        return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
+    return passed
+
+
+def _staying(edges: Edges, source: str, who: str, left: str) -> Suspended:
+    """The suspension after going back: a rollback's ends when the branch moves, a rescue's by resume alone."""
+    try:
+        tip = edges.repo.tip()
+    except ReconcilerError:
+        tip = None
+    oid = tip.oid if tip else ""
+    kept = oid if left == oid else quarantined(edges.journal.phase())
+    return Suspended(source, who, tip="" if source == RESCUE else oid, quarantined=kept)
+
+
+def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
+    """Change nothing until then, or until somebody resumes."""
+    with edges.generations.lock():
+        phase = edges.journal.phase()
+        if isinstance(phase, Halted):
+            raise NotPossible(f"{why_paused(phase)}; look at it, then `reconciler resume`")
+        waiting = probation_of(phase)
+        edges.journal.set_phase(Suspended(why, who, until, quarantined=quarantined(phase), probation=waiting))
+    return edges.journal.phase()
+
+
+def resume(edges: Edges) -> Phase:
+    """Leave a suspension, or a halt that a person has looked at."""
+    with edges.generations.lock():
+        edges.journal.set_phase(resumed(edges.journal.phase()))
+    return edges.journal.phase()

@@ -1,0 +1,304 @@
+"""Probation: a commit that went live is provisional while real traffic shows whether mail works.
+
+Promises: only what this instance's own daemons say counts, only what is our own configuration's fault, and only what
+the log did not hold just as much before the commit; what another commit was taken back for excuses nothing. Going back
+makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and where even that
+fails it is one rename. Nothing is kept but the phase: killed at any point, the watch goes on from the mark of the swap.
+
+Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
+held within its last megabyte before the commit is excused, even if it has become more frequent since.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.apply.activate import died
+from reconciler.apply.protocol import apply, undo
+from reconciler.apply.recover import recover
+from reconciler.apply.stage import Order
+from reconciler.apply.verify import log_name
+from reconciler.host import facts
+from reconciler.host.maillog import Mark, causes, open_log, since_activation, steady
+from reconciler.host.programs import postfix
+from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import (
+    Clock,
+    Probation,
+    Refusing,
+    Suspended,
+    Wake,
+    carried_on,
+    failed,
+    left,
+    next_phase,
+    on_probation,
+    probation_of,
+)
+from reconciler.passes.judge import understand
+from reconciler.passes.record import Passed, known_revision, line_of, note
+from reconciler.postfix.locate import Origin
+from reconciler.postfix.syntax import read_master
+from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.trees.plan import diff
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.host.maillog import Logged, MailLog
+    from reconciler.model import Outcome
+    from reconciler.model.phase import Phase
+    from reconciler.state.manifest import Generation
+
+RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
+_CONDEMNING = (RULE, "fatal-in-log")
+BACK = "back to"
+_REMEMBERED = 200
+_WHERE = Where("mail.yaml")
+
+
+def clock() -> Clock:
+    """Now, as a probation counts its time."""
+    return Clock(facts.boot_id(), facts.boot_clock())
+
+
+def mark(edges: Edges) -> Mark:
+    """Where the mail log stands now."""
+    return _log(edges).mark()
+
+
+def _log(edges: Edges) -> MailLog:
+    return open_log(edges.host, edges.postfix().values["maillog_file"])
+
+
+def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
+    """The probation of a commit that has just gone live; None where the settings ask for none."""
+    settings, live = edges.settings, edges.generations.live()
+    confirm = settings.confirm_mode == "manual"
+    lasts = settings.confirm_time if confirm else settings.probation
+    if not lasts or live is None:
+        return None
+    until = now.replace(microsecond=0) + timedelta(seconds=lasts)
+    return Probation(
+        generation=live.number, until=until, revision=revision, since=clock(), lasts=lasts, mark=began,
+        watched=settings.probation > 0, confirm=confirm,
+    )  # fmt: skip
+
+
+def current(edges: Edges) -> Phase:
+    """The phase as it is true now: a probation counts while its commit is live, under whichever number.
+
+    One whose commit is live no more was overtaken by an operator, or cut short between its way back and the record.
+    """
+    phase, live = edges.journal.phase(), edges.generations.live()
+    running = probation_of(phase)
+    while running and (live is None or running.revision != live.revision):
+        last = edges.journal.last(running.revision)
+        back = last is not None and last["outcome"] == RolledBack.__name__ and not isinstance(phase, Refusing)
+        now = mark(edges)
+        earlier = replace(running.earlier, mark=now) if running.earlier else None
+        phase = failed(phase, running, now) if back else on_probation(phase, earlier)
+        running = probation_of(phase)
+    if running and live:
+        known = carried_on(running, clock(), datetime.now(UTC).replace(microsecond=0))
+        phase = on_probation(phase, replace(known, generation=live.number))
+    return phase
+
+
+def afresh(phase: Phase, edges: Edges) -> Phase:
+    """The same phase, its probation reading on from here: what a failed attempt left in the log is not its fault."""
+    running = probation_of(phase)
+    return on_probation(phase, replace(running, mark=mark(edges))) if running else phase
+
+
+# ---- the look at the log ---------------------------------------------------------------------------------------------
+
+
+class Look:
+    """What was read of the mail log for one probation; each line is read once."""
+
+    def __init__(self, running: Probation, edges: Edges) -> None:
+        self.running, self._edges = running, edges
+        self.log = _log(edges)
+        self._seen = Mark(*running.mark)
+        self._names = _names(edges)
+        self._known = self._excused()
+        self.found: dict[tuple[str, str], Logged] = {}
+
+    def is_of(self, running: Probation) -> bool:
+        """Whether this is the look for that probation; the number may have changed, and the time."""
+        return (self.running.revision, self.running.mark) == (running.revision, running.mark)
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is a log to read."""
+        return self.running.watched and not self.log.limit
+
+    @property
+    def behind(self) -> bool:
+        """Whether anything was logged that was not read yet."""
+        return self.running.watched and self.log.mark() != self._seen
+
+    def findings(self) -> list[Finding]:
+        """Every cause of ours since the commit went live that was not there before it."""
+        if self.running.watched:
+            reached = self.log.mark()
+            for one in causes(self.log.since(self._seen), self._names):
+                if (one.tag, steady(one.text)) not in self._known:
+                    self.found.setdefault((one.tag, steady(one.text)), one)
+            self._seen = reached
+        return [_finding(one) for one in self.found.values()]
+
+    def _excused(self) -> set[tuple[str, str]]:
+        """What stood in the log before; of what is older than the last activation, not what condemned a commit then."""
+        if not self.running.watched:
+            return set()
+        lines = self.log.before(self._seen)
+        recent = since_activation(lines)
+        condemned = _condemned(self._edges)
+        older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]
+        return {(one.tag, steady(one.text)) for one in (*older, *causes(recent, self._names))}
+
+
+def _names(edges: Edges) -> set[str]:
+    """The instance's syslog_name, and those that its services log under."""
+    text = (edges.settings.config_directory / "master.cf").read_text("utf-8", "surrogateescape")
+    services, _ = read_master(text, "master.cf")
+    return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
+
+
+def _condemned(edges: Edges) -> set[str]:
+    """What commits were taken back for, as far as it is remembered."""
+    lines = [line for line, _ in zip(edges.journal.conclusions(), range(_REMEMBERED), strict=False)]
+    return {steady(found["text"]) for line in lines for found in line["findings"] if found["rule"] in _CONDEMNING}
+
+
+def _text(one: Logged) -> str:
+    return steady(_finding(one).text)
+
+
+def _finding(one: Logged) -> Finding:
+    text = f"{one.program} says in the mail log: {one.text}"
+    return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
+
+
+def unconfirmed(running: Probation) -> Finding:
+    """That nobody confirmed it in time."""
+    minutes, seconds = divmod(round(running.lasts), 60)
+    within = " ".join(part for part in (f"{minutes}m" * bool(minutes), f"{seconds}s" * bool(seconds)) if part)
+    text = f"not confirmed within {within}: `reconciler confirm` keeps a commit when confirm.mode is manual"
+    return Finding(rule=UNCONFIRMED, where=_WHERE, text=text, subject="confirm", lasting=False)
+
+
+# ---- the way back ----------------------------------------------------------------------------------------------------
+
+
+def way_back(running: Probation, edges: Edges) -> Generation | None:
+    """The newest earlier generation of another commit that is as it was when it was live."""
+    older = (one for one in edges.generations.all() if one.number < running.generation)
+    return next((one for one in older if one.revision != running.revision and intact(one)), None)
+
+
+def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcome:
+    """Leave the commit on probation for the generation before it."""
+    live, old = edges.generations.live(), way_back(running, edges)
+    if live is None or old is None:
+        gone = "there is no earlier generation left that nobody edited: what is live stays"
+        return Broken((Finding(rule="no-way-back", where=_WHERE, text=gone, subject="generations"), *findings))
+    target = with_todays_secrets(old.owned(), live.owned())
+    # A service that died is throttled for a minute, over any reload.
+    plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
+    source = f"{BACK} {old.number}"
+    order = Order(plan=plan, revision=old.revision, source=source, committed_at=time.time(), trusted=True)
+    try:
+        if isinstance(apply(order, edges), Applied):
+            edges.generations.taint(live)
+            return RolledBack(tuple(findings))
+    except (ReconcilerError, OSError) as error:  # a full disk, say: a rename needs no room
+        edges.say(f"no new generation: {error}")
+    ran = postfix.running(edges.postfix()) is not None or died(edges)
+    newest = max(one.number for one in edges.generations.all())
+    intent = {"revision": running.revision, "source": source, "before": str(old.path), "newest": newest, "ran": ran}
+    edges.journal.intend(intent)
+    return undo(old, live, Activation.RESTART if ran else Activation.NOTHING, findings, edges)
+
+
+def prove(edges: Edges, look: Look) -> Passed | None:
+    """Look whether the commit on probation may stay; the pass that took it back, or None.
+
+    Only what is about to be changed takes the lock, so that looking keeps nobody out. Raises what reading the log does,
+    and Unavailable while another pass has the lock: the next look finds the same.
+    """
+    began = time.monotonic()
+    findings = look.findings()
+    if not findings and left(look.running, clock()) > 0:
+        return None
+    with edges.generations.lock():
+        cut_short = recover(edges)
+        # What another commit said before it was cut short is not this one's fault; its own way back is gone again.
+        if cut_short and not cut_short["source"].startswith(BACK):
+            edges.journal.set_phase(afresh(current(edges), edges))
+            return None
+        phase = current(edges)
+        running = probation_of(phase)
+        edges.journal.set_phase(phase)
+        if running is None or not look.is_of(running) or isinstance(phase, Suspended):
+            return None
+        if findings and edges.generations.drift():  # whoever edits by hand breaks mail too: first that is put back
+            return None
+        if not findings and running.confirm:
+            findings = [unconfirmed(running)]
+        if not findings:
+            edges.journal.set_phase(on_probation(phase, None))
+            return None
+        return _take_back(edges, phase, running, findings, began)
+
+
+def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:
+    outcome = go_back(running, findings, edges)
+    passed = Passed(_at_source(outcome, running, edges), running.revision)
+    passed.seconds = time.monotonic() - began
+    about = known_revision(running.revision, edges)
+    passed.line = line_of(passed.outcome, running.revision, passed.seconds, edges, about) | {"wake": Wake.TIMER.value}
+    edges.journal.conclude(passed.line)  # before the phase: killed in between, current() finds what happened here
+    if isinstance(passed.outcome, RolledBack):
+        edges.journal.set_phase(failed(phase, running, mark(edges)))
+    else:
+        edges.journal.set_phase(next_phase(phase, passed.outcome, running.revision))
+    note(passed, edges)
+    edges.generations.prune()
+    return passed
+
+
+def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
+    """Point at what in the commit is the cause, as far as the words of the log tell; asked once mail flows again."""
+    if not isinstance(outcome, RolledBack | Broken):
+        return outcome
+    try:
+        _, _, merged = understand(edges.repo.revision(running.revision), edges)
+    except (ReconcilerError, OSError, ValueError):
+        return outcome
+    origin = Origin(merged, str(edges.settings.config_directory))
+    said_by = {service.command: service for service in reversed(merged.entries)}
+    found = [
+        replace(one, where=origin.of(one.text, said_by.get(one.subject))) if one.rule == RULE else one
+        for one in outcome.findings
+    ]
+    return replace(outcome, findings=tuple(found))
+
+
+def confirm(edges: Edges, who: str) -> Probation | None:
+    """Keep the commit on probation, for good; None when there is nothing to confirm."""
+    with edges.generations.lock():
+        phase = current(edges)
+        running = probation_of(phase)
+        if running:
+            about = known_revision(running.revision, edges)
+            line = line_of(Unchanged(), running.revision, 0.0, edges, about)
+            edges.journal.conclude(line | {"wake": Wake.OPERATOR.value, "why": f"confirmed by {who}"})
+            phase = on_probation(phase, None)
+        edges.journal.set_phase(phase)
+    return running

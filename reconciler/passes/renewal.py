@@ -1,0 +1,138 @@
+"""Renewed certificates: a running Postfix has its keys in memory, and takes new ones over by a reload.
+
+Promises: a certificate is reloaded once for each change of its bytes, whatever wrote them and however, and only when it
+loads and belongs to its key; what does not is on record once, and Postfix is left alone. What Postfix has in memory is
+kept in private/certificates.json, so that a renewal while no daemon ran is noticed.
+
+Raises OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another pass has the lock.
+Known limit: Postfix's processes end by themselves in time, and new ones read what is on disk, broken or not.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.apply.activate import reload
+from reconciler.desired.layout import TEXT_TYPES
+from reconciler.host import facts as fact
+from reconciler.host.certificates import digests, problem
+from reconciler.host.programs import postfix
+from reconciler.model import Contribution, Finding, Table, Unchanged, Where
+from reconciler.model.phase import Halted, Suspended, Wake
+from reconciler.passes.record import Passed, known_revision, line_of
+from reconciler.postfix.references import chains, read_at_start
+from reconciler.postfix.syntax import read_main, read_master
+from reconciler.rules import sni
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Facts
+
+
+class Named(NamedTuple):
+    """What the live configuration names: *files* that a process reads as it starts, *pairs* that must load together."""
+
+    files: frozenset[str] = frozenset()
+    pairs: frozenset[tuple[str, ...]] = frozenset()
+
+
+class Loaded(NamedTuple):
+    """Digests by path: of what Postfix has in memory, and of what was *told* not to load."""
+
+    loaded: Mapping[str, str]
+    told: Mapping[str, str]
+
+
+def named(edges: Edges) -> Named:
+    """Ask main.cf and master.cf as they are live."""
+    directory = edges.settings.config_directory
+    texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
+    parameters, _ = read_main(texts[0], postfix.MAIN)
+    services, _ = read_master(texts[1], postfix.MASTER)
+    live = Contribution(parameters=parameters, services={one.key: one for one in services})
+    facts = fact.gather(edges.host, edges.settings)
+    live = replace(live, tables=_sni_tables(live, facts, directory))
+    return Named(
+        read_at_start(live, facts) | sni.files(live, facts),
+        chains(live, facts) | {row.files for row in sni.rows(live, facts)},
+    )
+
+
+def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, Table]:
+    """The tables whose rows name certificates, as they are live."""
+    return {
+        name: Table(name=name, type=kind, source=(directory / name).read_bytes(), file=name)
+        for name, kind in sni.names(live, facts)
+        if kind in TEXT_TYPES and (directory / name).is_file()
+    }
+
+
+def remember(edges: Edges, files: Iterable[str]) -> None:
+    """Put on record that Postfix has just read these."""
+    _record(edges, Loaded(digests(files), {}))
+
+
+def renew(edges: Edges, what: Named) -> Passed | None:
+    """Reload Postfix when a file that it read has other bytes now; None when there was nothing to do."""
+    began, now, known = time.monotonic(), digests(what.files), _recorded(edges)
+    changed = [path for path, digest in now.items() if known.loaded.get(path, digest) != digest]
+    if not changed or all(known.told.get(path) == now[path] for path in changed):
+        if not known.loaded.keys() >= now.keys():
+            _record(edges, Loaded({**now, **known.loaded}, known.told))
+        return None
+    with edges.generations.lock():
+        if isinstance(edges.journal.phase(), Suspended | Halted):
+            return None
+        if postfix.running(edges.postfix()) is None:
+            _record(edges, Loaded(now, {}))  # it will read them when it starts
+            return None
+        found = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
+        if found:
+            why = "not reloaded"
+            _record(edges, Loaded(known.loaded, now))
+        else:
+            why = f"reloaded for {', '.join(changed)}"
+            _record(edges, Loaded(now, {}))
+            found = reload(edges)
+        passed = _on_record(edges, found, why)
+        passed.seconds = time.monotonic() - began
+    return passed
+
+
+def _on_record(edges: Edges, findings: list[Finding], why: str) -> Passed:
+    live = edges.generations.live()
+    passed = Passed(Unchanged(tuple(findings)), live.revision if live else "")
+    about = known_revision(passed.revision, edges)
+    line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about)
+    passed.line = line | {"wake": Wake.CERTIFICATE.value, "why": why}
+    edges.journal.conclude(passed.line)
+    return passed
+
+
+def _broken(pair: tuple[str, ...], why: str) -> Finding:
+    text = (
+        f"{' with '.join(dict.fromkeys(pair))} has changed and can't be used: {why}; Postfix was not reloaded, but"
+        " processes that start from now on offer no TLS"
+    )
+    return Finding(rule="broken-certificate", where=Where("mail.yaml"), text=text, subject=pair[0], lasting=False)
+
+
+def _recorded(edges: Edges) -> Loaded:
+    """The record; an empty one when there is none that can be read."""
+    try:
+        data = json.loads((edges.generations.private / "certificates.json").read_text())
+        return Loaded(dict(data["loaded"]), dict(data["told"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Loaded({}, {})
+
+
+def _record(edges: Edges, loaded: Loaded) -> None:
+    if loaded != _recorded(edges):
+        content = json.dumps(loaded._asdict()).encode()
+        edges.host.replace(edges.generations.private / "certificates.json", content)

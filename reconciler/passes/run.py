@@ -1,0 +1,139 @@
+"""What surrounds reconcile(): the lock, what was cut short, which revision, and the record of how it ended.
+
+Every way to change the host passes here: the daemon's and the operator's passes, rollback, rescue and adoption. Each
+ends in a conclusion in the journal, a phase, and for a commit a git note. Raises nothing for what may go wrong in a
+pass; the operator's own ways raise NotPossible when there is nothing to go back to.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.apply import companions
+from reconciler.apply.recover import recover, revive
+from reconciler.model import Applied, Postponed, RolledBack, Superseded, Unchanged
+from reconciler.model.errors import CommandFailed, ReconcilerError
+from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, Wake, ended, next_phase
+from reconciler.passes import probation
+from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
+from reconciler.passes.hand_edit import HandEdit, only_ignored
+from reconciler.passes.reconcile import reconcile
+from reconciler.passes.record import Passed, known_revision, line_of, note
+from reconciler.state.journal import conclusion
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Revision
+    from reconciler.passes.judge import Memory
+    from reconciler.state.journal import Line
+
+_UNHURT = Steady | Probation | Retrying
+
+
+def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None = None) -> Passed:
+    """Bring the host to the branch, or to the revision that an operator *accepted*, and put it on record."""
+    began = time.monotonic()
+    try:
+        with edges.generations.lock():
+            recovered = recover(edges)
+            if recovered:
+                cut = Postponed("a pass was cut short and undone")
+                edges.journal.conclude(conclusion(cut, recovered["revision"], 0.0))
+            try:
+                passed = _pass(edges, memory, accepted, recovered)
+            except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
+                waits = isinstance(edges.journal.phase(), _UNHURT)
+                passed = Passed(Postponed(str(error)), recovered=recovered, quiet=not waits)
+            passed.seconds = time.monotonic() - began
+            _conclude(passed, edges, wake, accepted)
+    except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
+        passed = Passed(Postponed(str(error)), seconds=time.monotonic() - began, quiet=True, unrecorded=True)
+    return passed
+
+
+def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Line | None) -> Passed:
+    if not edges.generations.adopted:
+        return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
+    edit = HandEdit.found(edges)
+    if edit.files:
+        edges.generations.age()
+    passed, dead = Passed(Unchanged(), drift=edit.files, recovered=recovered, edit=edit), ""
+    try:
+        passed.revived = revive(edges)
+    except CommandFailed as error:  # what is about to be put back may be what it died of
+        dead = f"Postfix died and does not start: {error}"
+    phase = ended(edges.journal.phase(), "", datetime.now(UTC))
+    paused = accepted is None and isinstance(phase, Suspended | Halted)
+    passed.started, trouble = companions.revive(edges, paused=paused)
+    _bring(edges, memory, accepted, passed)
+    edit.close(edges)
+    edit.keep(edges)
+    passed.drift = edit.files
+    if (dead or trouble) and isinstance(passed.outcome, Unchanged):
+        passed.outcome = Postponed(dead or trouble)
+        passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
+    return passed
+
+
+def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
+    """Choose the revision and reconcile; how it ended goes into *passed*."""
+    tip = edges.repo.tip()
+    phase = ended(probation.current(edges), tip.oid if tip else "", datetime.now(UTC))
+    edges.journal.set_phase(phase)
+    if accepted is None and isinstance(phase, Suspended | Halted):
+        passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
+        return
+    revision = accepted or wanted(tip, phase, edges, passed)
+    if revision is None:
+        return
+    passed.revision = revision.oid
+    passed.superseded = passed_over(revision, edges)
+    reports = edges.settings.drift_policy == "report" and accepted is None
+    if reports and passed.drift and is_live(revision, edges) and not only_ignored(revision, edges):
+        passed.quiet = True
+        return
+    live = edges.generations.live()
+    if live and live.revision != revision.oid:
+        passed.began_at = probation.mark(edges)
+    passed.outcome = reconcile(revision, edges, memory, restore=not reports)
+
+
+# ---- the record ------------------------------------------------------------------------------------------------------
+
+
+def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
+    """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
+    awoken = passed.revived or passed.started or passed.recovered
+    if passed.quiet and not awoken:
+        return
+    begun = _begun(passed, edges)
+    phase = edges.journal.phase() if begun else probation.current(edges)
+    if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
+        phase = probation.afresh(phase, edges)  # nor is what a hand edit broke until it was put back
+    last = edges.journal.last()
+    news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or awoken
+    if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
+        return
+    for one in passed.superseded:
+        outcome = Superseded(passed.revision)
+        edges.journal.conclude(line_of(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
+    about = known_revision(passed.revision, edges)
+    extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived, "started": passed.started or None}
+    passed.line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
+    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
+    edges.journal.set_phase(after)
+    again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision
+    if again and edges.journal.open_intent() is None:
+        return  # one more attempt that failed is no news
+    edges.journal.conclude(passed.line)
+    note(passed, edges)
+    edges.generations.prune()
+
+
+def _begun(passed: Passed, edges: Edges) -> Probation | None:
+    """The probation of a commit that this pass has made live; none for what was live already."""
+    if passed.began_at is None or not isinstance(passed.outcome, Applied):
+        return None
+    return probation.begin(edges, passed.revision, passed.began_at, datetime.now(UTC))

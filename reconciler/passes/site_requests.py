@@ -1,0 +1,113 @@
+"""Sites that a panel has removed: each a commit on the branch, out of a folder where hooks/site-removed leaves them.
+
+A request is a file of its own, so that none is lost: drain() takes it away when its commit is made, or when there is
+nothing of the site any more. What is refused, or finds the repository busy, waits and is tried again; so does
+everything while the host is suspended, halted or not adopted, for a commit would end what an operator has begun.
+remove() raises what propose() does, drain() nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from reconciler.desired.site_removal import removal, site_named
+from reconciler.host.log import Event
+from reconciler.model import errors_in, printable
+from reconciler.model.errors import ReconcilerError, WithFindings
+from reconciler.model.phase import Halted, Suspended
+from reconciler.passes.propose import Nothing, Proposal, propose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply.edges import Edges
+    from reconciler.host.log import Log
+    from reconciler.passes.propose import Proposed
+
+PANEL = "site-removed"
+_REQUEST = re.compile(r"(?P<site>site[0-9]+)-[0-9]+-[0-9]+")
+LONGEST = 20.0  # seconds that a storm of removals may keep the daemon from everything else
+
+
+def folder(edges: Edges) -> Path:
+    """Where requests are."""
+    return edges.settings.state / "removals"
+
+
+def _why(site: str, edges: Edges) -> Path:
+    """Where it says why a removal waits."""
+    return folder(edges) / f"{site}.waits"
+
+
+def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
+    """Commit the removal of all that belongs to a site."""
+    proposal = Proposal(
+        subject=f"Remove {site}", author=author, everywhere=True,
+        revise=lambda files, _host: removal(files, site).files,
+        body=lambda files: removal(files, site).body,
+    )  # fmt: skip
+    return propose(proposal, edges)
+
+
+def drain(edges: Edges, log: Log) -> bool:
+    """Do what the panel has asked for; whether it is worth to try again soon."""
+    requests, busy = _requests(edges), False
+    if not requests or not edges.generations.adopted or isinstance(edges.journal.phase(), Suspended | Halted):
+        return False
+    until = time.monotonic() + LONGEST
+    for site in sorted(requests, key=lambda site: _why(site, edges).exists()):  # what waits already comes last
+        if time.monotonic() > until:
+            return True
+        why = _why(site, edges)
+        try:
+            proposed = remove(site, PANEL, edges)
+            for path in (*requests[site], why):
+                edges.host.remove(path)
+        except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
+            busy = busy or not isinstance(error, WithFindings)
+            _wait(why, _reason(error), edges, log)
+        else:
+            made = "" if isinstance(proposed, Nothing) else proposed.revision.short
+            log.info(Event.SITE_REMOVED, site=site, revision=made)
+    return busy
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, WithFindings):
+        return str(next(iter(errors_in(list(error.findings))), error))
+    known = isinstance(error, ReconcilerError | OSError)
+    return printable(str(error) if known else f"a bug in reconciler: {error!r}")
+
+
+def _wait(why: Path, reason: str, edges: Edges, log: Log) -> None:
+    """Keep the reason for whoever looks; the same one is told once."""
+    if not why.is_file() or why.read_text("utf-8") != reason:
+        with suppress(OSError):  # on a full disk the log says it
+            edges.host.replace(why, reason.encode("utf-8", "replace"))
+        log.warning(Event.REMOVAL_WAITS, site=why.stem, why=reason)
+
+
+def waiting(edges: Edges) -> list[str]:
+    """What waits to be removed, and why, for `status`."""
+    told = []
+    for site in _requests(edges):
+        why = _why(site, edges)
+        told.append(f"the removal of {site} waits" + (f": {why.read_text('utf-8')}" if why.is_file() else ""))
+    return told
+
+
+def _requests(edges: Edges) -> dict[str, list[Path]]:
+    """The files of each site that is to go; whatever else lies there is left alone."""
+    found: dict[str, list[Path]] = {}
+    try:
+        paths = sorted(folder(edges).iterdir())
+    except (FileNotFoundError, PermissionError):
+        return {}
+    for path in paths:
+        match = _REQUEST.fullmatch(path.name)
+        if match and (site := site_named(match["site"])):
+            found.setdefault(site, []).append(path)
+    return found

@@ -1,0 +1,155 @@
+"""What ``reconciler status`` tells, as one value: the contract's JSON, from the records on disk and a look at Postfix.
+
+Raises OSError when the state can't be read by whoever asks. Whatever else can't be found out is a limit, not an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.desired.load import load
+from reconciler.features.dkim import section as dkim
+from reconciler.features.dkim.rolling import standings
+from reconciler.host.maillog import open_log, steady
+from reconciler.host.programs import nftables, postfix, postqueue
+from reconciler.model import printable
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import Probation, left, on_probation, probation_of
+from reconciler.passes import probation
+from reconciler.passes.hand_edit import drift, ignored, limits_of
+from reconciler.passes.site_requests import waiting
+from reconciler.rehearsal import rehearse
+from reconciler.state.journal import phase_data
+from reconciler.trees.report import probation_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model.phase import Phase
+    from reconciler.state.journal import Line
+
+MOST_QUEUED, MOST_REASONS = 1000, 3
+_TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
+SHOWN = (
+    "outcome",
+    "revision",
+    "at",
+    "seconds",
+    "findings",
+    "reason",
+    "by",
+    "author",
+    "subject",
+    "drift",
+    "drift_by",
+    "left_alone",
+    "kept",
+    "kept_on",
+    "not_kept",
+    "revived",
+    "started",
+    "why",
+    "wake",
+)
+
+
+def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
+    """Phase, live generation, how the last pass ended, drift, Postfix, and what reconciler can't do here."""
+    generations = edges.generations
+    live = generations.live()
+    last = edges.journal.last()
+    running, version, more = _postfix(edges)
+    phase, before = _phase(edges)
+    return {
+        "host": edges.settings.host,
+        "phase": phase_data(phase),
+        "before": before,
+        "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
+        "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
+        "drift": list(drift(edges)),
+        "ignored": ignored(edges),
+        "postfix": {"running": running, "version": version},
+        "queue": _queue(edges),
+        "companions": _companions(edges),
+        "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
+        "refused": [one._asdict() for one in nftables.refused(edges.host)],
+        "daemon": daemon,
+        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
+    }
+
+
+def _in_force(live: str, last: Line | None) -> str:
+    """The commit that holds: one that changed nothing on this host is not what its generation is named after."""
+    return str(last["revision"]) if last and last["outcome"] == "Unchanged" and last["revision"] else live
+
+
+def _dkim(edges: Edges, revision: str) -> list[Line]:
+    """Where the keys stand that a commit names; none where it can't be read any more."""
+    try:
+        files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
+        section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+    except ReconcilerError:
+        return []
+    shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
+    return [{**one.data, "text": str(one)} for one in shown]
+
+
+def _queue(edges: Edges) -> list[Line]:
+    """Why mail waits in the queue, the most frequent first; of a very long queue, what its head says."""
+    try:
+        messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
+    except (ReconcilerError, OSError, ValueError):
+        return []
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for why, count in postqueue.reasons(messages).items():
+        kinds.setdefault(steady(why), []).append((why, count))
+    told = [(sum(count for _, count in one), printable(one[0][0])) for one in kinds.values()]
+    return [{"why": why, "messages": count} for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
+
+
+def _rehearsal(edges: Edges) -> list[str]:
+    if edges.settings.rehearsal == "off":
+        return ["rehearsal off: rehearsal.mode says so"]
+    why = rehearse.limit(edges.host)
+    return [why] if why else []
+
+
+def _companions(edges: Edges) -> Line:
+    """Whether the programs beside Postfix work, and why not."""
+    live, companions = edges.generations.live(), edges.generations.companions
+    silent = companions.silent(live)
+    names = sorted(live.companions) if live else []
+    return {name: {"running": name not in silent, "why": silent.get(name)} for name in names}
+
+
+def provisional(edges: Edges) -> list[str]:
+    """What to tell whoever has just changed the host: that it is provisional, until when."""
+    phase, _ = _phase(edges)
+    return [probation_line(phase_data(phase))] if isinstance(phase, Probation) else []
+
+
+def _phase(edges: Edges) -> tuple[Phase, int | None]:
+    """The phase, with the time that a probation ends by today's clock, and the generation it would go back to."""
+    phase = edges.journal.phase()
+    running = probation_of(phase)
+    if running is None:
+        return phase, None
+    remaining = timedelta(seconds=left(running, probation.clock()))
+    until = datetime.now(UTC).replace(microsecond=0) + remaining
+    old = probation.way_back(running, edges)
+    drifted = abs(until - running.until) > _TOLERANCE
+    shown = replace(running, until=until.replace(microsecond=0)) if drifted else running
+    return on_probation(phase, shown), old.number if old else None
+
+
+def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
+    try:
+        instance = edges.postfix()
+        log = open_log(edges.host, instance.values["maillog_file"])
+        limits = [log.limit] if log.limit else []
+        return postfix.running(instance) is not None, instance.values["mail_version"], limits
+    except (ReconcilerError, OSError) as error:
+        return False, "", [f"Postfix can't be asked: {error}"]

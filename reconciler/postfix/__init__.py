@@ -1,0 +1,1 @@
+"""Postfix's own language, pure."""

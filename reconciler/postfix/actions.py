@@ -1,0 +1,123 @@
+"""What a table may answer: the actions of access(5) and header_checks(5).
+
+smtpd answers 451 4.3.5 to an action it does not know; cleanup ignores it, and the filter fails open. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.model import did_you_mean
+from reconciler.postfix.nexthops import Roads, bad_route
+from reconciler.postfix.restrictions import KNOWN, parsed
+from reconciler.postfix.routes import unknown_transport
+from reconciler.postfix.scopes import words
+from reconciler.postfix.vocabulary import CIPHERS, PROTOCOL, names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_ACCESS = names(
+    """
+    bcc defer defer_if_permit defer_if_reject discard dunno filter hangup hold info ok prepend redirect reject relay
+    warn
+    """
+)
+_CHECKS = names(
+    """
+    bcc delay discard dunno filter hold ignore info ok pass prepend redirect reject replace strip warn
+    """
+)
+_LEVELS = ("none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure")
+_MATCHED = ("fingerprint", "verify", "secure")
+_ATTRIBUTES = names(
+    """
+    ciphers connection_reuse enable_rpk exclude match mx_host_pattern policy_domain policy_failure policy_string
+    policy_ttl policy_type protocols servername tafile
+    """
+)
+_SCREEN = frozenset({"permit", "reject", "dunno"})
+_REPLY = re.compile(r"[45]\d\d\s+\S")
+
+
+def access_problem(value: str, classes: Collection[str], roads: Roads) -> str | None:
+    """What is wrong with the result of an access table, or None."""
+    word, _, rest = value.partition(" ")
+    action = word.lower()
+    if action in _ACCESS:
+        return _bad_text(action, rest.strip(), roads)
+    if value.isdigit() or _REPLY.match(value):
+        return None
+    if ":" in value:
+        return f'"{value}" names a table, which an access table may not; name a restriction class instead'
+    for restriction in parsed(value):
+        if restriction.name not in KNOWN and restriction.name not in classes:
+            hint = did_you_mean(restriction.name, {*_ACCESS, *KNOWN, *classes})
+            return f'unknown action "{restriction.name}": smtpd would answer 451 4.3.5{hint}'
+    return None
+
+
+def checks_problem(value: str, roads: Roads) -> str | None:
+    """What is wrong with the action of a header or body check, or None."""
+    word, _, rest = value.partition(" ")
+    action = word.lower()
+    if action not in _CHECKS:
+        hint = did_you_mean(action, _CHECKS)
+        return f'unknown action "{word}": Postfix would ignore the rule, and let pass what it was to stop{hint}'
+    return _bad_text(action, rest.strip(), roads)
+
+
+def screen_problem(value: str) -> str | None:
+    """What is wrong with the result of a postscreen access table, or None."""
+    if value.lower() in _SCREEN:
+        return None
+    hint = did_you_mean(value, _SCREEN)
+    return f'unknown action "{value}": postscreen knows permit, reject and dunno, and would ignore it{hint}'
+
+
+def policy_problem(value: str) -> str | None:
+    """What is wrong with a TLS policy (smtp_tls_policy_maps); smtp(8) defers mail for a destination of a bad one."""
+    level, *attributes = words(value) or [""]
+    then = "mail to that destination would wait"
+    if level.lower() not in _LEVELS:
+        return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
+    for attribute in attributes if level.lower() != "none" else ():
+        name, equals, given = attribute.strip("{} ").partition("=")
+        if not equals or name.strip().lower() not in _ATTRIBUTES:
+            return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(), _ATTRIBUTES)}'
+        if problem := _bad_attribute(name.strip().lower(), given.strip()):
+            return f"{problem}: {then}"
+        if name.strip().lower() == "match" and level.lower() not in _MATCHED:
+            return f'"{attribute}" has no meaning at the level {level}: {then}; the levels are {", ".join(_MATCHED)}'
+    return None
+
+
+def _bad_attribute(name: str, value: str) -> str | None:
+    if name == "ciphers" and value.lower() not in CIPHERS:
+        return f'unknown cipher grade "{value}"{did_you_mean(value, CIPHERS)}'
+    for word in re.split(r"[\s,:]+", value) if name == "protocols" else ():
+        if word and not PROTOCOL.fullmatch(word):
+            return f'unknown protocol "{word}"; protocols are such as >=TLSv1.2 or !SSLv3'
+    return None
+
+
+def numeric_reply(value: str) -> bool:
+    """Whether an all-numeric result, which permits, looks like a reply code that was to reject."""
+    return bool(re.fullmatch(r"[45]\d\d", value))
+
+
+def _bad_text(action: str, text: str, roads: Roads) -> str | None:
+    """Actions whose text matters; what a pattern puts in for $1 is not known."""
+    if "$" in text:
+        return None
+    if action == "filter":
+        if ":" not in text:
+            return f'FILTER needs transport:destination, got "{text}"; Postfix would ignore it'
+        problem = unknown_transport(text, roads.transports) or bad_route(text, roads)
+        return f"FILTER: {problem}" if problem else None
+    if action in {"redirect", "bcc"} and "@" not in text:
+        return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'
+    if action == "prepend" and not text:
+        return "PREPEND needs a text; Postfix would ignore it"
+    return None

@@ -1,0 +1,69 @@
+"""One network of a list, as match_hostaddr reads it."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address, ip_network
+
+from reconciler.model import meant
+from reconciler.postfix.vocabulary import names
+
+NETWORK_LISTS = names(
+    """
+    authorized_verp_clients debug_peer_list mynetworks permit_mx_backup_networks qmqpd_authorized_clients
+    smtpd_authorized_verp_clients smtpd_authorized_xclient_hosts smtpd_authorized_xforward_hosts
+    smtpd_client_connection_limit_exceptions smtpd_client_event_limit_exceptions
+    smtpd_forbid_bare_newline_exclusions smtpd_sasl_exceptions_networks
+    """
+)
+_NUMERIC = re.compile(r"[0-9a-fA-F.:;\[\]/-]+\Z")
+_FOUR = re.compile(r"\[?\d+\.\d+\.\d+\.\d+")
+
+
+def problem_of(pattern: str) -> str | None:
+    """What is wrong with one network, or None; a name, a file or a table is none."""
+    if pattern.startswith("/") or not _NUMERIC.match(pattern):
+        return None
+    if ";" in pattern:
+        return f"holds a semicolon, and would match nobody{meant(pattern.rstrip(';'))}"
+    if "/" not in pattern and ":" not in pattern:
+        return _no_address(pattern)
+    if ":" in pattern and not pattern.startswith("["):
+        return f"must be in brackets{meant(_bracketed(pattern))}" if "." not in pattern else None
+    bare = pattern.replace("[", "").replace("]", "")
+    try:
+        network = ip_network(bare)
+    except ValueError:
+        return _why_not(bare)
+    mask = bare.partition("/")[2]
+    return f"has no prefix length{meant(str(network))}" if mask and not mask.isdigit() else None
+
+
+def _no_address(pattern: str) -> str | None:
+    """Four numbers that are no address; Postfix would take them for a name that nobody has."""
+    if not _FOUR.match(pattern):
+        return None
+    try:
+        ip_address(pattern.strip("[]"))
+    except ValueError:
+        hint = "a network such as 192.0.2.0/24" if "-" in pattern else None
+        return f"is not an address, and would match nobody{meant(hint)}"
+    return None
+
+
+def _why_not(bare: str) -> str:
+    try:
+        network = ip_network(bare, strict=False)
+    except ValueError:
+        return "is not a network"
+    shown = str(network) if network.version == 4 else f"[{network.network_address}]/{network.prefixlen}"  # noqa: PLR2004
+    return f"has bits of a host in it{meant(shown)}"
+
+
+def _bracketed(pattern: str) -> str | None:
+    address, slash, length = pattern.partition("/")
+    try:
+        ip_address(address)
+    except ValueError:
+        return None
+    return f"[{address}]{slash}{length}"

@@ -1,0 +1,124 @@
+"""Next hops: HOST, [HOST], HOST:PORT and [HOST]:PORT, as host_port(3) and smtp(8) read them.
+
+smtp(8) ends when it reads a next hop that is none of these, with whatever mail it had at hand; a relayhost of that
+kind stops all mail that leaves. Services of other programs (pipe, error, virtual) read what they like. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from reconciler.model import closest
+from reconciler.postfix.scopes import Scope, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Facts
+
+_BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>.*))?")
+_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Roads:
+    """Where mail can be handed on: the transports, those of smtp(8) and its LMTP kind among them, and port names."""
+
+    transports: frozenset[str]
+    smtp: frozenset[str]
+    lmtp: frozenset[str]
+    ports: frozenset[str]
+
+
+def roads(merged: Contribution, facts: Facts) -> Roads:
+    """What master.cf and the host offer: qmgr(8) reaches the private services of type unix."""
+    private = [service for service in merged.entries if service.type == "unix" and service.private != "n"]
+    return Roads(
+        transports=frozenset(service.name for service in private),
+        smtp=frozenset(service.name for service in private if service.command == "smtp"),
+        lmtp=frozenset(service.name for service in private if service.command == "lmtp"),
+        ports=frozenset(port_names(Scope(merged, facts))),
+    )
+
+
+def port_names(main: Scope) -> dict[str, int]:
+    """Port names of the host, and Postfix's own (known_tcp_ports)."""
+    known = dict(main.facts.ports)
+    for group in words(main.value("known_tcp_ports")):
+        *names, number = group.split("=")
+        known |= {name: int(number) for name in names if number.isdigit()}
+    return known
+
+
+def bad_route(value: str, roads: Roads) -> str | None:
+    """What is wrong with the next hop of ``transport:nexthop``, or None."""
+    transport, _, nexthop = value.partition(":")
+    if transport.strip() in roads.lmtp:
+        return bad_nexthop(nexthop, roads, lmtp=True)
+    return bad_nexthop(nexthop, roads) if transport.strip() in roads.smtp else None
+
+
+def bad_nexthop(text: str, roads: Roads, *, lmtp: bool = False) -> str | None:
+    """What is wrong with a next hop, or a list of them; none at all is fine."""
+    if lmtp and text.startswith("unix:"):
+        return None
+    for hop in words(text.removeprefix("inet:") if lmtp else text):
+        if problem := _problem(hop, roads.ports):
+            meant = next((other for other in _candidates(text, hop, roads) if _is_fine(other, roads)), None)
+            hint = f"; did you mean {meant}?" if meant else ""
+            program = "lmtp" if lmtp else "smtp"
+            return f'malformed nexthop "{text.strip()}": {problem}, and {program} would die at every delivery{hint}'
+    return None
+
+
+def _problem(hop: str, ports: frozenset[str]) -> str | None:
+    """What host_port(3) and smtp_parse_destination() say of one next hop."""
+    if hop.startswith("["):
+        match = _BRACKETED.fullmatch(hop)
+        if not match:
+            return "a closing bracket is missing" if "]" not in hop else "only :PORT may follow the brackets"
+        host, port = match["host"], match["port"] or ""
+    else:
+        host, colon, port = hop.rpartition(":")
+        host, port = (host, port) if colon else (hop, "")
+    if not is_host(host):
+        return f'"{host}" is no host' if host else "the host is missing"
+    if port.isdigit():
+        return None if 0 < int(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
+    return f'unknown port "{port}"' if port and port not in ports else None
+
+
+def is_host(text: str) -> bool:
+    """A name or an address, as valid_hostname(3) and valid_hostaddr(3) have them."""
+    try:
+        return bool(ip_address(text.removeprefix("IPv6:").removeprefix("ipv6:")))
+    except ValueError:
+        return all(map(_LABEL.fullmatch, text.split("."))) and not re.fullmatch(r"[\d.]*", text) and len(text) < 256  # noqa: PLR2004 - RFC 1035
+
+
+def _is_fine(text: str, roads: Roads) -> bool:
+    return bool(text) and not any(_problem(hop, roads.ports) for hop in words(text))
+
+
+def _candidates(text: str, hop: str, roads: Roads) -> Iterator[str]:
+    """What was probably meant."""
+    yield re.sub(r"\s+", "", text)
+    bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
+    yield bare
+    yield re.sub(r"^\[([^\]:]+)(:\w+)?$", r"[\1]\2", bare)
+    yield f"[{bare}]"
+    front, colon, port = hop.rpartition(":")
+    yield front + colon + (closest(port, roads.ports) or port)
+
+
+EXPLAINED = {
+    "malformed-nexthop": (
+        "A next hop is none that smtp can read. The delivery program ends when it meets it, with all mail it has "
+        "at hand; as relayhost it stops all mail that leaves. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
+        "quotes around brackets in YAML."
+    ),
+}

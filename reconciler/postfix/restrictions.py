@@ -1,0 +1,122 @@
+"""smtpd's access restriction lists as a language: their words, and what they let through."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.vocabulary import names
+
+if TYPE_CHECKING:
+    from reconciler.model import Contribution, Facts
+
+LISTS = tuple(
+    f"smtpd_{stage}_restrictions"
+    for stage in ("client", "helo", "sender", "relay", "recipient", "data", "end_of_data", "etrn")
+)
+RELAY = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
+_SERVERS = ("", "_mx", "_ns", "_a")
+WITH_TABLE = frozenset(
+    f"check_{what}{server}_access"
+    for what in ("client", "reverse_client_hostname", "helo", "sender", "recipient")
+    for server in _SERVERS
+) | {"check_ccert_access", "check_sasl_access", "check_etrn_access"}
+WITH_DOMAIN = names(
+    """
+    permit_dnswl_client permit_rhswl_client reject_rbl reject_rbl_client reject_rhsbl_client reject_rhsbl_helo
+    reject_rhsbl_recipient reject_rhsbl_reverse_client reject_rhsbl_sender
+    """
+)
+WITH_ARGUMENT = WITH_TABLE | WITH_DOMAIN | {"check_policy_service", "sleep"}
+ALONE = names(
+    """
+    check_recipient_maps check_relay_domains defer defer_if_permit defer_if_reject defer_unauth_destination permit
+    permit_auth_destination permit_inet_interfaces permit_mx_backup permit_mynetworks permit_naked_ip_address
+    permit_sasl_authenticated permit_tls_all_clientcerts permit_tls_clientcerts reject
+    reject_authenticated_sender_login_mismatch reject_invalid_helo_hostname reject_invalid_hostname
+    reject_known_sender_login_mismatch reject_maps_rbl reject_multi_recipient_bounce reject_non_fqdn_helo_hostname
+    reject_non_fqdn_hostname reject_non_fqdn_recipient reject_non_fqdn_sender reject_plaintext_session
+    reject_sender_login_mismatch reject_unauth_destination reject_unauth_pipelining
+    reject_unauthenticated_sender_login_mismatch reject_unknown_address reject_unknown_client
+    reject_unknown_client_hostname reject_unknown_forward_client_hostname reject_unknown_helo_hostname
+    reject_unknown_hostname reject_unknown_recipient_domain reject_unknown_reverse_client_hostname
+    reject_unknown_sender_domain reject_unlisted_recipient reject_unlisted_sender reject_unverified_recipient
+    reject_unverified_sender warn_if_reject
+    """
+)
+KNOWN = ALONE | WITH_ARGUMENT
+_BY_PROOF = ("permit_tls_", "permit_dnswl_", "permit_rhswl_")
+_LOOPBACK = ip_address("127.0.0.1"), ip_address("::1")
+FINAL = frozenset({"permit", "reject", "defer"})
+# smtpd_check.c, rcpt_required: without one of them smtpd ends with "specify at least one working instance of".
+PROTECTION = names(
+    "check_relay_domains reject_unauth_destination reject defer defer_if_permit defer_unauth_destination"
+)
+
+
+class Restriction(NamedTuple):
+    """One restriction of a list, lower case, and its argument, if it takes one."""
+
+    name: str
+    argument: str | None = None
+
+
+def smtpd_scopes(merged: Contribution, facts: Facts) -> list[Scope]:
+    """One scope for each service that smtpd runs."""
+    return [scope for scope in scopes(merged, facts) if scope.service and scope.service.command == "smtpd"]
+
+
+def parsed(text: str) -> list[Restriction]:
+    """The restrictions of a list, in order."""
+    found = []
+    rest = iter(words(text))
+    for word in rest:
+        name = word.lower()
+        argument = next(rest, "") if name in WITH_ARGUMENT else None
+        found.append(Restriction(name if name in KNOWN else word, argument))
+    return found
+
+
+def classes_of(scope: Scope) -> list[str]:
+    """Return the names of the restriction classes that are defined."""
+    return scope.words("smtpd_restriction_classes")
+
+
+def relays_mynetworks(scope: Scope) -> bool:
+    """Whether both lists let a client of mynetworks through to any destination."""
+    return all(_permits_mynetworks(scope, name) for name in RELAY)
+
+
+def _permits_mynetworks(scope: Scope, name: str) -> bool:
+    for restriction in parsed(scope.value(name)):
+        if restriction.name in {"permit_mynetworks", "permit"}:
+            return True
+        if restriction.name in PROTECTION:
+            return False
+    return True
+
+
+def depends_on_client(scope: Scope) -> bool:
+    """Whether a list may let in others than this host itself: tables, servers and certificates know more clients."""
+    texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
+    for text in texts:
+        asked = parsed(text)
+        closed = any(one.name in FINAL - {"permit"} for one in asked)
+        for one in asked:
+            if one.name in WITH_TABLE | {"check_policy_service"} and not (one.argument or "").startswith("static:"):
+                return True
+            if closed and (one.name.startswith(_BY_PROOF) or (one.name == "permit_mynetworks" and not _is_mine(scope))):
+                return True
+    return False
+
+
+def _is_mine(scope: Scope) -> bool:
+    """Whether mynetworks holds this host itself, so far as that can be read."""
+    for word in scope.words("mynetworks"):
+        with suppress(ValueError):
+            network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
+            if any(one in network for one in _LOOPBACK):
+                return True
+    return False

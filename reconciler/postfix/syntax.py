@@ -1,0 +1,303 @@
+"""main.cf and master.cf: one reader and one writer for each syntax, and the lines that tables share with them.
+
+Readers never raise on bad text: they return what they understood and a Finding for each line they did not, as
+``file:line:column``. Writers take values that the readers or the schema accepted, and quote or fold; they raise
+ValueError for a value that cannot be written, which the schema refuses first (unwritable() says why).
+
+Rules: postconf(5) and master(5) "file format".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model import Finding, Parameter, Service, Where, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
+# Daemons that end at once with "unexpected command-line argument"; pipe(8) and spawn(8) take words, others' may.
+WITHOUT_ARGUMENTS = frozenset({
+    "anvil", "bounce", "cleanup", "discard", "error", "flush", "lmtp", "local", "pickup", "postlogd", "postscreen",
+    "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
+    "virtual",
+})  # fmt: skip
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transports lend theirs: mydomain.com-out_...
+# A folded line means a setting where it has main.cf's own form, or the name of one of its parameters.
+_SETTING = re.compile(
+    r"\s*(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\s+=|=\s+\S)"
+    r"|(?:[a-z][a-z0-9]*(?:_[a-z0-9]+)+|myhostname|mydomain|myorigin|mydestination|mynetworks|relayhost)=)"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_FIELDS = ("private", "unprivileged", "chroot")
+
+
+class Logical(NamedTuple):
+    """A logical line: its physical lines, as (number, text), comments and blanks left out."""
+
+    parts: tuple[tuple[int, str], ...]
+
+    @property
+    def line(self) -> int:
+        """The number of its first physical line."""
+        return self.parts[0][0]
+
+    @property
+    def text(self) -> str:
+        """The line as Postfix reads it."""
+        return " ".join(text.strip() for _, text in self.parts)
+
+
+def logical_lines(text: str) -> Iterator[Logical]:
+    """Join continuation lines (they start with blanks) and drop comments and blank lines, as readlline(3) does."""
+    parts: list[tuple[int, str]] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        if parts and line[0] not in " \t":
+            yield Logical(tuple(parts))
+            parts = []
+        parts.append((number, line))
+    if parts:
+        yield Logical(tuple(parts))
+
+
+# ---- main.cf ---------------------------------------------------------------------------------------------------------
+
+
+def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]]:
+    """Read main.cf; of a name that is set twice the last one wins, as in Postfix."""
+    parameters: dict[str, Parameter] = {}
+    findings = []
+    for logical in logical_lines(text):
+        name, equals, value = logical.text.partition("=")
+        where = Where(file, logical.line)
+        if not equals or not NAME.match(name.strip()):
+            findings.append(_malformed("malformed-parameter", where, f'expected "name = value", got "{logical.text}"'))
+        else:
+            parameters[name.strip()] = Parameter(name.strip(), value.strip(), where)
+    return parameters, findings
+
+
+def unwritable(value: str) -> str | None:
+    """Why *value* cannot stand in main.cf, or None when it can. Line breaks are fine: they are folded."""
+    if _CONTROL.search(value):
+        return "holds a control character"
+    first, *others = value.split("\n")
+    depth = first.count("{") - first.count("}")
+    for line in others:
+        if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is the value's own
+            return f'holds a line that would start a setting of its own: "{line.strip()}"'
+        if line.lstrip().startswith("#"):
+            return f'holds a line that Postfix would take for a comment: "{line.strip()}"'
+        depth += line.count("{") - line.count("}")
+    return None
+
+
+def folded(value: str) -> str:
+    """Write a value for main.cf: every line break becomes a continuation line."""
+    if reason := unwritable(value):
+        raise ValueError(reason)
+    return "\n    ".join(line.strip() for line in value.split("\n") if line.strip())
+
+
+def one_line(value: str) -> str:
+    """The value as Postfix sees it, for comparing and for showing."""
+    return " ".join(value.split())
+
+
+# ---- master.cf -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    where: Where
+    braced: bool = False
+
+
+def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
+    """Read master.cf entries in their order; duplicates are kept for those who want to refuse them."""
+    services: list[Service] = []
+    findings: list[Finding] = []
+    for logical in logical_lines(text):
+        if logical.parts[0][1][0] in " \t":
+            what = f'a service must start in the first column, got "{logical.text}"'
+            findings.append(_malformed("malformed-service", Where(file, logical.line), what))
+            continue
+        service, problems = _service(list(_tokens(logical, file)))
+        findings += problems
+        if service and not problems:
+            services.append(service)
+    return services, findings
+
+
+def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
+    """Words, and ``{ ... }`` groups as one word each (master(5)), which may run over line ends."""
+    pieces: list[str] = []
+    start, depth = Where(file, logical.line), 0
+    for number, line in logical.parts:
+        for match in re.finditer(r"\S+", line):
+            word = match.group()
+            if depth == 0:
+                start = Where(file, number, match.start() + 1)
+                if not word.startswith("{"):
+                    yield _Token(word, start)
+                    continue
+            depth += word.count("{") - word.count("}")
+            pieces.append(word)
+            if depth <= 0:
+                yield _Token(" ".join(pieces)[1:-1].strip(), start, braced=True)
+                pieces, depth = [], 0
+    if pieces:
+        yield _Token(" ".join(pieces), start)
+
+
+def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
+    where = tokens[0].where
+    if len(tokens) < 8:  # noqa: PLR2004 - master(5) has eight fields
+        fields = "name type private unpriv chroot wakeup maxproc command"
+        what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "{fields}"'
+        return None, [_malformed("malformed-service", where, what)]
+    name, kind, *flags, wakeup, maxproc, command = tokens[:8]
+    findings = list(_bad_fields(name, kind, flags, wakeup, maxproc))
+    overrides, arguments, problems = _options(name.text, tokens[8:])
+    service = Service(
+        name=name.text, type=kind.text, private=flags[0].text, unprivileged=flags[1].text, chroot=flags[2].text,
+        wakeup=wakeup.text, maxproc=maxproc.text, command=command.text, arguments=tuple(arguments),
+        overrides=tuple(overrides), where=where,
+    )  # fmt: skip
+    if command.text in WITHOUT_ARGUMENTS:
+        problems += [_stray(name.text, word, where) for word in arguments if not word.startswith("-")]
+    return service, findings + problems
+
+
+def _stray(service: str, word: str, where: Where) -> Finding:
+    what = f'service "{service}": unexpected word "{word}" (an option is -o name=value without blanks around "=")'
+    return _malformed("malformed-service", where, what, f"{service} {word}")
+
+
+def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token, maxproc: _Token) -> Iterator[Finding]:
+    def bad(token: _Token, what: str) -> Finding:
+        return _malformed(
+            "malformed-service", token.where, f'service "{name.text}": {what}, got "{token.text}"', name.text
+        )
+
+    if kind.text not in SERVICE_TYPES:
+        yield bad(kind, f"the type is one of {', '.join(SERVICE_TYPES)}{did_you_mean(kind.text, SERVICE_TYPES)}")
+    for token, field in zip(flags, _FIELDS, strict=True):
+        if token.text not in {"-", "y", "n"}:
+            yield bad(token, f"{field} is y, n or -")
+    if kind.text == "inet" and flags[0].text == "y":
+        yield bad(flags[0], "an inet service can't be private (the master would die at the next reload)")
+    if not re.fullmatch(r"-|\d+\??", wakeup.text):
+        yield bad(wakeup, "wakeup is a number of seconds, with ? when it may be idle, or -")
+    if not re.fullmatch(r"-|\d+", maxproc.text):
+        yield bad(maxproc, "maxproc is a number or -")
+
+
+def _options(service: str, tokens: list[_Token]) -> tuple[list[Parameter], list[str], list[Finding]]:
+    overrides: list[Parameter] = []
+    arguments: list[str] = []
+    findings: list[Finding] = []
+    rest = iter(tokens)
+    for token in rest:
+        if any(not word.startswith("-") for word in arguments):  # options end where the command's own words begin
+            arguments.append(f"{{{token.text}}}" if token.braced else token.text)
+        elif token.text == "-o" and not token.braced:
+            setting = next(rest, None)
+            overrides += _override(service, setting or token, findings)
+        elif token.text.startswith("-o") and not token.braced:
+            overrides += _override(service, _Token(token.text[2:], token.where), findings)
+        elif token.text == "=" and overrides:
+            findings.append(_spaces(service, overrides[-1].name, token.where))
+        else:
+            arguments.append(f"{{{token.text}}}" if token.braced else token.text)
+    return overrides, arguments, findings
+
+
+def _override(service: str, token: _Token, findings: list[Finding]) -> list[Parameter]:
+    name, equals, value = token.text.partition("=")
+    if not equals and NAME.match(name):
+        findings.append(_spaces(service, name, token.where))
+    elif not equals or not NAME.match(name.strip()) or (not token.braced and name != name.strip()):
+        what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
+        findings.append(_malformed("malformed-service", token.where, what, service))
+    else:
+        return [Parameter(name.strip(), value.strip(), token.where, section=service)]
+    return []
+
+
+def _spaces(service: str, name: str, where: Where) -> Finding:
+    what = (
+        f'service "{service}": "-o {name}" needs "=value" without blanks around it, or braces: -o {{ {name} = value }}'
+    )
+    return _malformed("malformed-service", where, what, f"{service} {name}")
+
+
+def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
+    """A finding for every service that an earlier one already names: Postfix would silently use the last."""
+    first: dict[str, Service] = {}
+    for service in services:
+        if other := first.get(service.key):
+            what = (
+                f'duplicate service "{service.name}" of type {service.type}:'
+                f" {other.where} has it already, and the last one would win"
+            )
+            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+        first.setdefault(service.key, service)
+
+
+def write_override(override: Parameter) -> str:
+    """``-o name=value``, in braces when the value holds blanks (master(5))."""
+    value = one_line(override.value)
+    if not re.search(r"\s", value) and not value.startswith("{"):
+        return f"-o {override.name}={value}"
+    if value.count("{") != value.count("}"):
+        raise ValueError(f"unbalanced braces in {override.name}")
+    return f"-o {{ {override.name} = {value} }}"
+
+
+def _shown(override: Parameter) -> str:
+    """The option as it may have been written by hand, in a form that no writer of ours would choose."""
+    try:
+        return write_override(override)
+    except ValueError:
+        return f"-o {override.name}={one_line(override.value)}"
+
+
+def show_service(service: Service) -> str:
+    """The service in one line, as ``postconf -M`` would put it."""
+    fields = (
+        service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
+        service.maxproc, service.command, *map(_shown, service.overrides), *service.arguments,
+    )  # fmt: skip
+    return " ".join(fields)
+
+
+# ---- shared ----------------------------------------------------------------------------------------------------------
+
+
+def _malformed(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+
+
+EXPLAINED = {
+    "malformed-parameter": (
+        'A line of main.cf is no "name = value". Postfix\'s programs would stop at it. Write the name, an equals '
+        "sign and the value on one line, and begin continuation lines with a blank."
+    ),
+    "malformed-service": (
+        "A line of master.cf lacks a field or holds a word that has no place there. The master would end at its "
+        "next reload, or the service's program would end when it starts. A service has eight fields (master(5)); "
+        "options follow as -o name=value without blanks around the equals sign, or as -o { name = value }."
+    ),
+    "duplicate-service": (
+        "Two entries of master.cf have the same name and type. Postfix takes the last one without a word, and the "
+        'other has no effect. Remove one, or change a stock service under "services:" in mail.yaml.'
+    ),
+}

@@ -1,0 +1,224 @@
+"""Tables: one reader for all their syntaxes, which keeps nothing unless asked to.
+
+Readers never raise on bad text: they give the entries they understood, and a Finding for each line they did not. A
+table is its bytes; its entries are walked as often as somebody needs them, for a list of 100,000 takes 25 MiB.
+
+Known limits: ``if``/``endif`` blocks of cidr, pcre and regexp tables are not nested in the result; their entries count
+as if they stood alone. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model import Finding, Table, Where
+from reconciler.postfix.syntax import logical_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from reconciler.model import File
+
+PATTERN_TYPES = frozenset({"pcre", "regexp"})
+_BLOCK = 1 << 16
+_MARK = b"\xef\xbb\xbf"
+_IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
+_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix, as access(5) looks it up
+_QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
+
+
+class Entry(NamedTuple):
+    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
+
+    key: str
+    value: str
+    line: int
+
+
+def table_of(path: str, file: File) -> Table:
+    """The table that a file of a tree is the source of, and that is compiled."""
+    compiler, _, kind = file.compiled.partition(" ")
+    return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
+
+
+class Entries:
+    """A table's entries, read anew each time somebody walks them."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All of them in their order, duplicates included."""
+        return walk(self._table, [])
+
+
+def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
+    """Read a table's entries in their order, duplicates included."""
+    findings: list[Finding] = []
+    return list(walk(table, findings)), findings
+
+
+def walk(table: Table, findings: list[Finding]) -> Iterator[Entry]:
+    """Give one entry after another; what is wrong with the lines has gone to *findings* when all were given."""
+    findings += _marked(table)
+    aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
+    if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
+        return _read_plain(table, findings)
+    parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
+    entries, found = _read_logical(table.source.decode("utf-8", "surrogateescape"), table, parse)
+    findings += found
+    return iter(entries)
+
+
+def has_blocks(table: Table) -> bool:
+    """Whether there are ``if`` blocks, which keep some lookups from the entries inside."""
+    return bool(_IF.search(table.source))
+
+
+def _marked(table: Table) -> Iterator[Finding]:
+    """A byte order mark belongs to the first key, which then matches nothing."""
+    if table.source.startswith(_MARK):
+        what = (
+            f"table {table.name}: starts with a byte order mark, which would be part of the first key; save it as plain"
+        )
+        yield _odd("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
+
+
+def _is_plain(source: bytes) -> bool:
+    """Whether there are neither continuation lines nor quotes."""
+    suspect = any(mark in source for mark in (b"\n ", b"\n\t", b'"')) or source[:1] in (b" ", b"\t")
+    return not suspect or not re.search(rb'^(?:[ \t]+[^ \t#]|[^\s#"]*")', source, re.MULTILINE)
+
+
+def _blocks(source: bytes, start: int = 0) -> Iterator[bytes]:
+    """A large text in pieces that end where a line does."""
+    while start < len(source):
+        end = source.find(b"\n", start + _BLOCK) + 1 or len(source)
+        yield source[start:end]
+        start = end
+
+
+def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
+    """The common case, in one pass. A million lines take about a second, and no more memory than a thousand."""
+    first = 1
+    for block in _blocks(table.source):
+        lines = block.decode("utf-8", "surrogateescape").split("\n")
+        split = [(line.split(None, 1), number) for number, line in enumerate(lines, first)]
+        entries = [
+            Entry._make((words[0], words[1].rstrip(), number))
+            for words, number in split
+            if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
+        ]
+        findings += [_bad_entry(table, at, words[0]) for words, at in split if len(words) == 1 and words[0][0] != "#"]
+        if table.type != "cidr":
+            findings += [
+                _alias_like(table, entry) for entry in entries if entry.key[-1] == ":" and not _IPV6.match(entry.key)
+            ]
+        first += len(lines) - 1
+        yield from entries
+
+
+def _alias_like(table: Table, entry: Entry) -> Finding:
+    what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
+    return _odd("malformed-entry", table.at(entry.line), what, entry.key)
+
+
+def _read_logical(
+    text: str, table: Table, parse: Callable[[str], tuple[str, str] | None]
+) -> tuple[list[Entry], list[Finding]]:
+    entries: list[Entry] = []
+    findings: list[Finding] = []
+    for logical in logical_lines(text):
+        pair = parse(logical.text)
+        if pair is None or logical.parts[0][1][0] in " \t":
+            findings.append(_bad_entry(table, logical.line, logical.text))
+        elif pair[0]:
+            entries.append(Entry(pair[0], pair[1], logical.line))
+    return entries, findings
+
+
+def _bad_entry(table: Table, line: int, text: str) -> Finding:
+    what = f'table {table.name}: expected a key and a value, got "{text}"'
+    return _odd("malformed-entry", table.at(line), what, text)
+
+
+def _pair(text: str) -> tuple[str, str] | None:
+    """A key ends at the first blank outside quotes, which are part of it (postmap(1))."""
+    match = _QUOTED_KEY.match(text)
+    return (match[1], match[2]) if match else None
+
+
+def _network(text: str) -> tuple[str, str] | None:
+    """A network and its result; ``if NETWORK`` and ``endif`` lines give an empty key (cidr_table(5))."""
+    if re.fullmatch(r"endif|if\s*!*\s*\S+", text, re.IGNORECASE):
+        return "", ""
+    match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
+    return (match[1], match[2]) if match else None
+
+
+def _alias(text: str) -> tuple[str, str] | None:
+    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s][^:]*?))\s*:(?:\s+|(?=\S))(.*\S)', text)
+    return (match[1] or match[2], match[3]) if match else None
+
+
+def _pattern(text: str) -> tuple[str, str] | None:
+    """A pattern and its action; ``if`` and ``endif`` lines give an empty key."""
+    if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
+        return "", ""
+    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
+    return (match[1], match[3]) if match else None
+
+
+def entry_lines(source: bytes, start: int = 0) -> Iterator[bytes]:
+    """The first lines of a table's entries, cheaply: neither blank, nor comment, nor continuation."""
+    return chain.from_iterable(_first_lines(block) for block in _blocks(source, start))
+
+
+def count_entries(source: bytes) -> int:
+    """How many entries a table has."""
+    return sum(len(_first_lines(block)) for block in _blocks(source))
+
+
+def _first_lines(block: bytes) -> list[bytes]:
+    return [line for line in block.split(b"\n") if line and line[0] not in b"# \t\r"]
+
+
+def sample(table: Table) -> list[Entry]:
+    """The first, a middle and the last entry, without reading those between."""
+    source = table.source
+    if not _is_plain(source):
+        read = read_table(table)[0]
+        return [read[place] for place in (0, len(read) // 2, -1)] if read else []
+    ends = (source.rfind(b"\n", 0, max(0, len(source) - size)) + 1 for size in (_BLOCK, len(source)))
+    last = next((lines[-1:] for start in ends if (lines := list(entry_lines(source, start)))), [])
+    middle = islice(entry_lines(source, source.find(b"\n", len(source) // 2) + 1), 1)
+    few = dict.fromkeys([*islice(entry_lines(source), 1), *middle, *last])
+    return read_table(replace(table, source=b"\n".join(few)))[0]
+
+
+def repeated(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries whose key an earlier one holds; compiled maps fold case and keep the first (postmap(1))."""
+    seen: Counter[str] = Counter()
+    again = []
+    for entry in entries:
+        seen[entry.key.lower()] += 1
+        if seen[entry.key.lower()] > 1:
+            again.append(entry)
+    return again
+
+
+def _odd(rule: str, where: Where, text: str, subject: str) -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject=subject)
+
+
+EXPLAINED = {
+    "malformed-entry": (
+        "A line of a table cannot be read as a key and a value. postmap would skip it with a warning and still "
+        "report success, so that the entry is missing from the map. Give it a value, or mark it as a comment with "
+        "#."
+    ),
+}

@@ -1,0 +1,130 @@
+"""A mail server of the world: takes every message over SMTP and LMTP, with TLS and any login, and tells of each.
+
+Raises OSError and ssl.SSLError when the client breaks off, which ends the connection and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+NAME = "world.rehearsal.example"
+_OFFERS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN")
+_MOST_LINES = 200
+Message = dict[str, Any]
+
+
+def mail_server(
+    received: list[Message], tls: ssl.SSLContext, *, wrapped: bool = False
+) -> Callable[[socket.socket], None]:
+    """What serves one connection, and adds each message to *received*; *wrapped* begins with TLS."""
+
+    def serve(connection: socket.socket) -> None:
+        session = _Session(connection, received, tls)
+        if wrapped:
+            session.shake_hands()
+        session.run()
+
+    return serve
+
+
+class _Session:
+    """One connection."""
+
+    def __init__(self, connection: socket.socket, received: list[Message], tls: ssl.SSLContext) -> None:
+        self._received, self._tls = received, tls
+        self._told: Message = {"tls": False, "login": False, "lmtp": False, "helo": ""}
+        if connection.family != socket.AF_UNIX:
+            self._told["source"] = _plain(connection.getpeername()[0])
+            self._told["server"], self._told["port"] = _plain(connection.getsockname()[0]), connection.getsockname()[1]
+        self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        self._connection, self._stream = connection, connection.makefile("rb")
+
+    def shake_hands(self) -> None:
+        """Begin TLS."""
+        self._stream.close()
+        self._take(self._tls.wrap_socket(self._connection, server_side=True))
+        self._told["tls"] = True
+
+    def run(self) -> None:
+        """Serve commands until the client leaves."""
+        self._say(f"220 {NAME} ESMTP")
+        while line := self._stream.readline(8192).decode("utf-8", "replace").rstrip():
+            verb, _, rest = line.partition(" ")
+            answer = getattr(self, f"_{verb.lower()}", None) if verb.isalpha() else None
+            if answer is None:
+                self._say("250 2.0.0 ok")
+            elif answer(rest):
+                return
+
+    def _say(self, *lines: str) -> None:
+        self._connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
+
+    def _ehlo(self, name: str) -> None:
+        self._told["helo"] = name
+        offers = [NAME, *([] if self._told["tls"] else ["STARTTLS"]), *_OFFERS]
+        self._say(*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}")
+
+    _helo = _ehlo
+
+    def _lhlo(self, name: str) -> None:
+        self._told["lmtp"] = True
+        self._ehlo(name)
+
+    def _starttls(self, _: str) -> None:
+        self._say("220 2.0.0 go ahead")
+        self.shake_hands()
+
+    def _auth(self, what: str) -> None:
+        for _ in range({"LOGIN": 2, "PLAIN": 1}.get(what.upper(), 0)):
+            self._say("334 ")
+            self._stream.readline(8192)
+        self._told["login"] = True
+        self._say("235 2.7.0 welcome")
+
+    def _mail(self, argument: str) -> None:
+        self._told |= {"sender": _path(argument), "recipients": []}
+        self._say("250 2.1.0 ok")
+
+    def _rcpt(self, argument: str) -> None:
+        self._told["recipients"].append(_path(argument))
+        self._say("250 2.1.5 ok")
+
+    def _data(self, _: str) -> None:
+        self._say("354 go ahead")
+        self._told["header"] = self._header()
+        self._received.append(dict(self._told))
+        self._say(*["250 2.0.0 taken"] * (len(self._told["recipients"]) if self._told["lmtp"] else 1))
+
+    def _header(self) -> list[str]:
+        """Read a message; its header's lines."""
+        lines: list[str] = []
+        inside = True
+        while (line := self._stream.readline(65536)) not in {b".\r\n", b""}:
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            inside = inside and bool(text)
+            if inside and len(lines) < _MOST_LINES:
+                lines.append(text)
+        return lines
+
+    def _quit(self, _: str) -> bool:
+        with suppress(OSError):
+            self._say("221 2.0.0 bye")
+        return True
+
+
+def _plain(address: str) -> str:
+    return address.removeprefix("::ffff:") if "." in address else address
+
+
+def _path(text: str) -> str:
+    match = re.search(r"<([^>]*)>", text)
+    return match[1] if match else ""

@@ -1,0 +1,253 @@
+"""The world of a rehearsal: a second network that holds every address there is, with a name server and mail servers.
+
+Promises: whatever the candidate sends to any address arrives here, with the address it came from; every name exists;
+who connects from here may come from any address. The two networks end with their processes. Raises OSError when the
+kernel does not do it (no veth, no rights).
+
+Known limits: a DNS answer says what would let mail pass: names exist, block lists are empty, no zone has TLSA records.
+Where IPv6 alone is spoken, names have IPv6 addresses alone; else IPv4 addresses alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import os
+import queue
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.rehearsal.inside.talk import Talk
+
+NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
+_NEWNET = 0x40000000
+_TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
+_PATIENCE = 10.0
+_SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
+_SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of the script, documentation's (RFC 3849)
+_A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
+_BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)")
+Session = dict[str, Any]
+
+
+class World:
+    """The other network: a thread that lives there opens the sockets, and any thread may use them."""
+
+    def __init__(
+        self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext,
+        *, is_new: bool,
+    ) -> None:  # fmt: skip
+        self.addresses = [ipaddress.ip_interface(address) for address in addresses]
+        self.names, self.absent, self.tls, self._is_new = names, tuple(absent), tls, is_new
+        self.received: list[Session] = []
+        self.talks: list[Talk] = []
+        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
+        self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
+        threading.Thread(target=self._live, name="world", daemon=True).start()
+        entered = self._entered.get()
+        if isinstance(entered, OSError):
+            raise entered
+        _ip(self._near(entered))
+        self.there(lambda: _ip(self._far()))
+
+    def _live(self) -> None:
+        """Move this one thread to a network of its own, and do there what others ask for."""
+        if ctypes.CDLL(None, use_errno=True).unshare(_NEWNET):
+            self._entered.put(OSError(ctypes.get_errno(), "unshare the network"))
+            return
+        self._entered.put(threading.get_native_id())
+        while (asked := self._asked.get()) is not None:
+            call, answer = asked
+            try:
+                answer.put(call())
+            except OSError as error:
+                answer.put(error)
+
+    def there(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        """Do something in the world."""
+        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._asked.put((call, answer))
+        result = answer.get()
+        if isinstance(result, OSError):
+            raise result
+        return result
+
+    def _near(self, world: int) -> list[str]:
+        """The host's side: its addresses with their real prefixes, and everything else through one wire."""
+        lines = [
+            "link set lo up", f"link add eth0 address {NEAR} type veth peer name world address {FAR} netns {world}",
+            "link set eth0 addrgenmode none", "link set eth0 up",
+        ]  # fmt: skip
+        for one in self.addresses:
+            if one.ip.is_loopback:
+                lines.append(f"addr replace {one} dev lo")
+            elif not one.ip.is_link_local:
+                lines.append(f"addr add {one} dev eth0 noprefixroute" + (" nodad" if one.version == 6 else ""))  # noqa: PLR2004
+        for everything, gateway in (("0.0.0.0/0", "169.254.255.254"), ("::/0", "fe80::ffff")):
+            lines.append(f"neigh add {gateway} lladdr {FAR} nud permanent dev eth0")
+            lines.append(f"route add {everything} via {gateway} dev eth0 onlink")
+        return lines
+
+    def _far(self) -> list[str]:
+        lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
+        lines += [f"route add local {everything} dev lo table main" for everything in ("0.0.0.0/0", "::/0")]
+        for one in self.addresses:
+            if not one.ip.is_loopback and not one.ip.is_link_local:
+                lines.append(f"route add {one.ip} dev world")
+                lines.append(f"neigh add {one.ip} lladdr {NEAR} nud permanent dev world")
+        return lines
+
+    def connect(self, client: str, server: str, port: int, timeout: float) -> socket.socket:
+        """Connect to the host from an address of the world."""
+
+        def dial() -> socket.socket:
+            family = socket.AF_INET6 if ":" in client else socket.AF_INET
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(timeout)
+            connection.setsockopt(*_TRANSPARENT[family], 1)
+            connection.bind((client, 0))
+            connection.connect((server, port))
+            return connection
+
+        return self.there(dial)  # type: ignore[no-any-return]
+
+    def hurry(self) -> None:
+        """End every dialogue that still waits for an answer."""
+        for talk in list(self.talks):
+            talk.cut()
+
+    def listen(self, port: int, serve: Callable[[socket.socket], None]) -> None:
+        """Serve every address of the world on that port."""
+
+        def opened() -> socket.socket:
+            if not socket.has_dualstack_ipv6():
+                return socket.create_server(("", port), backlog=64)
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
+
+        accept(self.there(opened), serve)
+
+    # ---- the name server, which the host finds at 127.0.0.1 ----------------------------------------------------------
+
+    def serve_names(self) -> None:
+        """Answer DNS queries (RFC 1035) on the host's loopback; a taken port is somebody else's name server."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("127.0.0.1", 53))
+
+        def serve() -> None:
+            while True:
+                query, client = server.recvfrom(4096)
+                with suppress(OSError, struct.error, IndexError, ValueError):
+                    server.sendto(self.answer(query), client)
+
+        threading.Thread(target=serve, name="names", daemon=True).start()
+
+    def answer(self, query: bytes) -> bytes:
+        """The response to one query."""
+        name, end = _name(query, 12)
+        kind = int.from_bytes(query[end : end + 2], "big")
+        records = [] if self._is_absent(name) else self._records(name, kind)
+        question = query[12 : end + 4]
+        code = 0 if records or not self._is_absent(name) else 3
+        header = query[:2] + struct.pack(">HHHHH", 0x81A0 | code, 1, len(records), 0, 0)
+        parts = [b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 60, len(data)) + data for data in records]
+        return header + question + b"".join(parts)
+
+    def _is_absent(self, name: str) -> bool:
+        return bool(_BLOCK_LIST.match(name)) or name.endswith(self.absent or ("\0",))
+
+    def _records(self, name: str, kind: int) -> list[bytes]:
+        if kind == _PTR:
+            return [_encoded(self._client_name(name))]
+        if kind == _MX:
+            return [struct.pack(">H", 10) + _encoded(name if name.startswith("mx.") else f"mx.{name}")]
+        if kind == _NS:
+            return [_encoded("ns.rehearsal.example")]
+        if kind not in {_A, _AAAA}:
+            return []
+        found = [ipaddress.ip_address(text) for text in self.names.get(name) or self._addresses_of(name)]
+        return [one.packed for one in found if (one.version == 4) == (kind == _A)]  # noqa: PLR2004
+
+    def _addresses_of(self, name: str) -> list[str]:
+        """A client's own name leads back to its address; any other name to one that follows from it."""
+        if match := re.match(r"client-([0-9a-f-]+)\.rehearsal\.example\Z", name):
+            text = match[1]
+            return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
+        number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17) or 1
+        return [str(ipaddress.ip_address(_SPACE6 + number if self._is_new else _SPACE + number))]
+
+    def _client_name(self, name: str) -> str:
+        labels = name.split(".")
+        if name.endswith(".in-addr.arpa"):
+            address = ".".join(reversed(labels[:4]))
+        else:
+            digits = "".join(reversed(labels[:32]))
+            address = str(ipaddress.ip_address(int(digits, 16).to_bytes(16, "big")))
+        known = next((own for own, addresses in self.names.items() if address in addresses), None)
+        return known or f"client-{address.replace('.', '-').replace(':', '-')}.rehearsal.example"
+
+
+def _name(message: bytes, start: int) -> tuple[str, int]:
+    labels = []
+    while length := message[start]:
+        labels.append(message[start + 1 : start + 1 + length].decode("ascii", "replace").lower())
+        start += 1 + length
+    return ".".join(labels), start + 1
+
+
+def _encoded(name: str) -> bytes:
+    labels = [label.encode() for label in name.split(".") if label]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def _ip(lines: list[str]) -> None:
+    """Have ip(8) do all of it; a line that this kernel can't do (no IPv6) is left out, no wire at all is an error."""
+    done = subprocess.run(
+        ["/bin/ip", "-force", "-batch", "-"],
+        input="\n".join(lines).encode(),
+        capture_output=True,
+        check=False,
+        timeout=10,
+    )
+    text = done.stderr.decode(errors="replace")
+    for line in re.findall(r"Command failed -:(\d+)", text):
+        if lines[int(line) - 1].startswith("link"):
+            raise OSError(f"ip {lines[int(line) - 1]}: {text.strip()}")
+
+
+def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+    """Serve each connection in a thread of its own."""
+
+    def session(connection: socket.socket) -> None:
+        connection.settimeout(_PATIENCE)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or pipelined replies wait 40 ms
+        with connection, suppress(OSError, ValueError, EOFError):
+            serve(connection)
+
+    def loop() -> None:
+        while True:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                threading.Thread(target=session, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def context(certificate: str, folder: str) -> ssl.SSLContext:
+    """TLS for a server, of a certificate and key in one PEM text."""
+    path = os.path.join(folder, "world.pem")  # noqa: PTH118
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+        stream.write(certificate)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(path)
+    os.unlink(path)  # noqa: PTH108
+    return made

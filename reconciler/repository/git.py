@@ -1,0 +1,93 @@
+"""git's own commands that write: notes and commits, each as argv or a stream, run as the repository's owner.
+
+Nothing in a repository may ever belong to root: a note written by root once made half of the next pushes fail. Nobody's
+configuration but the repository's own is read. Raises CommandFailed when git does not end in time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.host.effects import Completed, Host
+
+NAME = "reconciler"
+TIMEOUT = 10.0  # a pass holds the lock meanwhile, and nothing else is noticed
+_PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_BUSY = ("lock", "File exists")
+_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
+_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
+_NOT_IN_A_NAME = str.maketrans("", "", "<>\n\0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """A commit to make: *files* are those that differ from *parent*'s, None for one that goes."""
+
+    parent: str
+    author: str
+    written_at: float
+    message: str
+    files: Mapping[str, bytes | None]
+
+
+def trailers_in(message: str) -> tuple[str, ...]:
+    """The lines of a message that read ``Name: value`` (git-interpret-trailers(1))."""
+    return tuple(_TRAILER.findall(message))
+
+
+def write(
+    host: Host, path: Path, owner: tuple[int, int], argv: tuple[str, ...], stream: bytes | None = None
+) -> Completed:
+    """Run git on the repository *path* as its owner; waits a little for a ref that is locked."""
+    git = ("git", "-c", f"safe.directory={path}", "-c", "gc.auto=0", f"--git-dir={path}", *argv)
+    env = _ENVIRONMENT | {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", NAME), ("EMAIL", _address(NAME)))
+    }
+    become = owner if os.geteuid() == 0 else None
+    for pause in (*_PATIENCE, None):
+        done = host.act(git, env=env, owner=become, cwd=Path("/"), timeout=TIMEOUT, input=stream)
+        if not done.status or pause is None or not any(word in done.stderr for word in _BUSY):
+            break
+        time.sleep(pause)
+    return done
+
+
+def fast_import(commit: Commit, branch: str, now: float) -> bytes:
+    """The stream that has git-fast-import(1) put *commit* on *branch* and say its name."""
+    lines = [
+        b"feature done",
+        f"commit refs/heads/{branch}".encode(),
+        b"mark :1",
+        _person(b"author", commit.author, commit.written_at),
+        _person(b"committer", NAME, now),
+        _data(commit.message.encode("utf-8", "replace")),
+        b"from " + commit.parent.encode(),
+    ]
+    for path, content in sorted(commit.files.items()):
+        name = b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        lines += [b"D " + name] if content is None else [b"M 100644 inline " + name, _data(content)]
+    return b"\n".join([*lines, b"", b"get-mark :1", b"done", b""])
+
+
+def _person(role: bytes, name: str, at: float) -> bytes:
+    plain = name.translate(_NOT_IN_A_NAME).strip() or NAME
+    address = _address("".join(char for char in plain.split(maxsplit=1)[0] if char.isalnum() or char in "._-"))
+    return role + f" {plain} <{address}> {int(at)} +0000".encode("utf-8", "replace")
+
+
+def _address(name: str) -> str:
+    return f"{name}@{os.uname().nodename}"
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s" % (len(content), content)

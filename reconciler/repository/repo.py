@@ -1,0 +1,305 @@
+"""The repository of the desired state: its commits as values, and notes on them; the door to pygit2 and to writing git.
+
+Reading goes through libgit2, straight from the objects, and works whoever owns the repository, whatever HEAD names,
+with packed refs, and while gc moves objects about. Writing goes through git itself, run as the repository's owner, so
+that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
+
+Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
+files over 64 MiB (never read: their header says so), over 100,000 entries. Raises UnknownRevision for a name that is no
+commit, and Unavailable for the repository's own trouble. Objects that are missing or corrupt count as that: git refuses
+a push that lacks some, so it is the disk that needs repair and not the commit. create() makes a new repository, or
+raises NotCreated and leaves nothing behind.
+
+Known limits: SHA-256 repositories and reftables, which libgit2 does not read. Notes of two writers at the same
+moment: git lets the last one win; ours are written under the pass's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pygit2
+from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag, SortMode
+
+from reconciler.model import File, Finding, Revision, Tree, Where, printable
+from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
+from reconciler.repository import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.host.effects import Host
+
+T = TypeVar("T")
+MAX_BYTES = 64 << 20
+MAX_ENTRIES = 100_000
+MAX_PATH = 1024
+MAX_SHOWN = 200  # characters of an author or a subject
+NOTES = "refs/notes/reconciler"
+_MAX_NOTE = 100_000  # one argument of a program has room for 128 KiB
+_LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
+# We read repositories of other users on purpose, and nobody's configuration but the repository's own.
+pygit2.option(Option.SET_OWNER_VALIDATION, 0)
+for _level in _LEVELS:
+    pygit2.option(Option.SET_SEARCH_PATH, _level, "")
+
+
+class UnknownRevision(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator named a commit that is not there."""
+
+
+class Repository:
+    """The bare repository at *path*, of which *branch* is followed."""
+
+    def __init__(self, path: Path, branch: str, host: Host, quarantine: Path | None = None) -> None:
+        self.path, self.branch = path, branch
+        self._host, self._quarantine = host, quarantine
+        self._threads = threading.local()
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Its owner's uid and gid."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error)) from error
+        return status.st_uid, status.st_gid
+
+    def tip(self, branch: str = "") -> Revision | None:
+        """The commit that the branch names, or None when there is no such branch."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            reference = handle.references.get(f"refs/heads/{branch or self.branch}")
+            if reference:
+                _whole(handle, reference.target)
+            return revision_of(reference.peel(pygit2.Commit)) if reference else None
+
+        return self._ask(look)
+
+    def revision(self, name: str) -> Revision:
+        """The commit that git understands by *name*."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            try:
+                return revision_of(handle.revparse_single(name).peel(pygit2.Commit))
+            except (KeyError, ValueError):
+                return None
+
+        if found := self._ask(look):
+            return found
+        raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
+
+    def read(self, revision: Revision) -> Tree:
+        """The files of a commit; the digest of each is its blob's name, and its bytes are read only when asked for."""
+        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)))
+        if findings:
+            raise InvalidSource(findings)
+        return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether *new* holds all that *old* did: going there is no rewind. A commit that is gone is no ancestor."""
+
+        def look(handle: pygit2.Repository) -> bool:
+            return old == new or (old in handle and handle.descendant_of(new, old))
+
+        return self._ask(look)
+
+    def between(self, old: str, new: str) -> list[Revision]:
+        """The commits that came after *old* and before *new*, newest first; none when either is gone."""
+
+        def look(handle: pygit2.Repository) -> list[Revision]:
+            if old not in handle or new not in handle:
+                return []
+            walk = handle.walk(new, SortMode.TOPOLOGICAL)
+            walk.hide(old)
+            return [revision_of(commit) for commit in walk if str(commit.id) != new]
+
+        return self._ask(look)
+
+    def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
+        """The newest commit, up to *oid*, that wrote any of these lines; None where there is no such file."""
+
+        def look(handle: pygit2.Repository) -> Revision | None:
+            try:
+                hunks = handle.blame(path, newest_commit=oid, min_line=first, max_line=last)
+            except (KeyError, ValueError):
+                return None
+            found = (revision_of(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
+            return max(found, key=lambda revision: revision.committed_at, default=None)
+
+        return self._ask(look)
+
+    def with_quarantine(self, path: Path) -> Repository:
+        """The same repository, with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
+        objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
+        inside = path.name.startswith("tmp_objdir-") and path.is_dir() and not path.is_symlink()
+        if not inside or path.parent.resolve() != objects:
+            raise self._unavailable(f'"{printable(str(path))}" is not a quarantine folder of it')
+        return Repository(self.path, self.branch, self._host, objects / path.name)
+
+    def notes(self, oid: str) -> str | None:
+        """What has been noted on a commit."""
+
+        def look(handle: pygit2.Repository) -> str | None:
+            try:
+                return handle.lookup_note(oid, NOTES).message
+            except KeyError:
+                return None
+
+        return self._ask(look)
+
+    def note(self, oid: str, text: str) -> None:
+        """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
+        note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
+        argv = ("notes", f"--ref={NOTES}", "append", "-m", note, oid)
+        try:
+            done = git.write(self._host, self.path, self.owner, argv)
+        except CommandFailed as error:
+            raise self._unavailable(f"no note on {oid[:7]}: git did not end in time") from error
+        if done.status:
+            raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
+
+    def commit(self, commit: git.Commit, branch: str) -> str | None:
+        """Put a commit on a branch, as the repository's owner: its name, or None when the branch moved meanwhile."""
+        stream = git.fast_import(commit, branch, time.time())
+        try:
+            done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+        except CommandFailed as error:
+            raise self._unavailable(f"no commit on {branch}: git did not end in time") from error
+        if not done.status:
+            return done.stdout.strip()
+        if "does not contain" in done.stderr:
+            return None
+        raise self._unavailable(f"no commit on {branch}: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}")
+
+    # ---- libgit2 ----
+
+    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
+        """Ask libgit2, and when it fails once more with a fresh handle: gc may have moved what the old one knew."""
+        try:
+            return question(self._handle())
+        except (pygit2.GitError, KeyError, ValueError, OSError):
+            self._threads.kept = None
+        try:
+            return question(self._handle())
+        except KeyError as error:
+            raise self._unavailable(f"object {error.args[0]} is missing") from error
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error)) from error
+        except (pygit2.GitError, ValueError) as error:
+            raise self._unavailable(str(error)) from error
+
+    def _handle(self) -> pygit2.Repository:
+        status = self.path.stat()
+        seen = (status.st_dev, status.st_ino, status.st_ctime_ns)
+        kept: tuple[tuple[int, int, int], pygit2.Repository] | None = getattr(self._threads, "kept", None)
+        if kept and kept[0] == seen:
+            return kept[1]
+        handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
+        if self._quarantine:
+            handle.odb.add_disk_alternate(self._quarantine)
+        self._threads.kept = seen, handle
+        return handle
+
+    def _content(self, oid: str, path: str) -> bytes:
+        kind, content = self._ask(lambda handle: _whole(handle, oid).odb.read(oid))
+        if kind != ObjectType.BLOB:
+            raise self._unavailable(f"object {oid} of {path} is no file")
+        return content
+
+    def _unavailable(self, what: str) -> Unavailable:
+        return Unavailable(f"repository {self.path}: {what}")
+
+
+# ---- commits and trees -----------------------------------------------------------------------------------------------
+
+
+def revision_of(commit: pygit2.Commit) -> Revision:
+    """Return a commit of libgit2's as a value."""
+    author = commit.author
+    message = commit.raw_message.decode("utf-8", "replace").strip()
+    name, address = (raw.decode("utf-8", "replace") for raw in (author.raw_name or b"", author.raw_email or b""))
+    try:
+        committed_at = datetime.fromtimestamp(commit.commit_time, UTC)
+    except (OverflowError, ValueError, OSError):
+        committed_at = datetime.fromtimestamp(0, UTC)
+    return Revision(
+        oid=str(commit.id),
+        tree=str(commit.tree_id),
+        author=printable(f"{name} <{address}>"[:MAX_SHOWN]),
+        subject=printable(message.partition("\n")[0][:MAX_SHOWN]),
+        committed_at=committed_at,
+        trailers=git.trailers_in(message),
+    )
+
+
+def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[str, str, int]], list[Finding]]:
+    """The files below a tree as path, blob and mode, and what is wrong with them."""
+    files: list[tuple[str, str, int]] = []
+    findings: list[Finding] = []
+    count, pending = 0, [("", root)]
+    while pending:
+        prefix, oid = pending.pop()
+        for entry in _tree(handle, oid):
+            count += 1
+            if count > MAX_ENTRIES:
+                text = f"more than {MAX_ENTRIES} files and folders in one commit"
+                return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
+            name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+            path, mode = prefix + name, entry.filemode
+            if wrong := _wrong(handle, path, name, entry.id, mode):
+                findings.append(wrong)
+            elif mode == FileMode.TREE:
+                pending.append((f"{path}/", entry.id))
+            else:
+                files.append((path, str(entry.id), int(mode)))
+    return sorted(files), sorted(findings, key=lambda finding: finding.where)
+
+
+def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
+    tree = _whole(handle, oid)[oid]
+    if not isinstance(tree, pygit2.Tree):
+        raise ValueError(f"object {oid} is no tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
+    return iter(tree)
+
+
+def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
+    """The handle; ValueError for a loose object that was cut short: libgit2 1.9 reads it for ever, holding the GIL."""
+    path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
+    data = path.read_bytes() if path.is_file() else b""  # else packed, or a push's, which git has just checked
+    try:
+        while data and not inflating.eof:
+            inflating.decompress(data, 1 << 20)
+            data = inflating.unconsumed_tail
+    except zlib.error as error:
+        raise ValueError(f"object {oid} is damaged: {error}") from error
+    if path.is_file() and not inflating.eof:
+        raise ValueError(f"object {oid} is cut short")
+    return handle
+
+
+def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mode: int) -> Finding | None:
+    plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
+    if not plain or len(path) > MAX_PATH:
+        shown = printable(path)[:MAX_PATH]
+        return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
+    if mode == FileMode.LINK:
+        return _invalid("symlink", path, f'"{path}" is a symbolic link, which nothing follows; commit the file itself')
+    if mode == FileMode.COMMIT:
+        return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
+    if mode == FileMode.TREE:
+        return None
+    size = handle.odb.read_header(oid)[1]
+    if size > MAX_BYTES:
+        return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; at most {MAX_BYTES >> 20} are read')
+    return None
+
+
+def _invalid(rule: str, path: str, text: str) -> Finding:
+    return Finding(rule=rule, where=Where(path), text=text, subject=path)

@@ -1,0 +1,145 @@
+"""Secrets: age files in the repository, opened with this host's identity; the door to pyrage.
+
+open_secrets() never raises: what cannot be opened is a Finding of the moment, for the identity or the recipients may
+change while the commit stays. A decrypted value is kept by its file's digest, so that a pass opens only what is new. No
+value and no private key enters a Finding, an error or a representation.
+
+Raises BadIdentity for a private key that is missing, malformed, or there already when one is to be made, and
+ValueError when there is nobody to encrypt to (read_recipients() finds bad recipients first).
+
+Known limits: secrets are text in UTF-8. Identities are native age keys (AGE-SECRET-KEY-1...), one in a file; recipients
+may be SSH keys too. Values live in this process's memory until it ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pyrage
+
+from reconciler.model import File, Finding, Secret, Tree, Where
+from reconciler.model.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SEALED = "secret-not-opened"
+RECIPIENTS = "secrets/recipients"
+_FILE = re.compile(r"secrets/([A-Za-z0-9][A-Za-z0-9_.-]*)\.age")
+_KEPT = 4096
+
+
+class BadIdentity(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator must make or mend this host's private key."""
+
+
+def new_identity(path: Path) -> str:
+    """Make this host's private key, readable by its owner only, and return its public one; never overwrites."""
+    identity = pyrage.x25519.Identity.generate()
+    public = str(identity.to_public())
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadIdentity(f"{path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(f"# public key: {public}\n{identity}\n")
+        stream.flush()
+        os.fsync(descriptor)
+    return public
+
+
+def recipient(path: Path) -> str:
+    """The public key of the identity in *path*."""
+    return str(_identity(path).to_public())
+
+
+def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Finding]]:
+    """Open every secrets/NAME.age of a commit, by name."""
+    opened: dict[str, Secret] = {}
+    findings: list[Finding] = []
+    sealed = {match[1]: path for path in tree if (match := _FILE.fullmatch(path))}
+    for name, path in sorted(sealed.items()):
+        try:
+            opened[name] = Secret(name, _opened(tree[path], str(_identity(identity))))
+        except BadIdentity as error:
+            findings.append(_not_opened(name, path, f"{error}; `deploy/install` makes one"))
+        except (pyrage.DecryptError, UnicodeDecodeError) as error:
+            findings.append(_not_opened(name, path, _why(name, identity, error)))
+    return opened, findings
+
+
+def encrypt(value: str, recipients: Sequence[str]) -> bytes:
+    """Seal a value for all recipients, in the armor that git and people can read as text."""
+    keys = [_recipient(text) for text in recipients]
+    if None in keys or not keys:
+        raise ValueError("a secret needs recipients, each an age or SSH public key")
+    return bytes(pyrage.encrypt(value.encode(), keys, armored=True))
+
+
+def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[Finding]]:
+    """Read the public keys that secrets are encrypted to, one a line."""
+    recipients: list[str] = []
+    findings = []
+    for number, line in enumerate(text.splitlines(), 1):
+        word = line.strip()
+        if not word or word.startswith("#"):
+            continue
+        if _recipient(word) is not None:
+            recipients.append(word)
+            continue
+        private = "PRIVATE KEY" in word.upper() or word.upper().startswith("AGE-SECRET-KEY-")
+        what = "a private key; it has been seen, so make a new one" if private else f'got "{word}"'
+        message = f"expected an age or SSH public key (age1..., ssh-ed25519 ...), {what}"
+        where = Where(file, number)
+        findings.append(Finding(rule="malformed-recipient", where=where, text=message, subject=f"{file}:{number}"))
+    return recipients, findings
+
+
+@functools.lru_cache(_KEPT)
+def _opened(file: File, identity: str) -> str:
+    """The value in a sealed file; files are equal when their digests are, so each is opened once."""
+    value: str = pyrage.decrypt(file.read(), [pyrage.x25519.Identity.from_str(identity)]).decode()
+    return value.removesuffix("\n")
+
+
+def _identity(path: Path) -> pyrage.x25519.Identity:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise BadIdentity(f"no identity in {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadIdentity(f"no identity in {path}: not a text file") from error
+    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    try:
+        return pyrage.x25519.Identity.from_str(keys[0])
+    except (IndexError, pyrage.IdentityError):
+        # The library's own words might quote the key.
+        raise BadIdentity(f"no identity in {path}: expected one line AGE-SECRET-KEY-1...") from None
+
+
+def _recipient(text: str) -> object | None:
+    kind = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
+    try:
+        recipient: object = kind.from_str(text)
+    except pyrage.RecipientError:
+        return None
+    return recipient
+
+
+def _why(name: str, identity: Path, error: ValueError | pyrage.DecryptError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"holds bytes that are not UTF-8; run `reconciler secret set {name}`"
+    if "no matching keys" in str(error).lower():
+        mend = f"add {recipient(identity)} to {RECIPIENTS} and run `reconciler secret set {name}`"
+        return f"is not encrypted to this host; {mend}"
+    return f"is not an age file, or is damaged ({error}); run `reconciler secret set {name}`"
+
+
+def _not_opened(name: str, path: str, why: str) -> Finding:
+    text = f"secret {name} can't be opened: {why}"
+    return Finding(rule=SEALED, where=Where(path), text=text, subject=name, lasting=False)

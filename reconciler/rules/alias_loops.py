@@ -1,0 +1,110 @@
+"""Alias loops: addresses of one table that lead back to themselves, as cleanup(8) and local(8) expand them.
+
+An alias of itself ends there, even among others (seen on 3.7: ``info: info, box`` with ``box: info`` is fine), and
+``@a`` that stands for ``@b`` keeps the local part. cleanup answers 451 after DATA; local bounces. Raises nothing.
+
+Known limits: what other tables, address extensions, :include: files and .forward files do is not followed. Keys are
+compared by their hashes first, so that a table of 100,000 entries that leads nowhere costs one walk.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model import Finding
+from reconciler.postfix.tables import Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Table
+    from reconciler.postfix.tables import Entry
+
+
+class _Alias(NamedTuple):
+    """What an address stands for, so far as that is in the table again, and the line that says so."""
+
+    targets: tuple[str, ...]
+    line: int
+
+
+def targets(entry: Entry) -> list[str]:
+    """The addresses that an alias stands for."""
+    value = entry.value.lower()
+    return [address for address in re.split(r"[,\s]+", value) if address] if "," in value or " " in value else [value]
+
+
+def domain_of(address: str) -> str:
+    """``@domain``, as the key of all addresses there; empty for a name alone."""
+    _, at, domain = address.rpartition("@")
+    return at + domain
+
+
+def holds_domains(source: bytes) -> bool:
+    """Whether a key stands for all addresses of a domain."""
+    return source.startswith(b"@") or b"\n@" in source
+
+
+def loops(table: Table) -> Iterator[Finding]:
+    """A finding for each circle of aliases."""
+    keys = {hash(entry.key.lower()) for entry in Entries(table)}
+    aliases: dict[str, _Alias] = {}
+    for entry in Entries(table):
+        key, given = entry.key.lower(), targets(entry)
+        inner = tuple(one for one in given if key[0] == "@" or hash(one) in keys or hash(domain_of(one)) in keys)
+        if inner and key not in given:
+            aliases.setdefault(key, _Alias(inner, entry.line))
+    bounces = table.compiler == "postalias"
+    then = "mail for them would bounce" if bounces else "mail would be refused after DATA with 451"
+    for path in _circles(aliases, keys):
+        place = aliases[path[0]] if path[0] in aliases else aliases[domain_of(path[0])]
+        way = " -> ".join(address.removeprefix("*") for address in (*path, path[0]))
+        what = f"table {table.name}: alias loop {way}: {then}"
+        about = f"{table.name} {min(path).removeprefix('*')}"
+        yield Finding(rule="alias-loop", where=table.at(place.line), text=what, subject=about)
+
+
+def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:
+    """What an address leads to; ``*@domain`` is any address there that has no entry of its own."""
+    if address in aliases:
+        return list(aliases[address].targets)
+    if hash(address) in keys or domain_of(address) not in aliases:
+        return []
+    local = address.rpartition("@")[0]
+    found = [local + one if one.startswith("@") else one for one in aliases[domain_of(address)].targets]
+    return [] if address in found else found
+
+
+def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str]]:
+    """Ways that lead back to where they began, through others; each address is walked once, and told of once."""
+    done: set[str] = set()
+    told: set[str] = set()
+    for key in aliases:
+        start = f"*{key}" if key.startswith("@") else key
+        path, waiting = ([start], [iter(_next(start, aliases, keys))]) if start not in done else ([], [])
+        on = dict.fromkeys(path, 0)
+        while path:
+            target = next(waiting[-1], None)
+            if target is None:
+                waiting.pop()
+                on.pop(path[-1])
+                done.add(path.pop())
+            elif target in on:
+                circle = path[on[target] :]
+                if len(circle) > 1 and told.isdisjoint(circle):
+                    told.update(circle)
+                    yield circle
+            elif target not in done:
+                on[target] = len(path)
+                path.append(target)
+                waiting.append(iter(_next(target, aliases, keys)))
+
+
+EXPLAINED = {
+    "alias-loop": (
+        "Aliases lead from one to the next and back to the first. In virtual_alias_maps Postfix gives up and answers "
+        "451 after DATA, so that the mail stays with the sender until it bounces; in alias_maps it bounces at once. "
+        "Break the circle; an address may stand in its own alias to keep a copy."
+    ),
+}

@@ -1,0 +1,185 @@
+"""Settings that need another one to have any effect, or to do no harm. Raises nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.routes import transport_of
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.tables import Entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
+
+_CLIENTS = ("smtp", "lmtp")
+_AUTHORITIES = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
+_PRINTS = "smtp_tls_fingerprint_cert_match"
+_DEBIANS = "Debian's is /etc/ssl/certs/ca-certificates.crt"
+_KEY = re.compile(r"(?P<program>smtpd?|lmtp)_tls_(?P<kind>ec|d)?key_file\Z")
+_ANY = {
+    "relay_domains": "relay_recipient_maps",
+    "virtual_mailbox_domains": "virtual_mailbox_maps",
+}
+_RECIPIENT_CHECKS = frozenset({"reject_unverified_recipient", "check_recipient_access", "check_policy_service"})
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """What a setting needs is there."""
+    main = Scope(merged, facts)
+    yield from _any_recipient(main)
+    yield from _policies(main, desired.tables)
+    yield from _owners(main)
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            yield from _lonely_key(scope, parameter)
+        if scope.service and scope.service.command in _CLIENTS:
+            for judge in (_login, _dane, _authority, _wrapped):
+                yield from judge(scope, scope.service.command)
+
+
+def _finding(scope: Scope, parameter: Parameter, text: str, severity: Severity = Severity.ERROR) -> Finding:
+    own = scope.service and parameter in scope.service.overrides
+    place = scope if own else Scope(scope.merged, scope.facts)
+    return place.finding("missing-partner", parameter, text, severity=severity)
+
+
+def _login(scope: Scope, program: str) -> Iterator[Finding]:
+    """smtp(8) ends: "specify a password table"."""
+    parameter, passwords = scope.parameter(f"{program}_sasl_auth_enable"), f"{program}_sasl_password_maps"
+    if parameter and scope.is_on(parameter.name) and not scope.words(passwords):
+        what = f"{parameter.name} needs {passwords}: without one {program} would die, and all its mail would wait"
+        yield _finding(scope, parameter, what)
+
+
+def _dane(scope: Scope, program: str) -> Iterator[Finding]:
+    """DANE rests on DNSSEC."""
+    name = f"{program}_tls_security_level"
+    parameter, level = scope.parameter(name), scope.value(name).lower()
+    if not parameter or level not in {"dane", "dane-only"}:
+        return
+    if scope.value(f"{program}_dns_support_level").lower() == "dnssec":
+        return
+    only = level == "dane-only"
+    then = "all its mail would wait" if only else "nobody's certificate would be checked"
+    what = f"{name} is {level}, which needs {program}_dns_support_level = dnssec: {then}"
+    yield _finding(scope, parameter, what, Severity.ERROR if only else Severity.WARNING)
+
+
+def _authority(scope: Scope, program: str) -> Iterator[Finding]:
+    """Verified certificates need somebody who vouches for them."""
+    name = f"{program}_tls_security_level"
+    parameter, level = scope.parameter(name), scope.value(name).lower()
+    if not parameter or level not in {"verify", "secure"}:
+        return
+    sources = (f"{program}_tls_CAfile", f"{program}_tls_CApath", f"{program}_tls_trust_anchor_file")
+    if not any(scope.value(source).strip() for source in sources) and not scope.is_on("tls_append_default_CA"):
+        what = (
+            f"{name} is {level}, and no authority is trusted: every certificate would fail, and all its mail would"
+            f" wait; set {sources[0]} (Debian's is /etc/ssl/certs/ca-certificates.crt)"
+        )
+        own = scope.words(f"{program}_tls_policy_maps")  # each destination may bring its own authority
+        yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
+
+
+def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
+    """Rows of smtp_tls_policy_maps that want somebody to vouch, or a fingerprint, which nobody gives."""
+    parameter = main.parameter("smtp_tls_policy_maps")
+    own = {override.name for service in main.merged.entries for override in service.overrides}
+    vouched = any(main.value(name).strip() or name in own for name in _AUTHORITIES) or main.is_on(
+        "tls_append_default_CA"
+    )
+    printed = bool(main.words(_PRINTS)) or _PRINTS in own
+    for reference in tables_of(main, parameter) if parameter else ():
+        table = tables.get(own_name(reference.name) or "")  # features judge the rows of their own tables
+        if not table or (vouched and printed):
+            continue
+        for entry in Entries(table):
+            level, *given = words(entry.value.lower()) or [""]
+            named = {one.strip("{} ").partition("=")[0].strip() for one in given}
+            if level in {"verify", "secure"} and not vouched and "tafile" not in named:
+                missing = f"no authority is trusted: set {_AUTHORITIES[0]} ({_DEBIANS})"
+            elif level == "fingerprint" and not printed and "match" not in named:
+                missing = "no fingerprint is given: write match= behind it"
+            else:
+                continue
+            what = f'table {table.name}: "{entry.key}" is {level}, and {missing}; its mail would wait'
+            subject = f"{table.name} {entry.key}"
+            yield Finding(rule="missing-partner", where=table.at(entry.line), text=what, subject=subject)
+
+
+def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
+    """smtp(8) wants TLS to be required where a session begins with it."""
+    parameter, level = scope.parameter(f"{program}_tls_wrappermode"), f"{program}_tls_security_level"
+    if parameter and scope.is_on(parameter.name) and scope.value(level).lower() in {"", "none", "may"}:
+        what = f"{parameter.name} needs {level} = encrypt, or stronger: without it no session would begin with TLS"
+        own = scope.words(f"{program}_tls_policy_maps")  # which may say so of a destination
+        yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
+
+
+def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    match = _KEY.match(parameter.name)
+    if not match or (scope.expanded(parameter.value) or "").strip() in {"", "none"}:
+        return
+    certificate = parameter.name.replace("key_file", "cert_file")
+    if not scope.value(certificate).strip() and not scope.value(f"{match['program']}_tls_chain_files").strip():
+        what = f"{parameter.name} is set and {certificate} is not: there is no certificate to show"
+        yield _finding(scope, parameter, what, Severity.WARNING)
+
+
+def _owners(main: Scope) -> Iterator[Finding]:
+    """virtual(8) delivers as somebody: whom two tables name, and not below virtual_minimum_uid."""
+    transport, least = transport_of(main.value("virtual_transport")), main.value("virtual_minimum_uid")
+    service = main.merged.services.get(f"{transport}/unix")
+    domains = main.parameter("virtual_mailbox_domains")
+    if not domains or not main.words(domains.name) or not service or service.command != "virtual":
+        return
+    scope = Scope(main.merged, main.facts, service)
+    for name in ("virtual_uid_maps", "virtual_gid_maps"):
+        maps, parameter = scope.words(name), scope.parameter(name)
+        number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
+        if not maps:
+            what = f"virtual_mailbox_domains needs {name}, or another virtual_transport: all its mail would wait"
+            yield _finding(main, parameter or domains, what)
+        elif parameter and name == "virtual_uid_maps" and number.isdigit() and int(number) < int(least or 0):
+            what = f"{name}: {number} is below virtual_minimum_uid ({least}): all mail for mailboxes would wait"
+            yield _finding(scope, parameter, what)
+
+
+def _any_recipient(main: Scope) -> Iterator[Finding]:
+    """Mail for users who do not exist, accepted and then bounced to forged senders."""
+    for domains, recipients in _ANY.items():
+        parameter = main.parameter(domains)
+        if not parameter or not main.words(domains) or main.words(recipients):
+            continue
+        if domains == "relay_domains" and main.words(domains) == main.words("mydestination"):
+            continue
+        if not any(map(_asks_recipients, scopes(main.merged, main.facts))):
+            what = (
+                f"{recipients} is empty, so mail for every address in {domains} is accepted; what does not exist there"
+                " bounces, mostly to innocent people"
+            )
+            yield main.finding("any-recipient", parameter, what, severity=Severity.WARNING)
+
+
+def _asks_recipients(scope: Scope) -> bool:
+    return any(restriction.name in _RECIPIENT_CHECKS for name in LISTS for restriction in parsed(scope.value(name)))
+
+
+EXPLAINED = {
+    "missing-partner": (
+        "A setting needs another one that is not there: a login its table of passwords, DANE the lookups by DNSSEC, a "
+        "verified connection an authority to trust, a key its certificate, a mailbox its owner. Without it mail would "
+        "wait, or nothing would be checked. Set what the finding names."
+    ),
+    "any-recipient": (
+        "Mail for a domain is accepted whoever it is for. What can't be delivered later bounces to its sender, who is "
+        "mostly forged, and such bounces get a host onto blocklists. List the recipients, or put "
+        "reject_unverified_recipient into smtpd_recipient_restrictions."
+    ),
+}

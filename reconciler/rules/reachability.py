@@ -1,0 +1,246 @@
+"""Servers that Postfix asks or hands mail to: whether somebody answers there now.
+
+All of it is of the moment, judged by ``facts.answers``. What this very configuration would serve itself is not asked,
+for it may not run yet. A remote smart host is only told of: mail waits in the queue. Raises nothing.
+
+Known limits: next hops in tables are not asked, nor are those that need an MX lookup; root may connect to sockets that
+smtpd may not. Who answers need not be who was meant.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model import Server, Severity
+from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.references import tables_of
+from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.routes import values_in
+from reconciler.postfix.scopes import Scope, scopes, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+_MAX_PORT = 65535
+_MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
+# Where mail is handed over, and the domains without which none is.
+_ROUTES = {
+    "content_filter": "", "default_transport": "", "fallback_transport": "mydestination",
+    "local_transport": "mydestination", "mailbox_transport": "mydestination", "relay_transport": "relay_domains",
+    "virtual_transport": "virtual_mailbox_domains",
+}  # fmt: skip
+_PLACE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[\w-]+))?")
+_OPEN = re.compile(r"(?:dunno|ok|permit|info|warn|prepend)\b", re.IGNORECASE)
+_LOCAL = re.compile(r"localhost|127\..*|::1|(?:IPv6:)?::1|0\.0\.0\.0|", re.IGNORECASE)
+
+
+class Question(NamedTuple):
+    """A server as it is written, where a connection to it would go, and what follows when nobody answers.
+
+    *opens*: Postfix goes on without it, and lets pass what it was to stop. *waits*: mail stays in the queue.
+    """
+
+    written: str
+    server: Server
+    then: str
+    opens: bool = False
+    waits: bool = False
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Every server that Postfix depends on answers."""
+    for scope, parameter, asked in _everything(merged, facts):
+        told = facts.answers.get(asked.server)
+        if told and not (asked.waits and told.startswith("no answer")):
+            yield _silent(scope, parameter, asked, told)
+        elif asked.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and told is not None:
+            what = f'{parameter.name}: "{asked.written}" answers; were it to stop, {asked.then}'
+            yield scope.finding("fails-open", parameter, what, asked.written, severity=Severity.WARNING)
+
+
+def mentioned_servers(merged: Contribution, facts: Facts) -> frozenset[Server]:
+    """The servers that the rules ask ``facts.answers`` about."""
+    return frozenset(asked.server for _, _, asked in _everything(merged, facts))
+
+
+def _silent(scope: Scope, parameter: Parameter, asked: Question, told: str) -> Finding:
+    slow = told.startswith("no answer")
+    certain = not (asked.opens or asked.waits or slow)
+    what = f'{parameter.name}: nobody answers at "{asked.written}" ({told}): {asked.then}'
+    severity = Severity.ERROR if certain else Severity.WARNING
+    return scope.finding("silent-server", parameter, what, asked.written, severity=severity, lasting=False)
+
+
+def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Question]]:
+    main = Scope(merged, facts)
+    reader = _Reader(main)
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            for asked in reader.questions(scope, parameter):
+                if not reader.is_ours(asked.server):
+                    yield scope, parameter, asked
+        if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
+            parameter, text = named
+            place = scope if parameter in scope.service.overrides else main
+            for server in reader.servers(scope, text):
+                if not reader.is_ours(server):
+                    then = "smtpd would end, and nobody could send mail through it"
+                    yield place, parameter, Question(text, server, then)
+
+
+def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
+    """Who checks passwords for smtpd, where that is a server (Dovecot), and the setting to blame."""
+    if not scope.is_on("smtpd_sasl_auth_enable") or scope.value("smtpd_sasl_type") != "dovecot":
+        return None
+    parameter = scope.parameter("smtpd_sasl_path") or scope.parameter("smtpd_sasl_auth_enable")
+    text = scope.value("smtpd_sasl_path").strip()
+    return (parameter, text if re.match(r"(?:inet|unix):", text) else f"unix:{text}") if parameter else None
+
+
+class _Reader:
+    """Reads where servers are, as one host's programs would."""
+
+    def __init__(self, main: Scope) -> None:
+        self._main = main
+        self._ports = port_names(main)
+        self._name = main.value("myhostname").lower()
+        self._queue = main.value("queue_directory")
+        self._inside = {service.name for service in main.merged.entries if service.type != "inet"}
+        own = [service.name.rpartition(":") for service in main.merged.entries if service.type == "inet"]
+        self._listening = {(host.strip("[]"), self._port(port)) for host, _, port in own}
+        self._here = {str(address.ip) for address in main.facts.addresses}
+
+    def _port(self, text: str) -> int:
+        return int(text) if text.isdigit() else self._ports.get(text, 0)
+
+    def is_ours(self, server: Server) -> bool:
+        """Whether a service of this configuration or a companion listens there."""
+        if any(server in companion.servers for companion in self._main.merged.companions.values()):
+            return True
+        if server.path:
+            folder, _, name = server.path.removeprefix(f"{self._queue}/").rpartition("/")
+            return folder in {"private", "public"} and name in self._inside
+        local = self._is_local(server.host)
+        hosts = {host for host, port in self._listening if port == server.port}
+        return server.host in hosts or (local and any(host == "" or self._is_local(host) for host in hosts))
+
+    def _is_local(self, host: str) -> bool:
+        return bool(_LOCAL.fullmatch(host)) or host in self._here or host.lower() == self._name
+
+    def servers(self, scope: Scope, text: str) -> Iterator[Server]:
+        """``inet:HOST:PORT`` or ``unix:PATH``; nothing for what can't be read."""
+        kind, _, rest = text.partition(":")
+        if kind in {"unix", "local"} and rest:
+            yield Server(path=self._socket(scope, rest))
+        elif kind == "inet":
+            yield from self._inet(rest if ":" in rest else f":{rest}")
+
+    def _socket(self, scope: Scope, path: str) -> str:
+        if not path.startswith("/"):
+            return f"{self._queue}/{path}"
+        return self._queue + path if scope.service and scope.service.chroot == "y" else path
+
+    def _inet(self, text: str, default: str = "") -> Iterator[Server]:
+        match = _PLACE.fullmatch(text.strip())
+        port = self._port(match["port"] or default) if match else 0
+        if match and 0 < port <= _MAX_PORT:
+            host = match["bracketed"] or match["host"] or "localhost"
+            yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE), port=port)
+
+    def questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
+        """The servers that a setting names."""
+        name, text = parameter.name, scope.expanded(parameter.value) or ""
+        if name in _MILTERS:
+            yield from self._milters(scope, text)
+        elif name == "smtpd_milter_maps":
+            for value in values_in(text):
+                yield from self._milters(scope, value)
+        elif name in LISTS or name in scope.words("smtpd_restriction_classes"):
+            yield from self._policies(scope, text)
+        elif name == "smtpd_proxy_filter":
+            yield from self._proxy(scope, text.strip())
+        elif name in _ROUTES and (not _ROUTES[name] or self._main.words(_ROUTES[name])):
+            yield from self._route(scope, text.strip())
+        elif name == "relayhost":
+            yield from self._smart_host(text)
+        yield from self._tables(scope, parameter)
+
+    def _tables(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
+        """tcp_table(5) and socketmap_table(5)."""
+        for reference in tables_of(scope, parameter):
+            if reference.type in {"tcp", "socketmap"}:
+                map_name = reference.type == "socketmap"
+                place = reference.name.rpartition(":")[0] if map_name else f"inet:{reference.name}"
+                for server in self.servers(scope, place):
+                    yield Question(str(reference), server, "lookups would fail, and mail would be deferred")
+
+    def _milters(self, scope: Scope, text: str) -> Iterator[Question]:
+        for word in words(text):
+            inner = words(word[1:-1]) if word.startswith("{") else [word]
+            options = dict(option.partition("=")[::2] for option in inner[1:])
+            action = options.get("default_action", scope.value("milter_default_action")).strip().lower()
+            then = _MILTER_ACTIONS.get(action, "mail would be refused")
+            for server in self.servers(scope, inner[0]) if inner else ():
+                yield Question(inner[0], server, f"{then} (milter_default_action is {action})", action == "accept")
+
+    def _policies(self, scope: Scope, text: str) -> Iterator[Question]:
+        for restriction in parsed(text):
+            if restriction.name != "check_policy_service" or not restriction.argument:
+                continue
+            word = restriction.argument
+            inner = words(word[1:-1]) if word.startswith("{") else [word]
+            given = re.search(r"default_action\s*=\s*(?:\{\s*)?([^,}]+)", word)
+            action = (given[1] if given else scope.value("smtpd_policy_service_default_action")).strip()
+            opens = bool(_OPEN.match(action))
+            then = "everybody would pass unasked" if opens else "mail would be refused"
+            for server in self.servers(scope, inner[0]) if inner else ():
+                yield Question(inner[0], server, f'{then} (its default action is "{action}")', opens)
+
+    def _proxy(self, scope: Scope, text: str) -> Iterator[Question]:
+        place = text if re.match(r"(?:inet|unix):", text) else f"inet:{text}"
+        for server in self.servers(scope, place) if text else ():
+            yield Question(text, server, "smtpd would answer 451 to all mail")
+
+    def _route(self, scope: Scope, text: str) -> Iterator[Question]:
+        """A filter or a mail store on this host; who is elsewhere is a next hop like any other."""
+        transport, _, hop = text.partition(":")
+        service = self._main.merged.services.get(f"{transport}/unix")
+        if not service or service.command not in {"smtp", "lmtp"}:
+            return
+        lmtp, then = service.command == "lmtp", "mail would be accepted, and wait"
+        if lmtp and hop.startswith("unix:"):
+            servers = list(self.servers(scope, hop))
+        else:
+            found = self._inet(hop.removeprefix("inet:"), "24" if lmtp else "smtp") if hop else ()
+            servers = [server for server in found if self._is_local(server.host)]
+        yield from (Question(hop, server, then) for server in servers)
+
+    def _smart_host(self, text: str) -> Iterator[Question]:
+        """A next hop in brackets; others need an MX lookup."""
+        then = "all mail that leaves waits in the queue until it does"
+        for hop in words(text):
+            for server in self._inet(hop, "smtp") if hop.startswith("[") else ():
+                yield Question(hop, server, then, waits=True)
+
+
+_MILTER_ACTIONS = {
+    "accept": "all mail would pass unfiltered: it fails open",
+    "reject": "all mail would be refused for good",
+    "tempfail": "all mail would be refused with 451",
+    "shutdown": "every client would be cut off with 421",
+    "quarantine": "all mail would be put on hold",
+}
+EXPLAINED = {
+    "silent-server": (
+        "Postfix depends on a server that does not answer now: a Milter, a policy server, the one that checks "
+        "passwords, a filter, a mail store. The finding says what would become of mail. Start the server, or correct "
+        "where it is; this is judged anew at every pass. Of a remote smart host it is only a warning."
+    ),
+    "fails-open": (
+        "A filter is set up so that mail passes unfiltered when it does not answer. Nobody notices until the spam "
+        "arrives. Set milter_default_action to tempfail, or allow this with the reason why mail matters more."
+    ),
+}

@@ -1,0 +1,84 @@
+"""Entries that an earlier one hides: of networks and patterns the first that matches wins, and the rest is never read.
+
+Only what is sure is told: a network inside of an earlier one, the same pattern again, anything behind a pattern that
+matches every text; and only where the hidden answer is another one. Raises nothing.
+
+Known limit: tables with ``if`` blocks and negated patterns are not judged.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity
+from reconciler.postfix.tables import PATTERN_TYPES, Entries, has_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Table
+    from reconciler.postfix.tables import Entry
+
+_ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*")
+_NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
+
+
+def shadowed(table: Table) -> Iterator[Finding]:
+    """A warning for each entry that is never reached and would have answered otherwise."""
+    if has_blocks(table) or (table.type != "cidr" and table.type not in PATTERN_TYPES):
+        return
+    if len({entry.value for entry in Entries(table)}) < 2:  # noqa: PLR2004 - a long list mostly has one answer
+        return
+    hidden = _networks(table) if table.type == "cidr" else _patterns(table)
+    for entry, first in hidden:
+        what = (
+            f'table {table.name}: "{entry.key}" is never reached: "{first.key}" in line {first.line} matches before it'
+            f' and answers "{first.value}"'
+        )
+        yield Finding(
+            rule="shadowed-entry", where=table.at(entry.line), text=what,
+            subject=f"{table.name} {entry.key}", severity=Severity.WARNING,
+        )  # fmt: skip
+
+
+def _networks(table: Table) -> Iterator[tuple[Entry, Entry]]:
+    """Networks inside of earlier ones: each is looked for under every prefix length that was seen."""
+    seen: dict[tuple[int, int], dict[int, Entry]] = {}
+    for entry in Entries(table):
+        try:
+            network = ip_network(entry.key.replace("[", "").replace("]", ""))
+        except ValueError:
+            continue
+        address, width = int(network.network_address), network.max_prefixlen
+        for (version, length), networks in seen.items():
+            if version == network.version and length <= network.prefixlen:
+                first = networks.get(address >> (width - length))
+                if first and first.value != entry.value:
+                    yield entry, first
+                    break
+        key = (network.version, network.prefixlen)
+        seen.setdefault(key, {}).setdefault(address >> (width - network.prefixlen), entry)
+
+
+def _patterns(table: Table) -> Iterator[tuple[Entry, Entry]]:
+    seen: dict[str, Entry] = {}
+    everything: Entry | None = None
+    for entry in Entries(table):
+        first = everything or seen.get(entry.key)
+        if first and first.value != entry.value:
+            yield entry, first
+            if everything:
+                return
+        seen.setdefault(entry.key, entry)
+        if _ANYTHING.fullmatch(entry.key) and not _NOTHING.fullmatch(entry.key):
+            everything = everything or entry
+
+
+EXPLAINED = {
+    "shadowed-entry": (
+        "An entry of a table of networks or patterns stands behind another one that always matches before it. Postfix "
+        "takes the first that matches, so this one never answers. Move the narrower one up, or remove it."
+    ),
+}

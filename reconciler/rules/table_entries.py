@@ -1,0 +1,307 @@
+"""What tables hold, judged by what they are used for: keys that can never match, answers that Postfix does not know.
+
+A table's entries are walked once for each use that has something to say about them, and never kept. Raises nothing.
+
+Known limits: entries of pattern tables are judged by their results alone, and tables behind a database client not at
+all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity
+from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
+from reconciler.postfix.networks import problem_of
+from reconciler.postfix.nexthops import Roads, bad_nexthop, bad_route
+from reconciler.postfix.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, transport_of, unknown_transport
+from reconciler.postfix.scopes import words
+from reconciler.postfix.tables import PATTERN_TYPES, Entries
+from reconciler.rules.mail_loops import COMES_BACK
+from reconciler.rules.shadowed import shadowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from reconciler.model import Table
+    from reconciler.postfix.tables import Entry
+    from reconciler.rules.mail_loops import Home
+
+CHECKS = re.compile(r"_checks\Z")
+_BY_SENDER = frozenset(
+    {
+        "sender_dependent_default_transport_maps", "sender_dependent_relayhost_maps",
+        "address_verify_sender_dependent_default_transport_maps", "address_verify_sender_dependent_relayhost_maps",
+    }
+)  # fmt: skip
+_POLICIES = frozenset({"smtp_tls_policy_maps", "lmtp_tls_policy_maps"})
+_BY_DOMAIN = frozenset({"relay_domains", "mydestination", "virtual_alias_domains", "virtual_mailbox_domains"})
+_BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
+_BY_REWRITING = frozenset(
+    {
+        "canonical_maps", "recipient_canonical_maps", "sender_canonical_maps", "smtp_generic_maps", "lmtp_generic_maps",
+        "smtpd_sender_login_maps",
+    }
+)  # fmt: skip
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{2})")
+_BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a table is for: a parameter's name, or that of the restriction which asks it."""
+
+    name: str
+    classes: frozenset[str] = frozenset()
+
+
+def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:
+    """The uses of tables in a list of restrictions, each with the text that names the table."""
+    asked = name.replace("smtpd_", "check_").replace("_restrictions", "_access") if name in LISTS else ""
+    for restriction in parsed(text):
+        if restriction.name in WITH_TABLE:
+            yield Use(restriction.name, classes), restriction.argument or ""
+        elif ":" in restriction.name and asked in WITH_TABLE:
+            yield Use(asked, classes), restriction.name
+
+
+def judge(table: Table, uses: frozenset[Use], known: Roads, here: Home) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries; *known* are the roads that are there, *here* is their end."""
+    entries = Entries(table)
+    yield from shadowed(table)
+    if table.type == "cidr":
+        yield from _networks(table, entries)
+    for use in sorted(uses, key=lambda use: use.name):
+        if use.name in TRANSPORT_MAPS:
+            yield from _routes(table, entries, known)
+            yield from _back_here(table, entries, here, here.hops)
+        elif use.name in RELAY_MAPS:
+            yield from _relays(table, entries, known)
+            yield from _back_here(table, entries, here, lambda value, _: words(value))
+        elif use.name in WITH_TABLE:
+            yield from _told(
+                table, entries, "unknown-action", partial(access_problem, classes=use.classes, roads=known)
+            )
+            yield from _numeric_replies(table, entries)
+            yield from _filtered_again(table, entries, here, checks=False)
+        elif CHECKS.search(use.name):
+            yield from _told(table, entries, "unknown-action", partial(checks_problem, roads=known))
+            yield from _filtered_again(table, entries, here, checks=True)
+        elif use.name in _POLICIES:
+            yield from _told(table, entries, "unknown-policy", policy_problem)
+        elif use.name == "postscreen_access_list":
+            yield from _told(table, entries, "unknown-action", screen_problem)
+    if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
+        yield from _keys(table, entries, {use.name for use in uses})
+
+
+def _finding(
+    rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
+) -> Finding:
+    return Finding(
+        rule=rule, where=table.at(entry.line), text=f"table {table.name}: {text}",
+        subject=f"{table.name} {about}", severity=severity,
+    )  # fmt: skip
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def _told(
+    table: Table, entries: Iterable[Entry], rule: str, problem_in: Callable[[str], str | None]
+) -> Iterator[Finding]:
+    """What is wrong with results; there are fewer of them than entries."""
+    problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
+    for entry in entries if problems else ():
+        if problem := problems.get(entry.value):
+            yield _finding(rule, table, entry, f'"{entry.key}": {problem}', entry.key)
+
+
+def _routes(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+    """``transport:nexthop``; what a pattern puts in for $1 is not known."""
+
+    def unknown(value: str) -> str | None:
+        fixed = transport_of(value).lower() != "dunno" and not (patterns and "$" in transport_of(value))
+        return unknown_transport(value, known.transports) if fixed else None
+
+    def malformed(value: str) -> str | None:
+        return None if patterns and "$" in value else bad_route(value, known)
+
+    patterns = table.type in PATTERN_TYPES
+    yield from _told(table, entries, "unknown-transport", unknown)
+    yield from _told(table, entries, "malformed-nexthop", malformed)
+
+
+def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+    """Next hops that stand alone."""
+
+    def malformed(value: str) -> str | None:
+        unclear = value.lower() == "dunno" or (table.type in PATTERN_TYPES and "$" in value)
+        return None if unclear else bad_nexthop(value, known)
+
+    yield from _told(table, entries, "malformed-nexthop", malformed)
+
+
+def _back_here(
+    table: Table, entries: Iterable[Entry], here: Home, hops: Callable[[str, str], list[str]]
+) -> Iterator[Finding]:
+    """Next hops that are this very host; most hops are of many rows."""
+    back: dict[str, str | None] = {}
+    suspects = here.suspects()
+    for entry in entries:
+        for hop in hops(entry.value, entry.key) if suspects.search(entry.value) else ():
+            if hop not in back:
+                back[hop] = here.back_to(hop)
+            if name := back[hop]:
+                what = f'"{entry.key}": "{hop}" is this host\'s own service "{name}": {COMES_BACK}'
+                found = _finding("loops-to-self", table, entry, what, entry.key)
+                yield replace(found, lasting=here.is_certain(hop))
+
+
+def _filtered_again(table: Table, entries: Iterable[Entry], here: Home, *, checks: bool) -> Iterator[Finding]:
+    """FILTER actions that lead to this very host."""
+
+    def problem(value: str) -> str | None:
+        name = here.back_by_action(value, checks=checks)
+        return f'"{value}" is this host\'s own service "{name}": {COMES_BACK}' if name else None
+
+    yield from _told(table, entries, "loops-to-self", problem)
+
+
+def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
+    for entry in entries:
+        if numeric_reply(entry.value):
+            alone = entry.value
+            what = f'"{entry.key}": "{alone}" alone permits, as any number does; write "{alone} text" to reject'
+            yield _finding("number-permits", table, entry, what, entry.key, Severity.WARNING)
+
+
+# ---- keys ------------------------------------------------------------------------------------------------------------
+
+
+Never = tuple[tuple["re.Pattern[str]", str], ...]
+_STAR_AT = re.compile(r"\*@(?P<domain>.+?)\.*")
+_STAR_DOT = re.compile(r"\*\.(?P<domain>.+?)\.*")
+_AT = re.compile(r"\*?@\.*(?P<domain>.+?)\.*")
+_STAR = re.compile(r"\*\.*")
+_AT_STAR = re.compile(r"\*?@\*\.(?P<domain>.+?)\.*")
+_IN_DOMAIN = re.compile(r"[^@]*@\*.*")
+_AT_DOT = re.compile(r"(?P<user>[^@]*)@\.+(?P<domain>.+?)\.*")
+_USER_AT = re.compile(r"(?P<user>[^@]+)@")
+_DOT = re.compile(r"\.+(?P<domain>[^@]+?)\.*")
+_END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix takes the dot off an address before it looks it up
+_NULL = re.compile(r"<>")
+_BARE = re.compile(r"(?!<>)(?P<bare>[^@]+?)\.*")
+_DOTTED = re.compile(r"(?P<bare>[^@]*\.[^@]*[^@.])\.*")  # without a dot: a user of this host's own domains
+_NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
+
+
+def _never_matches(use: str) -> Never:
+    """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
+    if use in _BY_SENDER:
+        stars: Never = (
+            (_STAR, "default_transport"),
+            (_STAR_AT, "@{domain}"),
+            (_STAR_DOT, "@{domain}"),
+            (_DOT, "@{domain}"),
+        )
+        return *stars, *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}")
+    if use in _BY_DOMAIN:
+        return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
+    if use in _BY_ROUTE:
+        stars = (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
+        return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
+    if use in _BY_ADDRESS:
+        return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
+    if use == "check_client_access":
+        return (re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"), (_STAR_DOT, "{domain}")
+    if use == "relay_recipient_maps":
+        return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
+    if use == "tls_server_sni_maps":
+        return (_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")
+    if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
+        return ((_STAR_AT, "@{domain}"),)
+    if use in _BY_REWRITING:
+        return (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}")
+    return ()
+
+
+def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
+    """Keys that none of a table's uses looks up."""
+    never = [_never_matches(use) for use in sorted(uses)]
+    if not never or not all(never):
+        return
+    for entry in entries:
+        meant = [_meant(entry.key, patterns) for patterns in never]
+        if all(meant):
+            hint = f"did you mean {meant[0]}?"
+            what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'
+            yield _finding("key-never-matches", table, entry, what, entry.key)
+        elif uses <= _BY_REWRITING and _DOMAIN.fullmatch(entry.key):
+            what = f'key "{entry.key}" is looked up as a user\'s name alone; did you mean @{entry.key}?'
+            yield _finding("bare-domain", table, entry, what, entry.key, Severity.WARNING)
+        elif uses & _BY_SENDER and entry.key.startswith("@") and "." not in entry.key:
+            what = f'key "{entry.key}" is a domain without a dot: it matches only senders at that very name'
+            yield _finding("bare-sender-domain", table, entry, what, entry.key, Severity.WARNING)
+
+
+def _meant(key: str, never: Never) -> str | None:
+    """What was meant by a key that never matches, or None when it may."""
+    for pattern, meant in never:
+        if match := pattern.fullmatch(key):
+            return meant.format(key=key, **match.groupdict())
+    return None
+
+
+def _networks(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
+    """cidr_table(5) skips a line it can't parse."""
+    for entry in entries:
+        pattern = entry.key.lstrip("! ")
+        problem = problem_of(f"[{pattern}]" if ":" in pattern and not pattern.startswith("[") else pattern)
+        if not problem and not _is_network(pattern):
+            problem = "is not a network"
+        if problem:
+            what = f'"{entry.key}" {problem}; Postfix would skip the line'
+            yield _finding("bad-network", table, entry, what, entry.key)
+
+
+def _is_network(pattern: str) -> bool:
+    try:
+        ip_network(pattern.replace("[", "").replace("]", ""))
+    except ValueError:
+        return False
+    return True
+
+
+EXPLAINED = {
+    "unknown-action": (
+        "A table answers with an action that is none. smtpd answers 451 4.3.5 to it; a header or body check "
+        "ignores it, and lets pass what it was to stop. Correct the spelling."
+    ),
+    "unknown-policy": (
+        "A TLS policy has a level or an attribute that smtp does not know. Mail to that destination would wait. "
+        "Write one of the levels none, may, encrypt, dane, dane-only, fingerprint, verify and secure, and "
+        "name=value attributes behind it."
+    ),
+    "number-permits": (
+        "A table answers with a number alone. To Postfix any number means OK, so that 550 permits. Write the "
+        'number with a text to reject, such as "550 go away".'
+    ),
+    "key-never-matches": (
+        "A key has a form that is never looked up for what its table is used for. The entry has no effect. Write "
+        "it as the finding says."
+    ),
+    "bare-domain": (
+        "A key looks like a domain, and is looked up as a user's name alone. It would match nobody at that domain."
+        " Write @domain for all its addresses."
+    ),
+    "bare-sender-domain": (
+        "A key is @NAME with no dot in NAME. It matches only senders at that very name, such as @localhost, which "
+        "is mostly a slip. Write the full domain."
+    ),
+}

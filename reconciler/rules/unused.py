@@ -1,0 +1,85 @@
+"""What somebody declared and nothing uses: restriction classes, and transports of their own.
+
+Stock services are not asked about, nor is what `transports` brings. Raises nothing.
+
+Known limit: a transport counts as used when its name stands anywhere in a table that is asked for transports or
+actions, or in a value. Tables outside the commit may name any transport; then nothing is said.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.restrictions import LISTS
+from reconciler.postfix.routes import TRANSPORT_MAPS
+from reconciler.postfix.scopes import Scope, scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts
+
+_WORD = re.compile(r"[\w.-]+")
+_DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """What is declared is used."""
+    main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
+    classes = main.words("smtpd_restriction_classes")
+    own = [one for one in desired.services if one.type == "unix" and one.command in _DELIVER]
+    if any(_asks_elsewhere(scope) for scope in everywhere):
+        own = []
+    named = _words(merged, everywhere) if own or classes else set()
+    parameter = main.parameter("smtpd_restriction_classes")
+    for name in classes if parameter else ():
+        if parameter and name not in named:
+            what = f'class "{name}" is defined, and no list and no table uses it'
+            yield main.finding("unused-class", parameter, what, name, severity=Severity.WARNING)
+    for service in own:
+        if service.name not in named:
+            what = f'service "{service.name}" of type unix: no setting and no table sends mail to it'
+            yield Finding(
+                rule="unused-transport", where=service.where, text=what, subject=service.key, severity=Severity.WARNING
+            )
+
+
+def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
+    """Every word that could name something: of values, of commands and of tables."""
+    texts = [
+        scope.expanded(parameter.value) or parameter.value
+        for scope in everywhere
+        for parameter in scope.written
+        if parameter.name != "smtpd_restriction_classes"
+    ]
+    texts += [word for service in merged.entries for word in service.arguments]
+    found = {word for text in texts for word in _WORD.findall(text)}
+    for table in merged.tables.values():
+        found.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
+    return found
+
+
+def _asks_elsewhere(scope: Scope) -> bool:
+    """Whether a table that is not of the commit may answer with a transport."""
+    for parameter in scope.written:
+        if parameter.name in TRANSPORT_MAPS or parameter.name in LISTS or parameter.name.endswith("_checks"):
+            for reference in tables_of(scope, parameter):
+                inside = reference.type in {"inline", "static"} or own_name(reference.name) in scope.merged.tables
+                if not inside:
+                    return True
+    return False
+
+
+EXPLAINED = {
+    "unused-class": (
+        "A class of restrictions is defined, and nothing uses it. It protects nobody. Name it in a list of "
+        "restrictions or as the answer of an access table, or remove it."
+    ),
+    "unused-transport": (
+        "A service that delivers mail is declared, and nothing sends mail to it. Mail that was to take it takes "
+        "another road. Name it in tables/transport, tables/sender_transport or a parameter, or remove it."
+    ),
+}

@@ -1,0 +1,1 @@
+"""What is kept below the state directory."""

@@ -1,0 +1,365 @@
+"""Complete trees on disk, each with a manifest, and the two links that say which of them Postfix reads.
+
+Promises: a generation is placed whole by one rename and never changed by us again; what is live changes by one rename
+of a link; what Postfix reads but neither the manifest nor the target knows (foreign files) is carried unchanged.
+
+Raises OSError from the file system, and Unavailable while somebody else is at work.
+Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
+identity, size, mode, owner or times changed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host.effects import named
+from reconciler.model import BESIDE, File
+from reconciler.model.errors import Unavailable
+from reconciler.state.companions import Companions
+from reconciler.state.manifest import NAME as MANIFEST
+from reconciler.state.manifest import (
+    PENDING,
+    PROGRAM,
+    Generation,
+    Record,
+    Signature,
+    Stage,
+    compiled_name,
+    digest,
+    kept_link,
+    read_manifest,
+    signature,
+    walk,
+    written,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.host.effects import Host
+    from reconciler.model import Tree
+
+KEEP = 20
+HOT = 10.0
+ADOPTED_FILES = ("main.cf", "master.cf")
+DPKG_LOCK = Path("/var/lib/dpkg/lock")
+BUSY = "another pass is running"
+_NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
+NOT_A_FILE = "not a regular file"
+
+
+class Generations:
+    """The generations below *state*, and *config_directory*, which is a link to them once adopted."""
+
+    def __init__(self, state: Path, config_directory: Path, host: Host) -> None:
+        self.state, self.config_directory, self.host = state, config_directory, host
+        self.folder, self.link = state / "generations", state / "live" / PROGRAM
+        self.rescue = state / "rescue" / PROGRAM
+        self.private = state / "private"
+        self.companions = Companions(state, host)
+        self._digests: dict[str, tuple[Signature, str]] = {}
+        self._manifests: dict[Path, tuple[Signature, Generation]] = {}
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def adopted(self) -> bool:
+        """Whether Postfix's configuration directory is our link."""
+        return self.config_directory.is_symlink() and self.config_directory.readlink() == self.link
+
+    @property
+    def beside(self) -> Path:
+        """Where adoption makes its link before the exchange, and finds the old directory after it."""
+        return self.config_directory.with_name(f".{self.config_directory.name}.reconciler")
+
+    def live(self) -> Generation | None:
+        """The generation that Postfix reads; None before adoption, or when the live link or what it names is gone."""
+        if not self.adopted or not self.link.is_symlink():
+            return None
+        path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
+        return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
+
+    def get(self, path: Path) -> Generation:
+        """A generation by its folder; its manifest is read again only when it changed."""
+        try:
+            now = signature(path / MANIFEST)
+        except OSError:
+            return read_manifest(path)
+        known = self._manifests.get(path)
+        if known is None or known[0] != now:
+            self._manifests[path] = known = now, read_manifest(path)
+        return known[1]
+
+    def all(self) -> list[Generation]:
+        """Every generation on disk, newest first."""
+        if not self.folder.is_dir():
+            return []
+        paths = [path for path in self.folder.iterdir() if _NAME.match(path.name)]
+        return [self.get(path) for path in sorted(paths, key=lambda path: -int(path.name.partition("-")[0]))]
+
+    def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
+        """The live tree: the files of the live manifest as they are on disk now, and those of *also* that exist."""
+        live = self.live()
+        records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
+        tree = {}
+        for path in {*records, *also}:
+            compiled = records[path].compiled if path in records else ""
+            if (live or not path.startswith(BESIDE)) and (file := self._file(path, compiled)):
+                tree[path] = file
+        return tree
+
+    def drift(self) -> tuple[str, ...]:
+        """What is no longer as the live manifest says, companions' links and places too; foreign files never count."""
+        live = self.live()
+        return (*self.edited(live, self.config_directory), *self.companions.astray(live)) if live else ()
+
+    def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
+        """The files of a generation that are no longer what its manifest says."""
+        where = root or generation.root
+        return tuple(path for path, record in generation.files.items() if not self._matches(path, record, where))
+
+    def content(self, generation: Generation) -> Tree:
+        """What a generation holds now of the files that its manifest names, compiled maps left out."""
+        read = {
+            path: self._file(path, record.compiled, generation.root)
+            for path, record in generation.files.items()
+            if not record.made_from
+        }
+        return {path: file for path, file in read.items() if file}
+
+    def _matches(self, path: str, record: Record, root: Path) -> bool:
+        file = self._file(path, record.compiled, root)
+        return file is not None and (file.digest, file.mode, file.owner) == (record.sha256, record.mode, record.owner)
+
+    def _file(self, path: str, compiled: str, root: Path | None = None) -> File | None:
+        full = (root or self.config_directory) / path
+        try:
+            status = full.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        owner = named(status.st_uid, status.st_gid)
+        if full.is_symlink() or not full.is_file():
+            return File(NOT_A_FILE, status.st_mode & 0o7777, owner, bytes, compiled)
+        return File(self._digest(full), status.st_mode & 0o7777, owner, full.read_bytes, compiled)
+
+    def _digest(self, path: Path) -> str:
+        now = signature(path)
+        known = self._digests.get(str(path))
+        if known is None or known[0] != now:
+            self._digests[str(path)] = known = now, digest(path)
+        return known[1]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the one lock of this host's state; raises Unavailable when another pass has it or dpkg works."""
+        self.prepare()
+        if _held_by_other(DPKG_LOCK):
+            raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        with (self.private / "lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(BUSY) from None
+            yield
+
+    def age(self) -> None:
+        """Set an edited main.cf's time back: every Postfix program sleeps while it is younger than two seconds."""
+        main = self.config_directory / "main.cf"
+        if main.is_file() and main.stat().st_mtime > time.time() - HOT:
+            self.host.set_time(main, time.time() - HOT)
+
+    # ---- making ------------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the folders, each with its mode: all but private/ can be traversed by everybody."""
+        public = ((path, 0o755) for path in (self.folder, self.link.parent, self.rescue.parent))
+        for path, mode in ((self.state, 0o711), (self.private, 0o700), *public):
+            if not path.is_dir() or path.stat().st_mode & 0o7777 != mode:
+                self.host.make_directory(path, mode)
+
+    def stage_folder(self, name: str) -> Path:
+        """Where a stage of that name is made."""
+        return self.private / "stage" / name
+
+    def stage(self, target: Tree, name: str, mtime: float) -> Stage:
+        """Write *target* and what is foreign into a new folder; compiled maps that are still right come along."""
+        root = self.stage_folder(name) / PROGRAM
+        self.host.remove(root.parent)
+        for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
+            self.host.make_directory(folder)
+        foreign = {path: signature(self.config_directory / path) for path in self._foreign(target)}
+        for path in foreign:
+            self._carry(path, root)
+        for path, file in target.items():
+            self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
+        return Stage(root, foreign)
+
+    def reusable(self, path: str, source: File, stage: Stage) -> bool:
+        """Copy the live compiled map of *path* into the stage, when it was made from these very bytes."""
+        live = self.live()
+        if live is None:
+            return False
+        compiled = compiled_name(path, source)
+        made, old = live.files.get(compiled), live.files.get(path)
+        if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
+            return False
+        if not (live.root / compiled).is_file():
+            return False
+        self.host.copy(live.root / compiled, stage.root / compiled)
+        if digest(stage.root / compiled) == made.sha256:
+            return True
+        self.host.remove(stage.root / compiled)
+        return False
+
+    def _foreign(self, target: Tree) -> Iterator[str]:
+        """What is in the live directory and neither ours nor about to be, folders before what they hold."""
+        live = self.live()
+        ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
+        yield from walk(self.config_directory, ours)
+
+    def foreign_changed(self, stage: Stage, target: Tree) -> bool:
+        """Whether anything foreign came, went or changed since it was carried."""
+        return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
+
+    def place(
+        self, stage: Stage, target: Tree, revision: str, source: str, carried: tuple[str, ...] = ()
+    ) -> Generation:
+        """Write the manifest, make everything durable, and give the stage its number by one rename."""
+        number = max((generation.number for generation in self.all()), default=-1) + 1
+        files = {path: Record(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
+        for path, file in target.items():
+            if made := compiled_name(path, file):
+                status = (stage.root / made).stat()
+                owner = named(status.st_uid, status.st_gid)
+                files[made] = Record(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
+        self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
+        self.host.make_directory(stage.folder)
+        self.host.sync(stage.folder)
+        place = self.folder / f"{number}-{revision[:7] or source.split(maxsplit=1)[0]}"
+        self.host.rename(stage.folder, place)
+        return self.get(place)
+
+    def rescue_tree(self) -> Tree:
+        """What the host had before it was adopted: main.cf and master.cf, and what our own files stood in for."""
+        live = self.live()
+        names = {*ADOPTED_FILES, *(live.files if live else ())}
+        found = [name for name in sorted(names) if not name.startswith(BESIDE) and (self.rescue / name).is_file()]
+        return {name: self._as_file(self.rescue / name) for name in found}
+
+    @staticmethod
+    def _as_file(path: Path) -> File:
+        status = path.stat()
+        owner = named(status.st_uid, status.st_gid)
+        return File(digest(path), status.st_mode & 0o7777, owner, path.read_bytes)
+
+    def _write(self, folder: Path, generation: Generation) -> None:
+        self.host.replace(folder / MANIFEST, written(generation))
+
+    def taint(self, generation: Generation) -> None:
+        """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
+        self._write(generation.path, replace(generation, tainted=True))
+
+    def mark(self, generation: Generation, edit: str) -> None:
+        """Remember what became of the hand edit in it: PENDING, or the commit that holds it."""
+        self._write(generation.path, replace(generation, edit=edit))
+
+    def switch(self, generation: Generation) -> None:
+        """Make it live: one rename of one link."""
+        self.host.symlink(self.link, Path("..") / generation.path.relative_to(self.state) / PROGRAM)
+
+    def prune(self, keep: int = KEEP) -> None:
+        """Remove all but the last *keep* generations, never the live one, nor one with an edit that is kept nowhere."""
+        live = self.live()
+        for generation in self.all()[keep:]:
+            if (not live or generation.path != live.path) and generation.edit != PENDING:
+                self.host.remove(generation.path)
+
+    def sweep(self) -> None:
+        """Remove what a pass that was cut short left behind."""
+        self.host.remove(self.private / "stage")
+        self.host.remove(self.rescue.with_name(f".{PROGRAM}.new"))
+        if self.adopted or self.beside.is_symlink():
+            self.host.remove(
+                self.beside
+            )  # the exchange was made, and generation and rescue hold its copy; or it was not
+
+    # ---- adopting ----------------------------------------------------------------------------------------------------
+
+    def adopt(self) -> Generation:
+        """Turn the configuration directory into a link to a generation of the very same bytes, in one exchange.
+
+        Raises Unavailable when somebody edits the directory meanwhile; then nothing has changed.
+        """
+        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
+        if not self.rescue.exists():
+            self._copy_whole(self.rescue)
+        stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
+        self._copy_whole(stage.root)
+        target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
+        self.switch(self.place(stage, target, "", "adopted"))
+        self.host.remove(self.beside)
+        self.host.symlink(self.beside, self.link)
+        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
+            raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
+        self.host.exchange(self.config_directory, self.beside)
+        self.host.remove(self.beside)
+        live = self.live()
+        if not live:
+            raise Unavailable(f"{self.link}: the live link is gone")
+        return live
+
+    def release(self) -> None:
+        """Turn the link back into a directory that holds what is live, in one exchange; the state stays as it is."""
+        if live := self.live():
+            self.companions.keep_as_files(live)
+        if self.adopted:
+            self._copy_whole(self.beside)
+            self.host.exchange(self.config_directory, self.beside)
+            self.host.remove(self.beside)
+
+    def _carry(self, path: str, root: Path) -> None:
+        """Copy something of the live directory; a link that leads out of it keeps leading to the same place."""
+        source = self.config_directory / path
+        if source.is_symlink():
+            self.host.link(root / path, kept_link(self.config_directory, path), source)
+        else:
+            self.host.copy(source, root / path)
+
+    def heal(self) -> Generation | None:
+        """When the live link is gone, or what it names: point it at the newest generation that can be trusted."""
+        if not self.adopted or self.live() is not None:
+            return None
+        trusted = next((one for one in self.all() if not one.tainted), None)
+        if trusted:
+            self.host.make_directory(self.link.parent)
+            self.switch(trusted)
+        return trusted
+
+    def _copy_whole(self, target: Path) -> None:
+        new = target.with_name(f".{target.name}.new")
+        self.host.remove(new)
+        self.host.make_directory(new)
+        for path in walk(self.config_directory, set()):
+            self._carry(path, new)
+        self.host.sync(new)
+        self.host.remove(target)
+        self.host.rename(new, target)
+
+
+def _held_by_other(lock: Path) -> bool:
+    """Whether a process holds a record lock on that file, without taking it (fcntl(2), F_GETLK)."""
+    try:
+        with lock.open("rb") as stream:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, *_ = struct.unpack("hhqqi", fcntl.fcntl(stream, fcntl.F_GETLK, asked + bytes(4))[: len(asked)])
+            return bool(kind != fcntl.F_UNLCK)
+    except FileNotFoundError:
+        return False

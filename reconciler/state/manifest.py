@@ -1,0 +1,179 @@
+"""A generation's manifest: what each of its files must be, and how files are told apart on disk.
+
+Promises: reading never fails. A manifest that is missing or garbage gives a generation without files, tainted, whose
+*source* is UNREADABLE: the next pass makes a new one of whatever is desired. Raises OSError for files that vanish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.model import BESIDE, File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.model import Finding, Tree
+
+PROGRAM = "postfix"
+NAME = "manifest.json"
+UNREADABLE = "unreadable manifest"
+PENDING = "pending"
+SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
+_OTHERS = 0o007
+Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
+
+    mode: int
+    owner: str
+    sha256: str
+    compiled: str = ""
+    made_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words.
+
+    *carried* names what an ignore rule left alone in it. *edit* says what became of a hand edit that is to be kept:
+    PENDING, or the commit that holds it.
+    """
+
+    number: int
+    path: Path
+    revision: str
+    source: str
+    files: Mapping[str, Record]
+    tainted: bool = False
+    carried: tuple[str, ...] = ()
+    edit: str = ""
+
+    @property
+    def root(self) -> Path:
+        """The configuration directory in it."""
+        return self.path / PROGRAM
+
+    @property
+    def companions(self) -> frozenset[str]:
+        """The programs beside Postfix that it has a folder for."""
+        return frozenset(path.split("/", 2)[1] for path in self.files if path.startswith(BESIDE))
+
+    def owned(self) -> Tree:
+        """Its rendered files, as a tree whose bytes are read from disk."""
+        return {
+            path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
+            for path, record in self.files.items()
+            if not record.made_from
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison.
+
+    *doubts* are the warnings that it passed its check with, and *rehearsed* says whether a rehearsal was part of that.
+    """
+
+    root: Path
+    foreign: Mapping[str, Signature]
+    doubts: tuple[Finding, ...] = ()
+    rehearsed: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """What will become the generation's folder."""
+        return self.root.parent
+
+
+def read_manifest(path: Path) -> Generation:
+    """The generation in the folder *path*, named ``NUMBER-REVISION``."""
+    number = int(path.name.partition("-")[0])
+    try:
+        data = json.loads((path / NAME).read_text())
+        files = {name: Record(**record) for name, record in data["files"].items()}
+        carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
+        tainted = bool(data["tainted"])
+        return Generation(number, path, str(data["revision"]), str(data["source"]), files, tainted, carried, edit)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Generation(number, path, "", UNREADABLE, {}, tainted=True)
+
+
+def written(generation: Generation) -> bytes:
+    """The manifest of a generation, as it stands on disk."""
+    data = {
+        "number": generation.number, "revision": generation.revision, "source": generation.source,
+        "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
+        "files": {path: asdict(record) for path, record in generation.files.items()},
+    }  # fmt: skip
+    return json.dumps(data, indent=1).encode()
+
+
+def compiled_name(path: str, file: File) -> str:
+    """The name of the map that is compiled from a table's source; empty for other files."""
+    return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
+
+
+def walk(root: Path, without: set[str]) -> Iterator[str]:
+    """Relative paths below *root*, folders before what they hold, leaving *without* out."""
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted([*folders, *names]):
+            path = str(Path(directory, name).relative_to(root))
+            if path not in without:
+                yield path
+
+
+def kept_link(root: Path, path: str) -> Path:
+    """Where the link *path* below *root* leads, said so that it holds from any folder the link is copied to."""
+    to = (root / path).readlink()
+    inside = os.path.normpath(Path(path).parent / to)
+    return Path(os.path.normpath(root / inside)) if not to.is_absolute() and inside.startswith("..") else to
+
+
+def signature(path: Path) -> Signature:
+    """What changes when a file does, without reading it; of a folder, mode and owner only."""
+    status = path.lstat()
+    folder = path.is_dir() and not path.is_symlink()
+    times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    return status.st_mode, status.st_uid, status.st_gid, *times
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def intact(generation: Generation) -> bool:
+    """Whether it can be gone back to: nobody edited it while it was live, and its files are as its manifest says."""
+    files = generation.files.items()
+    return not generation.tainted and all(_is_file(generation.root / path, record) for path, record in files)
+
+
+def _is_file(path: Path, record: Record) -> bool:
+    return path.is_file() and digest(path) == record.sha256
+
+
+def with_todays_secrets(old: Tree, live: Tree) -> Tree:
+    """The old tree with the secrets of today, which may have been rotated since; of logins, those still in use."""
+    tree = dict(old)
+    for path, file in old.items():
+        if file.mode & _OTHERS or path not in live:
+            continue
+        if path.startswith(BESIDE):
+            tree[path] = live[path]
+        else:
+            today = {line.partition(" ")[0]: line for line in live[path].lines()}
+            lines = [today.get(line.partition(" ")[0], line) for line in file.lines()]
+            content = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
+    return tree

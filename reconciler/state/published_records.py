@@ -1,0 +1,77 @@
+"""What was published: the records that we made, by name server and zone, on disk before a server hears of them.
+
+private/dns.json is replaced whole by one rename. Raises OSError from the file system, Unavailable while another
+publishes, and BadRecord for a file that can't be read: without it nobody could tell whose records are whose.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from reconciler.features.dns.zone import Record
+from reconciler.model.errors import ReconcilerError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from reconciler.host.effects import Host
+
+Ours = dict[str, frozenset[Record]]
+
+
+class BadRecord(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator must look: what was published can't be read."""
+
+
+class Published:
+    """private/dns.json: by server, the records that we made in each zone."""
+
+    def __init__(self, private: Path, host: Host) -> None:
+        self.path, self.host = private / "dns.json", host
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Publish alone; a pass need not wait for a name server."""
+        with self.path.with_suffix(".lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable("another `dns publish` is running") from None
+            yield
+
+    def read(self) -> dict[str, Ours]:
+        """All of it; empty when nothing was ever published."""
+        try:
+            said = json.loads(self.path.read_text())
+            return {
+                server: {
+                    zone: frozenset(Record(name, kind, data, int(ttl)) for name, kind, data, ttl in records)
+                    for zone, records in zones.items()
+                }
+                for server, zones in said.items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, AttributeError) as error:
+            text = "it can't be read, so nobody knows which records are ours; restore it, or remove it and them"
+            raise BadRecord(f"{self.path}: {text}") from error
+
+    def note(self, server: str, zone: str, records: Iterable[Record]) -> None:
+        """Put on record what is ours in a zone; nothing is left of a zone in which nothing is."""
+        said = self.read()
+        own = said.setdefault(server, {})
+        own[zone] = frozenset(records)
+        data = {
+            one: {
+                name: [[record.name, record.type, record.data, record.ttl] for record in sorted(kept)]
+                for name, kept in zones.items()
+                if kept
+            }
+            for one, zones in said.items()
+        }
+        told = {one: zones for one, zones in data.items() if zones}
+        self.host.replace(self.path, json.dumps(told, indent=1).encode() + b"\n")
