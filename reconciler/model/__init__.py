@@ -1,4 +1,9 @@
-"""The words: every value that travels between the stages, and nothing that does anything."""
+"""The words: every value that travels between the stages, how a pass can end, and what can go wrong.
+
+Values only. This folder imports nothing of the rest and touches nothing outside. It knows no file format, no program
+and no rule. Other folders import the words from here (`from reconciler.model import Finding`); `errors` and `phase`
+keep their own names.
+"""
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
 from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Server

@@ -1,1 +1,4 @@
-"""What is kept below the state directory."""
+"""What is kept below the state directory: generations with their manifests, companions, the journal, published records.
+
+Reading never changes anything. This folder knows nothing of git, of rules, and of when a pass is made.
+"""

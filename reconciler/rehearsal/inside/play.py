@@ -29,11 +29,13 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.rehearsal.inside import room, stand_ins
 from reconciler.rehearsal.inside.mailserver import mail_server
-from reconciler.rehearsal.inside.talk import Talk
+from reconciler.rehearsal.inside.talk import Talks
 from reconciler.rehearsal.inside.world import World, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.rehearsal.inside.talk import Talk
 
 DIALOGUES = 12
 START = 8.0
@@ -111,7 +113,8 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
             raise
         return {"impossible": str(error)}
     log = Log(script["values"].get("maillog_file", ""))
-    log.hurry = world.hurry
+    talks = Talks(world.connect)
+    log.hurry = talks.hurry
     if "127.0.0.1:53" not in script["taken"]:
         world.serve_names()
     for port in script["ports"]:
@@ -122,9 +125,9 @@ def play(script: dict[str, Any]) -> dict[str, Any]:
     report |= {"started": master, "up": time.monotonic() - began}
     if not master:
         with ThreadPoolExecutor(DIALOGUES) as threads:
-            dialogues = [threads.submit(_dialogue, one, script, world) for one in script["dialogues"]]
-            flows = [threads.submit(_flow, one, script, world) for one in script["flows"]]
-            agents = [threads.submit(_agent, one, script, world) for one in script["agents"]]
+            dialogues = [threads.submit(_dialogue, one, script, talks) for one in script["dialogues"]]
+            flows = [threads.submit(_flow, one, script, talks) for one in script["flows"]]
+            agents = [threads.submit(_agent, one, script, talks) for one in script["agents"]]
         report["dialogues"] = [one.result() for one in dialogues]
         report["flows"] = [one.result() for one in flows]
         report["agents"] = [one.result() for one in agents]
@@ -189,9 +192,9 @@ def _alive(script: dict[str, Any]) -> bool:
 # ---- what is said ----------------------------------------------------------------------------------------------------
 
 
-def _dialogue(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str, Any]:
+def _dialogue(one: dict[str, Any], script: dict[str, Any], talks: Talks) -> dict[str, Any]:
     """A listener's dialogue: the greeting, a recipient of each class, and a message for those that are accepted."""
-    talk = Talk(one["listener"], one["client"], world)
+    talk = talks.begin(one["listener"], one["client"])
     if talk.greet("client.rehearsal.example", login=one.get("login", "")) and not one["listener"]["silent"]:
         taken = []
         if talk.say(f"MAIL FROM:<{one['sender']}>").startswith("2"):
@@ -215,9 +218,9 @@ def _message(talk: Talk, identity: str, sender: str, recipient: str, more: str =
     return talk.send(f"{header}{date}{more}\nA rehearsal.").startswith("2")
 
 
-def _agent(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str, Any]:
+def _agent(one: dict[str, Any], script: dict[str, Any], talks: Talks) -> dict[str, Any]:
     """A message for one delivery agent, past all that could keep it from there."""
-    talk = Talk(script["injector"], script["injector"]["address"], world)
+    talk = talks.begin(script["injector"], script["injector"]["address"])
     sent = talk.greet("localhost", tls=False) and all(
         talk.say(command).startswith("2") for command in ("MAIL FROM:<>", f"RCPT TO:<{one['recipient']}>")
     )
@@ -226,9 +229,9 @@ def _agent(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[st
     return {"sent": sent, "steps": talk.steps, "error": talk.error}
 
 
-def _flow(one: dict[str, Any], script: dict[str, Any], world: World) -> dict[str, Any]:  # noqa: ARG001 - as the others
+def _flow(one: dict[str, Any], script: dict[str, Any], talks: Talks) -> dict[str, Any]:  # noqa: ARG001 - as the others
     """A mail-flow test: who sends what to whom."""
-    talk = Talk(one["listener"], one["client"], world)
+    talk = talks.begin(one["listener"], one["client"])
     sent = False
     if talk.greet(one["helo"], tls=one["tls"], login=one["login"]):
         said = [talk.say(f"MAIL FROM:<{one['sender']}>")]

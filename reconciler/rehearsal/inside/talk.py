@@ -12,7 +12,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconciler.rehearsal.inside.world import World
+    from collections.abc import Callable
+
+    Dial = Callable[[str, str, int, float], socket.socket]
+    """From a client's address to a server's address and port, with a time-out in seconds."""
 
 PATIENCE = 8.0
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -26,17 +29,35 @@ class _End(Exception):  # noqa: N818 - how a dialogue ends early
     """The dialogue can't go on."""
 
 
+class Talks:
+    """The dialogues of one rehearsal; clients that are not this host connect through *dial*."""
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self._begun: list[Talk] = []
+
+    def begin(self, listener: dict[str, Any], client: str) -> Talk:
+        """Return a new dialogue, not connected yet."""
+        talk = Talk(listener, client, self._dial)
+        self._begun.append(talk)
+        return talk
+
+    def hurry(self) -> None:
+        """End every dialogue that still waits for an answer."""
+        for talk in list(self._begun):
+            talk.cut()
+
+
 class Talk:
     """A dialogue with one listener; *steps* are pairs of what was said and the whole reply."""
 
-    def __init__(self, listener: dict[str, Any], client: str, world: World) -> None:
+    def __init__(self, listener: dict[str, Any], client: str, dial: Dial) -> None:
         self.listener, self.client = listener, client
         self.steps: list[tuple[str, str]] = []
         self.error = ""
-        self._world = world
+        self._dial = dial
         self._socket: socket.socket | None = None
         self._waits = False
-        world.talks.append(self)
 
     def greet(self, helo: str, *, tls: bool = True, login: str = "") -> bool:
         """Connect and introduce ourselves, with TLS where it is offered; as somebody who has authenticated, if told."""
@@ -102,7 +123,7 @@ class Talk:
         if near:
             self._socket = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
         else:
-            self._socket = self._world.connect(self.client, *place, PATIENCE)
+            self._socket = self._dial(self.client, *place, PATIENCE)
         self._stream = self._socket.makefile("rb")
         if self.listener["proxy"]:
             (here, near_port), (there, far_port) = self._socket.getsockname()[:2], self._socket.getpeername()[:2]

@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.rehearsal.inside.talk import Talk
-
 NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _NEWNET = 0x40000000
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
@@ -49,7 +47,6 @@ class World:
         self.addresses = [ipaddress.ip_interface(address) for address in addresses]
         self.names, self.absent, self.tls, self._is_new = names, tuple(absent), tls, is_new
         self.received: list[Session] = []
-        self.talks: list[Talk] = []
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
         threading.Thread(target=self._live, name="world", daemon=True).start()
@@ -119,11 +116,6 @@ class World:
             return connection
 
         return self.there(dial)  # type: ignore[no-any-return]
-
-    def hurry(self) -> None:
-        """End every dialogue that still waits for an answer."""
-        for talk in list(self.talks):
-            talk.cut()
 
     def listen(self, port: int, serve: Callable[[socket.socket], None]) -> None:
         """Serve every address of the world on that port."""
