@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.site import MAIL, Site
-from tests.unit.test_certificate_rules import HOST_CERTIFICATE, certificate, key
+from tests.unit.certificates import HOST_CERTIFICATE, certificate, key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

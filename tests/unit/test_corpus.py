@@ -12,8 +12,8 @@ import yaml
 from reconciler.desired.load import load
 from reconciler.model import File, Finding, Secret, Server, errors_in
 from reconciler.model.errors import InvalidSource
-from tests.unit.facts import facts
-from tests.unit.states import linted
+from tests.unit.desired_states import linted
+from tests.unit.host_facts import facts
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ def decided_here(case: dict[str, Any]) -> bool:
     return case.get("by") in {"load", "rule"} and case.get("with") != "rehearsal"
 
 
-def findings_of(case: dict[str, Any]) -> list[Finding]:
+def findings_about(case: dict[str, Any]) -> list[Finding]:
     """Load and lint the base state with the case's change."""
     mail = dict(BROKEN["base"]["mail.yaml"])
     mail["parameters"] = mail["parameters"] | case.get("parameters", {})
@@ -48,17 +48,17 @@ def findings_of(case: dict[str, Any]) -> list[Finding]:
     "case", [case for case in BROKEN["cases"] if decided_here(case)], ids=lambda case: str(case["name"])
 )
 def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, Any]) -> None:
-    told = errors_in(findings_of(case))
+    errors = errors_in(findings_about(case))
     reasons = [
-        finding for finding in told if re.search(case["cause"], f"{finding.text} {finding.where}", re.IGNORECASE)
+        finding for finding in errors if re.search(case["cause"], f"{finding.text} {finding.where}", re.IGNORECASE)
     ]
-    assert reasons, [str(finding) for finding in told]
-    assert all(finding.where.file and finding.where.line for finding in told)
+    assert reasons, [str(finding) for finding in errors]
+    assert all(finding.where.file and finding.where.line for finding in errors)
 
 
 @pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
 def test_a_healthy_configuration_is_never_refused(case: dict[str, Any]) -> None:
-    assert errors_in(findings_of(case)) == []
+    assert errors_in(findings_about(case)) == []
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_healthy_configuration_is_never_refused(case: dict[str, Any]) -> None:
     ids=lambda case: str(case["name"]),
 )
 def test_a_doubtful_configuration_is_told_of(case: dict[str, Any]) -> None:
-    assert any(re.search(case["cause"], finding.text) for finding in findings_of(case))
+    assert any(re.search(case["cause"], finding.text) for finding in findings_about(case))

@@ -17,7 +17,7 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.repository.create import HOOKS, create
 from reconciler.repository.repo import Repository
-from tests.unit.git import ENVIRONMENT, NOBODY, git
+from tests.unit.repositories import ENVIRONMENT, NOBODY, git
 
 UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}

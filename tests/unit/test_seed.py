@@ -19,7 +19,7 @@ def rows() -> list[list[str]]:
 
 def defined(module: str) -> set[str]:
     """The tests of the modules of that name."""
-    texts = [path.read_text() for folder in ("e2e", "unit") for path in (TESTS / folder).glob(f"{module}.py")]
+    texts = [path.read_text() for folder in ("e2e", "unit") for path in (TESTS / folder).rglob(f"{module}.py")]
     return {name for text in texts for name in re.findall(r"^def (test_\w+)\(", text, re.MULTILINE)}
 
 

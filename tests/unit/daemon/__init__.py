@@ -1,0 +1,1 @@
+"""The tests of reconciler/daemon/, one file for each of its files."""

@@ -1,0 +1,150 @@
+"""``# allow RULE: reason``: where it holds, what it does, and what is said of one that does nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.desired.allowances import found_in
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
+from reconciler.features import compose
+from reconciler.model import Desired, File, Finding, errors_in
+from reconciler.model.errors import InvalidSource
+from tests.unit.host_facts import HOST
+
+MAIL = """\
+hostname: mx.test.example
+parameters:
+  mydestination: mx.test.example, localhost
+  virtual_alias_domains: v.example
+  smtpd_relay_restrictions: permit_mynetworks, reject_unauth_destination
+"""
+TABLE = "info@v.example  root@mx.test.example\n"
+WIDE = "  mynetworks: 0.0.0.0/0"
+
+
+def loaded(mail: str, files: dict[str, str] | None = None) -> Desired:
+    texts = {"mail.yaml": MAIL + mail, "tables/virtual": TABLE} | (files or {})
+    return load({path: File.of(text.encode()) for path, text in texts.items()}, "mx.test.example", {})
+
+
+def told(mail: str = "", files: dict[str, str] | None = None) -> list[Finding]:
+    state = loaded(mail, files)
+    return lint(state, HOST, compose(state, HOST))
+
+
+def rules(mail: str = "", files: dict[str, str] | None = None) -> list[str]:
+    return [finding.rule for finding in told(mail, files)]
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        f"{WIDE}  # allow open-relay: a closed network\n",
+        f"{WIDE} #allow open-relay : a closed network\n",
+        f"  # allow open-relay: a closed network\n{WIDE}\n",
+        f"  # allow open-relay: a closed network\n  # and more of it\n{WIDE}\n",
+        f"# allow open-relay: a closed network\r\n{WIDE}\r\n",
+        '  mynetworks: "0.0.0.0/0"  # allow open-relay: a closed network',
+    ],
+)
+def test_an_allowed_error_becomes_a_warning_that_quotes_the_reason(mail: str) -> None:
+    (finding,) = told(mail)
+    assert (finding.rule, finding.is_error) == ("open-relay", False)
+    assert finding.text.endswith("(allowed: a closed network)")
+
+
+def test_an_allowed_warning_is_no_longer_shown() -> None:
+    two = "  smtpd_sender_restrictions: permit, reject"
+    assert rules(f"{two}\n") == ["unreachable-restriction"]
+    assert rules(f"{two}  # allow unreachable-restriction: as a reminder\n") == []
+
+
+def test_it_holds_for_one_line_and_one_rule() -> None:
+    assert rules(f"{WIDE}\n  # allow open-relay: elsewhere\n") == ["open-relay", "unused-allowance"]
+    assert rules(f"  # allow open-relay: elsewhere\n\n{WIDE}\n") == ["unused-allowance", "open-relay"]
+    assert rules(f"{WIDE}  # allow bad-network: another\n") == ["open-relay", "unused-allowance"]
+
+
+@pytest.mark.parametrize("comment", ["allow open-relay", "allow open-relay:", "allow open-relay because"])
+def test_without_a_reason_it_has_no_effect_and_is_told_of(comment: str) -> None:
+    found = told(f"{WIDE}  # {comment}\n")
+    assert sorted(finding.rule for finding in found) == ["bad-allowance", "open-relay"]
+    assert len(errors_in(found)) == 1
+    assert any("# allow open-relay: WHY" in finding.text for finding in found)
+
+
+def test_an_unknown_rule_is_told_of_with_what_was_meant() -> None:
+    (odd,) = (finding for finding in told(f"{WIDE}  # allow open-rely: x\n") if finding.rule == "bad-allowance")
+    assert str(odd).startswith(f"mail.yaml:6:{len(WIDE) + 3}: warning:")
+    assert odd.text.endswith("did you mean open-relay?")
+    assert "bad-allowance" in rules("  # allow unused-allowance: x\n")
+    assert "bad-allowance" in rules("  # allow master-died: x\n")
+
+
+@pytest.mark.parametrize(
+    "comment", ["# allow all of them", "# allow TLS: they need it", "#allowopen-relay: x", "# allow me"]
+)
+def test_prose_is_no_allowance(comment: str) -> None:
+    assert rules(f"  {comment}\n") == []
+
+
+def test_what_comes_and_goes_may_be_allowed_in_advance() -> None:
+    assert rules("  # allow silent-server: it starts after us\n") == []
+
+
+def test_what_is_in_a_value_is_no_comment() -> None:
+    banner = '  smtpd_banner: "$myhostname # allow open-relay: x"\n'
+    block = "  smtpd_client_restrictions: |\n    permit_mynetworks\n    # allow open-relay: x\n"
+    assert rules(banner) == []
+    with pytest.raises(InvalidSource):  # it would be a comment of Postfix's, which is refused anyway
+        loaded(block)
+
+
+def test_an_entry_is_allowed_from_the_line_above() -> None:
+    table = "# allow bare-sender-domain: these are ours\n@localhost relaylim:\n@other relaylim:\n"
+    (finding,) = told(files={"tables/sender_transport": table})
+    assert finding.where.line == 3
+
+
+def test_a_comment_between_the_lines_of_an_entry_breaks_nothing() -> None:
+    table = "a@v.example\n# allow duplicate-entry: no effect here\n  root@mx.test.example\n"
+    assert rules(files={"tables/virtual": table}) == ["unused-allowance"]
+
+
+def test_in_a_table_a_comment_has_a_line_to_itself() -> None:
+    table = "@localhost relaylim: # allow bare-sender-domain: part of the value\n"
+    assert not list(found_in(table.encode(), "tables/x"))
+
+
+def test_prose_beside_the_files_allows_nothing() -> None:
+    text = "Write:\n\n    # allow no-such-rule: why\n"
+    assert rules(files={"master.d/README.md": text, "tables/README": text}) == []
+
+
+def test_a_service_is_allowed_from_the_line_above() -> None:
+    service = "127.0.0.1:3399 inet n - n - - smtpd\n"
+    (taken,) = told(files={"master.d/x.cf": service})
+    assert (taken.rule, taken.is_error) == ("port-taken", True)
+    (taken,) = told(files={"master.d/x.cf": f"# allow port-taken: it moves away tonight\n{service}"})
+    assert not taken.is_error
+
+
+def test_what_cannot_be_read_cannot_be_allowed() -> None:
+    with pytest.raises(InvalidSource) as caught:
+        loaded("unknwon: 1  # allow unknown-key: x\n")
+    assert [finding.rule for finding in caught.value.findings] == ["unknown-key"]
+
+
+def test_another_hosts_file_allows_nothing_here() -> None:
+    files = {"hosts/other.yaml": "parameters:\n  mynetworks: 0.0.0.0/0  # allow open-relay: x\n"}
+    assert rules(files=files) == []
+    here = {"hosts/mx.test.example.yaml": "parameters:\n  mynetworks: 0.0.0.0/0  # allow open-relay: x\n"}
+    (finding,) = told(files=here)
+    assert not finding.is_error
+
+
+def test_a_file_as_a_whole_is_allowed_in_its_first_line() -> None:
+    files = {"tables/transports": "# allow unused-table: for later\nx.example relaylim:\n"}
+    assert rules(files={"tables/transports": "x.example relaylim:\n"}) == ["unused-table"]
+    assert rules(files=files) == []

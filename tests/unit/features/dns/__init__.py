@@ -1,0 +1,1 @@
+"""The tests of reconciler/features/dns/, one file for each of its files."""

@@ -1,0 +1,126 @@
+"""Bad input for the features is reported once, at its place; healthy neighbours pass."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.desired.lint import lint
+from reconciler.desired.load import load
+from reconciler.features import compose
+from reconciler.model import File, Finding, Secret
+from reconciler.model.errors import InvalidSource
+from tests.unit.desired_states import HEALTHY, VIRTUAL
+from tests.unit.host_facts import facts
+
+KNOWN = facts(
+    packages={"rspamd": "3.4-1", "postsrsd": "1.10-2", "nftables": "1.0.6-2"}, names={"192.0.2.10": ("one.test",)}
+)
+PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg==\n-----END PRIVATE KEY-----\n"
+SECRETS = {"dkim": PEM, "srs": "s" * 24, "relay": "x", "tsig": 'key "k" { algorithm hmac-sha256; secret "YWJj"; };\n'}
+SITE = "domains: [one.test]\ndelivery: {address: 192.0.2.10, helo: one.test}\n"
+HERE = {"sites/site12/site.yaml": SITE}
+DELIVERY = "delivery: {address: 192.0.2.10, helo: one.test}\n"
+DKIM, SRS = "dkim: {selector: s1, key: !secret dkim}", "sender_rewriting: {key: !secret srs}"
+
+
+def judged(
+    section: str, files: dict[str, str] | None = None, parameters: dict[str, str] | None = None
+) -> list[Finding]:
+    """Everything that is said of the healthy state with that section, at line 3 of mail.yaml, and those files."""
+    mail = f"hostname: mx.test.example\nparameters: {json.dumps(HEALTHY | (parameters or {}))}\n{section}\n"
+    sealed = {f"secrets/{name}.age": "age-encryption.org/v1\n" for name in SECRETS}
+    texts = {"mail.yaml": mail, "tables/virtual": VIRTUAL, **sealed, **(files or {})}
+    tree = {path: File.of(text.encode()) for path, text in texts.items()}
+    try:
+        state = load(tree, "mx.test.example", {name: Secret(name, value) for name, value in SECRETS.items()})
+    except InvalidSource as error:
+        return list(error.findings)
+    return lint(state, KNOWN, compose(state, KNOWN))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        DKIM, SRS, "egress: {allow_users: [root]}", "dns: {addresses: [192.0.2.10, '2001:db8::10'], spf_all: -all}",
+        "transports: {slow: {rate_delay: 2s, concurrency: 1}}", "tls: {destinations: {a.test: may}}",
+        "smart_host: {preset: mailchannels, username: u, password: !secret relay}", "submission: {enabled: no}",
+        "sender_rewriting: {key: !secret srs, exclude: [a.test, .b.test]}",
+        "dkim: {selector: s1, key: !secret dkim, networks: [10.0.0.0/8, 192.0.2.7, '2001:db8::/32']}",
+    ],
+)  # fmt: skip
+def test_what_is_healthy_passes_without_a_word(section: str) -> None:
+    assert judged(section, HERE) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("submission: no", 'mail.yaml:3:13: submission is a mapping with the keys enabled, wrapper, got "no"; write'),
+        ("submission: no", "write submission: {enabled: no}"),
+        ("egress: yes", "write egress: {lockdown: yes}"),
+        ("egress: {ports: [70000]}", "mail.yaml:3:18: egress.ports.0 should be less than or equal to 65535, got"),
+        ("dns: {server: 192.0.2.1}", 'dns.server is a mapping with the keys address, port, key, got "192.0.2.1"'),
+        ("dns: {dmarc: {policy: none, reprots: x}}", 'unknown key "reprots" in dns.dmarc; did you mean reports?'),
+        ("dns: {dmarc: {policy: none, ttl: 1}}", 'unknown key "ttl" in dns.dmarc; known are policy, reports'),
+        ("transports: {slow: 7}", "keys concurrency, recipient_limit, rate_delay, retry, address, helo, got"),
+        ("transports: {slow: {address: 'fe80::1%}} x'}}", 'no connection starts at "fe80::1%}} x"'),
+        ("sender_rewriting: {name: x}", "known are enabled, domain, secrets, key, exclude"),
+        ("dns: {spf_all: all}", 'dns.spf_all is one of -all, ~all, ?all, got "all"; did you mean ~all?'),
+        ("dns: {addresses: [127.0.0.1]}", 'mail.yaml:3:19: dns.addresses.0: no other host reaches "127.0.0.1"'),
+        ("dns: {addresses: ['2001:db8::1%eth0']}", 'no other host reaches "2001:db8::1%eth0"'),
+        ("transports: {slow: {rate_delay: 99999999999w}}", 'not a valid rate_delay: "99999999999w"; expected a time'),
+        ("smart_host: {nexthop: '', username: u, password: !secret relay}", "a login is for a nexthop, and there"),
+        ("smart_host: {preset: [mailchannels]}", "smart_host.preset: YAML reads brackets as a list"),
+        ("sender_rewriting: {key: !secret srs, domain: .v.example}", 'not a domain: ".v.example"'),
+        ("dkim: {selector: s, key: !secret dkim, networks: [10.0.0.1/8]}", "did you mean 10.0.0.0/8?"),
+        ("dkim: {selector: s, key: !secret dkim, networks: [0.0.0.0/0]}", "strangers"),
+        ("dkim: {selector: s, key: !secret dkim, networks: ['fe80::1%\"]; x']}", "not a network"),
+    ],
+)  # fmt: skip
+def test_a_section_that_cannot_be_meant_is_told_of_once(section: str, told: str) -> None:
+    (finding,) = judged(section)
+
+    assert finding.is_error
+    assert told in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("section", "files", "parameters", "rule", "told"),
+    [
+        ("", {"sites/site12/tables/virtual": "# all of it\n\n   x@v.example\n"}, {}, "malformed-entry",
+         'virtual:3:1: "x@v.example" begins with blanks, so that Postfix would read it as more of the last line of'),
+        ("", {"sites/site12/site.yaml": "domains: [192.0.2.1]\n"}, {}, "not-a-domain", "site.yaml:1:11: "),
+        ("", {"sites/site12/site.yaml": SITE.replace("192.0.2.10", "0.0.0.0")}, {}, "malformed-address",
+         'site.yaml:2:21: sites.site12.delivery.address: no connection starts at "0.0.0.0"'),
+        ("", {"sites/site12/site.yaml": DELIVERY}, {}, "unused-delivery", "site12 has an address and no domains"),
+        ("services: {site12-out/unix: null}", HERE, {}, "unasked-sites", "mail.yaml:3:29: the mail of site12 leaves"),
+        ("", {"master.d/site012-x.cf": "x unix - - n - - smtp\n"}, {}, "unowned-service", "master.d/site12-NAME.cf?"),
+        (SRS, {}, {"sender_canonical_classes": "envelope_sender, header_sender"}, "srs-not-asked", "headers change"),
+        (SRS, {"master.d/x.cf": "cleanup-sendmail unix n - n - 0 cleanup\n"}, {}, "duplicate-service", "x.cf:1:1: "),
+        (SRS, {"master.d/x.cf": "10002 inet n - n - - smtpd\n"}, {}, "port-taken", "port 10002 is postsrsd's"),
+        (DKIM, {"master.d/x.cf": "[::1]:11332 inet n - n - - smtpd\n"}, {}, "port-taken", "port 11332 is rspamd's"),
+        (DKIM, {"master.d/x.cf": "2500 inet n - n - - smtpd\n  -o receive_override_options=no_milters\n"}, {},
+         "unsigned-mail", "x.cf:2:6: warning: service 2500/inet: receive_override_options has no_milters"),
+        ("dns: {addresses: [192.0.2.10]}", {"dns/x.zone.j2": "x.{{ name }}. 60 IN AAAA fe80::1%eth0\n"}, {},
+         "malformed-record", 'dns/x.zone.j2:1:1: the record "x.v.example. 60 IN AAAA fe80::1%eth0": expected an IPv6'),
+    ],
+)  # fmt: skip
+def test_features_that_contradict_each_other_are_told_of(
+    section: str, files: dict[str, str], parameters: dict[str, str], rule: str, told: str
+) -> None:
+    said = [str(finding) for finding in judged(section, files, parameters) if finding.rule == rule]
+
+    assert len(said) == 1
+    assert told in said[0]
+
+
+def test_what_only_looks_like_a_clash_is_none() -> None:
+    fine = {
+        "master.d/x.cf": "192.0.2.10:10001 inet n - n - - smtpd\n",
+        "sites/site12/site.yaml": DELIVERY,
+        "sites/site12/tables/virtual": "two@v.example\n  root@mx.test.example\n",
+        "tables/sender_transport": "@one.test site12-out:\n",
+    }
+    assert judged(SRS, fine, {"sender_canonical_classes": "envelope_sender"}) == []

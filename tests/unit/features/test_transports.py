@@ -1,0 +1,17 @@
+"""Transports that the repository defines."""
+
+from __future__ import annotations
+
+from tests.unit.desired_states import findings_of, only_finding
+
+
+def test_a_transport_does_not_take_the_name_of_a_stock_service() -> None:
+    assert "smtp" in only_finding("reserved-transport", transports={"smtp": {"concurrency": "1"}})
+    assert not findings_of("reserved-transport", transports={"slow": {"concurrency": "1"}, "oneshot": {}})
+
+
+def test_a_limit_that_one_recipient_at_a_time_makes_void_is_told_of() -> None:
+    void = {"recipient_limit": 1, "concurrency": 1, "rate_delay": "1s"}
+    assert "concurrency and rate_delay" in only_finding("limit-by-recipient", transports={"slow": void})
+    assert not findings_of("limit-by-recipient", transports={"slow": void | {"recipient_limit": 2}})
+    assert not findings_of("limit-by-recipient", transports={"slow": {"recipient_limit": 1}})

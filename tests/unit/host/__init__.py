@@ -1,0 +1,1 @@
+"""The tests of reconciler/host/, one file for each of its files."""

@@ -1,0 +1,124 @@
+"""What Postfix's own commands print, read as it was recorded from Postfix 3.7.11 on Debian 12."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host.maillog import LogFile
+from reconciler.host.programs import postfix
+from reconciler.model import Finding, Where
+from reconciler.model.errors import CommandFailed
+from tests.unit.recorded_host import STAGE, TRANSCRIPTS, RecordedHost, commands, transcript
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def findings(case: str) -> list[Finding]:
+    """Return what the commands of a staged directory complained about, each once."""
+    folder = TRANSCRIPTS / "stage" / case
+    files = {name: (folder / name).read_text("utf-8") for name in ("main.cf", "master.cf")}
+    completed = commands(f"stage/{case}/transcript")
+    return list(dict.fromkeys(found for one in completed for found in postfix.complaints(one, STAGE, files)))
+
+
+# What is wrong, its line, a word of the text, and the name it is about.
+COMPLAINTS = {
+    "unused-parameter": (Where("main.cf", 8), "unused parameter: my_thing=1", "my_thing"),
+    "undefined-name": (Where("main.cf", 8), "undefined parameter: my_relays", "my_relays"),
+    "set-twice": (Where("main.cf", 8), "overriding earlier entry: mynetworks", "mynetworks"),
+    "no-equals-sign": (Where("main.cf", 8), "missing '='", "mynetworks 10.0.0.0/8"),
+    "bad-number": (Where("main.cf", 8), "bad numerical configuration", "default_process_limit"),
+    "bad-boolean": (Where("main.cf", 8), "bad boolean configuration", "soft_bounce"),
+    "unknown-user": (Where("main.cf", 8), "unknown user name value: nosuch", "mail_owner"),
+    "bad-hostname": (Where("main.cf", 2), "bad parameter value: bad..host", "myhostname"),
+    "unclosed-brace": (Where("main.cf", 8), "truncated macro reference", "${nosuch"),
+    "bad-service-type": (Where("master.cf", 8), 'invalid type field "inetx"', "extra inetx n - n - - smtpd"),
+    "bad-field-count": (Where("master.cf", 8), "bad field count", "bad field count"),
+    "misspelt-override": (Where("master.cf", 9), "unused parameter: smtp_helo_nme=foo", "smtp_helo_nme"),
+    "unclosed-override": (Where("master.cf", 9), "missing '}'", "{ smtp_helo_name = foo"),
+    "undefined-name-in-override": (Where("master.cf", 9), "undefined parameter: nosuch", "nosuch"),
+}
+
+
+@pytest.mark.parametrize("case", COMPLAINTS)
+def test_every_line_of_standard_error_is_a_finding_at_its_place(case: str) -> None:
+    where, text, subject = COMPLAINTS[case]
+    assert [one for one in findings(case) if one.where == where and text in one.text and one.subject == subject]
+
+
+def test_a_healthy_directory_has_no_findings() -> None:
+    assert findings("healthy") == []
+
+
+def test_what_the_commit_alone_does_not_decide_is_of_the_moment() -> None:
+    assert [one.lasting for one in findings("unknown-user")] == [False]
+    assert all(one.lasting for one in findings("bad-number"))
+
+
+def test_debians_own_link_is_no_finding() -> None:
+    completed = commands("stage/healthy/transcript")[0]
+    line = "postfix/postfix-script: warning: symlink leaves directory: /etc/postfix/./makedefs.out\n"
+    debian = type(completed)(completed.argv, 0, "", line)
+    assert list(postfix.complaints(debian, STAGE, {"main.cf": "", "master.cf": ""})) == []
+
+
+def test_folders_and_paths_that_postfix_check_refuses_are_findings(tmp_path: Path) -> None:
+    values = {"queue_directory": str(tmp_path / "nosuch"), "mailq_path": "mailq", "maillog_file": "/var/log/pf.log"}
+    files = {"main.cf": "a = b\nqueue_directory = x\n", "master.cf": ""}
+    found = list(postfix.unusable_paths(values, files, "smtp inet n - n - - smtpd\n"))
+    assert [one.subject for one in found] == ["queue_directory", "mailq_path", "maillog_file"]
+    assert found[0].where == Where("main.cf", 2)
+    services = "postlog    unix-dgram n - n - 1 postlogd\n"
+    assert list(postfix.unusable_paths({"maillog_file": "/var/log/pf.log"}, files, services)) == []
+
+
+def test_parameters_are_read_as_printed_and_nothing_is_expanded() -> None:
+    known = postfix.parse_settings(transcript("postconf-d.txt"))
+    assert known["mail_version"] == "3.7.11"
+    assert known["virtual_alias_domains"] == "$virtual_alias_maps"
+    assert known["relayhost"] == ""
+    assert len(known) == len(transcript("postconf-d.txt").splitlines())
+
+
+def test_live_values_come_from_one_call(tmp_path: Path) -> None:
+    host = RecordedHost({"-x": transcript("postconf-x.txt")})
+    instance = postfix.live(host, tmp_path)
+    assert len(host.asked) == 1
+    assert str(instance.pid_file) == "/var/spool/postfix/pid/master.pid"
+
+
+def instance_in(folder: Path, pid: object) -> postfix.Instance:
+    """Return an instance whose pid file says this."""
+    (folder / "pid").mkdir()
+    (folder / "pid/master.pid").write_text(f"{pid!s:>32}\n")
+    return postfix.Instance(folder, {"queue_directory": str(folder), "process_id_directory": "pid"})
+
+
+def test_a_master_runs_only_while_it_holds_the_lock(tmp_path: Path) -> None:
+    instance = instance_in(tmp_path, os.getpid())
+    assert postfix.running(instance) is None
+    with instance.pid_file.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert postfix.running(instance) == os.getpid()
+    assert postfix.last_pid(instance) == os.getpid()
+
+
+def test_without_a_pid_file_nothing_runs(tmp_path: Path) -> None:
+    instance = postfix.Instance(tmp_path, {"queue_directory": str(tmp_path), "process_id_directory": "pid"})
+    assert postfix.running(instance) is None
+    with pytest.raises(CommandFailed, match="not running"):
+        postfix.reload(RecordedHost({}), instance)
+
+
+@pytest.mark.parametrize(
+    ("log", "pid", "stopped"), [("stopped", 211, True), ("killed", 491, False), ("fatal", 603, False)]
+)
+def test_the_mail_log_tells_a_stopped_master_from_a_dead_one(log: str, pid: int, stopped: bool) -> None:
+    recorded = LogFile(TRANSCRIPTS / f"mail-log-{log}.txt")
+    assert postfix.was_stopped(recorded.last_of("master", pid)) is stopped
+    assert postfix.was_stopped(recorded.last_of("master", 4711)) is None

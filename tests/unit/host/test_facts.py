@@ -1,0 +1,109 @@
+"""The facts of the machine that runs the tests, and those that a recorded postconf tells."""
+
+from __future__ import annotations
+
+import os
+import socket
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host import facts
+from reconciler.host.settings import Settings
+from reconciler.model import Mentioned, Server
+from tests.unit.recorded_host import recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
+    host = recorded()
+    settings = Settings(host="mx1", config_directory=tmp_path)
+    known = facts.gather(host, settings, Mentioned(frozenset({"/etc/passwd", "/etc", "/nosuch"})))
+    assert (known.host, known.version) == ("mx1", "3.7.11")
+    assert known.parameters["virtual_alias_domains"] == "$virtual_alias_maps"
+    assert {"lmdb", "pcre"} <= known.map_types
+    assert "postconf-d.txt" in known.programs
+    assert "root" in known.users
+    assert known.packages == {"postsrsd": "1.10-2"}
+    assert known.files == {"/etc/passwd": True, "/etc": False, "/nosuch": False}
+    asked = len(host.asked)
+    assert facts.gather(host, settings).version == "3.7.11"
+    assert len(host.asked) == asked == 3
+
+
+def test_postconf_is_asked_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    host = recorded()
+    (tmp_path / "main.cf").write_text("this breaks every program of Postfix\n")
+    facts.gather(host, Settings(host="mx1", config_directory=tmp_path))
+    assert not [line for line in host.asked if str(tmp_path) in line]
+
+
+def test_addresses_come_with_their_prefixes() -> None:
+    assert ip_interface("127.0.0.1/8") in facts.addresses()
+
+
+@pytest.mark.parametrize("netlink", [True, False])
+def test_every_listener_is_known_with_its_program(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
+) -> None:
+    if not netlink:
+        monkeypatch.setattr("reconciler.host.sockets._SOCK_DIAG", 99)
+    address, port = listener.getsockname()
+    found = [one for one in facts.listeners(None) if one.port == port]
+    assert [(one.address, one.ours) for one in found] == [(address, False)]
+    assert found[0].program in Path("/proc/self/comm").read_text()
+    assert [one.ours for one in facts.listeners(os.getpid()) if one.port == port] == [True]
+
+
+@pytest.mark.parametrize("netlink", [True, False])
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_other_end_of_a_connection_has_an_owner(
+    family: int, address: str, monkeypatch: pytest.MonkeyPatch, *, netlink: bool
+) -> None:
+    if not netlink:
+        monkeypatch.setattr("reconciler.host.sockets._SOCK_DIAG", 99)
+    with (
+        socket.create_server((address, 0), family=family) as server,
+        socket.create_connection(server.getsockname()[:2]) as client,
+    ):
+        ends = client.getsockname()[:2], client.getpeername()[:2]
+        assert facts.owner_of_connection(*ends) is None
+        with server.accept()[0]:
+            assert facts.owner_of_connection(*ends) == os.getpid()
+
+
+def test_a_process_started_before_now() -> None:
+    started = facts.process_started(os.getpid())
+    assert started is not None
+    assert started < facts.boot_clock()
+    assert facts.process_started(2**22 + 1) is None
+
+
+def test_ports_are_known_by_name_and_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = tmp_path / "services"
+    services.write_text(
+        "smtp\t25/tcp\tmail # a comment\nsubmissions 465/tcp ssmtp smtps\nntp 123/udp\nsmtp 26/tcp\n\n#x 1/tcp\n"
+    )
+    monkeypatch.setattr("reconciler.host.facts.SERVICES", services)
+    known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path)).ports
+    assert known == {"smtp": 25, "mail": 25, "submissions": 465, "ssmtp": 465, "smtps": 465}
+
+
+def test_servers_are_asked_again_only_when_asked_to(tmp_path: Path) -> None:
+    settings = Settings(host="mx1", config_directory=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = Server("127.0.0.1", server.getsockname()[1])
+        known = facts.gather(recorded(), settings, Mentioned(servers=frozenset({there})))
+    assert known.answers == {there: ""}
+    assert facts.again(recorded(), settings, known, ask=False).answers == known.answers
+    assert facts.again(recorded(), settings, known, ask=True).answers == {there: "connection refused"}

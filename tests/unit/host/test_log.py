@@ -1,0 +1,103 @@
+"""The log says facts from one list, in one line each."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host import log
+from reconciler.host.log import Event
+from reconciler.model import Secret
+
+if TYPE_CHECKING:
+    from reconciler.host.settings import LogFormat
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:  # noqa: D102 - as its parent's
+        return True
+
+
+class FullDisk(io.StringIO):
+    """A stream that has no room."""
+
+    tried = False
+
+    def write(self, text: str, /) -> int:  # noqa: D102 - as its parent's
+        self.tried = bool(text)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_json_is_one_object_a_line_with_what_was_bound() -> None:
+    stream = io.StringIO()
+    log.configure("auto", stream)
+    log.get(host="mx1").bind(pass_number=3).info(Event.PASSED, path=Path("/x"), text="zwei\nZeilen")
+    (line,) = stream.getvalue().splitlines()
+    said = json.loads(line)
+    assert said.pop("timestamp").endswith("Z")
+    assert said == {
+        "event": "passed", "level": "info", "host": "mx1", "pass_number": 3, "path": "/x", "text": "zwei\nZeilen",
+    }  # fmt: skip
+
+
+def test_a_name_that_is_not_on_the_list_is_refused() -> None:
+    log.configure("json", io.StringIO())
+    with pytest.raises(ValueError, match="is not a valid Event"):
+        log.get().info("something_happened")  # type: ignore[arg-type] # mypy says so first
+
+
+def test_auto_is_console_with_colour_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = Terminal()
+    log.configure("auto", stream)
+    log.get().warning(Event.WATCH_LOST, file="main.cf")
+    assert "\x1b[" in stream.getvalue()
+    assert "watch_lost" in stream.getvalue()
+
+
+def test_there_is_no_colour_off_a_terminal_nor_where_it_is_unwanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    for stream in (io.StringIO(), Terminal()):
+        log.configure("console", stream)
+        log.get().error(Event.FAILED, generation=42)
+        assert "failed" in stream.getvalue()
+        assert "\x1b" not in stream.getvalue()
+
+
+def test_steps_are_said_only_when_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    log.configure("json", stream)
+    log.get().debug(Event.STEPPED)
+    assert not stream.getvalue()
+    monkeypatch.setenv("RECONCILER_DEBUG", "1")
+    log.configure("json", stream)
+    log.get().debug(Event.STEPPED)
+    assert "stepped" in stream.getvalue()
+
+
+def test_a_secret_that_is_logged_hides_its_value() -> None:
+    formats: tuple[LogFormat, ...] = ("json", "console")
+    for log_format in formats:
+        stream = io.StringIO()
+        log.configure(log_format, stream)
+        log.get().info(Event.CHECKED, secret=Secret("relay", "hunter2"))
+        assert "relay" in stream.getvalue()
+        assert "hunter2" not in stream.getvalue()
+
+
+def test_a_full_disk_under_the_log_stops_nothing() -> None:
+    stream = FullDisk()
+    log.configure("json", stream)
+    log.get().info(Event.STARTED)
+    assert stream.tried
+
+
+def test_event_names_are_lower_case_words() -> None:
+    assert all(event.value == event.name.lower() for event in Event)

@@ -1,0 +1,140 @@
+"""main.cf and master.cf: what the readers understand and refuse, and what the writers write."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model import Parameter, Service, Table, Where
+from reconciler.postfix.syntax import (
+    duplicates,
+    folded,
+    read_main,
+    read_master,
+    show_service,
+    unwritable,
+    write_override,
+)
+from reconciler.postfix.tables import read_table
+
+
+def test_main_cf_joins_continuation_lines_and_drops_comments() -> None:
+    parameters, findings = read_main("# x\na = 1,\n  # inside\n  2\n\nb=\n", "main.cf")
+
+    assert findings == []
+    assert {name: (one.value, one.where.line) for name, one in parameters.items()} == {"a": ("1, 2", 2), "b": ("", 6)}
+
+
+def test_a_line_of_main_cf_without_an_equals_sign_is_found() -> None:
+    _, findings = read_main("a = b\nnonsense here\n", "main.cf")
+
+    assert [str(one) for one in findings] == ['main.cf:2:1: expected "name = value", got "nonsense here"']
+
+
+@pytest.mark.parametrize("value", ["hello\nmynetworks = 0.0.0.0/0", "a\n# b", "bell\x07", "nul\0", "carriage\rreturn"])
+def test_a_value_that_would_change_its_meaning_in_main_cf_is_unwritable(value: str) -> None:
+    assert unwritable(value)
+    with pytest.raises(ValueError, match="holds a"):
+        folded(value)
+
+
+values = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" ") | st.just("\n"))
+
+
+@given(values)
+def test_what_is_folded_is_read_back_as_the_same_words(value: str) -> None:
+    if unwritable(value) or value.lstrip().startswith("#"):
+        return
+    read, findings = read_main(f"name = {folded(value)}\n", "main.cf")
+
+    assert findings == []
+    assert read["name"].value.split() == value.split()
+
+
+def test_a_service_has_eight_fields_and_options_in_any_of_their_forms() -> None:
+    text = "foo unix - n n - 10 smtp\n  -o a=1 -ob=2\n  -o { c = 3 4 } -v\n"
+
+    [service], findings = read_master(text, "master.d/x.cf")
+
+    assert findings == []
+    assert {one.name: one.value for one in service.overrides} == {"a": "1", "b": "2", "c": "3 4"}
+    assert (service.key, service.maxproc, service.arguments) == ("foo/unix", "10", ("-v",))
+    assert service.overrides[2].where == Where("master.d/x.cf", 3, 6)
+
+
+def test_the_words_of_a_pipe_command_are_kept_as_they_are() -> None:
+    [service], _ = read_master("p unix - n n - - pipe flags=R user=nobody argv=/bin/x -o ${sender} {a b}\n", "m")
+
+    assert service.arguments == ("flags=R", "user=nobody", "argv=/bin/x", "-o", "${sender}", "{a b}")
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("foo  inetx  n - n - - smtpd", "did you mean inet"),
+        ("foo inet y - n - - smtpd", "private"),
+        ("foo unix - - maybe - - smtp", "chroot"),
+        ("foo unix - - n soon - smtp", "wakeup"),
+        ("foo unix - - n - many smtp", "maxproc"),
+        ("foo unix - - n", "8 fields"),
+        ("  foo unix - - n - - smtp", "first column"),
+        ("foo unix - - n - - smtp -o smtp_helo_name = x", "smtp_helo_name"),
+        ("foo unix - - n - - smtp -o smtp_helo_name= x=y", "x=y"),
+        ("foo unix - - n - - smtp -o smtp_helo_name", "smtp_helo_name"),
+    ],
+)
+def test_a_malformed_service_is_found_with_its_reason(line: str, cause: str) -> None:
+    services, findings = read_master(f"{line}\n", "master.d/x.cf")
+
+    assert services == []
+    assert any(cause in finding.text for finding in findings)
+
+
+def test_the_second_service_of_a_name_and_type_is_a_duplicate() -> None:
+    services, _ = read_master("a unix - - n - - smtp\na inet n - n - - smtpd\na unix - - n - - lmtp\n", "m.cf")
+
+    assert [(one.where.line, one.subject) for one in duplicates(services)] == [(3, "a/unix")]
+
+
+def test_an_override_with_blanks_is_written_in_braces() -> None:
+    assert write_override(Parameter("a", "b", Where("m"))) == "-o a=b"
+    assert (
+        write_override(Parameter("a", "permit_mynetworks,\n reject", Where("m")))
+        == "-o { a = permit_mynetworks, reject }"
+    )
+
+
+words = st.text("abcxyz0189._-/:$", min_size=1, max_size=8)
+
+
+@given(st.lists(st.tuples(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), st.lists(words, max_size=3).map(" ".join))))
+def test_a_service_that_is_written_is_read_back(options: list[tuple[str, str]]) -> None:
+    overrides = tuple(Parameter(name, value, Where("m")) for name, value in options)
+    service = Service(name="n", type="unix", command="smtp", overrides=overrides, where=Where("m"))
+
+    [read], findings = read_master(show_service(service) + "\n", "m")
+
+    assert findings == []
+    assert [(one.name, one.value) for one in read.overrides] == options
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_a_reader_raise(text: str) -> None:
+    read_main(text, "main.cf")
+    read_master(text, "master.cf")
+    for kind, compiler in (("lmdb", "postmap"), ("hash", "postalias"), ("pcre", ""), ("cidr", "")):
+        read_table(
+            Table(name="t", type=kind, source=text.encode("utf-8", "surrogatepass"), file="t", compiler=compiler)
+        )
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["pipe user=vmail argv=/usr/sbin/sendmail -G -i -oi -f ${sender}", "spawn user=nobody argv=/x -o y", "/x a -o b"],
+)
+def test_options_end_where_the_commands_own_words_begin(words: str) -> None:
+    (service,), findings = read_master(f"x unix - n n - - {words}\n", "m.cf")
+    assert findings == []
+    assert service.overrides == ()
+    assert list(service.arguments) == words.split()[1:]

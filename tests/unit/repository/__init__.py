@@ -1,0 +1,1 @@
+"""The tests of reconciler/repository/, one file for each of its files."""

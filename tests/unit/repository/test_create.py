@@ -1,0 +1,95 @@
+"""A new repository: whole, with hooks, and its owner's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.host.effects import Host
+from reconciler.host.settings import Settings
+from reconciler.repository.create import HOOKS, NotCreated, create
+from reconciler.repository.repo import Repository
+from tests.unit.repositories import NOBODY, git
+
+FILE = Path("/etc/reconciler.toml")
+KEY = "age1tsweermue2rqr2kah5n28gvmwcfpaw7jsefqnqv86g4kd9zr7elskxqc2k"
+
+
+def read(path: Path, branch: str = "main") -> dict[str, str]:
+    """The files of the branch."""
+    repository = Repository(path, branch, Host())
+    tip = repository.tip()
+    assert tip
+    return {name: file.read().decode() for name, file in repository.read(tip).items()}
+
+
+def test_the_starter_state_gets_this_hosts_name_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "r.git"
+    settings = Settings(host="mail.example.net", branch="prod/mail", socket=Path("/run/x y.sock"))
+    revision = create(path, settings, settings_file=FILE, recipient=KEY)
+    files = read(path, "prod/mail")
+    assert "\nhostname: mail.example.net\n" in files["mail.yaml"]
+    assert files["secrets/recipients"].endswith(f"\n# mail.example.net\n{KEY}\n")
+    assert git(path, "rev-parse", "HEAD") == revision.oid
+    recorded = {name: git(path, "config", f"reconciler.{name}") for name in ("settings", "socket", "branch")}
+    assert recorded == {"settings": str(FILE), "socket": "/run/x y.sock", "branch": "prod/mail"}
+    assert {name: (path / "hooks" / name).stat().st_mode & 0o777 for name in HOOKS} == HOOKS
+    assert git(path, "fsck", "--strict") == ""
+
+
+def test_a_node_name_that_is_not_qualified_is_no_hostname(tmp_path: Path) -> None:
+    create(tmp_path / "r.git", Settings(host="mx1"), settings_file=FILE, recipient=KEY)
+    assert "\n# hostname: mx1.example.com\n" in read(tmp_path / "r.git")["mail.yaml"]
+
+
+def test_a_folder_is_taken_as_it_is_with_its_exec_bits(tmp_path: Path) -> None:
+    source = tmp_path / "from"
+    (source / "tables").mkdir(parents=True)
+    (source / ".git").mkdir()
+    (source / ".git/config").write_text("x")
+    (source / "mail.yaml").write_text("hostname: mx1.example.com\n")
+    (source / "tables/virtual").write_text("a b\n")
+    (source / "check").write_text("#!/bin/sh\n")
+    (source / "check").chmod(0o755)
+    path = tmp_path / "r.git"
+    path.mkdir()  # an empty folder is fine
+    create(path, Settings(host="mx9.example.com"), settings_file=FILE, recipient=KEY, source=source)
+    assert read(path) == {
+        "mail.yaml": "hostname: mx1.example.com\n", "tables/virtual": "a b\n", "check": "#!/bin/sh\n",
+    }  # fmt: skip
+    assert git(path, "ls-tree", "main", "check").startswith("100755")
+
+
+def test_what_is_there_already_is_named_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "r.git"
+    path.mkdir()
+    (path / "precious").touch()
+    with pytest.raises(NotCreated, match=f"{path}: is there already"):
+        create(path, Settings(), settings_file=FILE, recipient=KEY)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["r.git"]
+    assert (path / "precious").exists()
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = tmp_path / "from"
+    source.mkdir()
+    (source / "link").symlink_to("/etc/passwd")
+    with pytest.raises(NotCreated, match="is neither a file nor a folder"):
+        create(tmp_path / "r.git", Settings(), settings_file=FILE, recipient=KEY, source=source)
+    with pytest.raises(NotCreated, match="No such file or directory"):
+        create(tmp_path / "r.git", Settings(), settings_file=FILE, recipient=KEY, source=tmp_path / "none")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["from"]
+
+
+def test_it_belongs_to_whom_its_parent_folder_belongs_to(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to make the repository of another user"
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    path = home / "r.git"
+    create(path, Settings(), settings_file=FILE, recipient=KEY)
+    assert {
+        Path(folder, name).lstat().st_uid for folder, _, names in os.walk(path) for name in (".", *names)
+    } == {NOBODY}  # fmt: skip

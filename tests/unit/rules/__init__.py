@@ -1,0 +1,1 @@
+"""The tests of reconciler/rules/, one file for each of its files."""

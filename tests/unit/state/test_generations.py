@@ -1,0 +1,227 @@
+"""Generations on a real file system: staged, placed whole, switched by one rename, watched for drift, adopted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host.effects import Host
+from reconciler.model import File, Tree
+from reconciler.model.errors import Unavailable
+from reconciler.state.generations import Generations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.state.manifest import Generation
+
+TARGET: Tree = {"main.cf": File.of(b"a = 1\n"), "master.cf": File.of(b"x\n"), "secret": File.of(b"s\n", 0o600)}
+
+
+@pytest.fixture
+def generations(tmp_path: Path) -> Generations:
+    live = tmp_path / "etc" / "postfix"
+    (live / "sasl").mkdir(parents=True)
+    (live / "main.cf").write_text("old = 1\n")
+    (live / "master.cf").write_text("old\n")
+    (live / "dynamicmaps.cf").write_text("foreign\n")
+    (live / "script").write_text("#!/bin/sh\n")
+    (live / "script").chmod(0o755)
+    (live / "link").symlink_to("/usr/share/nowhere")
+    made = Generations(tmp_path / "state", live, Host())
+    made.prepare()
+    return made
+
+
+def applied(generations: Generations, target: Tree = TARGET, revision: str = "a" * 40) -> Generation:
+    stage = generations.stage(target, "pass", 1_000_000_000.0)
+    placed = generations.place(stage, target, revision, "commit")
+    generations.switch(placed)
+    return placed
+
+
+def test_adoption_exchanges_the_directory_for_a_link_to_the_very_same_bytes(generations: Generations) -> None:
+    before = {path.name: path.read_bytes() for path in generations.config_directory.iterdir() if path.is_file()}
+
+    generations.adopt()
+
+    assert generations.adopted
+    assert generations.config_directory.readlink() == generations.link
+    after = {path.name: path.read_bytes() for path in generations.config_directory.iterdir() if path.is_file()}
+    assert after == before
+    assert (generations.config_directory / "link").readlink().name == "nowhere"
+    assert (generations.rescue / "main.cf").read_text() == "old = 1\n"
+    assert not generations.beside.exists()
+
+
+def test_a_pass_replaces_what_is_ours_and_carries_what_is_foreign(generations: Generations) -> None:
+    generations.adopt()
+
+    applied(generations)
+
+    live = generations.config_directory
+    assert (live / "main.cf").read_text() == "a = 1\n"
+    assert (live / "main.cf").stat().st_mtime == 1_000_000_000.0
+    assert (live / "secret").stat().st_mode & 0o7777 == 0o600
+    assert (live / "dynamicmaps.cf").read_text() == "foreign\n"
+    assert (live / "script").stat().st_mode & 0o7777 == 0o755
+    assert (live / "sasl").is_dir()
+
+
+def test_folders_can_be_traversed_by_all_but_private(generations: Generations) -> None:
+    generations.adopt()
+    generation = applied(generations)
+
+    modes = {path: path.stat().st_mode & 0o777 for path in (generations.state, generation.path, generation.root)}
+
+    assert all(mode & 0o011 == 0o011 for mode in modes.values()), modes
+    assert generations.private.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_the_target_no_longer_holds_is_gone(generations: Generations) -> None:
+    generations.adopt()
+    applied(generations)
+
+    applied(generations, {path: file for path, file in TARGET.items() if path != "secret"})
+
+    assert not (generations.config_directory / "secret").exists()
+
+
+@pytest.mark.parametrize("edit", ["write", "chmod", "delete", "rename", "symlink", "directory"])
+def test_every_kind_of_edit_of_our_files_is_drift(generations: Generations, edit: str) -> None:
+    generations.adopt()
+    applied(generations)
+    main = generations.config_directory / "main.cf"
+    assert generations.drift() == ()
+
+    if edit == "write":
+        main.write_text("a = 2\n")
+    elif edit == "chmod":
+        main.chmod(0o666)
+    else:
+        main.unlink()
+    if edit == "rename":
+        (generations.config_directory / "new").write_text("a = 2\n")
+        (generations.config_directory / "new").rename(main)
+    elif edit == "symlink":
+        main.symlink_to("/dev/null")
+    elif edit == "directory":
+        main.mkdir()
+
+    assert generations.drift() == ("main.cf",)
+
+
+def test_foreign_files_are_never_drift(generations: Generations) -> None:
+    generations.adopt()
+    applied(generations)
+
+    (generations.config_directory / "dynamicmaps.cf").write_text("edited\n")
+    (generations.config_directory / "new").write_text("new\n")
+
+    assert generations.drift() == ()
+
+
+def test_a_foreign_file_that_changes_after_it_was_carried_is_noticed(generations: Generations) -> None:
+    generations.adopt()
+    stage = generations.stage(TARGET, "pass", 1.0)
+    assert not generations.foreign_changed(stage, TARGET)
+
+    (generations.config_directory / "new").write_text("new\n")
+
+    assert generations.foreign_changed(stage, TARGET)
+
+
+def test_numbers_only_grow_and_only_the_last_are_kept(generations: Generations) -> None:
+    generations.adopt()
+    for _ in range(5):
+        applied(generations)
+
+    generations.prune(keep=2)
+
+    assert [generation.number for generation in generations.all()] == [5, 4]
+
+
+def test_the_live_generation_is_never_pruned(generations: Generations) -> None:
+    generations.adopt()
+    first = applied(generations)
+    for _ in range(3):
+        applied(generations)
+    generations.switch(first)
+
+    generations.prune(keep=1)
+
+    assert [generation.number for generation in generations.all()] == [4, 1]
+
+
+def test_an_edited_generation_is_tainted(generations: Generations) -> None:
+    generations.adopt()
+    generation = applied(generations)
+
+    generations.taint(generation)
+
+    assert generations.get(generation.path).tainted
+
+
+def test_rescue_is_what_the_host_had(generations: Generations) -> None:
+    generations.adopt()
+    applied(generations)
+
+    tree = generations.rescue_tree()
+
+    assert {path: file.read() for path, file in tree.items()} == {"main.cf": b"old = 1\n", "master.cf": b"old\n"}
+
+
+def test_a_lost_live_link_is_made_anew_and_names_the_newest_generation_to_be_trusted(generations: Generations) -> None:
+    generations.adopt()
+    good, bad = applied(generations), applied(generations)
+    generations.taint(bad)
+    generations.link.unlink()
+
+    assert generations.heal() == good
+    assert generations.live() == good
+
+
+def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generation(generations: Generations) -> None:
+    outside = generations.config_directory.parent / "pki"
+    outside.mkdir()
+    (outside / "key").write_text("secret\n")
+    (generations.config_directory / "ssl").symlink_to("../pki")
+
+    generations.adopt()
+    applied(generations)
+
+    assert (generations.config_directory / "ssl" / "key").read_text() == "secret\n"
+    assert (generations.rescue / "ssl" / "key").read_text() == "secret\n"
+
+
+def test_one_lock_for_all_passes(generations: Generations) -> None:
+    with generations.lock(), pytest.raises(Unavailable, match="another pass is running"), generations.lock():
+        pass
+
+
+def test_no_pass_while_dpkg_works(generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "dpkg-lock"
+    lock.touch()
+    monkeypatch.setattr("reconciler.state.generations.DPKG_LOCK", lock)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        with lock.open("w") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            os.write(writing, b"x")
+            time.sleep(60)
+        os._exit(0)
+    os.read(reading, 1)
+    try:
+        with pytest.raises(Unavailable, match="dpkg holds its lock"), generations.lock():
+            pass
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+    with generations.lock():
+        pass

@@ -1,0 +1,78 @@
+"""Manifests: unreadable ones, and today's secrets in an older tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host.effects import Host
+from reconciler.model import File, Tree
+from reconciler.state.generations import Generations
+from reconciler.state.manifest import UNREADABLE, Generation, with_todays_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGET: Tree = {"main.cf": File.of(b"a = 1\n"), "master.cf": File.of(b"x\n"), "secret": File.of(b"s\n", 0o600)}
+
+
+@pytest.fixture
+def generations(tmp_path: Path) -> Generations:
+    live = tmp_path / "etc" / "postfix"
+    (live / "sasl").mkdir(parents=True)
+    (live / "main.cf").write_text("old = 1\n")
+    (live / "master.cf").write_text("old\n")
+    (live / "dynamicmaps.cf").write_text("foreign\n")
+    (live / "script").write_text("#!/bin/sh\n")
+    (live / "script").chmod(0o755)
+    (live / "link").symlink_to("/usr/share/nowhere")
+    made = Generations(tmp_path / "state", live, Host())
+    made.prepare()
+    return made
+
+
+def applied(generations: Generations, target: Tree = TARGET, revision: str = "a" * 40) -> Generation:
+    stage = generations.stage(target, "pass", 1_000_000_000.0)
+    placed = generations.place(stage, target, revision, "commit")
+    generations.switch(placed)
+    return placed
+
+
+@pytest.mark.parametrize("garbage", ["{", "[]", "{}", '{"files": 1}', ""])
+def test_a_manifest_that_cannot_be_read_is_a_generation_that_nobody_trusts(
+    generations: Generations, garbage: str
+) -> None:
+    generations.adopt()
+    generation = applied(generations)
+    (generation.path / "manifest.json").write_text(garbage)
+
+    live = generations.live()
+
+    assert live
+    assert (live.number, live.source, live.tainted) == (generation.number, UNREADABLE, True)
+    assert applied(generations).number == generation.number + 1
+
+
+def login(*lines: str) -> Tree:
+    text = "".join(f"{line}\n" for line in lines)
+    return {"sasl_passwd": File.of(text.encode(), 0o600, compiled="postmap lmdb"), "main.cf": File.of(b"a = 1\n")}
+
+
+def test_going_back_keeps_the_password_of_today() -> None:
+    tree = with_todays_secrets(login("[relay]:587 user:old"), login("[relay]:587 user:new"))
+
+    assert tree["sasl_passwd"].read() == b"[relay]:587 user:new\n"
+    assert (tree["sasl_passwd"].mode, tree["sasl_passwd"].compiled) == (0o600, "postmap lmdb")
+
+
+def test_going_back_to_another_relay_takes_the_login_that_was_kept_with_it() -> None:
+    tree = with_todays_secrets(login("[first]:587 user:old"), login("[second]:587 user:new"))
+
+    assert tree["sasl_passwd"].read() == b"[first]:587 user:old\n"
+
+
+def test_what_is_no_secret_goes_back_as_it_was() -> None:
+    live = {"main.cf": File.of(b"a = 2\n")}
+
+    assert with_todays_secrets(login("x y:z"), live)["main.cf"].read() == b"a = 1\n"
