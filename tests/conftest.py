@@ -1,9 +1,37 @@
-"""What holds for every test: in CI a skipped test is a failure, for there all that tests need is installed."""
+"""What holds for every test: how tests are spread over processes, and that CI skips none.
+
+With several processes (`-n`), tests that share a host stay in one process, and so do the tests of one file of
+tests/unit. Every other test may run in any process. Tests that last long begin first, so that none of them runs alone
+at the end. In CI a skipped test is a failure, since everything that the tests need is installed there.
+"""
 
 import os
 from collections.abc import Generator
 
 import pytest
+
+LONGEST_FIRST = (
+    "tests/e2e/recovery/", "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_repository.py", "tests/e2e/deploy/",
+    "tests/e2e/mail/test_relayhost.py", "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
+    "tests/e2e/operator/", "tests/e2e/", "tests/",
+)  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests that share something, and sort what lasts long to the front."""
+    for item in items:
+        if group := _shared(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: next(n for n, place in enumerate(LONGEST_FIRST) if item.nodeid.startswith(place)))
+
+
+def _shared(item: pytest.Item) -> str:
+    """Return the file whose tests must stay together with this one; empty where the test shares nothing."""
+    file = item.nodeid.partition("::")[0]
+    fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - there is no public way to ask
+    shares = any(definition.scope == "module" for definitions in fixtures for definition in definitions)
+    return file if shares or file.startswith("tests/unit/") else ""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,8 +15,6 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
-import structlog
-
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
@@ -69,6 +67,8 @@ class Log:
         self._write("error", event, facts)
 
     def _write(self, level: str, event: Event, facts: dict[str, object]) -> None:
+        import structlog  # noqa: PLC0415 - a command that logs nothing does not wait for it
+
         logger: FilteringBoundLogger = structlog.get_logger()
         with suppress(OSError):
             getattr(logger, level)(Event(event).value, **self._bound, **facts)
@@ -81,6 +81,8 @@ def get(**bound: object) -> Log:
 
 def configure(log_format: LogFormat, stream: TextIO) -> None:
     """Write all logging to *stream*; ``auto`` is console on a terminal and JSON elsewhere."""
+    import structlog  # noqa: PLC0415
+
     terminal = stream.isatty()
     console = log_format == "console" or (log_format == "auto" and terminal)
     renderer: Processor = (

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, AdoptedHost
 from tests.e2e.hosts import Host, missing
-from tests.e2e.site import CLONE, IDENTITY, REPOSITORY, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ class Bench:
             print(f"measuring: {self.figures.titles[case]}", file=sys.stderr)
             with ExitStack() as opened:
                 table = "".join(f"user{number}@bench.test root\n" for number in range(self._entries[case]))
-                self._site = opened.enter_context(Site(state={"mail.yaml": MAIL, "tables/virtual": table}))
+                self._site = opened.enter_context(AdoptedHost(state={"mail.yaml": MAIL, "tables/virtual": table}))
                 self._beside = opened.enter_context(Host(postfix=True))
                 self._prepare_floor()
                 self._measure(case)
@@ -114,12 +114,14 @@ class Bench:
         state = {"mail.yaml": MAIL, "tables/virtual": "a@bench.test root\n", "flows/everybody.yaml": FLOWS}
         with ExitStack() as opened:
             modes = {mode: f'[rehearsal]\nmode = "{mode}"\n' for mode in ("on", "off")}
-            sites = {mode: opened.enter_context(Site(state=state, settings=text)) for mode, text in modes.items()}
+            sites = {
+                mode: opened.enter_context(AdoptedHost(state=state, settings=text)) for mode, text in modes.items()
+            }
             for number in range(self._rounds):
-                for mode, site in sites.items():
+                for mode, adopted in sites.items():
                     text = MAIL.replace("bench-0", f"rehearsed-{number}")
-                    site.wait_for("Applied", site.write_past_hook({"mail.yaml": text}), 60)
-                    self.figures.passes.setdefault(mode, []).append(float(site.told()["last"]["seconds"]))
+                    adopted.wait_for("Applied", adopted.write_past_hook({"mail.yaml": text}), 60)
+                    self.figures.passes.setdefault(mode, []).append(float(adopted.told()["last"]["seconds"]))
 
     # ---- rounds ----
 

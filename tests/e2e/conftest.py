@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.adopted_host import AdoptedHost
 from tests.e2e.hosts import Host, missing
-from tests.e2e.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def systemd_host() -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
+def shared() -> Iterator[AdoptedHost]:
     """Return an adopted host with its daemon running, one for all tests of a module."""
-    with Site() as made:
+    with AdoptedHost() as made:
         yield made

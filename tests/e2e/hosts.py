@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
-from tests.e2e.sink import Received, Sink
+from tests.e2e.mail_sink import Received, Sink
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Mapping
     from io import BufferedRWPair
 
-    from tests.e2e.sink import Login
+    from tests.e2e.mail_sink import Login
 
 T = TypeVar("T")
 
@@ -252,7 +252,7 @@ class Host:
 
     def _make(self) -> None:
         """Start PID 1 and wait until it says that it is ready."""
-        init = "systemd" if self.systemd else shlex.join([sys.executable, "-IS", str(HERE / "init.py")])
+        init = "systemd" if self.systemd else shlex.join([sys.executable, "-IS", str(HERE / "inside/init.py")])
         argv = ["env", f"PATH={PATH}", "setpriv", "--pdeathsig=KILL", *UNSHARE]
         argv += [str(HERE / "make-host"), self.name, self.address, sys.prefix, init, *_carried()]
         process = subprocess.Popen(

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.e2e.site import Site
+from tests.e2e.adopted_host import AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,18 +102,18 @@ class Load:
         """Do it all."""
         began = time.monotonic()
         first = {path: text.format(number=0) for path, text in STATE.items()}
-        with Site(state=first, settle=self._settle, settings=self._settings) as site:
-            self._site = site
-            site.host.start("smtp-sink", "-u", "nobody", "-D", "/tmp/arrived", "127.0.0.1:2525", "256")
-            source = site.host.start("bash", "-c", SOURCE.format(batch=BATCH))
+        with AdoptedHost(state=first, settle=self._settle, settings=self._settings) as adopted:
+            self._site = adopted
+            adopted.host.start("smtp-sink", "-u", "nobody", "-D", "/tmp/arrived", "127.0.0.1:2525", "256")
+            source = adopted.host.start("bash", "-c", SOURCE.format(batch=BATCH))
             for number in range(1, self._commits + 1):
                 self._commit(number)
                 if say and number % 10 == 0:
                     print(f"  {number} commits, {dict(self.figures.outcomes)}", flush=True)
-            site.sh("touch /tmp/stop")
+            adopted.sh("touch /tmp/stop")
             with suppress(subprocess.TimeoutExpired):  # a client of a master that was killed may wait for minutes
                 source.wait(20)
-            site.sh("pkill -KILL -x smtp-source", check=False)
+            adopted.sh("pkill -KILL -x smtp-source", check=False)
             source.wait(20)
             self._settle_down()
             self._count()

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
 from tests.e2e.hosts import missing
-from tests.e2e.site import MAIL, TYPO, Site
 
 PASSES, ROUNDS = 1000, 40
 MEMORY = 6  # MiB that a thousand passes may add: the heap of a warm interpreter breathes
@@ -37,15 +37,15 @@ class Held:
 class Soak:
     """One site, its daemon, and what is counted of both."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        assert site.daemon is not None
-        (self.daemon,) = psutil.Process(site.daemon.pid).children()
+    def __init__(self, adopted: AdoptedHost) -> None:
+        self.adopted = adopted
+        assert adopted.daemon is not None
+        (self.daemon,) = psutil.Process(adopted.daemon.pid).children()
 
     def held(self) -> Held:
         """Count everything, once nothing is going on."""
         family = self.daemon.children(recursive=True)
-        init = psutil.Process(self.site.host.pid)
+        init = psutil.Process(self.adopted.host.pid)
         everybody = [init, self.daemon, *family, *init.children(recursive=True)]
         return Held(
             descriptors=self.daemon.num_fds(),
@@ -55,7 +55,7 @@ class Soak:
             namespaces=len(namespaces(everybody)),
             mounts=len(Path(f"/proc/{self.daemon.pid}/mountinfo").read_text().splitlines()),
             cgroups=sum("throw-away" not in str(one) for one in Path("/sys/fs/cgroup").glob("**/")),
-            files=self.site.sh(LEFT),
+            files=self.adopted.sh(LEFT),
         )
 
     def memory(self) -> float:
@@ -64,27 +64,29 @@ class Soak:
 
     def passes(self) -> int:
         """How many passes the daemon has told of."""
-        return self.site.daemon_log().count('"event": "passed"')
+        return self.adopted.daemon_log().count('"event": "passed"')
 
     def wake(self, times: int) -> None:
         """Have the daemon make that many passes, one after the other."""
         for _ in range(times):
             before = self.passes()
             self.daemon.send_signal(signal.SIGHUP)
-            self.site.host.wait_for(lambda before=before: self.passes() > before, what="a pass")  # type: ignore[misc]
+            self.adopted.host.wait_for(lambda before=before: self.passes() > before, what="a pass")  # type: ignore[misc]
 
     def round(self, number: int) -> None:
         """Something that people and machines do: a commit, good or bad, a hand edit, a master that dies."""
         good = f"{MAIL}  smtpd_banner: round {number} ESMTP\n"
         refused = number % 4 == 3
-        oid = self.site.write_past_hook({"mail.yaml": TYPO if refused else good}, f"Round {number}")
-        self.site.wait_for("Refused" if refused else "Applied", oid, timeout=30)
+        oid = self.adopted.write_past_hook({"mail.yaml": TYPO if refused else good}, f"Round {number}")
+        self.adopted.wait_for("Refused" if refused else "Applied", oid, timeout=30)
         if number % 8 == 1:
-            self.site.sh(f"postconf -e mail_name=by-hand-{number}")
-            self.site.host.wait_for(lambda: "by-hand" not in self.site.postconf("mail_name"), what="what was before")
+            self.adopted.sh(f"postconf -e mail_name=by-hand-{number}")
+            self.adopted.host.wait_for(
+                lambda: "by-hand" not in self.adopted.postconf("mail_name"), what="what was before"
+            )
         if number % 8 == 5:
-            self.site.sh("kill -9 $(cat /var/spool/postfix/pid/master.pid)")
-            self.site.host.wait_for(self.site.answers, what="Postfix")
+            self.adopted.sh("kill -9 $(cat /var/spool/postfix/pid/master.pid)")
+            self.adopted.host.wait_for(self.adopted.answers, what="Postfix")
 
 
 def namespaces(processes: list[psutil.Process]) -> set[str]:
@@ -101,8 +103,8 @@ def test_a_thousand_passes_leave_nothing_behind(capsys: pytest.CaptureFixture[st
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
     began = time.monotonic()
-    with Site(settle="20ms", settings=SETTINGS) as site:
-        soak = Soak(site)
+    with AdoptedHost(settle="20ms", settings=SETTINGS) as adopted:
+        soak = Soak(adopted)
         for number in range(8):  # one of each kind
             soak.round(number)
         soak.wake(20)
@@ -118,4 +120,4 @@ def test_a_thousand_passes_leave_nothing_behind(capsys: pytest.CaptureFixture[st
         assert counted >= PASSES
         assert after == before
         assert grown < MEMORY
-        assert site.answers()
+        assert adopted.answers()

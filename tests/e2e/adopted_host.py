@@ -1,0 +1,322 @@
+r"""A throw-away host with reconciler on it: its settings, its repository, a clone to push from, and the daemon.
+
+    with Site() as site:
+        push = site.push({"tables/transport": "slow.test  relaylim:\n"}, "Send slow.test in serial")
+        assert push.accepted
+
+Promises: everything goes through the real programs, as a person would; what is live can be compared byte for byte. On
+leaving, a traceback that any daemon wrote fails the test. Raises HostError when something does not come about.
+
+Known limit: `told` asks the daemon's socket from outside, which saves the half second that the command line takes.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from reconciler.daemon.control import ask
+from reconciler.model.errors import ReconcilerError
+from tests.e2e.hosts import Host
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Mapping
+
+Files = dict[str, str | None]
+
+REPOSITORY = "/srv/mail-state.git"
+CLONE = "/root/clone"
+SOCKET = "run/reconciler/control.sock"
+SETTINGS = """\
+[host]
+name = "mx1.example.com"
+[repository]
+path = "/srv/mail-state.git"
+[daemon]
+settle = "{settle}"
+reload_interval = "0s"
+"""
+PROVEN = '[probation]\ntime = "0s"\n'
+STATE: Files = {
+    "mail.yaml": """\
+hostname: mx1.example.com
+parameters:
+  mynetworks: 127.0.0.0/8
+  mydestination: mx1.example.com, localhost
+""",
+    "tables/transport": "old.test  smtp:[127.0.0.1]:2525\n",
+}
+MAIL = STATE["mail.yaml"] or ""
+TYPO = MAIL + "  smtpd_sender_restrictions: reject_unknown_sender_domian\n"
+LIVE = r"""
+stat -c '%n %F %a %U:%G %N' /etc/postfix
+find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
+readlink /var/lib/reconciler/live/postfix
+find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
+"""
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What came of a git push: its exit status, and all that the pusher read."""
+
+    accepted: bool
+    text: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a reconciler command."""
+
+    status: int
+    text: str
+
+
+class AdoptedHost:
+    """A host, the repository it follows, and a clone; adopted and with its daemon running unless told otherwise."""
+
+    systemd = False
+
+    def __init__(
+        self,
+        *,
+        state: Mapping[str, str | None] = STATE,
+        settings: str = "",
+        settle: str = "100ms",
+        owner: str = "root",
+        adopt: bool = True,
+        daemon: bool = True,
+    ) -> None:
+        proven = PROVEN * ("[probation]" not in settings)
+        self._state = state
+        self._settings = proven + SETTINGS.format(settle=settle) + settings
+        self._owner, self._adopt, self._daemon = owner, adopt, daemon
+        self._closing = ExitStack()
+        self.daemon: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            self.host = opened.enter_context(Host(postfix=True, systemd=self.systemd))
+            self._log = opened.enter_context(tempfile.TemporaryFile("w+"))
+            self._prepare()
+            if self._adopt:
+                self.host.run("reconciler", "once", "--adopt")
+            if self._daemon:
+                self.start_daemon()
+            self._closing = opened.pop_all()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        log = self.daemon_log()
+        self._closing.close()
+        if kind is None:
+            assert "Traceback" not in log, log
+
+    def _prepare(self) -> None:
+        self.host.write("/etc/reconciler.toml", self._settings)
+        for path, text in self._state.items():
+            self.host.write(f"/root/state/{path}", text or "")
+        if self._owner != "root":
+            self.host.run("useradd", "--system", "--create-home", "--shell", "/bin/sh", self._owner)
+            self.host.run("install", "-d", "-o", self._owner, "-g", self._owner, "/srv")
+        self.host.run("reconciler", "init", REPOSITORY, "--from", "/root/state")
+        if self._owner != "root":
+            self.host.run("chmod", "755", "/root")
+        self.sh(f"install -d -o {self._owner} {CLONE}")
+        self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
+
+    # The daemon
+
+    def start_daemon(self, *argv: str) -> None:
+        """Start the daemon as systemd would, and wait until it says that it is ready: its first pass is over."""
+        argv = argv or ("reconciler", "run")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            path = self.host.root / "run/notify"
+            path.unlink(missing_ok=True)
+            channel.bind(str(path))
+            channel.settimeout(30)
+            environment = {"NOTIFY_SOCKET": "/run/notify"}
+            self.daemon = self.host.start(*argv, env=environment, output=self._log.fileno())
+            while b"READY=1" not in channel.recv(4096):
+                pass
+
+    def stop_daemon(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the daemon a signal that ends it, and wait for its end; its exit status."""
+        assert self.daemon is not None
+        self.host.signal(self.daemon, number)
+        status = self.daemon.wait(30)
+        self.daemon = None
+        return status
+
+    def signal_daemon(self, number: signal.Signals) -> None:
+        """Send the daemon a signal that it survives."""
+        assert self.daemon is not None
+        self.host.signal(self.daemon, number)
+
+    def daemon_log(self) -> str:
+        """Everything that daemons have written so far."""
+        return Path(f"/proc/self/fd/{self._log.fileno()}").read_text(errors="replace")
+
+    def passes(self) -> list[dict[str, Any]]:
+        """The daemon's canonical lines, oldest first."""
+        lines = (json.loads(line) for line in self.daemon_log().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == "passed"]
+
+    def told(self) -> dict[str, Any]:
+        """What the daemon answers when asked for its status; empty while there is none."""
+        try:
+            for message in ask(self.host.root / SOCKET, {"do": "status"}, 10.0):
+                if "done" in message:
+                    return dict(message["done"])
+        except ReconcilerError:
+            return {}
+        return {}
+
+    def wait_for(self, outcome: str, revision: str = "", timeout: float = 30) -> dict[str, Any]:
+        """Wait until the last pass on record ended so, for that revision; the daemon's status then."""
+
+        def ended() -> dict[str, Any]:
+            status = self.told()
+            last = status.get("last") or {}
+            return status if last.get("outcome") == outcome and revision in ("", last["revision"]) else {}
+
+        return self._patiently(ended, f"{outcome} {revision[:7]}", timeout)
+
+    def wait_for_phase(self, name: str, timeout: float = 30) -> dict[str, Any]:
+        """Wait until the daemon is in that phase; its status then."""
+
+        def reached() -> dict[str, Any]:
+            status = self.told()
+            return status if status.get("phase", {}).get("name") == name else {}
+
+        return self._patiently(reached, f"phase {name}", timeout)
+
+    def _patiently(self, answer: Callable[[], dict[str, Any]], what: str, timeout: float) -> dict[str, Any]:
+        try:
+            return self.host.wait_for(answer, timeout, what)
+        except Exception as error:
+            error.add_note(f"status: {json.dumps(self.told())}\ndaemon's log:\n{self.daemon_log()[-4000:]}")
+            raise
+
+    # Commands
+
+    def reconciler(self, *arguments: str, user: str | None = None, cwd: str = "/", typed: str = "") -> Ran:
+        """Run a command of reconciler's; its exit status and everything it printed."""
+        command = f"cd {cwd} && exec {shlex.join(['reconciler', *arguments])} 2>&1"
+        done = self.host.run("sh", "-c", command, check=False, user=user, input=typed)
+        assert "Traceback" not in done.stdout, done.stdout
+        return Ran(done.returncode, done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        """What `reconciler status --json` prints."""
+        return dict(json.loads(self.reconciler("status", "--json").text))
+
+    def log(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `reconciler log --json` prints, newest first."""
+        return [json.loads(line) for line in self.reconciler("log", "--json", *arguments).text.splitlines()]
+
+    def sh(self, script: str, *, check: bool = True, user: str | None = None) -> str:
+        """Run a shell script inside; what it printed."""
+        done = self.host.run("bash", "-c", f"exec 2>&1; {script}", check=check, user=user)
+        return done.stdout.rstrip("\n")
+
+    # The repository
+
+    def git(self, *arguments: str, where: str = REPOSITORY, check: bool = True) -> str:
+        """Run git as the repository's owner; what it printed."""
+        done = self.host.run("git", "-C", where, *IDENTITY, *arguments, check=check, user=self._owner)
+        return done.stdout.strip()
+
+    def tip(self) -> str:
+        """The commit that the branch names."""
+        return self.git("rev-parse", "refs/heads/main")
+
+    def notes(self, oid: str) -> str:
+        """The git notes on a commit."""
+        return self.git("notes", "--ref=reconciler", "show", oid, check=False)
+
+    def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
+        """Commit in the clone, on top of what the branch is now; None removes a file."""
+        self.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main", user=self._owner)
+        for path, text in files.items():
+            if text is None:
+                self.host.run("rm", f"{CLONE}/{path}", user=self._owner)
+                continue
+            script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
+            self.host.run("sh", "-c", script, "write", f"{CLONE}/{path}", input=text, user=self._owner)
+        self.git("add", "--all", where=CLONE)
+        self.git("commit", "--quiet", "--allow-empty", "--message", message, where=CLONE)
+        return self.git("rev-parse", "HEAD", where=CLONE)
+
+    def push(self, files: Mapping[str, str | None] | None = None, message: str = "Change", *options: str) -> Push:
+        """Commit, unless told no files, and push; what the pusher saw."""
+        oid = self.commit(files, message) if files is not None else self.git("rev-parse", "HEAD", where=CLONE)
+        argv = ("git", "-C", CLONE, "push", *options, "origin", "HEAD:main")
+        done = self.host.run(*argv, check=False, user=self._owner)
+        return Push(done.returncode == 0, done.stdout + done.stderr, oid)
+
+    def write_past_hook(self, files: Mapping[str, str | None], message: str = "Change") -> str:
+        """Commit, and have the branch name that commit without any hook being asked."""
+        oid = self.commit(files, message)
+        self.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+        return oid
+
+    def write_tree_past_hook(self, entries: str) -> str:
+        """Have the branch name a new commit of these `git ls-tree` lines, whatever they hold."""
+        script = (
+            'tree=$(git mktree --missing) && commit=$(git commit-tree "$tree" -p refs/heads/main -m "By hand") && '
+            'git update-ref refs/heads/main "$commit" && echo "$commit"'
+        )
+        env = {f"GIT_{role}_{what}": f"{what}@x" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = self.host.run(
+            "sh", "-c", f"cd {REPOSITORY} && {script}", input=entries, user=self._owner, env=env, check=True
+        )
+        return done.stdout.strip()
+
+    def seal(self, secrets: Mapping[str, str]) -> Files:
+        """Seal secrets for this host in the clone, as a person would; all sealed files that are there, to be pushed."""
+        self.sh(f"mkdir -p {CLONE}/secrets && age-keygen -y /etc/reconciler/identity.age >{CLONE}/secrets/recipients")
+        for name, value in secrets.items():
+            ran = self.reconciler("secret", "set", name, cwd=CLONE, typed=value)
+            assert ran.status == 0, ran.text
+        return {path: self.host.read(f"{CLONE}/{path}") for path in self.sh(f"cd {CLONE} && ls secrets/*").split()}
+
+    def blob(self, text: str) -> str:
+        """Store a file's bytes in the repository; their name."""
+        argv = ("git", "-C", REPOSITORY, "hash-object", "-w", "--stdin")
+        return self.host.run(*argv, input=text, user=self._owner).stdout.strip()
+
+    # What is live
+
+    def live(self) -> str:
+        """Everything that is live: names, kinds, modes, owners, link targets and bytes."""
+        return self.sh(LIVE)
+
+    def generations(self) -> list[str]:
+        """The generations on disk, by name."""
+        return self.sh("ls /var/lib/reconciler/generations").split()
+
+    def master(self) -> str:
+        """The process id of Postfix's master."""
+        return self.host.read("/var/spool/postfix/pid/master.pid").strip()
+
+    def postconf(self, name: str) -> str:
+        """A parameter as the live main.cf has it."""
+        return self.host.run("postconf", "-h", name).stdout.strip()
+
+    def answers(self, port: int = 25) -> bool:
+        """Whether Postfix greets on that port."""
+        try:
+            return "".join(self.host.dialogue(["QUIT"], port)[:1]).startswith("220 ")
+        except OSError:
+            return False

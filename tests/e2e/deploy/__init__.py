@@ -1,0 +1,1 @@
+"""Installation, upgrade, and the throw-away hosts themselves."""

@@ -1,0 +1,404 @@
+"""The commands of deploy/, on throw-away hosts: what they show, set up, leave alone and put back."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import CHECKOUT, Host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
+UNIT = "reconciler.service"
+PANEL_HOOK = "/usr/local/sbin/site-removed"
+BOOT_UNIT = "reconciler-egress.service"
+CLONE = "/root/clone"
+OUR_CGROUP = "system.slice/reconciler.service"
+# Every file, folder and link that must stay as it is, with mode, owner, size and time.
+LISTING = (
+    "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/srv", "/opt", "-mindepth", "1",
+    "-type", "f,d,l", "-printf", r"%p %M %u:%g %s %T@ %l\n",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def wheels() -> str:
+    """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may want the same
+        if not (folder / "complete").exists():
+            pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+            subprocess.run([*pip, "wheel", "--wheel-dir", folder, *wanted], check=True, timeout=300)
+            (folder / "complete").touch()
+    return folder.as_uri()
+
+
+@pytest.fixture(scope="module")
+def installed(wheels: str) -> Iterator[Host]:
+    """Return a host that systemd runs, handed over with `install --yes`; each test leaves it running and well."""
+    with Host(systemd=True, postfix=True) as host:
+        install(host, wheels, "--yes")
+        clone(host)
+        yield host
+
+
+def install(host: Host, wheels: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run deploy/install."""
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels}
+    return host.run(INSTALL, *options, env=env, timeout=180, check=check)
+
+
+def clone(host: Host) -> None:
+    """Clone the desired state, as an administrator would."""
+    host.run("git", "clone", "--quiet", "/srv/mail-state.git", CLONE)
+    host.run("git", "config", "--global", "user.email", "admin@example.com")
+    host.run("git", "config", "--global", "user.name", "Admin")
+
+
+def push(host: Host, banner: str) -> str:
+    """Push another smtpd_banner, and return what the person who pushes reads."""
+    script = r"""
+        cd "$1" && sed -i '/smtpd_banner:/d' mail.yaml && printf '  smtpd_banner: %s\n' "$2" >>mail.yaml &&
+        git commit --quiet --all --message "Say $2" && git push 2>&1"""
+    return host.run("bash", "-c", script, "push", CLONE, banner).stdout
+
+
+def banner(host: Host) -> str:
+    """Return what port 25 says first."""
+    return host.dialogue(["QUIT"])[0]
+
+
+def master(host: Host) -> int:
+    """Return the process id of Postfix's master, as the host numbers it; 0 while none runs."""
+    script = 'read -r pid <"$1" && test -d "/proc/$pid" && echo "$pid"'
+    found = host.run("bash", "-c", script, "master", "/var/spool/postfix/pid/master.pid", check=False).stdout.strip()
+    return int(found or 0)
+
+
+def cgroup(host: Host, pid: int) -> str:
+    """Return which unit a process belongs to."""
+    return host.read(f"/proc/{pid}/cgroup").strip().rpartition("::/")[2]
+
+
+def shown(host: Host, *names: str) -> dict[str, str]:
+    """Return what systemd tells about our unit."""
+    lines = host.run("systemctl", "show", UNIT, f"--property={','.join(names)}").stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def stop_postfix(host: Host) -> None:
+    """Stop Postfix as an administrator does; systemctl returns while Debian's real unit is still stopping."""
+    host.run("systemctl", "stop", "postfix")
+    host.wait_for(lambda: not master(host), what="Postfix to stop")
+
+
+def delivered(host: Host, subject: str) -> None:
+    """Wait until root has the message."""
+    host.wait_for(lambda: f"Subject: {subject}\n" in host.run("cat", "/var/mail/root", check=False).stdout)
+
+
+def send(host: Host, subject: str) -> None:
+    """Send root a message over SMTP."""
+    assert host.send("a@client.test", "root@localhost", f"Subject: {subject}\n\nHello.").startswith("250")
+
+
+# ---- quickstart ------------------------------------------------------------------------------------------------------
+
+
+def running(host: Host) -> list[str]:
+    """Every process; which of them began first is chance."""
+    return sorted(host.run("ps", "-e", "-o", "args=").stdout.splitlines())
+
+
+def test_the_quickstart_shows_its_story_twice_and_leaves_nothing(host: Host) -> None:
+    processes = running(host)
+    before, own = host.run(*LISTING).stdout, master(host)
+    for _ in range(2):
+        story = host.run(QUICKSTART, timeout=120).stdout
+        for piece in ("live in ", "refused, mail.yaml:", "put back in ", "undone in ", "deploy/install --plan"):
+            assert piece in story
+        assert "\x1b" not in story
+        assert max(map(len, story.splitlines())) < 80
+    assert host.run(*LISTING).stdout == before
+    assert running(host) == processes
+    assert master(host) == own
+    assert "relaylim" not in host.mail_log()
+
+
+def test_a_quickstart_that_is_kept_can_be_played_with_and_ended(bare_host: Host) -> None:
+    processes = bare_host.run("ps", "-e", "-o", "args=").stdout
+    story = bare_host.run(QUICKSTART, "--keep", timeout=120).stdout
+    place = next(line.split()[1] for line in story.splitlines() if line.startswith("  cd /var/tmp/"))
+    assert (
+        "mail flows" in (status := bare_host.run(f"{place}/reconciler", "status").stdout) or "nothing to do" in status
+    )
+    script = r"""
+        cd "$1/clone" && echo 'example.edu relaylim:[127.0.0.1]:1' >>tables/transport &&
+        git commit --quiet --all --message 'One more' && git push 2>&1"""
+    assert "live and verified" in bare_host.run("bash", "-c", script, "push", place).stdout
+    bare_host.run(f"{place}/end")
+    assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
+    assert bare_host.run("ps", "-e", "-o", "args=").stdout == processes
+
+
+def test_a_quickstart_that_fails_shows_why_and_leaves_nothing(bare_host: Host) -> None:
+    bare_host.write(
+        "/usr/local/sbin/git", '#!/bin/sh\ncase "$*" in *clone*) echo no clones today; exit 1; esac\n', 0o755
+    )
+    failed = bare_host.run(QUICKSTART, check=False)
+    assert failed.returncode == 1
+    assert "no clones today" in failed.stderr
+    assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
+    assert master(bare_host) == 0
+
+
+@pytest.mark.parametrize("command", [QUICKSTART, INSTALL], ids=["quickstart", "install"])
+def test_another_mail_server_is_never_removed(bare_host: Host, command: Path) -> None:
+    script = r"""
+        sed -i '/^Package: postfix-lmdb$/,/^Status:/ s/^Status:.*/Status: deinstall ok not-installed/' "$1"
+        printf '\nPackage: exim4\nStatus: install ok installed\nMaintainer: x\nVersion: 1\nArchitecture: all\n' >>"$1"
+        printf 'Provides: mail-transport-agent\nDescription: x\n' >>"$1" """
+    bare_host.run("bash", "-c", script, "edit", "/var/lib/dpkg/status")
+    stopped = bare_host.run(command, check=False)
+    assert stopped.returncode == 1
+    assert "another mail server is installed: exim4" in stopped.stderr
+
+
+@pytest.mark.parametrize("command", [QUICKSTART, INSTALL, UNINSTALL], ids=["quickstart", "install", "uninstall"])
+def test_ordinary_users_and_wrong_words_are_told_so(bare_host: Host, command: Path) -> None:
+    assert bare_host.run(command, user="nobody", check=False).returncode == 77
+    assert bare_host.run(command, "--nonsense", check=False).returncode == 64
+
+
+# ---- install and uninstall -------------------------------------------------------------------------------------------
+
+
+def test_plan_says_what_adoption_would_take_and_touches_nothing(host: Host) -> None:
+    before = host.run(*LISTING).stdout
+    told = host.run(INSTALL, "--plan").stdout
+    assert "  - recipient_delimiter " in told
+    assert "  - uucp/unix " in told
+    assert "would make  /srv/mail-state.git" in told
+    assert host.run(*LISTING).stdout == before
+
+
+def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_host: Host, wheels: str) -> None:
+    host = systemd_host
+    host.start_postfix()
+    before = host.run("tar", "-C", "/etc/postfix", "--sort=name", "--mtime=@0", "-c", ".").stdout
+    ready = install(host, wheels, "--name", "mx7.example.com", check=False)
+    assert ready.returncode == 2
+    assert "  - recipient_delimiter " in ready.stdout
+    assert host.run("test", "-d", "/etc/postfix", "-a", "!", "-L", "/etc/postfix")
+    assert host.run("stat", "-c", "%a", "/etc/reconciler/identity.age").stdout == "600\n"
+    assert 'name = "mx7.example.com"' in host.read("/etc/reconciler.toml")
+
+    host.write("/etc/reconciler.toml", host.read("/etc/reconciler.toml") + "# mine\n")
+    assert install(host, wheels, "--yes").returncode == 0
+    assert host.read("/etc/reconciler.toml").endswith("# mine\n")
+    own = master(host)
+    clone(host)
+    host.run("sed", "-i", "1i egress: {}", f"{CLONE}/mail.yaml")
+    push(host, "mx7 live")
+    host.run("systemctl", "start", BOOT_UNIT)
+    assert install(host, wheels, "--yes").stderr.count("\n") == 1  # nothing left to do
+
+    assert host.run(UNINSTALL, check=False).returncode == 2
+    live = host.run("postconf", "-n").stdout
+    host.run(UNINSTALL, "--yes")
+    assert host.run("postconf", "-n").stdout == live
+    assert host.run("find", "/etc/postfix", "-maxdepth", "0", "-type", "d").stdout
+    assert (master(host), banner(host)) == (own, "220 mx7 live")
+    assert host.run("systemctl", "cat", UNIT, check=False).returncode
+    assert BOOT_UNIT not in host.run("systemctl", "list-units", "--all", "--plain", "reconciler*").stdout
+    assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, check=False).stdout
+    assert host.run("git", "-C", "/srv/mail-state.git", "log").stdout
+
+    install(host, wheels, "--yes")
+    assert banner(host) == "220 mx7 live"
+    host.run(UNINSTALL, "--yes", "--rescue", "--purge")
+    assert host.run("tar", "-C", "/etc/postfix", "--sort=name", "--mtime=@0", "-c", ".").stdout == before
+    assert banner(host) == "220 mx1.example.com ESMTP Postfix (Debian/GNU)"
+    gone = ("/srv/mail-state.git", "/etc/reconciler.toml", "/etc/reconciler/identity.age", "/var/lib/reconciler")
+    assert not host.run("find", *gone, check=False).stdout
+
+
+def test_without_systemd_install_says_what_it_left_out(host: Host, wheels: str) -> None:
+    told = install(host, wheels, "--yes").stderr
+    assert "left out, since systemd does not run here: reconciler.service" in told
+    send(host, "adopted")
+    delivered(host, "adopted")
+
+
+def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str) -> None:
+    host = systemd_host
+    host.write("/etc/reconciler.toml", '[daemon]\ngroup = "git"\n')
+    host.start_postfix()
+    install(host, wheels, "--yes")
+    host.run("git", "config", "--system", "safe.directory", "*")
+    host.run("git", "clone", "--quiet", "/srv/mail-state.git", "/tmp/clone")
+    host.run("chown", "-R", "git:", "/tmp/clone")
+    script = r"""
+        cd /tmp/clone && git config user.name Git && git config user.email git@example.com &&
+        echo '  smtpd_banner: from git' >>mail.yaml &&
+        git commit --quiet --all --message 'As git' && git push 2>&1"""
+    assert "live and verified" in host.run("bash", "-c", script, user="git").stdout
+    assert banner(host) == "220 from git"
+    notes = host.run("git", "-C", "/srv/mail-state.git", "log", "--notes=reconciler", "-1", "main", user="git").stdout
+    assert "live and verified" in notes
+    assert host.run("find", "/srv/mail-state.git", "!", "-user", "git").stdout == ""
+
+
+# ---- under systemd ---------------------------------------------------------------------------------------------------
+
+
+def test_systemd_sees_that_it_is_ready_how_it_is_and_that_it_lives(installed: Host) -> None:
+    told = shown(installed, "Type", "ActiveState", "StatusText", "WatchdogUSec")
+    assert told.pop("StatusText").startswith("Probation: ")
+    assert told == {"Type": "notify", "ActiveState": "active", "WatchdogUSec": "5min"}
+    sign = "WatchdogTimestampMonotonic"
+    before = shown(installed, sign)
+    installed.run("systemctl", "reload", UNIT)
+    installed.wait_for(lambda: shown(installed, sign) != before, what="another sign of life")
+
+
+def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
+    told = push(installed, "rehearsed")
+    assert "flows: 3 of 3 hold" in told, told
+    assert "checked and rehearsed" in told
+    assert "rehearsal off" not in installed.run("reconciler", "status").stdout
+
+
+def test_a_panel_has_a_hook_that_it_can_call(installed: Host) -> None:
+    script = r"""
+        cd "$1" && mkdir -p sites/site12 && echo 'domains: [twelve.test]' >sites/site12/site.yaml &&
+        git add sites && git commit --quiet --message 'A site' && git push 2>&1"""
+    installed.run("bash", "-c", script, "push", CLONE)
+    assert installed.run("stat", "-c", "%U %a", PANEL_HOOK).stdout == "root 755\n"
+    installed.run(PANEL_HOOK, "12")
+    log = ("git", "-C", "/srv/mail-state.git", "log", "-1", "--format=%s", "main")
+    installed.wait_for(lambda: installed.run(*log).stdout == "Remove site12\n", what="the commit")
+    installed.run("git", "-C", CLONE, "pull", "--quiet")
+
+
+def test_the_unit_leaves_room_for_the_lockdown_and_another_loads_it_at_boot(installed: Host) -> None:
+    after = installed.run("systemctl", "show", "--property=After", "--value", "postfix@-.service").stdout.split()
+    assert {"postsrsd.service", "rspamd.service"} <= set(after), "what Postfix asks is there before it, at boot too"
+
+    def table() -> bool:
+        return installed.run("nft", "list", "table", "inet", "reconciler", check=False).returncode == 0
+
+    installed.run("bash", "-c", f"sed -i '1i egress: {{}}' {CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "locked")
+    assert table()
+    installed.run("nft", "flush", "ruleset")
+    installed.wait_for(table, what="the table to be put back")
+    installed.run("systemctl", "stop", UNIT)
+    installed.run("nft", "flush", "ruleset")
+    installed.run("systemctl", "is-enabled", BOOT_UNIT)
+    installed.run("systemctl", "start", BOOT_UNIT)
+    assert table()
+    installed.run("systemctl", "start", UNIT)
+    installed.run("sed", "-i", "/^egress:/d", f"{CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "unlocked")
+    assert not table()
+
+
+def test_programs_beside_postfix_are_its_units_come_back_and_leave_no_trace(installed: Host) -> None:
+    look = ("bash", "-c", "systemctl is-enabled rspamd postsrsd; find /etc/rspamd /etc/default -printf '%p %m %l\\n'")
+    before = installed.run(*look, check=False).stdout
+    script = """
+        cd "$1" && mkdir -p secrets && age-keygen -y /etc/reconciler/identity.age >secrets/recipients &&
+        openssl genrsa 2048 2>/dev/null | reconciler secret set k1 &&
+        echo 24-letters-nobody-guesses | reconciler secret set srs &&
+        sed -i '1i sender_rewriting: {domain: mx1.example.com, secrets: [!secret srs]}' mail.yaml &&
+        sed -i '1i dkim: {selector: k1, key: !secret k1}' mail.yaml && git add --all"""
+    installed.run("bash", "-c", script, "seal", CLONE)
+    assert "live and verified" in push(installed, "all of it")
+
+    def runs(name: str) -> bool:
+        active = installed.run("systemctl", "is-active", name, check=False).stdout == "active\n"
+        return active and f"{name} running" in installed.run("reconciler", "status").stdout
+
+    for name in ("postsrsd", "rspamd"):
+        assert runs(name)
+        assert cgroup(installed, int(installed.run("pgrep", "-o", "-x", name).stdout)).endswith(f"{name}.service")
+        installed.run("systemctl", "stop", name)
+        installed.wait_for(lambda name=name: runs(name), what=name)  # type: ignore[misc]
+        installed.run("pkill", "-KILL", "-x", name)
+        installed.wait_for(lambda name=name: runs(name), what=name)  # type: ignore[misc]
+    installed.run("systemctl", "mask", "postsrsd")
+    installed.run("pkill", "-KILL", "-x", "postsrsd")
+    installed.wait_for(
+        lambda: "postsrsd.service is masked" in installed.run("reconciler", "log", "-1").stdout, what="it"
+    )
+    installed.run("systemctl", "unmask", "postsrsd")
+    installed.wait_for(lambda: runs("postsrsd"), what="PostSRSd")
+
+    installed.run("sed", "-i", "/^sender_rewriting:/d; /^dkim: {/d", f"{CLONE}/mail.yaml")
+    assert "live and verified" in push(installed, "none of it")
+    assert installed.run(*look, check=False).stdout == before
+
+
+@pytest.mark.parametrize("command", ["stop", "restart", "kill", "kill --signal=KILL"])
+def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, command: str) -> None:
+    pid = master(installed)
+    group = cgroup(installed, pid)
+    assert group.endswith("postfix@-.service")
+    with installed.smtp() as conversation:
+        conversation.ehlo()
+        installed.run("systemctl", *command.split(), UNIT)
+        conversation.sendmail("a@client.test", "root@localhost", f"Subject: during {command}\n\nHello.")
+    delivered(installed, f"during {command}")
+    assert (master(installed), cgroup(installed, pid)) == (pid, group)
+    installed.run("systemctl", "start", UNIT)
+    assert f"220 after {command}" != banner(installed)
+    assert "live and verified" in push(installed, f"after {command}")
+    assert banner(installed) == f"220 after {command}"
+    assert master(installed) == pid
+
+
+def test_a_postfix_that_an_administrator_stopped_stays_stopped(installed: Host) -> None:
+    stop_postfix(installed)
+    assert "live" in push(installed, "while it was stopped")
+    installed.run("systemctl", "restart", UNIT)
+    assert master(installed) == 0
+    installed.run("systemctl", "start", "postfix")
+    assert banner(installed) == "220 while it was stopped"
+    assert cgroup(installed, master(installed)).endswith("postfix@-.service")
+    assert "live and verified" in push(installed, "once it was started")
+    assert banner(installed) == "220 once it was started"
+
+
+@pytest.mark.parametrize("lingering", [False, True], ids=["alone", "with an smtpd that lingers"])
+def test_a_master_that_was_killed_is_started_in_its_own_unit(installed: Host, lingering: bool) -> None:
+    installed.run("systemctl", "restart", UNIT)  # which by then watches the master that runs
+    dead = master(installed)
+    with installed.connect() as visitor:
+        if lingering:
+            assert visitor.recv(100).startswith(b"220 ")
+        else:
+            visitor.close()
+        installed.run("kill", f"-{signal.SIGKILL:d}", str(dead))
+        pid = installed.wait_for(lambda: (now := master(installed)) != dead and now, what="another master")
+    assert cgroup(installed, pid).endswith("postfix@-.service")
+    assert OUR_CGROUP not in cgroup(installed, pid)
+    subject = f"revived {lingering}"
+    send(installed, subject)
+    delivered(installed, subject)
+    stop_postfix(installed)
+    installed.run("systemctl", "start", "postfix")

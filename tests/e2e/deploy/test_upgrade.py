@@ -1,0 +1,89 @@
+"""A host that an earlier version was installed on and adopted is upgraded in place, and goes on as it was.
+
+Needs the history of the checkout: the earlier version is taken from it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, install, master, push, send, wheels
+from tests.e2e.hosts import CHECKOUT, Host, HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["wheels"]
+
+BEFORE_THE_FOLDERS = "3ae6ec3554d0f1fe65786bed3efb17a30ffd070a"
+EARLIER = "/root/earlier"
+
+
+def earlier_version() -> str:
+    """Return the last version with one folder, as a compressed archive in base64."""
+    archived = subprocess.run(
+        ["git", "archive", "--format=tar", BEFORE_THE_FOLDERS], cwd=CHECKOUT, capture_output=True, check=False
+    )
+    if archived.returncode:
+        reason = archived.stderr.decode(errors="replace").strip()
+        pytest.fail(f"this test needs the history of the checkout (git fetch --unshallow): {reason}", pytrace=False)
+    return base64.b64encode(gzip.compress(archived.stdout)).decode()
+
+
+def records(host: Host, *command: str) -> list[dict[str, Any]]:
+    """Return the lines of JSON that a command of reconciler's prints."""
+    return [json.loads(line) for line in host.run("reconciler", *command, "--json").stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def host(wheels: str) -> Iterator[Host]:
+    """Return a host where the earlier version has worked for a while, upgraded by deploy/install."""
+    with Host(systemd=True, postfix=True) as made:
+        made.run("bash", "-c", f"mkdir {EARLIER} && base64 -d | tar -xz -C {EARLIER}", input=earlier_version())
+        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels}
+        made.run(f"{EARLIER}/deploy/install", "--yes", env=env, timeout=180)
+        clone(made)
+        yield made
+
+
+def test_an_upgrade_keeps_generations_journal_phase_and_repository(host: Host, wheels: str) -> None:
+    for text in ("first", "second"):
+        assert "live and verified" in push(host, text)
+    host.run("reconciler", "rollback")
+    host.run("reconciler", "resume")
+    with pytest.raises(HostError, match="refused, nothing changed"):
+        push(host, "unknown $parameter")
+    host.run("git", "-C", CLONE, "reset", "--quiet", "--hard", "HEAD^")
+    assert "live and verified" in push(host, "third")
+    host.run("postconf", "-e", "smtpd_client_connection_count_limit=7")
+    host.wait_for(lambda: records(host, "log", "-1")[0].get("drift"), what="the hand edit to be put back")
+    before, status = records(host, "log", "-50"), records(host, "status")[0]
+    generations = host.run("ls", "/var/lib/reconciler/generations").stdout
+    notes = host.run("git", "-C", "/srv/mail-state.git", "notes", "--ref=reconciler", "list").stdout
+    mail = master(host)
+
+    assert "restarting reconciler.service" in install(host, wheels, "--yes").stderr
+
+    host.wait_for(lambda: host.run("reconciler", "status", check=False).returncode == 0, what="the new daemon")
+    after = records(host, "status")[0]
+    assert records(host, "log", "-50") == before
+    assert {name: after[name] for name in ("phase", "live", "last")} == {
+        name: status[name] for name in ("phase", "live", "last")
+    }
+    assert host.run("ls", "/var/lib/reconciler/generations").stdout == generations
+    assert host.run("git", "-C", "/srv/mail-state.git", "notes", "--ref=reconciler", "list").stdout == notes
+    assert (master(host), banner(host)) == (mail, "220 third")
+    assert "before it" in host.run("reconciler", "why", "smtpd_banner").stdout
+
+    assert "live and verified" in push(host, "fourth")
+    send(host, "after the upgrade")
+    delivered(host, "after the upgrade")
+    host.run("reconciler", "rollback")
+    assert banner(host) == "220 third"
+    host.run("reconciler", "resume")

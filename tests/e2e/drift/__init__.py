@@ -1,0 +1,1 @@
+"""Hand edits are found, put back, kept or ignored."""

@@ -1,0 +1,61 @@
+"""Rehearses a desired state as a pass would, but asks no rule first; runs inside a throw-away host.
+
+    rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds}
+
+Promises: everything is the real thing but the order: load, compose, render, stage, compile, write, rehearse. Prints
+{"findings": [text, ...], "report": {...}, "script": {...}}, or {"trouble": text} when no rehearsal could be held.
+*namespaces* and *program* replace those of a real rehearsal, for tests that take one of its walls away.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from reconciler.desired.lint import mentioned
+from reconciler.desired.load import load
+from reconciler.features import compose
+from reconciler.host import facts as fact
+from reconciler.host.effects import Host
+from reconciler.host.programs import postmap
+from reconciler.host.settings import Settings, shipped
+from reconciler.model import File
+from reconciler.model.errors import ReconcilerError
+from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.script import write
+from reconciler.rehearsal.verdict import findings_of
+from reconciler.state.generations import Generations
+from reconciler.trees.render import render
+
+
+def main(asked: dict[str, Any]) -> dict[str, Any]:
+    """One rehearsal."""
+    host, settings = Host(), Settings(host="mx1.example.com")
+    desired = load({path: File.of(text.encode()) for path, text in asked["files"].items()}, settings.host, {})
+    if desired.findings:
+        raise SystemExit("\n".join(map(str, desired.findings)))
+    facts = fact.gather(host, settings)
+    merged = compose(desired, facts)
+    facts = fact.gather(host, settings, mentioned(merged, facts))
+    root = shipped("templates")
+    templates = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.j2")}
+    generations = Generations(settings.state, settings.config_directory, host)
+    generations.prepare()
+    stage = generations.stage(render(merged, templates), f"tested-{time.monotonic_ns()}", time.time() - 60)
+    compiled = [table for table in merged.tables.values() if table.compiler]
+    if findings := postmap.compile_tables(host, stage.root, compiled):
+        raise SystemExit("\n".join(map(str, findings)))
+    rehearse.TIMEOUT = asked.get("timeout", rehearse.TIMEOUT)
+    script = write(desired, facts, merged)
+    replaced = {name: asked[name] for name in ("namespaces", "program") if name in asked}
+    try:
+        report = rehearse.play(script, Path(stage.root), settings.config_directory, host, **replaced)
+    except ReconcilerError as error:
+        return {"trouble": str(error)}
+    return {"findings": [str(one) for one in findings_of(script, report)], "report": report, "script": script.play}
+
+
+print(json.dumps(main(json.load(sys.stdin))))

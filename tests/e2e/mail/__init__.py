@@ -1,0 +1,1 @@
+"""Mail features, each proven by messages that arrived."""

@@ -1,0 +1,1 @@
+"""A commit is pushed, checked, goes live and is watched."""

@@ -1,0 +1,146 @@
+"""Rules that hang on the host, allowances, and alias loops, with the real Postfix as the judge of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.unit.certificates import HOST_CERTIFICATE, certificate, key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASKS = MAIL + "  smtpd_data_restrictions: check_policy_service inet:127.0.0.1:3999\n"
+TLS = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/mx.pem\n"
+VIRTUAL = MAIL + "  virtual_alias_domains: v.example, c.example, d.example\n"
+POLICY = """\
+import socket
+server = socket.create_server(("127.0.0.1", 3999))
+while True:
+    client = server.accept()[0]
+    if client.recv(4096):
+        client.sendall(b"action=dunno\\n\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def adopted() -> Iterator[AdoptedHost]:
+    with AdoptedHost() as made:
+        yield made
+
+
+def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    refused = adopted.push({"mail.yaml": ASKS}, "Ask a policy server")
+    assert not refused.accepted
+    assert 'mail.yaml:5:28: smtpd_data_restrictions: nobody answers at "inet:127.0.0.1:3999"' in refused.text
+    assert adopted.live() == before
+
+    server = adopted.host.start("python3", "-c", POLICY)
+    adopted.host.wait_for(lambda: ":3999 " in adopted.sh("ss -Hltn"), what="the policy server")
+    again = adopted.push({"mail.yaml": ASKS}, "Ask it now")
+    assert again.accepted, again.text
+    assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("250")
+
+    server.terminate()
+    server.wait(10)
+    fine = adopted.push({"mail.yaml": ASKS, "tables/transport": "new.test relaylim:\n"}, "Never worse than now")
+    assert fine.accepted, fine.text
+    assert "already so in what is live" in fine.text
+    assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("4")  # as the finding says
+    assert adopted.push({"mail.yaml": MAIL}, "Back").accepted
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (key() + certificate("mx1.example.com", days=-2), "expired 2 days ago"),
+        (key() + certificate("mx1.example.com") + key(), "not followed by its certificate"),
+        (certificate("mx1.example.com") + key(), "the key comes first"),
+        (b"hello\n", "holds neither a certificate nor a key"),
+    ],
+)
+def test_a_certificate_that_would_not_do_is_refused(adopted: AdoptedHost, content: bytes, says: str) -> None:
+    adopted.host.write("/etc/ssl/mx.pem", content.decode())
+    refused = adopted.push({"mail.yaml": TLS}, "Offer TLS")
+    assert not refused.accepted
+    assert says in " ".join(refused.text.replace("remote:", "").split())
+
+
+def test_a_certificate_that_does_goes_live_and_its_name_is_told_of(adopted: AdoptedHost) -> None:
+    adopted.host.write("/etc/ssl/mx.pem", (key() + HOST_CERTIFICATE).decode())
+    pushed = adopted.push({"mail.yaml": TLS}, "Offer TLS")
+    assert pushed.accepted, pushed.text
+    assert "not for myhostname" in " ".join(pushed.text.replace("remote:", "").split())
+    with adopted.host.smtp() as client:
+        assert client.starttls()[0] == 220
+    assert adopted.push({"mail.yaml": MAIL}, "Back").accepted
+
+
+def test_loops_are_refused_and_a_copy_for_oneself_arrives(adopted: AdoptedHost) -> None:
+    for loop in (
+        "@c.example @d.example\n@d.example @c.example\n",
+        "a@v.example b@v.example\nb@v.example a@v.example\n",
+    ):
+        refused = adopted.push({"mail.yaml": VIRTUAL, "tables/virtual": loop}, "A loop")
+        assert not refused.accepted
+        assert "alias loop" in refused.text
+    aliases = "b@v.example info@v.example\ninfo@v.example info@v.example, root@mx1.example.com\n"
+    pushed = adopted.push({"mail.yaml": VIRTUAL, "tables/virtual": aliases}, "A copy for oneself")
+    assert pushed.accepted, pushed.text
+    assert adopted.host.send("a@mx1.example.com", "b@v.example", "Subject: a copy\n\nHello.").startswith("250")
+    assert adopted.host.wait_for(
+        lambda: "Subject: a copy" in adopted.sh("cat /var/mail/root 2>/dev/null || true"), what="the message"
+    )
+
+
+def test_what_is_allowed_goes_live_with_its_reason(adopted: AdoptedHost) -> None:
+    entry = "mydomain.com relaylim:\n"
+    assert not adopted.push({"tables/sender_transport": entry}, "A key that never matches").accepted
+    allowed = f"# allow key-never-matches: a reminder\n{entry}"
+    pushed = adopted.push({"tables/sender_transport": allowed}, "Allowed")
+    assert pushed.accepted, pushed.text
+    assert "(allowed: a reminder)" in " ".join(pushed.text.replace("remote:", "").split())
+    without = adopted.push({"tables/sender_transport": f"# allow key-never-matches\n{entry}"}, "No reason")
+    assert not without.accepted
+    assert "no effect without a reason" in " ".join(without.text.replace("remote:", "").split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "result", "asked"),
+    [
+        ("regexp", "/^X-A/", "WARN", "header_checks: table:asked"),
+        ("pcre", "/^X-A/", "WARN", "header_checks: table:asked"),
+        ("cidr", "192.0.2.0/24", "REJECT", "smtpd_client_restrictions: check_client_access table:asked"),
+    ],
+)
+def test_a_block_that_does_not_end_and_an_end_of_none_are_refused_at_their_line(
+    adopted: AdoptedHost, kind: str, pattern: str, result: str, asked: str
+) -> None:
+    row, mail = f"{pattern} {result}\n", f"{MAIL}  {asked}\n"
+    for rows, line in ((f"{row}if {pattern}\n{row}", 2), (f"{row}endif\n{row}", 2)):
+        refused = adopted.push({"mail.yaml": mail, f"tables/asked.{kind}": rows}, "Half a block")
+        assert not refused.accepted, refused.text
+        assert f"tables/asked.{kind}:{line}:1: " in refused.text
+    whole = adopted.push({"mail.yaml": mail, f"tables/asked.{kind}": f"if {pattern}\n{row}endif\n"}, "A block")
+    assert whole.accepted, whole.text
+    adopted.push({"mail.yaml": MAIL, f"tables/asked.{kind}": None}, "None")
+
+
+@pytest.mark.parametrize(
+    ("setting", "column", "says"),
+    [
+        ("myorigin: /etc/nosuchfile", 13, "cannot open file"),
+        ("maillog_file: /tmp/x.log", 17, "does not match any prefix"),
+        ("default_database_type: hashh", 26, "did you mean hash?"),
+    ],
+)
+def test_what_postfixs_programs_say_without_a_line_is_told_at_the_setting(
+    adopted: AdoptedHost, setting: str, column: int, says: str
+) -> None:
+    refused = adopted.push({"mail.yaml": f"{MAIL}  {setting}\n"}, "A slip")
+    assert not refused.accepted
+    (line,) = (one for one in refused.text.splitlines() if says in one)
+    assert f"mail.yaml:{MAIL.count(chr(10)) + 1}:{column}: " in line

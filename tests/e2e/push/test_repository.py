@@ -1,0 +1,205 @@
+"""Whatever is in the repository, or wrong with it: a clear reason in `status`, and never a changed host."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, AdoptedHost, Files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
+BOMB = "b0: &b0 [x]\n" + "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 30))
+FILES: dict[str, tuple[Files, str]] = {
+    "no mail.yaml": ({"mail.yaml": None}, "mail.yaml:1:1: mail.yaml is missing"),
+    "a mail.yaml without a key": ({"mail.yaml": "# nothing\n"}, "mail.yaml:1:1: .*(no key|empty|nothing)"),
+    "a mail.yaml that is a list": ({"mail.yaml": "- a\n"}, "mail.yaml:1:1: .*got a list"),
+    "unreadable YAML": ({"mail.yaml": MAIL + "smart_host: [unclosed\n"}, r"mail.yaml:\d+:\d+: "),
+    "an anchor bomb": ({"mail.yaml": BOMB}, r"mail.yaml:\d+:\d+: .*alias"),
+    "a tag that runs code": (
+        {"mail.yaml": MAIL + "x: !!python/object/apply:os.system [id]\n"},
+        r"mail.yaml:5:\d+: .*tag",
+    ),
+    "a duplicate key": ({"mail.yaml": MAIL + "hostname: other.example.com\n"}, r"mail.yaml:5:1: .*hostname"),
+    "bytes that are no text": ({"mail.yaml": "hostname: \x00\x01\n"}, r"mail.yaml:1:\d+: "),
+    "a plain-text password": (
+        {"mail.yaml": MAIL + "smart_host: {nexthop: '[relay.test]:587', username: u, password: hunter2}\n"},
+        r"mail.yaml:5:\d+: .*reconciler secret set",
+    ),
+}
+TREES = {
+    "an empty tree": ("", "mail.yaml"),
+    "a symbolic link": ("120000 blob {passwd}\tmail.yaml\n", '"mail.yaml" is a symbolic link'),
+    "a symbolic link to a folder": ("{mail}120000 blob {passwd}\ttables\n", '"tables" is a symbolic link'),
+    "a submodule": ("{mail}160000 commit {tip}\ttables\n", '"tables" is a submodule'),
+    "a path with ..": ("{mail}040000 tree {tree}\t..\n", '".." is not a plain path name'),
+    "a path named .git": ("{mail}040000 tree {tree}\t.git\n", '".git" is not a plain path name'),
+}
+# What breaks the repository, what mends it, and the reason that must be in `status` meanwhile.
+TROUBLES = {
+    "moved away": ("mv {repo} /srv/away", "mv /srv/away {repo}", "No such file or directory"),
+    "an empty object": (
+        "chmod u+w {object}; cp {object} /tmp/object; : >{object}",
+        "cp /tmp/object {object}",
+        "repository /srv/mail-state.git: ",
+    ),
+    "a truncated object": (
+        "chmod u+w {object}; cp {object} /tmp/object; truncate -s 20 {object}",
+        "cp /tmp/object {object}",
+        "repository /srv/mail-state.git: ",
+    ),
+    "a missing object": ("mv {object} /tmp/object", "mv /tmp/object {object}", "is missing"),
+    "garbage in packed-refs": (
+        "mv {repo}/refs/heads/main /tmp/main; echo 'x y z garbage' >{repo}/packed-refs",
+        "rm -f {repo}/packed-refs; mv /tmp/main {repo}/refs/heads/main",
+        "the branch main is gone",
+    ),
+    "garbage in the ref": (
+        "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",
+        "cp /tmp/main {repo}/refs/heads/main",
+        "repository /srv/mail-state.git: ",
+    ),
+}
+
+
+@pytest.fixture
+def adopted(shared: AdoptedHost) -> Iterator[AdoptedHost]:
+    """A site that is steady at its branch, whatever the test before did."""
+    good = shared.tip()
+    yield shared
+    if shared.told()["phase"]["name"] != "Steady":
+        shared.git("update-ref", "refs/heads/main", good)
+        shared.wait_for_phase("Steady")
+
+
+def refused(adopted: AdoptedHost, oid: str, before: str) -> str:
+    """Wait until that commit is refused and quarantined with nothing changed; its findings, one a line."""
+    status = adopted.wait_for("Refused", oid)
+    assert status["phase"] == {"name": "Refusing", "revision": oid}
+    assert adopted.live() == before
+    assert adopted.answers()
+    return "\n".join(
+        f"{one['file']}:{one['line']}:{one['column']}: {one['text']}" for one in status["last"]["findings"]
+    )
+
+
+# ---- commits that are no desired state -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_commit_that_cannot_be_read_is_rejected_at_the_push_and_refused_past_it(
+    adopted: AdoptedHost, case: str
+) -> None:
+    files, reason = FILES[case]
+    before = adopted.live()
+    push = adopted.push(files)
+    assert not push.accepted
+    assert_matches(reason, push.text)
+    assert_matches(reason, refused(adopted, adopted.write_past_hook(files), before))
+
+
+@pytest.mark.parametrize("case", TREES)
+def test_a_tree_that_no_honest_git_makes_is_refused_with_the_path(adopted: AdoptedHost, case: str) -> None:
+    entries, reason = TREES[case]
+    before, names = adopted.live(), {"tip": adopted.tip(), "tree": adopted.git("rev-parse", "main:tables")}
+    names |= {"passwd": adopted.blob("/etc/passwd"), "mail": f"100644 blob {adopted.blob(MAIL)}\tmail.yaml\n"}
+    oid = adopted.write_tree_past_hook(entries.format(**names))
+    assert_matches(reason, refused(adopted, oid, before))
+    assert "root:x:0" not in adopted.daemon_log()
+
+
+def test_a_file_of_200_megabytes_is_refused_without_being_read(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.commit({})
+    adopted.sh(f"cd {CLONE} && truncate -s 200M tables/huge && git add tables/huge && git commit -qm Huge")
+    push = adopted.push()
+    assert not push.accepted
+    assert '"tables/huge" holds 200 MiB; at most 64 are read' in push.text
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches("holds 200 MiB", refused(adopted, push.oid, before))
+    assert adopted.daemon is not None
+    peak = adopted.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]
+    assert int(peak) < 150 << 10, "its bytes were never in memory"
+
+
+# ---- trouble of the repository itself --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", TROUBLES)
+def test_a_repository_in_trouble_is_retried_with_its_reason_and_the_host_stays_as_it_is(
+    adopted: AdoptedHost, case: str
+) -> None:
+    breaks, mends, reason = TROUBLES[case]
+    oid = adopted.commit({"tables/transport": f"{ROUTE}{case.replace(' ', '')}.test  relaylim:\n"})
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/topic")
+    blob = adopted.git("rev-parse", "topic:tables/transport")
+    names = {"repo": REPOSITORY, "object": f"{REPOSITORY}/objects/{blob[:2]}/{blob[2:]}"}
+    before = adopted.live()
+    adopted.sh(breaks.format(**names))
+    if "object" in case:
+        adopted.sh(f"echo {oid} >{REPOSITORY}/refs/heads/main")
+    adopted.host.wait_for(lambda: reason in adopted.told()["phase"].get("reason", ""), what=f"the reason: {reason}")
+    assert adopted.told()["phase"]["name"] == "Retrying"
+    assert reason in adopted.reconciler("status").text
+    assert adopted.live() == before
+    assert adopted.answers()
+    adopted.sh(mends.format(**names))
+    adopted.sh(f"echo {oid} >{REPOSITORY}/refs/heads/main")
+    adopted.wait_for("Applied", oid)
+    assert adopted.told()["phase"] == {"name": "Steady"}
+
+
+def test_a_ref_that_somebody_has_locked_delays_no_mail_and_only_the_note_is_lost(adopted: AdoptedHost) -> None:
+    locked = f"{REPOSITORY}/refs/notes/reconciler.lock"
+    adopted.sh(f"mkdir -p {REPOSITORY}/refs/notes && touch {locked}")
+    push = adopted.push({"tables/transport": f"{ROUTE}locked.test  relaylim:\n"})
+    assert "live and verified" in push.text
+    assert adopted.sh("postmap -q locked.test lmdb:/etc/postfix/transport") == "relaylim:"
+    adopted.sh(f"rm {locked}")
+    again = adopted.push({"tables/transport": f"{ROUTE}unlocked.test  relaylim:\n"})
+    assert "live and verified" in adopted.notes(again.oid)
+
+
+def test_a_locked_branch_refuses_the_push_and_the_next_one_goes_live(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.sh(f"touch {REPOSITORY}/refs/heads/main.lock")
+    push = adopted.push({"tables/transport": f"{ROUTE}branch.test  relaylim:\n"})
+    assert not push.accepted
+    assert adopted.live() == before
+    adopted.sh(f"rm {REPOSITORY}/refs/heads/main.lock")
+    assert "live and verified" in adopted.push().text
+
+
+# ---- a repository that belongs to somebody else ----------------------------------------------------------------------
+
+
+def test_a_hundred_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_belongs_to_root() -> None:
+    with AdoptedHost(owner="git", settle="20ms") as adopted:
+        script = f"""
+            cd {CLONE} && git config user.name Ada && git config user.email ada@example.com
+            for n in $(seq 100); do
+                echo "p$n.test  relaylim:" >>tables/transport && git commit -qam "Push $n" || exit 1
+                git push -q origin HEAD:main >/tmp/push 2>&1 || {{ cat /tmp/push; exit 1; }}
+                grep -q 'live and verified' /tmp/push || {{ cat /tmp/push; exit 1; }}
+            done
+        """
+        done = adopted.host.run("bash", "-c", script, user="git", timeout=180, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert adopted.sh("postmap -q p100.test lmdb:/etc/postfix/transport") == "relaylim:"
+        adopted.git("gc", "--quiet", "--prune=now")
+        assert adopted.sh(f"find {REPOSITORY} -not -user git") == ""
+        assert adopted.sh(f"find {REPOSITORY} -not -group git") == ""
+        assert "No errors" not in adopted.git("fsck", "--strict")
+        noted = adopted.git("log", "--notes=reconciler", "--format=%H %N", "main").split("\n\n")
+        assert sum("live and verified" in one for one in noted) >= 100
+        assert len(adopted.generations()) == 20, "the last twenty are kept"
+        assert "live and verified" in adopted.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n"}).text
+
+
+def assert_matches(pattern: str, text: str) -> None:
+    """Fail with the whole text when a line of it does not match."""
+    assert re.search(pattern, text), text

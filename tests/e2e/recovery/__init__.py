@@ -1,0 +1,1 @@
+"""Kills, errors, damage and hanging programs."""

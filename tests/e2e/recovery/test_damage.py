@@ -1,0 +1,110 @@
+"""What time and people do to a host: services that die late, links and manifests that are gone, secrets that rotate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.adopted_host import MAIL, AdoptedHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE = "/var/lib/reconciler/live"
+# A server that only root may talk to: it answers whoever checks, and smtpd, which runs as postfix, dies of it.
+LOCKED = """
+import os, socket, time
+os.umask(0o177); path = "/var/spool/postfix/private/locked"
+server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(64); time.sleep(10000)
+"""
+NO_LOGIN = (
+    MAIL + "  smtpd_sasl_auth_enable: yes\n  smtpd_sasl_type: dovecot\n  smtpd_sasl_path: private/locked\n"
+    "  smtpd_sasl_security_options: noanonymous\n"
+)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[AdoptedHost]:
+    with AdoptedHost(settle="1.5s") as made:
+        made.host.start("python3", "-c", LOCKED)
+        made.host.wait_for(lambda: made.sh("ls /var/spool/postfix/private/locked", check=False), what="the server")
+        yield made
+
+
+@pytest.fixture
+def adopted(shared: AdoptedHost) -> AdoptedHost:
+    """The shared host with its daemon, in the phase Steady."""
+    if shared.told()["phase"]["name"] != "Steady":
+        shared.reconciler("resume")
+        shared.push({"mail.yaml": MAIL}, "As it was")
+        shared.wait_for_phase("Steady")
+    return shared
+
+
+def test_a_service_that_dies_at_its_start_is_rolled_back_and_answers_at_once(adopted: AdoptedHost) -> None:
+    push = adopted.push({"mail.yaml": NO_LOGIN}, "Logins that nobody can check")
+
+    assert "rolled back" in push.text, push.text
+    assert adopted.status()["phase"] == {"name": "Refusing", "revision": push.oid}
+    assert adopted.host.send("a@client.test", "root@mx1.example.com").startswith("250 ")
+
+
+def test_a_fix_for_a_service_that_is_throttled_goes_live(adopted: AdoptedHost) -> None:
+    adopted.sh(
+        "mv /usr/lib/postfix/sbin/smtpd /usr/lib/postfix/sbin/smtpd.real; ln -s /bin/false /usr/lib/postfix/sbin/smtpd"
+    )
+    adopted.sh("postfix reload")
+    adopted.host.wait_for(lambda: not adopted.answers(), what="the last smtpd of before to end")
+    adopted.host.wait_for(lambda: "throttling" in adopted.host.mail_log(), what="a throttled smtpd")
+    adopted.sh("mv -f /usr/lib/postfix/sbin/smtpd.real /usr/lib/postfix/sbin/smtpd")
+
+    push = adopted.push({"mail.yaml": MAIL + "  smtpd_banner: mended ESMTP\n"}, "Mend it")
+
+    assert "live and verified" in push.text, push.text
+    assert adopted.host.dialogue(["QUIT"])[0] == "220 mended ESMTP"
+
+
+def test_a_live_link_that_was_removed_is_made_anew(adopted: AdoptedHost) -> None:
+    before = adopted.sh("readlink -e /etc/postfix")
+
+    adopted.sh(f"rm -rf {LIVE}", check=False)  # which may find it made anew already
+
+    adopted.host.wait_for(lambda: adopted.sh("readlink -e /etc/postfix", check=False) == before, what="the link")
+    assert adopted.answers()
+
+
+def test_manifests_full_of_garbage_stop_neither_a_push_nor_a_rescue(adopted: AdoptedHost) -> None:
+    adopted.sh("for file in /var/lib/reconciler/generations/*/manifest.json; do echo garbage >$file; done")
+
+    push = adopted.push({"mail.yaml": MAIL + "  smtpd_banner: still ESMTP\n"}, "Still here")
+
+    assert "live and verified" in push.text, push.text
+    assert adopted.host.dialogue(["QUIT"])[0] == "220 still ESMTP"
+    adopted.sh("for file in /var/lib/reconciler/generations/*/manifest.json; do echo garbage >$file; done")
+    assert adopted.reconciler("rescue").status == 0
+    assert adopted.answers()
+
+
+def test_a_suspension_does_not_forget_a_quarantine(adopted: AdoptedHost) -> None:
+    push = adopted.push({"mail.yaml": NO_LOGIN}, "Once more")
+    assert adopted.status()["phase"]["name"] == "Refusing"
+
+    assert adopted.reconciler("suspend", "--why", "thinking").status == 0
+    assert adopted.reconciler("resume").status == 0
+
+    assert adopted.status()["phase"] == {"name": "Refusing", "revision": push.oid}
+
+
+def test_records_full_of_garbage_never_end_the_daemon(adopted: AdoptedHost) -> None:
+    private = "/var/lib/reconciler/private"
+    for garbage in ('{"name": "Retrying", "revision": "x", "attempts": 5000, "reason": "y"}', "{", "[]"):
+        adopted.sh(
+            f"printf '%s' {garbage!r} >{private}/phase.json; echo '{{\"conclusion\": {{}}}}' >>{private}/journal.jsonl"
+        )
+        assert adopted.status()["daemon"]
+    adopted.reconciler("resume")
+
+    push = adopted.push({"mail.yaml": MAIL}, "All is well")
+
+    assert "live" in push.text, push.text

@@ -1,0 +1,99 @@
+"""Errors of the disk at every single effect on the host, with a real Postfix running: old or new whole, and mail up.
+
+The three errors take turns: EIO strikes one effect, ENOSPC and EROFS every effect on files from there to the end of
+the run. What cannot be imitated is real: a full file system (test_crash.py), one that turns read-only
+(e2e/test_faults.py).
+"""
+
+from __future__ import annotations
+
+import errno
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.adopted_host import AdoptedHost
+from tests.e2e.crash_driver import (
+    CANNOT_START,
+    IN_THE_WAY,
+    NEW,
+    RELOAD,
+    RESTART,
+    CrashDriver,
+    has_no_service,
+    is_routed,
+)
+from tests.e2e.hosts import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STATUSES = {0, 1, 3, 4, 75}
+ERRORS = ((errno.EIO, "once"), (errno.ENOSPC, "lasting"), (errno.EROFS, "lasting"))
+
+
+@pytest.fixture
+def crasher() -> Iterator[CrashDriver]:
+    """A host that was adopted."""
+    if lacking := missing():
+        pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
+    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        made = CrashDriver(adopted)
+        made.run("once")
+        yield made
+
+
+def suffer(
+    crasher: CrashDriver, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD
+) -> dict[int, int]:
+    """Have each effect of a run fail in turn; the next must bring the desired state. How often each status was."""
+    whole = crasher.run(*argv)
+    ends: dict[int, int] = {}
+    for number, (error, how) in zip(range(1, len(whole.effects) + 1), cycle(ERRORS)):
+        where = f"{errno.errorcode[error]} ({how}) at effect {number}, {whole.effects[number - 1]}"
+        crasher.restore(activate)
+        ran = crasher.run(*argv, at=number, when=how, error=error)
+        assert ran.status in STATUSES, f"{where}: {ran}"
+        ends[ran.status] = ends.get(ran.status, 0) + 1
+        crasher.live()
+        crasher.answers(where)
+        if ran.status == 4:  # the way back failed too: somebody has to look
+            assert crasher.run("resume").status == 0
+        again = crasher.run(*argv)
+        assert again.status == whole.status, f"{where}: {ran}\n{again}"
+        crasher.whole()
+        crasher.answers(where)
+        assert good(), f"{where}: {ran}\n{again}"
+    return ends
+
+
+def told(capsys: pytest.CaptureFixture[str], what: str, ends: dict[int, int]) -> None:
+    with capsys.disabled():
+        print(f"\n    {what}: {sum(ends.values())} effects failed; statuses {ends}")
+
+
+def test_an_adoption_and_its_first_apply(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    crasher.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
+    crasher.adopted.sh(
+        "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
+        " rm -r /var/lib/reconciler && mkdir -m 711 /var/lib/reconciler && postfix reload"
+    )
+    crasher.save("fresh")
+    told(capsys, "adoption and apply", suffer(crasher, ("once", "--adopt"), is_routed(crasher.host)))
+
+
+def test_an_undo(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    crasher.save("adopted")
+    crasher.host.run("mkdir", "-p", f"/var/spool/postfix/pid/inet.{IN_THE_WAY}")
+    oid = crasher.adopted.write_past_hook({"mail.yaml": CANNOT_START}, "This smtpd can't lock its file")
+    told(capsys, "apply and undo", suffer(crasher, ("once", oid), has_no_service(crasher.host), RESTART))
+
+
+def test_a_rollback(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    crasher.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
+    assert crasher.run("once").status == 0
+    crasher.save("two")
+    routed = is_routed(crasher.host)
+    told(capsys, "rollback", suffer(crasher, ("rollback", "1"), lambda: not routed()))

@@ -1,0 +1,153 @@
+"""What a machine does to a daemon: disks that turn read-only, odd dates, a git that hangs, an inotify used up."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from tests.e2e.adopted_host import CLONE, IDENTITY, MAIL, AdoptedHost
+
+STATE_DIRECTORY = "/var/lib/reconciler"
+BRANCH = "refs/heads/drift/mx1.example.com"
+HANG = "#!/bin/sh\n# holds its pipes open in another session too, as a git with a credential helper would\n"
+HANG += "setsid sleep 300 & sleep 300\n"
+# The limits of inotify belong to a user namespace: in one of its own the daemon has few, and the machine what it had.
+# The kernel makes none for a process in a chroot, as a throw-away host is; so its root first becomes the real one.
+LEAVE_CHROOT = """
+import os, subprocess, sys
+os.chroot("/tmp")
+os.chdir("../" * 9)
+os.chroot(".")
+os.chdir("/media/root")
+subprocess.run(["mount", "--move", ".", "/"], check=True)
+os.chroot(".")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+FEW = """
+unshare -U sh -c 'until grep -q . /proc/self/uid_map; do sleep 0.01; done
+    exec sh -c "echo $1 >/proc/sys/user/$0 && exec reconciler run"' "$0" "$1" &
+for map in uid_map gid_map; do
+    until echo 0 0 4294967295 2>/dev/null >/proc/$!/$map; do sleep 0.01; done
+done
+wait
+"""
+
+
+def banner(text: str) -> dict[str, str | None]:
+    """The state with that banner."""
+    return {"mail.yaml": f"{MAIL}  smtpd_banner: {text} ESMTP\n"}
+
+
+def greets(adopted: AdoptedHost, text: str) -> bool:
+    """Whether that banner is what clients see."""
+    return adopted.host.dialogue(["QUIT"])[0] == f"220 {text} ESMTP"
+
+
+# ---- file systems ----------------------------------------------------------------------------------------------------
+
+
+def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told_and_mended_after() -> None:
+    with AdoptedHost(settle="2s") as adopted:
+        before = adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix")
+        oid = adopted.write_past_hook(banner("late"))
+        adopted.host.wait_for(lambda: adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix") != before, what="the swap")
+        adopted.sh(f"mount --bind {STATE_DIRECTORY} {STATE_DIRECTORY}; mount -o remount,ro,bind {STATE_DIRECTORY}")
+        adopted.host.wait_for(
+            lambda: any("nothing can be recorded" in one for one in adopted.told()["limits"]), what="a word about it"
+        )
+        assert adopted.answers()
+        again = adopted.write_past_hook(banner("later"))
+        adopted.sh(f"umount {STATE_DIRECTORY}")
+        adopted.wait_for("Applied", again, timeout=30)
+        assert greets(adopted, "later")
+        adopted.host.wait_for(lambda: adopted.told()["limits"] == [], what="nothing more to tell")
+        assert adopted.told()["phase"] == {"name": "Steady"}
+        assert oid != again
+
+
+# ---- clocks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("date", ["@0 +0000", "1970-01-02T00:00:00 -1200", "2099-12-31T23:59:59 +1400"])
+def test_a_commit_of_another_time_is_applied_and_main_cf_is_old_enough_to_be_read(date: str) -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        adopted.commit(banner("odd"), "Odd")
+        amend = ("git", "-C", CLONE, *IDENTITY, "commit", "--amend", "--quiet", "--no-edit", "--date", date)
+        adopted.host.run(*amend, env={"GIT_COMMITTER_DATE": date})
+        push = adopted.push()
+        assert "live and verified" in push.text, push.text
+        assert greets(adopted, "odd")
+        assert int(adopted.sh("echo $(( $(date +%s) - $(stat -L -c %Y /etc/postfix/main.cf) ))")) >= 10
+        assert adopted.log("-1")[0]["revision"] == push.oid
+
+
+# ---- git -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_what_is_not_written() -> None:
+    with AdoptedHost(settle="20ms", settings='[drift]\npolicy = "commit"\n') as adopted:
+        adopted.host.write("/usr/sbin/git", HANG, 0o755)
+        adopted.sh("postconf -e smtpd_banner=by-hand")
+        adopted.host.wait_for(lambda: not greets(adopted, "by-hand"), what="the edit to be put back")
+        oid = committed(adopted, banner("meanwhile"))
+        adopted.wait_for("Applied", oid, timeout=60)
+        assert greets(adopted, "meanwhile")
+        limits = adopted.host.wait_for(
+            lambda: [one for one in adopted.told()["limits"] if "no note on" in one], 60, "a word"
+        )
+        assert oid[:7] in limits[0]
+        assert any("a hand edit is not on drift/" in one for one in adopted.told()["limits"])
+        adopted.sh("rm /usr/sbin/git")
+        push = adopted.push(banner("after"))
+        assert push.accepted, push.text
+        adopted.wait_for("Applied", push.oid)
+        adopted.host.wait_for(lambda: adopted.told()["limits"] == [], 60, "everything to be written")
+        assert "by-hand" in adopted.git("log", "-p", BRANCH)
+        assert "live" in adopted.notes(push.oid)
+
+
+def committed(adopted: AdoptedHost, files: dict[str, str | None]) -> str:
+    """Commit past the hook with the git that works."""
+    adopted.sh("mv /usr/sbin/git /usr/sbin/git.hangs")
+    oid = adopted.write_past_hook(files)
+    adopted.sh("mv /usr/sbin/git.hangs /usr/sbin/git")
+    return oid
+
+
+# ---- inotify ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> None:
+    with AdoptedHost(settle="20ms", settings='resync = "5m"\n') as adopted:
+        most = int(adopted.host.read("/proc/sys/fs/inotify/max_queued_events"))
+        adopted.signal_daemon(signal.SIGSTOP)
+        oid = adopted.commit(banner("unheard"))
+        adopted.sh(f"cd /etc/postfix; n=0; while [ $n -lt {most} ]; do : >a; : >b; n=$((n + 1)); done; rm a b")
+        adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+        adopted.signal_daemon(signal.SIGCONT)
+        adopted.wait_for("Applied", oid, timeout=60)
+        assert "overflow" in adopted.daemon_log()
+        later = adopted.write_past_hook(banner("heard"))
+        adopted.wait_for("Applied", later)
+
+
+@pytest.mark.parametrize(
+    ("limit", "number", "told"),
+    [
+        ("max_inotify_instances", 0, "nothing is watched, changes are noticed at the next resync only"),
+        ("max_inotify_watches", 3, "is not watched, changes there are noticed at the next resync only"),
+    ],
+)
+def test_without_inotify_the_timer_notices_changes_and_status_says_so(limit: str, number: int, told: str) -> None:
+    with AdoptedHost(settle="20ms", settings='resync = "1s"\n[rehearsal]\nmode = "off"\n', daemon=False) as adopted:
+        leave = ("unshare", "-m", sys.executable, "-c", LEAVE_CHROOT)
+        adopted.start_daemon(*leave, "sh", "-c", FEW, limit, str(number))
+        assert any(told in one and "inotify" in one for one in adopted.told()["limits"]), adopted.told()["limits"]
+        adopted.wait_for("Applied", adopted.write_past_hook(banner("pushed")))
+        assert greets(adopted, "pushed")
+        adopted.sh("postconf -e smtpd_banner=by-hand")
+        adopted.host.wait_for(
+            lambda: adopted.postconf("smtpd_banner") == "pushed ESMTP", what="the edit to be put back"
+        )

@@ -1,0 +1,1 @@
+"""Candidates are rehearsed in isolation, and broken ones are refused."""

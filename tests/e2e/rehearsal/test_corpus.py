@@ -1,0 +1,155 @@
+"""The configuration corpus on a real host: the broken is refused for its own cause, the healthy goes live."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from reconciler.desired import flows, layout, load, schema_errors, yaml_reader
+from reconciler.postfix import syntax, tables
+from tests.e2e.adopted_host import CLONE, AdoptedHost, Push
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
+HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+READERS = (yaml_reader, flows, layout, load, syntax, tables, schema_errors)
+REHEARSED = {
+    "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
+    "warning-in-rehearsal",
+}  # fmt: skip
+PLACE = re.compile(r"^remote:   ([\w./-]+:\d+:\d+: .*?)\s*$", re.MULTILINE)
+FOREIGN = "import socket, time; s = socket.create_server(('127.0.0.1', 3399)); time.sleep(600)"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: a case, what `postfix check` says of it written naively, who of ours noticed, and what."""
+
+    case: str
+    check: str
+    by: str
+    said: str
+
+
+def state(case: dict[str, Any]) -> dict[str, str | None]:
+    """The base state with the case's change."""
+    mail = dict(BROKEN["base"]["mail.yaml"])
+    mail["parameters"] = mail["parameters"] | case.get("parameters", {})
+    files: dict[str, str | None] = {"mail.yaml": yaml.safe_dump(mail, sort_keys=False)}
+    files |= BROKEN["base"]["files"] | case.get("files", {})
+    for path, text in case.get("append", {}).items():
+        files[path] = (files[path] or "") + text
+    return files
+
+
+def push(adopted: AdoptedHost, case: dict[str, Any]) -> Push:
+    """Push the case, and nothing that another case has left."""
+    adopted.sh(f"cd {CLONE} && git reset -q --hard origin/main")
+    stale = {
+        path: None
+        for path in adopted.git("ls-files", where=CLONE).split()
+        if path not in state(case) and not path.startswith("secrets/")
+    }
+    return adopted.push({**stale, **state(case)}, case["name"])
+
+
+def naive(adopted: AdoptedHost, case: dict[str, Any]) -> str:
+    """What `postfix check` says when somebody writes the case into main.cf and master.cf as it stands."""
+    adopted.sh("rm -rf /tmp/naive && cp -a /root/state.naive /tmp/naive")
+    parameters = {"virtual_alias_maps": "lmdb:/tmp/naive/virtual", "transport_maps": "lmdb:/tmp/naive/transport"}
+    if "tables/sender_transport" in case.get("files", {}):
+        parameters["sender_dependent_default_transport_maps"] = "lmdb:/tmp/naive/sender_transport"
+    parameters |= BROKEN["base"]["mail.yaml"]["parameters"] | case.get("parameters", {})
+    lines = [f"{name} = {value}".replace("table:", "lmdb:/tmp/naive/") for name, value in parameters.items()]
+    adopted.host.write("/tmp/naive/main.cf", "\n".join([adopted.host.read("/tmp/naive/main.cf"), *lines, ""]), age=60)
+    for path, text in {**BROKEN["base"]["files"], **case.get("files", {})}.items():
+        name = path.partition("/")[2]
+        if path.startswith("master.d/"):
+            adopted.host.write("/tmp/naive/master.cf", adopted.host.read("/tmp/naive/master.cf") + text)
+        else:
+            adopted.host.write(f"/tmp/naive/{name}", text)
+            adopted.sh(f"postmap lmdb:/tmp/naive/{name}", check=False)
+    done = adopted.host.run("postfix", "-c", "/tmp/naive", "check", check=False)
+    return "passes" if done.returncode == 0 else f"refuses ({done.returncode})"
+
+
+def noticed(adopted: AdoptedHost, case: dict[str, Any]) -> str:
+    """Which stage found the cause: load, rule, postconf, rehearsal or flow."""
+    told = json.loads(adopted.reconciler("check", "--tree", CLONE, "--json").text.splitlines()[-1])["findings"]
+    rules = [one["rule"] for one in told if re.search(case["cause"], f"{one['text']} {one['file']}", re.IGNORECASE)]
+    rule = rules[0] if rules else "NOBODY"
+    if rule in REHEARSED or rule == "flow-fails":
+        return "flow" if rule == "flow-fails" else "rehearsal"
+    if rule in {"postconf", "postmap", "postalias", "postfix-check", "read-back"}:
+        return "postconf"
+    return "load" if any(rule in reader.EXPLAINED for reader in READERS) else "rule"
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
+    """The rows of all cases; printed in the end."""
+    rows: list[Row] = []
+    yield rows
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n\n  {'case':<34} {'postfix check':<14} {'noticed by':<10} reconciler")
+        for row in rows:
+            print(f"  {row.case:<34} {row.check:<14} {row.by:<10} {row.said:.110}")
+
+
+@pytest.fixture(scope="module")
+def adopted() -> Iterator[AdoptedHost]:
+    """A host that has adopted the base state, with a secret named relay and a foreign process on a port."""
+    with AdoptedHost(state=state({}), adopt=False, daemon=False) as made:
+        made.host.start("python3", "-c", FOREIGN)
+        made.host.start("smtp-sink", "-u", "nobody", "127.0.0.1:2525", "16")
+        made.sh("cp -a /etc/postfix /root/state.naive")
+        made.seal({"relay": "geheim\n"})
+        made.git("add", ".", where=CLONE)
+        made.git("commit", "--quiet", "--message", "A secret", where=CLONE)
+        made.git("push", "--quiet", "origin", "HEAD:main", where=CLONE)
+        made.host.run("reconciler", "once", "--adopt")
+        made.start_daemon()
+        yield made
+
+
+@pytest.mark.parametrize("case", BROKEN["cases"], ids=lambda case: str(case["name"]))
+def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
+    adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
+) -> None:
+    before = adopted.live()
+    pushed = push(adopted, case)
+    findings = PLACE.findall(pushed.text)
+    reasons = [finding for finding in findings if re.search(case["cause"], finding, re.IGNORECASE)]
+    said = (reasons or findings or ["NOTHING"])[0]
+    table.append(Row(case["name"], naive(adopted, case), noticed(adopted, case), said))
+    assert not pushed.accepted, pushed.text
+    assert reasons, pushed.text
+    assert adopted.live() == before
+
+
+@pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
+def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
+    adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
+) -> None:
+    pushed = push(adopted, case)
+    findings = PLACE.findall(pushed.text)
+    last = adopted.told()["last"]
+    table.append(Row(case["name"], naive(adopted, case), "healthy", f"{last['outcome']} {' '.join(findings)}"))
+    assert pushed.accepted, pushed.text
+    assert last["revision"] == pushed.oid
+    assert last["outcome"] in ({"Applied", "Unchanged"} if case["name"] == "unchanged" else {"Applied"}), pushed.text
+    assert adopted.answers()
+    if case.get("must") == "warned":
+        assert any("warning: " in finding and re.search(case["cause"], finding) for finding in findings), pushed.text
+    elif "with" not in case:
+        assert findings == []

@@ -1,0 +1,279 @@
+"""A rehearsal reaches nothing of its host: each wall keeps off an attack that succeeds when that one wall is away."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from reconciler.rehearsal.rehearse import NAMESPACES, PROGRAM
+from tests.e2e.hosts import ADDRESS, CHECKOUT, Host
+from tests.e2e.inside.attacker import ATTACKS
+from tests.e2e.rehearsal_driver import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "of-the-host"
+SOCKETS = ("/run/host.sock", "/etc/host.sock", "/usr/lib/host.sock")
+FILES = ("/var/mail/ada", "/srv/vmail/ada", "/tmp/existing")
+SERVER = """\
+import os, socket, sys, threading
+def serve(listener, name):
+    while True:
+        connection, _ = listener.accept()
+        open("/run/heard", "a").write(name + "\\n")
+        connection.sendall(b"of-the-host")
+        connection.close()
+tcp = socket.create_server(("", 7777))
+pairs = [(tcp, "tcp")]
+for place in ("\\0of-the-host", *sys.argv[1:]):
+    one = socket.socket(socket.AF_UNIX)
+    one.bind(place)
+    if place[0] == "/":
+        os.chmod(place, 0o777)
+    one.listen()
+    pairs.append((one, place))
+for pair in pairs:
+    threading.Thread(target=serve, args=pair).start()
+open("/run/serving", "w").close()
+"""
+FULL = PROGRAM.replace("main()", "").rstrip() + (
+    " import os; from reconciler.rehearsal.inside import play;"
+    " play._CAPABILITIES += ('sys_admin', 'mknod', 'sys_resource', 'dac_read_search'); main()"
+)
+# The room without its root: the candidate alone is shown where Postfix looks for it.
+ROOTLESS = (
+    PROGRAM.replace("; from reconciler.rehearsal.inside.play import main; main()", "")
+    + """
+from pathlib import Path
+from reconciler.rehearsal.inside import play, room
+def build(script):
+    room.mount("none", Path("/"), flags=room._REC | room._PRIVATE)
+    room.BASE = Path("/")
+    room._configuration(script)
+    Path("/dev/log").unlink()
+room.build = build
+play._CAPABILITIES += ("sys_admin", "mknod")
+play.main()
+"""
+)
+ATTACK = "probe unix n n n 1 1 attacker\n"
+PIPES = (
+    "touch unix - n n - - pipe user=nobody argv=/usr/bin/touch /tmp/piped\n"
+    "spawned unix - n n - 0 spawn user=nobody argv=/usr/bin/touch /tmp/spawned\n"
+)
+
+
+@contextmanager
+def target() -> Iterator[tuple[Host, dict[str, Any]]]:
+    """A host with something worth an attack of every kind."""
+    with Host() as host:
+        host.run("sh", "-c", "ip link set eth0 down; ip link set eth0 name lan0; ip link set lan0 up")
+        host.run("useradd", "ada")
+        program = f"#!/usr/bin/python3 -IS\n{(CHECKOUT / 'tests/e2e/attacker.py').read_text()}"
+        host.write("/usr/lib/postfix/sbin/attacker", program, 0o755)
+        host.run("sh", "-c", "mkdir -p /srv/vmail && for file in $0 $@; do echo kept >$file; done", *FILES)
+        host.run("sendmail", "-f", "root", "ada", input=f"Subject: {TOKEN}\n\nReal mail.\n")
+        host.start("python3", "-c", SERVER, *SOCKETS)
+        host.wait_for((host.root / "run/serving").exists, what="the host's servers")
+        pid = int(host.run("sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!").stdout)
+        told = {
+            "token": TOKEN, "port": 7777, "address": ADDRESS, "abstract": TOKEN, "sockets": SOCKETS, "files": FILES,
+            "pid": pid, "key": _segment(host),
+        }  # fmt: skip
+        host.write("/etc/targets", json.dumps(told))
+        yield host, told
+
+
+def _segment(host: Host) -> int:
+    host.run("ipcmk", "-M", "4096")
+    return int(host.run("ipcs", "-m").stdout.split("0x")[1].split()[0], 16)
+
+
+def attack(host: Host, **replaced: object) -> tuple[dict[str, str], Rehearsed]:
+    """Rehearse a hostile candidate; what its attacks came to, by their names."""
+    files = state(
+        {"smtpd_end_of_data_restrictions": "check_policy_service unix:private/spawned"},
+        {"master.d/probe.cf": ATTACK + PIPES},
+    )
+    done = rehearsed(host, files, **replaced)
+    assert not done.trouble, done.trouble
+    print(done.log)
+    return dict(re.findall(r"attacker\[1\]: ([\w ]+): (.*)", done.log)), done
+
+
+def harm(host: Host, told: dict[str, Any]) -> set[str]:
+    """What has happened to the host."""
+    checks = {
+        "socket": "test -e /run/heard",
+        "queue": 'test -z "$(find /var/spool/postfix/maildrop -type f)"',
+        "files": "! grep -qx kept /var/mail/ada || grep -q . /var/mail/ada && test $(cat /var/mail/ada | wc -c) -gt 5",
+        "usr": "test -e /usr/attacked",
+        "etc": "test -e /etc/attacked",
+        "process": f"! kill -0 {told['pid']}",
+        "shared memory": f"! ipcs -m | grep -q {told['key']:08x}",
+        "host name": "test $(hostname) = attacked",
+        "pipe": "test -e /tmp/piped -o -e /tmp/spawned",
+        "spool": "test -e /var/spool/postfix/pid/master.pid",
+    }
+    return {name for name, check in checks.items() if host.run("sh", "-c", check, check=False).returncode == 0}
+
+
+def mounts(host: Host) -> str:
+    """What is mounted on the host, and its root's folders."""
+    return host.run("sh", "-c", "cat /proc/1/mountinfo; ls /").stdout
+
+
+def test_a_rehearsal_reaches_nothing_of_its_host() -> None:
+    with target() as (host, told):
+        before = mounts(host)
+        results, done = attack(host)
+        assert set(results) == set(ATTACKS)
+        assert {name for name, result in results.items() if result == "succeeded"} == set(), results
+        assert harm(host, told) == set()
+        assert mounts(host) == before
+        held = re.search(r"attacker\[1\]: holds (\w+)", done.log)
+        assert held
+        assert int(held[1], 16) == 0x404FB  # nothing that opens files by handle, mounts, or reads devices
+        assert host.run("sh", "-c", "cat /var/mail/ada /srv/vmail/ada /tmp/existing").stdout == "kept\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("wall", "attacks", "harms"),
+    [
+        ("-n", {"loopback", "address", "abstract socket"}, {"socket"}),
+        ("-p", {"process"}, {"process"}),
+        ("-i", {"shared memory"}, {"shared memory"}),
+    ],
+)
+def test_without_one_namespace_what_it_holds_off_gets_through(wall: str, attacks: set[str], harms: set[str]) -> None:
+    with target() as (host, told):
+        results, _ = attack(host, namespaces=[one for one in NAMESPACES if one != wall])
+        assert {name for name, result in results.items() if result == "succeeded"} == attacks, results
+        assert harm(host, told) == harms
+
+
+def test_with_every_capability_the_uts_namespace_still_keeps_the_host_name() -> None:
+    with target() as (host, told):
+        results, _ = attack(host, program=FULL)
+        assert results["host name"] == "succeeded"
+        assert results["device"] != "succeeded"
+        assert "host name" not in harm(host, told)
+        attack(host, program=FULL, namespaces=[one for one in NAMESPACES if one != "-u"])
+        assert "host name" in harm(host, told)
+
+
+def test_without_its_mount_namespace_the_hosts_own_root_is_changed() -> None:
+    with target() as (host, _):
+        before = mounts(host)
+        rehearsed(host, state())
+        assert mounts(host) == before
+        open_host = asked(state(), namespaces=[one for one in NAMESPACES if one != "-m"])
+        host.run(*REHEARSING, input=open_host, check=False, env=ENVIRONMENT)
+        assert Path(f"/proc/{host.pid}/mountinfo").read_text() not in before
+
+
+def test_without_its_own_root_it_reaches_sockets_queue_mailboxes_and_devices() -> None:
+    with target() as (host, told):
+        results, _ = attack(host, program=ROOTLESS)
+        # What it reads of the queue its own Postfix may have taken first, which harm() sees.
+        expected = {"socket in run", "socket in etc", "socket in usr", "files", "usr", "etc", "device", "mount"}
+        assert {name for name, result in results.items() if result == "succeeded"} >= expected, results
+        assert {"socket", "queue", "files", "usr", "etc", "pipe", "spool"} <= harm(host, told)
+
+
+# ---- nothing survives ------------------------------------------------------------------------------------------------
+
+HANGS = PROGRAM.replace(
+    "import main; main()", "import main; import time; from reconciler.rehearsal.inside import play;"
+)
+HANGS += " play._alive = lambda script: time.sleep(300); main()"
+
+
+def trace(host: Host) -> str:
+    """What a rehearsal could leave: processes, mounts, links of networks, files in memory and in temporary folders."""
+    script = """
+        ls /proc | grep -E '^[0-9]+$' | while read pid; do tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null; echo; done |
+            grep -E 'unshare|rehears|master|smtpd|qmgr|pickup|cleanup|setpriv' | grep -v grep
+        cat /proc/1/mountinfo; ip -br link; find /dev/shm /tmp /run /var/spool/postfix /proc/sysvipc -type f
+    """
+    return host.run("bash", "-c", script, check=False).stdout
+
+
+def test_nothing_survives_the_death_of_whoever_holds_it() -> None:
+    chance = random.Random(7)
+    with Host() as host:
+        before = trace(host)
+        host.write("/root/asked", asked(state(), program=HANGS))
+        for moment in [0.0, *(chance.uniform(0.0, 0.6) for _ in range(7)), 1.5]:
+            process = host.start("sh", "-c", f"exec {REHEARSING[0]} {REHEARSING[1]} </root/asked", env=ENVIRONMENT)
+            reached = host.wait_for(lambda: [one for one in _below(process.pid) if "unshare" in one.name()])  # noqa: B023
+            time.sleep(moment)
+            holder = reached[0].parent()
+            assert holder
+            holder.kill()
+            host.wait_for(lambda: trace(host) == before, what=f"the end of all, {moment:.2f} s in")
+
+
+def test_nothing_survives_a_rehearsal_that_does_not_end() -> None:
+    with Host() as host:
+        before = trace(host)
+        done = rehearsed(host, state(), program=HANGS, timeout=2.0)
+        assert "not done in time" in done.trouble or "time" in done.trouble, done.trouble
+        host.wait_for(lambda: trace(host) == before, what="the end of all")
+
+
+def test_nothing_survives_a_rehearsal_that_ends_well() -> None:
+    with Host() as host:
+        before = trace(host)
+        assert rehearsed(host, state()).findings == []
+        assert trace(host) == before
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_can_not_fill_the_memory() -> None:
+    pipes = "filler unix - n n - - pipe user=nobody argv=/bin/dd if=/dev/zero of=/tmp/filled bs=1M count=100000\n"
+    with Host() as host:
+        done = rehearsed(host, state({"message_size_limit": "1000000"}, {"master.d/p.cf": pipes}))
+        assert "No space left on device" in done.log, done.log
+        assert not (host.root / "tmp/filled").exists()
+
+
+def test_a_command_can_not_multiply_without_end() -> None:
+    with Host() as host:
+        host.write("/etc/bomb.py", BOMB)
+        pipes = "bomb unix - n n - - pipe user=nobody argv=/usr/bin/python3 /etc/bomb.py\n"
+        done = rehearsed(host, state(files={"master.d/p.cf": pipes}))
+        count = re.search(r"stopped at (\d+)", done.log)
+        assert count, done.log
+        assert int(count[1]) < BOMBS
+
+
+BOMBS = 20_000
+BOMB = """\
+import os, socket, time
+for count in range(20000):
+    try:
+        pid = os.fork()
+    except OSError:
+        break
+    if not pid:
+        time.sleep(20)
+        os._exit(0)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+    log.sendto(b"<22>bomb[1]: stopped at %d" % count, "/dev/log")
+"""
