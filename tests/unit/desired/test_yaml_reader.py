@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired import yaml_reader
+from reconciler.desired.load import load
 from reconciler.desired.yaml_reader import Bracketed, Document, one_text, quoted
 from reconciler.model import File, Finding
+from reconciler.model.errors import InvalidSource
+from tests.unit.commits import load_commit, load_findings, parameter_in
 
 
 def read(text: str) -> tuple[Document, list[Finding]]:
@@ -108,3 +111,27 @@ def test_a_document_that_is_copied_can_be_changed_by_itself() -> None:
     assert one.value == {"a": {"b": ["c"]}}
     assert ("a", "b", "0") in one.places
     assert not other.places
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("yes", "yes"), ("True", "yes"), ("on", "yes"), ("OFF", "no"), ("false", "no"), ('"true"', "true"),
+        ("010", "010"), ("1e3", "1e3"), ("0", "0"), ('""', ""), ("'no'", "no"), ("y", "y"), ("0x1F", "0x1F"),
+        ("2026-11-22", "2026-11-22"), ("12:30", "12:30"), ("'~'", "~"), ("$myhostname", "$myhostname"),
+        ('"{{ 7*7 }}"', "{{ 7*7 }}"),
+    ],
+)  # fmt: skip
+def test_a_value_is_the_text_of_its_scalar(written: str, meant: str) -> None:
+    assert parameter_in(load_commit(f"parameters:\n  p: {written}\n"), "p") == meant
+
+
+def test_bytes_that_are_not_text_are_refused_with_their_line() -> None:
+    with pytest.raises(InvalidSource, match=r"mail.yaml:2:1: this is not UTF-8"):
+        load({"mail.yaml": File.of(b"a: b\nc: \xff\n")}, "mx1", {})
+
+
+def test_a_huge_yaml_file_is_refused_unread() -> None:
+    [told] = load_findings("a: " + "x" * (1 << 20))
+
+    assert "more than" in told.text

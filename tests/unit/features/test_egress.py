@@ -1,4 +1,4 @@
-"""The lockdown's rules as text, what is said against a section, and what the kernel's messages tell."""
+"""The lockdown's rules as text, and what is said against a section."""
 
 from __future__ import annotations
 
@@ -59,11 +59,6 @@ def test_ports_that_others_need_are_told_of_and_none_at_all_is_refused() -> None
     (finding,) = findings_of("egress-port", facts=WITH_RSPAMD, egress=ON | {"ports": []})
     assert finding.is_error
     assert not findings_of("egress-port", facts=WITH_RSPAMD, egress=ON | {"ports": [25, 465, 587, 2525]})
-
-
-def test_a_host_without_nftables_is_told_which_package() -> None:
-    assert "apt install nftables" in only_finding("missing-package", facts=facts(packages={}), egress={"ports": [25]})
-    assert not findings_of("missing-package", facts=WITH_RSPAMD, egress=ON)
 
 
 @pytest.mark.parametrize(

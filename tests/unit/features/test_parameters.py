@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.commits import load_commit, load_findings, parameter_in
 from tests.unit.desired_states import findings_of, only_finding
 
 
@@ -133,3 +134,15 @@ def test_a_reference_that_postfix_cannot_read_is_refused(value: str) -> None:
 def test_a_value_that_refers_to_itself_is_refused() -> None:
     assert "mydestination" in only_finding("recursive-value", {"mydestination": "$mydestination, x.example"})
     assert not findings_of("recursive-value", {"mydestination": "$myhostname, $mydomain"})
+
+
+@pytest.mark.parametrize("value", ["MAIL_CONFIG\\nTZ=UTC", "lmtp=24,\\nsmtp=25", "{ inet:a:1,\\nconnect_timeout=9s }"])
+def test_lines_that_set_nothing_are_folded(value: str) -> None:
+    assert "\n" in parameter_in(load_commit(f'parameters: {{a: "{value}"}}\n'), "a")
+
+
+@pytest.mark.parametrize("line", ["mynetworks=x", "smtpd_x=y", "a = b", "a =b", "a= b"])
+def test_lines_that_look_like_settings_are_refused(line: str) -> None:
+    [told] = load_findings(f'parameters: {{a: "x\\n{line}"}}\n')
+
+    assert "would start a setting of its own" in told.text

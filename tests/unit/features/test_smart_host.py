@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.desired.load import load
-from reconciler.features import compose
+from reconciler.features import compose, smart_host
 from reconciler.model import Contribution, File, Secret, Severity
 from reconciler.model.errors import InvalidSource
+from tests.unit.commits import load_commit
 from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import HOST
 
@@ -112,3 +113,10 @@ def test_rows_that_go_past_the_smart_host_are_told_of_once_a_table() -> None:
     assert not findings_of("not-wrapped", files=by_sender, smart_host=wrapped, services=begins)
     assert findings_of("not-wrapped", {"default_transport": "smtp"}, smart_host=wrapped)
     assert not findings_of("not-wrapped", {"default_transport": "smtp:[relay.example]:25"}, smart_host=wrapped)
+
+
+def test_smart_host_off_says_that_there_is_none() -> None:
+    section = load_commit("smart_host: off\n").section(smart_host.Schema)
+
+    assert section
+    assert section.nexthop == ""

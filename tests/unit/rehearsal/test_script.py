@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.features import compose
-from reconciler.rehearsal.script import Script, write
-from tests.unit.desired_states import desired
-from tests.unit.host_facts import HOST
+from tests.unit.rehearsals import script_of
 
-
-def script(parameters: dict[str, str] | None = None, files: dict[str, str] | None = None, **sections: object) -> Script:
-    state = desired(parameters, files, **sections)
-    return write(state, HOST, compose(state, HOST))
+if TYPE_CHECKING:
+    from reconciler.rehearsal.script import Script
 
 
 def listeners(play: dict[str, Any]) -> set[tuple[str, int]]:
@@ -27,40 +22,40 @@ def named(done: Script) -> set[str]:
 
 
 def test_the_same_commit_on_the_same_host_gives_the_same_script() -> None:
-    assert json.dumps(script().play) == json.dumps(script().play)
+    assert json.dumps(script_of().play) == json.dumps(script_of().play)
 
 
 def test_each_listener_is_spoken_to_on_loopback_and_from_outside() -> None:
-    assert listeners(script().play) == {("127.0.0.1", 25), ("192.0.2.10", 25), ("2001:db8::10", 25)}
-    assert listeners(script({"inet_interfaces": "loopback-only"}).play) == {("127.0.0.1", 25)}
-    assert listeners(script({"inet_protocols": "ipv4"}).play) == {("127.0.0.1", 25), ("192.0.2.10", 25)}
-    assert listeners(script({"inet_protocols": "ipv6"}).play) == {("::1", 25), ("2001:db8::10", 25)}
+    assert listeners(script_of().play) == {("127.0.0.1", 25), ("192.0.2.10", 25), ("2001:db8::10", 25)}
+    assert listeners(script_of({"inet_interfaces": "loopback-only"}).play) == {("127.0.0.1", 25)}
+    assert listeners(script_of({"inet_protocols": "ipv4"}).play) == {("127.0.0.1", 25), ("192.0.2.10", 25)}
+    assert listeners(script_of({"inet_protocols": "ipv6"}).play) == {("::1", 25), ("2001:db8::10", 25)}
 
 
 def test_a_message_enters_at_an_address_that_postfix_can_listen_on() -> None:
-    assert script().play["injector"]["address"] == "127.0.0.1"
-    new = script({"inet_protocols": "ipv6"}).play
+    assert script_of().play["injector"]["address"] == "127.0.0.1"
+    new = script_of({"inet_protocols": "ipv6"}).play
     assert new["injector"]["address"] == "::1"
     assert f"\n[::1]:{new['injector']['port']} inet" in new["instead"]["master.cf"]
 
 
 def test_what_a_table_or_parameter_reaches_is_exercised_and_debians_examples_are_not() -> None:
     services = {"master.d/x.cf": "out unix - - n - - smtp\nmaildrop unix - n n - - pipe user=vmail argv=/bin/true\n"}
-    reached = named(script(files={"tables/transport": "a.example out:\n", **services}))
+    reached = named(script_of(files={"tables/transport": "a.example out:\n", **services}))
     assert {"out", "maildrop", "smtp", "local"} <= reached
     assert not {"virtual", "lmtp", "error", "retry", "discard"} & reached
 
 
 def test_virtual_is_left_alone_when_another_transport_takes_its_domains() -> None:
     domains = {"virtual_mailbox_domains": "m.example", "virtual_mailbox_base": "/var/mail"}
-    assert "virtual" in named(script(domains))
-    assert "virtual" not in named(script({**domains, "virtual_transport": "lmtp:unix:private/lmtp"}))
+    assert "virtual" in named(script_of(domains))
+    assert "virtual" not in named(script_of({**domains, "virtual_transport": "lmtp:unix:private/lmtp"}))
 
 
 def test_every_service_logs_under_a_tag_and_keeps_its_own_options() -> None:
     extra = {"master.d/x.cf": "10025 inet n - n - - smtpd\n  -o syslog_name=mine\n  -o smtpd_banner=hello\n"}
-    master = script(files=extra).play["instead"]["master.cf"]
-    assert len(re.findall(r"syslog_name=r\d+", master)) == len(script(files=extra).services)
+    master = script_of(files=extra).play["instead"]["master.cf"]
+    assert len(re.findall(r"syslog_name=r\d+", master)) == len(script_of(files=extra).services)
     assert "syslog_name=mine" not in master
     assert "smtpd_banner=hello" in master
 
@@ -70,18 +65,18 @@ def test_nobody_stands_in_where_the_candidate_listens_itself() -> None:
         "master.d/x.cf": "127.0.0.1:10025 inet n - n - - smtpd\n",
         "tables/transport": "a.example smtp:[127.0.0.1]:10025\n",
     }
-    assert [one for one in script(files=extra).play["partners"] if one.get("port") == 10025] == []
-    there = script(files={"tables/transport": "a.example smtp:[127.0.0.1]:10024\n"}).play["partners"]
+    assert [one for one in script_of(files=extra).play["partners"] if one.get("port") == 10025] == []
+    there = script_of(files={"tables/transport": "a.example smtp:[127.0.0.1]:10024\n"}).play["partners"]
     assert {"kind": "mail", "address": "127.0.0.1", "port": 10024, "near": True} in there
 
 
 def test_there_is_room_for_the_largest_message() -> None:
-    assert script({"message_size_limit": "1000"}).play["space"] >= 256 << 20
-    assert script({"message_size_limit": str(10 << 30)}).play["space"] > 15 << 30
+    assert script_of({"message_size_limit": "1000"}).play["space"] >= 256 << 20
+    assert script_of({"message_size_limit": str(10 << 30)}).play["space"] > 15 << 30
 
 
 def test_every_class_of_addresses_has_a_recipient() -> None:
-    recipients = script({"relay_domains": "r.example"}).play["recipients"]
+    recipients = script_of({"relay_domains": "r.example"}).play["recipients"]
     expected = {"postmaster@mx.test.example", "root@mx.test.example", "somebody@r.example", "info@v.example"}
     assert expected <= set(recipients)
 
@@ -93,7 +88,7 @@ def test_a_flow_reaches_the_listener_of_its_port_and_its_family() -> None:
         "here": {"client": "127.0.0.1", "to": "a@b.example", "expect": "refused"},
         "nowhere": {"port": "submission", "to": "a@b.example", "expect": "accepted"},
     }
-    done = script(files={"flows/all.yaml": json.dumps(flows)})
+    done = script_of(files={"flows/all.yaml": json.dumps(flows)})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["2001:db8::10", "192.0.2.10", "127.0.0.1"]
     assert done.play["flows"][1]["recipients"] == ["postmaster@mx.test.example"]
     assert [flow.name for flow in done.unheard] == ["nowhere"]
@@ -102,6 +97,6 @@ def test_a_flow_reaches_the_listener_of_its_port_and_its_family() -> None:
 def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
     flow = {"flows/all.yaml": json.dumps({"a": {"to": "a@b.example", "expect": "refused"}})}
     pass_service = {"master.d/p.cf": "smtpd pass - - n - - smtpd\n", **flow}
-    done = script(files=pass_service, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
+    done = script_of(files=pass_service, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["192.0.2.10"]
     assert done.unheard == ()

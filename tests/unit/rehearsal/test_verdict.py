@@ -4,40 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from reconciler.features import compose
-from reconciler.rehearsal.script import write
-from reconciler.rehearsal.verdict import findings_of
-from tests.unit.desired_states import desired
-from tests.unit.host_facts import HOST
+from tests.unit.rehearsals import report_findings, script_of
 
 if TYPE_CHECKING:
     from reconciler.model import Finding
     from reconciler.rehearsal.script import Script
-
-
-def script(parameters: dict[str, str] | None = None, files: dict[str, str] | None = None) -> Script:
-    state = desired(parameters, files)
-    return write(state, HOST, compose(state, HOST))
-
-
-def report(*log: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {
-        "started": "",
-        "alive": True,
-        "log": list(log),
-        "dialogues": [],
-        "flows": [],
-        "routes": {},
-        "received": [],
-    } | more
-
-
-def judged(done: Script, *log: str, **more: Any) -> list[Finding]:  # noqa: ANN401 - JSON
-    return findings_of(done, report(*log, **more))
 
 
 def number(done: Script, name: str) -> int:
@@ -46,40 +19,47 @@ def number(done: Script, name: str) -> int:
 
 def answered(done: Script, *steps: tuple[str, str], error: str = "") -> list[Finding]:
     first = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
-    return judged(first, dialogues=[{"steps": list(steps), "error": error}])
+    return report_findings(first, dialogues=[{"steps": list(steps), "error": error}])
 
 
 def test_a_quiet_rehearsal_says_nothing() -> None:
-    assert judged(script(), "postfix/master[12]: daemon started -- version 3.7.11, configuration /etc/postfix") == []
+    assert (
+        report_findings(script_of(), "postfix/master[12]: daemon started -- version 3.7.11, configuration /etc/postfix")
+        == []
+    )
 
 
 def test_a_death_is_told_once_at_the_setting_that_it_names() -> None:
-    done = script({"smtpd_timeout": "300x"})
+    done = script_of({"smtpd_timeout": "300x"})
     death = "fatal: parameter smtpd_timeout: bad time value or unit: 300x"
     throttled = "postfix/master[1]: warning: /usr/lib/postfix/sbin/smtpd: bad command startup -- throttling"
-    (found,) = judged(done, f"r2/smtpd[9]: {death}", f"r2/smtpd[10]: {death}", throttled)
+    (found,) = report_findings(done, f"r2/smtpd[9]: {death}", f"r2/smtpd[10]: {death}", throttled)
     assert str(found) == f"mail.yaml:8:20: in a rehearsal smtpd dies: {death.removeprefix('fatal: ')}"
     assert (found.is_error, found.lasting) == (True, False)
 
 
 def test_an_option_of_the_service_that_spoke_comes_before_main_cf() -> None:
-    done = script(
+    done = script_of(
         {"smtp_helo_name": "a.example"}, {"master.d/x.cf": "out unix - - n - - smtp\n  -o smtp_helo_name=b_b\n"}
     )
     line = f"r{number(done, 'out')}/smtp[9]: fatal: parameter smtp_helo_name: bad parameter value: b_b"
-    assert str(judged(done, line)[0]).startswith("master.d/x.cf:2:6: in a rehearsal smtp dies")
+    assert str(report_findings(done, line)[0]).startswith("master.d/x.cf:2:6: in a rehearsal smtp dies")
 
 
 def test_a_bad_line_of_a_table_is_named_by_that_line() -> None:
     table = {"tables/hc.pcre": "/a/ OK\n/[/ REJECT\n"}
-    done = script({"header_checks": "table:hc"}, table)
-    (found,) = judged(done, "r4/cleanup[9]: warning: pcre map /etc/postfix/hc, line 2: error in regex at offset 1: x")
+    done = script_of({"header_checks": "table:hc"}, table)
+    (found,) = report_findings(
+        done, "r4/cleanup[9]: warning: pcre map /etc/postfix/hc, line 2: error in regex at offset 1: x"
+    )
     assert str(found).startswith("tables/hc.pcre:2:1: in a rehearsal cleanup warns: pcre map")
 
 
 def test_mail_that_waits_is_told_at_the_entry_that_sent_it_there() -> None:
-    done = script(files={"tables/transport": "a.example  smtp:\nb.example  nosuch:\n"})
-    (found,) = judged(done, "r5/qmgr[9]: warning: connect to transport private/nosuch: No such file or directory")
+    done = script_of(files={"tables/transport": "a.example  smtp:\nb.example  nosuch:\n"})
+    (found,) = report_findings(
+        done, "r5/qmgr[9]: warning: connect to transport private/nosuch: No such file or directory"
+    )
     assert str(found).startswith("tables/transport:2:1: in a rehearsal mail for the transport nosuch waits")
 
 
@@ -91,107 +71,43 @@ def test_noise_is_no_finding() -> None:
         "r4/cleanup[9]: 70D0D: warning: header Subject: rehearsal from localhost[127.0.0.1]; from=<a@b> to=<c@d>",
         "r21/local[9]: 70D0D: to=<a@b>, relay=local, status=bounced (Command output: pipe: fatal: no)",
     )
-    assert judged(script(), *lines) == []
+    assert report_findings(script_of(), *lines) == []
 
 
 def test_trouble_of_the_mail_system_is_an_error_and_a_policy_is_none() -> None:
-    assert answered(script(), ("RCPT TO:<a@b>", "554 5.7.1 <a@b>: Relay access denied")) == []
-    assert answered(script(), ("RCPT TO:<a@b>", "450 4.2.0 <a@b>: Greylisted")) == []
-    (found,) = answered(script(), ("RCPT TO:<a@b>", "451 4.3.0 <a@b>: Temporary lookup failure"))
+    assert answered(script_of(), ("RCPT TO:<a@b>", "554 5.7.1 <a@b>: Relay access denied")) == []
+    assert answered(script_of(), ("RCPT TO:<a@b>", "450 4.2.0 <a@b>: Greylisted")) == []
+    (found,) = answered(script_of(), ("RCPT TO:<a@b>", "451 4.3.0 <a@b>: Temporary lookup failure"))
     assert found.text.startswith('in a rehearsal smtp/inet on 127.0.0.1:25 answers "451 4.3.0')
 
 
 def test_different_reasons_for_the_same_answer_are_different_findings() -> None:
-    done = script({"mynetworks": "127.0.0.1/8", "canonical_maps": "texthash:/etc/nosuch"})
+    done = script_of({"mynetworks": "127.0.0.1/8", "canonical_maps": "texthash:/etc/nosuch"})
     one = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
     told = [{"steps": [["RCPT TO:<a@b>", "451 4.3.0 x"]], "error": ""}]
     subjects = {
-        next(f.subject for f in judged(one, f"r2/smtpd[9]: warning: {why}", dialogues=told) if f.is_error)
+        next(f.subject for f in report_findings(one, f"r2/smtpd[9]: warning: {why}", dialogues=told) if f.is_error)
         for why in ('mynetworks: non-null host address bits in "127.0.0.1/8"', "texthash:/etc/nosuch lookup error")
     }
     assert len(subjects) == 2
 
 
-REFUSED = "554 5.7.1 <a@b>: Recipient address rejected: Access denied"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "reply", "log", "sure"),
-    [
-        ({"smtpd_recipient_restrictions": "reject"}, REFUSED, "", True),
-        ({"smtpd_sender_restrictions": "check_sender_access static:REJECT"}, REFUSED, "", True),
-        ({"smtpd_client_restrictions": "check_client_access table:c, reject"}, REFUSED, "", False),
-        ({"mynetworks": "10.0.0.0/8", "smtpd_client_restrictions": "permit_mynetworks, reject"}, REFUSED, "", False),
-        ({"message_size_limit": "20"}, "552 5.3.4 Error: message file too big", "", True),
-        ({"header_checks": "table:h"}, "250 2.0.0 Ok: queued as 1AB", "1AB: discard: header X: y from z;", True),
-        ({"body_checks": "table:h"}, "250 2.0.0 Ok: queued as 1AB", "1AB: hold: body y from z;", True),
-        (
-            {"smtpd_data_restrictions": "check_client_access static:HOLD"}, "250 2.0.0 Ok: queued as 1AB",
-            "NOQUEUE: hold: RCPT from x[1.2.3.4]: triggers HOLD action; from=<s@x> to=<a@b> proto=ESMTP", True,
-        ),
-    ],
-)  # fmt: skip
-def test_a_configuration_that_takes_mail_from_nobody_is_told_at_its_cause(
-    parameters: dict[str, str], reply: str, log: str, sure: bool
-) -> None:
-    files = {"tables/c.cidr": "10.0.0.0/8 OK\n", "tables/h.regexp": "/^/ DISCARD\n"}
-    done = script(parameters, files)
-    steps = [["MAIL FROM:<s@x>", "250 ok"], ["RCPT TO:<a@b>", "250 ok"], ["(message)", reply]]
-    one = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
-    (found,) = judged(one, f"r4/cleanup[9]: {log}", dialogues=[{"steps": steps, "error": ""}])
-    assert (found.rule, found.is_error) == ("no-mail-in", sure)
-    assert found.where == desired(parameters).places["parameters", next(reversed(parameters))]
-
-
-def test_one_message_that_is_kept_is_enough() -> None:
-    done = script({"header_checks": "table:h"}, {"tables/h.regexp": "/^X/ DISCARD\n"})
-    steps = [["RCPT TO:<a@b>", "250 ok"], ["(message)", "250 2.0.0 Ok: queued as 1AB"]]
-    dialogues = [{"steps": [["MAIL FROM:<s@x>", REFUSED]], "error": ""}, {"steps": steps, "error": ""}]
-    both = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:2]})
-    assert judged(both, "r5/qmgr[9]: 1AB: from=<s@x>, size=1, nrcpt=1 (queue active)", dialogues=dialogues) == []
-    late = "r4/cleanup[9]: 1AB: hold: header X: y from z;"
-    assert judged(both, late, "r5/qmgr[9]: 1AB: from=<s@x>, size=1", dialogues=dialogues) == []
-
-
-GHOST = 'relay=local, delay=0, dsn=5.1.1, status=bounced (unknown user: "ghost")'
-
-
-@pytest.mark.parametrize(
-    ("line", "where"),
-    [
-        (f"1AB: to=<ghost@mx.test.example>, orig_to=<info@v.example>, {GHOST}", "tables/virtual:2:1"),
-        (f"1AB: to=<copy@mx.test.example>, {GHOST}", "mail.yaml:8:17"),
-        (f"1AB: to=<root@mx.test.example>, {GHOST}", ""),
-        (f"1AB: to=<agent-3@rehearsal.example>, {GHOST}", ""),
-        (f"2CD: to=<ghost@mx.test.example>, orig_to=<info@v.example>, {GHOST}", ""),
-        ("1AB: to=<x@y.example>, orig_to=<info@v.example>, dsn=5.0.0, status=bounced (host y said: 550 5.1.1)", ""),
-    ],
-)
-def test_an_alias_or_a_copy_that_bounces_is_told_at_its_cause(line: str, where: str) -> None:
-    rows = {"tables/virtual": "b@v.example root@mx.test.example\ninfo@v.example ghost@mx.test.example\n"}
-    done = script({"always_bcc": "copy@mx.test.example"}, rows)
-    flow = {"queue": "2CD"}
-    found = judged(done, f"r5/local[9]: {line}", flows=[flow])
-    assert [str(one.where) for one in found] == [where] * bool(where)
-    assert not any(one.is_error for one in found)
-
-
 def test_a_table_that_is_not_in_force_is_an_error_at_its_setting() -> None:
-    done = script({"header_checks": "regexp:{{/^Subject: (oops/ REJECT}}", "smtpd_banner": "x"})
+    done = script_of({"header_checks": "regexp:{{/^Subject: (oops/ REJECT}}", "smtpd_banner": "x"})
     said = "warning: regexp map {{/^Subject: (oops/ REJECT}}, line 1: Unmatched ( or \\("
-    (found,) = judged(done, f"r4/cleanup[9]: {said}")
+    (found,) = report_findings(done, f"r4/cleanup[9]: {said}")
     assert (found.is_error, found.where.line) == (True, 8)
 
 
 def test_a_listener_that_asks_for_a_certificate_may_do_without_us() -> None:
-    done = script({"smtpd_tls_req_ccert": "yes", "smtpd_tls_security_level": "encrypt"})
+    done = script_of({"smtpd_tls_req_ccert": "yes", "smtpd_tls_security_level": "encrypt"})
     reply = "421 4.7.1 mx Error: No client certificate presented"
     assert answered(done, ("EHLO x", "250-mx\n250 STARTTLS"), ("EHLO x", reply)) == []
-    assert answered(script(), ("EHLO x", "250 mx"), ("EHLO x", reply))
+    assert answered(script_of(), ("EHLO x", "250 mx"), ("EHLO x", reply))
 
 
 def test_what_is_asked_for_and_not_offered_is_told() -> None:
-    done = script({"smtpd_tls_security_level": "may", "smtpd_sasl_auth_enable": "yes"})
+    done = script_of({"smtpd_tls_security_level": "may", "smtpd_sasl_auth_enable": "yes"})
     rules = [found.rule for found in answered(done, ("EHLO x", "250-mx\n250 SIZE"))]
     assert rules == ["starttls-not-offered", "auth-not-offered"]
 
@@ -199,9 +115,9 @@ def test_what_is_asked_for_and_not_offered_is_told() -> None:
 def flow(
     expect: object, *, sent: bool, steps: list[list[str]] | None = None, log: tuple[str, ...] = (), **more: object
 ) -> list[str]:
-    done = script(files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": expect, **more}})})
+    done = script_of(files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": expect, **more}})})
     told = [{"sent": sent, "queue": "", "steps": steps or [], "error": ""}] if done.flows else []
-    return [one.text for one in judged(done, *log, flows=told)]
+    return [one.text for one in report_findings(done, *log, flows=told)]
 
 
 def test_a_flow_holds_or_says_how_it_does_not() -> None:

@@ -1,0 +1,72 @@
+"""Which file of a commit is what, and what was meant by a path that nothing reads."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.desired.load import load
+from tests.unit.commits import file_tree, load_commit, load_findings
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("tables/sasl_passwd", "plain-text-secret"),
+        ("tables/main.cf", "invalid-table"),
+        ("tables/x.pcrre", "invalid-table"),
+        ("tables/a b", "invalid-table"),
+        ("tables/deep/er", "invalid-table"),
+        ("tables/relay_passwd", "plain-text-secret"),
+        ("tables/smtp_auth.texthash", "plain-text-secret"),
+        ("tables/smtp_password_maps", "plain-text-secret"),
+        ("secrets/smart_host", "plain-text-secret"),
+        ("secrets/smart_host.txt", "plain-text-secret"),
+        ("secrets/smart_host.age", "plain-text-secret"),
+        ("secrets/recipient", "misplaced-file"),
+        ("hosts/MX1.yaml", "misplaced-file"),
+        ("master.d/a/b.cf", "misplaced-file"),
+        ("master.d/extra.conf", "misplaced-file"),
+        ("hosts/mx1.txt", "misplaced-file"),
+    ],
+)
+def test_a_file_that_nothing_could_read_is_refused(path: str, rule: str) -> None:
+    assert [one.rule for one in load_findings("hostname: a.b\n", {path: "hostname: a.b\n"})] == [rule]
+
+
+def test_one_name_with_two_types_is_refused() -> None:
+    [told] = load_findings("hostname: a.b\n", {"tables/x": "", "tables/x.pcre": ""})
+
+    assert told.rule == "ambiguous-table"
+
+
+def test_a_folder_with_a_slip_in_its_name_is_a_warning() -> None:
+    desired = load(file_tree({"mail.yaml": "hostname: a.b\n", "table/x": "a b\n"}), "mx1", {})
+
+    assert [(one.rule, one.severity.value) for one in desired.findings] == [("misplaced-file", "warning")]
+
+
+def test_a_file_that_reconciler_writes_itself_is_a_warning() -> None:
+    found = load_commit("hostname: a.b\n", **{"main.cf": "", "master.cf": "", "other/main.cf": ""}).findings
+
+    assert [(one.where.file, one.severity.value) for one in found] == [("main.cf", "warning"), ("master.cf", "warning")]
+
+
+def test_a_table_that_no_value_names_and_that_almost_wires_itself_is_a_warning() -> None:
+    files = {"tables/transports": "", "tables/alias": "", "tables/sender_access": "", "tables/generics": ""}
+    used = "parameters: {smtp_generic_maps: 'table:generics'}\n"
+
+    assert [one.text for one in load_commit(used, **files).findings] == [
+        "nothing asks table alias; did you mean aliases, which is alias_maps?",
+        "nothing asks table transports; did you mean transport, which is transport_maps?",
+    ]
+
+
+def test_a_table_about_passwords_is_not_one_of_them() -> None:
+    assert "password_reset_senders" in load_commit("hostname: a.b\n", **{"tables/password_reset_senders": ""}).tables
+
+
+def test_a_secret_is_sealed_and_other_files_beside_it_are_for_people() -> None:
+    sealed = {"secrets/a.age": "age-encryption.org/v1\n", "secrets/b.age": "-----BEGIN AGE ENCRYPTED FILE-----\n"}
+    beside = {"secrets/recipients": "", "secrets/README.md": "", "secrets/.gitattributes": ""}
+
+    assert load_commit("hostname: a.b\n", **sealed, **beside).findings == ()
