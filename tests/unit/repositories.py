@@ -7,7 +7,6 @@ from pathlib import Path
 from reconciler.host.effects import Host
 from reconciler.repository.repo import Repository
 
-NOBODY = 65534
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",

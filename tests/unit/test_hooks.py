@@ -17,7 +17,8 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.repository.create import HOOKS, create
 from reconciler.repository.repo import Repository
-from tests.unit.repositories import ENVIRONMENT, NOBODY, git
+from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.repositories import ENVIRONMENT, git
 
 UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -56,8 +57,7 @@ class Pushing:
         self.clone = root / "home/clone"
         self.clone.mkdir(parents=True)
         if user is not None:
-            for folder in (root, *root.parents[:2]):
-                folder.chmod(0o755)
+            open_to_others(root)
             for folder in (self.clone, self.clone.parent):
                 os.chown(folder, user, user)
         settings = Settings(socket=self.socket, host="mx1.example.com")

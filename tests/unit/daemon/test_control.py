@@ -16,7 +16,7 @@ import pytest
 from reconciler.daemon import control
 from reconciler.daemon.control import Control, NotPermitted, ask
 from reconciler.model.errors import ReconcilerError, Unavailable
-from tests.unit.repositories import NOBODY
+from tests.unit.other_users import NOBODY, open_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,7 @@ def running(tmp_path: Path) -> Iterator[Path]:
 def as_user(path: Path, uid: int, groups: list[int], request: dict[str, Any]) -> dict[str, Any]:
     """Ask as somebody else; the last message, or the name of the error."""
     assert os.geteuid() == 0, "needs root, to ask as somebody else"
-    for folder in path.parents[:4]:
-        folder.chmod(folder.stat().st_mode | 0o011)
+    open_to_others(path.parents[1])
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child needs none of them

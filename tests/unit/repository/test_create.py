@@ -11,7 +11,8 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings
 from reconciler.repository.create import HOOKS, NotCreated, create
 from reconciler.repository.repo import Repository
-from tests.unit.repositories import NOBODY, git
+from tests.unit.other_users import NOBODY
+from tests.unit.repositories import git
 
 FILE = Path("/etc/reconciler.toml")
 KEY = "age1tsweermue2rqr2kah5n28gvmwcfpaw7jsefqnqv86g4kd9zr7elskxqc2k"

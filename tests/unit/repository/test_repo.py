@@ -14,7 +14,8 @@ from reconciler.host.effects import Host
 from reconciler.model.errors import InvalidSource, Unavailable
 from reconciler.repository import repo
 from reconciler.repository.repo import Repository, UnknownRevision
-from tests.unit.repositories import NOBODY, bare, commit, commit_tree, git
+from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.repositories import bare, commit, commit_tree, git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -327,8 +328,7 @@ def test_a_note_waits_for_a_locked_ref_and_gives_up_in_words(tmp_path: Path) -> 
 
 def test_a_hundred_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_repository(tmp_path: Path) -> None:
     assert os.geteuid() == 0, "needs root, to work in the repository of another user"
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_others(tmp_path)
     repository = bare(tmp_path / "r.git", NOBODY)
     clone = tmp_path / "clone"
     clone.mkdir()
