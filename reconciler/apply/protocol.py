@@ -13,13 +13,12 @@ Known limit: a foreign file that is written in the very instant of the rename is
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.activate import died, go_live, keep_running, live_path
 from reconciler.apply.requeue import requeue, rerouted
-from reconciler.apply.stage import stage_and_check
+from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Contribution, Finding, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
@@ -51,10 +50,10 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     journal.intend(intent | {"ran": ran})
 
     edges.say("staged and checked" if stage else "stage and check")
-    stage = _undisturbed(order, edges, stage)
-    made = stage.folder
+    staged = _undisturbed(order, edges, stage)
+    made = staged.stage.folder
     try:
-        after = generations.place(stage, order.plan.target, order.revision, order.source, order.carried)
+        after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.carried)
         made = after.path
         if generations.drift():
             generations.taint(before)
@@ -67,10 +66,9 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     rows = rerouted(order.plan)  # before the swap, for its files are read where they are live
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     silent = generations.companions.silent(before)
-    if doubts := companions.provide(before, after, order.origin, edges):
-        if errors_in(doubts):
-            return undo(before, after, Activation.NOTHING, doubts, edges, silent)
-        stage = replace(stage, doubts=(*stage.doubts, *doubts))
+    doubts = companions.provide(before, after, order.origin, edges)
+    if errors_in(doubts):
+        return undo(before, after, Activation.NOTHING, doubts, edges, silent)
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     findings = go_live(after, step, instance, edges, order.origin)
     rules = {finding.rule for finding in errors_in(findings)}
@@ -80,21 +78,22 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         findings = go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
     if not errors_in(findings):
         findings += [*requeue(rows, edges.postfix(), edges.host), *companions.release(edges)]
-        return Applied((*stage.doubts, *findings))
+        return Applied((*staged.doubts, *doubts, *findings))
     if live_path(edges) == before.path:
         companions.back(before, after, edges)
         raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
     return undo(before, after, step, findings, edges, silent)
 
 
-def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Stage:
+def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
     """A stage whose foreign files are what is live right now: somebody else's edit meanwhile stages anew."""
+    staged = Staged(stage) if stage else None
     for _ in range(_ATTEMPTS):
-        stage = stage or stage_and_check(order, edges, "pass")
-        if not edges.generations.foreign_changed(stage, order.plan.target):
-            return stage
-        edges.host.remove(stage.folder)
-        stage = None
+        staged = staged or stage_and_check(order, edges, "pass")
+        if not edges.generations.foreign_changed(staged.stage, order.plan.target):
+            return staged
+        edges.host.remove(staged.stage.folder)
+        staged = None
     raise Unavailable(f"{edges.generations.config_directory}: somebody else keeps changing files in it")
 
 

@@ -33,8 +33,8 @@ AGE = 10.0
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
-def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
-    """Stage a target, compile its tables, and have Postfix's own programs read it; raises CheckFailed."""
+def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
+    """Stage a target, compile its tables, have Postfix's own programs read it, and rehearse; raises CheckFailed."""
     edges.generations.prepare()
     target = order.plan.target
     try:
@@ -45,8 +45,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
         if not errors_in(findings):  # else postmap would say the same once more
             findings += _compile(target, order, stage, edges)
         rehearsed = False
-        if order.script and not order.trusted and not errors_in(findings):
-            found, rehearsed = _rehearse(order, order.script, stage, edges)
+        if order.rehearsal and not order.trusted and not errors_in(findings):
+            found, rehearsed = _rehearse(order.rehearsal, stage, edges)
             findings += found
         directory = str(edges.settings.config_directory)
         findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
@@ -56,14 +56,15 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Stage:
         with suppress(OSError):  # the first trouble is the one to tell
             edges.host.remove(edges.generations.stage_folder(name))
         raise
-    return replace(stage, doubts=tuple(findings), rehearsed=rehearsed)
+    return Staged(stage, tuple(findings), rehearsed)
 
 
-def _rehearse(order: Order, script: Script, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
+def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
     """What a rehearsal finds, and whether one was held; where the kernel does not do it, check and verify remain."""
     edges.say("rehearse")
     try:
-        return order.excuse(rehearse(script, stage.root, edges.settings.config_directory, edges.host)), True
+        found = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
+        return rehearsal.excuse(found), True
     except Impossible as reason:
         doubt = Finding(
             rule="not-rehearsed", where=Where("mail.yaml"), text=f"not rehearsed, for this host can't: {reason}",
@@ -111,13 +112,29 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
     return replace(finding, where=where)
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A stage that passed its check: the *doubts* are warnings; *rehearsed* says whether a rehearsal was part of it."""
+
+    stage: Stage
+    doubts: tuple[Finding, ...] = ()
+    rehearsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a rehearsal plays; *excuse* makes warnings of those findings that are just as true of what is live."""
+
+    script: Script
+    excuse: Callable[[list[Finding]], list[Finding]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
 
     *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
-    drift, rescue): it passes no check. *script* is what a rehearsal plays, if there is one, and *excuse* makes warnings
-    of what is just as wrong in what is live.
+    drift, rescue): it passes no check, and no *rehearsal*.
     """
 
     plan: Plan
@@ -126,6 +143,5 @@ class Order:
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False
-    script: Script | None = None
-    excuse: Callable[[list[Finding]], list[Finding]] = list
     carried: tuple[str, ...] = ()
+    rehearsal: Rehearsal | None = None

@@ -18,7 +18,7 @@ from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model import File, Revision, errors_in
 from reconciler.model.errors import WithFindings
-from reconciler.passes.judge import Memory, check, forget
+from reconciler.passes.check import Memory, check, forget
 from reconciler.passes.propose import Candidate
 from reconciler.repository.secrets import SEALED
 from reconciler.state.journal import finding_data
@@ -54,11 +54,12 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, wanted_revision(edges, rev))
-        memory, root, judged = Memory(), os.geteuid() == 0, None
+        memory, root, checked = Memory(), os.geteuid() == 0, None
         overrides: list[Override] = []
         try:
-            judged = check(revision, edges, memory, stage=root)
-            findings, overrides = judged.findings, overridden(judged.desired, judged.facts)
+            checked = check(revision, edges, memory, stage=root)
+            desired, facts, _ = checked.judged.understood
+            findings, overrides = checked.findings, overridden(desired, facts)
         except WithFindings as error:
             findings = tuple(
                 one if root or one.rule != SEALED else one.as_warning("root can") for one in error.findings
@@ -66,17 +67,19 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
         forget(edges, memory)
     if not root:
         say("limit: Postfix's own programs were not asked, and no secret was opened: that takes root", err=True)
-    status = 1 if errors_in(findings) else 0
+    status, tests, played = 1 if errors_in(findings) else 0, 0, False
+    if checked:
+        tests, played = checked.judged.flows, checked.rehearsed
     if json_output:
-        flows = {"tests": judged.flows, "played": judged.rehearsed} if judged else None
+        flows = {"tests": tests, "played": played} if checked else None
         shown = {"revision": revision.oid, "flows": flows, "findings": [finding_data(one) for one in findings]}
         click.echo(json.dumps(shown | {"overrides": [override.data for override in overrides]}))
     else:
         say_all(finding_lines(findings))
         say_all(map(str, overrides))
         if not status:
-            played = judged and judged.flows and flow_line(judged.flows, findings, played=judged.rehearsed)
-            say(f"{tree or revision.short}: no errors{f'; {played}' if played else ''}", err=True)
+            more = f"; {flow_line(tests, findings, played=played)}" if tests else ""
+            say(f"{tree or revision.short}: no errors{more}", err=True)
     sys.exit(status)
 
 

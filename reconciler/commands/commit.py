@@ -14,7 +14,7 @@ from reconciler.commands.console import Context, finish, say, say_all, who
 from reconciler.daemon.control import ask
 from reconciler.model.errors import Unavailable, WithFindings
 from reconciler.model.phase import Wake
-from reconciler.passes.judge import Memory
+from reconciler.passes.check import Memory
 from reconciler.passes.propose import Nothing, Proposal, Proposed
 from reconciler.passes.run import one_pass
 from reconciler.trees.report import EXIT, finding_lines, plan_lines

@@ -8,7 +8,7 @@ from reconciler.commands.console import Context, finish
 from reconciler.commands.options import as_json, pass_context
 from reconciler.model.phase import Wake
 from reconciler.passes import operator
-from reconciler.passes.judge import Memory
+from reconciler.passes.check import Memory
 from reconciler.passes.record import Passed
 from reconciler.passes.run import one_pass
 

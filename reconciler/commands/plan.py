@@ -12,7 +12,7 @@ from reconciler.commands.console import Context, say, say_all
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
-from reconciler.passes.judge import judge, refuse
+from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.journal import finding_data
 from reconciler.trees.report import finding_lines, plan_lines
 
@@ -32,13 +32,14 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     edges = context.edges()
     revision = wanted_revision(edges, rev)
     try:
-        judged = judge(revision, edges)
-        findings = judged.findings
-        refuse(judged, edges)
+        live = LiveCommit(edges)
+        judged = judge(revision, edges, live)
+        permit(judged, live, edges.repo)
     except WithFindings as error:
         _findings_or_json(error.findings, json_output=json_output)
         sys.exit(1)
-    plan, overrides = judged.plan, overridden(judged.desired, judged.facts)
+    plan, findings = judged.plan, judged.findings
+    overrides = overridden(judged.understood.desired, judged.understood.facts)
     if json_output:
         changes = [
             {"kind": change.kind, "what": change.what, "before": change.before, "after": change.after,

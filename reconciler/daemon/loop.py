@@ -37,8 +37,8 @@ from reconciler.host.programs import postfix, systemd
 from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded
 from reconciler.model.errors import ReconcilerError, WithFindings
 from reconciler.model.phase import FIRST_PAUSE, Suspended, Wake, pause
+from reconciler.passes.check import Memory, check, forget
 from reconciler.passes.hand_edit import rules_end
-from reconciler.passes.judge import Memory, check, forget
 from reconciler.passes.record import Passed
 from reconciler.passes.renewal import Named, named, remember, renew
 from reconciler.passes.run import one_pass
@@ -169,8 +169,8 @@ class Daemon:
     def _asked(self) -> Sequence[str]:
         """The paths whose existence was judged last: what was missing may come."""
         with self._memory_lock:
-            judged = self._memory.judged if self._memory else None
-            return list(judged.facts.files) if judged else []
+            checked = self._memory.checked if self._memory else None
+            return list(checked.judged.understood.facts.files) if checked else []
 
     def _wait(self) -> None:
         """Sleep until something happens; what was due by time fills the timer's slot."""
@@ -359,15 +359,16 @@ class Daemon:
         yield {"line": ""}
         began = time.monotonic()
         try:
-            judged = check(revision, replace(self.edges, repo=repo), memory)
+            checked = check(revision, replace(self.edges, repo=repo), memory)
         except WithFindings as error:
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
             yield from self._refusal()
             return
-        yield from ({"line": line} for line in push_lines(judged.plan.changes, judged.findings))
+        judged, findings = checked.judged, checked.findings
+        yield from ({"line": line} for line in push_lines(judged.plan.changes, findings))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
-        how = "checked and rehearsed" if judged.rehearsed else "checked"
-        told = f"      {flow_line(judged.flows, judged.findings, played=judged.rehearsed)}" if judged.flows else ""
+        how = "checked and rehearsed" if checked.rehearsed else "checked"
+        told = f"      {flow_line(judged.flows, findings, played=checked.rehearsed)}" if judged.flows else ""
         yield {"line": f"  needs: {needs(judged.plan)}{told}      {how} in {time.monotonic() - began:.1f} s"}
         with self._memory_lock:
             if self._memory:

@@ -25,7 +25,7 @@ from reconciler.host import facts as fact
 from reconciler.host.attribution import SOMEBODY, Attribution, look
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
-from reconciler.passes.judge import judge, understand
+from reconciler.passes.judge import LiveCommit, judge, understand
 from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit
 from reconciler.repository.repo import UnknownRevision
@@ -81,7 +81,7 @@ def only_ignored(revision: Revision, edges: Edges) -> bool:
     """Whether all that was edited is to be left alone, so that a pass has nothing to put back."""
     if not _held(edges):
         return False
-    plan = judge(revision, edges).plan
+    plan = judge(revision, edges, LiveCommit(edges)).plan
     return state(plan.live) == state(plan.target)
 
 
@@ -206,8 +206,8 @@ def _means_the_same(path: str, was: Tree, is_: Tree) -> bool:
 def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -> str:
     """Put what was done to a generation on the branch; the commit's name, empty when nothing is to be kept."""
     now_live = _revision(edited, edges)
-    desired, facts, _ = understand(now_live, edges)
-    ground = Ground(facts=facts, templates=edges.templates, secrets=desired.secrets)
+    commit = understand(now_live, edges)
+    ground = Ground(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
     base, content = _both(edited, live, now_live, ground, edges)
     damaged = _damaged(edited, edges)
     if not diff(base, content).changes and not damaged:
@@ -222,10 +222,8 @@ def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -
         if not said.changes:
             return ""
         text = message(_subject(said, by, edges), said, _about(edited, now_live, by), [f"{SAME}: {name}"])
-        commit = Commit(
-            parent=parent.oid, author=_author(by), written_at=by.at, message=text, files=said.files
-        )  # fmt: skip
-        if oid := edges.repo.commit(commit, branch(edges)):
+        made = Commit(parent=parent.oid, author=_author(by), written_at=by.at, message=text, files=said.files)
+        if oid := edges.repo.commit(made, branch(edges)):
             return oid
     raise Unavailable(f"somebody else keeps moving {branch(edges)}")
 

@@ -11,8 +11,8 @@ from reconciler.apply.stage import Order
 from reconciler.model import Applied, Broken, Postponed, Refused, Unchanged
 from reconciler.model.errors import ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
+from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
-from reconciler.passes.judge import Memory, check
 from reconciler.passes.record import Passed, line_of
 from reconciler.state.manifest import intact, with_todays_secrets
 from reconciler.trees.plan import diff
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
+    from reconciler.passes.check import Memory
     from reconciler.state.manifest import Generation
 
 RESCUE = "rescue"

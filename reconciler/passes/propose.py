@@ -18,7 +18,8 @@ from reconciler.desired.overrides import overridden
 from reconciler.host.effects import Host
 from reconciler.model import File, Revision, printable
 from reconciler.model.errors import Unavailable
-from reconciler.passes.judge import Memory, check, forget, understand
+from reconciler.passes.check import Memory, check, forget
+from reconciler.passes.judge import understand
 from reconciler.repository.git import Commit, trailers_in
 from reconciler.repository.repo import Repository
 from reconciler.trees.render import render
@@ -93,9 +94,9 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         tip = edges.repo.tip()
         if tip is None:
             raise Unavailable(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
-        desired, facts, merged = understand(tip, edges)
+        now = understand(tip, edges)
         files = edges.repo.read(tip)
-        changed = {} if proposal.settled(merged, facts) else proposal.revise(files, edges.settings.host)
+        changed = {} if proposal.settled(now.origin, now.facts) else proposal.revise(files, edges.settings.host)
         if not changed:
             return Nothing()
         message = _message(proposal.subject, proposal.body(files))
@@ -107,12 +108,12 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         after = kept | {path: File.of(content) for path, content in changed.items() if content is not None}
         inside, memory = replace(edges, repo=Candidate(edges.repo, after, tip)), Memory()
         try:
-            wanted, _, target = understand(candidate, inside)
-            same = render(target, edges.templates) == render(merged, edges.templates)
+            then = understand(candidate, inside)
+            same = render(then.origin, edges.templates) == render(now.origin, edges.templates)
             if same and not proposal.everywhere:
-                known = {override.below.name for override in overridden(desired, facts)}
-                return Nothing(tuple(one for one in overridden(wanted, facts) if one.below.name not in known))
-            judged = check(candidate, inside, memory)
+                known = {override.below.name for override in overridden(now.desired, now.facts)}
+                return Nothing(tuple(one for one in overridden(then.desired, now.facts) if one.below.name not in known))
+            checked = check(candidate, inside, memory, known=then)
         finally:
             forget(inside, memory)
         commit = Commit(
@@ -120,10 +121,9 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
             message=message,
         )  # fmt: skip
         if oid := edges.repo.commit(commit, edges.repo.branch):
-            overrides = overridden(judged.desired, judged.facts)
-            return Proposed(
-                edges.repo.revision(oid), ", ".join(sorted(changed)), judged.plan, judged.findings, overrides
-            )
+            where, plan = ", ".join(sorted(changed)), checked.judged.plan
+            overrides = overridden(then.desired, then.facts)
+            return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides)
     raise Unavailable(f"somebody else keeps moving {edges.repo.branch}")
 
 

@@ -9,40 +9,42 @@ from reconciler.apply.protocol import apply
 from reconciler.host import facts as fact
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import ReconcilerError, WithFindings
-from reconciler.passes.judge import forget, judge, order, refuse
-from reconciler.trees.plan import diff
+from reconciler.passes.check import Checked, forget
+from reconciler.passes.judge import LiveCommit, judge, permit, to_rehearse
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Outcome, Revision
-    from reconciler.passes.judge import Judged, Memory
+    from reconciler.passes.check import Memory
+    from reconciler.passes.judge import Judged
 
 
 def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool = True) -> Outcome:
     """Bring this host to *revision*, or leave it exactly as it was; without *restore*, hand edits stay."""
     try:
-        judged = memory.recall(revision, edges)
-        if judged is None:
+        live = LiveCommit(edges)
+        checked = memory.recall(revision, edges)
+        if checked is None:
             forget(edges, memory)
-            memory.judged = judged = judge(revision, edges)
-        if judged.plan.empty or (judged.restores and not restore):
-            return Unchanged(judged.findings)
-        if not judged.restores:
-            refuse(judged, edges)
-        outcome = apply(order(judged, edges), edges, judged.stage)
-        judged.stage = None
+            checked = Checked(judge(revision, edges, live))
+        memory.checked = checked
+        if checked.judged.plan.empty or (checked.judged.restores and not restore):
+            return Unchanged(checked.findings)
+        if not checked.judged.restores:
+            memory.checked = checked = replace(checked, judged=permit(checked.judged, live, edges.repo))
+        outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
+        memory.checked = checked = replace(checked, stage=None)  # it has become the generation
         if isinstance(outcome, Applied):
-            memory.judged = _settled(judged, edges)
+            memory.checked = replace(checked, judged=_settled(checked.judged, edges))
     except WithFindings as error:
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:
         return Postponed(str(error))
     else:
-        return Applied((*judged.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
+        return Applied((*checked.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
 
 
 def _settled(judged: Judged, edges: Edges) -> Judged:
     """What judging the same commit again would find, now that it is live."""
-    facts = fact.again(edges.host, edges.settings, judged.facts, ask=False)
-    live = edges.generations.read(judged.plan.target)
-    return replace(judged, facts=facts, live=live, plan=diff(live, live), restores=True)
+    facts = fact.again(edges.host, edges.settings, judged.understood.facts, ask=False)
+    return judged.when_live(edges.generations.read(judged.plan.target), facts)

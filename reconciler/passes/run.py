@@ -26,7 +26,7 @@ from reconciler.state.journal import conclusion
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
-    from reconciler.passes.judge import Memory
+    from reconciler.passes.check import Memory
     from reconciler.state.journal import Line
 
 _UNHURT = Steady | Probation | Retrying

@@ -18,7 +18,7 @@ from reconciler.model import BESIDE, File
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Finding, Tree
+    from reconciler.model import Tree
 
 PROGRAM = "postfix"
 NAME = "manifest.json"
@@ -78,15 +78,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison.
-
-    *doubts* are the warnings that it passed its check with, and *rehearsed* says whether a rehearsal was part of that.
-    """
+    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
 
     root: Path
     foreign: Mapping[str, Signature]
-    doubts: tuple[Finding, ...] = ()
-    rehearsed: bool = False
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,7 @@ whose place stands something else, is put back all the same. What is carried is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import File, did_you_mean
 from reconciler.postfix.syntax import logical_lines, one_line, read_main
@@ -39,15 +39,20 @@ class Rule:
         return f"{self.file}:{self.parameter}" if self.parameter else self.file
 
 
+class Carried(NamedTuple):
+    """A target with what is left alone as it is live, and the *names* of that."""
+
+    tree: Tree
+    names: tuple[str, ...] = ()
+
+
 def holding(rules: Iterable[Rule], now: datetime) -> tuple[Rule, ...]:
     """The rules that have not expired."""
     return tuple(rule for rule in rules if now < rule.until)
 
 
-def left_alone(
-    target: Tree, live: Tree, base: Tree | None, carried: Collection[str], rules: Iterable[Rule]
-) -> tuple[Tree, tuple[str, ...]]:
-    """The target with what is left alone as it is live, and the names of that.
+def left_alone(target: Tree, live: Tree, base: Tree | None, carried: Collection[str], rules: Iterable[Rule]) -> Carried:
+    """The target with what is left alone as it is live.
 
     *base* is what the live commit made of this host, None when it is unknown; *carried* was left alone already.
     """
@@ -60,7 +65,7 @@ def left_alone(
             continue
         names.append(rule.what)
         result[rule.file] = _with(result[MAIN], rule.parameter, is_) if rule.parameter else live[rule.file]
-    return result, tuple(names)
+    return Carried(result, tuple(names))
 
 
 def _text(file: File) -> str:

@@ -1,0 +1,102 @@
+"""Everything up to the swap: judged, staged, read by Postfix's own programs, rehearsed; and kept for the pass.
+
+check(), which pre-receive and the commands use as well, touches nothing live. Raises what judge() and permit() do, and
+Unavailable, CommandFailed or OSError for our own trouble.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.apply.stage import stage_and_check
+from reconciler.host import facts as fact
+from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
+
+if TYPE_CHECKING:
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Finding, Revision
+    from reconciler.passes.judge import Judged, Understood
+    from reconciler.state.manifest import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A commit that was judged, and what its check came to: its *stage*, its *doubts*, and whether it was *rehearsed*.
+
+    One that was judged alone has neither a stage nor doubts.
+    """
+
+    judged: Judged
+    stage: Stage | None = None
+    doubts: tuple[Finding, ...] = ()
+    rehearsed: bool = False
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that was found."""
+        return (*self.judged.findings, *self.doubts)
+
+
+class Memory:
+    """The last commit that was checked; it counts while facts are what they were, and live is that or the target."""
+
+    def __init__(self) -> None:
+        self.checked: Checked | None = None
+
+    def recall(self, revision: Revision, edges: Edges) -> Checked | None:
+        """What was found out about that commit, if it still holds."""
+        known = self.checked
+        if (
+            known is None
+            or known.judged.revision.oid != revision.oid
+            or known.judged.rules != rules_now(edges.settings)
+        ):
+            return None
+        plan, before = known.judged.plan, known.judged.understood.facts
+        facts = fact.again(edges.host, edges.settings, before, ask=not plan.empty)
+        live = edges.generations.read(plan.target)
+        if facts != before or edges.generations.drift():
+            return None
+        if live == plan.live:
+            return known
+        if live != plan.target or known.stage:
+            return None
+        return replace(known, judged=known.judged.when_live(live, facts))  # it went live: that was the only difference
+
+
+def check(
+    revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True, known: Understood | None = None
+) -> Checked:
+    """Everything up to the swap, touching nothing live; what it found is remembered for the pass.
+
+    Without *stage*, which takes root, Postfix's own programs are not asked. *known* is the commit, where it was
+    understood already.
+    """
+    checked = memory.recall(revision, edges)
+    if checked is None or not (checked.stage or checked.rehearsed or checked.judged.plan.empty):
+        live = LiveCommit(edges)
+        judged = permit(judge(revision, edges, live, known), live, edges.repo)
+        forget(edges, memory)
+        wanted = stage and (judged.flows or not judged.plan.empty)
+        checked = _staged(judged, live, edges) if wanted else Checked(judged)
+    memory.checked = checked
+    return checked
+
+
+def _staged(judged: Judged, live: LiveCommit, edges: Edges) -> Checked:
+    """Stage it, have it read and rehearse it; where nothing would change, for the sake of its flows alone."""
+    revision, unchanged = judged.revision, judged.plan.empty
+    order = replace(to_rehearse(judged, live, edges), trusted=judged.restores and not unchanged)
+    staged = stage_and_check(order, edges, f"check-{revision.short}-{time.monotonic_ns()}")
+    if unchanged:
+        edges.host.remove(staged.stage.folder)
+    return Checked(judged, None if unchanged else staged.stage, staged.doubts, staged.rehearsed)
+
+
+def forget(edges: Edges, memory: Memory) -> None:
+    """Drop what was remembered, and its stage."""
+    if memory.checked and memory.checked.stage:
+        edges.host.remove(memory.checked.stage.folder)
+    memory.checked = None
