@@ -219,7 +219,7 @@ class Daemon:
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
         if self._unrecorded or self._busy:
             due = min(due, FIRST_PAUSE)
-        due = min(due, rules_end(self.edges))
+        due = min(due, rules_end(self.edges.settings.drift_ignore))
         if isinstance(phase, Suspended) and phase.until:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due

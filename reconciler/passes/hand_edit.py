@@ -1,9 +1,10 @@
 """What becomes of a hand edit beside being put back: who made it, and with policy ``commit`` a commit on drift/HOST.
 
-A HandEdit lives as long as a pass. It looks before anything is touched; and when the edited generation is no longer
-live, so that nothing can change in it any more, keep() makes one commit of all that differs in it, upon the commit that
-was live, or upon drift/HOST while that holds what nobody has merged. Until then the generation is marked and never
-pruned: a repository that can't be written, or a daemon that is killed, loses nothing, and the next pass tries again.
+find() looks before anything is touched, and the pass hands on what it Found. When the edited generation is no longer
+live, so that nothing can change in it any more, keep() turns that into what was Kept: one commit of all that differs,
+upon the commit that was live, or upon drift/HOST while that holds what nobody has merged. Until then the generation is
+marked and never pruned: a repository that can't be written, or a daemon that is killed, loses nothing, and the next
+pass tries again.
 
 Raises OSError from the file system. What keeps an edit from becoming a commit is told in *trouble*, and fails no pass.
 Known limits: an edit of what no commit made (after a rollback) is said upon the branch's tip. An editor that writes
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,16 @@ from reconciler.trees.ignore import holding, limits
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from reconciler.apply.edges import Edges
     from reconciler.model import File, Revision, Tree
+    from reconciler.repository.repo import Repository
+    from reconciler.state.generations import Generations
+    from reconciler.state.journal import Journal
     from reconciler.state.manifest import Generation
+    from reconciler.trees.ignore import Rule
 
 SAME = "Edit-Id"
 MOST_NAMED = 4
@@ -48,10 +53,10 @@ NOTHING = "nothing to keep"
 _ATTEMPTS = 5
 
 
-def drift(edges: Edges) -> tuple[str, ...]:
+def drift(live: Generation | None, edges: Edges) -> tuple[str, ...]:
     """The files that somebody edited, and those in which an ignore rule that has ended had left an edit alone."""
-    live = edges.generations.live()
-    ended = [_file(name) for name in live.carried if name not in _held(edges)] if live else []
+    held = _held(edges.settings.drift_ignore)
+    ended = [_file(name) for name in live.carried if name not in held] if live else []
     return tuple(dict.fromkeys((*edges.generations.drift(), *ended)))
 
 
@@ -59,48 +64,48 @@ def _file(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _held(edges: Edges) -> set[str]:
+def _held(rules: Iterable[Rule]) -> set[str]:
     """What the ignore rules that hold now speak of."""
-    return {rule.what for rule in holding(edges.settings.drift_ignore, datetime.now(UTC))}
+    return {rule.what for rule in holding(rules, datetime.now(UTC))}
 
 
-def ignored(edges: Edges) -> list[str]:
+def ignored(live: Generation | None, rules: Iterable[Rule]) -> list[str]:
     """What is left alone now because of an ignore rule, although it differs from the commit."""
-    live = edges.generations.live()
-    return sorted({*live.carried} & _held(edges)) if live else []
+    return sorted({*live.carried} & _held(rules)) if live else []
 
 
-def rules_end(edges: Edges) -> float:
+def rules_end(rules: Iterable[Rule]) -> float:
     """Seconds until the next ignore rule ends."""
     now = datetime.now(UTC)
-    ends = ((rule.until - now).total_seconds() for rule in edges.settings.drift_ignore if rule.until > now)
+    ends = ((rule.until - now).total_seconds() for rule in rules if rule.until > now)
     return min(ends, default=math.inf) + 0.1
 
 
 def only_ignored(revision: Revision, edges: Edges) -> bool:
     """Whether all that was edited is to be left alone, so that a pass has nothing to put back."""
-    if not _held(edges):
+    if not _held(edges.settings.drift_ignore):
         return False
     plan = judge(revision, edges, LiveCommit(edges)).plan
     return state(plan.live) == state(plan.target)
 
 
-def branch(edges: Edges) -> str:
-    """Where hand edits of this host are kept."""
-    return f"drift/{edges.settings.host}"
+def branch(host: str) -> str:
+    """Where hand edits of a host are kept."""
+    return f"drift/{host}"
 
 
-def limits_of(edges: Edges) -> Iterator[str]:
+def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
     """What status has to say: rules that do nothing, and edits that are in no commit yet."""
-    live, rules = edges.generations.live(), edges.settings.drift_ignore
+    rules = edges.settings.drift_ignore
     if live and rules:
         known = {*fact.gather(edges.host, edges.settings).parameters}
         known |= {name.partition(":")[2] for name in live.carried} | read_main(_main(live), "main.cf")[0].keys()
         owned = [path for path, record in live.files.items() if not record.made_from]
         yield from limits(rules, datetime.now(UTC), owned, known)
-    for one in edges.generations.all():
-        if one.edit == PENDING and (live is None or one.path != live.path):
-            yield f"a hand edit is not on {branch(edges)} yet, only in {one.root}; the next pass tries again"
+    where = branch(edges.settings.host)
+    for generation in edges.generations.all():
+        if generation.edit == PENDING and (live is None or generation.path != live.path):
+            yield f"a hand edit is not on {where} yet, only in {generation.root}; the next pass tries again"
 
 
 def _main(live: Generation) -> str:
@@ -110,89 +115,131 @@ def _main(live: Generation) -> str:
         return ""
 
 
-@dataclass(slots=True)
-class HandEdit:
-    """What a pass found edited, and what became of it."""
+# ---- before anything is touched --------------------------------------------------------------------------------------
 
-    files: tuple[str, ...]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a pass found edited in the generation that was live *before* it, and who did it."""
+
+    files: tuple[str, ...] = ()
     by: Attribution | None = None
     before: Generation | None = None
-    left: list[str] = field(default_factory=list)
-    kept: str = ""
-    kept_on: str = ""
+
+
+def find(edges: Edges) -> Found:
+    """Look at what was edited and by whom; with policy ``commit``, put on record that it is to be kept."""
+    live = edges.generations.live()
+    files = drift(live, edges)
+    if live is None or not files:
+        return Found(files, before=live)
+    by = look(live.root, files)
+    if edges.settings.drift_policy == "commit" and live.edit != PENDING:
+        edges.generations.mark(live, PENDING)
+    return Found(files, by, live)
+
+
+# ---- once nothing can change in it any more --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of what was *found*: the *files* that were put back, and what is *left* alone from now on.
+
+    *commit* on *branch* holds the edit, if it was to be kept; *trouble* says why there is none yet.
+    """
+
+    found: Found = Found()
+    files: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    commit: str = ""
+    branch: str = ""
     trouble: str = ""
-
-    @classmethod
-    def found(cls, edges: Edges) -> HandEdit:
-        """Look at what was edited and by whom, before anything is touched."""
-        edit = cls(drift(edges), before=edges.generations.live())
-        if edit.files and edit.before:
-            edit.by = look(edit.before.root, edit.files)
-            if edges.settings.drift_policy == "commit" and edit.before.edit != PENDING:
-                edges.generations.mark(edit.before, PENDING)
-        return edit
-
-    def close(self, edges: Edges) -> None:
-        """See what became of it: what was put back, what is left alone, and what is kept as a commit."""
-        live = edges.generations.live()
-        if live is None or self.before is None:
-            return
-        self.left = [name for name in live.carried if name not in self.before.carried]
-        if not self.files and live.path != self.before.path:  # edited after found() had looked
-            self.files = edges.generations.edited(self.before)
-            self.by = look(self.before.root, self.files) if self.files else self.by
-        if not self.files:
-            return
-        if live.path == self.before.path:
-            self.files = () if set(self.files) <= {_file(name) for name in ignored(edges)} else self.files
-            return
-        was, is_ = edges.generations.content(self.before), edges.generations.content(live)
-        left = {_file(name) for name in live.carried}
-        self.files = tuple(path for path in self.files if path not in left or not _means_the_same(path, was, is_))
-
-    def keep(self, edges: Edges) -> None:
-        """With policy ``commit``: make a commit of every edited generation that is not live any more."""
-        generations, live = edges.generations, edges.generations.live()
-        if edges.settings.drift_policy != "commit" or live is None:
-            return
-        if self.before and self.before.path != live.path:
-            before = generations.get(self.before.path)
-            if before.path.is_dir() and not before.edit and generations.edited(before):  # while the pass ran
-                generations.taint(before)
-                generations.mark(generations.get(before.path), PENDING)
-        for one in reversed(generations.all()):
-            if one.edit == PENDING and one.path != live.path:
-                try:
-                    oid = _keep(one, live, self._by(one, edges), edges)
-                    generations.mark(one, oid or NOTHING)
-                    self.kept, self.kept_on = (oid, branch(edges)) if oid else (self.kept, self.kept_on)
-                except WithFindings as error:
-                    self.trouble = f"no commit on {branch(edges)}: {error.findings[0]}"
-                except (ReconcilerError, OSError, ValueError) as error:
-                    self.trouble = str(error)
-
-    def _by(self, one: Generation, edges: Edges) -> Attribution:
-        """Who edited that generation: seen in this pass, put on record by an earlier one, or not known."""
-        if self.by and self.before and self.before.path == one.path:
-            return self.by
-        for line in edges.journal.conclusions():
-            if line.get("edited") == one.number and line.get("drift_by"):
-                who = line["drift_by"].removeprefix("while ").removeprefix("by ")
-                return Attribution(who=who, at=one.path.stat().st_mtime, package=line.get("package", ""))
-        return Attribution(who=SOMEBODY, at=one.path.stat().st_mtime)
 
     @property
     def record(self) -> dict[str, Any]:
         """What the journal keeps."""
-        line: dict[str, Any] = {"drift": list(self.files), "left_alone": self.left or None}
-        if self.by and self.before:
-            line |= {"drift_by": self.by.told, "package": self.by.package, "edited": self.before.number}
-        return line | {"kept": self.kept or None, "kept_on": self.kept_on or None, "not_kept": self.trouble or None}
+        line: dict[str, Any] = {"drift": list(self.files), "left_alone": list(self.left) or None}
+        by, before = self.found.by, self.found.before
+        if by and before:
+            line |= {"drift_by": by.told, "package": by.package, "edited": before.number}
+        return line | {"kept": self.commit or None, "kept_on": self.branch or None, "not_kept": self.trouble or None}
 
     @property
     def is_news(self) -> bool:
         """Whether there is anything to put on record."""
-        return bool(self.files or self.left or self.kept)
+        return bool(self.files or self.left or self.commit)
+
+
+def keep(found: Found, edges: Edges) -> Kept:
+    """See what the pass made of it; with policy ``commit``, make a commit of every edited generation before live."""
+    live = edges.generations.live()
+    if live is None:
+        return Kept(found, found.files)
+    found = _looked_again(found, live, edges.generations)
+    left = tuple(name for name in live.carried if found.before and name not in found.before.carried)
+    kept = Kept(found, _put_back(found, live, edges), left)
+    return _committed(kept, live, edges) if edges.settings.drift_policy == "commit" else kept
+
+
+def _looked_again(found: Found, live: Generation, generations: Generations) -> Found:
+    """The same, or what was edited after find() had looked and before the swap."""
+    before = found.before
+    if before is None or found.files or live.path == before.path:
+        return found
+    files = generations.edited(before)
+    return Found(files, look(before.root, files), before) if files else found
+
+
+def _put_back(found: Found, live: Generation, edges: Edges) -> tuple[str, ...]:
+    """The edited files, without those that are left alone and say what they said."""
+    before = found.before
+    if before is None or not found.files:
+        return found.files
+    if live.path == before.path:
+        left = {_file(name) for name in ignored(live, edges.settings.drift_ignore)}
+        return () if set(found.files) <= left else found.files
+    was, is_ = edges.generations.content(before), edges.generations.content(live)
+    left = {_file(name) for name in live.carried}
+    return tuple(path for path in found.files if path not in left or not _means_the_same(path, was, is_))
+
+
+def _committed(kept: Kept, live: Generation, edges: Edges) -> Kept:
+    """The same, with the commit that was made of each generation whose edit is in none yet."""
+    generations, before = edges.generations, kept.found.before
+    if before and before.path != live.path:
+        now = generations.get(before.path)
+        if now.path.is_dir() and not now.edit and generations.edited(now):  # while the pass ran
+            generations.taint(now)
+            generations.mark(generations.get(now.path), PENDING)
+    for edited in reversed(generations.all()):
+        if edited.edit == PENDING and edited.path != live.path:
+            kept = _with_commit(kept, edited, live, edges)
+    return kept
+
+
+def _with_commit(kept: Kept, edited: Generation, live: Generation, edges: Edges) -> Kept:
+    """The same, with the commit made of that generation, or with why it could not be made."""
+    where = branch(edges.settings.host)
+    try:
+        oid = _commit(edited, live, _who(edited, kept.found, edges.journal), edges)
+        edges.generations.mark(edited, oid or NOTHING)
+    except WithFindings as error:
+        return replace(kept, trouble=f"no commit on {where}: {error.findings[0]}")
+    except (ReconcilerError, OSError, ValueError) as error:
+        return replace(kept, trouble=str(error))
+    return replace(kept, commit=oid, branch=where) if oid else kept
+
+
+def _who(edited: Generation, found: Found, journal: Journal) -> Attribution:
+    """Who edited that generation: seen in this pass, put on record by an earlier one, or not known."""
+    if found.by and found.before and found.before.path == edited.path:
+        return found.by
+    for line in journal.conclusions():
+        if line.get("edited") == edited.number and line.get("drift_by"):
+            who = line["drift_by"].removeprefix("while ").removeprefix("by ")
+            return Attribution(who=who, at=edited.path.stat().st_mtime, package=line.get("package", ""))
+    return Attribution(who=SOMEBODY, at=edited.path.stat().st_mtime)
 
 
 def _means_the_same(path: str, was: Tree, is_: Tree) -> bool:
@@ -203,47 +250,47 @@ def _means_the_same(path: str, was: Tree, is_: Tree) -> bool:
 # ---- the commit ------------------------------------------------------------------------------------------------------
 
 
-def _keep(edited: Generation, live: Generation, by: Attribution, edges: Edges) -> str:
+def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges) -> str:
     """Put what was done to a generation on the branch; the commit's name, empty when nothing is to be kept."""
-    now_live = _revision(edited, edges)
+    now_live = _revision(edited, edges.repo)
     commit = understand(now_live, edges)
     ground = Ground(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
     base, content = _both(edited, live, now_live, ground, edges)
-    damaged = _damaged(edited, edges)
+    damaged = _damaged(edited, edges.generations)
     if not diff(base, content).changes and not damaged:
         return ""
-    name = _identity(now_live, base, content, damaged)
+    name, where = _identity(now_live, base, content, damaged), branch(edges.settings.host)
     for _ in range(_ATTEMPTS):
-        parent = _parent(now_live, edges)
+        parent = _parent(now_live, where, edges.repo)
         if f"{SAME}: {name}" in parent.trailers:
             return parent.oid
         said = express(base, content, edges.repo.read(parent), ground, live.carried)
         said = replace(said, changes=(*said.changes, *damaged))
         if not said.changes:
             return ""
-        text = message(_subject(said, by, edges), said, _about(edited, now_live, by), [f"{SAME}: {name}"])
+        text = message(_subject(said, by, edges.settings.host), said, _about(edited, now_live, by), [f"{SAME}: {name}"])
         made = Commit(parent=parent.oid, author=_author(by), written_at=by.at, message=text, files=said.files)
-        if oid := edges.repo.commit(made, branch(edges)):
+        if oid := edges.repo.commit(made, where):
             return oid
-    raise Unavailable(f"somebody else keeps moving {branch(edges)}")
+    raise Unavailable(f"somebody else keeps moving {where}")
 
 
-def _revision(edited: Generation, edges: Edges) -> Revision:
+def _revision(edited: Generation, repo: Repository) -> Revision:
     """The commit that was live; where none was (after a rollback) or it is gone, the tip."""
     found = None
     if edited.revision:
         with suppress(UnknownRevision):  # the branch was rewritten since
-            found = edges.repo.revision(edited.revision)
-    found = found or edges.repo.tip()
+            found = repo.revision(edited.revision)
+    found = found or repo.tip()
     if found is None:
-        raise Unavailable(f"there is no branch {edges.repo.branch}")
+        raise Unavailable(f"there is no branch {repo.branch}")
     return found
 
 
-def _parent(now_live: Revision, edges: Edges) -> Revision:
+def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:
     """What the new commit comes after: edits that nobody has merged yet, else what was live."""
-    kept = edges.repo.tip(branch(edges))
-    return kept if kept and not edges.repo.is_ancestor(kept.oid, now_live.oid) else now_live
+    kept = repo.tip(where)
+    return kept if kept and not repo.is_ancestor(kept.oid, now_live.oid) else now_live
 
 
 def _both(edited: Generation, live: Generation, now_live: Revision, ground: Ground, edges: Edges) -> tuple[Tree, Tree]:
@@ -257,26 +304,26 @@ def _both(edited: Generation, live: Generation, now_live: Revision, ground: Grou
         record = edited.files[path]
         if record.made_from:
             continue
-        before = None if path in ended else _pristine(path, edited, edges)
+        before = None if path in ended else _pristine(path, edited, generations)
         if before or path in rendered:
             base[path] = before or rendered[path]
     found = {path: content[path] for path in base if path in content and content[path].digest != NOT_A_FILE}
     return base, found
 
 
-def _pristine(path: str, edited: Generation, edges: Edges) -> File | None:
+def _pristine(path: str, edited: Generation, generations: Generations) -> File | None:
     """The file as the manifest knows it, from a generation that still has it."""
     record = edited.files[path]
-    for one in edges.generations.all():
+    for one in generations.all():
         file = one.root / path
         if one.files.get(path) == record and file.is_file() and digest(file) == record.sha256:
             return one.owned()[path]
     return None
 
 
-def _damaged(edited: Generation, edges: Edges) -> tuple[Change, ...]:
+def _damaged(edited: Generation, generations: Generations) -> tuple[Change, ...]:
     """Compiled maps that are no longer what was compiled, while their source is: nobody can say what is in them."""
-    paths = edges.generations.edited(edited)
+    paths = generations.edited(edited)
     return tuple(
         Change(kind=Kind.FILE, what=path, before="compiled", after="edited" if (edited.root / path).exists() else None)
         for path in paths
@@ -293,11 +340,11 @@ def _identity(now_live: Revision, base: Tree, content: Tree, damaged: tuple[Chan
     return hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
-def _subject(said: Expressed, by: Attribution, edges: Edges) -> str:
+def _subject(said: Expressed, by: Attribution, host: str) -> str:
     kind = "Package edit" if by.package else "Hand edit"
     names = said.names
     shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-    return printable(f"{kind} on {edges.settings.host}: {shown}")
+    return printable(f"{kind} on {host}: {shown}")
 
 
 def _about(edited: Generation, now_live: Revision, by: Attribution) -> list[str]:

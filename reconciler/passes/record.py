@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.model.errors import ReconcilerError
-from reconciler.passes.hand_edit import HandEdit
+from reconciler.passes.hand_edit import Kept
 from reconciler.state.journal import conclusion
 from reconciler.trees.report import EXIT, outcome_lines
 
@@ -27,7 +27,7 @@ class Passed:
     drift: tuple[str, ...] = ()
     revived: bool = False
     started: list[str] = field(default_factory=list)
-    edit: HandEdit = field(default_factory=lambda: HandEdit(()))
+    edit: Kept = field(default_factory=Kept)
     recovered: Line | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False

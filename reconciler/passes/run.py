@@ -16,9 +16,8 @@ from reconciler.apply.recover import recover, revive
 from reconciler.model import Applied, Postponed, RolledBack, Superseded, Unchanged
 from reconciler.model.errors import CommandFailed, ReconcilerError
 from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, Wake, ended, next_phase
-from reconciler.passes import probation
+from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
-from reconciler.passes.hand_edit import HandEdit, only_ignored
 from reconciler.passes.reconcile import reconcile
 from reconciler.passes.record import Passed, known_revision, line_of, note
 from reconciler.state.journal import conclusion
@@ -56,10 +55,10 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Line | None) -> Passed:
     if not edges.generations.adopted:
         return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
-    edit = HandEdit.found(edges)
-    if edit.files:
+    found = hand_edit.find(edges)
+    if found.files:
         edges.generations.age()
-    passed, dead = Passed(Unchanged(), drift=edit.files, recovered=recovered, edit=edit), ""
+    passed, dead = Passed(Unchanged(), drift=found.files, recovered=recovered), ""
     try:
         passed.revived = revive(edges)
     except CommandFailed as error:  # what is about to be put back may be what it died of
@@ -68,9 +67,8 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Li
     paused = accepted is None and isinstance(phase, Suspended | Halted)
     passed.started, trouble = companions.revive(edges, paused=paused)
     _bring(edges, memory, accepted, passed)
-    edit.close(edges)
-    edit.keep(edges)
-    passed.drift = edit.files
+    passed.edit = hand_edit.keep(found, edges)
+    passed.drift = passed.edit.files
     if (dead or trouble) and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead or trouble)
         passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
@@ -91,7 +89,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     passed.revision = revision.oid
     passed.superseded = passed_over(revision, edges)
     reports = edges.settings.drift_policy == "report" and accepted is None
-    if reports and passed.drift and is_live(revision, edges) and not only_ignored(revision, edges):
+    if reports and passed.drift and is_live(revision, edges) and not hand_edit.only_ignored(revision, edges):
         passed.quiet = True
         return
     live = edges.generations.live()

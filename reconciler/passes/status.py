@@ -69,15 +69,15 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
         "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
-        "drift": list(drift(edges)),
-        "ignored": ignored(edges),
+        "drift": list(drift(live, edges)),
+        "ignored": ignored(live, edges.settings.drift_ignore),
         "postfix": {"running": running, "version": version},
         "queue": _queue(edges),
         "companions": _companions(edges),
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(edges), *_rehearsal(edges), *waiting(edges)],
+        "limits": [*limits, *more, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges)],
     }
 
 
