@@ -154,7 +154,7 @@ class Bench:
             asked |= {"repository": FLOOR_REPOSITORY, "floor": str(HERE / "floor.sh")}
         else:
             asked |= {"repository": REPOSITORY} | ({"check": SOCKET} if way == "checked" else {})
-        ran = host.run(sys.executable, "-IS", HERE / "probe.py", json.dumps(asked), timeout=90)
+        ran = host.run(sys.executable, "-IS", HERE / "probe.py", json.dumps(asked), timeout=300)
         if way != "floor":
             self._settled(new)
         told = json.loads(ran.stdout)

@@ -144,7 +144,7 @@ class AdoptedHost:
             path = self.host.root / "run/notify"
             path.unlink(missing_ok=True)
             channel.bind(str(path))
-            channel.settimeout(30)
+            channel.settimeout(120)
             environment = {"NOTIFY_SOCKET": "/run/notify"}
             self.daemon = self.host.start(*argv, env=environment, output=self._log.fileno())
             while b"READY=1" not in channel.recv(4096):
@@ -154,7 +154,7 @@ class AdoptedHost:
         """Send the daemon a signal that ends it, and wait for its end; its exit status."""
         assert self.daemon is not None
         self.host.signal(self.daemon, number)
-        status = self.daemon.wait(30)
+        status = self.daemon.wait(120)
         self.daemon = None
         return status
 
@@ -182,7 +182,7 @@ class AdoptedHost:
             return {}
         return {}
 
-    def wait_for(self, outcome: str, revision: str = "", timeout: float = 30) -> dict[str, Any]:
+    def wait_for(self, outcome: str, revision: str = "", timeout: float = 120) -> dict[str, Any]:
         """Wait until the last pass on record ended so, for that revision; the daemon's status then."""
 
         def ended() -> dict[str, Any]:
@@ -192,7 +192,7 @@ class AdoptedHost:
 
         return self._patiently(ended, f"{outcome} {revision[:7]}", timeout)
 
-    def wait_for_phase(self, name: str, timeout: float = 30) -> dict[str, Any]:
+    def wait_for_phase(self, name: str, timeout: float = 120) -> dict[str, Any]:
         """Wait until the daemon is in that phase; its status then."""
 
         def reached() -> dict[str, Any]:

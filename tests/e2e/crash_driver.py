@@ -148,13 +148,25 @@ def digests(folder: Path) -> dict[str, str]:
     return found
 
 
+ALIKE = {"copy", "write"}
+
+
 def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
     """Every place where a run with these effects can die, from the first effect of that name on.
 
-    Right after one effect is right before the next: in between nothing on the host changes.
+    Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies or
+    writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
+    differs by the number of its files alone.
     """
     first = effects.index(since) + 1 if since else 1
-    return [*((number, "before") for number in range(first, len(effects) + 1)), (len(effects), "after")]
+    numbers = [number for number in range(first, len(effects) + 1) if not _is_amid(effects, number)]
+    return [*((number, "before") for number in numbers), (len(effects), "after")]
+
+
+def _is_amid(effects: list[str], number: int) -> bool:
+    """Tell whether an effect stands between two of its own kind that only fill a folder."""
+    around = effects[number - 2 : number + 1] if number > 1 else []
+    return len(around) == 3 and len(set(around)) == 1 and around[0] in ALIKE
 
 
 def told(capsys: pytest.CaptureFixture[str], what: str, tried: list[tuple[int, str]], ends: dict[str, int]) -> None:

@@ -79,7 +79,7 @@ class Host:
         try:
             self._make()
             if self.systemd:
-                self.wait_for(self._booted, timeout=60, what="systemd to come up")
+                self.wait_for(self._booted, timeout=180, what="systemd to come up")
             if self._postfix:
                 self.start_postfix()
         except BaseException:
@@ -102,7 +102,7 @@ class Host:
         *argv: str | Path,
         user: str | None = None,
         input: str | None = None,  # noqa: A002  # as subprocess.run calls it
-        timeout: float = 60,
+        timeout: float = 180,
         check: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
@@ -170,7 +170,7 @@ class Host:
         else:
             self.run("sh", "-c", "/usr/lib/postfix/configure-instance.sh - && exec postfix start")
 
-    def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 30) -> socket.socket:
+    def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
         """Open a connection as a process inside would; the socket is then usable from the test."""
         return self.within(lambda: socket.create_connection((address, port), timeout))
 
@@ -239,7 +239,7 @@ class Host:
         """Return what the sink at this port has received so far."""
         return list(self._sinks[port].received)
 
-    def wait_for(self, predicate: Callable[[], T], timeout: float = 30, what: str = "a condition") -> T:
+    def wait_for(self, predicate: Callable[[], T], timeout: float = 120, what: str = "a condition") -> T:
         """Ask until the answer is true, and return that answer."""
         deadline = time.monotonic() + timeout
         while not (answer := predicate()):
@@ -320,7 +320,7 @@ class _Conversation(smtplib.SMTP):
 
     def __init__(self, host: Host, port: int, address: str) -> None:
         self._from = host
-        super().__init__(address, port, local_hostname="client.test", timeout=30)
+        super().__init__(address, port, local_hostname="client.test", timeout=120)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._from.connect(port, host, timeout)
@@ -337,7 +337,7 @@ def network(*hosts: Host) -> None:
 
 
 def _ip(pid: int, command: str) -> None:
-    subprocess.run(["nsenter", f"--target={pid}", "--net", "ip", *command.split()], check=True, timeout=10)
+    subprocess.run(["nsenter", f"--target={pid}", "--net", "ip", *command.split()], check=True, timeout=60)
 
 
 def _carried() -> list[str]:

@@ -112,9 +112,9 @@ class Load:
                     print(f"  {number} commits, {dict(self.figures.outcomes)}", flush=True)
             adopted.sh("touch /tmp/stop")
             with suppress(subprocess.TimeoutExpired):  # a client of a master that was killed may wait for minutes
-                source.wait(20)
+                source.wait(120)
             adopted.sh("pkill -KILL -x smtp-source", check=False)
-            source.wait(20)
+            source.wait(120)
             self._settle_down()
             self._count()
         self.figures.seconds = time.monotonic() - began

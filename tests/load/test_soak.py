@@ -78,7 +78,7 @@ class Soak:
         good = f"{MAIL}  smtpd_banner: round {number} ESMTP\n"
         refused = number % 4 == 3
         oid = self.adopted.write_past_hook({"mail.yaml": TYPO if refused else good}, f"Round {number}")
-        self.adopted.wait_for("Refused" if refused else "Applied", oid, timeout=30)
+        self.adopted.wait_for("Refused" if refused else "Applied", oid)
         if number % 8 == 1:
             self.adopted.sh(f"postconf -e mail_name=by-hand-{number}")
             self.adopted.host.wait_for(

@@ -128,7 +128,7 @@ def test_an_edit_during_a_pushs_pass_is_kept(adopted: AdoptedHost) -> None:
     slow = adopted.host.start("sh", "-c", "for n in 1 2 3 4 5 6 7 8; do postconf -e during_$n=x; sleep 0.05; done")
     push = adopted.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n"})
     assert push.accepted, push.text
-    slow.wait(30)
+    slow.wait(120)
     adopted.host.wait_for(
         lambda: adopted.told()["drift"] == [] and "during_8" in kept_text(adopted), 30, "the last edit"
     )

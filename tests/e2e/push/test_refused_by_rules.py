@@ -45,7 +45,7 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("250")
 
     server.terminate()
-    server.wait(10)
+    server.wait(120)
     fine = adopted.push({"mail.yaml": ASKS, "tables/transport": "new.test relaylim:\n"}, "Never worse than now")
     assert fine.accepted, fine.text
     assert "already so in what is live" in fine.text

@@ -1,8 +1,8 @@
 """Errors of the disk at every single effect on the host, with a real Postfix running: old or new whole, and mail up.
 
 The three errors take turns: EIO strikes one effect, ENOSPC and EROFS every effect on files from there to the end of
-the run. What cannot be imitated is real: a full file system (test_crash.py), one that turns read-only
-(e2e/test_faults.py).
+the run. What cannot be imitated is real: a full file system (test_killed_anywhere.py), one that turns read-only
+(test_hanging_programs.py).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.e2e.crash_driver import (
     CrashDriver,
     has_no_service,
     is_routed,
+    points,
 )
 from tests.e2e.hosts import missing
 
@@ -51,7 +52,8 @@ def suffer(
     """Have each effect of a run fail in turn; the next must bring the desired state. How often each status was."""
     whole = crasher.run(*argv)
     ends: dict[int, int] = {}
-    for number, (error, how) in zip(range(1, len(whole.effects) + 1), cycle(ERRORS)):
+    numbers = [number for number, when in points(whole.effects) if when == "before"]
+    for number, (error, how) in zip(numbers, cycle(ERRORS), strict=False):
         where = f"{errno.errorcode[error]} ({how}) at effect {number}, {whole.effects[number - 1]}"
         crasher.restore(activate)
         ran = crasher.run(*argv, at=number, when=how, error=error)

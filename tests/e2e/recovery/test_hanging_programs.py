@@ -60,7 +60,7 @@ def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told
         assert adopted.answers()
         again = adopted.write_past_hook(banner("later"))
         adopted.sh(f"umount {STATE_DIRECTORY}")
-        adopted.wait_for("Applied", again, timeout=30)
+        adopted.wait_for("Applied", again)
         assert greets(adopted, "later")
         adopted.host.wait_for(lambda: adopted.told()["limits"] == [], what="nothing more to tell")
         assert adopted.told()["phase"] == {"name": "Steady"}
@@ -92,7 +92,7 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.sh("postconf -e smtpd_banner=by-hand")
         adopted.host.wait_for(lambda: not greets(adopted, "by-hand"), what="the edit to be put back")
         oid = committed(adopted, banner("meanwhile"))
-        adopted.wait_for("Applied", oid, timeout=60)
+        adopted.wait_for("Applied", oid)
         assert greets(adopted, "meanwhile")
         limits = adopted.host.wait_for(
             lambda: [one for one in adopted.told()["limits"] if "no note on" in one], 60, "a word"
@@ -127,7 +127,7 @@ def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> N
         adopted.sh(f"cd /etc/postfix; n=0; while [ $n -lt {most} ]; do : >a; : >b; n=$((n + 1)); done; rm a b")
         adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
         adopted.signal_daemon(signal.SIGCONT)
-        adopted.wait_for("Applied", oid, timeout=60)
+        adopted.wait_for("Applied", oid)
         assert "overflow" in adopted.daemon_log()
         later = adopted.write_past_hook(banner("heard"))
         adopted.wait_for("Applied", later)
