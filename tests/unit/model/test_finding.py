@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from reconciler.model import closest
+from reconciler.model import Allowance, Finding, Where, closest, did_you_mean, errors_in
 
 
 def test_only_a_close_name_is_suggested() -> None:
     assert closest("smtpd_recipient_restictions", ["smtpd_recipient_restrictions", "relayhost"]) is not None
     assert closest("zzz", ["smtpd_recipient_restrictions"]) is None
+
+
+def test_nothing_that_steers_a_terminal_is_printed() -> None:
+    finding = Finding(rule="r", where=Where("mail.yaml", 3, 7), text='"a\x1b[2J\nb"', subject="s")
+
+    assert str(finding) == r'mail.yaml:3:7: "a\x1b[2J\nb"'
+
+
+def test_a_finding_that_is_excused_is_a_warning_that_says_why() -> None:
+    finding = Finding(rule="r", where=Where("mail.yaml"), text="too wide", subject="s")
+    excused = finding.as_warning("it was so before")
+
+    assert errors_in([finding, excused]) == [finding]
+    assert str(excused) == "mail.yaml:1:1: warning: too wide (it was so before)"
+
+
+def test_an_allowance_is_for_its_own_line_and_for_the_one_it_stands_above() -> None:
+    allowance = Allowance("open-relay", "a lab", Where("mail.yaml", 3), 5)
+
+    assert allowance.places == (("open-relay", "mail.yaml", 3), ("open-relay", "mail.yaml", 5))
+
+
+def test_a_hint_is_a_question_or_nothing() -> None:
+    assert did_you_mean("relayhots", ["relayhost", "mynetworks"]) == "; did you mean relayhost?"
+    assert did_you_mean("zzz", ["relayhost"]) == ""

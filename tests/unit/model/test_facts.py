@@ -1,0 +1,20 @@
+"""Facts are values: equal when they say the same, and usable as keys."""
+
+from __future__ import annotations
+
+from reconciler.model import RESOLVER, Mentioned, Server
+from tests.unit.host_facts import HOST, facts
+
+
+def test_facts_that_say_the_same_are_equal_and_others_are_not() -> None:
+    assert facts(files=dict(HOST.files)) == HOST
+    assert facts(users=HOST.users | {"ada"}) != HOST
+
+
+def test_the_resolver_is_the_server_without_a_name_at_port_53() -> None:
+    assert Server(port=53) == RESOLVER
+    assert {RESOLVER: "", Server("192.0.2.53", 53): "no"}[Server("", 53)] == ""
+
+
+def test_a_state_that_names_nothing_mentions_nothing() -> None:
+    assert not any(Mentioned())

@@ -1,0 +1,28 @@
+"""Services and tables: how Postfix names them, and where each line of a table was written."""
+
+from __future__ import annotations
+
+from reconciler.model import Service, Table, Where
+
+
+def test_a_service_is_named_by_its_name_and_type() -> None:
+    assert Service(name="[::1]:25", type="inet", command="smtpd", where=Where("m")).key == "[::1]:25/inet"
+
+
+def test_a_table_is_named_by_its_type_in_the_folder_of_the_configuration() -> None:
+    table = Table(name="virtual", type="lmdb", source=b"", file="tables/virtual")
+
+    assert table.reference == "lmdb:$config_directory/virtual"
+    assert (table.where, table.at(7)) == (Where("tables/virtual"), Where("tables/virtual", 7))
+
+
+def test_a_line_of_a_table_of_several_files_is_where_it_was_written() -> None:
+    pieces = ((1, "tables/virtual"), (4, "sites/site1/tables/virtual"), (9, "sites/site2/tables/virtual"))
+    table = Table(name="virtual", type="lmdb", source=b"", file="tables/virtual", pieces=pieces)
+
+    assert [str(table.at(line)) for line in (3, 4, 8, 10)] == [
+        "tables/virtual:3:1",
+        "sites/site1/tables/virtual:1:1",
+        "sites/site1/tables/virtual:5:1",
+        "sites/site2/tables/virtual:2:1",
+    ]

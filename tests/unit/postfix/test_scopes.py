@@ -1,0 +1,72 @@
+"""What a setting is in main.cf and in one service: options over main.cf over Postfix's defaults, and lists of words."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.features import compose
+from reconciler.model import Where
+from reconciler.postfix.scopes import Scope, scopes, words
+from tests.unit.desired_states import desired
+from tests.unit.host_facts import HOST
+
+OPTIONS = {"master.d/x.cf": "2525 inet n - n - - smtpd\n  -o smtpd_banner=$myhostname -o smtpd_tls_auth_only=yes\n"}
+
+
+def both(parameters: dict[str, str]) -> tuple[Scope, Scope]:
+    """main.cf, and the service at port 2525."""
+    found = list(scopes(compose(desired(parameters, OPTIONS), HOST), HOST))
+    return found[0], next(scope for scope in found if scope.service and scope.service.name == "2525")
+
+
+def test_an_option_prevails_over_main_cf_and_main_cf_over_the_default() -> None:
+    main, service = both({"smtpd_banner": "main", "mail_name": "mine"})
+
+    assert (main.value("smtpd_banner"), service.value("smtpd_banner")) == ("main", "mx.test.example")
+    assert service.value("mail_name") == "mine"
+    assert (main.is_on("smtpd_tls_auth_only"), service.is_on("smtpd_tls_auth_only")) == (False, True)
+    assert main.value("mail_spool_directory") == HOST.parameters["mail_spool_directory"]
+
+
+def test_a_place_is_that_of_the_first_name_that_is_written() -> None:
+    main, service = both({"relayhost": "[b.test]"})
+
+    assert service.where("nosuch", "smtpd_banner").file == "master.d/x.cf"
+    assert service.where("nosuch") == Where("master.d/x.cf", 1)
+    assert main.where("nosuch") == Where("mail.yaml")
+
+
+def test_the_folder_of_the_configuration_stays_as_it_is_written() -> None:
+    main, _ = both({"header_checks": "regexp:$config_directory/h"})
+
+    assert main.value("header_checks") == "regexp:$config_directory/h"
+
+
+def test_what_can_not_be_expanded_is_empty_and_a_circle_is_endless() -> None:
+    main, _ = both({"mail_name": "${", "luser_relay": "$luser_relay"})
+
+    assert (main.value("mail_name"), main.expanded("${")) == ("", None)
+    assert main.endless("$luser_relay")
+    assert not main.endless("${")
+
+
+def test_a_finding_of_a_service_names_it() -> None:
+    _, service = both({})
+    parameter = service.parameter("smtpd_banner")
+    assert parameter
+    finding = service.finding("r", parameter, "wrong", "x")
+
+    assert (finding.text, finding.subject) == ("service 2525/inet: wrong", "2525/inet smtpd_banner x")
+
+
+@pytest.mark.parametrize(
+    ("text", "elements"),
+    [
+        ("", []),
+        ("a, b\tc,,\n d", ["a", "b", "c", "d"]),
+        ("{ a, b } c", ["{ a, b }", "c"]),
+        ("check_x inline:{ {k = v, w} }", ["check_x", "inline:{ {k = v, w} }"]),
+    ],
+)
+def test_a_list_is_split_at_commas_and_blanks_outside_of_braces(text: str, elements: list[str]) -> None:
+    assert words(text) == elements

@@ -1,0 +1,127 @@
+"""What people read: changes, plans, findings and outcomes as lines that fit a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model import (
+    Activation,
+    Applied,
+    Broken,
+    Change,
+    Finding,
+    Kind,
+    Outcome,
+    Plan,
+    Postponed,
+    Refused,
+    RolledBack,
+    Severity,
+    Superseded,
+    Unchanged,
+    Where,
+)
+from reconciler.trees.report import (
+    WIDTH,
+    change_lines,
+    finding_lines,
+    flow_line,
+    needs,
+    outcome_lines,
+    plan_lines,
+    probation_line,
+    push_lines,
+)
+
+WARNING = Finding(rule="w", where=Where("a", 1), text="doubtful", subject="", severity=Severity.WARNING)
+ERROR = Finding(rule="not-confirmed", where=Where("b", 2), text="wrong", subject="")
+
+
+def parameter(before: str | None, after: str | None, where: Where | None = None) -> Change:
+    return Change(kind=Kind.PARAMETER, what="smtpd_banner", before=before, after=after, where=where)
+
+
+def service(after: str) -> Change:
+    return Change(kind=Kind.SERVICE, what="x/unix", before=None, after=after)
+
+
+def plan(*steps: Activation, what: str = "main.cf") -> Plan:
+    change = Change(kind=Kind.FILE, what=what, before="a", after="b")
+    return Plan(live={}, target={}, changes=(change,) if steps else (), steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (parameter(None, "x"), "  + smtpd_banner  x"),
+        (parameter("x", None), "  - smtpd_banner  x"),
+        (parameter("", "y"), "  ~ smtpd_banner  (empty) -> y"),
+        (parameter("x", "\x1b[2J"), r"  ~ smtpd_banner  x -> \x1b[2J"),
+        (service("x unix - - n - - smtp"), "  + x/unix  - - n - - smtp"),
+        (Change(kind=Kind.FILE, what="../rspamd/a", before=None, after="new"), "  + rspamd/a     file new"),
+    ],
+)
+def test_a_change_is_one_line_with_its_mark(change: Change, line: str) -> None:
+    assert list(change_lines([change])) == [line]
+
+
+def test_a_place_stands_at_the_right_and_a_long_value_makes_room_for_it() -> None:
+    (line,) = change_lines([parameter("x", "y" * 200, Where("mail.yaml", 7, 3))])
+
+    assert len(line) == WIDTH
+    assert line.endswith("...  mail.yaml:7")
+    (entry,) = change_lines([Change(kind=Kind.ENTRY, what="a", before=None, after="b", within="virtual")])
+    assert entry.endswith("(in virtual)")
+
+
+def test_after_many_changes_their_number_is_enough() -> None:
+    lines = list(change_lines([parameter("x", "y")] * 5, most=3))
+
+    assert (len(lines), lines[-1]) == (4, "  ... and 2 more")
+
+
+def test_a_plan_says_what_it_needs() -> None:
+    assert list(plan_lines(plan())) == ["  no changes"]
+    assert list(plan_lines(plan(Activation.RELOAD)))[1:] == ["", "  needs a reload"]
+    beside = plan(Activation.NOTHING, what="../rspamd/x")
+    assert list(plan_lines(beside))[-1] == "  needs nothing of Postfix, only of rspamd"
+    assert (needs(beside), needs(plan(Activation.RESTART)), needs(plan())) == ("rspamd", "restart", "nothing")
+
+
+def test_errors_come_first_and_a_push_without_changes_says_so() -> None:
+    assert list(finding_lines([WARNING, ERROR])) == ["b:2:1: wrong", "a:1:1: warning: doubtful"]
+    assert list(push_lines([], [WARNING])) == ["  no changes for this host", "  a:1:1: warning: doubtful", ""]
+
+
+def test_flows_are_counted_where_they_were_played() -> None:
+    failed = Finding(rule="flow-fails", where=Where("flows/a.yaml"), text="", subject="")
+
+    assert flow_line(3, [failed, WARNING], played=True) == "flows: 2 of 3 hold"
+    assert flow_line(3, [], played=False) == "flows: 3 not played, there was no rehearsal"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "generation", "lines"),
+    [
+        (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 is one rename away)"]),
+        (Unchanged(), 4, ["nothing to do: live is what this commit asks for (generation 4)"]),
+        (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong", "generation 4 (abc1234) stays live"]),
+        (Refused(()), None, ["refused, nothing changed", "nothing of ours is live yet"]),
+        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: nobody confirmed it", "  b:2:1: wrong",
+                                   "generation 4 (abc1234) is live again"]),
+        (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it went live and did not answer",
+                                     "  a:1:1: warning: doubtful", "generation 4 (abc1234) is live again"]),
+        (Broken(()), 4, ["BROKEN: it did not answer, and going back failed too; a person must look now"]),
+        (Postponed("dpkg works"), 4, ["postponed: dpkg works", "generation 4 (abc1234) stays live"]),
+        (Superseded("0123456789"), 4, ["superseded by 0123456, which came right after it"]),
+    ],
+)  # fmt: skip
+def test_an_outcome_says_what_is_live_now(outcome: Outcome, generation: int | None, lines: list[str]) -> None:
+    assert list(outcome_lines(outcome, 1.23, generation, "abc1234")) == lines
+
+
+def test_a_probation_says_what_ends_it() -> None:
+    phase = {"until": "2026-11-22T12:30:00+00:00", "confirm": True}
+
+    assert probation_line(phase).endswith("unless somebody says `reconciler confirm`")
+    assert probation_line(phase | {"confirm": False}).startswith("watching real traffic until ")
