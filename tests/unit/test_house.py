@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,67 @@ DOORS = {
     "yaml": {"desired/yaml_reader.py"},
 }
 """The files that import a package; a folder where every file of a kind does."""
+PROVEN_END_TO_END = {
+    "apply/activate.py": "e2e/push/test_push.py",
+    "apply/companions.py": "e2e/mail/test_companions.py",
+    "apply/edges.py": "e2e/push/test_push.py",
+    "apply/protocol.py": "e2e/recovery/test_errors_anywhere.py",
+    "apply/recover.py": "e2e/recovery/test_killed_anywhere.py",
+    "apply/stage.py": "e2e/push/test_push.py",
+    "apply/verify.py": "e2e/push/test_verify.py",
+    "commands/check.py": "e2e/operator/test_operator.py",
+    "commands/commit.py": "e2e/push/test_set.py",
+    "commands/console.py": "e2e/operator/test_operator.py",
+    "commands/dkim.py": "e2e/mail/test_dkim.py",
+    "commands/dns.py": "e2e/mail/test_dns.py",
+    "commands/init.py": "e2e/deploy/test_deploy.py",
+    "commands/once.py": "e2e/push/test_push.py",
+    "commands/options.py": "e2e/operator/test_operator.py",
+    "commands/plan.py": "e2e/operator/test_operator.py",
+    "commands/probe/command.py": "e2e/operator/test_probe.py",
+    "commands/rollback.py": "e2e/operator/test_operator.py",
+    "commands/run.py": "e2e/operator/test_operator.py",
+    "commands/secret.py": "e2e/push/test_secrets.py",
+    "commands/set.py": "e2e/push/test_set.py",
+    "commands/site.py": "e2e/mail/test_sites.py",
+    "commands/smart_host.py": "e2e/push/test_set.py",
+    "commands/status.py": "e2e/push/test_repository.py",
+    "commands/suspend.py": "e2e/operator/test_operator.py",
+    "commands/why.py": "e2e/operator/test_why.py",
+    "daemon/loop.py": "e2e/push/test_daemon_wakes.py",
+    "daemon/malloc.py": "load/test_soak.py",
+    "daemon/probation_watch.py": "e2e/push/test_probation.py",
+    "daemon/progress.py": "e2e/push/test_push.py",
+    "host/dns/nameserver.py": "e2e/mail/test_dns.py",
+    "host/dns/resolver.py": "e2e/operator/test_probe.py",
+    "host/effects.py": "e2e/recovery/test_errors_anywhere.py",
+    "host/programs/daemons.py": "e2e/drift/test_drift.py",
+    "host/programs/postsrsd.py": "e2e/mail/test_sender_rewriting.py",
+    "host/programs/rspamd.py": "e2e/mail/test_dkim.py",
+    "host/programs/service.py": "e2e/mail/test_companions.py",
+    "host/sockets.py": "e2e/push/test_verify.py",
+    "passes/check.py": "e2e/push/test_push.py",
+    "passes/choice.py": "e2e/operator/test_operator.py",
+    "passes/hand_edit.py": "e2e/drift/test_drift.py",
+    "passes/judge.py": "e2e/push/test_refused_by_rules.py",
+    "passes/operator.py": "e2e/operator/test_operator.py",
+    "passes/probation.py": "e2e/push/test_probation.py",
+    "passes/propose.py": "e2e/drift/test_drift_commit.py",
+    "passes/reconcile.py": "e2e/push/test_push.py",
+    "passes/record.py": "e2e/operator/test_why.py",
+    "passes/renewal.py": "e2e/push/test_daemon_wakes.py",
+    "passes/run.py": "e2e/push/test_push.py",
+    "passes/site_requests.py": "e2e/mail/test_sites.py",
+    "passes/status.py": "e2e/operator/test_operator.py",
+    "rehearsal/inside/": "e2e/rehearsal/test_isolation.py",
+    "rehearsal/rehearse.py": "e2e/rehearsal/test_rehearsal.py",
+    "state/companions.py": "e2e/mail/test_companions.py",
+}
+"""The modules, or a folder of them, without a unit test, each with the file below tests/ that proves it.
+
+A unit test of one of these would test a stand-in: they consist of effects on a host, of programs, or of the command
+line. A new module that is not one of these has its unit test at the mirrored path.
+"""
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "base", "core", "manager"}
 
 
@@ -42,18 +104,37 @@ def run(*argv: str, cwd: Path = ROOT) -> str:
     return completed.stdout
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which several tests look at."""
+    return ast.parse(path.read_text())
+
+
+def unit_test_of(path: Path) -> Path:
+    """The place of a module's unit test; what a package itself defines is tested in a file of the package's name."""
+    folder, name = path.relative_to(ROOT / "reconciler").parent, path.stem
+    return ROOT / "tests" / "unit" / folder / f"test_{folder.name if name == '__init__' else name}.py"
+
+
+def proof_of(path: Path) -> str:
+    """The key of PROVEN_END_TO_END that names a module; empty when none does."""
+    module = str(path.relative_to(ROOT / "reconciler"))
+    return next((key for key in PROVEN_END_TO_END if module == key or (key[-1] == "/" and module.startswith(key))), "")
+
+
 def functions() -> list[tuple[str, int]]:
     return [
         (f"{path.name}:{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef)
     ]
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -113,9 +194,27 @@ def test_functions_are_short() -> None:
 
 
 def test_every_module_says_what_it_promises() -> None:
-    silent = [str(path) for path in (*SOURCES, *TESTS) if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [str(path) for path in (*SOURCES, *TESTS) if not ast.get_docstring(parsed(path))]
 
     assert silent == []
+
+
+def test_every_module_has_a_unit_test_at_its_mirrored_path_or_is_proven_end_to_end() -> None:
+    defining = [
+        path for path in SOURCES if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in parsed(path).body)
+    ]
+    without = {path for path in defining if not unit_test_of(path).exists()}
+
+    assert [str(path) for path in without if not proof_of(path)] == []
+    assert [str(path) for path in defining if proof_of(path) and path not in without] == []
+    assert PROVEN_END_TO_END.keys() == {proof_of(path) for path in without} - {""}
+    assert [proof for proof in PROVEN_END_TO_END.values() if not (ROOT / "tests" / proof).exists()] == []
+
+
+def test_every_unit_test_of_a_folder_mirrors_a_module() -> None:
+    mirrored = {unit_test_of(path) for path in SOURCES}
+
+    assert [str(path) for path in (ROOT / "tests" / "unit").glob("*/**/test_*.py") if path not in mirrored] == []
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
