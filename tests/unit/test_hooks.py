@@ -17,7 +17,7 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.repository.create import HOOKS, create
 from reconciler.repository.repo import Repository
-from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.other_users import NOBODY
 from tests.unit.repositories import ENVIRONMENT, git
 
 UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"
@@ -57,7 +57,6 @@ class Pushing:
         self.clone = root / "home/clone"
         self.clone.mkdir(parents=True)
         if user is not None:
-            open_to_others(root)
             for folder in (self.clone, self.clone.parent):
                 os.chown(folder, user, user)
         settings = Settings(socket=self.socket, host="mx1.example.com")
@@ -170,9 +169,9 @@ def test_the_watched_branch_is_found_among_others(pushing: Pushing, daemon: Daem
     assert [request.get("new", request.get("revision")) for request in daemon.asked] == [new, new]
 
 
-def test_another_user_who_may_not_ask_is_told_so(tmp_path: Path) -> None:
+def test_another_user_who_may_not_ask_is_told_so(open_folder: Path) -> None:
     assert os.geteuid() == 0, "needs root, to push as another user"
-    pushing = Pushing(tmp_path, NOBODY)
+    pushing = Pushing(open_folder, NOBODY)
     server = Control(pushing.socket, "daemon", {}, pushing.path)
     server.start()
     pushing.commit()
@@ -182,9 +181,9 @@ def test_another_user_who_may_not_ask_is_told_so(tmp_path: Path) -> None:
     assert said[0].startswith("you may not ask reconciler (daemon.group in its settings says who may)")
 
 
-def test_the_owner_of_the_repository_is_checked_and_followed(tmp_path: Path) -> None:
+def test_the_owner_of_the_repository_is_checked_and_followed(open_folder: Path) -> None:
     assert os.geteuid() == 0, "needs root, to push as another user"
-    pushing = Pushing(tmp_path, NOBODY)
+    pushing = Pushing(open_folder, NOBODY)
     daemon = Daemon(pushing.path)
     server = Control(pushing.socket, None, {"check": daemon.check, "follow": daemon.follow}, pushing.path)
     server.start()

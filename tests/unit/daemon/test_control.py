@@ -16,7 +16,7 @@ import pytest
 from reconciler.daemon import control
 from reconciler.daemon.control import Control, NotPermitted, ask
 from reconciler.model.errors import ReconcilerError, Unavailable
-from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.other_users import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,12 +39,12 @@ HANDLERS = {"check": check, "status": check, "follow": trouble, "wake": check}
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Path]:
+def running(open_folder: Path) -> Iterator[Path]:
     """A daemon's socket, of a repository that belongs to nobody."""
-    repository = tmp_path / "r.git"
+    repository = open_folder / "r.git"
     repository.mkdir()
     os.chown(repository, NOBODY, NOBODY)
-    path = tmp_path / "run/control.sock"
+    path = open_folder / "run/control.sock"
     server = Control(path, None, HANDLERS, repository)
     server.start()
     yield path
@@ -55,7 +55,6 @@ def running(tmp_path: Path) -> Iterator[Path]:
 def as_user(path: Path, uid: int, groups: list[int], request: dict[str, Any]) -> dict[str, Any]:
     """Ask as somebody else; the last message, or the name of the error."""
     assert os.geteuid() == 0, "needs root, to ask as somebody else"
-    open_to_others(path.parents[1])
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child needs none of them

@@ -9,16 +9,15 @@ import pytest
 
 from reconciler.model.errors import Unavailable
 from reconciler.repository.git import Commit
-from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.other_users import NOBODY
 from tests.unit.repositories import bare, commit, git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_commit_is_the_owners_and_comes_after_its_parent(tmp_path: Path) -> None:
-    open_to_others(tmp_path)
-    repository = bare(tmp_path / "r.git", NOBODY)
+def test_a_commit_is_the_owners_and_comes_after_its_parent(open_folder: Path) -> None:
+    repository = bare(open_folder / "r.git", NOBODY)
     blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"1", user=NOBODY)
     lines = "".join(f"100644 blob {blob}\t{name}\n" for name in "ab")
     tree = git(repository.path, "mktree", stdin=lines.encode(), user=NOBODY)

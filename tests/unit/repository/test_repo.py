@@ -14,7 +14,7 @@ from reconciler.host.effects import Host
 from reconciler.model.errors import InvalidSource, Unavailable
 from reconciler.repository import repo
 from reconciler.repository.repo import Repository, UnknownRevision
-from tests.unit.other_users import NOBODY, open_to_others
+from tests.unit.other_users import NOBODY
 from tests.unit.repositories import bare, commit, commit_tree, git
 
 if TYPE_CHECKING:
@@ -166,7 +166,9 @@ def test_a_file_that_is_too_large_is_refused_by_its_header(tmp_path: Path, monke
         repository.read(repository.revision(oid))
 
 
-def test_a_tree_of_trees_that_unfolds_without_end_is_refused(tmp_path: Path) -> None:
+def test_a_tree_of_trees_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert repo.MAX_ENTRIES <= 100_000  # which takes some seconds; a thousand shows the same
+    monkeypatch.setattr(repo, "MAX_ENTRIES", 1_000)
     repository = bare(tmp_path / "r.git")
     tree = tree_of(repository.path)
     for _ in range(12):
@@ -326,11 +328,10 @@ def test_a_note_waits_for_a_locked_ref_and_gives_up_in_words(tmp_path: Path) -> 
     assert repository.notes(oid) == "text\n"
 
 
-def test_a_hundred_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_repository(tmp_path: Path) -> None:
+def test_a_hundred_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_repository(open_folder: Path) -> None:
     assert os.geteuid() == 0, "needs root, to work in the repository of another user"
-    open_to_others(tmp_path)
-    repository = bare(tmp_path / "r.git", NOBODY)
-    clone = tmp_path / "clone"
+    repository = bare(open_folder / "r.git", NOBODY)
+    clone = open_folder / "clone"
     clone.mkdir()
     os.chown(clone, NOBODY, NOBODY)
     git(clone, "init", "-q", "-b", "main", ".", user=NOBODY)
