@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import Expected, verify
+from reconciler.apply.verify import Expected, Verified, verify
 from reconciler.host import facts as fact
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
@@ -29,7 +29,7 @@ _STOPPED_MEANWHILE = Finding(
 
 def go_live(
     generation: Generation, step: Activation, instance: postfix.Instance, edges: Edges, origin: Contribution
-) -> list[Finding]:
+) -> Verified:
     """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
     log = open_log(edges.host, instance.values["maillog_file"])
     mark = log.mark()
@@ -37,12 +37,12 @@ def go_live(
         if live_path(edges) != generation.path:
             edges.generations.switch(generation)
         if step is Activation.NOTHING:
-            return []
+            return Verified()
         since = fact.boot_clock()  # what started between the rename and this still has the old options
         activate(step, instance, edges)
         edges.say("verify")
         known = fact.gather(edges.host, edges.settings)
-        findings = verify(
+        verified = verify(
             Expected(
                 instance=edges.postfix(),
                 services=_services(generation, origin),
@@ -54,18 +54,19 @@ def go_live(
                 settle=edges.settings.settle,
             )
         )
-        return [_STOPPED_MEANWHILE] if errors_in(findings) and _stopped(edges) else findings
+        return Verified((_STOPPED_MEANWHILE,)) if errors_in(verified.findings) and _stopped(edges) else verified
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
-        return [Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)]
+        failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
+        return Verified((failed,))
 
 
-def reload(edges: Edges) -> list[Finding]:
+def reload(edges: Edges) -> tuple[Finding, ...]:
     """Have a Postfix that runs read anew what lies outside the generation, and look whether it answers."""
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
-        return []
-    return go_live(live, Activation.RELOAD, instance, edges, Contribution())
+        return ()
+    return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
 
 
 def live_path(edges: Edges) -> Path | None:

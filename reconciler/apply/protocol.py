@@ -24,7 +24,7 @@ from reconciler.model import Activation, Applied, Broken, Contribution, Finding,
 from reconciler.model.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from reconciler.apply.edges import Edges
     from reconciler.apply.stage import Order
@@ -70,19 +70,18 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     if errors_in(doubts):
         return undo(before, after, Activation.NOTHING, doubts, edges, silent)
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
-    findings = go_live(after, step, instance, edges, order.origin)
-    rules = {finding.rule for finding in errors_in(findings)}
+    verified = go_live(after, step, instance, edges, order.origin)
     # What died under the old configuration may be throttled, and a master that dies of the new one says why.
-    if rules and rules <= {"master-died", "service-silent"} and (step is Activation.RELOAD or "master-died" in rules):
+    if verified.silent and (step is Activation.RELOAD or verified.died):
         edges.say("restart: it does not answer, and says nothing")
-        findings = go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
-    if not errors_in(findings):
-        findings += [*requeue(rows, edges.postfix(), edges.host), *companions.release(edges)]
-        return Applied((*staged.doubts, *doubts, *findings))
+        verified = go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
+    if not errors_in(verified.findings):
+        left = [*requeue(rows, edges.postfix(), edges.host), *companions.release(edges)]
+        return Applied((*staged.doubts, *doubts, *verified.findings, *left))
     if live_path(edges) == before.path:
         companions.back(before, after, edges)
-        raise Unavailable(findings[0].text)  # the rename itself failed: nothing has changed
-    return undo(before, after, step, findings, edges, silent)
+        raise Unavailable(verified.findings[0].text)  # the rename itself failed: nothing has changed
+    return undo(before, after, step, verified.findings, edges, silent)
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
@@ -98,7 +97,7 @@ def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
 
 
 def undo(
-    before: Generation, after: Generation, step: Activation, findings: list[Finding], edges: Edges,
+    before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges,
     silent: Collection[str] = (),
 ) -> Outcome:  # fmt: skip
     """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence.
@@ -111,9 +110,9 @@ def undo(
     lost = companions.restore(before, after, silent, edges)
     # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART
-    problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()))
+    problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()).findings)
     if live_path(edges) != before.path:  # the disk refused the rename: perhaps for a moment only
-        problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()))
+        problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()).findings)
     if problems and again is not Activation.NOTHING:
         keep_running(edges)
     edges.generations.taint(after)

@@ -61,6 +61,15 @@ class Expected:
     patience: float = PATIENCE
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was seen after an activation: *died*, the master did; *silent*, something is wrong and nothing says why."""
+
+    findings: tuple[Finding, ...] = ()
+    died: bool = False
+    silent: bool = False
+
+
 class Target(NamedTuple):
     """A service, and an address that it must answer on."""
 
@@ -73,23 +82,26 @@ class Target(NamedTuple):
         return f"{self.service.key} on {shown}:{self.port}"
 
 
-def verify(expected: Expected) -> list[Finding]:
-    """Everything that is wrong with what runs now; nothing when all is well."""
+def verify(expected: Expected) -> Verified:
+    """Look at all that runs now; there is no finding when all is well."""
     with _Conversations(expected) as conversations:
-        found = _watch_master(expected) or _fatal(expected)
-        if found:
-            return found + conversations.findings(wait=False)
-        return conversations.findings(wait=True) or _fatal(expected)
+        death = _death(expected)
+        logged = _fatal(expected)
+        problems = conversations.problems(wait=not death and not logged)
+        if not death and not logged and not problems:
+            logged = _fatal(expected)  # the dialogues may have made a service say it
+    findings = (*death, *logged, *(problem.finding for problem in problems))
+    silent = bool(findings) and not logged and all(problem.is_silence for problem in problems)
+    return Verified(findings, died=bool(death), silent=silent)
 
 
-def _watch_master(expected: Expected) -> list[Finding]:
+def _death(expected: Expected) -> list[Finding]:
     """Wait until the master has lived for the settle time, or is dead."""
     start = time.monotonic()
     while (now := time.monotonic() - start) < expected.settle:
         if postfix.running(expected.instance) is None:
             text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
-            died = Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)
-            return [died, *_fatal(expected)]
+            return [Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)]
         time.sleep(min(_POLL, expected.settle - now))
     return []
 
@@ -270,6 +282,13 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
+class _Problem(NamedTuple):
+    """What is wrong with a service; *is_silence*: it does not answer, so that only the log could say why."""
+
+    finding: Finding
+    is_silence: bool
+
+
 class _Conversations:
     """All dialogues at the same time; leaving ends those that are still waiting for an answer."""
 
@@ -290,11 +309,11 @@ class _Conversations:
                 session.socket.shutdown(socket.SHUT_RDWR)
         self._threads.shutdown(cancel_futures=True)
 
-    def findings(self, *, wait: bool) -> list[Finding]:
+    def problems(self, *, wait: bool) -> list[_Problem]:
         """What came of the dialogues: of all, or of those that are over."""
         return [found for one in self._futures if (wait or one.done()) and (found := one.result())]
 
-    def _visit(self, target: Target) -> Finding | None:
+    def _visit(self, target: Target) -> _Problem | None:
         """Ask until a new process answers well, or patience is over; what a new process says is final."""
         deadline = time.monotonic() + self._expected.patience
         pause = _POLL
@@ -302,14 +321,14 @@ class _Conversations:
             try:
                 self._talk(target, max(_POLL, deadline - time.monotonic()))
             except _Wrong as reason:
-                return _finding("service-fails", target, str(reason))
+                return _Problem(_finding("service-fails", target, str(reason)), is_silence=False)
             except (_NotYet, OSError) as reason:
                 problem = str(reason).lower()
             else:
                 return None
             if time.monotonic() > deadline:
                 text = f"no answer in {self._expected.patience:g} s: {problem}"
-                return _finding("service-silent", target, text)
+                return _Problem(_finding("service-silent", target, text), is_silence=True)
             self._stop.wait(pause)
             pause = min(pause * 1.5, _PAUSE)  # each try is a line in the mail log, and one of an smtpd's max_use
         return None

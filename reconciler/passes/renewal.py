@@ -92,20 +92,18 @@ def renew(edges: Edges, what: Named) -> Passed | None:
         if postfix.running(edges.postfix()) is None:
             _record(edges, Loaded(now, {}))  # it will read them when it starts
             return None
-        found = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
-        if found:
-            why = "not reloaded"
+        broken = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
+        if broken:
             _record(edges, Loaded(known.loaded, now))
+            passed = _on_record(edges, broken, "not reloaded")
         else:
-            why = f"reloaded for {', '.join(changed)}"
             _record(edges, Loaded(now, {}))
-            found = reload(edges)
-        passed = _on_record(edges, found, why)
+            passed = _on_record(edges, reload(edges), f"reloaded for {', '.join(changed)}")
         passed.seconds = time.monotonic() - began
     return passed
 
 
-def _on_record(edges: Edges, findings: list[Finding], why: str) -> Passed:
+def _on_record(edges: Edges, findings: Iterable[Finding], why: str) -> Passed:
     live = edges.generations.live()
     passed = Passed(Unchanged(tuple(findings)), live.revision if live else "")
     about = known_revision(passed.revision, edges)

@@ -31,7 +31,8 @@ expected = Expected(
     instance=postfix.live(host, directory), services=tuple(services), addresses=known.addresses, ports=known.ports,
     log=log, mark=mark, since=since, settle=1.5, patience=3,
 )
-print(json.dumps([(one.rule, one.where.line, one.text) for one in verify(expected)]))
+seen = verify(expected)
+print(json.dumps([[(one.rule, one.where.line, one.text) for one in seen.findings], seen.died, seen.silent]))
 """
 RELOAD = "postfix.reload(host, instance)"
 KEY = """
@@ -48,14 +49,28 @@ class Found(NamedTuple):
     text: str
 
 
-def verified(host: Host, activate: str = RELOAD, **parameters: str) -> list[Found]:
-    """Set parameters, activate, and return what verify() finds inside."""
+class Seen(NamedTuple):
+    """What verify() answered."""
+
+    findings: list[Found]
+    died: bool
+    silent: bool
+
+
+def seen(host: Host, activate: str = RELOAD, **parameters: str) -> Seen:
+    """Set parameters, activate, and return what verify() answers inside."""
     if parameters:
         host.run("postconf", "-e", *(f"{name} = {value}" for name, value in parameters.items()))
         host.run("touch", "-d", "1 minute ago", "/etc/postfix/main.cf")
     environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
     completed = host.run(sys.executable, "-c", SCRIPT, activate, env=environment)
-    return [Found(*one) for one in json.loads(completed.stdout)]
+    findings, died, silent = json.loads(completed.stdout)
+    return Seen([Found(*finding) for finding in findings], died, silent)
+
+
+def verified(host: Host, activate: str = RELOAD, **parameters: str) -> list[Found]:
+    """Set parameters, activate, and return what verify() finds inside."""
+    return seen(host, activate, **parameters).findings
 
 
 def add(host: Host, *services: str) -> None:
@@ -128,6 +143,17 @@ def test_an_old_process_that_still_answers_does_not_count(host: Host) -> None:
     found = [one for one in verified(host, "pass") if "3199" in one.text]  # its only smtpd waits for more since then
     assert [one.rule for one in found] == ["service-silent"]
     assert "only a process from before the activation answers" in found[0].text
+
+
+def test_what_nothing_explains_is_told_from_what_the_log_or_a_reply_explains(host: Host) -> None:
+    assert seen(host)[1:] == (False, False)
+    assert seen(host, f"{RELOAD}; host.signal(postfix.running(instance), 9)")[1:] == (True, True)
+    assert seen(host, "postfix.start(host, instance)")[1:] == (False, False)
+    add(host, "127.0.0.1:3199 inet n - n - - smtpd")
+    assert seen(host, "pass")[1:] == (False, True)
+    assert seen(host, smtpd_tls_security_level="may", smtpd_tls_cert_file="/nosuch")[1:] == (False, False)
+    add(host, "foo inetx n - n - - smtpd")
+    assert seen(host)[1:] == (True, False)
 
 
 def test_only_what_the_configuration_before_said_too_is_excused(host: Host) -> None:
