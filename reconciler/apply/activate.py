@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.host.effects import Host
     from reconciler.model import Service
+    from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
 _STOPPED_MEANWHILE = Finding(
@@ -28,23 +30,27 @@ _STOPPED_MEANWHILE = Finding(
 
 
 def go_live(
-    generation: Generation, step: Activation, instance: postfix.Instance, edges: Edges, origin: Contribution
+    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, origin: Contribution
 ) -> Verified:
-    """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding."""
-    log = open_log(edges.host, instance.values["maillog_file"])
-    mark = log.mark()
+    """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding.
+
+    *before* is Postfix as it ran until now; what is answered holds Postfix as the live main.cf describes it then.
+    """
+    log = open_log(edges.host, before.values["maillog_file"])
+    mark, after = log.mark(), before
     try:
-        if live_path(edges) != generation.path:
+        if live_path(edges.generations) != generation.path:
             edges.generations.switch(generation)
+        after = edges.postfix()
         if step is Activation.NOTHING:
-            return Verified()
+            return Verified(after)
         since = fact.boot_clock()  # what started between the rename and this still has the old options
-        activate(step, instance, edges)
+        activate(step, before, after, edges)
         edges.say("verify")
         known = fact.gather(edges.host, edges.settings)
         verified = verify(
             Expected(
-                instance=edges.postfix(),
+                instance=after,
                 services=_services(generation, origin),
                 addresses=known.addresses,
                 ports=known.ports,
@@ -54,11 +60,12 @@ def go_live(
                 settle=edges.settings.settle,
             )
         )
-        return Verified((_STOPPED_MEANWHILE,)) if errors_in(verified.findings) and _stopped(edges) else verified
+        stopped = errors_in(verified.findings) and _stopped(after, edges.host)
+        return Verified(after, (_STOPPED_MEANWHILE,)) if stopped else verified
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
-        return Verified((failed,))
+        return Verified(after, (failed,))
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:
@@ -69,26 +76,25 @@ def reload(edges: Edges) -> tuple[Finding, ...]:
     return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
 
 
-def live_path(edges: Edges) -> Path | None:
+def live_path(generations: Generations) -> Path | None:
     """Return the folder of the live generation; None before adoption."""
-    live = edges.generations.live()
+    live = generations.live()
     return live.path if live else None
 
 
-def activate(step: Activation, before: postfix.Instance, edges: Edges) -> None:
+def activate(step: Activation, before: postfix.Instance, after: postfix.Instance, edges: Edges) -> None:
     """Reload or restart a Postfix that runs, start one that does not; *before* is the instance as it ran."""
     host = edges.host
     edges.activated()
     if postfix.running(before) is None:
-        postfix.start(host, edges.postfix())
+        postfix.start(host, after)
     elif step is Activation.RELOAD:
-        after = edges.postfix()
         postfix.reload(
             host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
         )
     else:
         edges.journal.step(Activation.RESTART)  # killed between stop and start, recover() must start it
-        postfix.restart(host, edges.postfix(), before)
+        postfix.restart(host, after, before)
 
 
 def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
@@ -102,20 +108,20 @@ def _services(generation: Generation, origin: Contribution) -> tuple[Service, ..
 def keep_running(edges: Edges) -> None:
     """Have Postfix run with whatever is live, when the way back failed too: a full disk must not stop mail."""
     with suppress(ReconcilerError, OSError):
-        if postfix.running(edges.postfix()) is None:
-            postfix.start(edges.host, edges.postfix())
+        instance = edges.postfix()
+        if postfix.running(instance) is None:
+            postfix.start(edges.host, instance)
 
 
-def _stopped(edges: Edges) -> bool | None:
+def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     """Whether the master that ran last was stopped by somebody; None while one runs, or where the log can't tell."""
-    instance = edges.postfix()
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
         return None
-    log = open_log(edges.host, instance.values["maillog_file"])
+    log = open_log(host, instance.values["maillog_file"])
     return postfix.was_stopped(log.last_of("master", pid))
 
 
-def died(edges: Edges) -> bool:
+def died(instance: postfix.Instance, host: Host) -> bool:
     """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
-    return _stopped(edges) is False
+    return _stopped(instance, host) is False

@@ -21,6 +21,7 @@ from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Contribution
@@ -61,8 +62,8 @@ def release(edges: Edges) -> list[Finding]:
     if live is None or not unwanted:
         return []
     edges.say(f"stop {', '.join(sorted(unwanted))}")
-    deadline = time.monotonic() + DRAIN
-    while edges.generations.companions.may_be_asked(unwanted) and (asking := _asking(edges)):
+    deadline, instance = time.monotonic() + DRAIN, edges.postfix()
+    while edges.generations.companions.may_be_asked(unwanted) and (asking := _asking(instance, edges.generations.link)):
         if time.monotonic() > deadline:
             text = (
                 f"an SMTP session from before (process {', '.join(map(str, asking))}) may still use what is to be"
@@ -92,10 +93,10 @@ def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
     return started, "; ".join([trouble, *map(str, release(edges))]).strip("; ")
 
 
-def _asking(edges: Edges) -> list[int]:
-    """The processes of Postfix that began before the last swap and still take mail."""
-    master = postfix.running(edges.postfix())
-    since = fact.boot_clock() - (time.time() - edges.generations.link.lstat().st_mtime)
+def _asking(instance: postfix.Instance, link: Path) -> list[int]:
+    """The processes of Postfix that began before the last swap, which *link* has the time of, and still take mail."""
+    master = postfix.running(instance)
+    since = fact.boot_clock() - (time.time() - link.lstat().st_mtime)
     taking = daemons.of(master, _ASKING) if master else []
     return [pid for pid in taking if (fact.process_started(pid) or since) + fact.TICK <= since]
 

@@ -44,7 +44,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     if before is None:
         raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
     instance = edges.postfix()
-    ran = postfix.running(instance) is not None or died(edges)
+    ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in generations.all())
     intent = {"revision": order.revision, "source": order.source, "before": str(before.path), "newest": newest}
     journal.intend(intent | {"ran": ran})
@@ -74,11 +74,11 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     # What died under the old configuration may be throttled, and a master that dies of the new one says why.
     if verified.silent and (step is Activation.RELOAD or verified.died):
         edges.say("restart: it does not answer, and says nothing")
-        verified = go_live(after, Activation.RESTART, edges.postfix(), edges, order.origin)
+        verified = go_live(after, Activation.RESTART, verified.instance, edges, order.origin)
     if not errors_in(verified.findings):
-        left = [*requeue(rows, edges.postfix(), edges.host), *companions.release(edges)]
+        left = [*requeue(rows, verified.instance, edges.host), *companions.release(edges)]
         return Applied((*staged.doubts, *doubts, *verified.findings, *left))
-    if live_path(edges) == before.path:
+    if live_path(generations) == before.path:
         companions.back(before, after, edges)
         raise Unavailable(verified.findings[0].text)  # the rename itself failed: nothing has changed
     return undo(before, after, step, verified.findings, edges, silent)
@@ -110,9 +110,10 @@ def undo(
     lost = companions.restore(before, after, silent, edges)
     # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART
-    problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()).findings)
-    if live_path(edges) != before.path:  # the disk refused the rename: perhaps for a moment only
-        problems = errors_in(go_live(before, again, edges.postfix(), edges, Contribution()).findings)
+    verified = go_live(before, again, edges.postfix(), edges, Contribution())
+    if live_path(edges.generations) != before.path:  # the disk refused the rename: perhaps for a moment only
+        verified = go_live(before, again, verified.instance, edges, Contribution())
+    problems = errors_in(verified.findings)
     if problems and again is not Activation.NOTHING:
         keep_running(edges)
     edges.generations.taint(after)

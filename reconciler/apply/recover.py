@@ -28,9 +28,9 @@ def recover(edges: Edges) -> Line | None:
     the next pass does it all again.
     """
     generations = edges.generations
-    if (healed := generations.heal()) and postfix.running(edges.postfix()) is not None:
+    if (healed := generations.heal()) and postfix.running(instance := edges.postfix()) is not None:
         edges.say(f"generation {healed.number} is live again: the live link was gone")
-        postfix.reload(edges.host, edges.postfix())
+        postfix.reload(edges.host, instance)
     intent = edges.journal.open_intent()
     if intent is None:
         return None
@@ -45,7 +45,7 @@ def recover(edges: Edges) -> Line | None:
                 edges.host.remove(generation.path)
         instance = edges.postfix()
         if postfix.running(instance) is None:
-            if intent["ran"] and (restarting or died(edges)):
+            if intent["ran"] and (restarting or died(instance, edges.host)):
                 postfix.start(edges.host, instance)
         elif restarting:
             postfix.restart(edges.host, instance)  # it may run with what only a restart changes
@@ -60,18 +60,18 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
     """Make the old generation live, companions first; where the disk refuses, Postfix still runs if it ran."""
     try:
         edges.generations.companions.provide(before, before, edges.journal.step, touched)
-        if live_path(edges) != before.path:
+        if live_path(edges.generations) != before.path:
             edges.generations.switch(before)
     except OSError:
-        if start or died(edges):
+        if start or died(edges.postfix(), edges.host):
             keep_running(edges)
         raise
 
 
 def revive(edges: Edges) -> bool:
     """Start a master that died; one that an administrator stopped stays stopped. Whether it was started."""
-    if not edges.generations.adopted or not died(edges):
+    if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
         return False
     edges.say("start Postfix, which had died")
-    postfix.start(edges.host, edges.postfix())
+    postfix.start(edges.host, instance)
     return True

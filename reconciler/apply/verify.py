@@ -63,8 +63,12 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was seen after an activation: *died*, the master did; *silent*, something is wrong and nothing says why."""
+    """What was seen of *instance* after an activation.
 
+    *died*: the master did. *silent*: something is wrong and nothing says why.
+    """
+
+    instance: postfix.Instance
     findings: tuple[Finding, ...] = ()
     died: bool = False
     silent: bool = False
@@ -92,7 +96,7 @@ def verify(expected: Expected) -> Verified:
             logged = _fatal(expected)  # the dialogues may have made a service say it
     findings = (*death, *logged, *(problem.finding for problem in problems))
     silent = bool(findings) and not logged and all(problem.is_silence for problem in problems)
-    return Verified(findings, died=bool(death), silent=silent)
+    return Verified(expected.instance, findings, died=bool(death), silent=silent)
 
 
 def _death(expected: Expected) -> list[Finding]:

@@ -242,7 +242,7 @@ class Daemon:
             pid = postfix.last_pid(instance)
             if postfix.running(instance) is not None:
                 return True
-            if pid == self._mourned or not died(self.edges):
+            if pid == self._mourned or not died(instance, self.edges.host):
                 return False
         except (ReconcilerError, OSError):
             return False

@@ -219,7 +219,8 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
             return RolledBack(tuple(findings))
     except (ReconcilerError, OSError) as error:  # a full disk, say: a rename needs no room
         edges.say(f"no new generation: {error}")
-    ran = postfix.running(edges.postfix()) is not None or died(edges)
+    instance = edges.postfix()
+    ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in edges.generations.all())
     intent = {"revision": running.revision, "source": source, "before": str(old.path), "newest": newest, "ran": ran}
     edges.journal.intend(intent)
