@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
     from reconciler.passes.check import Memory
+    from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
 RESCUE = "rescue"
@@ -60,12 +61,10 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
 
 def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     """Make a new generation from an old one's files, and stay there until the branch moves or somebody resumes."""
-    live = _adopted(edges)
+    live, known = _adopted(edges.generations), edges.generations.all()
     if number is None:
-        number = next(
-            (old.number for old in edges.generations.all() if old.number < live.number and not old.tainted), -1
-        )
-    old = next((one for one in edges.generations.all() if one.number == number), None)
+        number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
+    old = next((generation for generation in known if generation.number == number), None)
     if old is None:
         raise NotPossible(
             f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are"
@@ -77,12 +76,12 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
 
 def rescue(edges: Edges, who: str) -> Passed:
     """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
-    _adopted(edges)
+    _adopted(edges.generations)
     return _go_back(edges, edges.generations.rescue_tree(), RESCUE, who)
 
 
-def _adopted(edges: Edges) -> Generation:
-    live = edges.generations.live()
+def _adopted(generations: Generations) -> Generation:
+    live = generations.live()
     if live is None:
         raise Unavailable(NOT_ADOPTED)
     return live

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Facts
+    from reconciler.state.generations import Generations
 
 
 class Named(NamedTuple):
@@ -80,7 +81,7 @@ def remember(edges: Edges, files: Iterable[str]) -> None:
 
 def renew(edges: Edges, what: Named) -> Passed | None:
     """Reload Postfix when a file that it read has other bytes now; None when there was nothing to do."""
-    began, now, known = time.monotonic(), digests(what.files), _recorded(edges)
+    began, now, known = time.monotonic(), digests(what.files), _recorded(edges.generations)
     changed = [path for path, digest in now.items() if known.loaded.get(path, digest) != digest]
     if not changed or all(known.told.get(path) == now[path] for path in changed):
         if not known.loaded.keys() >= now.keys():
@@ -121,16 +122,19 @@ def _broken(pair: tuple[str, ...], why: str) -> Finding:
     return Finding(rule="broken-certificate", where=Where("mail.yaml"), text=text, subject=pair[0], lasting=False)
 
 
-def _recorded(edges: Edges) -> Loaded:
+def _recorded(generations: Generations) -> Loaded:
     """The record; an empty one when there is none that can be read."""
     try:
-        data = json.loads((edges.generations.private / "certificates.json").read_text())
+        data = json.loads(_file(generations).read_text())
         return Loaded(dict(data["loaded"]), dict(data["told"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Loaded({}, {})
 
 
 def _record(edges: Edges, loaded: Loaded) -> None:
-    if loaded != _recorded(edges):
-        content = json.dumps(loaded._asdict()).encode()
-        edges.host.replace(edges.generations.private / "certificates.json", content)
+    if loaded != _recorded(edges.generations):
+        edges.host.replace(_file(edges.generations), json.dumps(loaded._asdict()).encode())
+
+
+def _file(generations: Generations) -> Path:
+    return generations.private / "certificates.json"

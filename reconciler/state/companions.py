@@ -124,6 +124,9 @@ class Companions:
         anew: Collection[str] = (),
     ) -> list[Finding]:
         """Have every companion of *after* work with its files; those in *anew* are started whatever they look like."""
+        # Four cases: recovery does not trust what a killed pass has touched (*anew*); what works with these very files
+        # keeps running, and only its link moves; what has other files now is started with them, and a failure refuses
+        # the commit; what has the same files and yet does not work was edited or died, and a failure only warns.
         found = []
         for name in _known(after):
             changed = before is None or _files(before, name) != _files(after, name)
