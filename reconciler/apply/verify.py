@@ -12,13 +12,12 @@ between the signal and its own reload passes for new.
 
 from __future__ import annotations
 
-import functools
 import re
 import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -27,6 +26,7 @@ from reconciler.host import facts
 from reconciler.host.maillog import fatal_lines, since_activation, steady
 from reconciler.host.programs import postfix
 from reconciler.model import Finding, Service, Where
+from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,57 +191,7 @@ class _NotYet(Exception):  # noqa: N818
     """Nothing that a healthy service might not say right after a reload."""
 
 
-class _Session:
-    """One SMTP dialogue, as far as it takes to know that the service works."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._take(connection)
-
-    def _take(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self._stream = connection.makefile("rb")
-
-    def close(self) -> None:
-        """Hang up."""
-        self._stream.close()
-        self.socket.close()
-
-    def reply(self) -> str:
-        """The whole of the next reply."""
-        lines = []
-        while line := self._stream.readline(4096).decode("utf-8", "replace").rstrip():
-            lines.append(line)
-            if line[3:4] != "-":
-                return "\n".join(lines)
-        raise _NotYet("it hangs up without a reply")
-
-    def ask(self, command: str) -> str:
-        """Send a command and read the reply."""
-        self.socket.sendall(f"{command}\r\n".encode())
-        return self.reply()
-
-    def shake_hands(self) -> None:
-        """Begin TLS."""
-        self._stream.close()
-        try:
-            self._take(_tls().wrap_socket(self.socket))
-        except ssl.SSLError as error:
-            raise _Wrong(f"the TLS handshake fails: {error.reason or error}") from error
-
-    def announce_proxy(self) -> None:
-        """Say what a proxy in front of us would say (HAProxy's PROXY protocol, version 1)."""
-        (here, near), (there, far) = self.socket.getsockname()[:2], self.socket.getpeername()[:2]
-        self.socket.sendall(f"PROXY TCP{6 if ':' in here else 4} {here} {there} {near} {far}\r\n".encode())
-
-    def must_be_newer_than(self, since: float) -> None:
-        """Know which generation answers."""
-        pid = facts.owner_of_connection(self.socket.getsockname()[:2], self.socket.getpeername()[:2])
-        started = facts.process_started(pid) if pid else None
-        if started is not None and started + facts.TICK <= since:
-            raise _NotYet("only a process from before the activation answers")
-
-
-def _converse(session: _Session, service: Service, expected: Expected) -> None:
+def _converse(client: SmtpClient, service: Service, expected: Expected) -> None:
     """The dialogue itself, from the banner to TLS."""
 
     def value(name: str) -> str:
@@ -249,25 +199,25 @@ def _converse(session: _Session, service: Service, expected: Expected) -> None:
         return next(written, expected.instance.values.get(name, ""))
 
     if value("smtpd_upstream_proxy_protocol") == "haproxy":
-        session.announce_proxy()
+        client.announce_proxy()
     if value("smtpd_tls_wrappermode") == "yes":
-        session.shake_hands()
-    banner = session.reply()
-    session.must_be_newer_than(expected.since)
+        _shake_hands(client)
+    banner = client.reply()
+    _must_be_newer(client, expected.since)
     _must_be_well(banner)
     if not banner.startswith("220"):
         return  # it does not want us, which is for it to decide
-    greeting = session.ask("EHLO localhost")
+    greeting = client.ask("EHLO localhost")
     if "STARTTLS" in greeting:
-        accepted = session.ask("STARTTLS")
+        accepted = client.ask("STARTTLS")
         if not accepted.startswith("220"):
             raise _Wrong(f'it offers STARTTLS, then answers "{accepted}"')
         if value("smtpd_tls_req_ccert") == "yes":
             return
-        session.shake_hands()
-        greeting = session.ask("EHLO localhost")
+        _shake_hands(client)
+        greeting = client.ask("EHLO localhost")
     _must_be_well(greeting)
-    session.ask("QUIT")
+    client.ask("QUIT")
 
 
 def _must_be_well(reply: str) -> None:
@@ -275,15 +225,20 @@ def _must_be_well(reply: str) -> None:
         raise _Wrong(f'it answers "{reply}"')
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Any TLS at all: what the service may use is the commit's decision."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
+def _must_be_newer(client: SmtpClient, since: float) -> None:
+    """Count no answer of a process that has not read the new configuration."""
+    pid = facts.owner_of_connection(client.socket.getsockname()[:2], client.socket.getpeername()[:2])
+    started = facts.process_started(pid) if pid else None
+    if started is not None and started + facts.TICK <= since:
+        raise _NotYet("only a process from before the activation answers")
+
+
+def _shake_hands(client: SmtpClient) -> None:
+    # Only TLS itself counts: a connection that breaks meanwhile may be an old process that ends.
+    try:
+        client.start_tls()
+    except ssl.SSLError as error:
+        raise _Wrong(handshake_failure(error)) from error
 
 
 class _Problem(NamedTuple):
@@ -299,7 +254,7 @@ class _Conversations:
     def __init__(self, expected: Expected) -> None:
         self._expected = expected
         self._stop = Event()
-        self._open: set[_Session] = set()
+        self._open: set[SmtpClient] = set()
         self._threads = ThreadPoolExecutor(CONVERSATIONS, thread_name_prefix="verify")
         self._futures = [self._threads.submit(self._visit, target) for target in targets(expected)]
 
@@ -308,9 +263,8 @@ class _Conversations:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for session in self._open.copy():
-            with suppress(OSError):
-                session.socket.shutdown(socket.SHUT_RDWR)
+        for client in self._open.copy():
+            client.interrupt()
         self._threads.shutdown(cancel_futures=True)
 
     def problems(self, *, wait: bool) -> list[_Problem]:
@@ -338,10 +292,10 @@ class _Conversations:
         return None
 
     def _talk(self, target: Target, patience: float) -> None:
-        with closing(_Session(socket.create_connection((target.address, target.port), patience))) as session:
+        with closing(SmtpClient(socket.create_connection((target.address, target.port), patience))) as client:
             if target.service.command == "smtpd":
-                self._open.add(session)
-                _converse(session, target.service, self._expected)
+                self._open.add(client)
+                _converse(client, target.service, self._expected)
 
 
 def _finding(rule: str, target: Target, text: str) -> Finding:

@@ -97,6 +97,8 @@ def _wrapped(server: Server, sending: Sending, so: _So) -> Seen | None:
     return None if seen.failure else seen
 
 
+# Not the SmtpClient that verify and a rehearsal share, which talks to this host's own Postfix and takes replies as they
+# come: of a stranger's server smtplib reads the features and refuses what is no reply, and TLS is checked here.
 class _Client(smtplib.SMTP):
     """smtplib's client, which writes down what is said."""
 

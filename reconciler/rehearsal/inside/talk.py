@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     """From a client's address to a server's address and port, with a time-out in seconds."""
 
 PATIENCE = 8.0
-_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_TLS.check_hostname = False
-_TLS.verify_mode = ssl.CERT_NONE
-_TLS.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-_TLS.set_ciphers("ALL:@SECLEVEL=0")
 
 
 class _End(Exception):  # noqa: N818 - how a dialogue ends early
@@ -56,108 +51,88 @@ class Talk:
         self.steps: list[tuple[str, str]] = []
         self.error = ""
         self._dial = dial
-        self._socket: socket.socket | None = None
-        self._waits = False
+        self._connection: SmtpClient | None = None
 
     def greet(self, helo: str, *, tls: bool = True, login: str = "") -> bool:
-        """Connect and introduce ourselves, with TLS where it is offered; as somebody who has authenticated, if told."""
+        """Connect and introduce ourselves, with TLS where it is offered, and with a *login* if there is one."""
         try:
-            self._connect()
+            connection = self._connect()
             if self.listener["wrapped"]:
-                self._shake_hands()
-            self._expect("(connect)", self._reply())
-            offered = self._expect(f"EHLO {helo}", self.ask(f"EHLO {helo}"))
+                self._shake_hands(connection)
+            _require(self._keep("(connect)", connection.reply()))
+            offered = _require(self._ask(f"EHLO {helo}"))
             if tls and "STARTTLS" in offered:
-                self._expect("STARTTLS", self.ask("STARTTLS"))
-                self._shake_hands()
-                offered = self._expect(f"EHLO {helo}", self.ask(f"EHLO {helo}"))
+                _require(self._ask("STARTTLS"))
+                self._shake_hands(connection)
+                _require(self._ask(f"EHLO {helo}"))
             if login:
-                self._become(login, helo)
-        except (_End, OSError, ssl.SSLError) as error:
+                # XCLIENT (XCLIENT_README) makes smtpd take us for a client that has authenticated, without a password.
+                _require(self._ask(f"XCLIENT LOGIN={login}"))
+                _require(self._ask(f"EHLO {helo}"))
+        except (_End, OSError) as error:
             self._fail(error)
             return False
         return True
 
-    def _become(self, login: str, helo: str) -> None:
-        """Be who has authenticated (XCLIENT; XCLIENT_README), and introduce ourselves anew."""
-        self._expect("XCLIENT", self.ask(f"XCLIENT LOGIN={login}"))
-        self._expect(f"EHLO {helo}", self.ask(f"EHLO {helo}"))
-
     def say(self, command: str, shown: str = "") -> str:
-        """Send a command; the reply, or empty when there was none."""
+        """Send a command; return the reply, or nothing when there was none. *shown* is kept in the command's place."""
         try:
-            return self.ask(command, shown)
-        except (_End, OSError, ssl.SSLError) as error:
+            return self._ask(command, shown)
+        except (_End, OSError) as error:
             self._fail(error)
             return ""
 
     def send(self, message: str) -> str:
-        """Send a message after DATA was accepted; the final reply."""
+        """Send a message after DATA was accepted; return the final reply."""
         text = message.replace("\r\n", "\n").replace("\n", "\r\n").replace("\r\n.", "\r\n..")
         return self.say(f"{text}\r\n.", "(message)")
 
     def cut(self) -> None:
         """End a dialogue that waits for an answer which will not come."""
-        if self._socket and self._waits:
+        if self._connection and self._connection.waits:
             self.error = self.error or "no answer"
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            self._connection.interrupt()
 
     def close(self) -> None:
         """Hang up."""
-        if self._socket:
-            self._socket.close()
+        if self._connection:
+            self._connection.close()
 
-    def ask(self, command: str, shown: str = "") -> str:
-        """Send a command and keep the reply, beside what is *shown* for the command."""
-        if self._socket is None:
-            raise _End("not connected")
-        self._socket.sendall(command.encode("utf-8", "surrogateescape") + b"\r\n")
-        reply = self._reply()
-        self.steps.append((shown or command, reply))
-        return reply
-
-    def _connect(self) -> None:
+    def _connect(self) -> SmtpClient:
         near = ipaddress.ip_address(self.client).is_loopback or self.client == self.listener["address"]
         place = (self.listener["address"], self.listener["port"])
         if near:
-            self._socket = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
+            opened = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
         else:
-            self._socket = self._dial(self.client, *place, PATIENCE)
-        self._stream = self._socket.makefile("rb")
+            opened = self._dial(self.client, *place, PATIENCE)
+        self._connection = SmtpClient(opened)
         if self.listener["proxy"]:
-            (here, near_port), (there, far_port) = self._socket.getsockname()[:2], self._socket.getpeername()[:2]
-            family = 6 if ":" in here else 4
-            self._socket.sendall(f"PROXY TCP{family} {here} {there} {near_port} {far_port}\r\n".encode())
+            self._connection.announce_proxy()
+        return self._connection
 
-    def _shake_hands(self) -> None:
-        if self._socket is None:
-            raise _End("not connected")
-        self._stream.close()
+    def _shake_hands(self, connection: SmtpClient) -> None:
         try:
-            self._socket = _TLS.wrap_socket(self._socket)
-        except (OSError, ssl.SSLError) as error:
+            connection.start_tls()
+        except OSError as error:
             self.steps.append(("(TLS handshake)", ""))
-            raise _End(f"the TLS handshake fails: {getattr(error, 'reason', None) or error}") from error
-        self._stream = self._socket.makefile("rb")
+            raise _End(handshake_failure(error)) from error
 
-    def _expect(self, what: str, reply: str) -> str:
-        if what == "(connect)":
-            self.steps.append((what, reply))
-        if not reply.startswith("2"):
-            raise _End("")
+    def _ask(self, command: str, shown: str = "") -> str:
+        if self._connection is None:
+            raise _End("not connected")
+        return self._keep(shown or command, self._connection.ask(command))
+
+    def _keep(self, command: str, reply: str) -> str:
+        self.steps.append((command, reply))
         return reply
-
-    def _reply(self) -> str:
-        lines = []
-        self._waits = True
-        while line := self._stream.readline(8192).decode("utf-8", "replace").rstrip():
-            lines.append(line)
-            if line[3:4] != "-":
-                self._waits = False
-                return "\n".join(lines)
-        raise _End("it hangs up without a reply")
 
     def _fail(self, error: Exception) -> None:
         text = "no answer" if isinstance(error, TimeoutError) else str(getattr(error, "strerror", None) or error)
         self.error = self.error or text
+
+
+def _require(reply: str) -> str:
+    """Return a reply that says yes; without it the dialogue can't go on."""
+    if not reply.startswith("2"):
+        raise _End("")
+    return reply

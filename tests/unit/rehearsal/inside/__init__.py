@@ -1,0 +1,1 @@
+"""Unit tests of reconciler/rehearsal/inside: the program that plays."""
