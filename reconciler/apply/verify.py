@@ -23,16 +23,17 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler.host import facts
-from reconciler.host.maillog import fatal_lines, since_activation, steady
 from reconciler.host.programs import postfix
 from reconciler.model import Finding, Service, Where
+from reconciler.postfix.log import fatal_lines, since_activation, steady
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Interface, IPv6Interface
 
-    from reconciler.host.maillog import Logged, MailLog, Mark
+    from reconciler.host.maillog import MailLog, Mark
+    from reconciler.postfix.log import LogLine
 
 PATIENCE = 5.0
 CONVERSATIONS = 8
@@ -116,23 +117,27 @@ def _death(expected: Expected) -> list[Finding]:
 def _fatal(expected: Expected) -> list[Finding]:
     """What is fatal in the log since the activation, and was not just as fatal with the configuration before it."""
     names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
-    # A master that is stopped in the instant of its start ends so; it is the one before, not the one we look at.
-    after = [one for one in fatal_lines(expected.log.since(expected.mark), names) if "master_sigdeath" not in one.text]
+    after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
     if not after:
         return []
     before = fatal_lines(since_activation(expected.log.before(expected.mark)), names)
-    known = {(one.tag, steady(one.text)) for one in before}
-    new = {key: one for one in after if (key := (one.tag, steady(one.text))) not in known}
-    return [_logged(one, expected) for one in new.values()]
+    known = {(line.tag, steady(line.text)) for line in before}
+    new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
+    return [_logged(line, expected) for line in new.values()]
 
 
-def _logged(one: Logged, expected: Expected) -> Finding:
-    services = [service for service in expected.services if service.command == one.program]
-    named = [service for service in services if log_name(service) == one.tag.rpartition("/")[0]]
+def _is_stopping(line: LogLine) -> bool:
+    """Whether a master was stopped in the instant of its start: the one before, not the one that runs now."""
+    return "master_sigdeath" in line.text
+
+
+def _logged(line: LogLine, expected: Expected) -> Finding:
+    services = [service for service in expected.services if service.command == line.program]
+    named = [service for service in services if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or services
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
-    text = f"{one.program} says in the mail log: {one.text}"
-    return Finding(rule="fatal-in-log", where=where, text=text, subject=one.program, lasting=False)
+    text = f"{line.program} says in the mail log: {line.text}"
+    return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 
 
 def log_name(service: Service) -> str | None:

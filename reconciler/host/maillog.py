@@ -1,9 +1,8 @@
-"""The mail log: one door to it, wherever this host keeps it, and what in it is fatal, or a cause of ours.
+"""The mail log: one door to it, wherever this host keeps it. What its lines mean is in postfix/log.py.
 
 Promises: mark() remembers a place, since() returns every line after it, across a rotation by renaming or by truncating;
-before() the lines just ahead of it; *places* are the paths that change when something is logged. Nothing that a client,
-a sender or another server can choose to say makes a line a cause. Where no log can be read all are empty, and *limit*
-says why, for `status`.
+before() the lines just ahead of it; *places* are the paths that change when something is logged. Where no log can be
+read all are empty, and *limit* says why, for `status`.
 Raises CommandFailed when journalctl does, OSError as the kernel gives it.
 
 Known limits: a log that was rotated and compressed at once has lost its end for us. Behind journald a line shows up
@@ -13,14 +12,13 @@ some milliseconds after it was logged.
 from __future__ import annotations
 
 import mmap
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.host.effects import Host
 
@@ -29,11 +27,6 @@ JOURNAL_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
 FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
 BEFORE = 1 << 20
 BEFORE_LINES = 5000
-# Commands that people and panels run log under the same name, and their mistakes say nothing about the daemons.
-COMMANDS = frozenset({
-    "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
-    "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
-})  # fmt: skip
 
 
 class Mark(NamedTuple):
@@ -42,19 +35,6 @@ class Mark(NamedTuple):
     inode: int = 0
     offset: int = 0
     cursor: str = ""
-
-
-class Logged(NamedTuple):
-    """A line as Postfix wrote it: the tag (syslog_name, a slash, the program), the process, the text."""
-
-    tag: str
-    pid: int
-    text: str
-
-    @property
-    def program(self) -> str:
-        """The daemon's name: ``smtpd`` of ``postfix/submission/smtpd``."""
-        return self.tag.rpartition("/")[2]
 
 
 class MailLog(Protocol):
@@ -235,85 +215,3 @@ class Journal:
         done = self.host.run(argv)
         nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
         return "" if nothing_found else done.checked().stdout
-
-
-# ---- what it says ----------------------------------------------------------------------------------------------------
-
-_LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
-# A delivery agent whose master was killed goes on with its message, and a new one finds the queue file locked.
-_ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
-_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
-_FATAL = re.compile(
-    r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
-    | unsupported\ dictionary\ type""",
-    re.VERBOSE,
-)
-# What only real traffic meets. Each begins where Postfix's own words do: what others say stands further right.
-_CAUSE = re.compile(
-    r"""(?:fatal|panic|error):[ ]
-    | (?:\w+:\ )?reject(?:_warning)?:\ \S+\ from\ \S+:\ 451\ 4\.3\.(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
-      (?:Temporary\ lookup\ failure|[Mm]ail\ transport\ unavailable))
-    | (?:\w+:\ )?warning:\ (?:\w+:\ )?(?:
-        \S+:\ bad\ command\ startup\ --\ throttling
-      | [\w-]+:\S+\ (?:is\ unavailable\. | lookup\ error\ for[ ]) | [\w-]+:\S+:\ table\ lookup\ problem
-      | \w+\ (?:map\ )?lookup\ (?:problem|failure) | connect\ to\ transport[ ] | request\ for\ unapproved\ table
-      | unknown\ smtpd\ restriction: | cannot\ get\ \w+\ (?:certificate|private\ key)\ from\ file[ ] )""",
-    re.VERBOSE,
-)
-_UNDELIVERED = re.compile(
-    r", dsn=[45]\.3\.\d, status=(?:deferred|bounced) \((?:mail transport unavailable|mail system configuration error"
-    r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
-    re.IGNORECASE,
-)
-_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program's words
-_QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
-_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
-
-
-def parse(line: str) -> Logged | None:
-    """Read a line of syslog, of the journal or of postlogd; None for one of another form."""
-    match = _LINE.search(line)
-    return Logged(match["tag"], int(match["pid"]), match["text"]) if match else None
-
-
-def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> list[Logged]:
-    """What an instance's daemons cannot go on with; *names* are its syslog_name and those its services log under.
-
-    Fatal errors, panics, tables that cannot be opened, processes that die as they start, and the answer "Server
-    configuration error" to clients. What was logged by commands that anybody may run is left out.
-    """
-    return [one for one in _own(lines, names) if _FATAL.search(one.text)]
-
-
-def causes(lines: Iterable[str], names: Collection[str]) -> list[Logged]:
-    """What only our own configuration can be the reason of, in what an instance's daemons say of real traffic."""
-    return [one for one in _own(lines, names) if _is_cause(one)]
-
-
-def _own(lines: Iterable[str], names: Collection[str]) -> Iterator[Logged]:
-    """What an instance's daemons say, but for what only the death of a master explains."""
-    logged = (one for line in lines if (one := parse(line)))
-    return (
-        one for one in logged if one.program not in COMMANDS and _is_of(one, names) and not _ORPHANS.match(one.text)
-    )
-
-
-def _is_cause(one: Logged) -> bool:
-    if one.program not in _SPEAKS_FOR_OTHERS and _UNDELIVERED.search(one.text):
-        return True
-    return bool(_CAUSE.match(one.text)) and "master_sigdeath" not in one.text
-
-
-def steady(text: str) -> str:
-    """A message without what differs each time: process ids, queue ids, names and addresses of others."""
-    return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)))
-
-
-def since_activation(lines: list[str]) -> list[str]:
-    """The lines since the master last read its configuration: what was rolled back before that excuses nothing."""
-    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
-    return lines[starts[-1] :] if starts else lines
-
-
-def _is_of(one: Logged, names: Collection[str]) -> bool:
-    return any(one.tag.startswith(f"{name}/") for name in names)

@@ -22,7 +22,7 @@ from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.apply.verify import log_name
 from reconciler.host import facts
-from reconciler.host.maillog import Mark, causes, open_log, since_activation, steady
+from reconciler.host.maillog import Mark, open_log
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
 from reconciler.model.errors import ReconcilerError
@@ -42,15 +42,17 @@ from reconciler.model.phase import (
 from reconciler.passes.judge import understand
 from reconciler.passes.record import Passed, known_revision, line_of, note
 from reconciler.postfix.locate import Origin
+from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.syntax import read_master
 from reconciler.state.manifest import intact, with_todays_secrets
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.host.maillog import Logged, MailLog
+    from reconciler.host.maillog import MailLog
     from reconciler.model import Outcome
     from reconciler.model.phase import Phase
+    from reconciler.postfix.log import LogLine
     from reconciler.state.manifest import Generation
 
 RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
@@ -126,7 +128,7 @@ class Look:
         self._seen = Mark(*running.mark)
         self._names = _names(edges)
         self._known = self._excused()
-        self.found: dict[tuple[str, str], Logged] = {}
+        self.found: dict[tuple[str, str], LogLine] = {}
 
     def is_of(self, running: Probation) -> bool:
         """Whether this is the look for that probation; the number may have changed, and the time."""
@@ -176,11 +178,11 @@ def _condemned(edges: Edges) -> set[str]:
     return {steady(found["text"]) for line in lines for found in line["findings"] if found["rule"] in _CONDEMNING}
 
 
-def _text(one: Logged) -> str:
+def _text(one: LogLine) -> str:
     return steady(_finding(one).text)
 
 
-def _finding(one: Logged) -> Finding:
+def _finding(one: LogLine) -> Finding:
     text = f"{one.program} says in the mail log: {one.text}"
     return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
 

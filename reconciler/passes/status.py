@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
-from reconciler.host.maillog import open_log, steady
+from reconciler.host.maillog import open_log
 from reconciler.host.programs import nftables, postfix, postqueue
 from reconciler.model import printable
 from reconciler.model.errors import ReconcilerError
@@ -20,6 +20,7 @@ from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.site_requests import waiting
+from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
 from reconciler.state.journal import phase_data
 from reconciler.trees.report import probation_line

@@ -16,9 +16,9 @@ from reconciler.postfix.restrictions import LISTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.host.maillog import Logged
     from reconciler.model import Service, Where
     from reconciler.postfix.locate import Origin
+    from reconciler.postfix.log import LogLine
     from reconciler.rehearsal.script import Script
 
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
@@ -44,7 +44,7 @@ _BOUNCED = re.compile(
 class Intake:
     """One report, seen from those who bring mail."""
 
-    def __init__(self, script: Script, report: dict[str, Any], logged: list[Logged], origin: Origin) -> None:
+    def __init__(self, script: Script, report: dict[str, Any], logged: list[LogLine], origin: Origin) -> None:
         self._script, self._report, self._logged, self._origin = script, report, logged, origin
 
     def kept_from_nobody(self) -> Iterator[Finding]:

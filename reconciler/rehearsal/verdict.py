@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.host.maillog import parse
 from reconciler.model import Finding, Severity, did_you_mean
 from reconciler.postfix.locate import Origin
+from reconciler.postfix.log import parse
 from reconciler.rehearsal.received import Intake, last_line, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.desired.flows import Flow
-    from reconciler.host.maillog import Logged
     from reconciler.model import Service
+    from reconciler.postfix.log import LogLine
     from reconciler.rehearsal.script import Script
 
 # RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
@@ -112,19 +112,19 @@ class _Judge:
                     severity=Severity.ERROR if _IN_VAIN.search(match["text"]) else Severity.WARNING,
                 )
 
-    def _is_told(self, one: Logged) -> bool:
+    def _is_told(self, one: LogLine) -> bool:
         """Whether something else tells it better: the death that a throttling follows, the message that waits."""
         throttled = re.search(r"/(\w+): bad command startup", one.text)
         if throttled:
             return any(death.program in {throttled[1], "master"} for death in self._deaths)
         return _waits(one) is not None or ("TLS library problem" in one.text and not self._is_first(one))
 
-    def _is_first(self, one: Logged) -> bool:
+    def _is_first(self, one: LogLine) -> bool:
         """Whether TLS speaks of a file that nothing else has named."""
         match = re.search(r"calling fopen\(([^,]+),", one.text)
         return match is not None and not any(f'"{match[1]}"' in other.text for other in self._logged)
 
-    def _subject(self, one: Logged, text: str) -> str:
+    def _subject(self, one: LogLine, text: str) -> str:
         return f"{one.program} {_unnumbered(text)}"
 
     def _is_outside(self, text: str) -> bool:
@@ -283,7 +283,7 @@ class _Judge:
             "helo": {one["helo"] for one in arrived},
         }
 
-    def _transport(self, one: Logged) -> str:
+    def _transport(self, one: LogLine) -> str:
         service = self._tags.get(one.tag.partition("/")[0])
         return service.name if service else one.program
 
@@ -297,7 +297,7 @@ class _Judge:
         return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
 
 
-def _waits(one: Logged) -> str | None:
+def _waits(one: LogLine) -> str | None:
     """The transport that mail waits for, when the line says so."""
     match = _WAITS.search(one.text)
     return match and (match[1] or match[2])

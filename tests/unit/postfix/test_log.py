@@ -1,0 +1,94 @@
+"""What the lines of the mail log mean: what is fatal, what is a cause of ours, and what others may say without harm."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.postfix.log import causes, fatal_lines, parse, steady
+from tests.unit.recorded_host import transcript
+
+NAMES = {"postfix", "postfix/submission"}
+OURS = transcript("causes.txt").splitlines()
+OTHERS = transcript("no-causes.txt").splitlines()
+
+
+def logged(line: str) -> str:
+    return f"2026-11-22T10:00:00.000000+00:00 mx1 {line}"
+
+
+def about(word: str) -> str:
+    """The text of the first cause that holds a word."""
+    one = parse(logged(next(line for line in OURS if word in line)))
+    assert one
+    return one.text
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_a_cause_of_ours_is_one(line: str) -> None:
+    (one,) = causes([logged(line)], NAMES)
+    assert logged(line).endswith(one.text)
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_nothing_that_others_choose_to_say_is_a_cause_of_ours(line: str) -> None:
+    assert causes([logged(line)], NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "changes"),
+    [
+        ("Temporary lookup", {"192.0.2.1": "2001:db8::1", "c@d.test": "x@y.test", "a@b.test": "v@w.test"}),
+        ("Recipient address", {"mail.b.test": "other.test", "e.test": "f.test"}),
+        ("lookup problem for", {"3B2A1C0F2": "3Zx9yBkdWz1", "c@d.test": "x@y.test"}),
+        ("lookup error for", {"c@d.test": "x@y.test"}),
+    ],
+)
+def test_the_same_cause_for_another_message_is_the_same(word: str, changes: dict[str, str]) -> None:
+    one = other = about(word)
+    for before, after in changes.items():
+        other = other.replace(before, after)
+    assert one != other
+    assert steady(one) == steady(other)
+
+
+def test_another_table_is_another_cause() -> None:
+    for word in ("lookup error for", "unapproved table"):
+        assert steady(about(word)) != steady(about(word).replace("nosuch", "other"))
+
+
+def fatal(name: str, *names: str) -> list[tuple[str, str]]:
+    lines = transcript(name).splitlines()
+    return [(one.program, one.text) for one in fatal_lines(lines, names or ("postfix",))]
+
+
+def test_a_master_and_a_daemon_that_die_say_why() -> None:
+    why = "fatal: /etc/postfix/master.cf: line 138: bad transport type: inetx"
+    assert fatal("mail-log-fatal.txt") == [("master", why)]
+    assert ("smtpd", "fatal: parameter smtpd_timeout: bad time value or unit: 300x") in fatal("mail-log-smtpd-dies.txt")
+
+
+def test_mistakes_of_people_at_commands_are_not_fatal() -> None:
+    assert "postfix/postmap[" in transcript("mail-log-stopped.txt")
+    assert fatal("mail-log-stopped.txt") == []
+
+
+def test_another_instance_is_not_ours() -> None:
+    assert fatal("mail-log-fatal.txt", "postfix-out") == []
+
+
+def test_a_server_configuration_error_is_fatal_for_those_who_ask() -> None:
+    line = (
+        "Nov 22 18:20:19 mx1 postfix/submission/smtpd[99]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]: "
+        "451 4.3.5 Server configuration error; from=<a@example.com>"
+    )
+    assert [one.program for one in fatal_lines([line])] == ["smtpd"]
+
+
+def test_a_queue_file_that_an_orphan_still_holds_is_nobodys_fault() -> None:
+    line = (
+        "Nov 22 23:36:14 mx1 postfix/smtp[71]: fatal: shared lock active/4jXlp14mblz2jFH: Resource temporarily"
+        " unavailable"
+    )
+    other = "Nov 22 23:36:14 mx1 postfix/smtp[71]: fatal: open /nosuch: No such file or directory"
+    assert [one.text for one in fatal_lines([line, other])] == ["fatal: open /nosuch: No such file or directory"]
+    assert causes([line], ["postfix"]) == []
