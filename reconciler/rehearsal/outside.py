@@ -8,19 +8,21 @@ Known limit: a server that only a database names is not found.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.postfix.references import holds_tables, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.rehearsal.inside.messages import PortServer, SocketServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
-    from reconciler.model import Contribution, Facts
+    from reconciler.model import Contribution, Facts, Parameter
+    from reconciler.rehearsal.inside.messages import StandIn
 
-HERE = "127.0.0.1"
-SMTPS, MOST = 465, 65535
+LOOPBACK = "127.0.0.1"
+SMTPS, _MOST = 465, 65535
 _READABLE = 0o044  # others hold logins
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
@@ -29,107 +31,122 @@ _SOCKET = re.compile(rb":unix:([^\s,}]+)")
 _LOCAL = re.compile(rb"(?:\[?(127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
 
 
-def here(main: Scope) -> str:
-    """The loopback address that Postfix can listen on."""
+def loopback(main: Scope) -> str:
+    """Return the loopback address that Postfix can listen on."""
     protocols = main.words("inet_protocols")
-    return HERE if {"all", "ipv4"} & set(protocols) else "::1"
+    return LOOPBACK if {"all", "ipv4"} & set(protocols) else "::1"
 
 
 def databases(merged: Contribution, facts: Facts) -> tuple[str, ...]:
-    """The tables that only a server can answer, as they are written."""
-    values = (one.value for scope in scopes(merged, facts) for one in scope.written)
+    """Return the tables that only a server can answer, as they are written."""
+    values = (parameter.value for scope in scopes(merged, facts) for parameter in scope.written)
     return tuple(sorted({match[0] for value in values for match in _DATABASE.finditer(value)}))
 
 
 def without_databases(text: str) -> str:
-    """A value, or the whole of main.cf, where every such table is an empty one."""
+    """Return a value, or the whole of main.cf, where every such table is an empty one."""
     return _DATABASE.sub("texthash:/dev/null", text)
 
 
 def texts(main: Scope) -> list[bytes]:
-    """Every text that may name a server: expanded values, options, and tables of routes."""
+    """Return every text that may name a server: expanded values, options, and tables of routes."""
     values = [
-        (scope.expanded(one.value) or "").encode("utf-8", "replace")
+        (scope.expanded(parameter.value) or "").encode("utf-8", "replace")
         for scope in scopes(main.merged, main.facts)
-        for one in scope.written
+        for parameter in scope.written
     ]
-    return [
-        *values,
-        *(one.source for one in main.merged.tables.values() if one.mode & _READABLE and b":" in one.source),
-    ]
+    tables = main.merged.tables.values()
+    return [*values, *(table.source for table in tables if table.mode & _READABLE and b":" in table.source)]
 
 
 def ports(texts: Iterable[bytes]) -> set[int]:
-    """The ports that mail is sent to."""
-    found = {int(match) for text in texts for match in _PORT.findall(text)}
-    return {port for port in found if 0 < port <= MOST}
+    """Return the ports that mail is sent to."""
+    numbers = {int(match) for text in texts for match in _PORT.findall(text)}
+    return {port for port in numbers if 0 < port <= _MOST}
 
 
-def wrapped(main: Scope) -> set[int]:
-    """The ports on which TLS comes first: 465, and the relay host's when all of smtp speaks so."""
+def wrapped_ports(main: Scope) -> set[int]:
+    """Return the ports on which TLS comes first: 465, and the relay host's when all of smtp speaks so."""
     relay = re.search(r":(\d+)\Z", main.value("relayhost"))
     return {SMTPS} | ({int(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
 
 
-def partners(main: Scope, texts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Every server that is asked, once: its *kind*, and its *path*, or *address*, *port* and whether that is *near*."""
+def stand_ins(main: Scope, texts: Iterable[bytes]) -> Iterator[StandIn]:
+    """Yield every server that is asked, once; a socket of the candidate itself is none."""
     queue = main.value("queue_directory")
-    own = {
-        f"{queue}/{'public' if one.private == 'n' else 'private'}/{one.name}"
-        for one in main.merged.entries
-        if one.type == "unix"
+    seen: set[Hashable] = {
+        f"{queue}/{'public' if service.private == 'n' else 'private'}/{service.name}"
+        for service in main.merged.entries
+        if service.type == "unix"
     }
-    told: set[tuple[Any, ...]] = set()
-    for kind, place in _named(main, texts):
-        partner = _partner(kind, place, main)
-        key = partner and (partner.get("path"), partner.get("address"), partner.get("port"))
-        if partner and key not in told and partner.get("path") not in own:
-            told.add(key)  # type: ignore[arg-type] # it is there when the partner is
-            yield partner
+    for kind, place in _asked(main, texts):
+        server = _server(kind, place, main)
+        if server is None:
+            continue
+        key = server["path"] if "path" in server else (server["address"], server["port"])
+        if key not in seen:
+            seen.add(key)
+            yield server
 
 
-def _named(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """What is asked, and where, as the configuration writes it."""
+def _asked(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """What kind of server is asked, and where, as the configuration writes it."""
     for scope in scopes(main.merged, main.facts):
         for name in ("smtpd_milters", "non_smtpd_milters"):
-            yield from (("milter", words(one[1:-1])[0] if one.startswith("{") else one) for one in scope.words(name))
+            yield from (("milter", _unbraced(place)) for place in scope.words(name))
         for name in (*LISTS, *scope.words("smtpd_restriction_classes")):
-            asked = (one.argument for one in parsed(scope.value(name)) if one.name == "check_policy_service")
-            yield from (("policy", words(one[1:-1])[0] if one.startswith("{") else one) for one in asked if one)
+            restrictions = parsed(scope.value(name))
+            places = (entry.argument for entry in restrictions if entry.name == "check_policy_service")
+            yield from (("policy", _unbraced(place)) for place in places if place)
         if scope.is_on("smtpd_sasl_auth_enable") and scope.value("smtpd_sasl_type") == "dovecot":
-            place = scope.value("smtpd_sasl_path")
-            yield "sasl", place if place.startswith(("inet:", "unix:")) else f"unix:{place}"
+            yield "sasl", _with_scheme(scope.value("smtpd_sasl_path"), "unix")
         if proxy := scope.value("smtpd_proxy_filter"):
-            yield "mail", proxy if proxy.startswith(("inet:", "unix:")) else f"inet:{proxy}"
+            yield "mail", _with_scheme(proxy, "inet")
         for parameter in scope.written:
-            for reference in tables_of(scope, parameter) if holds_tables(scope, parameter.name) else ():
-                if reference.type in {"tcp", "socketmap"}:
-                    place = reference.name if reference.type == "socketmap" else f"inet:{reference.name}"
-                    yield reference.type, place.rpartition(":")[0] if reference.type == "socketmap" else place
+            yield from _tables(scope, parameter)
     for text in texts:
         yield from (("mail", f"unix:{match.decode('utf-8', 'replace')}") for match in _SOCKET.findall(text))
         yield from (("mail", f"inet:{host.decode()}:{port.decode()}") for host, port in _LOCAL.findall(text))
 
 
-def _partner(kind: str, place: str, main: Scope) -> dict[str, Any] | None:
+def _tables(scope: Scope, parameter: Parameter) -> Iterator[tuple[str, str]]:
+    """The tables behind a socket that a parameter names; a socketmap's name ends with the map's."""
+    for reference in tables_of(scope, parameter) if holds_tables(scope, parameter.name) else ():
+        if reference.type == "tcp":
+            yield "tcp", f"inet:{reference.name}"
+        elif reference.type == "socketmap":
+            yield "socketmap", reference.name.rpartition(":")[0]
+
+
+def _unbraced(place: str) -> str:
+    """The place alone, of one that is written with options: ``{ inet:host:port, timeout=5s }``."""
+    return words(place[1:-1])[0] if place.startswith("{") else place
+
+
+def _with_scheme(place: str, usual: str) -> str:
+    return place if place.startswith(("inet:", "unix:")) else f"{usual}:{place}"
+
+
+def _server(kind: str, place: str, main: Scope) -> StandIn | None:
+    """The server at a place; None where that names none, which a rule has said already."""
     scheme, _, rest = place.partition(":")
     if scheme in {"unix", "local"} and rest:
-        return {"kind": kind, "path": rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}"}
+        return SocketServer(kind=kind, path=rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}")
     host, _, name = rest.rpartition(":")
     port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
-    host = host.strip("[]") or HERE
-    if scheme != "inet" or not 0 < port <= MOST:
+    host = host.strip("[]") or LOOPBACK
+    if scheme != "inet" or not 0 < port <= _MOST:
         return None
-    own = {str(one.ip) for one in main.facts.addresses}
+    own = {str(address.ip) for address in main.facts.addresses}
     near = host in own or host == "localhost" or host.startswith("127.") or host == "::1"
-    return {"kind": kind, "address": HERE if host == "localhost" else host, "port": port, "near": near}
+    return PortServer(kind=kind, address=LOOPBACK if host == "localhost" else host, port=port, near=near)
 
 
 def block_lists(main: Scope) -> Iterator[str]:
-    """The domains of DNS block lists, which must not list anybody here."""
+    """Yield the domains of DNS lists: none of them lists anything in a rehearsal."""
     for scope in scopes(main.merged, main.facts):
         for name in LISTS:
-            asked = (one for one in parsed(scope.value(name)) if "bl" in one.name or "wl" in one.name)
-            yield from (one.argument.partition("=")[0].lower() for one in asked if one.argument)
+            listing = (entry for entry in parsed(scope.value(name)) if "bl" in entry.name or "wl" in entry.name)
+            yield from (entry.argument.partition("=")[0].lower() for entry in listing if entry.argument)
         for word in scope.words("postscreen_dnsbl_sites"):
             yield re.split(r"[=*]", word)[0].lower()

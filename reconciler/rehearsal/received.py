@@ -1,4 +1,4 @@
-"""What becomes of the mail that a rehearsal brings to the listeners: that some of it is kept, and nobody bounces.
+"""What becomes of the mail that is brought to a rehearsal's listeners: some of it must get in, and none may bounce.
 
 Pure: a part of the verdict. Raises nothing.
 
@@ -8,27 +8,27 @@ Known limit: only the recipients that a script has sampled are tried.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
 from reconciler.postfix.restrictions import LISTS
+from reconciler.rehearsal.evidence import last_line, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Service, Where
-    from reconciler.postfix.locate import Origin
-    from reconciler.postfix.log import LogLine
-    from reconciler.rehearsal.script import Script
+    from reconciler.rehearsal.evidence import Evidence
+    from reconciler.rehearsal.inside.messages import Step
 
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
-# Refusals of whoever it is and whatever it may be; not of a recipient who is unknown or elsewhere, nor for a while.
-_NOBODY = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
+# A refusal of any client and any message; not of a recipient that is unknown or elsewhere, nor for a while.
+_REFUSED = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
 _ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _QUEUED = re.compile(r"queued as (\w+)")
 _MOST = 120
-# Who takes no mail from anybody, by the words of the reply or of the log; whoever else can has a list.
+# Which setting refuses, by the words of the reply or of the log; restriction lists are looked for beside these.
 _REFUSERS = (
     ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
     ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
@@ -41,94 +41,103 @@ _BOUNCED = re.compile(
 )
 
 
-class Intake:
-    """One report, seen from those who bring mail."""
+def findings_of(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what keeps all mail out, and the recipients that mail is led to and that do not exist."""
+    yield from _no_mail_in(evidence)
+    yield from _unknown_recipients(evidence)
 
-    def __init__(self, script: Script, report: dict[str, Any], logged: list[LogLine], origin: Origin) -> None:
-        self._script, self._report, self._logged, self._origin = script, report, logged, origin
 
-    def kept_from_nobody(self) -> Iterator[Finding]:
-        """That nobody gets a message in, on any listener: it is refused, thrown away, or put on hold for ever."""
-        played = [
-            (asked, told["steps"])
-            for asked, told in zip(self._script.play["dialogues"], self._report["dialogues"], strict=False)
-            if told["steps"] and not told["error"] and not asked["listener"]["asks_certificate"]
-        ]
-        fates = [self._fate_of(steps) for _, steps in played]
-        if not fates or not all(fates):
-            return
-        asked, fate = played[0][0], fates[0]
-        service = self._script.services[asked["listener"]["service"]]
-        text = f"in a rehearsal no mail gets in: {service.key} on {shown(asked['listener'])} {fate}"
-        logins = [one for one, _ in played if one["listener"]["sasl"]]
-        unsure = any(one["listener"]["choosy"] for one, _ in played) or (
-            logins and not any(one["login"] for one in logins)
-        )
-        severity = Severity.WARNING if unsure else Severity.ERROR
-        where = self._refuser(fate, service)
-        yield Finding(rule="no-mail-in", where=where, text=text, subject="no mail", severity=severity, lasting=False)
+# ---- whether mail gets in --------------------------------------------------------------------------------------------
 
-    def _fate_of(self, steps: list[list[str]]) -> str:
-        """What becomes of all that a dialogue brings; empty when some of it is kept, or nothing was tried."""
-        fate, recipient = "", ""
-        for said, reply in steps:
-            recipient = said[len("RCPT TO:<") : -1] if said.startswith("RCPT TO:") else recipient
-            if said == "(message)" and reply.startswith("2"):
-                fate = self._gone(reply, recipient)
-                if not fate:
-                    return ""
-            elif _NOBODY.match(reply):
-                of = next((match[1] for one in self._logged if (match := _CONTENT.search(one.text))), "")
-                fate = fate or f'answers "{last_line(reply)}" to {said}{of if said == "(message)" else ""}'
-        return fate
 
-    def _gone(self, reply: str, recipient: str) -> str:
-        """How a message that was taken is lost all the same: by what cleanup says of it, or smtpd of its recipient."""
-        queued = _QUEUED.search(reply)
-        queue = queued[1] if queued else ""
-        if any(one.program in {"qmgr", "oqmgr"} and one.text.startswith(f"{queue}: from=") for one in self._logged):
-            return ""
-        for one in self._logged:
-            match = _GONE.match(one.text)
-            if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-                end = "throws every message away" if match["what"] == "discard" else "puts every message on hold"
-                return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
+def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
+    """A finding if every message is refused, thrown away or put on hold, on every listener."""
+    # A listener that asks for a certificate may refuse us, for we have none, and one that failed has its own finding.
+    tried = [
+        (dialogue, result["steps"])
+        for dialogue, result in evidence.dialogues()
+        if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
+    ]
+    fates = [_fate_of(steps, evidence) for _, steps in tried]
+    if not fates or not all(fates):
+        return
+    listener, fate = tried[0][0]["listener"], fates[0]
+    service = evidence.script.services[listener["service"]]
+    logins = [dialogue for dialogue, _ in tried if dialogue["listener"]["sasl"]]
+    # Other clients may be let in, or those who log in.
+    unsure = any(dialogue["listener"]["choosy"] for dialogue, _ in tried) or (
+        logins and not any(dialogue["login"] for dialogue in logins)
+    )
+    yield Finding(
+        rule="no-mail-in",
+        where=_refuser(fate, service, evidence),
+        text=f"in a rehearsal no mail gets in: {service.key} on {shown(listener)} {fate}",
+        subject="no mail",
+        severity=Severity.WARNING if unsure else Severity.ERROR,
+        lasting=False,
+    )
+
+
+def _fate_of(steps: list[Step], evidence: Evidence) -> str:
+    """What becomes of all that a dialogue brings; empty when some of it is kept, or nothing was tried."""
+    fate, recipient = "", ""
+    for command, reply in steps:
+        recipient = command[len("RCPT TO:<") : -1] if command.startswith("RCPT TO:") else recipient
+        if command == "(message)" and reply.startswith("2"):
+            fate = _loss_of(reply, recipient, evidence)
+            if not fate:
+                return ""
+        elif _REFUSED.match(reply):
+            check = next((match[1] for line in evidence.lines if (match := _CONTENT.search(line.text))), "")
+            fate = fate or f'answers "{last_line(reply)}" to {command}{check if command == "(message)" else ""}'
+    return fate
+
+
+def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
+    """How a message that was accepted is lost all the same: by what cleanup says of it, or smtpd of its recipient."""
+    queued = _QUEUED.search(reply)
+    queue = queued[1] if queued else ""
+    if any(line.program in {"qmgr", "oqmgr"} and line.text.startswith(f"{queue}: from=") for line in evidence.lines):
         return ""
-
-    def _refuser(self, fate: str, service: Service) -> Where:
-        """The setting that takes no mail: the one that the words speak of, else the first list that is written."""
-        settings = {one.name: one for one in (*self._script.merged.parameters.values(), *service.overrides)}
-        lists = sorted(
-            (name for name in LISTS if name in settings), key=lambda name: not _ALL.search(settings[name].value)
-        )
-        names = [name for words, name in _REFUSERS if words in fate and name in settings] + lists
-        return settings[names[0]].where if names else service.where
-
-    def known_recipients(self) -> Iterator[Finding]:
-        """Whom aliases and copies lead to, and who is unknown: only told of, for users may come after the commit."""
-        tests = {told["queue"] for told in self._report["flows"]}
-        tests |= {match[1] for one in self._logged if (match := _OF_FLOW.match(one.text))}
-        asked = {one.lower() for one in self._script.play["recipients"]}
-        for one in self._logged:
-            match = _BOUNCED.match(one.text)
-            if not match or match["queue"] in tests or match["to"].endswith("rehearsal.example"):
-                continue
-            if match["first"] or match["to"].lower() not in asked:
-                first = f' for "{match["first"]}"' if match["first"] else ""
-                text = f'in a rehearsal mail{first} bounces: "{match["to"]}" is nobody here ({match["why"]})'
-                where = self._origin.of(f'"{match["to"]}" "{match["first"]}"', None)
-                yield Finding(
-                    rule="nobody-there", where=where, text=text, subject=f"bounce {match['to']}", lasting=False,
-                    severity=Severity.WARNING,
-                )  # fmt: skip
+    for line in evidence.lines:
+        match = _GONE.match(line.text)
+        if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
+            end = "throws every message away" if match["what"] == "discard" else "puts every message on hold"
+            return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
+    return ""
 
 
-def shown(listener: dict[str, Any]) -> str:
-    """Where a listener is."""
-    address = listener["address"]
-    return f"[{address}]:{listener['port']}" if ":" in address else f"{address}:{listener['port']}"
+def _refuser(fate: str, service: Service, evidence: Evidence) -> Where:
+    """The setting that takes no mail: the one that the words speak of, else the first list that is written."""
+    parameters = (*evidence.script.merged.parameters.values(), *service.overrides)
+    settings = {parameter.name: parameter for parameter in parameters}
+    written = (name for name in LISTS if name in settings)
+    lists = sorted(written, key=lambda name: not _ALL.search(settings[name].value))
+    names = [name for words, name in _REFUSERS if words in fate and name in settings] + lists
+    return settings[names[0]].where if names else service.where
 
 
-def last_line(reply: str) -> str:
-    """The last line of a reply."""
-    return reply.splitlines()[-1] if reply else ""
+# ---- whether recipients exist ----------------------------------------------------------------------------------------
+
+
+def _unknown_recipients(evidence: Evidence) -> Iterator[Finding]:
+    """Unknown recipients that aliases and copies lead to: warnings, for users may come after the commit."""
+    flows = {result["queue"] for result in evidence.report["flows"]}
+    flows |= {match[1] for line in evidence.lines if (match := _OF_FLOW.match(line.text))}
+    tried = {recipient.lower() for recipient in evidence.script.play["recipients"]}
+    for line in evidence.lines:
+        match = _BOUNCED.match(line.text)
+        # A flow may be there to see a bounce, and addresses of our own exist nowhere.
+        if not match or match["queue"] in flows or match["to"].endswith("rehearsal.example"):
+            continue
+        # What was sent straight to an unknown recipient leads nowhere; an alias or a copy was meant to.
+        if match["first"] or match["to"].lower() not in tried:
+            first = f' for "{match["first"]}"' if match["first"] else ""
+            yield Finding(
+                rule="nobody-there",
+                where=evidence.place_of(f'"{match["to"]}" "{match["first"]}"', None),
+                text=f'in a rehearsal mail{first} bounces: "{match["to"]}" is nobody here ({match["why"]})',
+                subject=f"bounce {match['to']}",
+                severity=Severity.WARNING,
+                lasting=False,
+            )

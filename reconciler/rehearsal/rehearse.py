@@ -2,8 +2,8 @@
 
 Promises: nothing of the host changes and nothing survives, also when we are killed: the program runs in network, mount,
 process, IPC and UTS namespaces of its own, whose first process dies with us. limit() says why none can be held here.
-Raises Impossible when the kernel does not do it
-after all, Unavailable when one that could be held breaks down, CommandFailed when it does not end in time.
+Raises Impossible when the kernel does not do it after all, Unavailable when one that could be held breaks down,
+CommandFailed when it does not end in time.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.rehearsal.inside.messages import Candidate, Request
 from reconciler.rehearsal.outside import without_databases
 from reconciler.rehearsal.verdict import findings_of
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.model import Finding
+    from reconciler.rehearsal.inside.messages import Answer, Report
     from reconciler.rehearsal.script import Script
 
 NAMESPACES = ("-m", "-n", "-p", "-u", "-i")
@@ -61,27 +63,28 @@ def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> list[F
 def play(
     script: Script, stage: Path, directory: Path, host: Host,
     namespaces: tuple[str, ...] = NAMESPACES, program: str = PROGRAM,
-) -> dict[str, Any]:  # fmt: skip
-    """The report of what happened; *program* plays, in *namespaces* of its own."""
-    told = script.play | {
-        "stage": str(stage), "config_directory": str(directory),
-        "certificate": (Path(__file__).parent / "inside" / "world.pem").read_text("ascii"),
-    }  # fmt: skip
-    if script.outside or script.play["values"]["maillog_file"].startswith("/dev/"):
+) -> Report:  # fmt: skip
+    """Return the report of what happened; *program* plays, in *namespaces* of its own."""
+    replaced = {"master.cf": script.master_cf}
+    if script.databases or script.play["room"]["parameters"]["maillog_file"].startswith("/dev/"):
         text = without_databases((stage / "main.cf").read_text("utf-8", "surrogateescape"))
-        text = _TO_DEVICE.sub("maillog_file =", text)  # there nobody could read it
-        told["instead"] = told["instead"] | {"main.cf": text}
+        replaced["main.cf"] = _TO_DEVICE.sub("maillog_file =", text)  # nothing could read a device there
+    request = Request(
+        play=script.play,
+        candidate=Candidate(stage=str(stage), directory=str(directory), replaced=replaced),
+        certificate=(Path(__file__).parent / "inside" / "world.pem").read_text("ascii"),
+    )
     argv = (
         "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", program,
         str(Path(__file__).parents[2]),
     )  # fmt: skip
-    done = host.act(argv, input=json.dumps(told).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)
+    done = host.act(argv, input=json.dumps(request).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)
     try:
-        report: dict[str, Any] = json.loads(done.stdout)
+        answer: Answer = json.loads(done.stdout)
     except ValueError:
         raise Unavailable(f"the rehearsal broke down: {done.stderr.strip() or done.stdout[-500:]}") from None
-    if "impossible" in report:
-        raise Impossible(report["impossible"])
-    if "trouble" in report:
-        raise Unavailable(f"the rehearsal broke down: {report['trouble'].strip().splitlines()[-1]}")
-    return report
+    if "impossible" in answer:
+        raise Impossible(answer["impossible"])
+    if "trouble" in answer:
+        raise Unavailable(f"the rehearsal broke down: {answer['trouble'].strip().splitlines()[-1]}")
+    return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler.features import compose
 from reconciler.rehearsal.script import Script, write
@@ -12,6 +12,7 @@ from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
     from reconciler.model import Finding
+    from reconciler.rehearsal.inside.messages import Report
 
 
 def script_of(
@@ -22,17 +23,18 @@ def script_of(
     return write(state, HOST, compose(state, HOST))
 
 
-def report(*log: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def report(*log: str, **more: Any) -> Report:  # noqa: ANN401 - JSON
     """Return the report of a rehearsal in which Postfix logged these lines."""
-    return {
-        "started": "",
+    happened = {
+        "start_failure": "",
         "alive": True,
         "log": list(log),
         "dialogues": [],
         "flows": [],
         "routes": {},
         "received": [],
-    } | more
+    }
+    return cast("Report", happened | more)
 
 
 def report_findings(done: Script, *log: str, **more: Any) -> list[Finding]:  # noqa: ANN401 - JSON

@@ -27,7 +27,7 @@ DOORS = {
     "pygit2": {"repository/create.py", "repository/repo.py"},
     "pyrage": {"repository/secrets.py"},
     "structlog": {"host/log.py"},
-    "subprocess": {"host/effects.py", "rehearsal/inside/play.py", "rehearsal/inside/world.py"},
+    "subprocess": {"host/effects.py", "rehearsal/inside/master.py", "rehearsal/inside/world.py"},
     "watchdog": {"daemon/watch.py"},
     "yaml": {"desired/yaml_reader.py"},
 }

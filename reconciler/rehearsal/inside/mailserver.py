@@ -1,4 +1,4 @@
-"""A mail server of the world: takes every message over SMTP and LMTP, with TLS and any login, and tells of each.
+"""A mail server of the world: it takes every message over SMTP and LMTP, with TLS and any login, and keeps a record.
 
 Raises OSError and ssl.SSLError when the client breaks off, which ends the connection and nothing else.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from reconciler.rehearsal.inside.messages import Message
 
 if TYPE_CHECKING:
     import ssl
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 NAME = "world.rehearsal.example"
 _OFFERS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN")
 _MOST_LINES = 200
-Message = dict[str, Any]
 
 
 def mail_server(
@@ -39,10 +40,9 @@ class _Session:
 
     def __init__(self, connection: socket.socket, received: list[Message], tls: ssl.SSLContext) -> None:
         self._received, self._tls = received, tls
-        self._told: Message = {"tls": False, "login": False, "lmtp": False, "helo": ""}
-        if connection.family != socket.AF_UNIX:
-            self._told["source"] = _plain(connection.getpeername()[0])
-            self._told["server"], self._told["port"] = _plain(connection.getsockname()[0]), connection.getsockname()[1]
+        self._is_encrypted, self._speaks_lmtp = False, False
+        source = "" if connection.family == socket.AF_UNIX else _plain(connection.getpeername()[0])
+        self._message = Message(source=source, helo="", sender="", recipients=[], header=[])
         self._take(connection)
 
     def _take(self, connection: socket.socket) -> None:
@@ -52,7 +52,7 @@ class _Session:
         """Begin TLS."""
         self._stream.close()
         self._take(self._tls.wrap_socket(self._connection, server_side=True))
-        self._told["tls"] = True
+        self._is_encrypted = True
 
     def run(self) -> None:
         """Serve commands until the client leaves."""
@@ -69,14 +69,14 @@ class _Session:
         self._connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
 
     def _ehlo(self, name: str) -> None:
-        self._told["helo"] = name
-        offers = [NAME, *([] if self._told["tls"] else ["STARTTLS"]), *_OFFERS]
+        self._message["helo"] = name
+        offers = [NAME, *([] if self._is_encrypted else ["STARTTLS"]), *_OFFERS]
         self._say(*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}")
 
     _helo = _ehlo
 
     def _lhlo(self, name: str) -> None:
-        self._told["lmtp"] = True
+        self._speaks_lmtp = True
         self._ehlo(name)
 
     def _starttls(self, _: str) -> None:
@@ -87,22 +87,22 @@ class _Session:
         for _ in range({"LOGIN": 2, "PLAIN": 1}.get(what.upper(), 0)):
             self._say("334 ")
             self._stream.readline(8192)
-        self._told["login"] = True
         self._say("235 2.7.0 welcome")
 
     def _mail(self, argument: str) -> None:
-        self._told |= {"sender": _path(argument), "recipients": []}
+        self._message["sender"], self._message["recipients"] = _path(argument), []
         self._say("250 2.1.0 ok")
 
     def _rcpt(self, argument: str) -> None:
-        self._told["recipients"].append(_path(argument))
+        self._message["recipients"].append(_path(argument))
         self._say("250 2.1.5 ok")
 
     def _data(self, _: str) -> None:
         self._say("354 go ahead")
-        self._told["header"] = self._header()
-        self._received.append(dict(self._told))
-        self._say(*["250 2.0.0 taken"] * (len(self._told["recipients"]) if self._told["lmtp"] else 1))
+        self._message["header"] = self._header()
+        self._received.append(self._message.copy())
+        # LMTP has a reply for each recipient (RFC 2033, 4.2).
+        self._say(*["250 2.0.0 taken"] * (len(self._message["recipients"]) if self._speaks_lmtp else 1))
 
     def _header(self) -> list[str]:
         """Read a message; its header's lines."""

@@ -19,10 +19,12 @@ import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from reconciler.rehearsal.inside.messages import Candidate, Parameters, Room
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
 AGE = 10.0
@@ -48,11 +50,11 @@ def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, opti
         raise OSError(number, f"mount: {os.strerror(number)}", str(target))
 
 
-def build(script: dict[str, Any]) -> None:
-    """Make the root that *script* asks for, and stand in it; nothing of the old one stays in reach."""
+def build(room: Room, candidate: Candidate) -> None:
+    """Make the root that *room* describes, and move into it; nothing of the old one stays in reach."""
     mount("none", Path("/"), flags=_REC | _PRIVATE)
     sockets = _sockets()
-    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={script['space']},nr_inodes={_INODES}")
+    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={room['space']},nr_inodes={_INODES}")
     for name in ("usr", "etc"):
         _bind(Path("/", name), BASE / name)
     for path in sockets:
@@ -63,20 +65,20 @@ def build(script: dict[str, Any]) -> None:
         elif Path("/", name).is_dir():
             _bind(Path("/", name), BASE / name)
     _devices()
-    for path in script["files"]:
-        _carry(Path(path))
+    for file in room["files"]:
+        _carry(Path(file))
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
         _folder(BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
     (BASE / "var/run").symlink_to("/run")
     _replace(Path("/etc/resolv.conf"), _RESOLVER)
-    _configuration(script)
+    _configuration(candidate)
     _enter()
     mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV)
     mount("none", Path("/proc"), flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)  # sysctls are the host's own
-    _spool(script["values"], chroot=script["chroot"])
-    for path in script["folders"]:
+    _spool(room["parameters"], chroot=room["chroot"])
+    for folder in room["folders"]:
         with suppress(OSError):  # below /usr or /etc it is as the host has it
-            _folder(Path(path), 0o1777)
+            _folder(Path(folder), 0o1777)
 
 
 def _folder(path: Path, mode: int = 0o755) -> Path:
@@ -159,9 +161,9 @@ def _replace(path: Path, text: str) -> None:
         shutil.copy2(ours, inside)
 
 
-def _configuration(script: dict[str, Any]) -> None:
+def _configuration(candidate: Candidate) -> None:
     """Show the candidate where Postfix looks for its configuration, with the files that stand in for its own."""
-    directory, stage = Path(script["config_directory"]), Path(script["stage"])
+    directory, stage = Path(candidate["directory"]), Path(candidate["stage"])
     if directory.is_symlink():
         link, directory = directory, Path(os.path.normpath(directory.parent / directory.readlink()))
         if not _is_shown(link):
@@ -170,7 +172,7 @@ def _configuration(script: dict[str, Any]) -> None:
     inside = BASE / directory.relative_to("/")
     inside.mkdir(parents=True, exist_ok=True)
     _bind(stage, inside)
-    for name, text in script["instead"].items():
+    for name, text in candidate["replaced"].items():
         ours = _folder(BASE / "rehearsal") / name
         ours.write_text(text, "utf-8", "surrogateescape")
         os.utime(ours, (time.time() - AGE,) * 2)
@@ -189,24 +191,24 @@ def _enter() -> None:
     Path("/old").rmdir()
 
 
-def _spool(values: dict[str, str], *, chroot: bool) -> None:
+def _spool(parameters: Parameters, *, chroot: bool) -> None:
     """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time."""
     owner, drop = pwd.getpwuid(0), 0
     with suppress(KeyError):  # master(8) says it better than we could
-        owner = pwd.getpwnam(values["mail_owner"])
-        drop = grp.getgrnam(values["setgid_group"]).gr_gid
-    queue = _folder(Path(values["queue_directory"]))
+        owner = pwd.getpwnam(parameters["mail_owner"])
+        drop = grp.getgrnam(parameters["setgid_group"]).gr_gid
+    queue = _folder(Path(parameters["queue_directory"]))
     for name in _PRIVATE_FOLDERS:
         os.chown(_folder(queue / name, 0o700), owner.pw_uid, 0)
     for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
         os.chown(_folder(queue / name), owner.pw_uid, drop)
         (queue / name).chmod(mode)  # chown clears the set-id bits
     _folder(queue / "pid")
-    os.chown(_folder(Path(values["data_directory"]), 0o700), owner.pw_uid, owner.pw_gid)
+    os.chown(_folder(Path(parameters["data_directory"]), 0o700), owner.pw_uid, owner.pw_gid)
     with suppress(KeyError):
         os.chown("/var/mail", 0, grp.getgrnam("mail").gr_gid)
-    if values.get("maillog_file"):
-        _folder(Path(values["maillog_file"]).parent)
+    if parameters["maillog_file"]:
+        _folder(Path(parameters["maillog_file"]).parent)
     if chroot:
         _copies(_CHROOT, queue / "etc")
 

@@ -13,7 +13,7 @@ import socket
 import struct
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.rehearsal.inside.mailserver import mail_server
 from reconciler.rehearsal.inside.room import BIND, mount
@@ -21,6 +21,9 @@ from reconciler.rehearsal.inside.world import World, accept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
+
+    from reconciler.rehearsal.inside.messages import StandIn
 
 _GREETING = (
     "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\tplaintext\nSPID\t1\nCUID\t1\n"
@@ -28,21 +31,21 @@ _GREETING = (
 )
 
 
-def open_all(partners: list[dict[str, Any]], world: World) -> None:
-    """Open every partner where the configuration looks for it: a path, an address of this host, or one of the world."""
+def open_all(servers: list[StandIn], world: World) -> None:
+    """Open every server where the configuration looks for it: a path, an address of this host, or one of the world."""
     far: set[int] = set()
-    for one in partners:
-        serve = _SERVERS[one["kind"]](world)
-        if one.get("path"):
-            with suppress(OSError):  # nobody can listen there: whoever asks will find out
-                accept(_at_path(Path(one["path"])), serve)
-        elif one["near"]:
+    for server in servers:
+        serve = _SERVERS[server["kind"]](world)
+        if "path" in server:
+            with suppress(OSError):  # nothing can listen there: Postfix will find out when it asks
+                accept(_at_path(Path(server["path"])), serve)
+        elif server["near"]:
             with suppress(OSError):  # a service of the candidate listens there itself
-                family = socket.AF_INET6 if ":" in one["address"] else socket.AF_INET
-                accept(socket.create_server((one["address"], one["port"]), family=family), serve)
-        elif one["port"] not in far:
-            far.add(one["port"])
-            world.listen(one["port"], serve)
+                family = socket.AF_INET6 if ":" in server["address"] else socket.AF_INET
+                accept(socket.create_server((server["address"], server["port"]), family=family), serve)
+        elif server["port"] not in far:  # the world is one listener for all of its addresses
+            far.add(server["port"])
+            world.listen(server["port"], serve)
 
 
 def _at_path(path: Path) -> socket.socket:
@@ -109,14 +112,15 @@ def sasl(connection: socket.socket) -> None:
         number = words[0]
         response = next((word.removeprefix("resp=") for word in words if word.startswith("resp=")), None)
         response = words[1] if verb == "CONT" else response
-        said = names.setdefault(number, [words[1]] if verb == "AUTH" else [])
+        # The mechanism, then what the client has given: an empty authorization identity leaves no part.
+        parts = names.setdefault(number, [words[1]] if verb == "AUTH" else [])
         if response is not None:
-            said += [part for part in base64.b64decode(response).decode("utf-8", "replace").split("\0") if part]
-        needed = 3 if said[0] == "LOGIN" else 2
-        if len(said) < needed:
+            parts += [part for part in base64.b64decode(response).decode("utf-8", "replace").split("\0") if part]
+        needed = 3 if parts[0] == "LOGIN" else 2
+        if len(parts) < needed:
             connection.sendall(f"CONT\t{number}\t\n".encode())
         else:
-            connection.sendall(f"OK\t{number}\tuser={said[1]}\n".encode())
+            connection.sendall(f"OK\t{number}\tuser={parts[1]}\n".encode())
             del names[number]
 
 
@@ -135,7 +139,7 @@ def socketmap(connection: socket.socket) -> None:
         connection.sendall(b"9:NOTFOUND ,")
 
 
-def _until(stream: Any, end: bytes) -> bytes:  # noqa: ANN401 - a buffered reader
+def _until(stream: BinaryIO, end: bytes) -> bytes:
     read = b""
     while (byte := stream.read(1)) not in {end, b""}:
         read += byte
@@ -153,5 +157,4 @@ _SERVERS: dict[str, Callable[[World], Callable[[socket.socket], None]]] = {
     "tcp": _always(tcp_table),
     "socketmap": _always(socketmap),
     "mail": lambda world: mail_server(world.received, world.tls),
-    "wrapped": lambda world: mail_server(world.received, world.tls, wrapped=True),
 }

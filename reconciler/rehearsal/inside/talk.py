@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.rehearsal.inside.messages import Endpoint, Step
 
     Dial = Callable[[str, str, int, float], socket.socket]
     """From a client's address to a server's address and port, with a time-out in seconds."""
@@ -31,7 +33,7 @@ class Talks:
         self._dial = dial
         self._begun: list[Talk] = []
 
-    def begin(self, listener: dict[str, Any], client: str) -> Talk:
+    def begin(self, listener: Endpoint, client: str) -> Talk:
         """Return a new dialogue, not connected yet."""
         talk = Talk(listener, client, self._dial)
         self._begun.append(talk)
@@ -44,11 +46,11 @@ class Talks:
 
 
 class Talk:
-    """A dialogue with one listener; *steps* are pairs of what was said and the whole reply."""
+    """A dialogue with one listener; *steps* are the commands and their replies."""
 
-    def __init__(self, listener: dict[str, Any], client: str, dial: Dial) -> None:
+    def __init__(self, listener: Endpoint, client: str, dial: Dial) -> None:
         self.listener, self.client = listener, client
-        self.steps: list[tuple[str, str]] = []
+        self.steps: list[Step] = []
         self.error = ""
         self._dial = dial
         self._connection: SmtpClient | None = None
@@ -114,7 +116,7 @@ class Talk:
         try:
             connection.start_tls()
         except OSError as error:
-            self.steps.append(("(TLS handshake)", ""))
+            self._keep("(TLS handshake)", "")
             raise _End(handshake_failure(error)) from error
 
     def _ask(self, command: str, shown: str = "") -> str:
@@ -123,7 +125,7 @@ class Talk:
         return self._keep(shown or command, self._connection.ask(command))
 
     def _keep(self, command: str, reply: str) -> str:
-        self.steps.append((command, reply))
+        self.steps.append([command, reply])
         return reply
 
     def _fail(self, error: Exception) -> None:

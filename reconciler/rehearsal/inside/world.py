@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.rehearsal.inside import messages
+
 NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _NEWNET = 0x40000000
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
@@ -34,19 +36,17 @@ _SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
 _SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of the script, documentation's (RFC 3849)
 _A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
 _BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)")
-Session = dict[str, Any]
 
 
 class World:
     """The other network: a thread that lives there opens the sockets, and any thread may use them."""
 
-    def __init__(
-        self, addresses: list[str], names: dict[str, list[str]], absent: list[str], tls: ssl.SSLContext,
-        *, is_new: bool,
-    ) -> None:  # fmt: skip
-        self.addresses = [ipaddress.ip_interface(address) for address in addresses]
-        self.names, self.absent, self.tls, self._is_new = names, tuple(absent), tls, is_new
-        self.received: list[Session] = []
+    def __init__(self, description: messages.World, tls: ssl.SSLContext) -> None:
+        self.tls = tls
+        self.received: list[messages.Message] = []
+        self._addresses = [ipaddress.ip_interface(address) for address in description["addresses"]]
+        self._names, self._block_lists = description["names"], tuple(description["block_lists"])
+        self._speaks_only_ipv6 = description["speaks_only_ipv6"]
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
         threading.Thread(target=self._live, name="world", daemon=True).start()
@@ -84,7 +84,7 @@ class World:
             "link set lo up", f"link add eth0 address {NEAR} type veth peer name world address {FAR} netns {world}",
             "link set eth0 addrgenmode none", "link set eth0 up",
         ]  # fmt: skip
-        for one in self.addresses:
+        for one in self._addresses:
             if one.ip.is_loopback:
                 lines.append(f"addr replace {one} dev lo")
             elif not one.ip.is_link_local:
@@ -97,7 +97,7 @@ class World:
     def _far(self) -> list[str]:
         lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
         lines += [f"route add local {everything} dev lo table main" for everything in ("0.0.0.0/0", "::/0")]
-        for one in self.addresses:
+        for one in self._addresses:
             if not one.ip.is_loopback and not one.ip.is_link_local:
                 lines.append(f"route add {one.ip} dev world")
                 lines.append(f"neigh add {one.ip} lladdr {NEAR} nud permanent dev world")
@@ -154,7 +154,7 @@ class World:
         return header + question + b"".join(parts)
 
     def _is_absent(self, name: str) -> bool:
-        return bool(_BLOCK_LIST.match(name)) or name.endswith(self.absent or ("\0",))
+        return bool(_BLOCK_LIST.match(name)) or name.endswith(self._block_lists)
 
     def _records(self, name: str, kind: int) -> list[bytes]:
         if kind == _PTR:
@@ -165,7 +165,7 @@ class World:
             return [_encoded("ns.rehearsal.example")]
         if kind not in {_A, _AAAA}:
             return []
-        found = [ipaddress.ip_address(text) for text in self.names.get(name) or self._addresses_of(name)]
+        found = [ipaddress.ip_address(text) for text in self._names.get(name) or self._addresses_of(name)]
         return [one.packed for one in found if (one.version == 4) == (kind == _A)]  # noqa: PLR2004
 
     def _addresses_of(self, name: str) -> list[str]:
@@ -174,7 +174,7 @@ class World:
             text = match[1]
             return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
         number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17) or 1
-        return [str(ipaddress.ip_address(_SPACE6 + number if self._is_new else _SPACE + number))]
+        return [str(ipaddress.ip_address(_SPACE6 + number if self._speaks_only_ipv6 else _SPACE + number))]
 
     def _client_name(self, name: str) -> str:
         labels = name.split(".")
@@ -183,7 +183,7 @@ class World:
         else:
             digits = "".join(reversed(labels[:32]))
             address = str(ipaddress.ip_address(int(digits, 16).to_bytes(16, "big")))
-        known = next((own for own, addresses in self.names.items() if address in addresses), None)
+        known = next((own for own, addresses in self._names.items() if address in addresses), None)
         return known or f"client-{address.replace('.', '-').replace(':', '-')}.rehearsal.example"
 
 

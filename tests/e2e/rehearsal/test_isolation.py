@@ -46,22 +46,22 @@ for pair in pairs:
 open("/run/serving", "w").close()
 """
 FULL = PROGRAM.replace("main()", "").rstrip() + (
-    " import os; from reconciler.rehearsal.inside import play;"
-    " play._CAPABILITIES += ('sys_admin', 'mknod', 'sys_resource', 'dac_read_search'); main()"
+    " import os; from reconciler.rehearsal.inside import master;"
+    " master.CAPABILITIES += ('sys_admin', 'mknod', 'sys_resource', 'dac_read_search'); main()"
 )
 # The room without its root: the candidate alone is shown where Postfix looks for it.
 ROOTLESS = (
     PROGRAM.replace("; from reconciler.rehearsal.inside.play import main; main()", "")
     + """
 from pathlib import Path
-from reconciler.rehearsal.inside import play, room
-def build(script):
+from reconciler.rehearsal.inside import master, play, room
+def build(_, candidate):
     room.mount("none", Path("/"), flags=room._REC | room._PRIVATE)
     room.BASE = Path("/")
-    room._configuration(script)
+    room._configuration(candidate)
     Path("/dev/log").unlink()
 room.build = build
-play._CAPABILITIES += ("sys_admin", "mknod")
+master.CAPABILITIES += ("sys_admin", "mknod")
 play.main()
 """
 )
@@ -193,9 +193,9 @@ def test_without_its_own_root_it_reaches_sockets_queue_mailboxes_and_devices() -
 # ---- nothing survives ------------------------------------------------------------------------------------------------
 
 HANGS = PROGRAM.replace(
-    "import main; main()", "import main; import time; from reconciler.rehearsal.inside import play;"
+    "import main; main()", "import main; import time; from reconciler.rehearsal.inside import master;"
 )
-HANGS += " play._alive = lambda script: time.sleep(300); main()"
+HANGS += " master.is_alive = lambda parameters: time.sleep(300); main()"
 
 
 def trace(host: Host) -> str:

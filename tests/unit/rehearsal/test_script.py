@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
-    from reconciler.rehearsal.script import Script
+    from reconciler.rehearsal.inside.messages import Play
 
 
-def listeners(play: dict[str, Any]) -> set[tuple[str, int]]:
+def listeners(play: Play) -> set[tuple[str, int]]:
     return {(one["listener"]["address"], one["listener"]["port"]) for one in play["dialogues"]}
 
 
@@ -36,7 +36,7 @@ def test_a_message_enters_at_an_address_that_postfix_can_listen_on() -> None:
     assert script_of().play["injector"]["address"] == "127.0.0.1"
     new = script_of({"inet_protocols": "ipv6"}).play
     assert new["injector"]["address"] == "::1"
-    assert f"\n[::1]:{new['injector']['port']} inet" in new["instead"]["master.cf"]
+    assert f"\n[::1]:{new['injector']['port']} inet" in script_of({"inet_protocols": "ipv6"}).master_cf
 
 
 def test_what_a_table_or_parameter_reaches_is_exercised_and_debians_examples_are_not() -> None:
@@ -54,7 +54,7 @@ def test_virtual_is_left_alone_when_another_transport_takes_its_domains() -> Non
 
 def test_every_service_logs_under_a_tag_and_keeps_its_own_options() -> None:
     extra = {"master.d/x.cf": "10025 inet n - n - - smtpd\n  -o syslog_name=mine\n  -o smtpd_banner=hello\n"}
-    master = script_of(files=extra).play["instead"]["master.cf"]
+    master = script_of(files=extra).master_cf
     assert len(re.findall(r"syslog_name=r\d+", master)) == len(script_of(files=extra).services)
     assert "syslog_name=mine" not in master
     assert "smtpd_banner=hello" in master
@@ -65,14 +65,14 @@ def test_nobody_stands_in_where_the_candidate_listens_itself() -> None:
         "master.d/x.cf": "127.0.0.1:10025 inet n - n - - smtpd\n",
         "tables/transport": "a.example smtp:[127.0.0.1]:10025\n",
     }
-    assert [one for one in script_of(files=extra).play["partners"] if one.get("port") == 10025] == []
-    there = script_of(files={"tables/transport": "a.example smtp:[127.0.0.1]:10024\n"}).play["partners"]
+    assert [one for one in script_of(files=extra).play["world"]["stand_ins"] if one.get("port") == 10025] == []
+    there = script_of(files={"tables/transport": "a.example smtp:[127.0.0.1]:10024\n"}).play["world"]["stand_ins"]
     assert {"kind": "mail", "address": "127.0.0.1", "port": 10024, "near": True} in there
 
 
 def test_there_is_room_for_the_largest_message() -> None:
-    assert script_of({"message_size_limit": "1000"}).play["space"] >= 256 << 20
-    assert script_of({"message_size_limit": str(10 << 30)}).play["space"] > 15 << 30
+    assert script_of({"message_size_limit": "1000"}).play["room"]["space"] >= 256 << 20
+    assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["space"] > 15 << 30
 
 
 def test_every_class_of_addresses_has_a_recipient() -> None:
@@ -91,7 +91,7 @@ def test_a_flow_reaches_the_listener_of_its_port_and_its_family() -> None:
     done = script_of(files={"flows/all.yaml": json.dumps(flows)})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["2001:db8::10", "192.0.2.10", "127.0.0.1"]
     assert done.play["flows"][1]["recipients"] == ["postmaster@mx.test.example"]
-    assert [flow.name for flow in done.unheard] == ["nowhere"]
+    assert [flow.name for flow in done.unserved] == ["nowhere"]
 
 
 def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
@@ -99,4 +99,4 @@ def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
     pass_service = {"master.d/p.cf": "smtpd pass - - n - - smtpd\n", **flow}
     done = script_of(files=pass_service, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["192.0.2.10"]
-    assert done.unheard == ()
+    assert done.unserved == ()

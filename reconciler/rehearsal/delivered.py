@@ -1,0 +1,163 @@
+"""What becomes of the mail that is accepted in a rehearsal: transports that do not work, flows that do not hold.
+
+Pure: a part of the verdict. A flow's message is followed by the log, by what trivial-rewrite(8) answered, and by what
+the servers of the world received. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.desired.flows import Expect
+from reconciler.model import Finding, Severity, did_you_mean
+from reconciler.rehearsal.evidence import last_line, subject_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from reconciler.desired.flows import Flow
+    from reconciler.postfix.log import LogLine
+    from reconciler.rehearsal.evidence import Evidence
+    from reconciler.rehearsal.inside.messages import FlowResult
+
+_WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
+_UNDELIVERED = re.compile(
+    r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
+    r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)"
+)
+_HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
+_END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)")
+_FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>")
+
+
+def findings_of(evidence: Evidence) -> Iterator[Finding]:
+    """Yield what is wrong with deliveries, and the flows that do not hold."""
+    yield from _transports(evidence)
+    yield from _flows(evidence)
+    yield from _unserved(evidence)
+
+
+# ---- transports ------------------------------------------------------------------------------------------------------
+
+
+def _transports(evidence: Evidence) -> Iterator[Finding]:
+    """Mail that waits for an agent that master(8) can't keep alive, and commands that are not there."""
+    for line in evidence.lines:
+        if name := waiting_transport(line):
+            text = f"mail for the transport {name} waits: {line.text.removeprefix('warning: ')}"
+            service = next((one for one in evidence.script.services if one.name == name), None)
+            yield evidence.finding("transport-fails", text, name, service, f"private/{name}")
+        elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
+            text, why = f"{line.program} can't deliver: {match['text']}", match["text"]
+            yield evidence.finding("transport-fails", text, subject_of(line, why), evidence.service_of(line), why)
+
+
+def waiting_transport(line: LogLine) -> str | None:
+    """Return the transport that mail waits for, when the line says so."""
+    match = _WAITS.search(line.text)
+    return match and (match[1] or match[2])
+
+
+# ---- flows -----------------------------------------------------------------------------------------------------------
+
+
+def _flows(evidence: Evidence) -> Iterator[Finding]:
+    """Mail-flow tests that do not hold."""
+    script = evidence.script
+    severity = Severity.WARNING if script.databases else Severity.ERROR
+    unsure = f" (not sure: {script.databases[0]} is out of reach here)" if script.databases else ""
+    for flow, asked, result in zip(script.flows, script.play["flows"], evidence.report["flows"], strict=False):
+        if problem := _problem(flow, asked["id"], result, evidence):
+            text = f'flow "{flow.name}": {problem}{unsure}'
+            yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name, severity=severity)
+
+
+def _unserved(evidence: Evidence) -> Iterator[Finding]:
+    """Mail-flow tests whose port no listener serves: where nothing listens, mail is refused as well."""
+    ports = evidence.script.ports
+    for flow in evidence.script.unserved:
+        if not flow.port.isdigit() and flow.port not in ports:
+            text = f'flow "{flow.name}": unknown port "{flow.port}"{did_you_mean(flow.port, ports)}'
+            yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name)
+        elif flow.expect.refused is None:
+            text = f'flow "{flow.name}": nothing listens on port {flow.port} for a client at {flow.client}'
+            yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name)
+
+
+def _problem(flow: Flow, identity: str, result: FlowResult, evidence: Evidence) -> str:
+    """How a flow differs from what is expected; empty when it holds."""
+    # The first step that did not go well; a TLS handshake that failed has no reply.
+    command, reply = next((step for step in result["steps"] if step[1][:1] in {"4", "5", ""}), ("", ""))
+    expected = flow.expect.refused
+    if expected is not None:
+        if result["sent"]:
+            return f"expected {_refused(expected)}, but it was accepted"
+        if reply and not reply.startswith(expected):
+            return f'expected {_refused(expected)}, got "{last_line(reply)}"'
+        if not reply and result["error"] not in _HANG_UPS:
+            return f"it could not be tried: {result['error'] or 'no reply'}"
+        return ""
+    if not result["sent"]:
+        return f'expected accepted, got "{last_line(reply) or result["error"]}" to {command or "the connection"}'
+    if not flow.expect.is_delivered:
+        return ""
+    seen = _seen(identity, result["queue"], evidence)
+    return "; ".join(_differences(flow.expect, seen)) if seen else "expected a delivery, but none was tried in time"
+
+
+def _differences(expected: Expect, seen: Expect) -> Iterator[str]:
+    """Each field that is expected and is not what was seen."""
+    fields = (
+        ("status", expected.status, seen.status),
+        ("transport", expected.transport, seen.transport),
+        ("nexthop", expected.nexthop, seen.nexthop),
+        ("sender", expected.sender, seen.sender),
+        ("recipient", _joined(expected.recipient or ()), _joined(seen.recipient or ())),
+        ("source", expected.source, seen.source),
+        ("helo", expected.helo, seen.helo),
+    )
+    for name, wanted, value in fields:
+        if wanted is not None and wanted != value:
+            yield f"expected {name} {wanted}, got {value or 'none'}"
+
+
+def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:
+    """What became of a flow's message, as an expectation that would hold; None when no delivery was tried.
+
+    A message that went to several recipients has several transports, senders and so on: a field lists them all.
+    """
+    # The queue id of smtpd's reply, and those of the same message where it entered the queue again.
+    name = re.compile(rf"(\w+): message-id=<{identity}@")
+    queues = {queue} | {match[1] for line in evidence.lines if (match := name.match(line.text))}
+    ends = [(line, match) for line in evidence.lines if (match := _END.match(line.text)) and match["queue"] in queues]
+    if not ends:
+        return None
+    matches = (_FROM.match(line.text) for line in evidence.lines)
+    logged_senders = {match["sender"] for match in matches if match and match["queue"] in queues}
+    arrived = [one for one in evidence.report["received"] if any(f"<{identity}@" in line for line in one["header"])]
+    # What arrived tells the envelope after smtp's own rewriting, which the log does not know.
+    near = {match["to"] for line, match in ends if not arrived or line.program not in {"smtp", "lmtp"}}
+    return Expect(
+        status=_joined({match["status"] for _, match in ends}),
+        transport=_joined({_transport(line, evidence) for line, _ in ends}),
+        nexthop=_joined(evidence.report["routes"].get(identity, ())),
+        sender=_joined({message["sender"] for message in arrived} or logged_senders),
+        recipient=tuple(sorted(near | {address for message in arrived for address in message["recipients"]})),
+        source=_joined({message["source"] for message in arrived if message["source"]}),
+        helo=_joined({message["helo"] for message in arrived}),
+    )
+
+
+def _transport(line: LogLine, evidence: Evidence) -> str:
+    service = evidence.service_of(line)
+    return service.name if service else line.program
+
+
+def _joined(values: Collection[str]) -> str | None:
+    """All values as one text, each once; None when there are none, for an empty sender is one."""
+    return ", ".join(sorted(set(values))) if values else None
+
+
+def _refused(code: str) -> str:
+    return f"refused with {code.ljust(3, 'x')}" if code else "refused"

@@ -1,0 +1,86 @@
+"""The evidence of a rehearsal: its script, its report, and whose words each line of the log is.
+
+Pure: what the parts of the verdict (verdict, received, delivered) have in common. A finding is traced to the service
+that spoke, and from there to the setting whose name or value the words hold. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Severity
+from reconciler.postfix.locate import Origin
+from reconciler.postfix.log import LogLine, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Service, Where
+    from reconciler.rehearsal.inside.messages import Dialogue, DialogueResult, Endpoint, Report
+    from reconciler.rehearsal.script import Script
+
+_TAG = re.compile(r"r([0-9]+)(?:/|\Z)")  # as master_cf.py has given them
+DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that can't go on."""
+
+    script: Script
+    report: Report
+    lines: tuple[LogLine, ...]
+    deaths: tuple[LogLine, ...]
+    _locator: Origin
+
+    def service_of(self, line: LogLine) -> Service | None:
+        """Return the service that wrote a line, which its tag says."""
+        match = _TAG.match(line.tag)
+        return self.script.services[int(match[1])] if match else None
+
+    def dialogues(self) -> Iterator[tuple[Dialogue, DialogueResult]]:
+        """Yield each dialogue that was held, with its result."""
+        return zip(self.script.play["dialogues"], self.report["dialogues"], strict=False)
+
+    def place_of(self, words: str, service: Service | None) -> Where:
+        """Return the place that *words* lead to, said by a service or about it."""
+        return self._locator.of(words, service)
+
+    def finding(
+        self, rule: str, text: str, subject: str, service: Service | None, words: str = "",
+        *, severity: Severity = Severity.ERROR,
+    ) -> Finding:  # fmt: skip
+        """Return a finding at the place that *words*, or else its text, lead to."""
+        where = self.place_of(words or text, service)
+        text = f"in a rehearsal {text}"
+        return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
+
+
+def gather(script: Script, report: Report) -> Evidence:
+    """Read the report of a script."""
+    lines = tuple(line for text in report["log"] if (line := parse(text)))
+    deaths = tuple(line for line in lines if DEATH.search(line.text))
+    return Evidence(script, report, lines, deaths, Origin(script.merged, script.directory))
+
+
+def subject_of(line: LogLine, text: str) -> str:
+    """Return what makes two messages of a program the same finding."""
+    return f"{line.program} {unnumbered(text)}"
+
+
+def unnumbered(text: str) -> str:
+    """Return a text without what differs from one rehearsal to the next: queue ids, processes, ports, addresses."""
+    return re.sub(r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"[^\s<>\"]+@[^\s<>\"]+", "x@y", text)))
+
+
+def shown(endpoint: Endpoint) -> str:
+    """Return an address and a port as they are written."""
+    address = endpoint["address"]
+    return f"[{address}]:{endpoint['port']}" if ":" in address else f"{address}:{endpoint['port']}"
+
+
+def last_line(reply: str) -> str:
+    """Return the last line of a reply."""
+    return reply.splitlines()[-1] if reply else ""

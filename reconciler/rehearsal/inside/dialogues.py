@@ -1,0 +1,75 @@
+"""The three kinds of dialogue that a rehearsal holds: with a listener, for a delivery agent, and for a mail-flow test.
+
+Raises nothing: a Talk keeps what went wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from reconciler.rehearsal.inside.messages import AgentResult, DialogueResult, FlowResult
+
+if TYPE_CHECKING:
+    from reconciler.rehearsal.inside.messages import Agent, Dialogue, Endpoint, Flow
+    from reconciler.rehearsal.inside.talk import Talk, Talks
+
+_QUEUED = re.compile(r"queued as (\w+)")
+
+
+def try_listener(dialogue: Dialogue, recipients: list[str], talks: Talks) -> DialogueResult:
+    """Greet, try each recipient, and send a message to those that are accepted."""
+    talk, sender = talks.begin(dialogue["listener"], dialogue["client"]), dialogue["sender"]
+    if talk.greet("client.rehearsal.example", login=dialogue["login"]):
+        accepted = []
+        if _agrees(talk, f"MAIL FROM:<{sender}>"):
+            accepted = [address for address in recipients if _agrees(talk, f"RCPT TO:<{address}>")]
+        for address in accepted:
+            talk.say("RSET")
+            if _agrees(talk, f"MAIL FROM:<{sender}>") and _agrees(talk, f"RCPT TO:<{address}>"):
+                _send(talk, dialogue["id"], sender, address)
+        talk.say("QUIT")
+    talk.close()
+    return DialogueResult(steps=talk.steps, error=talk.error)
+
+
+def feed_agent(agent: Agent, injector: Endpoint, talks: Talks) -> AgentResult:
+    """Send a message for one delivery agent, past everything that could keep it from there."""
+    talk = talks.begin(injector, injector["address"])
+    sent = (
+        talk.greet("localhost", tls=False)
+        and _agrees(talk, "MAIL FROM:<>")
+        and _agrees(talk, f"RCPT TO:<{agent['recipient']}>")
+        and _send(talk, agent["name"], "", agent["recipient"])
+    )
+    talk.close()
+    return AgentResult(sent=sent, steps=talk.steps, error=talk.error)
+
+
+def send_flow(flow: Flow, talks: Talks) -> FlowResult:
+    """Send the message of a mail-flow test; a recipient that is refused ends it."""
+    talk = talks.begin(flow["listener"], flow["client"])
+    sent, queued = False, None
+    if talk.greet(flow["helo"], tls=flow["tls"], login=flow["login"]):
+        if _agrees(talk, f"MAIL FROM:<{flow['sender']}>"):
+            # All are tried, so that the report has the reply to each.
+            replies = [_agrees(talk, f"RCPT TO:<{address}>") for address in flow["recipients"]]
+            sent = all(replies) and _send(talk, flow["id"], flow["sender"], flow["recipients"][0], flow["header"])
+        queued = _QUEUED.search(talk.steps[-1][1]) if sent else None
+        talk.say("QUIT")
+    talk.close()
+    return FlowResult(sent=sent, queue=queued[1] if queued else "", steps=talk.steps, error=talk.error)
+
+
+def _agrees(talk: Talk, command: str) -> bool:
+    return talk.say(command).startswith("2")
+
+
+def _send(talk: Talk, identity: str, sender: str, recipient: str, more: str = "") -> bool:
+    """Send a message whose name in the log leads back to *identity*; whether it was accepted."""
+    if not talk.say("DATA").startswith("3"):
+        return False
+    header = f"From: <{sender}>\nTo: <{recipient}>\nSubject: rehearsal\nMessage-ID: <{identity}@rehearsal.example>\n"
+    date = time.strftime("Date: %a, %d %b %Y %H:%M:%S +0000\n", time.gmtime())
+    return talk.send(f"{header}{date}{more}\nA rehearsal.").startswith("2")

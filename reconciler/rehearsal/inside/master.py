@@ -1,0 +1,61 @@
+"""The candidate's own master(8): started without Postfix's shell scripts, and asked whether it still runs.
+
+Raises OSError as the kernel gives it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.rehearsal.inside.messages import Parameters
+
+PATIENCE = 8.0
+PROCESSES = 1000
+CAPABILITIES = (
+    "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service", "sys_chroot",
+)  # fmt: skip
+_THREADS = Path("/proc/loadavg")
+
+
+def start(parameters: Parameters, directory: str) -> str:
+    """Start the master with the configuration in *directory*; return nothing when it is up, else why it is not."""
+    # The limit counts all processes of a user, those of the host as well, so it starts from what there is.
+    threads = int(_THREADS.read_text().split()[3].partition("/")[2])
+    resource.setrlimit(resource.RLIMIT_NPROC, (threads + PROCESSES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # 1 is what keeps the kernel from asking the host's own handler
+    argv = [
+        "setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in CAPABILITIES), "--",
+        f"{parameters['daemon_directory']}/master", "-w", "-c", directory,
+    ]  # fmt: skip
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "MAIL_CONFIG": directory, "LANG": "C"}
+    try:
+        done = subprocess.run(  # noqa: S603 - the request is ours
+            argv,
+            env=environment,
+            cwd=parameters["queue_directory"],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "it does not come up"
+    if done.returncode == 0:
+        return ""
+    return done.stderr.decode(errors="replace").strip() or f"it exits with {done.returncode}"
+
+
+def is_alive(parameters: Parameters) -> bool:
+    """Whether the master still runs."""
+    pid_file = Path(parameters["queue_directory"], parameters["process_id_directory"], "master.pid")
+    try:
+        pid = int(pid_file.read_text())
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+    except (OSError, ValueError):
+        return False
+    return state != "Z"

@@ -1,0 +1,233 @@
+"""What goes into a rehearsal and what comes out of it, as JSON: a Request and an Answer.
+
+These are the dictionaries themselves: whoever writes one and whoever reads it, inside and outside of the namespaces,
+has the same names and types. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict, final
+
+Step = list[str]
+"""A command, and the whole reply to it."""
+
+
+# ---- what is to be played --------------------------------------------------------------------------------------------
+
+
+class Endpoint(TypedDict):
+    """Where an smtpd listens: *wrapped* if TLS comes first, *proxy* if it expects the header of a proxy."""
+
+    address: str
+    port: int
+    wrapped: bool
+    proxy: bool
+
+
+class Listener(Endpoint):
+    """An smtpd of the candidate: the number of its *service*, and what its settings promise to clients.
+
+    *tls* is the security level, *sasl* whether it offers logins. A *choosy* one accepts mail of some clients only.
+    """
+
+    service: int
+    tls: str
+    sasl: bool
+    choosy: bool
+    asks_certificate: bool
+
+
+class Dialogue(TypedDict):
+    """A client that tries every recipient at a listener; *login* is the name under which it has authenticated."""
+
+    id: str
+    listener: Listener
+    client: str
+    login: str
+    sender: str
+
+
+class Agent(TypedDict):
+    """A delivery agent, and the recipient whose mail is handed to it."""
+
+    name: str
+    recipient: str
+
+
+class Flow(TypedDict):
+    """A mail-flow test; *is_delivered* if it takes a delivery to judge it."""
+
+    id: str
+    listener: Listener
+    client: str
+    helo: str
+    tls: bool
+    login: str
+    sender: str
+    recipients: list[str]
+    header: str
+    is_delivered: bool
+
+
+@final
+class SocketServer(TypedDict):
+    """A server that the configuration asks at a path."""
+
+    kind: str
+    path: str
+
+
+@final
+class PortServer(TypedDict):
+    """A server that the configuration asks at an address, which is *near* if it is one of this host."""
+
+    kind: str
+    address: str
+    port: int
+    near: bool
+
+
+StandIn = SocketServer | PortServer
+
+
+class Parameters(TypedDict):
+    """The parameters of main.cf that decide where a Postfix keeps its things."""
+
+    queue_directory: str
+    data_directory: str
+    daemon_directory: str
+    process_id_directory: str
+    mail_owner: str
+    setgid_group: str
+    maillog_file: str
+
+
+class Room(TypedDict):
+    """What the candidate's root is made of: *files* are shown, *folders* are made, *space* is in bytes."""
+
+    parameters: Parameters
+    files: list[str]
+    folders: list[str]
+    chroot: bool
+    space: int
+
+
+class World(TypedDict):
+    """What is outside of the candidate's host, whose *addresses* and *names* these are.
+
+    Mail servers listen on *ports*, on *wrapped_ports* with TLS first. Names below *block_lists* do not exist.
+    """
+
+    addresses: list[str]
+    names: dict[str, list[str]]
+    speaks_only_ipv6: bool
+    serves_names: bool
+    block_lists: list[str]
+    ports: list[int]
+    wrapped_ports: list[int]
+    stand_ins: list[StandIn]
+
+
+class Play(TypedDict):
+    """Everything that is played; mail for *agents* enters at the *injector*."""
+
+    room: Room
+    world: World
+    dialogues: list[Dialogue]
+    recipients: list[str]
+    injector: Endpoint
+    agents: list[Agent]
+    flows: list[Flow]
+
+
+class Candidate(TypedDict):
+    """The configuration: the folder where it is staged, the one that Postfix knows, and *replaced* files by name."""
+
+    stage: str
+    directory: str
+    replaced: dict[str, str]
+
+
+class Request(TypedDict):
+    """What the program reads; the *certificate* and its key, as PEM, are those of the world's servers."""
+
+    play: Play
+    candidate: Candidate
+    certificate: str
+
+
+# ---- what has happened -----------------------------------------------------------------------------------------------
+
+
+class DialogueResult(TypedDict):
+    """What was said, and why it ended early, if it did."""
+
+    steps: list[Step]
+    error: str
+
+
+class AgentResult(DialogueResult):
+    """Whether a message was accepted."""
+
+    sent: bool
+
+
+class FlowResult(AgentResult):
+    """The queue id under which it was accepted, if it was."""
+
+    queue: str
+
+
+class Message(TypedDict):
+    """A message that a server of the world took: its envelope, the lines of its header, and where it came from."""
+
+    source: str
+    helo: str
+    sender: str
+    recipients: list[str]
+    header: list[str]
+
+
+class Times(TypedDict):
+    """Seconds from the start until the room was built, the master was up, all was said, and all was over."""
+
+    built: float
+    up: float
+    spoken: float
+    over: float
+
+
+@final
+class Report(TypedDict):
+    """What has happened; results stand in the order of the play.
+
+    *start_failure* is empty when the master came up; otherwise there are no results. *routes* are the next hops of each
+    flow's message, by the flow's id.
+    """
+
+    start_failure: str
+    alive: bool
+    dialogues: list[DialogueResult]
+    agents: list[AgentResult]
+    flows: list[FlowResult]
+    routes: dict[str, list[str]]
+    received: list[Message]
+    log: list[str]
+    seconds: Times
+
+
+@final
+class Impossible(TypedDict):
+    """Why this kernel can hold no rehearsal."""
+
+    impossible: str
+
+
+@final
+class Trouble(TypedDict):
+    """The traceback of a rehearsal that broke down."""
+
+    trouble: str
+
+
+Answer = Report | Impossible | Trouble

@@ -1,0 +1,141 @@
+"""master.cf as a rehearsal plays it: every service under a tag of its own, and ways in that only a rehearsal has.
+
+Pure. A line of the log leads back to its service by the tag (``r0``, ``r1``). Clients may say who they are (XCLIENT),
+and one more smtpd, the injector, hands a message to each delivery agent that mail can reach. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.features import services as stock
+from reconciler.model import Parameter, Service, Where
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.syntax import read_master, show_service
+from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import Facts
+
+STRANGER6 = "2001:db8:ffff::7"
+SMTP, LMTP = 25, 24
+_WORLD = "198.18.0.1"
+_AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
+_FREE = range(61000, 61100)
+_PLACE = Where("master.cf")
+_INJECTOR = {
+    "smtpd_relay_restrictions": "", "smtpd_client_restrictions": "", "smtpd_helo_restrictions": "",
+    "smtpd_sender_restrictions": "", "smtpd_data_restrictions": "", "smtpd_end_of_data_restrictions": "",
+    "smtpd_milters": "", "smtpd_proxy_filter": "", "smtpd_tls_security_level": "none", "smtpd_tls_wrappermode": "no",
+    "smtpd_upstream_proxy_protocol": "", "smtpd_sasl_auth_enable": "no", "smtpd_command_filter": "",
+    "smtpd_helo_required": "no", "smtpd_delay_reject": "yes", "smtpd_reject_unlisted_recipient": "no",
+    "smtpd_reject_unlisted_sender": "no", "content_filter": "", "mynetworks": "127.0.0.0/8 [::1]/128",
+    "receive_override_options": "no_unknown_recipient_checks,no_address_mappings,no_header_body_checks,no_milters",
+}  # fmt: skip
+# A client of a rehearsal is any client, makes many mistakes, and has no time to wait.
+_SMTPD = {
+    "smtpd_authorized_xclient_hosts": "0.0.0.0/0,[::]/0", "smtpd_error_sleep_time": "0",
+    "smtpd_client_event_limit_exceptions": "static:all", "smtpd_soft_error_limit": "1000",
+    "smtpd_hard_error_limit": "1000", "address_verify_poll_delay": "1", "address_verify_poll_count": "5",
+}  # fmt: skip
+
+
+def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
+    """Return the ports that the candidate itself listens on."""
+    names = [service.name.rpartition(":")[2] for service in services if service.type == "inet"]
+    return {int(name) if name.isdigit() else facts.ports.get(name, 0) for name in names}
+
+
+def free_ports(services: Iterable[Service], facts: Facts) -> list[int]:
+    """Return ports for what only a rehearsal listens on; the first is the injector's."""
+    taken = own_ports(services, facts) | set(facts.ports.values())
+    return [port for port in _FREE if port not in taken]
+
+
+def twin_port(number: int, ports: list[int]) -> int:
+    """Return where to talk to an smtpd that postscreen passes its clients to, by the number of the service."""
+    return ports[1 + number % (len(ports) - 1)]
+
+
+def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
+    """Return the text of master.cf: the services, twins of those behind postscreen, and the injector."""
+    lines = [show_service(_tagged(service, number)) for number, service in enumerate(services)]
+    for number, service in enumerate(services):
+        if service.type == "pass" and service.command == "smtpd":
+            twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
+            lines.append(show_service(_tagged(twin, number)))
+    return "\n".join([*lines, show_service(_injector(main, services, ports[0])), ""])
+
+
+def _tagged(service: Service, number: int) -> Service:
+    """The service under its tag; what a daemon reads last counts."""
+    options = {"syslog_name": f"r{number}"} | (_SMTPD if service.command == "smtpd" else {})
+    kept = tuple(
+        replace(option, value=without_databases(option.value))
+        for option in service.overrides
+        if option.name not in options
+    )
+    added = tuple(Parameter(name, value, service.where) for name, value in options.items())
+    return replace(service, overrides=(*kept, *added))
+
+
+def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
+    """An smtpd without any check, whose access table sends each agent's recipient to that agent."""
+    filters = ", ".join(
+        f"{{ {agent_recipient(number)} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
+        for number in agents(main)
+    )
+    access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
+    options = {
+        **_INJECTOR,
+        "smtpd_recipient_restrictions": f"{access}permit_mynetworks, reject",
+        "syslog_name": "injector",
+    }
+    address = loopback(main)
+    return Service(
+        name=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+        type="inet",
+        private="n",
+        command="smtpd",
+        overrides=tuple(Parameter(name, value, _PLACE) for name, value in options.items()),
+        where=_PLACE,
+    )
+
+
+def agent_recipient(number: int) -> str:
+    """Return the recipient whose mail the injector hands to that service."""
+    return f"agent-{number}@rehearsal.example"
+
+
+def agents(main: Scope) -> list[int]:
+    """Return the delivery services that mail may reach, by number: the usual ones, and what a commit adds or names."""
+    stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
+    values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
+    texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
+    classes = {"mydestination": "local_transport", "virtual_mailbox_domains": "virtual_transport"}
+    by_class = {
+        main.value(transport).partition(":")[0] for domains, transport in classes.items() if main.value(domains)
+    }
+    usual = {*by_class, "smtp", main.value("default_transport").partition(":")[0]}
+    numbers = []
+    for number, service in enumerate(main.merged.entries):
+        is_agent = service.command in _AGENTS or service.command not in main.facts.programs
+        if not is_agent or service.type not in {"unix", "fifo"}:
+            continue
+        is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
+        # Debian's master.cf has examples that nothing uses: those alone are left out.
+        is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
+        if is_named or is_added or service.name in usual:
+            numbers.append(number)
+    return numbers
+
+
+def _goal(service: Service, main: Scope) -> str:
+    """The next hop at which the world has a server that speaks as the agent does."""
+    scope = Scope(main.merged, main.facts, service)
+    port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
+    return f"[{_WORLD if loopback(main) == LOOPBACK else STRANGER6}]:{port}"
