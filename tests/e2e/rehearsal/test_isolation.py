@@ -78,7 +78,7 @@ def target() -> Iterator[tuple[Host, dict[str, Any]]]:
     with Host() as host:
         host.run("sh", "-c", "ip link set eth0 down; ip link set eth0 name lan0; ip link set lan0 up")
         host.run("useradd", "ada")
-        program = f"#!/usr/bin/python3 -IS\n{(CHECKOUT / 'tests/e2e/attacker.py').read_text()}"
+        program = f"#!/usr/bin/python3 -IS\n{(CHECKOUT / 'tests/e2e/inside/attacker.py').read_text()}"
         host.write("/usr/lib/postfix/sbin/attacker", program, 0o755)
         host.run("sh", "-c", "mkdir -p /srv/vmail && for file in $0 $@; do echo kept >$file; done", *FILES)
         host.run("sendmail", "-f", "root", "ada", input=f"Subject: {TOKEN}\n\nReal mail.\n")
