@@ -11,18 +11,14 @@ from typing import TYPE_CHECKING
 from reconciler.desired import allowances
 from reconciler.features import FEATURES, sites, tls
 from reconciler.model import Mentioned
-from reconciler.postfix import nexthops
+from reconciler.postfix import sni
 from reconciler.rules import (
-    GRAPH,
-    alias_loops,
+    RULES,
     certificates,
     listeners,
     packages,
     reachability,
     recipients,
-    shadowed,
-    sni,
-    table_entries,
 )
 from reconciler.rules.references import mentioned_paths
 
@@ -32,9 +28,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Finding
     from reconciler.rules import Rules
 
-_PARTS: tuple[Rules, ...] = (*FEATURES, *GRAPH)
+_PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
-EXPLAINED |= nexthops.EXPLAINED | table_entries.EXPLAINED | alias_loops.EXPLAINED | shadowed.EXPLAINED
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
 PASSING = frozenset({*reachability.EXPLAINED, *packages.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {

@@ -1,7 +1,8 @@
 """``services`` and ``master.d/``: master.cf, whose stock is upstream's services with chroot n.
 
 The rules are about what a service is: its program, the rights and the number of processes that its program insists
-on, and the services that mail can't do without. Addresses and ports: listeners.py; commands and users: pipes.py.
+on, and the services that mail can't do without. rules/listeners.py has addresses and ports, rules/pipes.py commands and
+users.
 """
 
 from __future__ import annotations

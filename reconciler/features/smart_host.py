@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
-from reconciler.postfix.nexthops import bad_nexthop, roads
+from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import Entries
@@ -219,7 +219,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     section = desired.section(Schema)
     if not section:
         return
-    known = roads(merged, facts)
+    known = mail_routes(merged, facts)
     for place, relay in section.relays.items():
         yield from _malformed_secret(relay, place, desired)
         if place and (problem := bad_nexthop(relay.nexthop, known)):
@@ -262,7 +262,7 @@ def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
 
 def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     """The first row of a table whose transport has no next hop: transport(5) then takes the recipient's domain."""
-    smtp = roads(main.merged, main.facts).smtp - {"relay"}
+    smtp = mail_routes(main.merged, main.facts).smtp - {"relay"}
     table = desired.tables.get("transport")
     if section.nexthop and table and (entry := _bare(table, smtp)):
         what = (

@@ -4,7 +4,7 @@ Nothing goes without TLS and a login there, not even mail to this host's own dom
 (block lists, names in HELO, greylisting) is not asked of those who have logged in; smtpd_sender_restrictions stay in
 force, for they say who may send as whom.
 
-That there is a certificate is asked by rules/consistency.py, and that Dovecot answers by rules/answers.py.
+That there is a certificate is asked by rules/consistency.py, and that Dovecot answers by rules/reachability.py.
 
 Known limit: that a login works at all shows when somebody logs in.
 """

@@ -31,7 +31,7 @@ WIRED = {
     "aliases": "alias_maps",
     "sni": "tls_server_sni_maps",
 }
-# Of a file without a type of its own; rules/sni.py says why its rows are not compiled.
+# Of a file without a type of its own; postfix/sni.py says why its rows are not compiled.
 _TYPES = {"sni": "texthash"}
 
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
 from reconciler.model import RESOLVER, Contribution, Finding, Parameter, Severity, Table
-from reconciler.postfix.nexthops import bad_nexthop, roads
+from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         what = f"tls.destinations and the table {TABLE} say the same thing twice; keep one of the two"
         where = desired.where(SECTION, "destinations")
         yield Finding(rule="two-policies", where=where, text=what, subject=TABLE)
-    known, seen = roads(merged, facts), dict[str, str]()
+    known, seen = mail_routes(merged, facts), dict[str, str]()
     for name in section.destinations:
         where = desired.where(SECTION, "destinations", name)
         if problem := bad_nexthop(name.removeprefix("."), known):
@@ -122,7 +122,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield Finding(rule="bad-destination", where=where, text=what, subject=name)
     for place, level in section.levels.items():
         if place == ("outbound",) and level in _CHECKED and not section.destinations:
-            continue  # rules/partners.py asks
+            continue  # rules/prerequisites.py asks
         yield from _needs(level, ".".join((SECTION, *place)), desired.where(SECTION, *place), main)
     if section.outbound in _ENFORCED and not main.value("relayhost").strip():
         what = (

@@ -23,9 +23,9 @@ from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
 from reconciler.passes.record import Passed, known_revision, line_of
+from reconciler.postfix import sni
 from reconciler.postfix.references import chains, read_at_start
 from reconciler.postfix.syntax import read_main, read_master
-from reconciler.rules import sni
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

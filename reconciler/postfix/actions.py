@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean
-from reconciler.postfix.nexthops import Roads, bad_route
+from reconciler.postfix.nexthops import MailRoutes, bad_route
 from reconciler.postfix.restrictions import KNOWN, parsed
 from reconciler.postfix.routes import unknown_transport
 from reconciler.postfix.scopes import words
@@ -41,12 +41,12 @@ _SCREEN = frozenset({"permit", "reject", "dunno"})
 _REPLY = re.compile(r"[45]\d\d\s+\S")
 
 
-def access_problem(value: str, classes: Collection[str], roads: Roads) -> str | None:
+def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> str | None:
     """What is wrong with the result of an access table, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action in _ACCESS:
-        return _bad_text(action, rest.strip(), roads)
+        return _bad_text(action, rest.strip(), routes)
     if value.isdigit() or _REPLY.match(value):
         return None
     if ":" in value:
@@ -58,14 +58,14 @@ def access_problem(value: str, classes: Collection[str], roads: Roads) -> str | 
     return None
 
 
-def checks_problem(value: str, roads: Roads) -> str | None:
+def checks_problem(value: str, routes: MailRoutes) -> str | None:
     """What is wrong with the action of a header or body check, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action not in _CHECKS:
         hint = did_you_mean(action, _CHECKS)
         return f'unknown action "{word}": Postfix would ignore the rule, and let pass what it was to stop{hint}'
-    return _bad_text(action, rest.strip(), roads)
+    return _bad_text(action, rest.strip(), routes)
 
 
 def screen_problem(value: str) -> str | None:
@@ -107,14 +107,14 @@ def numeric_reply(value: str) -> bool:
     return bool(re.fullmatch(r"[45]\d\d", value))
 
 
-def _bad_text(action: str, text: str, roads: Roads) -> str | None:
+def _bad_text(action: str, text: str, routes: MailRoutes) -> str | None:
     """Actions whose text matters; what a pattern puts in for $1 is not known."""
     if "$" in text:
         return None
     if action == "filter":
         if ":" not in text:
             return f'FILTER needs transport:destination, got "{text}"; Postfix would ignore it'
-        problem = unknown_transport(text, roads.transports) or bad_route(text, roads)
+        problem = unknown_transport(text, routes.transports) or bad_route(text, routes)
         return f"FILTER: {problem}" if problem else None
     if action in {"redirect", "bcc"} and "@" not in text:
         return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'

@@ -25,7 +25,7 @@ _MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Roads:
+class MailRoutes:
     """Where mail can be handed on: the transports, those of smtp(8) and its LMTP kind among them, and port names."""
 
     transports: frozenset[str]
@@ -34,10 +34,10 @@ class Roads:
     ports: frozenset[str]
 
 
-def roads(merged: Contribution, facts: Facts) -> Roads:
+def mail_routes(merged: Contribution, facts: Facts) -> MailRoutes:
     """What master.cf and the host offer: qmgr(8) reaches the private services of type unix."""
     private = [service for service in merged.entries if service.type == "unix" and service.private != "n"]
-    return Roads(
+    return MailRoutes(
         transports=frozenset(service.name for service in private),
         smtp=frozenset(service.name for service in private if service.command == "smtp"),
         lmtp=frozenset(service.name for service in private if service.command == "lmtp"),
@@ -54,21 +54,21 @@ def port_names(main: Scope) -> dict[str, int]:
     return known
 
 
-def bad_route(value: str, roads: Roads) -> str | None:
+def bad_route(value: str, routes: MailRoutes) -> str | None:
     """What is wrong with the next hop of ``transport:nexthop``, or None."""
     transport, _, nexthop = value.partition(":")
-    if transport.strip() in roads.lmtp:
-        return bad_nexthop(nexthop, roads, lmtp=True)
-    return bad_nexthop(nexthop, roads) if transport.strip() in roads.smtp else None
+    if transport.strip() in routes.lmtp:
+        return bad_nexthop(nexthop, routes, lmtp=True)
+    return bad_nexthop(nexthop, routes) if transport.strip() in routes.smtp else None
 
 
-def bad_nexthop(text: str, roads: Roads, *, lmtp: bool = False) -> str | None:
+def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | None:
     """What is wrong with a next hop, or a list of them; none at all is fine."""
     if lmtp and text.startswith("unix:"):
         return None
     for hop in words(text.removeprefix("inet:") if lmtp else text):
-        if problem := _problem(hop, roads.ports):
-            meant = next((other for other in _candidates(text, hop, roads) if _is_fine(other, roads)), None)
+        if problem := _problem(hop, routes.ports):
+            meant = next((other for other in _candidates(text, hop, routes) if _is_fine(other, routes)), None)
             hint = f"; did you mean {meant}?" if meant else ""
             program = "lmtp" if lmtp else "smtp"
             return f'malformed nexthop "{text.strip()}": {problem}, and {program} would die at every delivery{hint}'
@@ -100,11 +100,11 @@ def is_host(text: str) -> bool:
         return all(map(_LABEL.fullmatch, text.split("."))) and not re.fullmatch(r"[\d.]*", text) and len(text) < 256  # noqa: PLR2004 - RFC 1035
 
 
-def _is_fine(text: str, roads: Roads) -> bool:
-    return bool(text) and not any(_problem(hop, roads.ports) for hop in words(text))
+def _is_fine(text: str, routes: MailRoutes) -> bool:
+    return bool(text) and not any(_problem(hop, routes.ports) for hop in words(text))
 
 
-def _candidates(text: str, hop: str, roads: Roads) -> Iterator[str]:
+def _candidates(text: str, hop: str, routes: MailRoutes) -> Iterator[str]:
     """What was probably meant."""
     yield re.sub(r"\s+", "", text)
     bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
@@ -112,13 +112,4 @@ def _candidates(text: str, hop: str, roads: Roads) -> Iterator[str]:
     yield re.sub(r"^\[([^\]:]+)(:\w+)?$", r"[\1]\2", bare)
     yield f"[{bare}]"
     front, colon, port = hop.rpartition(":")
-    yield front + colon + (closest(port, roads.ports) or port)
-
-
-EXPLAINED = {
-    "malformed-nexthop": (
-        "A next hop is none that smtp can read. The delivery program ends when it meets it, with all mail it has "
-        "at hand; as relayhost it stops all mail that leaves. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
-        "quotes around brackets in YAML."
-    ),
-}
+    yield front + colon + (closest(port, routes.ports) or port)

@@ -1,8 +1,7 @@
 """Rules over the whole graph: what Postfix would die of, misread or do in silence, whichever feature asked for it.
 
-One file a subject; to add one, write it and add its name to GRAPH. What rules and features know of Postfix's own
-language (scopes, macros, next hops, the vocabulary of parameters) is here too. Pure: nothing here performs I/O, and
-nothing here raises.
+One file a subject; to add one, write it and add its name to RULES. No rule knows another: what several need of
+Postfix's own language is in postfix/. Pure: nothing here performs I/O, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.rules import (
+    alias_loops,
     certificates,
     consistency,
     listeners,
@@ -27,7 +27,9 @@ from reconciler.rules import (
     restrictions,
     routes,
     servers,
+    shadowed,
     sni,
+    table_entries,
     tables,
     unused,
     values,
@@ -50,7 +52,29 @@ class Rules(Protocol):
         """What is wrong or doubtful about *merged*, all features together."""
 
 
-GRAPH: tuple[Rules, ...] = (
-    values, tables, consistency, networks, references, restrictions, open_relay, servers, routes, listeners, pipes,
-    passwords, certificates, sni, reachability, mail_loops, protections, prerequisites, recipients, unused, packages,
-)  # fmt: skip
+RULES: tuple[Rules, ...] = (
+    alias_loops,
+    certificates,
+    consistency,
+    listeners,
+    mail_loops,
+    networks,
+    open_relay,
+    packages,
+    passwords,
+    pipes,
+    prerequisites,
+    protections,
+    reachability,
+    recipients,
+    references,
+    restrictions,
+    routes,
+    servers,
+    shadowed,
+    sni,
+    table_entries,
+    tables,
+    unused,
+    values,
+)

@@ -9,17 +9,20 @@ compared by their hashes first, so that a table of 100,000 entries that leads no
 
 from __future__ import annotations
 
-import re
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding
-from reconciler.postfix.tables import Entries
+from reconciler.postfix.aliases import domain_of, holds_domains, targets
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Table
-    from reconciler.postfix.tables import Entry
+    from reconciler.model import Contribution, Desired, Facts, Table
 
 
 class _Alias(NamedTuple):
@@ -29,25 +32,24 @@ class _Alias(NamedTuple):
     line: int
 
 
-def targets(entry: Entry) -> list[str]:
-    """The addresses that an alias stands for."""
-    value = entry.value.lower()
-    return [address for address in re.split(r"[,\s]+", value) if address] if "," in value or " " in value else [value]
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """No alias leads back to itself through others."""
+    for table in _followed(Scope(merged, facts), desired.tables):
+        yield from CachedTable(table).ask(_loops)
 
 
-def domain_of(address: str) -> str:
-    """``@domain``, as the key of all addresses there; empty for a name alone."""
-    _, at, domain = address.rpartition("@")
-    return at + domain
+def _followed(main: Scope, tables: Mapping[str, Table]) -> Iterator[Table]:
+    """The tables whose answers are looked up in them again: the one of each parameter, if it can be followed."""
+    for parameter in filter(None, map(main.parameter, ("virtual_alias_maps", "alias_maps"))):
+        names = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
+        if len(names) == 1 and names[0] in tables and tables[names[0]].type not in PATTERN_TYPES:
+            yield tables[names[0]]
 
 
-def holds_domains(source: bytes) -> bool:
-    """Whether a key stands for all addresses of a domain."""
-    return source.startswith(b"@") or b"\n@" in source
-
-
-def loops(table: Table) -> Iterator[Finding]:
+def _loops(table: Table) -> Iterator[Finding]:
     """A finding for each circle of aliases."""
+    if not _may_loop(table):
+        return
     keys = {hash(entry.key.lower()) for entry in Entries(table)}
     aliases: dict[str, _Alias] = {}
     for entry in Entries(table):
@@ -63,6 +65,20 @@ def loops(table: Table) -> Iterator[Finding]:
         what = f"table {table.name}: alias loop {way}: {then}"
         about = f"{table.name} {min(path).removeprefix('*')}"
         yield Finding(rule="alias-loop", where=table.at(place.line), text=what, subject=about)
+
+
+def _may_loop(table: Table) -> bool:
+    """Whether an answer is a key again, or an address of a domain that is one."""
+    # Hashes in arrays take a tenth of the memory of the addresses; where two collide, _loops() compares the texts.
+    keys, values = array("q"), array("q")
+    domains = holds_domains(table.source)
+    for entry in Entries(table):
+        keys.append(hash(entry.key.lower()))
+        addresses = targets(entry)
+        values.extend(map(hash, addresses))
+        if domains:
+            values.extend(hash(domain_of(address)) for address in addresses)
+    return not set(values).isdisjoint(keys)
 
 
 def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:

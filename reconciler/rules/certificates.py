@@ -13,11 +13,11 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Certificate, Key, Pem, Severity
+from reconciler.postfix import sni
 from reconciler.postfix.nexthops import is_host
 from reconciler.postfix.references import FILES, files_of, offers_tls
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.rules import sni
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,10 +13,10 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding
+from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
-from reconciler.rules.alias_loops import domain_of, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean
-from reconciler.postfix.nexthops import Roads, bad_nexthop, bad_route, roads
+from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Every transport and every service that a parameter names is there."""
-    known = roads(merged, facts)
+    known = mail_routes(merged, facts)
     every = {service.name for service in merged.entries}
     for scope in scopes(merged, facts):
         for parameter in scope.written:
@@ -35,7 +35,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _unknown_deferred(scope, parameter, known.transports)
 
 
-def _bad_relay(scope: Scope, parameter: Parameter, known: Roads) -> Iterator[Finding]:
+def _bad_relay(scope: Scope, parameter: Parameter, known: MailRoutes) -> Iterator[Finding]:
     """Hosts that stand alone: relayhost is the next hop of default_transport, whose program reads it."""
     name, problem = parameter.name, None
     text = scope.expanded(parameter.value) or ""
@@ -77,5 +77,10 @@ EXPLAINED = {
     "unknown-service": (
         "A setting names a service of master.cf that is not there. The program that asks it would wait, and then "
         "fail. Correct the name, or add the service."
+    ),
+    "malformed-nexthop": (
+        "A next hop is none that smtp can read. The delivery program ends when it meets it, with all mail it has "
+        "at hand; as relayhost it stops all mail that leaves. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
+        "quotes around brackets in YAML."
     ),
 }

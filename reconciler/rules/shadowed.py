@@ -13,21 +13,38 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
+from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_uses import inline_tables
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, has_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Table
+    from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
 
 _ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*")
 _NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
 
 
-def shadowed(table: Table) -> Iterator[Finding]:
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Every entry of a table can be reached, or another one gives the same answer."""
+    for table in desired.tables.values():
+        if _is_ordered(table):
+            yield from CachedTable(table).ask(_shadowed)
+    for inline in inline_tables(merged, facts):
+        if _is_ordered(inline.table):
+            yield from map(inline.finding, _shadowed(inline.table))
+
+
+def _is_ordered(table: Table) -> bool:
+    """Whether the first entry that matches answers."""
+    return table.type == "cidr" or table.type in PATTERN_TYPES
+
+
+def _shadowed(table: Table) -> Iterator[Finding]:
     """A warning for each entry that is never reached and would have answered otherwise."""
-    if has_blocks(table) or (table.type != "cidr" and table.type not in PATTERN_TYPES):
+    if has_blocks(table):
         return
     if len({entry.value for entry in Entries(table)}) < 2:  # noqa: PLR2004 - a long list mostly has one answer
         return

@@ -9,7 +9,7 @@ all.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -17,22 +17,22 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.postfix.networks import problem_of
-from reconciler.postfix.nexthops import Roads, bad_nexthop, bad_route
-from reconciler.postfix.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
+from reconciler.postfix.own_host import COMES_BACK, OwnHost, own_host
+from reconciler.postfix.restrictions import WITH_TABLE
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.postfix.scopes import words
+from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
-from reconciler.rules.mail_loops import COMES_BACK
-from reconciler.rules.shadowed import shadowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.model import Table
+    from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
-    from reconciler.rules.mail_loops import Home
 
-CHECKS = re.compile(r"_checks\Z")
+_CHECKS = re.compile(r"_checks\Z")
 _BY_SENDER = frozenset(
     {
         "sender_dependent_default_transport_maps", "sender_dependent_relayhost_maps",
@@ -52,28 +52,18 @@ _DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|exam
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a table is for: a parameter's name, or that of the restriction which asks it."""
-
-    name: str
-    classes: frozenset[str] = frozenset()
-
-
-def uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:
-    """The uses of tables in a list of restrictions, each with the text that names the table."""
-    asked = name.replace("smtpd_", "check_").replace("_restrictions", "_access") if name in LISTS else ""
-    for restriction in parsed(text):
-        if restriction.name in WITH_TABLE:
-            yield Use(restriction.name, classes), restriction.argument or ""
-        elif ":" in restriction.name and asked in WITH_TABLE:
-            yield Use(asked, classes), restriction.name
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Every entry means something to those who ask its table."""
+    uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
+    for name, table in desired.tables.items():
+        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here)
+    for inline in inline_tables(merged, facts):
+        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here))
 
 
-def judge(table: Table, uses: frozenset[Use], known: Roads, here: Home) -> Iterator[Finding]:
-    """Everything that is wrong with a table's entries; *known* are the roads that are there, *here* is their end."""
+def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost) -> Iterator[Finding]:
+    """Everything that is wrong with a table's entries; *known* are the routes that are there, *here* is this host."""
     entries = Entries(table)
-    yield from shadowed(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
     for use in sorted(uses, key=lambda use: use.name):
@@ -85,12 +75,12 @@ def judge(table: Table, uses: frozenset[Use], known: Roads, here: Home) -> Itera
             yield from _back_here(table, entries, here, lambda value, _: words(value))
         elif use.name in WITH_TABLE:
             yield from _told(
-                table, entries, "unknown-action", partial(access_problem, classes=use.classes, roads=known)
+                table, entries, "unknown-action", partial(access_problem, classes=use.classes, routes=known)
             )
             yield from _numeric_replies(table, entries)
             yield from _filtered_again(table, entries, here, checks=False)
-        elif CHECKS.search(use.name):
-            yield from _told(table, entries, "unknown-action", partial(checks_problem, roads=known))
+        elif _CHECKS.search(use.name):
+            yield from _told(table, entries, "unknown-action", partial(checks_problem, routes=known))
             yield from _filtered_again(table, entries, here, checks=True)
         elif use.name in _POLICIES:
             yield from _told(table, entries, "unknown-policy", policy_problem)
@@ -122,7 +112,7 @@ def _told(
             yield _finding(rule, table, entry, f'"{entry.key}": {problem}', entry.key)
 
 
-def _routes(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+def _routes(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
     """``transport:nexthop``; what a pattern puts in for $1 is not known."""
 
     def unknown(value: str) -> str | None:
@@ -137,7 +127,7 @@ def _routes(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Fi
     yield from _told(table, entries, "malformed-nexthop", malformed)
 
 
-def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Finding]:
+def _relays(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
     """Next hops that stand alone."""
 
     def malformed(value: str) -> str | None:
@@ -148,7 +138,7 @@ def _relays(table: Table, entries: Iterable[Entry], known: Roads) -> Iterator[Fi
 
 
 def _back_here(
-    table: Table, entries: Iterable[Entry], here: Home, hops: Callable[[str, str], list[str]]
+    table: Table, entries: Iterable[Entry], here: OwnHost, hops: Callable[[str, str], list[str]]
 ) -> Iterator[Finding]:
     """Next hops that are this very host; most hops are of many rows."""
     back: dict[str, str | None] = {}
@@ -163,7 +153,7 @@ def _back_here(
                 yield replace(found, lasting=here.is_certain(hop))
 
 
-def _filtered_again(table: Table, entries: Iterable[Entry], here: Home, *, checks: bool) -> Iterator[Finding]:
+def _filtered_again(table: Table, entries: Iterable[Entry], here: OwnHost, *, checks: bool) -> Iterator[Finding]:
     """FILTER actions that lead to this very host."""
 
     def problem(value: str) -> str | None:

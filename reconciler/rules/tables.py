@@ -1,35 +1,27 @@
-"""Tables of the commit: what is wrong with each by itself, and with what it holds for those who ask it."""
+"""Tables of the commit: what is wrong with each by itself, and what one that is empty or takes all mail leads to.
+
+What their entries mean is for table_entries.py, shadowed.py and alias_loops.py. Raises nothing.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from array import array
-from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from reconciler.model import Contribution, Finding, Parameter, Severity
-from reconciler.postfix.nexthops import roads
-from reconciler.postfix.references import own_name, table_inside, tables_in, tables_of
-from reconciler.postfix.restrictions import LISTS
-from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.model import Finding, Severity
+from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, repeated, walk
-from reconciler.rules.alias_loops import domain_of, holds_domains, loops, targets
-from reconciler.rules.mail_loops import home
-from reconciler.rules.table_entries import Use, judge, uses_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Desired, Facts, Table
-    from reconciler.postfix.nexthops import Roads
-    from reconciler.postfix.references import Reference
+    from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
-    from reconciler.rules.mail_loops import Home
 
-_MOST_KEPT = 1024
 _STAR = re.compile(rb"^\*\s", re.MULTILINE)
 _DOMAIN = re.compile(r"[\w.-]+")
 # The tables that a class of recipients is made of, and the domains that make it a class.
@@ -42,91 +34,26 @@ _RECIPIENTS = {
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every table can be read, and its entries mean something to those who ask it."""
+    """Every table can be read, no key stands in it twice, and none takes or refuses mail that it should not."""
     main = Scope(merged, facts)
-    uses, known, here = _uses(merged, facts), roads(merged, facts), home(merged, facts)
-    followed = _followed(main, desired.tables)
-    for name, table in desired.tables.items():
-        kept = _Kept(table)
-        yield from kept.ask(_itself, name in followed)
-        yield from kept.ask(judge, frozenset(uses.get(name, ())), known, here)
-    yield from _inside(merged, facts, known, here)
+    for table in desired.tables.values():
+        yield from CachedTable(table).ask(_itself)
     yield from _empty(main, desired.tables)
     if routes := desired.tables.get("transport"):
         yield from _own_mail(main, routes)
 
 
-class _Kept:
-    """What was said of tables before; a table is known by its bytes, and they are not kept."""
-
-    _said: ClassVar[dict[tuple[Hashable, ...], tuple[Finding, ...]]] = {}
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        named = (table.name, table.type, table.file, table.compiler, table.pieces)
-        self._key = (*named, hashlib.sha256(table.source).digest())
-
-    def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
-        """What a rule says of this table, which may follow from the table and *by* alone."""
-        key = (rule, *self._key, *by)
-        said = self._said.get(key)
-        if said is None:
-            said = tuple(rule(self._table, *by))
-            if len(self._said) >= _MOST_KEPT:
-                self._said.clear()
-            if len(said) <= _MOST_KEPT:
-                self._said[key] = said
-        return said
-
-
-def _uses(merged: Contribution, facts: Facts) -> dict[str, set[Use]]:
-    """What each table is for, by its name."""
-    uses: dict[str, set[Use]] = {}
-    for _, _, use, reference in _asked(merged, facts):
-        uses.setdefault(own_name(reference.name) or "", set()).add(use)
-    return uses
-
-
-def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
-    """Every table that a setting names, with what it is for there."""
-    for scope in scopes(merged, facts):
-        classes = frozenset(scope.words("smtpd_restriction_classes"))
-        for parameter in scope.written:
-            if parameter.name in LISTS or parameter.name in classes:
-                found = list(uses_in(scope.expanded(parameter.value) or "", parameter.name, classes))
-            else:
-                found = [(Use(parameter.name), str(reference)) for reference in tables_of(scope, parameter)]
-            for use, text in found:
-                yield from ((scope, parameter, use, reference) for reference in tables_in(text))
-
-
-def _inside(merged: Contribution, facts: Facts, known: Roads, here: Home) -> Iterator[Finding]:
-    """What is wrong with tables that settings themselves hold; routes.py and loops.py read those of routes."""
-    for scope, parameter, use, reference in _asked(merged, facts):
-        table = table_inside(reference) if use.name not in TRANSPORT_MAPS | RELAY_MAPS else None
-        for found in judge(table, frozenset({use}), known, here) if table else ():
-            told = scope.finding(found.rule, parameter, found.text, found.subject, severity=found.severity)
-            yield replace(told, lasting=found.lasting)
-
-
-def _itself(table: Table, followed: bool) -> Iterator[Finding]:
-    """What is wrong with a table by itself, in one walk; *followed*: its answers are looked up in it again."""
+def _itself(table: Table) -> Iterator[Finding]:
+    """What is wrong with a table by itself, in one walk."""
     malformed: list[Finding] = []
-    keys, values = array("q"), array("q")  # hashes: where they don't collide nothing does
-    domains = followed and holds_domains(table.source)
-    for entry in walk(table, malformed):
-        keys.append(hash(entry.key.lower()))
-        leads_to = targets(entry) if followed else ()
-        values.extend(map(hash, leads_to))
-        if domains:
-            values.extend(hash(domain_of(target)) for target in leads_to)
+    # A table may hold 100,000 keys, and a set of them would take many times the memory of the file. So each is kept as
+    # the eight bytes of its hash; sorted, these take half the memory of a set, and two of one key stand side by side.
+    # Hashes can be the same where keys differ, so _duplicates() walks the table again and compares the keys themselves.
+    keys = array("q", (hash(entry.key.lower()) for entry in walk(table, malformed)))
     yield from malformed
-    ordered = sorted(keys)  # half the memory of a set
+    ordered = sorted(keys)
     if any(one == other for one, other in pairwise(ordered)):
         yield from _duplicates(table)
-    del ordered
-    if followed and not set(values).isdisjoint(keys):
-        yield from loops(table)
 
 
 def _duplicates(table: Table) -> Iterator[Finding]:
@@ -202,16 +129,6 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
 def _holds_any(table: Table | None) -> bool:
     """Whether it has an entry; of a table that is not ours nobody knows better."""
     return table is None or next(iter(Entries(table)), None) is not None
-
-
-def _followed(main: Scope, tables: Mapping[str, Table]) -> set[str]:
-    """The tables whose answers are looked up in them again: the one of each parameter, if it can be followed."""
-    found = set()
-    for parameter in filter(None, map(main.parameter, ("virtual_alias_maps", "alias_maps"))):
-        named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
-        if len(named) == 1 and named[0] in tables and tables[named[0]].type not in PATTERN_TYPES:
-            found.add(named[0])
-    return found
 
 
 EXPLAINED = {

@@ -26,7 +26,7 @@ from reconciler.host.certificates import prepare
 from reconciler.host.dns import resolver
 from reconciler.host.programs import postmap
 from reconciler.model import Contribution, did_you_mean, printable
-from reconciler.postfix.nexthops import bad_nexthop, port_names, roads
+from reconciler.postfix.nexthops import bad_nexthop, mail_routes, port_names
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.trees.plan import MAIN, MASTER
@@ -108,7 +108,7 @@ def probe_command(
 
 def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
     scope = _scope(edges, options["transport"])
-    if problem := bad_nexthop(destination, roads(scope.merged, scope.facts)):
+    if problem := bad_nexthop(destination, mail_routes(scope.merged, scope.facts)):
         raise click.UsageError(printable(re.sub(r", and smtp would die at every delivery", "", problem)))
     match = _NEXTHOP.fullmatch(destination)
     if not match or len(destination.split()) != 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.desired.explanations import explanations
-from reconciler.rules import GRAPH
+from reconciler.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,4 +59,4 @@ def test_an_explanation_says_what_it_means_and_how_to_mend_it() -> None:
 
 
 def test_every_subject_explains_its_rules() -> None:
-    assert all(subject.EXPLAINED for subject in GRAPH)
+    assert all(subject.EXPLAINED for subject in RULES)

@@ -1,0 +1,85 @@
+"""What each table is for: the settings and restrictions that ask it. Raises nothing.
+
+Known limit: of tables that stand in a setting itself, those of routes are not given: rules/routes.py and
+rules/mail_loops.py read their values with the setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.postfix.references import own_name, table_inside, tables_in, tables_of
+from reconciler.postfix.restrictions import LISTS, WITH_TABLE, parsed
+from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS
+from reconciler.postfix.scopes import Scope, scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Facts, Finding, Parameter, Table
+    from reconciler.postfix.references import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a table is for: a parameter's name, or that of the restriction which asks it."""
+
+    name: str
+    classes: frozenset[str] = frozenset()
+
+
+class InlineTable(NamedTuple):
+    """A table that a setting itself holds, and what it is for."""
+
+    scope: Scope
+    parameter: Parameter
+    use: Use
+    table: Table
+
+    def finding(self, finding: Finding) -> Finding:
+        """What was found in the table, at the setting."""
+        return self.scope.finding(
+            finding.rule, self.parameter, finding.text, finding.subject,
+            severity=finding.severity, lasting=finding.lasting,
+        )  # fmt: skip
+
+
+def uses_by_table(merged: Contribution, facts: Facts) -> dict[str, frozenset[Use]]:
+    """What each table of the configuration's own directory is for, by its name."""
+    uses: dict[str, set[Use]] = {}
+    for _, _, use, reference in _asked(merged, facts):
+        uses.setdefault(own_name(reference.name) or "", set()).add(use)
+    return {name: frozenset(those) for name, those in uses.items()}
+
+
+def inline_tables(merged: Contribution, facts: Facts) -> Iterator[InlineTable]:
+    """The tables that settings themselves hold, but for those of routes."""
+    for scope, parameter, use, reference in _asked(merged, facts):
+        table = table_inside(reference) if use.name not in TRANSPORT_MAPS | RELAY_MAPS else None
+        if table:
+            yield InlineTable(scope, parameter, use, table)
+
+
+def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
+    """Every table that a setting names, with what it is for there."""
+    for scope in scopes(merged, facts):
+        classes = frozenset(scope.words("smtpd_restriction_classes"))
+        for parameter in scope.written:
+            if parameter.name in LISTS or parameter.name in classes:
+                uses = list(_uses_in(scope.expanded(parameter.value) or "", parameter.name, classes))
+            else:
+                uses = [(Use(parameter.name), str(reference)) for reference in tables_of(scope, parameter)]
+            for use, text in uses:
+                yield from ((scope, parameter, use, reference) for reference in tables_in(text))
+
+
+def _uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:
+    """The uses of tables in a list of restrictions, each with the text that names the table."""
+    # A table that stands in a list by itself is asked as the list's own check_..._access would ask it (smtpd_check.c).
+    implied = name.replace("smtpd_", "check_").replace("_restrictions", "_access") if name in LISTS else ""
+    for restriction in parsed(text):
+        if restriction.name in WITH_TABLE:
+            yield Use(restriction.name, classes), restriction.argument or ""
+        elif ":" in restriction.name and implied in WITH_TABLE:
+            yield Use(implied, classes), restriction.name
