@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired import allowances, flows, layout, load, schema_errors, yaml_reader
-from reconciler.desired.lint import EXPLAINED as LINTED
+from reconciler.desired import allowances, flows, layout, lint, load, master_d, schema_errors, yaml_reader
 from reconciler.postfix import syntax, tables
 
 if TYPE_CHECKING:
@@ -182,12 +181,12 @@ EXPLAINED = {
         'a wish. Write the trailer "Confirm: deletions" into the commit\'s message if it was meant.'
     ),
 }
-_READERS = (allowances, syntax, tables, yaml_reader, flows, load, schema_errors, layout)
+_SOURCES = (lint, allowances, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
 
 
 def explanations() -> Mapping[str, str]:
     """What every rule means, by its name, sorted."""
-    gathered = dict(EXPLAINED | LINTED)
-    for reader in _READERS:
-        gathered |= reader.EXPLAINED
+    gathered = dict(EXPLAINED)
+    for source in _SOURCES:
+        gathered |= source.EXPLAINED
     return dict(sorted(gathered.items()))

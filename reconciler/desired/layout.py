@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from reconciler.features.sites import NAME
-from reconciler.features.tables import WIRED, type_of
+from reconciler.features import sites, tables
+from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Severity, Table, Where, closest, did_you_mean, meant
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ RESERVED_NAMES = frozenset(
     {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
 )
 PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
+FILES_ALONE = frozenset({tables.SECTION})
+"""The sections that are files and are never written in YAML."""
+ENTRIES = {sites.SECTION: "sites are not written here: each has a file of its own, sites/siteNN/site.yaml"}
+"""The sections whose entries are a YAML file each, and what is said of one that is written elsewhere."""
 _INSTEAD = {
     "main.cf": 'main.cf is written by reconciler; put its values under "parameters:" in mail.yaml',
     "master.cf": 'master.cf is written by reconciler; use "services:" in mail.yaml, or master.d/NAME.cf',
@@ -32,8 +36,8 @@ _INSTEAD = {
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
-_SITE = re.compile(rf"sites/({NAME.pattern})/site\.yaml")
-_SITE_FILE = re.compile(rf"sites/(?P<site>{NAME.pattern})/tables/(?P<table>[^/]+)")
+_SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
+_SITE_FILE = re.compile(rf"sites/(?P<site>{sites.NAME.pattern})/tables/(?P<table>[^/]+)")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
 _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
@@ -101,9 +105,9 @@ def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Find
 
 def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
     name, _, inside = rest.partition("/")
-    if _is_prose(rest) or _SITE_FILE.fullmatch(path) or site_of(path):
+    if _is_prose(rest) or _SITE_FILE.fullmatch(path) or entry_of(path):
         return
-    if NAME.fullmatch(name):
+    if sites.NAME.fullmatch(name):
         what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"'
     else:
         number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE)
@@ -111,10 +115,15 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
     yield _error("misplaced-file", path, what, path)
 
 
-def site_of(path: str) -> str | None:
-    """The site whose site.yaml that file is, or None."""
+def entry_of(path: str) -> tuple[str, str] | None:
+    """The section and the key in it that a whole file is: sites/site12/site.yaml is sites.site12; None for others."""
     match = _SITE.fullmatch(path)
-    return match[1] if match else None
+    return (sites.SECTION, match[1]) if match else None
+
+
+def folders(files: Tree) -> dict[type, object]:
+    """The sections that are folders of files of their own form."""
+    return {Templates: read_templates(files)}
 
 
 def host_in(path: str) -> str | None:
@@ -126,7 +135,7 @@ def host_in(path: str) -> str | None:
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
-def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
+def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
     """The tables of a commit, with what sites add to them; what is wrong with their names goes to *findings*."""
     found: dict[str, list[tuple[str, str]]] = {}
     for path, name in _sources(files):
@@ -143,7 +152,7 @@ def tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
         else:
             found.setdefault(base, []).append((path, name))
     for base, parts in found.items():
-        kind = type_of(base, parts[0][1].partition(".")[2])
+        kind = tables.type_of(base, parts[0][1].partition(".")[2])
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
         texts = [(path, files[path].read()) for path, _ in parts]
         findings += _continuing(texts)
@@ -157,8 +166,8 @@ def _sources(files: Tree) -> Iterator[tuple[str, str]]:
         name = path.removeprefix("tables/")
         if name != path and not _is_prose(name):
             yield path, name
-    sites = [match for path in files if (match := _SITE_FILE.fullmatch(path)) and not _is_prose(match["table"])]
-    for match in sorted(sites, key=lambda match: (int(match["site"].removeprefix("site")), match["table"])):
+    matches = [match for path in files if (match := _SITE_FILE.fullmatch(path)) and not _is_prose(match["table"])]
+    for match in sorted(matches, key=lambda match: (int(match["site"].removeprefix("site")), match["table"])):
         yield match[0], match["table"]
 
 
@@ -208,12 +217,12 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
 
 def unwired(found: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
     """Tables whose name comes close to one that wires itself, and that no value refers to."""
-    missing = WIRED.keys() - {table.name for table in found}
+    missing = tables.WIRED.keys() - {table.name for table in found}
     for table in found:
-        meant = None if table.name in WIRED else closest(table.name, sorted(missing))
+        meant = None if table.name in tables.WIRED else closest(table.name, sorted(missing))
         named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
         if meant and not any(named.search(value) for value in values):
-            text = f"nothing asks table {table.name}; did you mean {meant}, which is {WIRED[meant]}?"
+            text = f"nothing asks table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
             yield Finding(
                 rule="unused-table", where=table.where, text=text, subject=table.name, severity=Severity.WARNING
             )

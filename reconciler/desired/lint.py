@@ -1,7 +1,7 @@
 """Desired and Facts -> Findings: what is wrong or doubtful, each with its rule's name and its place.
 
 lint() is pure and total: it raises nothing, and what it says of one commit on one host never changes. The rules of a
-feature are in its file; those over the whole graph are in rules/.
+feature are in its file, all others in rules/; no rule and no feature is known here by its name.
 """
 
 from __future__ import annotations
@@ -9,42 +9,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.desired import allowances
-from reconciler.features import FEATURES, sites, tls
+from reconciler.features import FEATURES
 from reconciler.model import Mentioned
-from reconciler.postfix import sni
-from reconciler.rules import (
-    RULES,
-    certificates,
-    listeners,
-    packages,
-    reachability,
-    recipients,
-)
-from reconciler.rules.references import mentioned_paths
+from reconciler.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.model import Contribution, Desired, Facts, Finding
-    from reconciler.rules import Rules
+    from reconciler.model import Contribution, Desired, Facts, Finding, Rules
 
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """What the rules mean that judge a commit which could be read, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
-PASSING = frozenset({*reachability.EXPLAINED, *packages.EXPLAINED, *certificates.EXPLAINED, *listeners.EXPLAINED}) | {
-    "missing-file", "missing-program", "no-dnssec", "reverse-name", "unknown-reverse-name", "unknown-user",
-}  # fmt: skip
+PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
 """The rules whose findings come and go with the host, so that an allowance may be idle for now."""
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """What the rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
+    questions = [part.mentioned(merged, facts) for part in _PARTS]
     return Mentioned(
-        paths=mentioned_paths(merged, facts) | sni.files(merged, facts) | recipients.files(merged, facts),
-        pems=certificates.mentioned_pems(merged, facts),
-        servers=reachability.mentioned_servers(merged, facts) | tls.mentioned_servers(merged, facts),
-        addresses=sites.mentioned_addresses(merged),
+        paths=frozenset().union(*(question.paths for question in questions)),
+        pems=frozenset().union(*(question.pems for question in questions)),
+        servers=frozenset().union(*(question.servers for question in questions)),
+        addresses=frozenset().union(*(question.addresses for question in questions)),
     )
 
 

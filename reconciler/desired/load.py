@@ -17,22 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.desired import flows, layout, schema_errors, yaml_reader
+from reconciler.desired import flows, layout, master_d, schema_errors, yaml_reader
 from reconciler.desired.allowances import found_in
 from reconciler.desired.yaml_reader import Document, at
-from reconciler.features import FEATURES, services, sites, smart_host, submission, transports
-from reconciler.features.dns import records
+from reconciler.features import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, printable
 from reconciler.model.errors import InvalidSource
-from reconciler.postfix.syntax import duplicates, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.model import Allowance, Secret, Service, Table, Tree
 
-_SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION != "tables"}
-_SERVICES = re.compile(r"master\.d/[^/]+\.cf")
+_SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION not in layout.FILES_ALONE}
 _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
 
 
@@ -41,31 +38,31 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
     findings = [*layout.misplaced(files, host), *layout.unsealed(files, secrets)]
     base = _base(files, findings)
     hosts = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.host_in(path)}
-    own = _services(files, findings)
+    own = master_d.read(files, findings)
     merged = base.copy()
     for path, read in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, read)
-    own_sites = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.site_of(path)}
-    _graft(merged, own_sites, findings)
+    entries = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.entry_of(path)}
+    _graft(merged, entries, findings)
     sections = _judged(merged, files, own, findings)
     for path, read in hosts.items():
         if layout.host_in(path) != host:
             findings += _elsewhere(path, base, read, (files, own))
-    tables = {table.name: table for table in layout.tables(files, findings)}
+    tables = {table.name: table for table in layout.read_tables(files, findings)}
     tests = flows.read(files, host, findings)
     findings += layout.unwired(tables.values(), list(_values([base, *hosts.values()], own)))
     findings = [_printable(finding) for finding in dict.fromkeys(findings)]
     if any(finding.is_error for finding in findings):
         raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
     return Desired(
-        sections={**sections, flows.Flows: tests, records.Templates: records.read_templates(files)},
+        sections={**sections, **layout.folders(files), flows.Flows: tests},
         tables=tables,
         services=tuple(own),
         secrets=secrets,
         places=merged.places,
         findings=tuple(findings),
-        allowances=tuple(_allowances([base, *hosts.values(), *own_sites.values()], tables.values(), files, host)),
+        allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables.values(), files, host)),
     )
 
 
@@ -76,7 +73,7 @@ def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: T
     for table in tables:
         for path in [path for _, path in table.pieces] or [table.file]:
             yield from found_in(files[path].read(), path)
-    for path in sorted(filter(_SERVICES.fullmatch, files)):
+    for path in sorted(filter(master_d.FILE.fullmatch, files)):
         yield from found_in(files[path].read(), path)
 
 
@@ -113,7 +110,7 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
     target, source = at(below.value, path), at(above.value, path)
     for key, value in source.items():
         here, old = (*path, key), target.get(key)
-        if value is None and path != (services.SECTION,):
+        if value is None and not _holds_nulls(path):
             target.pop(key, None)
             below.forget(here, old)
         elif isinstance(value, dict):
@@ -132,26 +129,37 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
             below.adopt(above, here, value)
 
 
-def _graft(merged: Document, own: Mapping[str, Document], findings: list[Finding]) -> None:
-    """Make a section of the sites' files, each by its site's name."""
-    if where := merged.keys.get((sites.SECTION,)):
-        text = "sites are not written here: each has a file of its own, sites/siteNN/site.yaml"
-        findings.append(_error("unknown-key", where, text, sites.SECTION))
-        merged.forget((sites.SECTION,), merged.value.pop(sites.SECTION))
-    for path, read in own.items():
-        name = layout.site_of(path) or ""
-        merged.value.setdefault(sites.SECTION, {})[name] = read.value
-        here = (sites.SECTION, name)
+def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Finding]) -> None:
+    """Make sections of the files that are an entry each."""
+    for section, where_to_write in layout.ENTRIES.items():
+        if where := merged.keys.get((section,)):
+            findings.append(_error("unknown-key", where, where_to_write, section))
+            merged.forget((section,), merged.value.pop(section))
+    for path, read in entries.items():
+        section, name = layout.entry_of(path) or ("", "")
+        merged.value.setdefault(section, {})[name] = read.value
+        here = (section, name)
         merged.places |= {here: Where(path)} | {(*here, *place): where for place, where in read.places.items()}
         merged.keys |= {here: Where(path)} | {(*here, *place): where for place, where in read.keys.items()}
 
 
 def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
-        removes_service = len(path) == 2 and path[0] == services.SECTION  # noqa: PLR2004 - services.NAME
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema says what it misses
-        if path[0] in _SCHEMAS and not removes_service and not in_list and at(read.value, path) is None:
+        if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
             yield _error("null-value", where, schema_errors.no_value(path), ".".join(path))
+
+
+def _holds_nulls(path: yaml_reader.Path) -> bool:
+    """Whether null is a value of its own there, as under ``services``, where it removes one of the stock."""
+    return len(path) == 1 and path[0] in _SCHEMAS and _takes_null(path[0])
+
+
+@cache
+def _takes_null(section: str) -> bool:
+    """Whether the schema of a section takes null for any of its keys."""
+    keys = _ADAPTERS[section].json_schema().get("patternProperties", {})
+    return any({"type": "null"} in schema.get("anyOf", ()) for schema in keys.values())
 
 
 # ---- the schema ------------------------------------------------------------------------------------------------------
@@ -162,7 +170,7 @@ def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Fi
     findings += _nulls(merged)
     sections = _sections(merged, findings)
     findings += _missing_secrets(merged, files)
-    findings += _without_command(merged, sections, own)
+    findings += master_d.without_command(merged, sections, own)
     return sections
 
 
@@ -233,54 +241,6 @@ def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
             yield _error("missing-secret", where, text, value.name)
 
 
-def _without_command(merged: Document, sections: Mapping[type, object], own: list[Service]) -> Iterator[Finding]:
-    """Services that nobody else brings, and that do not say what they run."""
-    section = sections.get(services.Schema)
-    changes = section.root if isinstance(section, services.Schema) else {}
-    written = merged.value.get(transports.SECTION)
-    known = _stock() | {service.key for service in own}
-    for brought in sections.values():
-        bringing = submission.Schema | smart_host.Schema | sites.Schema
-        known |= brought.services if isinstance(brought, bringing) else set()
-    known |= {f"{name}/unix" for name in (written if isinstance(written, dict) else ())}
-    for key, change in changes.items():
-        if change and change.command is None and key not in known:
-            hint = did_you_mean(key, sorted(known))
-            text = f'service "{key}" is new, so it needs a command, such as command: smtpd{hint}'
-            yield _error("service-without-command", merged.keys[(services.SECTION, key)], text, key)
-
-
-# ---- files -----------------------------------------------------------------------------------------------------------
-
-
-def _stock() -> set[str]:
-    """The services that Postfix or a feature brings."""
-    stock = {service.key for service in read_master(services.STOCK, "")[0]}
-    return stock | {f"{name}/unix" for name in transports.BUILT_IN}
-
-
-def _services(files: Tree, findings: list[Finding]) -> list[Service]:
-    """master.d in the order of its file names; a service that Postfix or a feature brings already is a duplicate."""
-    own: list[Service] = []
-    for path in sorted(files):
-        if _SERVICES.fullmatch(path):
-            text = files[path].read().decode("utf-8", "surrogateescape")
-            read, problems = read_master(text, path)
-            own += read
-            findings += problems
-    stock, places = _stock(), set[Where]()
-    for service in own:
-        if service.key in stock:
-            text = (
-                f"duplicate service: {service.key} is there already, and the last one would win;"
-                f' change it under "services:" in mail.yaml'
-            )
-            findings.append(_error("duplicate-service", service.where, text, service.key))
-            places.add(service.where)
-    findings += [finding for finding in duplicates(own) if finding.where not in places]
-    return own
-
-
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:
     """Every text that could name a table."""
     for read in documents:
@@ -307,9 +267,5 @@ EXPLAINED = {
     "missing-secret": (
         "A value says !secret NAME, and the commit has no secrets/NAME.age. Without it Postfix could not log in. "
         "Make it with `reconciler secret set NAME`, and commit it."
-    ),
-    "service-without-command": (
-        "A service that neither Postfix nor the commit defines is changed, and does not say what it runs. Give it "
-        "a command, such as smtpd; if a stock service was meant, correct its name, which is NAME/TYPE."
     ),
 }

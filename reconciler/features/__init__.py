@@ -26,18 +26,17 @@ from reconciler.features import (
 )
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dns import section as dns
-from reconciler.model import Contribution
+from reconciler.model import Contribution, Rules
 from reconciler.postfix.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Desired, Facts, Finding, Parameter, Service
+    from reconciler.model import Desired, Facts, Parameter, Service
 
 
-class Feature(Protocol):
-    """What a feature's module holds."""
+class Feature(Rules, Protocol):
+    """What a feature's module holds, its own rules among it."""
 
     SECTION: str
     """Its key in mail.yaml."""
@@ -46,15 +45,14 @@ class Feature(Protocol):
     def Schema(self) -> type:  # noqa: N802 - modules name it as the class it is
         """The type of its section, which pydantic validates."""
 
-    @property
-    def EXPLAINED(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
-        """What its rules mean, by their names."""
+    def services(self, section: object, /) -> frozenset[str]:
+        """The services that ``services`` may change because this feature brings them, as NAME/TYPE.
+
+        *section* is of its Schema; None where nobody wrote it, and the plain value where that does not fit.
+        """
 
     def contribute(self, desired: Desired, facts: Facts, below: Contribution) -> Contribution:
         """What it adds to *below*, which the features before it contributed."""
-
-    def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-        """What is wrong or doubtful about its own part of *merged*, all features together."""
 
 
 FEATURES: tuple[Feature, ...] = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import RootModel, StringConstraints
 
-from reconciler.model import Contribution, Parameter, Where
+from reconciler.model import Contribution, Mentioned, Parameter, Where, no_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,11 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     return Contribution(parameters={parameter.name: parameter for parameter in values})
 
 
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
+    """Whether the host has compiled aliases."""
+    return Mentioned(paths=frozenset({ALIASES}))
+
+
 def compatibility_level(version: str) -> str:
     """The newest level that Postfix *version* (``3.7.11``) knows."""
     number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
@@ -47,4 +52,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     return iter(())
 
 
+services = no_services
+PASSING: frozenset[str] = frozenset()
 EXPLAINED: dict[str, str] = {}

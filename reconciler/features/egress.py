@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from reconciler.features import parameters
-from reconciler.model import Companion, Contribution, File, Finding, Severity, did_you_mean
+from reconciler.model import (
+    Companion,
+    Contribution,
+    File,
+    Finding,
+    Severity,
+    did_you_mean,
+    no_services,
+    nothing_mentioned,
+)
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -102,6 +111,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield Finding(rule="egress-port", where=where, text=what, subject=SECTION)
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING = frozenset({"unknown-user"})
 EXPLAINED = {
     "nft-refuses": (
         "nft(8), or the kernel of this host, does not take the rules of the lockdown. A container without the right to "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Parameter, SecretName, Severity, did_you_mean
+from reconciler.model import Contribution, Parameter, SecretName, Severity, did_you_mean, no_services, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
@@ -145,6 +145,9 @@ def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         yield scope.finding("recursive-value", parameter, what)
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-parameter": (
         "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it,"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
-from reconciler.model import Contribution, Finding, Parameter, Severity
+from reconciler.model import Contribution, Finding, Parameter, Severity, no_services, nothing_mentioned
 from reconciler.postfix.restrictions import relays_mynetworks, smtpd_scopes
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             )
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "mynetworks-relay": (
         "relay_mynetworks says that clients of mynetworks authenticate before they relay, and a list of restrictions "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from reconciler.model import Contribution, Finding, Parameter, Severity
+from reconciler.model import Contribution, Finding, Parameter, Severity, no_services, nothing_mentioned
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield Finding(rule="exposed-account", where=where, text=what, subject=SECTION, severity=Severity.WARNING)
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "exposed-account": (
         "The name of the account that sent a message goes into its Received header, and mail leaves straight for its "

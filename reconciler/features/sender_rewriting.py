@@ -22,7 +22,19 @@ from pydantic_core import PydanticCustomError
 from reconciler.features import parameters
 from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.sites import sites_in
-from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Server, Service, Severity
+from reconciler.model import (
+    Companion,
+    Contribution,
+    File,
+    Finding,
+    Parameter,
+    SecretName,
+    Server,
+    Service,
+    Severity,
+    no_services,
+    nothing_mentioned,
+)
 from reconciler.postfix.references import tables_of
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, words
 
@@ -284,6 +296,9 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
             yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
 
 
+services = no_services  # its cleanup comes after those that ``services`` can change
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "malformed-domain": (
         "A name that should be a domain is none. Write it as in mail addresses, without @; a dot in front stands for "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Where, did_you_mean
+from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
 from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -112,6 +112,11 @@ class ServiceChange(BaseModel, extra="forbid", frozen=True):
 
 class Schema(RootModel[dict[Key, ServiceChange | None]]):
     """Changes by ``NAME/TYPE``; null removes the service."""
+
+
+def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
+    """The stock."""
+    return frozenset(service.key for service in read_master(STOCK, "")[0])
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
@@ -270,6 +275,12 @@ def _verifies(scope: Scope) -> bool:
     return any(restriction.name in asking for name in LISTS for restriction in parsed(scope.value(name)))
 
 
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
+    """Whether the programs are there that pipe(8) and spawn(8) run."""
+    return Mentioned(paths=frozenset(path for service in merged.entries for path in programs_of(service)))
+
+
+PASSING = frozenset({"missing-program"})
 EXPLAINED = {
     "unknown-program": (
         "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "

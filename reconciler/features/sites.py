@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, Where, did_you_mean
+from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Table, Where, did_you_mean
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
 
@@ -107,10 +107,16 @@ def sites_in(desired: Desired) -> dict[str, Site]:
     return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
 
 
-def mentioned_addresses(merged: Contribution) -> frozenset[str]:
-    """The addresses whose reverse names the rules want to know."""
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
+    """The reverse names of the addresses that sites deliver from."""
     ours = (service for service in merged.entries if NAME.fullmatch(service.name.removesuffix("-out")))
-    return frozenset(one.value for service in ours for one in service.overrides if one.name in _BIND.values())
+    options = (option for service in ours for option in service.overrides)
+    return Mentioned(addresses=frozenset(option.value for option in options if option.name in _BIND.values()))
+
+
+def services(section: object) -> frozenset[str]:
+    """The service of each site that delivers from an address of its own."""
+    return section.services if isinstance(section, Schema) else frozenset()
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
@@ -294,6 +300,7 @@ def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterato
                 )  # fmt: skip
 
 
+PASSING = frozenset({"reverse-name", "unknown-reverse-name"})
 EXPLAINED = {
     "too-many-addresses": (
         "A site's delivery has two addresses of one family. Postfix binds a connection to one. Leave one; what is to "

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, SecretName, Service, Severity, Table, Where
+from reconciler.model import (
+    Contribution,
+    Finding,
+    Parameter,
+    SecretName,
+    Service,
+    Severity,
+    Table,
+    Where,
+    nothing_mentioned,
+)
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
@@ -153,6 +163,11 @@ class Schema(Relay):
     def is_wrapped(self) -> bool:
         """Whether they are on port 465."""
         return any(_WRAPPED_PORT.search(relay.nexthop) for relay in self.relays.values())
+
+
+def services(section: object) -> frozenset[str]:
+    """The service for port 465."""
+    return section.services if isinstance(section, Schema) else frozenset()
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
@@ -295,6 +310,8 @@ def _bare(table: Table, transports: Collection[str]) -> Entry | None:
     return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unquoted-brackets": (
         "A next hop stands in brackets without quotes, which YAML reads as a list. Nothing can be made of it. Put "

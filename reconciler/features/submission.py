@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from reconciler.model import Contribution, Finding, Parameter, Service
+from reconciler.model import Contribution, Finding, Parameter, Service, nothing_mentioned
 from reconciler.postfix.restrictions import smtpd_scopes
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Schema(BaseModel, extra="forbid", frozen=True):
         return frozenset({"submission/inet", *(["submissions/inet"] if self.wrapper else [])})
 
 
+def services(section: object) -> frozenset[str]:
+    """The listeners of mail programs."""
+    return section.services if isinstance(section, Schema) else frozenset()
+
+
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the services submission and submissions."""
     section = desired.section(Schema)
@@ -90,6 +95,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield Finding(rule="nobody-logs-in", where=desired.where(SECTION), text=what, subject=SECTION)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "nobody-logs-in": (
         "Mail programs are to log in, and nothing says who knows their passwords. Postfix would ask Cyrus SASL, which "

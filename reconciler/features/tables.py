@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
-from reconciler.model import Contribution, Finding, Parameter
+from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,4 +62,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from ()
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED: dict[str, str] = {}

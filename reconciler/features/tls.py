@@ -13,14 +13,14 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
-from reconciler.model import RESOLVER, Contribution, Finding, Parameter, Severity, Table
+from reconciler.model import RESOLVER, Contribution, Finding, Mentioned, Parameter, Severity, Table, no_services
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Server, Where
+    from reconciler.model import Desired, Facts, Where
 
 SECTION, TABLE = "tls", "tls_policy"
 _LEVEL = "smtp_tls_security_level"
@@ -93,10 +93,10 @@ def _policy(section: Schema, where: Where, facts: Facts) -> Table:
     return Table(name=TABLE, type=kind, source=rows.encode(), file=where.file, compiler="postmap")
 
 
-def mentioned_servers(merged: Contribution, facts: Facts) -> frozenset[Server]:
-    """The name server, which matters where DNSSEC does."""
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Whether the name server checks DNSSEC, where a level rests on it."""
     asks = Scope(merged, facts).value("smtp_dns_support_level").lower() == "dnssec"
-    return frozenset({RESOLVER} if asks else ())
+    return Mentioned(servers=frozenset({RESOLVER} if asks else ()))
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
@@ -188,6 +188,8 @@ def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
             yield Finding(rule="wrapper-needs-tls", where=where, text=what, subject=relay.nexthop)
 
 
+services = no_services
+PASSING = frozenset({"no-dnssec"})
 EXPLAINED = {
     "login-in-clear-text": (
         "The smart host has a login, and TLS for mail that leaves is off. The password would travel in plain text,"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table
+from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, nothing_mentioned
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ RESERVED = names(
     """
 )
 BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency=1)}
+
+
+def services(section: object) -> frozenset[str]:
+    """The transports that are built in, and those that the section names, whether or not it fits."""
+    named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else ()
+    return frozenset(f"{name}/unix" for name in (*BUILT_IN, *named))
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
@@ -127,6 +133,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield Finding(rule="limit-by-recipient", where=where, text=what, subject=name, severity=Severity.WARNING)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "reserved-transport": (
         'A transport under "transports:" has the name of a service that does something else. It would replace that'

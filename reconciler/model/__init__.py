@@ -19,6 +19,7 @@ from reconciler.model.finding import (
     printable,
 )
 from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
+from reconciler.model.parts import Rules, no_services, nothing_mentioned
 from reconciler.model.postfix import Parameter, Service, Table
 from reconciler.model.revision import Revision
 from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, Tree
@@ -50,6 +51,7 @@ __all__ = [
     "Refused",
     "Revision",
     "RolledBack",
+    "Rules",
     "Secret",
     "SecretName",
     "Server",
@@ -64,5 +66,7 @@ __all__ = [
     "did_you_mean",
     "errors_in",
     "meant",
+    "no_services",
+    "nothing_mentioned",
     "printable",
 ]

@@ -6,7 +6,7 @@ Postfix's own language is in postfix/. Pure: nothing here performs I/O, and noth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from reconciler.rules import (
     alias_loops,
@@ -36,20 +36,7 @@ from reconciler.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from reconciler.model import Contribution, Desired, Facts, Finding
-
-
-class Rules(Protocol):
-    """What a subject's module holds."""
-
-    @property
-    def EXPLAINED(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
-        """What its rules mean, by their names."""
-
-    def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-        """What is wrong or doubtful about *merged*, all features together."""
+    from reconciler.model import Rules
 
 
 RULES: tuple[Rules, ...] = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding
+from reconciler.model import Finding, nothing_mentioned
 from reconciler.postfix.aliases import domain_of, holds_domains, targets
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
@@ -117,6 +117,8 @@ def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str
                 waiting.append(iter(_next(target, aliases, keys)))
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "alias-loop": (
         "Aliases lead from one to the next and back to the first. In virtual_alias_maps Postfix gives up and answers "

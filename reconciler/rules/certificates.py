@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Certificate, Key, Pem, Severity
+from reconciler.model import Certificate, Key, Mentioned, Pem, Severity
 from reconciler.postfix import sni
 from reconciler.postfix.nexthops import is_host
 from reconciler.postfix.references import FILES, files_of, offers_tls
@@ -51,11 +51,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from about.names(pems, row.name)
 
 
-def mentioned_pems(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The PEM files that the rules ask ``facts.pems`` about."""
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """What is in the PEM files of settings and of rows."""
     everywhere = scopes(merged, facts)
     settings = {path for scope in everywhere for parameter in _naming(scope) for path in files_of(scope, parameter)}
-    return frozenset(settings) | sni.files(merged, facts)
+    return Mentioned(pems=frozenset(settings) | sni.files(merged, facts))
 
 
 def _naming(scope: Scope) -> list[Parameter]:
@@ -212,3 +212,4 @@ EXPLAINED = {
         "servers don't, most mail programs do. Get one for that name, or correct hostname."
     ),
 }
+PASSING = frozenset(EXPLAINED)

@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, did_you_mean
+from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
@@ -203,6 +203,8 @@ def _twice(scope: Scope) -> Iterator[Finding]:
             yield scope.finding("option-twice", override, what, severity=Severity.WARNING)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "two-classes": (
         "A domain is listed in two classes of addresses. Postfix warns in its log and obeys one of them, so that "

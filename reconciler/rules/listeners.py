@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, did_you_mean
+from reconciler.model import Finding, did_you_mean, nothing_mentioned
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -218,6 +218,7 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an address', word)
 
 
+mentioned = nothing_mentioned
 EXPLAINED = {
     "long-service-name": (
         "A service of type unix or pass has a name that is longer than the kernel lets the path of a socket be. The "
@@ -241,3 +242,4 @@ EXPLAINED = {
         " reported success. Stop the other program, or choose another port or address."
     ),
 }
+PASSING = frozenset(EXPLAINED)

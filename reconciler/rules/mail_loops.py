@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model import nothing_mentioned
 from reconciler.postfix.own_host import COMES_BACK, OwnHost, own_host
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, TRANSPORTS, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -58,6 +59,8 @@ def _hops(scope: Scope, parameter: Parameter, here: OwnHost) -> list[str]:
     return [hop for route in routes for hop in here.hops(route)]
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "loops-to-self": (
         "A next hop of a setting or of a table's row is this very host, where the same configuration would send the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model import nothing_mentioned
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.scopes import scopes, words
 
@@ -35,6 +36,8 @@ def _bad_networks(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("bad-network", parameter, what, word)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "bad-network": (
         "A list or table of networks holds one that Postfix can't read, or that has bits set beyond its prefix. "

@@ -13,7 +13,7 @@ from contextlib import suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Severity, Table
+from reconciler.model import Severity, Table, nothing_mentioned
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
 from reconciler.postfix.scopes import Scope
@@ -208,6 +208,8 @@ def _permits(value: str) -> bool:
     return value.lower() in {"ok", "permit"} or value.isdigit()
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "open-relay": (
         "Strangers could send mail to anywhere through this host: by mynetworks, by relay_domains, by saying that they "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding
+from reconciler.model import Finding, nothing_mentioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +24,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False)
 
 
+mentioned = nothing_mentioned
 EXPLAINED = {
     "missing-package": (
         "A section needs a program beside Postfix that is not installed on this host. Nothing was changed. Install the"
         " package that the finding names; the commit is tried again by itself."
     ),
 }
+PASSING = frozenset(EXPLAINED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model import nothing_mentioned
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.tables import Entries
@@ -46,6 +47,8 @@ def _plain(scope: Scope, reference: Reference) -> str | None:
     return None
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "plain-text-secret": (
         "A password stands in the commit in plain text. It would be readable by all who can read the repository, "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, did_you_mean
+from reconciler.model import Finding, did_you_mean, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
@@ -98,6 +98,8 @@ def _named(service: Service, word: str) -> Iterator[Finding]:
         yield _finding("undefined-name", service, what + hint)
 
 
+mentioned = nothing_mentioned
+PASSING = frozenset({"unknown-user"})
 EXPLAINED = {
     "incomplete-service": (
         "A pipe or spawn service lacks its user or its command. It ends each time it starts, and its mail waits. "

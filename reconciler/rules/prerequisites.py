@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -171,6 +171,8 @@ def _asks_recipients(scope: Scope) -> bool:
     return any(restriction.name in _RECIPIENT_CHECKS for name in LISTS for restriction in parsed(scope.value(name)))
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "missing-partner": (
         "A setting needs another one that is not there: a login its table of passwords, DANE the lookups by DNSSEC, a "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.restrictions import LISTS, parsed, smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
 
@@ -87,6 +87,8 @@ def _logins(scope: Scope) -> Iterator[Finding]:
         yield _warning("anonymous-login", scope, parameter, what)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unused-login-maps": (
         "A table says who may send as whom, and no restriction asks it. Everybody who logs in may send as anybody. Put "

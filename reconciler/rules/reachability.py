@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Server, Severity
+from reconciler.model import Mentioned, Server, Severity
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.references import tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -61,9 +61,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield scope.finding("fails-open", parameter, what, asked.written, severity=Severity.WARNING)
 
 
-def mentioned_servers(merged: Contribution, facts: Facts) -> frozenset[Server]:
-    """The servers that the rules ask ``facts.answers`` about."""
-    return frozenset(asked.server for _, _, asked in _everything(merged, facts))
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Whether the servers answer."""
+    return Mentioned(servers=frozenset(question.server for _, _, question in _everything(merged, facts)))
 
 
 def _silent(scope: Scope, parameter: Parameter, asked: Question, told: str) -> Finding:
@@ -244,3 +244,4 @@ EXPLAINED = {
         "arrives. Set milter_default_action to tempfail, or allow this with the reason why mail matters more."
     ),
 }
+PASSING = frozenset(EXPLAINED)

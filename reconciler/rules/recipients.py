@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding
+from reconciler.model import Finding, Mentioned
 from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
@@ -48,9 +48,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield _finding("missing-file", table, entry, what, path, lasting=False)
 
 
-def files(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The commands and lists of addresses that aliases name."""
-    return frozenset(path for _, _, _, path in _outside(Scope(merged, facts)))
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Whether the commands and lists of addresses that aliases name are there."""
+    return Mentioned(paths=frozenset(path for _, _, _, path in _outside(Scope(merged, facts))))
 
 
 def _finding(rule: str, table: Table, entry: Entry, text: str, about: str, *, lasting: bool = True) -> Finding:
@@ -125,6 +125,7 @@ def _outside(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
                     yield table, entry, match["kind"], match["path"]
 
 
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "not-an-address": (
         "A row of addresses holds a # or a semicolon. Postfix takes every word of a row for a recipient, so that mail "

@@ -1,8 +1,8 @@
 """What values name outside themselves: tables, certificates, keys and other files.
 
 Existence is asked of two places only: the tables of the commit, and ``facts.files`` for absolute paths. A path that
-the facts do not speak of is unknown, and nothing is said of it. mentioned_paths() lists the paths that will be asked
-for. Raises nothing.
+the facts do not speak of is unknown, and nothing is said of it. mentioned() lists the paths that will be asked for.
+Raises nothing.
 
 Known limit: tables that only a database client's own file names are not followed.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Facts, Severity, did_you_mean
+from reconciler.model import Facts, Mentioned, Severity, did_you_mean
 from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.references import (
     CLIENTS,
@@ -27,7 +27,6 @@ from reconciler.postfix.references import (
     offers_tls,
     own_name,
     paths_of,
-    programs_of,
     tables_of,
 )
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -57,9 +56,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _missing_lists(scope, parameter)
 
 
-def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The absolute paths whose existence the rules ask ``facts.files`` about; its own *files* need not be filled."""
-    paths = {"/etc/aliases.db"}
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Whether tables, certificates and lists are there, by their absolute paths."""
+    paths: set[str] = set()
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for reference in tables_of(scope, parameter):
@@ -67,9 +66,7 @@ def mentioned_paths(merged: Contribution, facts: Facts) -> frozenset[str]:
             if FILES.search(parameter.name):
                 paths.update(files_of(scope, parameter))
             paths.update(_lists(scope, parameter))
-    for service in merged.entries:
-        paths.update(programs_of(service))
-    return frozenset(paths)
+    return Mentioned(paths=frozenset(paths))
 
 
 def _unresolved(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -152,6 +149,7 @@ def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("missing-file", parameter, what, path, lasting=False)
 
 
+PASSING = frozenset({"missing-file"})
 EXPLAINED = {
     "unknown-table": (
         "A setting names a table that the commit does not have. Every lookup would fail, and Postfix answers 451. "

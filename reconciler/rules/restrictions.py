@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean
+from reconciler.model import Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.restrictions import (
     FINAL,
     KNOWN,
@@ -143,6 +143,8 @@ def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
     return False
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-restriction": (
         "A list of restrictions holds a word that smtpd does not know. It answers 451 4.3.5 to everybody who gets "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean
+from reconciler.model import Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -69,6 +69,8 @@ def _unknown_deferred(scope: Scope, parameter: Parameter, known: Collection[str]
                 yield scope.finding("unknown-transport", parameter, what, name, severity=Severity.WARNING)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-transport": (
         "A setting or a table sends mail to a transport that is no service. Mail would be accepted and then wait: "

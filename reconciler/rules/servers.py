@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import did_you_mean, meant
+from reconciler.model import did_you_mean, meant, nothing_mentioned
 from reconciler.postfix.nexthops import is_host, port_names
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -66,6 +66,8 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
     return None if port in ports else f'has the unknown port "{port}": smtpd would die{did_you_mean(port, ports)}'
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "malformed-endpoint": (
         "The place of a Milter or policy server can't be read. smtpd ends, or answers 451 to everybody. Write "

@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.table_uses import inline_tables
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, has_blocks
@@ -93,6 +93,8 @@ def _patterns(table: Table) -> Iterator[tuple[Entry, Entry]]:
             everything = everything or entry
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "shadowed-entry": (
         "An entry of a table of networks or patterns stands behind another one that always matches before it. Postfix "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model import Mentioned
 from reconciler.postfix import sni
 from reconciler.postfix.references import own_name
 
@@ -40,6 +41,12 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield row.finding("missing-file", what, path)
 
 
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Whether the files that rows name are there."""
+    return Mentioned(paths=sni.files(merged, facts))
+
+
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "compiled-sni-map": (
         "A compiled table is asked for the certificate of a name. Such a map holds keys and certificates themselves, "

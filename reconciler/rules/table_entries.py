@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.postfix.networks import problem_of
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
@@ -268,6 +268,8 @@ def _is_network(pattern: str) -> bool:
     return True
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-action": (
         "A table answers with an action that is none. smtpd answers 451 4.3.5 to it; a header or body check "

@@ -10,7 +10,7 @@ from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity
+from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -131,6 +131,8 @@ def _holds_any(table: Table | None) -> bool:
     return table is None or next(iter(Entries(table)), None) is not None
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "star-takes-own": (
         "The key * of tables/transport stands for every address that no other row matches, those of this host's own "

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean
+from reconciler.model import Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, expand, references
 from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.syntax import one_line
@@ -171,6 +171,8 @@ def _bad(
     return scope.finding("bad-value", parameter, what, value, severity=severity)
 
 
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "bad-value": (
         "A parameter's value is none that its program can read. Most programs end when they meet it, and the "

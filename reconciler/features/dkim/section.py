@@ -20,7 +20,18 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Companion, Contribution, File, Finding, Parameter, SecretName, Server, Severity
+from reconciler.model import (
+    Companion,
+    Contribution,
+    File,
+    Finding,
+    Parameter,
+    SecretName,
+    Server,
+    Severity,
+    no_services,
+    nothing_mentioned,
+)
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope
 
@@ -277,6 +288,9 @@ def _rewritten(merged: Contribution, facts: Facts) -> Iterator[Finding]:
         yield main.finding("broken-signature", parameter, what, severity=Severity.WARNING)
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "half-a-key": (
         "DKIM has a selector without a key, a key without a selector, or neither. Nothing could be signed. Run "

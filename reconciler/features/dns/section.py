@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.features.dns import zone
 from reconciler.features.dns.records import SECTION, Schema, Site, Templates, key_of, records_of
 from reconciler.features.dns.zone import mail_hosts
-from reconciler.model import Contribution, Finding, Severity, Where
+from reconciler.model import Contribution, Finding, Severity, Where, no_services, nothing_mentioned
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.features.dns.zone import Record
     from reconciler.model import Desired, Facts
 
-__all__ = ["EXPLAINED", "SECTION", "Schema", "contribute", "rules"]
+__all__ = ["EXPLAINED", "PASSING", "SECTION", "Schema", "contribute", "mentioned", "rules", "services"]
 MOST_JUDGED = 200
 _SENTINEL = '"v=DKIM1; k=rsa; p=PUBLISHED"'
 
@@ -87,6 +87,9 @@ def _other_hosts(site: Site, records: Mapping[str, list[Record]]) -> Iterator[Fi
             yield Finding(rule="other-mail-hosts", where=where, text=text, subject=domain)
 
 
+services = no_services
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = zone.EXPLAINED | {
     "bad-template": (
         "A DNS template can't be read or rendered. No record could be made from it. Correct the line; templates have "

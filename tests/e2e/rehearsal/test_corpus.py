@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from reconciler.desired import flows, layout, load, schema_errors, yaml_reader
+from reconciler.desired import flows, layout, load, master_d, schema_errors, yaml_reader
 from reconciler.postfix import syntax, tables
 from tests.e2e.adopted_host import CLONE, AdoptedHost, Push
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CORPUS = Path(__file__).parents[2] / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
-READERS = (yaml_reader, flows, layout, load, syntax, tables, schema_errors)
+READERS = (yaml_reader, flows, layout, load, master_d, syntax, tables, schema_errors)
 REHEARSED = {
     "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
     "warning-in-rehearsal",

@@ -1,0 +1,65 @@
+"""The services of a commit: those that master.d/ defines, and what ``services`` changes that nothing brings.
+
+Raises nothing: what is wrong is a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reconciler.features import FEATURES
+from reconciler.features.services import SECTION, Schema
+from reconciler.model import Finding, did_you_mean
+from reconciler.postfix.syntax import duplicates, read_master
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.desired.yaml_reader import Document
+    from reconciler.model import Service, Tree
+
+FILE = re.compile(r"master\.d/[^/]+\.cf")
+
+
+def read(files: Tree, findings: list[Finding]) -> list[Service]:
+    """master.d in the order of its file names; a service that Postfix or a feature brings already is a duplicate."""
+    own: list[Service] = []
+    for path in sorted(filter(FILE.fullmatch, files)):
+        services, problems = read_master(files[path].read().decode("utf-8", "surrogateescape"), path)
+        own += services
+        findings += problems
+    always = frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
+    taken = [service for service in own if service.key in always]
+    for service in taken:
+        text = (
+            f"duplicate service: {service.key} is there already, and the last one would win;"
+            f' change it under "services:" in mail.yaml'
+        )
+        findings.append(Finding(rule="duplicate-service", where=service.where, text=text, subject=service.key))
+    places = {service.where for service in taken}
+    findings += [finding for finding in duplicates(own) if finding.where not in places]
+    return own
+
+
+def without_command(merged: Document, sections: Mapping[type, object], own: list[Service]) -> Iterator[Finding]:
+    """Services that nothing brings, and that do not say what they run; *own* are those of master.d."""
+    section = sections.get(Schema)
+    known = {service.key for service in own}
+    for feature in FEATURES:
+        # A section with a mistake in it may still name its services: what is known of them spares a second finding.
+        known |= feature.services(sections.get(feature.Schema, merged.value.get(feature.SECTION)))
+    for key, change in section.root.items() if isinstance(section, Schema) else ():
+        if change and change.command is None and key not in known:
+            hint = did_you_mean(key, sorted(known))
+            text = f'service "{key}" is new, so it needs a command, such as command: smtpd{hint}'
+            where = merged.keys[(SECTION, key)]
+            yield Finding(rule="service-without-command", where=where, text=text, subject=key)
+
+
+EXPLAINED = {
+    "service-without-command": (
+        "A service that neither Postfix nor the commit defines is changed, and does not say what it runs. Give it "
+        "a command, such as smtpd; if a stock service was meant, correct its name, which is NAME/TYPE."
+    ),
+}
