@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Allowance, Finding, Severity, Where, did_you_mean
+from reconciler.model import Allowance, Finding, Where, did_you_mean, warning_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -85,10 +85,7 @@ def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:
 
 
 def _finding(rule: str, allowance: Allowance, text: str) -> Finding:
-    return Finding(
-        rule=rule, where=allowance.where, text=text, subject=f"{allowance.where.file} {allowance.rule}",
-        severity=Severity.WARNING,
-    )  # fmt: skip
+    return warning_at(rule, allowance.where, text, f"{allowance.where.file} {allowance.rule}")
 
 
 EXPLAINED = {

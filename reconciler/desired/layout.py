@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import sites, tables
 from reconciler.features.dns.records import Templates, read_templates
-from reconciler.model import Finding, Severity, Table, Where, closest, did_you_mean, meant
+from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -60,11 +60,11 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2", rest) and not _is_prose(rest):
                 yield _error("misplaced-file", path, f'only files named NAME.zone.j2 are read in dns, got "{rest}"')
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
-            yield Finding(rule="misplaced-file", where=Where(path), text=text, subject=path, severity=Severity.WARNING)
+            yield warning_at("misplaced-file", Where(path), text, path)
 
 
 def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
-    return Finding(rule=rule, where=Where(path), text=text, subject=subject or text)
+    return error_at(rule, Where(path), text, subject)
 
 
 def _is_prose(name: str) -> bool:
@@ -181,7 +181,7 @@ def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
                 f'"{first[1].strip()}" begins with blanks, so that Postfix would read it as more of the last line of'
                 f" {before}; write it from the first column on"
             )
-            yield Finding(rule="malformed-entry", where=Where(path, first[0]), text=what, subject=path)
+            yield error_at("malformed-entry", Where(path, first[0]), what, path)
 
 
 def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
@@ -223,9 +223,7 @@ def unwired(found: Collection[Table], values: Collection[str]) -> Iterator[Findi
         named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
         if meant and not any(named.search(value) for value in values):
             text = f"nothing asks table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
-            yield Finding(
-                rule="unused-table", where=table.where, text=text, subject=table.name, severity=Severity.WARNING
-            )
+            yield warning_at("unused-table", table.where, text, table.name)
 
 
 # ---- secrets --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from reconciler.desired import flows, layout, master_d, schema_errors, yaml_read
 from reconciler.desired.allowances import found_in
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features import FEATURES
-from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, printable
+from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, error_at, printable
 from reconciler.model.errors import InvalidSource
 
 if TYPE_CHECKING:
@@ -77,10 +77,6 @@ def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: T
         yield from found_in(files[path].read(), path)
 
 
-def _error(rule: str, where: Where, text: str, subject: str = "") -> Finding:
-    return Finding(rule=rule, where=where, text=text, subject=subject or text)
-
-
 def _printable(finding: Finding) -> Finding:
     """The same finding, safe to show on a terminal."""
     where = replace(finding.where, file=printable(finding.where.file))
@@ -94,14 +90,14 @@ def _base(files: Tree, findings: list[Finding]) -> Document:
     """mail.yaml, which must say something."""
     if "mail.yaml" not in files:
         text = "mail.yaml is missing: without it nothing is desired"
-        findings.append(_error("empty-state", Where("mail.yaml"), text))
+        findings.append(error_at("empty-state", Where("mail.yaml"), text))
         return Document({})
     before = len(findings)
     base = yaml_reader.read("mail.yaml", files["mail.yaml"], findings)
     findings += _nulls(base)
     if not base.value and len(findings) == before:
         text = "mail.yaml holds no key; that never means that everything should go"
-        findings.append(_error("empty-state", Where("mail.yaml"), text))
+        findings.append(error_at("empty-state", Where("mail.yaml"), text))
     return base
 
 
@@ -133,7 +129,7 @@ def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Fin
     """Make sections of the files that are an entry each."""
     for section, where_to_write in layout.ENTRIES.items():
         if where := merged.keys.get((section,)):
-            findings.append(_error("unknown-key", where, where_to_write, section))
+            findings.append(error_at("unknown-key", where, where_to_write, section))
             merged.forget((section,), merged.value.pop(section))
     for path, read in entries.items():
         section, name = layout.entry_of(path) or ("", "")
@@ -147,7 +143,7 @@ def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema says what it misses
         if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
-            yield _error("null-value", where, schema_errors.no_value(path), ".".join(path))
+            yield error_at("null-value", where, schema_errors.no_value(path), ".".join(path))
 
 
 def _holds_nulls(path: yaml_reader.Path) -> bool:
@@ -190,7 +186,7 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
     for key, value in merged.value.items():
         if key not in _SCHEMAS:
             text = schema_errors.unknown_section(key, value, _SCHEMAS)
-            findings.append(_error("unknown-key", merged.keys[(key,)], text, key))
+            findings.append(error_at("unknown-key", merged.keys[(key,)], text, key))
             continue
         try:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
@@ -238,7 +234,7 @@ def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
             hint = did_you_mean(value.name, names)
             command = f"reconciler secret set {value.name}"
             text = f"there is no secrets/{value.name}.age in this commit; make it with `{command}`{hint}"
-            yield _error("missing-secret", where, text, value.name)
+            yield error_at("missing-secret", where, text, value.name)
 
 
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import FEATURES
 from reconciler.features.services import SECTION, Schema
-from reconciler.model import Finding, did_you_mean
+from reconciler.model import Finding, did_you_mean, error_at
 from reconciler.postfix.syntax import duplicates, read_master
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def read(files: Tree, findings: list[Finding]) -> list[Service]:
             f"duplicate service: {service.key} is there already, and the last one would win;"
             f' change it under "services:" in mail.yaml'
         )
-        findings.append(Finding(rule="duplicate-service", where=service.where, text=text, subject=service.key))
+        findings.append(error_at("duplicate-service", service.where, text, service.key))
     places = {service.where for service in taken}
     findings += [finding for finding in duplicates(own) if finding.where not in places]
     return own
@@ -54,7 +54,7 @@ def without_command(merged: Document, sections: Mapping[type, object], own: list
             hint = did_you_mean(key, sorted(known))
             text = f'service "{key}" is new, so it needs a command, such as command: smtpd{hint}'
             where = merged.keys[(SECTION, key)]
-            yield Finding(rule="service-without-command", where=where, text=text, subject=key)
+            yield error_at("service-without-command", where, text, key)
 
 
 EXPLAINED = {

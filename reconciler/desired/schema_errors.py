@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.yaml_reader import Bracketed, Document, Path, kind_of, one_text, quoted
-from reconciler.model import Finding, Where, closest, did_you_mean
+from reconciler.model import Finding, Where, closest, did_you_mean, error_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -68,7 +68,7 @@ def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merg
     places = merged.keys if kind == "extra_forbidden" else merged.places
     where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), Where("mail.yaml"))
     rule = "invalid-value" if kind in _PYDANTIC or kind.startswith("ip_") else _RULES.get(kind, kind)
-    return Finding(rule=rule, where=where, text=_text(path, item, fields), subject=".".join(path))
+    return error_at(rule, where, _text(path, item, fields), ".".join(path))
 
 
 def _path(section: str, item: Mapping[str, Any], merged: Document) -> Path:

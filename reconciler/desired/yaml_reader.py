@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from reconciler.desired import allowances as allow
-from reconciler.model import Finding, SecretName, Where
+from reconciler.model import Finding, SecretName, Where, error_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ def _read(path: str, content: bytes) -> Document:
 
 
 def _error(where: Where, text: str) -> Finding:
-    return Finding(rule="unreadable-yaml", where=where, text=text, subject=where.file)
+    return error_at("unreadable-yaml", where, text, where.file)
 
 
 class _Rejected(Exception):  # noqa: N818 - never leaves this module

@@ -20,10 +20,11 @@ from reconciler.model import (
     Contribution,
     File,
     Finding,
-    Severity,
     did_you_mean,
+    error_at,
     no_services,
     nothing_mentioned,
+    warning_at,
 )
 from reconciler.postfix.scopes import Scope
 
@@ -105,10 +106,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for port in section.ports:
         if port not in _MAIL:
             what = f"egress.ports: {port} is no port of mail; whatever else here connects to it would be refused"
-            yield Finding(rule="egress-port", where=where, text=what, subject=str(port), severity=Severity.WARNING)
+            yield warning_at("egress-port", where, what, str(port))
     if not section.ports:
         what = "egress.lockdown is on and egress.ports is empty: nothing is locked; write ports: [25]"
-        yield Finding(rule="egress-port", where=where, text=what, subject=SECTION)
+        yield error_at("egress-port", where, what, SECTION)
 
 
 services = no_services

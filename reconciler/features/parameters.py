@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Parameter, SecretName, Severity, did_you_mean, no_services, nothing_mentioned
+from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, no_services, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
@@ -122,7 +122,7 @@ def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) 
         if parameter.name.endswith("_time_limit"):
             return
         what = f'"{parameter.name}" is read by qmgr, from main.cf: as an option of this service it does nothing'
-        yield scope.finding("option-without-effect", parameter, what, severity=Severity.WARNING)
+        yield scope.warning("option-without-effect", parameter, what)
 
 
 def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterator[Finding]:

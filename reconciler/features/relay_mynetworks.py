@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
-from reconciler.model import Contribution, Finding, Parameter, Severity, no_services, nothing_mentioned
+from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.restrictions import relays_mynetworks, smtpd_scopes
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 f" {scope.service.key} without authenticating"
             )
             where = scope.where(*_RELAY)
-            yield Finding(
-                rule="mynetworks-relay", where=where, text=what, subject=scope.service.key, severity=Severity.WARNING
-            )
+            yield warning_at("mynetworks-relay", where, what, scope.service.key)
 
 
 services = no_services

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from reconciler.model import Contribution, Finding, Parameter, Severity, no_services, nothing_mentioned
+from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             " message learns the account that it was sent with"
         )
         where = desired.where(SECTION, "authenticated_header")
-        yield Finding(rule="exposed-account", where=where, text=what, subject=SECTION, severity=Severity.WARNING)
+        yield warning_at("exposed-account", where, what, SECTION)
 
 
 services = no_services

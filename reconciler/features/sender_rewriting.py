@@ -32,8 +32,10 @@ from reconciler.model import (
     Server,
     Service,
     Severity,
+    error_at,
     no_services,
     nothing_mentioned,
+    warning_at,
 )
 from reconciler.postfix.references import tables_of
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, words
@@ -233,17 +235,15 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield Finding(rule="srs-port-taken", where=where, text=what, subject=str(listener.port), lasting=False)
     if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
         what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
-        yield Finding(rule="too-many-domains", where=desired.where(SECTION), text=what, subject=SECTION)
+        yield error_at("too-many-domains", desired.where(SECTION), what, SECTION)
     for service in desired.services:
         if service.name == SENDMAIL:
             what = f"duplicate service: {SECTION} brings {service.key} already, and would replace this one; rename it"
-            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+            yield error_at("duplicate-service", service.where, what, service.key)
     if "sender_canonical" in desired.tables:
         table = desired.tables["sender_canonical"]
         what = f"with {SECTION}, table {table.name} rewrites envelope senders only, and no longer From: headers"
-        yield Finding(
-            rule="from-not-rewritten", where=table.where, text=what, subject=table.name, severity=Severity.WARNING
-        )
+        yield warning_at("from-not-rewritten", table.where, what, table.name)
 
 
 def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
@@ -252,7 +252,7 @@ def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
             "rewritten senders are signed with a secret, and there is none: run `openssl rand -base64 24 | reconciler"
             " secret set srs` in a clone, and write secrets: [!secret srs]"
         )
-        yield Finding(rule="no-srs-secret", where=desired.where(SECTION), text=what, subject=SECTION)
+        yield error_at("no-srs-secret", desired.where(SECTION), what, SECTION)
     for name in section.names:
         value = desired.secrets[name].value if name in desired.secrets else "x" * _SHORTEST
         if not re.fullmatch(r"[!-~]+", value) or len(value) < _SHORTEST:
@@ -261,7 +261,7 @@ def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
                 " it can send mail through this host to anybody"
             )
             where = desired.where(SECTION, "secrets" if section.secrets else "key")
-            yield Finding(rule="weak-srs-secret", where=where, text=what, subject=name)
+            yield error_at("weak-srs-secret", where, what, name)
 
 
 def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
@@ -288,12 +288,12 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
         parameter = main.parameter(name)
         if parameter and lookup not in main.words(name):
             what = f"{name} is without {lookup}: {SECTION} has no effect there"
-            yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
+            yield main.warning("srs-not-asked", parameter, what)
     for name, classes in _CLASSES.items():
         parameter = main.parameter(name)
         if parameter and set(main.words(name)) != set(words(classes)):
             what = f'{name} is "{main.value(name)}", not "{classes}": bounces get lost, or headers change'
-            yield main.finding("srs-not-asked", parameter, what, severity=Severity.WARNING)
+            yield main.warning("srs-not-asked", parameter, what)
 
 
 services = no_services  # its cleanup comes after those that ``services`` can change

@@ -162,44 +162,39 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _removed(key, desired.where(SECTION, key), Scope(merged, facts))
 
 
-def _finding(rule: str, service: Service, text: str, *, lasting: bool = True) -> Finding:
-    text = f'service "{service.name}" of type {service.type}: {text}'
-    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
-
-
 def _program(service: Service, facts: Facts) -> Iterator[Finding]:
     if service.command.startswith("/"):
         what = f'"{service.command}" is looked for below daemon_directory: clients would connect and get no answer'
-        yield _finding("unknown-program", service, f"{what}; did you mean {service.command.rpartition('/')[2]}?")
+        yield service.finding("unknown-program", f"{what}; did you mean {service.command.rpartition('/')[2]}?")
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
-        yield _finding("unknown-program", service, what)
+        yield service.finding("unknown-program", what)
     for path in programs_of(service):
         if facts.files.get(path) is False:
-            yield _finding("missing-program", service, f'there is no program "{path}"', lasting=False)
+            yield service.finding("missing-program", f'there is no program "{path}"', lasting=False)
 
 
 def _limits(service: Service) -> Iterator[Finding]:
     command, most = service.command, service.maxproc
     if command in _PRIVILEGED and service.unprivileged != "n":
         what = f'{command} needs root\'s rights: unprivileged must be n, got "{service.unprivileged}"; it would die'
-        yield _finding("unprivileged-service", service, what)
+        yield service.finding("unprivileged-service", what)
     if command in _SINGLE and most != "1":
         what = f'{command} runs once: maxproc must be 1, got "{most}"; it would die'
-        yield _finding("process-limit", service, what)
+        yield service.finding("process-limit", what)
     if command in _UNLIMITED and most != "0":
         what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would die'
-        yield _finding("process-limit", service, what)
+        yield service.finding("process-limit", what)
     if command in _PRIVILEGED and service.chroot == "y":
         what = f"{command} delivers outside of the spool: chroot must be n, got y; its mail would wait"
-        yield _finding("jailed-service", service, what)
+        yield service.finding("jailed-service", what)
     if service.type == "unix" and command in _PUBLIC and service.private != "n":
         what = f"everybody looks for {command} in public/: private must be n, got {service.private}; mail would wait"
-        yield _finding("unreachable-service", service, what)
+        yield service.finding("unreachable-service", what)
     if service.type == "unix" and command in _AGENTS and service.private == "n":
         what = f"the queue manager looks for {command} in private/: private must be y, got n; its mail would wait"
-        yield _finding("unreachable-service", service, what)
+        yield service.finding("unreachable-service", what)
 
 
 def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -208,10 +203,10 @@ def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     target = Scope(merged, facts).value("smtpd_service_name") or "smtpd"
     if screens and not any(service.name == target and service.type in {"pass", "unix"} for service in merged.entries):
         what = f'postscreen hands clients to the service "{target}" of type pass, which is not there'
-        yield _finding("missing-service", screens[0], what)
+        yield screens[0].finding("missing-service", what)
     if screens and Scope(merged, facts).words("postscreen_dnsbl_sites") and "dnsblog/unix" not in merged.services:
         what = 'postscreen_dnsbl_sites needs the service "dnsblog" of type unix, which is not there'
-        yield _finding("missing-service", screens[0], what)
+        yield screens[0].finding("missing-service", what)
 
 
 def _tlsproxy(merged: Contribution, facts: Facts) -> Iterator[Finding]:

@@ -22,7 +22,19 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
-from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Table, Where, did_you_mean
+from reconciler.model import (
+    Contribution,
+    Finding,
+    Mentioned,
+    Parameter,
+    Service,
+    Severity,
+    Table,
+    Where,
+    did_you_mean,
+    error_at,
+    warning_at,
+)
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
 
@@ -178,10 +190,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from _nameless(sites, desired, facts)
 
 
-def _error(rule: str, where: Where, text: str, subject: str) -> Finding:
-    return Finding(rule=rule, where=where, text=text, subject=subject)
-
-
 def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     first: dict[str, tuple[str, Where]] = {}
     for name, site in sites.items():
@@ -190,7 +198,7 @@ def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Findin
             other, there = first.setdefault(domain, (name, where))
             if there != where:
                 what = f'domain "{domain}" of {name} is {other}\'s already ({there}); a domain has one site'
-                yield _error("shared-domain", where, what, domain)
+                yield error_at("shared-domain", where, what, domain)
 
 
 def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
@@ -199,7 +207,7 @@ def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Find
         other, there = first.setdefault(address, (name, where))
         if other != name:
             what = f'address "{address}" of {name} is {other}\'s already ({there}): both would have one reputation'
-            yield _error("shared-address", where, what, str(address))
+            yield error_at("shared-address", where, what, str(address))
 
 
 def _delivering(sites: dict[str, Site], desired: Desired) -> Iterator[tuple[Address, str, Where]]:
@@ -227,7 +235,7 @@ def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
         key = f"{service_of(name)}/unix"
         if site.delivery and key in taken:
             what = f"duplicate service: the delivery of {name} brings {key} already, and this one would replace it"
-            yield _error("duplicate-service", taken[key], f"{what}; rename it", key)
+            yield error_at("duplicate-service", taken[key], f"{what}; rename it", key)
 
 
 def _owned(service: Service) -> Iterator[Finding]:
@@ -239,19 +247,19 @@ def _owned(service: Service) -> Iterator[Finding]:
             f" master.d/site{match[1]}-NAME.cf?"
         )
         where = Where(match[0])
-        yield Finding(rule="unowned-service", where=where, text=what, subject=match[0], severity=Severity.WARNING)
+        yield warning_at("unowned-service", where, what, match[0])
     name = owner_of(service)
     if not name:
         return
     if service.type != "unix" or service.command != "smtp" or service.arguments:
         got = " ".join((service.type, service.command, *service.arguments))
         what = f'service "{service.name}" of {name}: a site may have smtp services of type unix alone, got "{got}"'
-        yield _error("site-service", service.where, what, service.key)
+        yield error_at("site-service", service.where, what, service.key)
     for option in service.overrides:
         if option.name not in OPTIONS:
             hint = did_you_mean(option.name, OPTIONS) or "; it belongs into a file of the host's own"
             what = f'service "{service.name}" of {name}: a site may not set "{option.name}"{hint}'
-            yield _error("site-service", option.where, what, f"{service.key} {option.name}")
+            yield error_at("site-service", option.where, what, f"{service.key} {option.name}")
 
 
 def _unasked(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -259,10 +267,10 @@ def _unasked(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[F
     asked = Scope(merged, facts).parameter(MAPS)
     if TABLE in merged.tables and asked and asked.section != SECTION and TABLE not in asked.value:
         what = f"{MAPS} does not ask {TABLE}: no site's mail would leave from its own address; add table:{TABLE}"
-        yield _error("unasked-sites", asked.where, what, MAPS)
+        yield error_at("unasked-sites", asked.where, what, MAPS)
     if TABLE in desired.tables:
         what = f"sites make the table {TABLE} themselves; remove this one, or give it another name"
-        yield _error("unasked-sites", desired.tables[TABLE].where, what, TABLE)
+        yield error_at("unasked-sites", desired.tables[TABLE].where, what, TABLE)
 
 
 def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
@@ -271,12 +279,12 @@ def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> I
         service = service_of(name)
         if site.delivery and f"{service}/unix" not in merged.services:
             what = f"the mail of {name} leaves by {service}, which this takes away: it would wait in the queue"
-            yield _error("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
+            yield error_at("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
         rows = (table.source for table in desired.tables.values())
         if site.delivery and not site.domains and not any(f"{service}:".encode() in row for row in rows):
             where = desired.where(SECTION, name, "delivery")
             what = f"{name} has an address and no domains: no mail leaves from it; list them under domains"
-            yield Finding(rule="unused-delivery", where=where, text=what, subject=name, severity=Severity.WARNING)
+            yield warning_at("unused-delivery", where, what, name)
 
 
 def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:

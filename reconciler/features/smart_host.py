@@ -27,6 +27,7 @@ from reconciler.model import (
     Severity,
     Table,
     Where,
+    error_at,
     nothing_mentioned,
 )
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
@@ -239,16 +240,16 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _malformed_secret(relay, place, desired)
         if place and (problem := bad_nexthop(relay.nexthop, known)):
             what, where = f"smart_host.{'.'.join(place)}: {problem}", desired.where(SECTION, *place, "nexthop")
-            yield Finding(rule="malformed-nexthop", where=where, text=what, subject=relay.nexthop)
+            yield error_at("malformed-nexthop", where, what, relay.nexthop)
         elif bool(_WRAPPED_PORT.search(relay.nexthop)) != section.is_wrapped:
             hop = f'"{relay.nexthop}"' if relay.nexthop else "mail that goes straight to its MX"
             what = f"{hop} is not on port 465 and another relay is; one service speaks to all of them"
             where = desired.where(SECTION, *place, "nexthop")
-            yield Finding(rule="mixed-wrapping", where=where, text=what, subject=relay.nexthop)
+            yield error_at("mixed-wrapping", where, what, relay.nexthop)
     for service in desired.services:
         if service.key in section.services:
             what = f"duplicate service: port 465 brings {service.key} already, and this one would replace it; rename it"
-            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+            yield error_at("duplicate-service", service.where, what, service.key)
     yield from _senders(section, desired)
     yield from _past(section, desired, Scope(merged, facts))
     yield from _not_wrapped(section, desired, Scope(merged, facts))
@@ -259,7 +260,7 @@ def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) ->
         where = desired.where(SECTION, *place, "password")
         if not secret.value or "\n" in secret.value or secret.value != secret.value.strip():
             what = f"secret {secret.name} is empty, or has a line break or blanks at its end; set it again"
-            yield Finding(rule="malformed-secret", where=where, text=what, subject=secret.name)
+            yield error_at("malformed-secret", where, what, secret.name)
 
 
 def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
@@ -268,11 +269,11 @@ def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
         if (other := first.setdefault(sender.lower(), sender)) != sender:
             what = f'sender "{sender}" is "{other}" once more: capitals make no difference'
             where = desired.where(SECTION, "senders", sender)
-            yield Finding(rule="duplicate-sender", where=where, text=what, subject=sender)
+            yield error_at("duplicate-sender", where, what, sender)
     if section.senders and SENDER_TABLE in desired.tables:
         what = f"smart_host.senders makes the table {SENDER_TABLE} itself; remove this one, or give it another name"
         where = desired.tables[SENDER_TABLE].where
-        yield Finding(rule="duplicate-sender", where=where, text=what, subject=SENDER_TABLE)
+        yield error_at("duplicate-sender", where, what, SENDER_TABLE)
 
 
 def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
@@ -281,11 +282,10 @@ def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     table = desired.tables.get("transport")
     if section.nexthop and table and (entry := _bare(table, smtp)):
         what = (
-            f'table {table.name}: "{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the'
-            " domain's own MX (told of the first such row)"
+            f'"{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the domain\'s own MX'
+            " (told of the first such row)"
         )
-        where = table.at(entry.line)
-        yield Finding(rule="past-smart-host", where=where, text=what, subject=table.name, severity=Severity.WARNING)
+        yield table.finding("past-smart-host", entry.line, what, severity=Severity.WARNING)
 
 
 def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
@@ -296,12 +296,11 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
     name = transport_of(main.value("default_transport"))
     if section.is_wrapped and name in plain and not main.value("default_transport").partition(":")[2]:
         what, where = f'default_transport is "{name}", which {then}', main.where("default_transport")
-        yield Finding(rule="not-wrapped", where=where, text=what, subject=name)
+        yield error_at("not-wrapped", where, what, name)
     table = desired.tables.get("sender_transport")
     if section.is_wrapped and table and (entry := _bare(table, plain)):
-        what = f'table {table.name}: "{entry.value}" has no nexthop and {then} (told of the first such row)'
-        where = table.at(entry.line)
-        yield Finding(rule="not-wrapped", where=where, text=what, subject=table.name)
+        what = f'"{entry.value}" has no nexthop and {then} (told of the first such row)'
+        yield table.finding("not-wrapped", entry.line, what)
 
 
 def _bare(table: Table, transports: Collection[str]) -> Entry | None:

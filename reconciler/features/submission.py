@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from reconciler.model import Contribution, Finding, Parameter, Service, nothing_mentioned
+from reconciler.model import Contribution, Finding, Parameter, Service, error_at, nothing_mentioned
 from reconciler.postfix.restrictions import smtpd_scopes
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 f"duplicate service: submission brings {service.key} already, and this one would replace it; change it"
                 ' under "services:" in mail.yaml'
             )
-            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+            yield error_at("duplicate-service", service.where, what, service.key)
     own = [scope for scope in smtpd_scopes(merged, facts) if scope.service and scope.service.key in brought]
     if own and not any(scope.parameter(name) for scope in own for name in _SASL):
         what = (
@@ -92,7 +92,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             " for Dovecot write parameters: {smtpd_sasl_type: dovecot, smtpd_sasl_path: private/auth}, for Cyrus SASL"
             " {smtpd_sasl_type: cyrus}"
         )
-        yield Finding(rule="nobody-logs-in", where=desired.where(SECTION), text=what, subject=SECTION)
+        yield error_at("nobody-logs-in", desired.where(SECTION), what, SECTION)
 
 
 mentioned = nothing_mentioned

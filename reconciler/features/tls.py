@@ -13,7 +13,17 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
-from reconciler.model import RESOLVER, Contribution, Finding, Mentioned, Parameter, Severity, Table, no_services
+from reconciler.model import (
+    RESOLVER,
+    Contribution,
+    Finding,
+    Mentioned,
+    Parameter,
+    Table,
+    error_at,
+    no_services,
+    warning_at,
+)
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.scopes import Scope
 
@@ -110,16 +120,16 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if section.destinations and TABLE in desired.tables:
         what = f"tls.destinations and the table {TABLE} say the same thing twice; keep one of the two"
         where = desired.where(SECTION, "destinations")
-        yield Finding(rule="two-policies", where=where, text=what, subject=TABLE)
+        yield error_at("two-policies", where, what, TABLE)
     known, seen = mail_routes(merged, facts), dict[str, str]()
     for name in section.destinations:
         where = desired.where(SECTION, "destinations", name)
         if problem := bad_nexthop(name.removeprefix("."), known):
             what = f'tls.destinations: "{name}" is no destination: {problem.partition(", and smtp")[0]}'
-            yield Finding(rule="bad-destination", where=where, text=what, subject=name)
+            yield error_at("bad-destination", where, what, name)
         elif (other := seen.setdefault(name.lower(), name)) != name:
             what = f'tls.destinations: "{name}" is "{other}" once more: capitals make no difference'
-            yield Finding(rule="bad-destination", where=where, text=what, subject=name)
+            yield error_at("bad-destination", where, what, name)
     for place, level in section.levels.items():
         if place == ("outbound",) and level in _CHECKED and not section.destinations:
             continue  # rules/prerequisites.py asks
@@ -130,21 +140,21 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             " and bounces; name those that can under tls.destinations"
         )
         where = desired.where(SECTION, "outbound")
-        yield Finding(rule="tls-for-everybody", where=where, text=what, subject=SECTION, severity=Severity.WARNING)
+        yield warning_at("tls-for-everybody", where, what, SECTION)
 
 
 def _needs(level: str, name: str, where: Where, main: Scope) -> Iterator[Finding]:
     """What a level can't do without."""
     if level == "fingerprint" and not main.words("smtp_tls_fingerprint_cert_match"):
         what = f"{name} is fingerprint, and no fingerprint is known: all its mail would wait; write tls.fingerprints"
-        yield Finding(rule="no-fingerprints", where=where, text=what, subject=name)
+        yield error_at("no-fingerprints", where, what, name)
     anchors = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
     if level in _CHECKED and not any(map(main.words, anchors)) and not main.is_on("tls_append_default_CA"):
         what = (
             f"{name} is {level}, and no authority is trusted: all its mail would wait; write tls.ca_file (Debian's is"
             " /etc/ssl/certs/ca-certificates.crt)"
         )
-        yield Finding(rule="no-authority", where=where, text=what, subject=name)
+        yield error_at("no-authority", where, what, name)
 
 
 def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
@@ -182,10 +192,10 @@ def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
                 f"smart_host has a login, but {said}: the password would travel in plain text, or never be accepted;"
                 " write encrypt"
             )
-            yield Finding(rule="login-in-clear-text", where=where, text=what, subject="smart_host")
+            yield error_at("login-in-clear-text", where, what, "smart_host")
         elif smart.is_wrapped and level not in _ENFORCED:
             what = f'"{relay.nexthop}" begins with TLS, which needs encrypt or more, and its level is {level}'
-            yield Finding(rule="wrapper-needs-tls", where=where, text=what, subject=relay.nexthop)
+            yield error_at("wrapper-needs-tls", where, what, relay.nexthop)
 
 
 services = no_services

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Finding, Parameter, Service, Severity, Table, nothing_mentioned
+from reconciler.model import Contribution, Finding, Parameter, Service, Table, error_at, nothing_mentioned, warning_at
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for name, transport in section.root.items() if section else ():
         if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
-            yield Finding(rule="reserved-transport", where=desired.where(SECTION, name), text=what, subject=name)
+            yield error_at("reserved-transport", desired.where(SECTION, name), what, name)
         limits = {"concurrency": transport.concurrency, "rate_delay": transport.rate_delay}
         if transport.recipient_limit == 1 and (limited := " and ".join(key for key, value in limits.items() if value)):
             what = (
@@ -130,7 +130,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 f" each destination; did you mean recipient_limit: 2?"
             )
             where = desired.where(SECTION, name, "recipient_limit")
-            yield Finding(rule="limit-by-recipient", where=where, text=what, subject=name, severity=Severity.WARNING)
+            yield warning_at("limit-by-recipient", where, what, name)
 
 
 mentioned = nothing_mentioned

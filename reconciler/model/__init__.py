@@ -14,9 +14,11 @@ from reconciler.model.finding import (
     Where,
     closest,
     did_you_mean,
+    error_at,
     errors_in,
     meant,
     printable,
+    warning_at,
 )
 from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
 from reconciler.model.parts import Rules, no_services, nothing_mentioned
@@ -64,9 +66,11 @@ __all__ = [
     "Where",
     "closest",
     "did_you_mean",
+    "error_at",
     "errors_in",
     "meant",
     "no_services",
     "nothing_mentioned",
     "printable",
+    "warning_at",
 ]

@@ -81,6 +81,16 @@ class Finding:
         return replace(self, severity=Severity.WARNING, text=f"{self.text} ({reason})")
 
 
+def error_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+    """An error that follows from the commit alone; its *subject* is the text where nothing else names it."""
+    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+
+
+def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+    """A warning that follows from the commit alone; its *subject* is the text where nothing else names it."""
+    return Finding(rule=rule, where=where, text=text, subject=subject or text, severity=Severity.WARNING)
+
+
 def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:
     """The findings that refuse a commit."""
     return [finding for finding in findings if finding.is_error]

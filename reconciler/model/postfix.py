@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.model.finding import Where
+from reconciler.model.finding import Finding, Severity, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,11 @@ class Service:
         """How Postfix tells services apart, and how ``postconf -M`` names one: ``smtp/inet``."""
         return f"{self.name}/{self.type}"
 
+    def finding(self, rule: str, text: str, *, lasting: bool = True) -> Finding:
+        """An error about the service as such."""
+        text = f'service "{self.name}" of type {self.type}: {text}'
+        return Finding(rule=rule, where=self.where, text=text, subject=self.key, lasting=lasting)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -67,6 +72,15 @@ class Table:
         """Where a line of its source was written."""
         first, file = next((piece for piece in reversed(self.pieces) if piece[0] <= line), (1, self.file))
         return Where(file, line - first + 1)
+
+    def finding(
+        self, rule: str, line: int, text: str, about: str = "",
+        *, severity: Severity = Severity.ERROR, lasting: bool = True,
+    ) -> Finding:  # fmt: skip
+        """A finding about a line of it; *about* is what stands there and is wrong."""
+        subject = f"{self.name} {about}".rstrip()
+        text = f"table {self.name}: {text}"
+        return Finding(rule=rule, where=self.at(line), text=text, subject=subject, severity=severity, lasting=lasting)
 
     @property
     def reference(self) -> str:

@@ -76,6 +76,15 @@ class Scope:
             rule=rule, where=parameter.where, text=label + text, subject=subject, severity=severity, lasting=lasting
         )
 
+    def warning(self, rule: str, parameter: Parameter, text: str, about: str = "", *, lasting: bool = True) -> Finding:
+        """A warning about a setting written here, as finding() makes an error."""
+        return self.finding(rule, parameter, text, about, severity=Severity.WARNING, lasting=lasting)
+
+    def place_of(self, parameter: Parameter) -> Scope:
+        """The scope in which a setting is written that holds here: this one, or main.cf."""
+        own = self.service and parameter in self.service.overrides
+        return self if own else Scope(self.merged, self.facts)
+
     def endless(self, text: str) -> bool:
         """Whether *text* leads back to itself."""
         try:

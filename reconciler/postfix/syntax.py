@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding, Parameter, Service, Where, did_you_mean
+from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]
         name, equals, value = logical.text.partition("=")
         where = Where(file, logical.line)
         if not equals or not NAME.match(name.strip()):
-            findings.append(_malformed("malformed-parameter", where, f'expected "name = value", got "{logical.text}"'))
+            findings.append(error_at("malformed-parameter", where, f'expected "name = value", got "{logical.text}"'))
         else:
             parameters[name.strip()] = Parameter(name.strip(), value.strip(), where)
     return parameters, findings
@@ -127,7 +127,7 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
     for logical in logical_lines(text):
         if logical.parts[0][1][0] in " \t":
             what = f'a service must start in the first column, got "{logical.text}"'
-            findings.append(_malformed("malformed-service", Where(file, logical.line), what))
+            findings.append(error_at("malformed-service", Where(file, logical.line), what))
             continue
         service, problems = _service(list(_tokens(logical, file)))
         findings += problems
@@ -162,7 +162,7 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
     if len(tokens) < 8:  # noqa: PLR2004 - master(5) has eight fields
         fields = "name type private unpriv chroot wakeup maxproc command"
         what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "{fields}"'
-        return None, [_malformed("malformed-service", where, what)]
+        return None, [error_at("malformed-service", where, what)]
     name, kind, *flags, wakeup, maxproc, command = tokens[:8]
     findings = list(_bad_fields(name, kind, flags, wakeup, maxproc))
     overrides, arguments, problems = _options(name.text, tokens[8:])
@@ -178,12 +178,12 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
 
 def _stray(service: str, word: str, where: Where) -> Finding:
     what = f'service "{service}": unexpected word "{word}" (an option is -o name=value without blanks around "=")'
-    return _malformed("malformed-service", where, what, f"{service} {word}")
+    return error_at("malformed-service", where, what, f"{service} {word}")
 
 
 def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token, maxproc: _Token) -> Iterator[Finding]:
     def bad(token: _Token, what: str) -> Finding:
-        return _malformed(
+        return error_at(
             "malformed-service", token.where, f'service "{name.text}": {what}, got "{token.text}"', name.text
         )
 
@@ -226,7 +226,7 @@ def _override(service: str, token: _Token, findings: list[Finding]) -> list[Para
         findings.append(_spaces(service, name, token.where))
     elif not equals or not NAME.match(name.strip()) or (not token.braced and name != name.strip()):
         what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
-        findings.append(_malformed("malformed-service", token.where, what, service))
+        findings.append(error_at("malformed-service", token.where, what, service))
     else:
         return [Parameter(name.strip(), value.strip(), token.where, section=service)]
     return []
@@ -236,7 +236,7 @@ def _spaces(service: str, name: str, where: Where) -> Finding:
     what = (
         f'service "{service}": "-o {name}" needs "=value" without blanks around it, or braces: -o {{ {name} = value }}'
     )
-    return _malformed("malformed-service", where, what, f"{service} {name}")
+    return error_at("malformed-service", where, what, f"{service} {name}")
 
 
 def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
@@ -248,7 +248,7 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
                 f'duplicate service "{service.name}" of type {service.type}:'
                 f" {other.where} has it already, and the last one would win"
             )
-            yield Finding(rule="duplicate-service", where=service.where, text=what, subject=service.key)
+            yield error_at("duplicate-service", service.where, what, service.key)
         first.setdefault(service.key, service)
 
 
@@ -280,10 +280,6 @@ def show_service(service: Service) -> str:
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
-
-
-def _malformed(rule: str, where: Where, text: str, subject: str = "") -> Finding:
-    return Finding(rule=rule, where=where, text=text, subject=subject or text)
 
 
 EXPLAINED = {

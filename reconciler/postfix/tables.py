@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding, Table, Where
+from reconciler.model import Finding, Table, error_at
 from reconciler.postfix.syntax import logical_lines
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _marked(table: Table) -> Iterator[Finding]:
         what = (
             f"table {table.name}: starts with a byte order mark, which would be part of the first key; save it as plain"
         )
-        yield _odd("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
+        yield error_at("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
 
 
 def _is_plain(source: bytes) -> bool:
@@ -124,7 +124,7 @@ def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
 
 def _alias_like(table: Table, entry: Entry) -> Finding:
     what = f'table {table.name}: "{entry.key}" ends in a colon, as in an aliases file; here it would be part of the key'
-    return _odd("malformed-entry", table.at(entry.line), what, entry.key)
+    return error_at("malformed-entry", table.at(entry.line), what, entry.key)
 
 
 def _read_logical(
@@ -143,7 +143,7 @@ def _read_logical(
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
     what = f'table {table.name}: expected a key and a value, got "{text}"'
-    return _odd("malformed-entry", table.at(line), what, text)
+    return error_at("malformed-entry", table.at(line), what, text)
 
 
 def _pair(text: str) -> tuple[str, str] | None:
@@ -209,10 +209,6 @@ def repeated(entries: Iterable[Entry]) -> list[Entry]:
         if seen[entry.key.lower()] > 1:
             again.append(entry)
     return again
-
-
-def _odd(rule: str, where: Where, text: str, subject: str) -> Finding:
-    return Finding(rule=rule, where=where, text=text, subject=subject)
 
 
 EXPLAINED = {

@@ -62,9 +62,7 @@ def _loops(table: Table) -> Iterator[Finding]:
     for path in _circles(aliases, keys):
         place = aliases[path[0]] if path[0] in aliases else aliases[domain_of(path[0])]
         way = " -> ".join(address.removeprefix("*") for address in (*path, path[0]))
-        what = f"table {table.name}: alias loop {way}: {then}"
-        about = f"{table.name} {min(path).removeprefix('*')}"
-        yield Finding(rule="alias-loop", where=table.at(place.line), text=what, subject=about)
+        yield table.finding("alias-loop", place.line, f"alias loop {way}: {then}", min(path).removeprefix("*"))
 
 
 def _may_loop(table: Table) -> bool:

@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned
+from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned, warning_at
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
@@ -58,11 +58,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _value(scope, parameter)
 
 
-def _at(scope: Scope, parameter: Parameter) -> Scope:
-    """The scope in which a parameter is written."""
-    return scope if scope.service and parameter in scope.service.overrides else Scope(scope.merged, scope.facts)
-
-
 # ---- what programs insist on -----------------------------------------------------------------------------------------
 
 
@@ -87,7 +82,7 @@ def _sizes(scope: Scope) -> Iterator[Finding]:
     if int(message) == 0 or int(largest) < int(message):
         sizes = f"{limit} ({largest}) is smaller than message_size_limit ({'unlimited' if message == '0' else message})"
         what = f"{sizes}: {scope.service.command} would die and its mail would wait; raise {limit}, or set it to 0"
-        yield _at(scope, parameter).finding("sizes-contradict", parameter, what)
+        yield scope.place_of(parameter).finding("sizes-contradict", parameter, what)
 
 
 def _mailbox_base(scope: Scope) -> Iterator[Finding]:
@@ -97,7 +92,7 @@ def _mailbox_base(scope: Scope) -> Iterator[Finding]:
             return
         what = "virtual_mailbox_base is empty, and virtual would die of it: set it, or another virtual_transport"
         severity = Severity.WARNING if scope.words("transport_maps") else Severity.ERROR
-        yield _at(scope, parameter).finding("missing-mailbox-base", parameter, what, severity=severity)
+        yield scope.place_of(parameter).finding("missing-mailbox-base", parameter, what, severity=severity)
 
 
 def _certificate(scope: Scope) -> Iterator[Finding]:
@@ -117,7 +112,7 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
                 "smtpd would refuse everybody" if enforcing else "STARTTLS would be offered and then refused with 454"
             )
             what = f"{name} is {parameter.value}, but no certificate is set: {then}; set smtpd_tls_chain_files"
-            yield _at(scope, parameter).finding("no-certificate", parameter, what)
+            yield scope.place_of(parameter).finding("no-certificate", parameter, what)
             return
 
 
@@ -127,7 +122,7 @@ def _wrapped(scope: Scope) -> Iterator[Finding]:
     parameter = scope.parameter("smtpd_tls_wrappermode")
     if port in {"smtp", "25"} and parameter and scope.is_on(parameter.name):
         what = "smtpd_tls_wrappermode is yes on port 25, where TLS begins with STARTTLS: no server could bring mail"
-        yield _at(scope, parameter).finding("wrapped-port", parameter, f"{what}; give it to a service of its own")
+        yield scope.place_of(parameter).finding("wrapped-port", parameter, f"{what}; give it to a service of its own")
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -161,18 +156,14 @@ def _two_classes(main: Scope) -> Iterator[Finding]:
             continue
         for domain in sorted(listed[one] & listed[other]):
             if ":" not in domain and not domain.startswith(("/", "!")):
-                yield main.finding(
-                    "two-classes", parameter, _in_both(domain, one, other), domain, severity=Severity.WARNING
-                )
+                yield main.warning("two-classes", parameter, _in_both(domain, one, other), domain)
     for name in listed:
         others = {domain: other for other in listed if other != name for domain in listed[other]}
         for table in _tables(main, name):
             for entry in Entries(table) if _may_hold(table, others) else ():
                 if second := others.get(entry.key.lower()):
-                    yield Finding(
-                        rule="two-classes", where=table.at(entry.line), severity=Severity.WARNING,
-                        text=f"table {table.name}: {_in_both(entry.key, name, second)}", subject=f"{name} {entry.key}",
-                    )  # fmt: skip
+                    what = f"table {table.name}: {_in_both(entry.key, name, second)}"
+                    yield warning_at("two-classes", table.at(entry.line), what, f"{name} {entry.key}")
 
 
 def _may_hold(table: Table, domains: Collection[str]) -> bool:
@@ -200,7 +191,7 @@ def _twice(scope: Scope) -> Iterator[Finding]:
     for override in scope.written if scope.service else ():
         if count[override.name] > 1 and override is not scope.parameter(override.name):
             what = f"option {override.name} is written twice, and the last one wins"
-            yield scope.finding("option-twice", override, what, severity=Severity.WARNING)
+            yield scope.warning("option-twice", override, what)
 
 
 mentioned = nothing_mentioned

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, did_you_mean, nothing_mentioned
+from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -103,7 +103,7 @@ def _too_long(merged: Contribution) -> Iterator[Finding]:
                 f'service "{service.name[:20]}...": its name is {size - _LONGEST} bytes too long for a socket, and the'
                 " master would die"
             )
-            yield Finding(rule="long-service-name", where=service.where, text=what, subject=service.key)
+            yield error_at("long-service-name", service.where, what, service.key)
 
 
 def _address(text: str) -> Address | None:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.model import Severity, Table, nothing_mentioned
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
-from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, Entry, has_blocks
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
     from reconciler.postfix.references import Reference
+    from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     Network = IPv4Network | IPv6Network
@@ -89,10 +89,8 @@ def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure:
     """At the place where the parameter is written."""
     inner = scope.value("inet_interfaces").strip() == "loopback-only"
     inner = inner or bool(scope.service and _LOOPBACK.match(scope.service.name))
-    own = scope.service and parameter in scope.service.overrides
-    place = scope if own else Scope(scope.merged, scope.facts)
     severity = Severity.ERROR if sure and not inner else Severity.WARNING
-    return place.finding("open-relay", parameter, text, about, severity=severity)
+    return scope.place_of(parameter).finding("open-relay", parameter, text, about, severity=severity)
 
 
 # ---- lists of networks and domains -----------------------------------------------------------------------------------

@@ -47,15 +47,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     yield from _named(service, word)
 
 
-def _finding(rule: str, service: Service, text: str, *, lasting: bool = True) -> Finding:
-    text = f'service "{service.name}" of type {service.type}: {text}'
-    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
-
-
 def _needed(service: Service, given: list[str]) -> Iterator[Finding]:
     for needed in ("user=", "argv="):
         if not any(word.lower().startswith(needed) for word in given):
-            yield _finding("incomplete-service", service, f"{service.command} needs {needed}...; it would die")
+            yield service.finding("incomplete-service", f"{service.command} needs {needed}...; it would die")
 
 
 def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
@@ -65,15 +60,15 @@ def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
         return
     if not equals or name not in known:
         what = f'unknown attribute "{word}" of {service.command}, which would die{did_you_mean(name, known)}'
-        yield _finding("unknown-attribute", service, what)
+        yield service.finding("unknown-attribute", what)
     elif name == "user":
         yield from _user(scope, service, value)
     elif name == "flags" and (strange := [flag for flag in value if flag not in _FLAGS]):
         what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would die; the flags are {_FLAGS}'
-        yield _finding("bad-value", service, what)
+        yield service.finding("bad-value", what)
     elif name == "size" and not value.isdigit():
         what = f'size must be a number of bytes, got "{value}": {service.command} would die'
-        yield _finding("bad-value", service, what)
+        yield service.finding("bad-value", what)
 
 
 def _user(scope: Scope, service: Service, value: str) -> Iterator[Finding]:
@@ -81,10 +76,10 @@ def _user(scope: Scope, service: Service, value: str) -> Iterator[Finding]:
     owner, users = scope.value("mail_owner"), scope.facts.users
     if not user.isdigit() and user not in users:
         what = f'unknown user "{user}" of {service.command}: every delivery would fail{did_you_mean(user, users)}'
-        yield _finding("unknown-user", service, what, lasting=False)
+        yield service.finding("unknown-user", what, lasting=False)
     elif user in {"root", owner} or group in {"root", owner, scope.value("setgid_group")}:
         what = f'{service.command} runs no command as "{value}", whose rights are too many: it would die; choose a user'
-        yield _finding("privileged-user", service, f"{what} of its own")
+        yield service.finding("privileged-user", f"{what} of its own")
 
 
 def _named(service: Service, word: str) -> Iterator[Finding]:
@@ -95,7 +90,7 @@ def _named(service: Service, word: str) -> Iterator[Finding]:
     for name in unknown:
         what = f'unknown name "${{{name}}}" in the command: every delivery would wait ("configuration error")'
         hint = did_you_mean(name, _NAMES)
-        yield _finding("undefined-name", service, what + hint)
+        yield service.finding("undefined-name", what + hint)
 
 
 mentioned = nothing_mentioned

@@ -44,9 +44,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _finding(scope: Scope, parameter: Parameter, text: str, severity: Severity = Severity.ERROR) -> Finding:
-    own = scope.service and parameter in scope.service.overrides
-    place = scope if own else Scope(scope.merged, scope.facts)
-    return place.finding("missing-partner", parameter, text, severity=severity)
+    return scope.place_of(parameter).finding("missing-partner", parameter, text, severity=severity)
 
 
 def _login(scope: Scope, program: str) -> Iterator[Finding]:
@@ -108,9 +106,8 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
                 missing = "no fingerprint is given: write match= behind it"
             else:
                 continue
-            what = f'table {table.name}: "{entry.key}" is {level}, and {missing}; its mail would wait'
-            subject = f"{table.name} {entry.key}"
-            yield Finding(rule="missing-partner", where=table.at(entry.line), text=what, subject=subject)
+            what = f'"{entry.key}" is {level}, and {missing}; its mail would wait'
+            yield table.finding("missing-partner", entry.line, what, entry.key)
 
 
 def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
@@ -164,7 +161,7 @@ def _any_recipient(main: Scope) -> Iterator[Finding]:
                 f"{recipients} is empty, so mail for every address in {domains} is accepted; what does not exist there"
                 " bounces, mostly to innocent people"
             )
-            yield main.finding("any-recipient", parameter, what, severity=Severity.WARNING)
+            yield main.warning("any-recipient", parameter, what)
 
 
 def _asks_recipients(scope: Scope) -> bool:

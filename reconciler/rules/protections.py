@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.model import Finding, nothing_mentioned
 from reconciler.postfix.restrictions import LISTS, parsed, smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
 
@@ -32,12 +32,6 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _logins(scope)
 
 
-def _warning(rule: str, scope: Scope, parameter: Parameter, text: str) -> Finding:
-    own = scope.service and parameter in scope.service.overrides
-    place = scope if own else Scope(scope.merged, scope.facts)
-    return place.finding(rule, parameter, text, severity=Severity.WARNING)
-
-
 def _unasked_logins(main: Scope) -> Iterator[Finding]:
     """Who may use which sender address, without a restriction that asks it."""
     parameter = main.parameter("smtpd_sender_login_maps")
@@ -55,7 +49,7 @@ def _unasked_logins(main: Scope) -> Iterator[Finding]:
             "smtpd_sender_login_maps is never asked: no list holds reject_sender_login_mismatch, so everybody who logs "
             "in may send as anybody"
         )
-        yield _warning("unused-login-maps", main, parameter, what)
+        yield main.warning("unused-login-maps", parameter, what)
 
 
 def _left_on(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -63,10 +57,10 @@ def _left_on(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     name, value = parameter.name, (scope.expanded(parameter.value) or "").strip()
     if name == "soft_bounce" and value.lower() == "yes":
         what = "soft_bounce is yes: nothing is refused for good, so strangers try again for days, and so does our queue"
-        yield _warning("left-on", scope, parameter, what)
+        yield scope.warning("left-on", parameter, what)
     elif name == "debug_peer_list" and value:
         what = f'debug_peer_list is "{value}": all that those peers say is logged, passwords included'
-        yield _warning("left-on", scope, parameter, what)
+        yield scope.warning("left-on", parameter, what)
 
 
 def _logins(scope: Scope) -> Iterator[Finding]:
@@ -80,11 +74,11 @@ def _logins(scope: Scope) -> Iterator[Finding]:
     }  # fmt: skip
     if not (encrypted or scope.is_on("smtpd_tls_auth_only") or "noplaintext" in options):
         what = "logins are taken without TLS: passwords travel in plain text; set smtpd_tls_auth_only to yes"
-        yield _warning("login-without-tls", scope, enabled, what)
+        yield scope.place_of(enabled).warning("login-without-tls", enabled, what)
     if "noanonymous" not in options:
         parameter = scope.parameter("smtpd_sasl_security_options") or enabled
         what = "smtpd_sasl_security_options lacks noanonymous: who logs in as nobody counts as somebody, and may relay"
-        yield _warning("anonymous-login", scope, parameter, what)
+        yield scope.place_of(parameter).warning("anonymous-login", parameter, what)
 
 
 mentioned = nothing_mentioned

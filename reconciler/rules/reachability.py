@@ -58,7 +58,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield _silent(scope, parameter, asked, told)
         elif asked.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and told is not None:
             what = f'{parameter.name}: "{asked.written}" answers; were it to stop, {asked.then}'
-            yield scope.finding("fails-open", parameter, what, asked.written, severity=Severity.WARNING)
+            yield scope.warning("fails-open", parameter, what, asked.written)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
@@ -84,7 +84,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
                     yield scope, parameter, asked
         if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
             parameter, text = named
-            place = scope if parameter in scope.service.overrides else main
+            place = scope.place_of(parameter)
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):
                     then = "smtpd would end, and nobody could send mail through it"

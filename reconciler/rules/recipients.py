@@ -45,18 +45,12 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if facts.files.get(path) is False:
             then = "its mail would bounce" if kind == "|" else "its mail would wait"
             what = f'"{entry.key}": missing file "{path}": it is not there or can\'t be read, and {then}'
-            yield _finding("missing-file", table, entry, what, path, lasting=False)
+            yield table.finding("missing-file", entry.line, what, f"{entry.key} {path}", lasting=False)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Whether the commands and lists of addresses that aliases name are there."""
     return Mentioned(paths=frozenset(path for _, _, _, path in _outside(Scope(merged, facts))))
-
-
-def _finding(rule: str, table: Table, entry: Entry, text: str, about: str, *, lasting: bool = True) -> Finding:
-    subject = f"{table.name} {entry.key} {about}"
-    text = f"table {table.name}: {text}"
-    return Finding(rule=rule, where=table.at(entry.line), text=text, subject=subject, lasting=lasting)
 
 
 def _tables(main: Scope, name: str) -> list[Table]:
@@ -72,10 +66,10 @@ def _strays(table: Table) -> Iterator[Finding]:
         match = _NO_ADDRESS.search(entry.value) if not re.search(r'["|]', entry.value) else None
         if match and match[1]:
             what = f'"{entry.key}": "{match[1]}" and what follows would be recipients: comments have lines of their own'
-            yield _finding("not-an-address", table, entry, what, match[1])
+            yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[1]}")
         elif match:
             what = f'"{entry.key}": "{match[2]}" would be one address, semicolon and all: write commas between'
-            yield _finding("not-an-address", table, entry, what, match[2])
+            yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[2]}")
 
 
 def _nobody(main: Scope) -> Iterator[Finding]:
@@ -96,7 +90,7 @@ def _nobody(main: Scope) -> Iterator[Finding]:
                 domain = domain_of(target)
                 if domain[1:] in domains and target != domain and keys.isdisjoint(_asked(target, domain, marks)):
                     what = f'"{entry.key}": no row for "{target}", whose domain is aliases alone: its mail would bounce'
-                    yield _finding("nobody-there", table, entry, what, target)
+                    yield table.finding("nobody-there", entry.line, what, f"{entry.key} {target}")
 
 
 def _asked(address: str, domain: str, marks: str) -> set[str]:
@@ -113,7 +107,7 @@ def _too_many(table: Table, limit: str) -> Iterator[Finding]:
         many = len(targets(entry)) if len(entry.value) > int(limit) else 0
         if many > int(limit):
             what = f'"{entry.key}": {many} recipients are more than {_LIMIT} ({limit}): its mail would get 451'
-            yield _finding("too-many-recipients", table, entry, what, _LIMIT)
+            yield table.finding("too-many-recipients", entry.line, what, f"{entry.key} {_LIMIT}")
 
 
 def _outside(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.model import did_you_mean, nothing_mentioned
 from reconciler.postfix.restrictions import (
     FINAL,
     KNOWN,
@@ -57,7 +57,7 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         name = restriction.name
         if after:
             what = f'{parameter.name}: "{name}" comes after "{after}" and is never reached'
-            yield scope.finding("unreachable-restriction", parameter, what, name, severity=Severity.WARNING)
+            yield scope.warning("unreachable-restriction", parameter, what, name)
             return
         if restriction.argument is not None:
             yield from _bad_argument(scope, parameter, restriction)
@@ -118,12 +118,11 @@ def _unprotected(scope: Scope) -> Finding | None:
     culprit = next(filter(None, map(scope.parameter, RELAY)), None)
     if not culprit:
         return None
-    at = scope if scope.service and culprit in scope.service.overrides else Scope(scope.merged, scope.facts)
     what = (
         f"no relay protection: neither {RELAY[0]} nor {RELAY[1]} holds reject_unauth_destination, got"
         f' "{scope.value(culprit.name)}"; smtpd would refuse to serve'
     )
-    return at.finding("no-relay-protection", culprit, what)
+    return scope.place_of(culprit).finding("no-relay-protection", culprit, what)
 
 
 def _protects(text: str, scope: Scope, depth: int = 0) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.model import did_you_mean, nothing_mentioned
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -66,7 +66,7 @@ def _unknown_deferred(scope: Scope, parameter: Parameter, known: Collection[str]
         for name in words(scope.expanded(parameter.value) or ""):
             if problem := unknown_transport(name, known):
                 what = f"defer_transports: {problem.partition(':')[0]}: it defers nothing{did_you_mean(name, known)}"
-                yield scope.finding("unknown-transport", parameter, what, name, severity=Severity.WARNING)
+                yield scope.warning("unknown-transport", parameter, what, name)
 
 
 mentioned = nothing_mentioned

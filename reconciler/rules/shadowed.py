@@ -51,13 +51,10 @@ def _shadowed(table: Table) -> Iterator[Finding]:
     hidden = _networks(table) if table.type == "cidr" else _patterns(table)
     for entry, first in hidden:
         what = (
-            f'table {table.name}: "{entry.key}" is never reached: "{first.key}" in line {first.line} matches before it'
-            f' and answers "{first.value}"'
+            f'"{entry.key}" is never reached: "{first.key}" in line {first.line} matches before it and answers'
+            f' "{first.value}"'
         )
-        yield Finding(
-            rule="shadowed-entry", where=table.at(entry.line), text=what,
-            subject=f"{table.name} {entry.key}", severity=Severity.WARNING,
-        )  # fmt: skip
+        yield table.finding("shadowed-entry", entry.line, what, entry.key, severity=Severity.WARNING)
 
 
 def _networks(table: Table) -> Iterator[tuple[Entry, Entry]]:

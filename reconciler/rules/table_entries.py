@@ -9,7 +9,6 @@ all.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -90,15 +89,6 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
         yield from _keys(table, entries, {use.name for use in uses})
 
 
-def _finding(
-    rule: str, table: Table, entry: Entry, text: str, about: str, severity: Severity = Severity.ERROR
-) -> Finding:
-    return Finding(
-        rule=rule, where=table.at(entry.line), text=f"table {table.name}: {text}",
-        subject=f"{table.name} {about}", severity=severity,
-    )  # fmt: skip
-
-
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
@@ -109,7 +99,7 @@ def _told(
     problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
     for entry in entries if problems else ():
         if problem := problems.get(entry.value):
-            yield _finding(rule, table, entry, f'"{entry.key}": {problem}', entry.key)
+            yield table.finding(rule, entry.line, f'"{entry.key}": {problem}', entry.key)
 
 
 def _routes(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
@@ -149,8 +139,7 @@ def _back_here(
                 back[hop] = here.back_to(hop)
             if name := back[hop]:
                 what = f'"{entry.key}": "{hop}" is this host\'s own service "{name}": {COMES_BACK}'
-                found = _finding("loops-to-self", table, entry, what, entry.key)
-                yield replace(found, lasting=here.is_certain(hop))
+                yield table.finding("loops-to-self", entry.line, what, entry.key, lasting=here.is_certain(hop))
 
 
 def _filtered_again(table: Table, entries: Iterable[Entry], here: OwnHost, *, checks: bool) -> Iterator[Finding]:
@@ -168,7 +157,7 @@ def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding
         if numeric_reply(entry.value):
             alone = entry.value
             what = f'"{entry.key}": "{alone}" alone permits, as any number does; write "{alone} text" to reject'
-            yield _finding("number-permits", table, entry, what, entry.key, Severity.WARNING)
+            yield table.finding("number-permits", entry.line, what, entry.key, severity=Severity.WARNING)
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------------
@@ -231,13 +220,13 @@ def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Fi
         if all(meant):
             hint = f"did you mean {meant[0]}?"
             what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'
-            yield _finding("key-never-matches", table, entry, what, entry.key)
+            yield table.finding("key-never-matches", entry.line, what, entry.key)
         elif uses <= _BY_REWRITING and _DOMAIN.fullmatch(entry.key):
             what = f'key "{entry.key}" is looked up as a user\'s name alone; did you mean @{entry.key}?'
-            yield _finding("bare-domain", table, entry, what, entry.key, Severity.WARNING)
+            yield table.finding("bare-domain", entry.line, what, entry.key, severity=Severity.WARNING)
         elif uses & _BY_SENDER and entry.key.startswith("@") and "." not in entry.key:
             what = f'key "{entry.key}" is a domain without a dot: it matches only senders at that very name'
-            yield _finding("bare-sender-domain", table, entry, what, entry.key, Severity.WARNING)
+            yield table.finding("bare-sender-domain", entry.line, what, entry.key, severity=Severity.WARNING)
 
 
 def _meant(key: str, never: Never) -> str | None:
@@ -257,7 +246,7 @@ def _networks(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
             problem = "is not a network"
         if problem:
             what = f'"{entry.key}" {problem}; Postfix would skip the line'
-            yield _finding("bad-network", table, entry, what, entry.key)
+            yield table.finding("bad-network", entry.line, what, entry.key)
 
 
 def _is_network(pattern: str) -> bool:

@@ -10,7 +10,7 @@ from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.model import Finding, error_at, nothing_mentioned, warning_at
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -72,10 +72,8 @@ def _duplicates(table: Table) -> Iterator[Finding]:
         mine, theirs = (
             f"{table.at(one.line)}".removesuffix(":1") if table.pieces else f"line {one.line}" for one in (entry, other)
         )
-        what = f'table {table.name}: duplicate key "{entry.key}": {theirs} has it already, and {mine} would be ignored'
-        where = table.at(entry.line)
-        about = f"{table.name} {entry.key}"
-        yield Finding(rule="duplicate-entry", where=where, text=what, subject=about)
+        what = f'duplicate key "{entry.key}": {theirs} has it already, and {mine} would be ignored'
+        yield table.finding("duplicate-entry", entry.line, what, entry.key)
 
 
 def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
@@ -91,7 +89,7 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
                 f' "{main.value(domains)}" that it was to hold would be refused as unknown'
             )
             where = tables[named[0]].where
-            yield Finding(rule="empty-table", where=where, text=what, subject=named[0])
+            yield error_at("empty-table", where, what, named[0])
 
 
 def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
@@ -110,7 +108,7 @@ def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
             f' keep it with a row "{lost[0]} :"?'
         )
         where = table.at(star.line)
-        yield Finding(rule="star-takes-own", where=where, text=what, subject="*", severity=Severity.WARNING)
+        yield warning_at("star-takes-own", where, what, "*")
 
 
 def _parents(domain: str) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.model import Finding, nothing_mentioned, warning_at
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.routes import TRANSPORT_MAPS
@@ -38,13 +38,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for name in classes if parameter else ():
         if parameter and name not in named:
             what = f'class "{name}" is defined, and no list and no table uses it'
-            yield main.finding("unused-class", parameter, what, name, severity=Severity.WARNING)
+            yield main.warning("unused-class", parameter, what, name)
     for service in own:
         if service.name not in named:
             what = f'service "{service.name}" of type unix: no setting and no table sends mail to it'
-            yield Finding(
-                rule="unused-transport", where=service.where, text=what, subject=service.key, severity=Severity.WARNING
-            )
+            yield warning_at("unused-transport", service.where, what, service.key)
 
 
 def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:

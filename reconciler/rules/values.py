@@ -131,7 +131,7 @@ def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findin
         yield _bad(scope, parameter, value, "a time such as 300s (units are s, m, h, d and w)", hint)
     elif match[2]:
         what = f'{parameter.name} is "{value}": Postfix reads "{value[: match.end(1)]}" and ignores "{match[2]}"'
-        yield scope.finding("odd-time", parameter, what, severity=Severity.WARNING)
+        yield scope.warning("odd-time", parameter, what)
     elif int(re.findall(r"\d+", value)[0]) == 0 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a time above 0")
 

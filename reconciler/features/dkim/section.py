@@ -28,7 +28,7 @@ from reconciler.model import (
     Parameter,
     SecretName,
     Server,
-    Severity,
+    error_at,
     no_services,
     nothing_mentioned,
 )
@@ -251,7 +251,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if secret and not _PEM.fullmatch(secret.value):
             what = f"secret {secret.name} is no private RSA key in PEM; `reconciler dkim new {key.selector}` makes one"
             where = desired.where(SECTION, *place, "key")
-            yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name)
+            yield error_at("malformed-key", where, what, secret.name)
     if section.signs:
         yield from _taken(facts, desired.where(SECTION))
         yield from _past(merged, facts)
@@ -274,10 +274,10 @@ def _past(merged: Contribution, facts: Facts) -> Iterator[Finding]:
         parameter = scope.parameter(name)
         if "no_milters" in scope.words(_OVERRIDE) and (override := scope.parameter(_OVERRIDE)):
             what = f"{_OVERRIDE} has no_milters: mail that comes this way would not be signed"
-            yield scope.finding("unsigned-mail", override, what, name, severity=Severity.WARNING)
+            yield scope.warning("unsigned-mail", override, what, name)
         elif parameter and not re.search(rf":{PORT}\b", scope.value(name)):
             what = f'{name} is "{scope.value(name)}", without {_MILTER}: mail that comes this way would not be signed'
-            yield scope.finding("unsigned-mail", parameter, what, name, severity=Severity.WARNING)
+            yield scope.warning("unsigned-mail", parameter, what, name)
 
 
 def _rewritten(merged: Contribution, facts: Facts) -> Iterator[Finding]:
@@ -285,7 +285,7 @@ def _rewritten(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     parameter = main.parameter("smtp_generic_maps")
     if parameter and main.words("smtp_generic_maps"):
         what = "smtp_generic_maps changes addresses in headers after they were signed: their signatures would not hold"
-        yield main.finding("broken-signature", parameter, what, severity=Severity.WARNING)
+        yield main.warning("broken-signature", parameter, what)
 
 
 services = no_services

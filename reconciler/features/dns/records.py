@@ -22,7 +22,7 @@ from reconciler.features.dns import zone
 from reconciler.features.dns.template import BadTemplate, render_lines
 from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.sites import owner_of, sites_in
-from reconciler.model import Finding, SecretName, Where
+from reconciler.model import Finding, SecretName, Where, error_at
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -335,4 +335,4 @@ def _rendered(
         return [(site.where(name, line), text) for line, text in render_lines(source, values)], []
     except BadTemplate as error:
         text = f"template {name}: {error}"
-        return [], [Finding(rule="bad-template", where=site.where(name, error.line), text=text, subject=text)]
+        return [], [error_at("bad-template", site.where(name, error.line), text)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.features.dns import zone
 from reconciler.features.dns.records import SECTION, Schema, Site, Templates, key_of, records_of
 from reconciler.features.dns.zone import mail_hosts
-from reconciler.model import Contribution, Finding, Severity, Where, no_services, nothing_mentioned
+from reconciler.model import Contribution, Finding, Where, error_at, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if templates and templates.sources:
             where = Where(f"dns/{next(iter(templates.sources))}.zone.j2")
             text = "nothing uses the templates of dns/ while mail.yaml has no section dns"
-            yield Finding(rule="unused-template", where=where, text=text, subject="dns", severity=Severity.WARNING)
+            yield warning_at("unused-template", where, text, "dns")
         return
     if not site.ips and site.domains and not section.mx:
         text = "this host has no public address that a record could name; write dns.addresses"
@@ -50,13 +50,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if not site.domains and section.domains is None:
         text = "there is no domain that records could be for: mail is accepted for this host's own name alone"
         where = desired.where(SECTION)
-        yield Finding(rule="no-domain", where=where, text=text, subject="dns", severity=Severity.WARNING)
+        yield warning_at("no-domain", where, text, "dns")
     if section.server and (secret := desired.secrets.get(section.server.key.name)) and not key_of(secret.value):
         text = (
             f"secret {secret.name} is no TSIG key; `tsig-keygen NAME | reconciler secret set {secret.name}` makes one"
         )
         where = desired.where(SECTION, "server", "key")
-        yield Finding(rule="malformed-tsig", where=where, text=text, subject=secret.name)
+        yield error_at("malformed-tsig", where, text, secret.name)
     findings: list[Finding] = []
     records = records_of(site, site.domains[:MOST_JUDGED], findings)
     yield from findings
@@ -71,7 +71,7 @@ def _unnamed_relay(site: Site, records: Mapping[str, list[Record]]) -> Iterator[
     if relay and policies and not any(re.search("include:|redirect=", one.text) for one in policies):
         text = f'mail leaves through "{relay}", which no SPF record names; write its policy under dns.spf_include'
         where = site.desired.where(SECTION, "spf_include")
-        yield Finding(rule="unnamed-relay", where=where, text=text, subject=relay, severity=Severity.WARNING)
+        yield warning_at("unnamed-relay", where, text, relay)
 
 
 def _other_hosts(site: Site, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
@@ -84,7 +84,7 @@ def _other_hosts(site: Site, records: Mapping[str, list[Record]]) -> Iterator[Fi
                 " would deliver nothing; write the hosts under dns.mx"
             )
             where = site.desired.where(SECTION, "mta_sts")
-            yield Finding(rule="other-mail-hosts", where=where, text=text, subject=domain)
+            yield error_at("other-mail-hosts", where, text, domain)
 
 
 services = no_services

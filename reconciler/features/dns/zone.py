@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where, did_you_mean
+from reconciler.model import Finding, Severity, Where, did_you_mean, error_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +81,7 @@ class _Odd(Exception):  # noqa: N818 - never leaves this module
 
 
 def _odd(where: Where, text: str) -> Finding:
-    return Finding(rule="malformed-record", where=where, text=text, subject=text)
+    return error_at("malformed-record", where, text)
 
 
 def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Record]) -> list[Finding]:

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
-# Functions that take a rule's name as their first argument, and those that take it as another one.
-MAKERS = {
-    "_error", "_finding", "_invalid", "_malformed", "_odd", "_refused", "_traced", "_warning", "finding",
-    "refused", "PydanticCustomError",
-}  # fmt: skip
-TOLD = {"_told": 2}
 # Names that are the program's own, and those that a table of names holds.
 OTHERS = {
     "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
@@ -26,25 +20,45 @@ OTHERS = {
 }  # fmt: skip
 
 
+def trees() -> list[ast.Module]:
+    return [ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.glob("reconciler/**/*.py"))]
+
+
+def makers() -> dict[str, int]:
+    """Every function that takes a rule's name, and as which of its arguments: those with a parameter ``rule: str``."""
+    places = {"PydanticCustomError": 0}
+    for tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                arguments = [argument for argument in node.args.args if argument.arg != "self"]
+                for place, argument in enumerate(arguments):
+                    if argument.arg == "rule" and argument.annotation and ast.unparse(argument.annotation) == "str":
+                        assert places.setdefault(node.name, place) == place, node.name
+    return places
+
+
 def emitted() -> Iterator[str]:
     """The names that stand as literals where a finding is made."""
-    for path in ROOT.glob("reconciler/**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    places = makers()
+    for tree in trees():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
-                yield from _literals(node)
+                yield from _literals(node, places)
 
 
-def _literals(call: ast.Call) -> Iterator[str]:
+def _literals(call: ast.Call, places: dict[str, int]) -> Iterator[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     given = [keyword.value for keyword in call.keywords if keyword.arg == "rule" and name != "option"]
-    if name in MAKERS:
-        given += call.args[:1]
-    if name in TOLD:
-        given += call.args[TOLD[name] : TOLD[name] + 1]
+    if name in places:
+        given += call.args[places[name] : places[name] + 1]
     for value in given:
         for node in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
             if isinstance(node, ast.Constant):
                 yield str(node.value)
+
+
+def test_the_functions_that_make_findings_are_found() -> None:
+    assert makers().keys() >= {"error_at", "warning_at", "finding", "warning", "refused"}
 
 
 def test_what_is_emitted_is_explained_and_nothing_else_is() -> None:
