@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
-from reconciler.postfix.nexthops import Roads
+from reconciler.postfix.nexthops import MailRoutes
 
-ROADS = Roads(
+ROUTES = MailRoutes(
     transports=frozenset({"smtp", "scan"}), smtp=frozenset({"smtp"}), lmtp=frozenset(), ports=frozenset({"smtp"})
 )
 
@@ -32,7 +32,7 @@ ROADS = Roads(
     ],
 )
 def test_an_access_table_answers_what_smtpd_knows(answer: str, problem: str) -> None:
-    found = access_problem(answer, {"strict"}, ROADS)
+    found = access_problem(answer, {"strict"}, ROUTES)
 
     assert problem in (found or "")
     assert bool(found) == bool(problem)
@@ -40,7 +40,7 @@ def test_an_access_table_answers_what_smtpd_knows(answer: str, problem: str) -> 
 
 @pytest.mark.parametrize(("answer", "fine"), [("STRIP", True), ("reject Go", True), ("PASS", True), ("DENY", False)])
 def test_a_header_check_answers_what_cleanup_knows(answer: str, *, fine: bool) -> None:
-    assert (checks_problem(answer, ROADS) is None) is fine
+    assert (checks_problem(answer, ROUTES) is None) is fine
 
 
 @pytest.mark.parametrize(("answer", "fine"), [("permit", True), ("REJECT", True), ("OK", False)])

@@ -17,7 +17,7 @@ def main(parameters: dict[str, str], files: dict[str, str] | None = None) -> Sco
 
 @pytest.mark.parametrize(("protocols", "address"), [("all", "127.0.0.1"), ("ipv4", "127.0.0.1"), ("ipv6", "::1")])
 def test_the_loopback_address_is_one_of_the_family_that_postfix_speaks(protocols: str, address: str) -> None:
-    assert outside.here(main({"inet_protocols": protocols})) == address
+    assert outside.loopback(main({"inet_protocols": protocols})) == address
 
 
 def test_tables_of_databases_are_known_and_stood_in_for_by_empty_ones() -> None:
@@ -33,14 +33,14 @@ def test_ports_are_those_of_values_and_of_rows() -> None:
     texts = outside.texts(main({"relayhost": "[relay.example]:587"}, rows))
 
     assert outside.ports(texts) >= {587, 2525}
-    assert not any(port > outside.MOST for port in outside.ports(texts))
+    assert not any(port > 65535 for port in outside.ports(texts))
 
 
 def test_tls_comes_first_on_465_and_on_the_port_of_a_relay_that_is_wrapped() -> None:
     relay = {"relayhost": "[relay.example]:2465"}
 
-    assert outside.wrapped(main(relay)) == {465}
-    assert outside.wrapped(main(relay | {"smtp_tls_wrappermode": "yes"})) == {465, 2465}
+    assert outside.wrapped_ports(main(relay)) == {465}
+    assert outside.wrapped_ports(main(relay | {"smtp_tls_wrappermode": "yes"})) == {465, 2465}
 
 
 def test_every_server_that_is_asked_is_found_once_with_its_kind() -> None:
@@ -54,7 +54,7 @@ def test_every_server_that_is_asked_is_found_once_with_its_kind() -> None:
     )
     partners = {
         (one["kind"], one.get("path", one.get("address")), one.get("port"), one.get("near"))
-        for one in outside.partners(scope, outside.texts(scope))
+        for one in outside.stand_ins(scope, outside.texts(scope))
     }
 
     assert partners == {
@@ -69,7 +69,7 @@ def test_a_socket_that_the_configuration_itself_serves_is_no_partner() -> None:
     own = {"master.d/x.cf": "policy unix - n n - 0 spawn user=nobody argv=/bin/x\n"}
     scope = main({"smtpd_data_restrictions": "check_policy_service unix:private/policy"}, own)
 
-    assert list(outside.partners(scope, outside.texts(scope))) == []
+    assert list(outside.stand_ins(scope, outside.texts(scope))) == []
 
 
 def test_block_lists_are_those_of_restrictions_and_of_postscreen() -> None:

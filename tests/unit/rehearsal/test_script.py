@@ -10,6 +10,7 @@ from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Play
+    from reconciler.rehearsal.script import Script
 
 
 def listeners(play: Play) -> set[tuple[str, int]]:
