@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.host.programs import postfix, postmap
 from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, ReconcilerError, Unavailable
-from reconciler.postfix.locate import Origin
+from reconciler.postfix.locate import Locator
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
 from reconciler.rehearsal.rehearse import Impossible, rehearse
@@ -108,7 +108,7 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
         service = origin.services.get(rows[-1].key) if rows else None
         where = service.where if service else where
     if where == Where("mail.yaml"):
-        where = Origin(origin, directory).of(finding.text, None)
+        where = Locator(origin, directory).locate(finding.text, None)
     return replace(finding, where=where)
 
 

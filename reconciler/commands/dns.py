@@ -18,8 +18,8 @@ import click
 
 from reconciler.commands.console import Context, say, say_all
 from reconciler.commands.dkim_records import dkim_records
-from reconciler.features.dns.changes import Publication, asked, lines, publication
-from reconciler.features.dns.records import DEFAULT, EMAIL, Site, key_of, records_of
+from reconciler.features.dns.changes import Publication, lines, publication, rrsets_to_query
+from reconciler.features.dns.records import DEFAULT, EMAIL, DnsContext, key_of, records_of
 from reconciler.features.dns.zone import MAX_LOOKUPS, is_spf, too_many
 from reconciler.host.dns.nameserver import MOST_SETS, Declined, Moved, Server, Unanswered, authorities, policy
 from reconciler.model import Applied, Unchanged, did_you_mean, errors_in, printable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.apply.edges import Edges
-    from reconciler.features.dns.changes import SetChange
+    from reconciler.features.dns.changes import RRsetChange
     from reconciler.features.dns.zone import Record
     from reconciler.model import Finding, Revision
     from reconciler.state.published_records import Ours
@@ -86,10 +86,10 @@ def records_command(context: Context, domain: str | None, *, json_output: bool) 
 def policy_command(context: Context, domain: str) -> None:
     """Print the MTA-STS policy of DOMAIN: a web server serves it, https://mta-sts.DOMAIN/.well-known/mta-sts.txt."""
     wanted = _wanted(context, domain)
-    if not wanted.site.section.mta_sts:
+    if not wanted.context.section.mta_sts:
         raise NotPossible("no MTA-STS policy is wanted; write dns: {mta_sts: testing} into mail.yaml")
     [name] = wanted.domains
-    click.echo(wanted.site.section.mta_sts.policy(wanted.site.mx(name)), nl=False)
+    click.echo(wanted.context.section.mta_sts.policy(wanted.context.mx(name)), nl=False)
 
 
 # ---- what is wanted --------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def policy_command(context: Context, domain: str) -> None:
 class Wanted(NamedTuple):
     """The records of some domains by zone."""
 
-    site: Site
+    context: DnsContext
     domains: list[str]
     zones: Mapping[str, list[Record]]
     published: Published
@@ -106,10 +106,10 @@ class Wanted(NamedTuple):
     @property
     def server(self) -> Server | None:
         """The server that takes updates; raises NotPossible when the key for it is none."""
-        told = self.site.section.server
+        told = self.context.section.server
         if told is None:
             return None
-        secret = self.site.desired.secrets.get(told.key.name)
+        secret = self.context.desired.secrets.get(told.key.name)
         key = key_of(secret.value) if secret else None
         if key is None:
             raise NotPossible(f"secret {told.key.name} is no TSIG key; `tsig-keygen` makes one")
@@ -119,18 +119,18 @@ class Wanted(NamedTuple):
 def _wanted(context: Context, domain: str | None = None) -> Wanted:
     edges = context.permitted()
     desired, facts, merged = understand(_in_force(edges), edges)
-    site = Site(desired, facts, merged, dkim_records(desired))
+    dns = DnsContext(desired, facts, merged, dkim_records(desired))
     name = domain.lower().rstrip(".") if domain else None
-    if name is not None and name not in site.domains:
-        known = did_you_mean(name, site.domains) or f"; known are {', '.join(site.domains[:9]) or 'none'}"
+    if name is not None and name not in dns.domains:
+        known = did_you_mean(name, dns.domains) or f"; known are {', '.join(dns.domains[:9]) or 'none'}"
         raise click.UsageError(f'"{printable(name)}" is no mail domain of this host{known}')
-    domains = site.domains if name is None else [name]
+    domains = dns.domains if name is None else [name]
     findings: list[Finding] = []
-    zones = records_of(site, domains, findings)
+    zones = records_of(dns, domains, findings)
     if errors_in(findings):
         say_all(finding_lines(errors_in(findings)))
         sys.exit(1)
-    return Wanted(site, domains, zones, Published(edges.generations.private, edges.host))
+    return Wanted(dns, domains, zones, Published(edges.generations.private, edges.host))
 
 
 def _in_force(edges: Edges) -> Revision:
@@ -170,7 +170,7 @@ def check_command(context: Context, domain: str | None) -> None:
         own = ours.get(zone, frozenset())
         own = own & set(records) if domain else own
         for one in [server] if server else authorities(zone):
-            found = publication(zone, records, own, one.ask(asked(zone, records, own), zone))
+            found = publication(zone, records, own, one.ask(rrsets_to_query(zone, records, own), zone))
             if not found.empty:
                 differs = True
                 say(f"{zone} at {one}:")
@@ -238,7 +238,7 @@ def _publish(wanted: Wanted, server: Server, zone: str, *, only_plan: bool) -> P
     records = wanted.zones.get(zone, [])
     for attempt in range(_ATTEMPTS):
         ours = wanted.published.read().get(str(server), {}).get(zone, frozenset())
-        found = publication(zone, records, ours, server.ask(asked(zone, records, ours), zone))
+        found = publication(zone, records, ours, server.ask(rrsets_to_query(zone, records, ours), zone))
         if only_plan:
             return found
         try:
@@ -267,9 +267,9 @@ def _send(wanted: Wanted, server: Server, found: Publication, ours: frozenset[Re
         wanted.published.note(str(server), found.zone, found.ours)
 
 
-def _steps(changes: tuple[SetChange, ...]) -> Iterator[list[SetChange]]:
+def _steps(changes: tuple[RRsetChange, ...]) -> Iterator[list[RRsetChange]]:
     """The changes in updates of a size that a server takes; a name's sets stay together."""
-    step: list[SetChange] = []
+    step: list[RRsetChange] = []
     for _, sets in groupby(changes, key=lambda change: change.key.name):
         step += sets
         if len(step) >= MOST_SETS:

@@ -57,8 +57,8 @@ State = dict[Item, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What else than its files makes a commit this host's configuration."""
+class HostInputs:
+    """What a commit needs besides its files to be this host's configuration."""
 
     facts: Facts
     templates: Mapping[str, str]
@@ -74,12 +74,12 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expressed:
-    """What a hand edit means: *files* of the commit that change, the *changes* themselves, and what is only *told*."""
+class RepositoryEdit:
+    """A hand edit as *files* of the commit that change, its *changes*, and the lines of what stays *unexpressed*."""
 
     files: Mapping[str, bytes | None]
     changes: tuple[Change, ...]
-    told: tuple[str, ...]
+    unexpressed: tuple[str, ...]
 
     @property
     def names(self) -> list[str]:
@@ -87,7 +87,7 @@ class Expressed:
         return list(dict.fromkeys(change.within or change.what for change in self.changes))
 
 
-def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Collection[str] = ()) -> Expressed:
+def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: Collection[str] = ()) -> RepositoryEdit:
     """Say what was done to *base* as changes of *files*; *without* are names that are left alone (ignore rules)."""
     gone = [path for path in (MAIN, MASTER) if path in base and path not in edited]
     base = {path: file for path, file in base.items() if path not in gone}
@@ -95,7 +95,7 @@ def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Coll
         change for change in diff(base, edited).changes if not {_name(_item(change)), _path(_item(change))} & {*without}
     ]
     changes = (*found, *(Change(kind=Kind.FILE, what=path, before="", after=None) for path in gone))
-    editor = _Editor(files, ground)
+    editor = _Editor(files, inputs)
     before, after = state(base), state(edited)
     unsaid = {Item(Kind.FILE, path): None for path in (MAIN, MASTER) if _has_more(path, base, edited)}
     editor.say_at_once({item: after[item] for item in map(_item, changes) if item in after})
@@ -103,8 +103,8 @@ def express(base: Tree, edited: Tree, files: Tree, ground: Ground, without: Coll
         sayable = count < MOST_SAID and (item in before or item in after)
         if not sayable or not editor.say(item, before.get(item), after.get(item), edited):
             unsaid[item] = None
-    told = tuple(line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw(path, base, edited, unsaid))
-    return Expressed(files=editor.changed(), changes=changes, told=told)
+    unexpressed = tuple(line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw(path, base, edited, unsaid))
+    return RepositoryEdit(files=editor.changed(), changes=changes, unexpressed=unexpressed)
 
 
 def _has_more(path: str, base: Tree, edited: Tree) -> bool:
@@ -198,9 +198,9 @@ def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Itera
 class _Editor:
     """The files of a commit, changed step by step; each step is proven before it counts."""
 
-    def __init__(self, files: Tree, ground: Ground) -> None:
-        self._before, self._files, self._ground = files, dict(files), ground
-        tree, self._origin = ground.rendered(files)
+    def __init__(self, files: Tree, inputs: HostInputs) -> None:
+        self._before, self._files, self._inputs = files, dict(files), inputs
+        tree, self._origin = inputs.rendered(files)
         self._state = state(tree)
 
     def changed(self) -> dict[str, bytes | None]:
@@ -246,7 +246,7 @@ class _Editor:
         files = {path: file for path, file in self._files.items() if path not in changed}
         files |= {path: File.of(content) for path, content in changed.items() if content is not None}
         try:
-            tree, origin = self._ground.rendered(files)
+            tree, origin = self._inputs.rendered(files)
             became = state(tree)
         except (InvalidSource, ValueError):
             return False
@@ -258,7 +258,7 @@ class _Editor:
     def _holds(self, became: State, item: Item, after: str | None) -> bool:
         """Whether it is as it was edited; a parameter that was taken away may as well be written as its default."""
         value = became.get(item)
-        default = self._ground.facts.parameters.get(item.name) if item.kind is Kind.PARAMETER else None
+        default = self._inputs.facts.parameters.get(item.name) if item.kind is Kind.PARAMETER else None
         return value == after or (after is None and default is not None and value == one_line(default))
 
     # ---- ways to say it ----
@@ -271,8 +271,8 @@ class _Editor:
     @property
     def _own(self) -> str:
         """The YAML file that is this host's alone."""
-        mine = (path for path in self._files if host_in(path) == self._ground.facts.host)
-        return next(mine, f"hosts/{self._ground.facts.host}.yaml") if self._shared else "mail.yaml"
+        mine = (path for path in self._files if host_in(path) == self._inputs.facts.host)
+        return next(mine, f"hosts/{self._inputs.facts.host}.yaml") if self._shared else "mail.yaml"
 
     def _ways(self, item: Item, after: str | None, edited: Tree) -> Iterator[Mapping[str, bytes | None] | None]:
         if item.kind is Kind.PARAMETER:
@@ -296,7 +296,7 @@ class _Editor:
 
     def _parameter(self, name: str, after: str | None) -> Iterator[Mapping[str, bytes | None] | None]:
         key = (parameters.SECTION, name)
-        default = self._ground.facts.parameters.get(name)
+        default = self._inputs.facts.parameters.get(name)
         if after is None:
             yield self._yaml((key, None))
             if self._shared:
@@ -369,14 +369,14 @@ def _entry(service: Service) -> list[str]:
 # ---- the message -----------------------------------------------------------------------------------------------------
 
 
-def message(subject: str, expressed: Expressed, about: Collection[str], trailers: Collection[str]) -> str:
+def message(subject: str, edit: RepositoryEdit, about: Collection[str], trailers: Collection[str]) -> str:
     """The commit's message: what changed, when and by whom, and what is not in the commit."""
-    shown = [change for change in expressed.changes if not _tells(change.what, change.before, change.after)]
-    hidden = len(expressed.changes) - len(shown)
+    shown = [change for change in edit.changes if not _tells(change.what, change.before, change.after)]
+    hidden = len(edit.changes) - len(shown)
     more = [f"  and {hidden} that may hold a password: not shown"] if hidden else []
     parts = ["\n".join([*change_lines(shown), *more])]
     parts.append("\n".join(about))
-    if expressed.told:
-        parts.append("\n".join(["Not in this commit, for the repository has no words for it:", "", *expressed.told]))
+    if edit.unexpressed:
+        parts.append("\n".join(["Not in this commit, for the repository has no words for it:", "", *edit.unexpressed]))
     parts.append("\n".join(trailers))
     return "\n\n".join([subject, *(part for part in parts if part)]) + "\n"

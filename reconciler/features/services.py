@@ -82,7 +82,7 @@ _USEFUL = {
 _YES_NO = {"yes": "y", "no": "n"}
 Flag = Annotated[str, BeforeValidator(lambda value: _YES_NO.get(value, value)), StringConstraints(pattern=r"^[yn-]$")]
 Option = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-Key = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
+ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
 
 
 def _writable(value: str) -> str:
@@ -110,7 +110,7 @@ class ServiceChange(BaseModel, extra="forbid", frozen=True):
     arguments: tuple[Annotated[str, StringConstraints(pattern=r"^\S+$")], ...] = ()
 
 
-class Schema(RootModel[dict[Key, ServiceChange | None]]):
+class Schema(RootModel[dict[ServiceKey, ServiceChange | None]]):
     """Changes by ``NAME/TYPE``; null removes the service."""
 
 

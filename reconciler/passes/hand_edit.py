@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.desired.from_live import Expressed, Ground, express, message, state
+from reconciler.desired.from_live import HostInputs, RepositoryEdit, express, message, state
 from reconciler.host import facts as fact
 from reconciler.host.attribution import SOMEBODY, Attribution, look
 from reconciler.model import Change, Kind, printable
@@ -254,8 +254,8 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
     """Put what was done to a generation on the branch; the commit's name, empty when nothing is to be kept."""
     now_live = _revision(edited, edges.repo)
     commit = understand(now_live, edges)
-    ground = Ground(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
-    base, content = _both(edited, live, now_live, ground, edges)
+    inputs = HostInputs(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
+    base, content = _both(edited, live, now_live, inputs, edges)
     damaged = _damaged(edited, edges.generations)
     if not diff(base, content).changes and not damaged:
         return ""
@@ -264,7 +264,7 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
         parent = _parent(now_live, where, edges.repo)
         if f"{SAME}: {name}" in parent.trailers:
             return parent.oid
-        said = express(base, content, edges.repo.read(parent), ground, live.carried)
+        said = express(base, content, edges.repo.read(parent), inputs, live.carried)
         said = replace(said, changes=(*said.changes, *damaged))
         if not said.changes:
             return ""
@@ -293,11 +293,13 @@ def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:
     return kept if kept and not repo.is_ancestor(kept.oid, now_live.oid) else now_live
 
 
-def _both(edited: Generation, live: Generation, now_live: Revision, ground: Ground, edges: Edges) -> tuple[Tree, Tree]:
+def _both(
+    edited: Generation, live: Generation, now_live: Revision, inputs: HostInputs, edges: Edges
+) -> tuple[Tree, Tree]:
     """The files in which a generation was edited, as they were and as they are."""
     generations = edges.generations
     ended = {_file(name) for name in edited.carried if name not in live.carried}
-    rendered, _ = ground.rendered(edges.repo.read(now_live))
+    rendered, _ = inputs.rendered(edges.repo.read(now_live))
     content = generations.content(edited)
     base: dict[str, File] = {}
     for path in {*generations.edited(edited), *ended}:
@@ -340,7 +342,7 @@ def _identity(now_live: Revision, base: Tree, content: Tree, damaged: tuple[Chan
     return hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
-def _subject(said: Expressed, by: Attribution, host: str) -> str:
+def _subject(said: RepositoryEdit, by: Attribution, host: str) -> str:
     kind = "Package edit" if by.package else "Hand edit"
     names = said.names
     shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")

@@ -41,7 +41,7 @@ from reconciler.model.phase import (
 )
 from reconciler.passes.judge import understand
 from reconciler.passes.record import Passed, known_revision, line_of, note
-from reconciler.postfix.locate import Origin
+from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.syntax import read_master
 from reconciler.state.manifest import intact, with_todays_secrets
@@ -284,10 +284,10 @@ def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
         _, _, merged = understand(edges.repo.revision(running.revision), edges)
     except (ReconcilerError, OSError, ValueError):
         return outcome
-    origin = Origin(merged, str(edges.settings.config_directory))
+    origin = Locator(merged, str(edges.settings.config_directory))
     said_by = {service.command: service for service in reversed(merged.entries)}
     found = [
-        replace(one, where=origin.of(one.text, said_by.get(one.subject))) if one.rule == RULE else one
+        replace(one, where=origin.locate(one.text, said_by.get(one.subject))) if one.rule == RULE else one
         for one in outcome.findings
     ]
     return replace(outcome, findings=tuple(found))

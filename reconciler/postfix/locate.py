@@ -46,16 +46,17 @@ _SHORTEST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Locator:
     """Everything that may be the cause: what features made of the desired state, for a configuration *directory*."""
 
     merged: Contribution
     directory: str
 
-    def of(self, text: str, service: Service | None) -> Where:
+    def locate(self, text: str, service: Service | None) -> Where:
         """The place that *text*, said by *service*, leads to."""
         text = text.replace("><", "")  # where Postfix puts what it could not read
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
+        # From the surest to the vaguest: a line, a name, a phrase of _SAID, words of a value, quoted words, an address.
         where = (
             self._line(text) or self._named(text, settings) or self._said(text, settings)
             or self._worded(text, settings) or self._part(text, settings) or self._listener(text)
@@ -70,18 +71,19 @@ class Origin:
 
     def _named(self, text: str, settings: list[Parameter]) -> Where | None:
         """The setting that is named, or whose value is quoted; a service's own options come first."""
-        quoted = next((one for one in settings if len(one.value) >= _SHORTEST and f'"{one.value}"' in text), None)
-        named = quoted or next((one for one in settings if _holds(text, one.name)), None)
+        long = (setting for setting in settings if len(setting.value) >= _SHORTEST)
+        quoted = next((setting for setting in long if f'"{setting.value}"' in text), None)
+        named = quoted or next((setting for setting in settings if _holds(text, setting.name)), None)
         return self._entry(text, named) if named else None
 
     def _worded(self, text: str, settings: list[Parameter]) -> Where | None:
         """The setting of which a word is said, or the table that stands in one."""
         general = self._general(text)
-        for one in settings:
-            listed = words(one.value)
+        for setting in settings:
+            listed = words(setting.value)
             tables = (word.partition(":")[2] for word in listed if ":{" in word)
-            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (one.value, *listed, *tables)):
-                return self._entry(text, one)
+            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (setting.value, *listed, *tables)):
+                return self._entry(text, setting)
         return None
 
     def _entry(self, text: str, setting: Parameter) -> Where:
@@ -94,9 +96,9 @@ class Origin:
         """A setting or an entry that holds what the words quote."""
         parts = [part for match in _PART.findall(text) for part in match if part]
         for part in parts:
-            for one in settings:
-                if _holds(one.value, part):
-                    return one.where
+            for setting in settings:
+                if _holds(setting.value, part):
+                    return setting.where
         return next((place for name in self.merged.tables for place in self._entries(parts, name)), None)
 
     def _entries(self, parts: list[str], name: str) -> Iterator[Where]:
@@ -109,14 +111,15 @@ class Origin:
 
     def _said(self, text: str, settings: list[Parameter]) -> Where | None:
         names = next((names for words, names in _SAID if words in text), ())
-        return next((one.where for name in names for one in settings if one.name == name), None)
+        return next((setting.where for name in names for setting in settings if setting.name == name), None)
 
     def _listener(self, text: str) -> Where | None:
         """The service that can't have its address, or whose program is told of."""
-        for one in self.merged.entries:
-            parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", one.name) if part]
-            if (one.type == "inet" and all(_holds(text, part) for part in parts)) or f"/{one.command}:" in text:
-                return one.where
+        for service in self.merged.entries:
+            parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", service.name) if part]
+            is_named = service.type == "inet" and all(_holds(text, part) for part in parts)
+            if is_named or f"/{service.command}:" in text:
+                return service.where
         return None
 
     def _general(self, text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
-from reconciler.postfix.locate import Origin
+from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import LogLine, parse
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Evidence:
     report: Report
     lines: tuple[LogLine, ...]
     deaths: tuple[LogLine, ...]
-    _locator: Origin
+    _locator: Locator
 
     def service_of(self, line: LogLine) -> Service | None:
         """Return the service that wrote a line, which its tag says."""
@@ -46,7 +46,7 @@ class Evidence:
 
     def place_of(self, words: str, service: Service | None) -> Where:
         """Return the place that *words* lead to, said by a service or about it."""
-        return self._locator.of(words, service)
+        return self._locator.locate(words, service)
 
     def finding(
         self, rule: str, text: str, subject: str, service: Service | None, words: str = "",
@@ -62,7 +62,7 @@ def gather(script: Script, report: Report) -> Evidence:
     """Read the report of a script."""
     lines = tuple(line for text in report["log"] if (line := parse(text)))
     deaths = tuple(line for line in lines if DEATH.search(line.text))
-    return Evidence(script, report, lines, deaths, Origin(script.merged, script.directory))
+    return Evidence(script, report, lines, deaths, Locator(script.merged, script.directory))
 
 
 def subject_of(line: LogLine, text: str) -> str:

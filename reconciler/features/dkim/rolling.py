@@ -16,7 +16,7 @@ from reconciler.model import SecretName
 from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.features.dkim.section import Key, Schema
+    from reconciler.features.dkim.section import DkimKey, Schema
 
 KEPT = timedelta(days=7)
 """How long mail that was signed may be under way, in queues that try for days."""
@@ -27,7 +27,7 @@ class TooEarly(ReconcilerError):  # noqa: N818 - as in errors.py
     """The operator must wait, or do another step first; the text says which."""
 
 
-class Stage(StrEnum):
+class KeyState(StrEnum):
     """Where one key stands."""
 
     SIGNING = "signing"
@@ -41,12 +41,12 @@ class Standing(NamedTuple):
     """One key: where it stands, and until when; *then* is what comes next."""
 
     selector: str
-    stage: Stage
+    state: KeyState
     until: datetime | None = None
     then: str = ""
 
     def __str__(self) -> str:
-        meaning = _MEANING[self.stage]
+        meaning = _MEANING[self.state]
         until = f" until {_text(self.until)}" if self.until else ""
         return f"DKIM key {self.selector} {meaning}{until}" + (f"; then {self.then}" if self.then else "")
 
@@ -54,29 +54,29 @@ class Standing(NamedTuple):
     def data(self) -> dict[str, str | None]:
         """The same for programs."""
         until = _text(self.until) if self.until else None
-        return {"selector": self.selector, "stage": self.stage.value, "until": until}
+        return {"selector": self.selector, "stage": self.state.value, "until": until}
 
 
 _MEANING = {
-    Stage.SIGNING: "signs",
-    Stage.WAITING: "is published and waits",
-    Stage.READY: "may sign",
-    Stage.KEPT: "is kept for mail under way",
-    Stage.EXPIRED: "may go",
+    KeyState.SIGNING: "signs",
+    KeyState.WAITING: "is published and waits",
+    KeyState.READY: "may sign",
+    KeyState.KEPT: "is kept for mail under way",
+    KeyState.EXPIRED: "may go",
 }
 
 
 def standings(section: Schema, now: datetime) -> list[Standing]:
     """Where every key of the section stands."""
-    found = [Standing(section.selector, Stage.SIGNING)] if section.selector and section.signs else []
+    found = [Standing(section.selector, KeyState.SIGNING)] if section.selector and section.signs else []
     if section.next:
         until = published_everywhere(section)
-        stage, moment = (Stage.WAITING, until) if until > now else (Stage.READY, None)
-        found.append(Standing(section.next.selector, stage, moment, "`reconciler dkim roll`"))
+        state, moment = (KeyState.WAITING, until) if until > now else (KeyState.READY, None)
+        found.append(Standing(section.next.selector, state, moment, "`reconciler dkim roll`"))
     if section.previous:
         until = section.previous.since + max(KEPT, section.ttl)
-        stage, moment = (Stage.KEPT, until) if until > now else (Stage.EXPIRED, None)
-        found.append(Standing(section.previous.selector, stage, moment, "`reconciler dkim expire`"))
+        state, moment = (KeyState.KEPT, until) if until > now else (KeyState.EXPIRED, None)
+        found.append(Standing(section.previous.selector, state, moment, "`reconciler dkim expire`"))
     return found
 
 
@@ -104,7 +104,7 @@ def switch(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
     if waiting is None or (until > now and not hurry):
         what = f"some name servers may not know the key before {_text(until)}; --now switches all the same"
         raise TooEarly(what)
-    if old and section.previous and _stage(section, section.previous, now) is Stage.KEPT and not hurry:
+    if old and section.previous and _state_of(section, section.previous, now) is KeyState.KEPT and not hurry:
         raise TooEarly(f'key "{section.previous.selector}" is kept for mail under way; --now drops it')
     values: Values = {"selector": waiting.selector, "key": waiting.key, "next": None}
     if old:
@@ -123,8 +123,8 @@ def expire(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
     return {"previous": None}
 
 
-def _stage(section: Schema, key: Key, now: datetime) -> Stage:
-    return next(one.stage for one in standings(section, now) if one.selector == key.selector)
+def _state_of(section: Schema, key: DkimKey, now: datetime) -> KeyState:
+    return next(standing.state for standing in standings(section, now) if standing.selector == key.selector)
 
 
 def _text(moment: datetime) -> str:

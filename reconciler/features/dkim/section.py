@@ -139,7 +139,7 @@ def _moment(value: object) -> object:
 Selector = Annotated[str, AfterValidator(selector)]
 
 
-class Key(BaseModel):
+class DkimKey(BaseModel):
     """A selector and its private key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,7 +148,7 @@ class Key(BaseModel):
     key: Annotated[InstanceOf[SecretName], BeforeValidator(_secret)]
 
 
-class Published(Key):
+class PublishedKey(DkimKey):
     """A key that is published and does not sign, and since when it does not."""
 
     since: Annotated[datetime, BeforeValidator(_moment)]
@@ -162,8 +162,8 @@ class Schema(BaseModel):
     enabled: bool = True
     selector: Selector | None = None
     key: Annotated[InstanceOf[SecretName] | None, BeforeValidator(_secret)] = None
-    next: Published | None = None
-    previous: Published | None = None
+    next: PublishedKey | None = None
+    previous: PublishedKey | None = None
     ttl: Annotated[timedelta, BeforeValidator(_time)] = timedelta(hours=12)
     domains: Annotated[tuple[str, ...], AfterValidator(_domains)] = ()
     networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
@@ -185,9 +185,9 @@ class Schema(BaseModel):
         return self
 
     @property
-    def keys(self) -> dict[tuple[str, ...], Key]:
+    def keys(self) -> dict[tuple[str, ...], DkimKey]:
         """Every key by its place in the section; all of them are to be published."""
-        signing = Key(selector=self.selector, key=self.key) if self.selector and self.key else None
+        signing = DkimKey(selector=self.selector, key=self.key) if self.selector and self.key else None
         held = {(): signing, ("next",): self.next, ("previous",): self.previous}
         return {place: key for place, key in held.items() if key}
 

@@ -153,7 +153,7 @@ class MtaSts(_Part):
         return f"v=STSv1; id={hashlib.sha256(self.policy(hosts).encode()).hexdigest()[:20]}"
 
 
-class Server(_Part):
+class UpdateServer(_Part):
     """The name server that takes updates (RFC 2136), and the key for it."""
 
     address: IPvAnyAddress
@@ -174,7 +174,7 @@ class Schema(_Part):
     dmarc: Annotated[Dmarc, _in_short("policy")] | None = None
     mta_sts: Annotated[MtaSts, _in_short("mode")] | None = None
     tls_rpt: Reports | None = None
-    server: Server | None = None
+    server: UpdateServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def key_of(text: str) -> Tsig | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DnsContext:
     """What the templates are rendered for: a desired state on a host, and the DKIM records by selector."""
 
     desired: Desired
@@ -222,18 +222,19 @@ class Site:
             return sorted(set(self.section.domains))
         main = Scope(self.merged, self.facts)
         nowhere = (".localdomain", ".localhost")
-        found = sorted(mail_domains(main) - {main.value("myhostname").lower()})
-        return [domain for domain in found if not domain.endswith(nowhere)]
+        accepted = sorted(mail_domains(main) - {main.value("myhostname").lower()})
+        return [domain for domain in accepted if not domain.endswith(nowhere)]
 
     @property
     def ips(self) -> list[str]:
         """The addresses of mail.ZONE: those of the section, else this host's public ones."""
-        written = self.section.addresses or [one.ip for one in self.facts.addresses if _is_public(one.ip)]
+        own = [address.ip for address in self.facts.addresses]
+        written = self.section.addresses or [address for address in own if _is_public(address)]
         return [str(address) for address in written]
 
     def zone_of(self, domain: str) -> str:
         """The zone that the domain's records are in."""
-        above = [one for one in self.section.zones if domain == one or domain.endswith(f".{one}")]
+        above = [name for name in self.section.zones if domain == name or domain.endswith(f".{name}")]
         return max(above, key=len, default=domain)
 
     def mx(self, domain: str) -> list[str]:
@@ -252,73 +253,77 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return not (address.is_private or address.is_loopback or address.is_link_local)
 
 
-def _senders(site: Site) -> dict[str, list[str]]:
-    """The addresses that mail leaves from as well, by the site whose mail it is; under "" those of everybody's."""
-    found: dict[str, list[str]] = {}
-    for scope in scopes(site.merged, site.facts):
-        bound = found.setdefault(owner_of(scope.service) if scope.service else "", [])
+def _bound_addresses(context: DnsContext) -> dict[str, list[str]]:
+    """The addresses that mail leaves from as well, by the site whose mail it is; under "" those of all mail."""
+    addresses: dict[str, list[str]] = {}
+    for scope in scopes(context.merged, context.facts):
+        bound = addresses.setdefault(owner_of(scope.service) if scope.service else "", [])
         for name in ("smtp_bind_address", "smtp_bind_address6"):
             if scope.parameter(name) in scope.written:
                 try:
                     bound.append(str(ip_address(scope.value(name).strip("[]"))))
                 except ValueError:
                     continue
-    return found
+    return addresses
 
 
-def _spf(site: Site, bound: Iterable[str]) -> str:
+def _spf(context: DnsContext, bound: Iterable[str]) -> str:
     """The policy that names every address mail leaves from, and the relay's own policy."""
-    section, relay = site.section, site.desired.section(smart_host.Schema)
-    networks = [f"ip{6 if ':' in one else 4}:{one}" for one in dict.fromkeys((*site.ips, *bound))]
+    section, relay = context.section, context.desired.section(smart_host.Schema)
+    networks = [f"ip{6 if ':' in address else 4}:{address}" for address in dict.fromkeys((*context.ips, *bound))]
     includes = (*section.spf_include, *((MAILCHANNELS,) if relay and relay.preset == "mailchannels" else ()))
-    return " ".join(("v=spf1 mx", *networks, *(f"include:{one}" for one in dict.fromkeys(includes)), section.spf_all))
+    policies = (f"include:{domain}" for domain in dict.fromkeys(includes))
+    return " ".join(("v=spf1 mx", *networks, *policies, section.spf_all))
 
 
-def _policies(site: Site) -> tuple[dict[str, str], str]:
-    """The policies of the domains that sites have, which leave from their own site's addresses too; all others'."""
-    senders = _senders(site)
-    every = senders.get("", [])
-    own = {name: _spf(site, (*every, *senders.get(name, []))) for name in sites_in(site.desired)}
-    of_sites = {domain: own[name] for name, one in sites_in(site.desired).items() for domain in one.domains}
-    return of_sites, _spf(site, every)
+def _spf_by_domain(context: DnsContext) -> tuple[dict[str, str], str]:
+    """The policy of each domain of a site, whose mail leaves from the site's addresses too, and that of all others."""
+    bound = _bound_addresses(context)
+    shared = bound.get("", [])
+    by_domain: dict[str, str] = {}
+    for name, site in sites_in(context.desired).items():
+        policy = _spf(context, (*shared, *bound.get(name, [])))
+        by_domain |= dict.fromkeys(site.domains, policy)
+    return by_domain, _spf(context, shared)
 
 
-def _values(site: Site) -> dict[str, Any]:
+def _values(context: DnsContext) -> dict[str, Any]:
     """What templates may use that is the same for all domains."""
-    section, relay = site.section, site.desired.section(smart_host.Schema)
-    told = relay.username if relay and relay.preset == "mailchannels" else ""
+    section, relay = context.section, context.desired.section(smart_host.Schema)
+    # MailChannels takes mail of a domain from those accounts alone that the domain's own record names.
+    account = relay.username if relay and relay.preset == "mailchannels" else ""
     return {
-        "ttl": section.ttl, "ips": site.ips, "dkim": list(site.dkim.items()),
-        "hostname": Scope(site.merged, site.facts).value("myhostname").lower(),
+        "ttl": section.ttl, "ips": context.ips, "dkim": list(context.dkim.items()),
+        "hostname": Scope(context.merged, context.facts).value("myhostname").lower(),
         "dmarc": section.dmarc.text if section.dmarc else "",
         "tls_rpt": f"v=TLSRPTv1; rua={section.tls_rpt}" if section.tls_rpt else "",
-        "mailchannels": f"v=mc1 auth={told}" if told else "",
+        "mailchannels": f"v=mc1 auth={account}" if account else "",
     }  # fmt: skip
 
 
-def records_of(site: Site, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
+def records_of(context: DnsContext, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
     """The records of these domains, by zone and nothing twice; what is wrong with any goes to *findings*."""
-    found: dict[str, dict[Record, Record]] = {}
-    values, (of_sites, everybodys) = _values(site), _policies(site)
-    broken: set[str] = set()
+    by_zone: dict[str, dict[Record, Record]] = {}
+    values, (spf_by_domain, spf) = _values(context), _spf_by_domain(context)
+    broken: set[str] = set()  # a template that fails for one domain fails for all, and is reported once
     for domain in domains:
-        within = site.zone_of(domain)
-        zone_records = found.setdefault(within, {})
-        own = _own(site, domain) | {"spf": of_sites.get(domain, everybodys)}
-        for name, source in site.templates.items():
+        within = context.zone_of(domain)
+        zone_records = by_zone.setdefault(within, {})
+        own = _own(context, domain) | {"spf": spf_by_domain.get(domain, spf)}
+        for name, source in context.templates.items():
             if name not in broken:
-                placed, wrong = _rendered(site, name, source, values | own)
+                placed, wrong = _rendered(context, name, source, values | own)
                 wrong = wrong or zone.read(placed, within, zone_records)
                 findings += wrong
                 broken |= {name} if wrong else set()
-    for records in found.values():
+    for records in by_zone.values():
         findings += zone.judge(records)
-    return {within: sorted(records) for within, records in found.items()}
+    return {within: sorted(records) for within, records in by_zone.items()}
 
 
-def _own(site: Site, domain: str) -> dict[str, Any]:
+def _own(context: DnsContext, domain: str) -> dict[str, Any]:
     """What templates may use that is the domain's own."""
-    within, mx, section = site.zone_of(domain), site.mx(domain), site.section
+    within, mx, section = context.zone_of(domain), context.mx(domain), context.section
     mta_sts = section.mta_sts.text(mx) if section.mta_sts else ""
     subdomain, mail = domain.removesuffix(within).removesuffix("."), f"mail.{within}"
     return {
@@ -328,11 +333,11 @@ def _own(site: Site, domain: str) -> dict[str, Any]:
 
 
 def _rendered(
-    site: Site, name: str, source: str, values: Mapping[str, Any]
+    context: DnsContext, name: str, source: str, values: Mapping[str, Any]
 ) -> tuple[list[tuple[Where, str]], list[Finding]]:
     """The lines that a template makes of a domain, each with its place, or why it makes none."""
     try:
-        return [(site.where(name, line), text) for line, text in render_lines(source, values)], []
+        return [(context.where(name, line), text) for line, text in render_lines(source, values)], []
     except BadTemplate as error:
         text = f"template {name}: {error}"
-        return [], [error_at("bad-template", site.where(name, error.line), text)]
+        return [], [error_at("bad-template", context.where(name, error.line), text)]

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.features.dns import zone
-from reconciler.features.dns.records import SECTION, Schema, Site, Templates, key_of, records_of
+from reconciler.features.dns.records import SECTION, DnsContext, Schema, Templates, key_of, records_of
 from reconciler.features.dns.zone import mail_hosts
 from reconciler.model import Contribution, Finding, Where, error_at, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.scopes import Scope
@@ -36,18 +36,18 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Templates make records that go together, for domains and addresses that are there."""
     section, templates = desired.section(Schema), desired.section(Templates)
-    site = Site(desired, facts, merged, {"dkim": _SENTINEL})
+    context = DnsContext(desired, facts, merged, {"dkim": _SENTINEL})
     if not section:
         if templates and templates.sources:
             where = Where(f"dns/{next(iter(templates.sources))}.zone.j2")
             text = "nothing uses the templates of dns/ while mail.yaml has no section dns"
             yield warning_at("unused-template", where, text, "dns")
         return
-    if not site.ips and site.domains and not section.mx:
+    if not context.ips and context.domains and not section.mx:
         text = "this host has no public address that a record could name; write dns.addresses"
         yield Finding(rule="no-address", where=desired.where(SECTION), text=text, subject="dns", lasting=False)
         return
-    if not site.domains and section.domains is None:
+    if not context.domains and section.domains is None:
         text = "there is no domain that records could be for: mail is accepted for this host's own name alone"
         where = desired.where(SECTION)
         yield warning_at("no-domain", where, text, "dns")
@@ -58,32 +58,34 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         where = desired.where(SECTION, "server", "key")
         yield error_at("malformed-tsig", where, text, secret.name)
     findings: list[Finding] = []
-    records = records_of(site, site.domains[:MOST_JUDGED], findings)
+    records = records_of(context, context.domains[:MOST_JUDGED], findings)
     yield from findings
-    yield from _unnamed_relay(site, records)
-    yield from _other_hosts(site, records)
+    yield from _unnamed_relay(context, records)
+    yield from _other_hosts(context, records)
 
 
-def _unnamed_relay(site: Site, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
+def _unnamed_relay(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """Mail leaves from a relay whose addresses no policy names."""
-    relay = Scope(site.merged, site.facts).value("relayhost").strip()
+    relay = Scope(context.merged, context.facts).value("relayhost").strip()
     policies = [one for own in records.values() for one in own if zone.is_spf(one)]
     if relay and policies and not any(re.search("include:|redirect=", one.text) for one in policies):
         text = f'mail leaves through "{relay}", which no SPF record names; write its policy under dns.spf_include'
-        where = site.desired.where(SECTION, "spf_include")
+        where = context.desired.where(SECTION, "spf_include")
         yield warning_at("unnamed-relay", where, text, relay)
 
 
-def _other_hosts(site: Site, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
+def _other_hosts(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """A policy that does not list the hosts which the MX records name."""
-    for domain in site.domains[:MOST_JUDGED] if site.section.mta_sts else ():
-        unlisted = [host for host in mail_hosts(records[site.zone_of(domain)], domain) if host not in site.mx(domain)]
+    for domain in context.domains[:MOST_JUDGED] if context.section.mta_sts else ():
+        unlisted = [
+            host for host in mail_hosts(records[context.zone_of(domain)], domain) if host not in context.mx(domain)
+        ]
         if unlisted:
             text = (
                 f"the MX of {domain} is {unlisted[0]}, which its MTA-STS policy does not list: senders that keep to it"
                 " would deliver nothing; write the hosts under dns.mx"
             )
-            where = site.desired.where(SECTION, "mta_sts")
+            where = context.desired.where(SECTION, "mta_sts")
             yield error_at("other-mail-hosts", where, text, domain)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.dns.changes import Found, Key, SetChange
+from reconciler.features.dns.changes import RRset, RRsetChange, RRsetKey
 from reconciler.features.dns.zone import joined, split
 from reconciler.model.errors import ReconcilerError
 
@@ -64,7 +64,7 @@ class Server(NamedTuple):
     def __str__(self) -> str:
         return self.address if self.port == 53 else f"{self.address} port {self.port}"  # noqa: PLR2004 - DNS
 
-    def ask(self, keys: Iterable[Key], zone: str) -> dict[Key, Found]:
+    def ask(self, keys: Iterable[RRsetKey], zone: str) -> dict[RRsetKey, RRset]:
         """What it has of each set; sets that are not there are left out."""
         import dns.flags  # noqa: PLC0415
         import dns.message  # noqa: PLC0415
@@ -85,10 +85,10 @@ class Server(NamedTuple):
             kind = dns.rdatatype.from_text(key.type)
             for rrset in answer.answer:
                 if rrset.rdtype == kind and rrset.name == dns.name.from_text(key.name):
-                    found[key] = Found(rrset.ttl, {_normal(rdata, key.type): rdata.to_text() for rdata in rrset})
+                    found[key] = RRset(rrset.ttl, {_normal(rdata, key.type): rdata.to_text() for rdata in rrset})
         return found
 
-    def update(self, zone: str, changes: Iterable[SetChange]) -> None:
+    def update(self, zone: str, changes: Iterable[RRsetChange]) -> None:
         """Make these changes in one step, if every set is still what it was."""
         import dns.rcode  # noqa: PLC0415
         import dns.rrset  # noqa: PLC0415
@@ -135,7 +135,7 @@ class Server(NamedTuple):
             raise Unanswered(f"{self} does not answer {what} for the zone {zone}") from error
 
 
-def _frees(change: SetChange, changes: list[SetChange]) -> bool:
+def _frees(change: RRsetChange, changes: list[RRsetChange]) -> bool:
     """Whether the same update takes the CNAME away that stood at the name."""
     return any(other.key == (change.key.name, "CNAME") and other.remove for other in changes)
 

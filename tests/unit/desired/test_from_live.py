@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.desired.from_live import Expressed, Ground, express, message, state
+from reconciler.desired.from_live import HostInputs, RepositoryEdit, express, message, state
 from reconciler.model import File, Tree
 from reconciler.postfix.syntax import read_main, read_master, show_service
 from tests.unit.host_facts import HOST
@@ -17,7 +17,7 @@ from tests.unit.host_facts import HOST
 TEMPLATES = {
     f"postfix/{path.name}": path.read_text() for path in (Path(__file__).parents[3] / "templates/postfix").iterdir()
 }
-GROUND = Ground(facts=HOST, templates=TEMPLATES, secrets={})
+INPUTS = HostInputs(facts=HOST, templates=TEMPLATES, secrets={})
 MAIL = """\
 # The mail of the company
 hostname: mx.test.example   # as in DNS
@@ -52,7 +52,7 @@ def tree(files: dict[str, str]) -> Tree:
 
 @functools.cache
 def rendered(name: str) -> Tree:
-    return GROUND.rendered(tree(STATES[name]))[0]
+    return INPUTS.rendered(tree(STATES[name]))[0]
 
 
 def edited(
@@ -71,7 +71,7 @@ def edited(
     return live | sources
 
 
-def committed(name: str, said: Expressed) -> Tree:
+def committed(name: str, said: RepositoryEdit) -> Tree:
     """The files of the commit."""
     files = {**tree(STATES[name])} | {path: File.of(text) for path, text in said.files.items() if text is not None}
     return {path: file for path, file in files.items() if said.files.get(path, b"") is not None}
@@ -119,11 +119,11 @@ def test_the_commit_renders_to_what_was_edited(
         for key, fields in services.items()
     }  # fmt: skip
     live = edited(name, parameters, rows, tables)
-    said = express(rendered(name), live, tree(STATES[name]), GROUND)
-    again = GROUND.rendered(committed(name, said))[0]
-    if not said.told:
+    said = express(rendered(name), live, tree(STATES[name]), INPUTS)
+    again = INPUTS.rendered(committed(name, said))[0]
+    if not said.unexpressed:
         assert effective(again) == effective(live)
-    told = "\n".join(said.told)
+    told = "\n".join(said.unexpressed)
     for item in {*effective(again).items()} ^ {*effective(live).items()}:
         assert item[0].name in told  # type: ignore[attr-defined] # items of a state
 
@@ -131,14 +131,14 @@ def test_the_commit_renders_to_what_was_edited(
 @pytest.mark.parametrize("name", STATES)
 def test_an_edit_of_simple_things_leaves_nothing_to_tell(name: str) -> None:
     live = edited(name, {"smtpd_banner": "a: {b}, #c", "mynetworks": None}, {"new/unix": "new unix - - n - - smtp"}, {})
-    said = express(rendered(name), live, tree(STATES[name]), GROUND)
-    assert said.told == ()
-    assert effective(GROUND.rendered(committed(name, said))[0]) == effective(live)
+    said = express(rendered(name), live, tree(STATES[name]), INPUTS)
+    assert said.unexpressed == ()
+    assert effective(INPUTS.rendered(committed(name, said))[0]) == effective(live)
 
 
 def test_comments_and_order_of_the_yaml_stay() -> None:
     live = edited("alone", {"mynetworks": "10.0.0.0/8", "mail_name": "x"}, {"smtp/inet": None}, {})
-    said = express(rendered("alone"), live, tree(ALONE), GROUND)
+    said = express(rendered("alone"), live, tree(ALONE), INPUTS)
     assert (said.files["mail.yaml"] or b"").decode() == MAIL.replace("127.0.0.0/8", "10.0.0.0/8").replace(
         "    root\n", "    root\n  mail_name: x\n"
     ).replace("{maxproc: 9}", "null")
@@ -147,15 +147,15 @@ def test_comments_and_order_of_the_yaml_stay() -> None:
 def test_a_table_is_named_as_people_name_it() -> None:
     value = "check_sender_access lmdb:$config_directory/senders, permit"
     live = edited("alone", {"smtpd_sender_restrictions": value}, {}, {})
-    said = express(rendered("alone"), live, tree(ALONE), GROUND)
+    said = express(rendered("alone"), live, tree(ALONE), INPUTS)
     assert b"smtpd_sender_restrictions: check_sender_access table:senders, permit" in (said.files["mail.yaml"] or b"")
 
 
 def test_in_a_repository_of_many_hosts_only_this_hosts_file_changes() -> None:
     live = edited("shared", {"smtpd_banner": "x", "mail_name": None, "luser_relay": None}, {"2525/inet": None}, {})
-    said = express(rendered("shared"), live, tree(SHARED), GROUND)
+    said = express(rendered("shared"), live, tree(SHARED), INPUTS)
     assert list(said.files) == ["hosts/mx.test.example.yaml"]
-    assert said.told == ()
+    assert said.unexpressed == ()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_in_a_repository_of_many_hosts_only_this_hosts_file_changes() -> None:
 def test_what_may_be_a_password_is_in_no_file_and_no_message(
     parameters: dict[str, str | None], services: dict[str, str | None]
 ) -> None:
-    said = express(rendered("alone"), edited("alone", parameters, services, {}), tree(ALONE), GROUND)
+    said = express(rendered("alone"), edited("alone", parameters, services, {}), tree(ALONE), INPUTS)
     text = message("A subject", said, ["about"], ["Edit-Id: 1"])
     assert said.files == {}
     assert "hunter2" not in text or "{ b" in str(services)
@@ -178,13 +178,13 @@ def test_what_may_be_a_password_is_in_no_file_and_no_message(
 
 def test_a_file_that_is_gone_is_told_and_nothing_is_removed() -> None:
     live = {path: file for path, file in rendered("alone").items() if path not in ("main.cf", "transport")}
-    said = express(rendered("alone"), live, tree(ALONE), GROUND)
+    said = express(rendered("alone"), live, tree(ALONE), INPUTS)
     assert said.files == {}
     assert [change.what for change in said.changes] == ["transport", "main.cf"]
 
 
 def test_what_is_left_alone_is_not_said() -> None:
     live = edited("alone", {"smtpd_banner": "x", "mail_name": "y"}, {}, {"transport": "a.test discard:\n"})
-    said = express(rendered("alone"), live, tree(ALONE), GROUND, ("main.cf:smtpd_banner", "transport"))
+    said = express(rendered("alone"), live, tree(ALONE), INPUTS, ("main.cf:smtpd_banner", "transport"))
     assert said.names == ["mail_name"]
     assert list(said.files) == ["mail.yaml"]

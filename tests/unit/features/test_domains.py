@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.features import compose
-from reconciler.features.dns.changes import Found
+from reconciler.features.dns.changes import RRset
 from reconciler.features.domains import mail_domains
 from reconciler.postfix.scopes import Scope
 from tests.unit.desired_states import desired
@@ -17,6 +17,6 @@ def test_mail_domains_are_those_that_the_repository_says_literally() -> None:
     assert found == {"b.example", "mx.test.example", "r.example", "v.example"}
 
 
-def found(ttl: int, *data: str) -> Found:
+def found(ttl: int, *data: str) -> RRset:
     """A set as a server has it."""
-    return Found(ttl, {one: one for one in data})
+    return RRset(ttl, {one: one for one in data})

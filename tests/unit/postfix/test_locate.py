@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.features import compose
-from reconciler.postfix.locate import Origin
+from reconciler.postfix.locate import Locator
 from tests.unit.desired_states import HEALTHY, desired
 from tests.unit.host_facts import HOST
 
@@ -30,15 +30,15 @@ def test_words_of_postfix_lead_to_what_they_name(text: str, place: str) -> None:
     tables = {"tables/checks.pcre": "/a/ OK\n/[/ REJECT\n", "tables/transport": "a.example nosuch:\n"}
     files = tables | {"master.d/x.cf": SERVICE}
     parameters = {"smtpd_timeout": "30000x", "header_checks": "table:checks", "smtpd_tls_security_level": "may"}
-    origin = Origin(compose(desired(parameters, files), HOST), STAGE)
+    locator = Locator(compose(desired(parameters, files), HOST), STAGE)
 
-    assert str(origin.of(text, None)).startswith(place)
+    assert str(locator.locate(text, None)).startswith(place)
 
 
 def test_an_option_of_the_service_that_spoke_comes_first_and_else_it_is_the_service() -> None:
     merged = compose(desired({"smtp_helo_name": "a.example"}, {"master.d/x.cf": SERVICE}), HOST)
     (service,) = (one for one in merged.entries if one.name == "out")
-    origin = Origin(merged, STAGE)
+    locator = Locator(merged, STAGE)
 
-    assert str(origin.of("fatal: parameter smtp_helo_name: bad", service)).startswith("master.d/x.cf:2:")
-    assert str(origin.of("fatal: unheard of", service)) == "master.d/x.cf:1:1"
+    assert str(locator.locate("fatal: parameter smtp_helo_name: bad", service)).startswith("master.d/x.cf:2:")
+    assert str(locator.locate("fatal: unheard of", service)) == "master.d/x.cf:1:1"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.features.dkim.rolling import Stage, TooEarly, Values, begin, expire, standings, switch
+from reconciler.features.dkim.rolling import KeyState, TooEarly, Values, begin, expire, standings, switch
 from reconciler.features.dkim.section import Schema
 from reconciler.model import SecretName
 
@@ -20,35 +20,35 @@ def section(values: Values, **changes: Any) -> Schema:  # noqa: ANN401 - as YAML
     return Schema.model_validate({name: value for name, value in (values | changes).items() if value is not None})
 
 
-def stages(state: Schema, now: datetime) -> list[tuple[str, Stage]]:
-    return [(one.selector, one.stage) for one in standings(state, now)]
+def stages(state: Schema, now: datetime) -> list[tuple[str, KeyState]]:
+    return [(one.selector, one.state) for one in standings(state, now)]
 
 
 def test_a_roll_publishes_waits_switches_keeps_and_expires() -> None:
     values: Values = dict(FIRST)
     values |= begin(section(values), "s2", "dkim-s2", NOW)
-    assert stages(section(values), NOW + 11 * HOUR) == [("s1", Stage.SIGNING), ("s2", Stage.WAITING)]
+    assert stages(section(values), NOW + 11 * HOUR) == [("s1", KeyState.SIGNING), ("s2", KeyState.WAITING)]
     with pytest.raises(TooEarly, match="2026-11-23T22:00:00Z"):
         switch(section(values), NOW + 11 * HOUR)
 
     later = NOW + 12 * HOUR
-    assert stages(section(values), later)[1] == ("s2", Stage.READY)
+    assert stages(section(values), later)[1] == ("s2", KeyState.READY)
     values |= switch(section(values), later)
     assert section(values).selector == "s2"
-    assert stages(section(values), later) == [("s2", Stage.SIGNING), ("s1", Stage.KEPT)]
+    assert stages(section(values), later) == [("s2", KeyState.SIGNING), ("s1", KeyState.KEPT)]
     with pytest.raises(TooEarly, match="under way until 2026-11-30T22:00:00Z"):
         expire(section(values), later + 167 * HOUR)
 
-    assert stages(section(values), later + 168 * HOUR)[1] == ("s1", Stage.EXPIRED)
+    assert stages(section(values), later + 168 * HOUR)[1] == ("s1", KeyState.EXPIRED)
     values |= expire(section(values), later + 168 * HOUR)
-    assert stages(section(values), later) == [("s2", Stage.SIGNING)]
+    assert stages(section(values), later) == [("s2", KeyState.SIGNING)]
 
 
 def test_nobody_waits_for_a_first_key_and_nothing_is_signed_before() -> None:
     values = begin(None, "s1", "dkim-s1", NOW)
     state = section(values)
     assert not state.signs
-    assert stages(state, NOW) == [("s1", Stage.READY)]
+    assert stages(state, NOW) == [("s1", KeyState.READY)]
     values |= switch(state, NOW)
     assert "previous" not in values
     assert section(values).signs
@@ -56,7 +56,7 @@ def test_nobody_waits_for_a_first_key_and_nothing_is_signed_before() -> None:
 
 def test_a_time_to_live_moves_both_ends() -> None:
     values = {**FIRST, **begin(section(FIRST), "s2", "dkim-s2", NOW), "ttl": "30m"}
-    assert stages(section(values), NOW + HOUR)[1] == ("s2", Stage.READY)
+    assert stages(section(values), NOW + HOUR)[1] == ("s2", KeyState.READY)
 
 
 def test_what_is_out_of_order_is_refused_and_says_what_comes_first() -> None:

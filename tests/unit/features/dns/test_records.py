@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.features import compose
-from reconciler.features.dns.records import Site, key_of, records_of
+from reconciler.features.dns.records import DnsContext, key_of, records_of
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
 
@@ -19,8 +19,8 @@ def made(files: dict[str, str] | None = None, dkim: dict[str, str] | None = None
     """The lines that the healthy state makes, as a zone file has them."""
     state = desired(None, files, **sections)
     findings: list[Finding] = []
-    site = Site(state, HOST, compose(state, HOST), dkim or {})
-    zones = records_of(site, site.domains, findings)
+    context = DnsContext(state, HOST, compose(state, HOST), dkim or {})
+    zones = records_of(context, context.domains, findings)
     assert findings == []
     return [str(record) for records in zones.values() for record in records]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.features import compose
-from reconciler.features.dns.records import Site, records_of
+from reconciler.features.dns.records import DnsContext, records_of
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, findings_of, linted, only_finding
 from tests.unit.host_facts import HOST
@@ -22,8 +22,8 @@ def made(files: dict[str, str] | None = None, dkim: dict[str, str] | None = None
     """The lines that the healthy state makes, as a zone file has them."""
     state = desired(None, files, **sections)
     findings: list[Finding] = []
-    site = Site(state, HOST, compose(state, HOST), dkim or {})
-    zones = records_of(site, site.domains, findings)
+    context = DnsContext(state, HOST, compose(state, HOST), dkim or {})
+    zones = records_of(context, context.domains, findings)
     assert findings == []
     return [str(record) for records in zones.values() for record in records]
 
