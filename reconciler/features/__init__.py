@@ -1,7 +1,9 @@
-"""Mail knowledge: one file a feature, each with its section's schema, its rules and what it contributes.
+"""Mail knowledge: one file a feature, each with its section's schema, its rules and its contribution.
 
-To add a feature, write its file and add one line to FEATURES. The order is that of precedence, lowest first. Pure:
-nothing here performs I/O, and nothing here raises.
+To add a feature, write its file and add one line to FEATURES. The order is that of precedence, lowest first. Nothing
+here performs I/O, and nothing here raises.
+
+Invariant: it is pure, and knows nothing of the rules over the whole configuration and of rendering.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The words: every value that travels between the stages, how a pass can end, and what can go wrong.
 
-Values only. This folder imports nothing of the rest and touches nothing outside. It knows no file format, no program
-and no rule. Other folders import the words from here (`from reconciler.model import Finding`); `errors` and `phase`
-keep their own names.
+Other folders import the words from here (`from reconciler.model import Finding`); `errors` and `phase` keep their own
+names.
+
+Invariant: it holds values only, and knows no file format, no program and no rule.
 """
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName

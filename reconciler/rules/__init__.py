@@ -1,7 +1,9 @@
-"""Rules over the whole graph: what Postfix would die of, misread or do in silence, whichever feature asked for it.
+"""Rules over the whole configuration: what Postfix would die of, misread or ignore, whichever feature asked for it.
 
-One file a subject; to add one, write it and add its name to RULES. No rule knows another: what several need of
-Postfix's own language is in postfix/. Pure: nothing here performs I/O, and nothing here raises.
+There is one file for each subject. To add one, write it and add its name to RULES. What several rules need of Postfix's
+own language is in postfix/. Nothing here performs I/O, and nothing here raises.
+
+Invariant: it is pure, and knows nothing of features and of rendering; no rule knows another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What is kept below the state directory: generations with their manifests, companions, the journal, published records.
+"""Records below the state directory: generations with their manifests, companions, the journal, published records.
 
-Reading never changes anything. This folder knows nothing of git, of rules, and of when a pass is made.
+Reading never changes anything.
+
+Invariant: it knows nothing of git, of rules and of when a pass is made.
 """
