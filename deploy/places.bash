@@ -1,4 +1,4 @@
-# Sourced by deploy/install and deploy/uninstall: where reconciler is on a host.
+# Sourced by deploy/install and deploy/uninstall: the places of reconciler on a host.
 # shellcheck shell=bash disable=SC2034
 
 venv=/opt/reconciler

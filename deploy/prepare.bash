@@ -1,7 +1,7 @@
-# Sourced by tests/run, deploy/quickstart and deploy/install: puts on a Debian 12 what they need.
+# Sourced by tests/run, deploy/quickstart and deploy/install: installs what they need on Debian 12.
 #
-# The caller sets $name, which its messages begin with, and stands in the checkout.
-# Promises: no service is started, a package is only ever added, and nothing is done twice.
+# The caller sets $name, the prefix of its messages, and works in the checkout.
+# Promises: no service is started, packages are only added, and a second run repeats nothing.
 # shellcheck shell=bash
 
 policy=/usr/sbin/policy-rc.d
@@ -13,7 +13,7 @@ stop() {
     exit "$1"
 }
 
-# Do one step: print its one line, keep its output back, and show the end of it if it fails.
+# Do one step: print its line, hide its output, and show the end of the output if the step fails.
 step() {
     local what=$1 log
     shift
@@ -68,12 +68,12 @@ answer_questions() {
 	ANSWERS
 }
 
-# Install those of the packages that are missing; stop where that would remove another mail server.
+# Install the missing packages; stop if that would remove another mail server.
 install_packages() {
     local missing other
     mapfile -t missing < <(missing_packages "$@")
     ((${#missing[@]})) || return 0
-    command -v apt-get >/dev/null || stop 1 "this is not Debian: please install ${missing[*]} first"
+    command -v apt-get >/dev/null || stop 1 "this is not Debian; install ${missing[*]} first"
     other=$(other_mta)
     [[ -z $other ]] ||
         stop 1 "another mail server is installed: $other; remove it first, or use another machine"
@@ -98,11 +98,11 @@ find_python() {
     stop 1 "no python3 of version 3.11 or later on PATH"
 }
 
-# Make .venv in the checkout, the project in it, with an extra of its own or without.
+# Make .venv in the checkout and install the project in it, with an extra or without.
 install_python() {
     local extra=${1:-} python stamps=(.venv/stamp) wanted
     [[ -z $extra ]] || stamps+=(".venv/stamp-$extra")
-    # What is installed follows from pyproject.toml's first half, and the scripts in there hold the path.
+    # The first half of pyproject.toml decides what is installed; the scripts in .venv hold the path.
     wanted=$(sed '/^\[tool/,$d' pyproject.toml | sha256sum)$PWD
     if [[ -x .venv/bin/python && $(cat "${stamps[-1]}" 2>/dev/null) == "$wanted" ]]; then
         return

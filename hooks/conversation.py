@@ -1,9 +1,9 @@
-"""What both hooks share: where the daemon is, and one conversation with it.
+"""The parts that both git hooks share: the place of the daemon, and one conversation with it.
 
-Only the standard library, for hooks run as whoever pushes, with whatever Python 3.9 or later is there; nothing that is
-slow to import. Nothing here raises but Silence, and nobody who pushes ever sees a traceback.
+Promises: this module imports only the standard library, and no module that is slow to import, because hooks run as the
+user who pushes, with any Python from 3.9 on. It raises only Silence, so a pusher never sees a traceback.
 
-Known limit: the repository's own configuration says where the daemon is and which branch it follows (`git config
+Known limit: the place of the daemon and the branch come from the repository's own configuration (`git config
 reconciler.socket`, `reconciler.branch`, written by `reconciler init`); the settings file is not read here.
 """
 
@@ -17,11 +17,11 @@ NO_COMMIT = "0" * 40
 
 
 class Silence(Exception):  # noqa: N818 - it is what the daemon answers
-    """There was no answer; the text says why."""
+    """The daemon gave no answer; the text says why."""
 
 
 def say(text: str) -> None:
-    """Show a line to whoever pushes; nobody may be there any more. Control characters never reach a terminal."""
+    """Show a line to the pusher, who may have left. Control characters never reach a terminal."""
     line = "".join(char if char.isprintable() else " " for char in text) + "\n"
     try:  # noqa: SIM105 - contextlib takes longer to import than all of this to run
         os.write(1, line.encode("utf-8", "replace"))
@@ -30,7 +30,7 @@ def say(text: str) -> None:
 
 
 def git(*arguments: str) -> tuple[int, str]:
-    """Run git; its exit status and its output (subprocess takes longer to import than git to run)."""
+    """Return the exit status and the output of git (subprocess takes longer to import than git takes to run)."""
     reading, writing = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_CLOSE, reading)]
     pid = os.posix_spawnp("git", ["git", *arguments], os.environ, file_actions=actions)
@@ -41,14 +41,14 @@ def git(*arguments: str) -> tuple[int, str]:
 
 
 def configuration() -> dict[str, str]:
-    """What `reconciler init` recorded in the repository, by lower-case name."""
+    """Return the settings that `reconciler init` recorded in the repository, by lower-case name."""
     _, text = git("config", "-z", "--get-regexp", r"^reconciler\.")
     pairs = (item.partition("\n") for item in text.split("\0") if item)
     return {name.partition(".")[2]: value for name, _, value in pairs}
 
 
 def update(branch: str) -> tuple[str, str] | None:
-    """The old and the new commit of *branch*, out of what git tells a hook on its standard input."""
+    """Return the old and the new commit of *branch*, which git writes to a hook's standard input."""
     for line in sys.stdin.buffer.read().decode("utf-8", "replace").splitlines():
         old, new, name = line.split(" ", 2)
         if name == f"refs/heads/{branch}":
@@ -57,7 +57,7 @@ def update(branch: str) -> tuple[str, str] | None:
 
 
 def ask(path: str, request: dict[str, object], patience: float) -> dict[str, object]:
-    """Show the daemon's lines as they come, and return how it ended; *patience* is for all of it."""
+    """Show the daemon's lines as they arrive, and return its last message; *patience* limits the whole conversation."""
     import json  # noqa: PLC0415 - pushes to other branches need not wait for these two
     import socket  # noqa: PLC0415
 
@@ -80,11 +80,11 @@ def ask(path: str, request: dict[str, object], patience: float) -> dict[str, obj
                         raise Silence(f"reconciler did not answer: {message.get('error', 'no reason given')}")
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
     except ConnectionResetError:
-        raise Silence("reconciler was stopped before it had answered") from None
+        raise Silence("reconciler stopped before it answered") from None
     except PermissionError:
-        raise Silence("you may not ask reconciler (daemon.group in its settings says who may)") from None
+        raise Silence("you are not permitted to ask reconciler (see daemon.group in its settings)") from None
     except (TimeoutError, socket.timeout):  # noqa: UP041 - two classes before Python 3.10
-        raise Silence(f"reconciler has not answered within {patience:g} s") from None
+        raise Silence(f"reconciler did not answer within {patience:g} s") from None
     except (OSError, ValueError):
         raise Silence("reconciler is not running") from None
-    raise Silence("reconciler was stopped before it had answered")
+    raise Silence("reconciler stopped before it answered")

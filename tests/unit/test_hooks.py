@@ -20,7 +20,8 @@ from reconciler.repository.repo import Repository
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import ENVIRONMENT, git
 
-UNCHECKED = "reconciler is not running: this commit was not checked; it will be when it runs"
+UNCHECKED = "reconciler is not running: this commit was not checked; the daemon checks it before it goes live"
+UNFOLLOWED = "reconciler is not running: run `reconciler status` on the host to see the result of this commit"
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
@@ -124,7 +125,7 @@ def test_without_a_daemon_the_push_goes_through_unchecked(pushing: Pushing) -> N
     pushing.commit()
     taken, said = pushing.push()
     assert taken
-    assert said == [UNCHECKED, "reconciler is not running: `reconciler status` on the host says how this commit fares"]
+    assert said == [UNCHECKED, UNFOLLOWED]
 
 
 def test_a_repository_that_nobody_set_up_is_no_traceback(pushing: Pushing) -> None:
@@ -137,7 +138,7 @@ def test_the_branch_is_never_deleted(pushing: Pushing, daemon: Daemon) -> None:
     git(pushing.path, "symbolic-ref", "HEAD", "refs/heads/other")
     taken, said = pushing.push("origin", ":main")
     assert not taken
-    assert said == ["main is what this host's mail system follows; it can't be deleted"]
+    assert said == ["main can't be deleted: this host's mail system follows it"]
     assert daemon.asked == []
 
 
@@ -178,7 +179,7 @@ def test_another_user_who_may_not_ask_is_told_so(open_folder: Path) -> None:
     taken, said = pushing.push()
     server.stop()
     assert taken
-    assert said[0].startswith("you may not ask reconciler (daemon.group in its settings says who may)")
+    assert said[0].startswith("you are not permitted to ask reconciler (see daemon.group in its settings)")
 
 
 def test_the_owner_of_the_repository_is_checked_and_followed(open_folder: Path) -> None:

@@ -129,7 +129,7 @@ def test_the_quickstart_shows_its_story_twice_and_leaves_nothing(host: Host) -> 
     before, own = host.run(*LISTING).stdout, master(host)
     for _ in range(2):
         story = host.run(QUICKSTART, timeout=120).stdout
-        for piece in ("live in ", "refused, mail.yaml:", "put back in ", "undone in ", "deploy/install --plan"):
+        for piece in ("live in ", "refused, mail.yaml:", "reverted in ", "undone in ", "deploy/install --plan"):
             assert piece in story
         assert "\x1b" not in story
         assert max(map(len, story.splitlines())) < 80
@@ -239,7 +239,7 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
 
 def test_without_systemd_install_says_what_it_left_out(host: Host, wheels: str) -> None:
     told = install(host, wheels, "--yes").stderr
-    assert "left out, since systemd does not run here: reconciler.service" in told
+    assert "reconciler.service is not installed, because systemd does not run here" in told
     send(host, "adopted")
     delivered(host, "adopted")
 
