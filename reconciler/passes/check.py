@@ -48,12 +48,12 @@ class Memory:
     def recall(self, revision: Revision, edges: Edges) -> Checked | None:
         """What was found out about that commit, if it still holds."""
         known = self.checked
-        if (
-            known is None
-            or known.judged.revision.oid != revision.oid
-            or known.judged.rules != rules_now(edges.settings)
-        ):
+        if known is None or known.judged.revision.oid != revision.oid:
             return None
+        if known.judged.rules != rules_now(edges.settings):
+            return None
+        if known.stage and not known.stage.root.is_dir():
+            return None  # a pass that failed half-way has used it up, or a recovery has swept it away
         plan, before = known.judged.plan, known.judged.understood.facts
         facts = fact.again(edges.host, edges.settings, before, ask=not plan.empty)
         live = edges.generations.read(plan.target)

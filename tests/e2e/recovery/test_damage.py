@@ -74,6 +74,17 @@ def test_a_live_link_that_was_removed_is_made_anew(adopted: AdoptedHost) -> None
     assert adopted.answers()
 
 
+def test_a_stage_that_is_gone_since_the_check_of_a_push_is_made_anew(adopted: AdoptedHost) -> None:
+    adopted.reconciler("suspend", "--why", "somebody cleans up")
+    push = adopted.push({"mail.yaml": MAIL + "  smtpd_banner: staged ESMTP\n"}, "Checked while suspended")
+    adopted.sh("ls -d /var/lib/reconciler/private/stage/check-*/postfix && rm -r /var/lib/reconciler/private/stage")
+
+    adopted.reconciler("resume")
+
+    adopted.wait_for("Applied", push.oid)
+    assert adopted.host.dialogue(["QUIT"])[0] == "220 staged ESMTP"
+
+
 def test_manifests_full_of_garbage_stop_neither_a_push_nor_a_rescue(adopted: AdoptedHost) -> None:
     adopted.sh("for file in /var/lib/reconciler/generations/*/manifest.json; do echo garbage >$file; done")
 
