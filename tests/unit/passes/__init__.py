@@ -1,0 +1,1 @@
+"""The tests of reconciler/passes/, one file for each of its files."""

@@ -1,0 +1,106 @@
+"""The memory of a check holds as long as nothing changed, and edits nothing that it recalls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host import facts as fact
+from reconciler.model import Finding, Where
+from reconciler.passes.check import Checked, Memory, forget
+from reconciler.passes.judge import LiveCommit, judge
+from tests.unit.adopted_folder import MAIL, Adopted
+from tests.unit.host_facts import HOST, facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.state.manifest import Stage
+
+DOUBT = Finding(rule="doubt", where=Where("mail.yaml"), text="doubtful", subject="it")
+
+
+@pytest.fixture
+def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
+    monkeypatch.setattr(fact, "gather", lambda *_: HOST)
+    return Adopted.made_in(tmp_path)
+
+
+@pytest.fixture
+def memory(adopted: Adopted) -> Memory:
+    """A memory of a commit that was judged and not staged."""
+    memory = Memory()
+    memory.checked = Checked(judge(adopted.commit(), adopted.edges, LiveCommit(adopted.edges)))
+    return memory
+
+
+def remembered(memory: Memory) -> Checked:
+    assert memory.checked
+    return memory.checked
+
+
+def staged(adopted: Adopted, memory: Memory) -> Stage:
+    stage = adopted.edges.generations.stage(remembered(memory).judged.plan.target, "check-it", 1_000_000_000.0)
+    memory.checked = replace(remembered(memory), stage=stage)
+    return stage
+
+
+def test_what_was_checked_is_recalled_while_nothing_changes(adopted: Adopted, memory: Memory) -> None:
+    assert memory.recall(remembered(memory).judged.revision, adopted.edges) is memory.checked
+
+
+def test_another_commit_is_not_recalled(adopted: Adopted, memory: Memory) -> None:
+    assert memory.recall(adopted.commit(MAIL + "sasl: {}\n"), adopted.edges) is None
+
+
+def test_other_facts_let_nothing_be_recalled(adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fact, "gather", lambda *_: facts(addresses=()))
+    assert memory.recall(remembered(memory).judged.revision, adopted.edges) is None
+
+
+def test_a_hand_edit_lets_nothing_be_recalled(adopted: Adopted, memory: Memory) -> None:
+    (adopted.edges.settings.config_directory / "main.cf").write_text("edited = 1\n")
+    assert memory.recall(remembered(memory).judged.revision, adopted.edges) is None
+
+
+def test_a_commit_that_went_live_meanwhile_is_recalled_as_live_and_memory_stays_as_it_was(
+    adopted: Adopted, memory: Memory
+) -> None:
+    known = remembered(memory)
+    adopted.go_live(known.judged)
+
+    recalled = memory.recall(known.judged.revision, adopted.edges)
+
+    assert recalled
+    assert recalled.judged.plan.empty
+    assert recalled.judged.restores
+    assert memory.checked is known
+    assert not known.judged.plan.empty
+
+
+def test_a_stage_is_recalled_as_long_as_it_is_there(adopted: Adopted, memory: Memory) -> None:
+    stage = staged(adopted, memory)
+    revision = remembered(memory).judged.revision
+    recalled = memory.recall(revision, adopted.edges)
+    assert recalled
+    assert recalled.stage == stage
+
+    adopted.edges.host.remove(stage.folder)
+
+    assert memory.recall(revision, adopted.edges) is None
+
+
+def test_what_is_forgotten_takes_its_stage_with_it(adopted: Adopted, memory: Memory) -> None:
+    stage = staged(adopted, memory)
+
+    forget(adopted.edges, memory)
+
+    assert memory.checked is None
+    assert not stage.folder.exists()
+
+
+def test_the_findings_of_a_check_are_those_of_the_judgement_and_its_doubts(memory: Memory) -> None:
+    checked = replace(remembered(memory), doubts=(DOUBT,))
+    assert checked.findings == (*checked.judged.findings, DOUBT)

@@ -1,0 +1,105 @@
+"""What a commit means is a value that nothing edits, and what is just as wrong in what is live is only reported."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host import facts as fact
+from reconciler.model import errors_in
+from reconciler.model.errors import CheckFailed
+from reconciler.passes import judge as module
+from reconciler.passes.judge import LiveCommit, judge, permit, understand
+from tests.unit.adopted_folder import MAIL, Adopted
+from tests.unit.host_facts import HOST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Revision
+    from reconciler.passes.judge import Understood
+
+WRONG = MAIL + "parameters: {smtpd_recipient_restrictions: permit_mynetwork}\n"
+
+
+@pytest.fixture
+def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
+    monkeypatch.setattr(fact, "gather", lambda *_: HOST)
+    return Adopted.made_in(tmp_path)
+
+
+def judged_now(adopted: Adopted, revision: Revision) -> module.Judged:
+    return judge(revision, adopted.edges, LiveCommit(adopted.edges))
+
+
+def test_a_commit_that_is_new_does_not_restore_and_the_one_that_is_live_does(adopted: Adopted) -> None:
+    judged = judged_now(adopted, adopted.commit())
+    assert not judged.plan.empty
+    assert not judged.restores
+
+    adopted.go_live(judged)
+
+    again = judged_now(adopted, judged.revision)
+    assert again.plan.empty
+    assert again.restores
+
+
+def test_a_hand_edit_of_what_is_live_is_restored(adopted: Adopted) -> None:
+    judged = judged_now(adopted, adopted.commit())
+    (adopted.go_live(judged).root / "main.cf").write_text("edited = 1\n")
+
+    again = judged_now(adopted, judged.revision)
+
+    assert not again.plan.empty
+    assert again.restores
+
+
+def test_what_was_judged_is_not_edited(adopted: Adopted) -> None:
+    judged = judged_now(adopted, adopted.commit())
+    with pytest.raises(FrozenInstanceError):
+        judged.findings = ()  # type: ignore[misc] # which is the point
+
+
+def test_an_error_that_is_new_refuses_the_commit(adopted: Adopted) -> None:
+    judged = judged_now(adopted, adopted.commit(WRONG))
+    with pytest.raises(CheckFailed):
+        permit(judged, LiveCommit(adopted.edges), adopted.edges.repo)
+
+
+def test_an_error_that_is_live_as_well_is_only_reported_and_stays_an_error_in_what_was_judged(adopted: Adopted) -> None:
+    adopted.go_live(judged_now(adopted, adopted.commit(WRONG)))
+    judged = judged_now(adopted, adopted.commit(WRONG + "smart_host: {nexthop: '[192.0.2.1]:25'}\n"))
+
+    permitted = permit(judged, LiveCommit(adopted.edges), adopted.edges.repo)
+
+    assert errors_in(judged.findings)
+    assert not errors_in(permitted.findings)
+    assert replace(permitted, findings=judged.findings) == judged
+
+
+def test_the_live_commit_is_understood_once_and_only_when_it_is_asked_for(
+    adopted: Adopted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted.go_live(judged_now(adopted, adopted.commit(WRONG)))
+    asked: list[Revision] = []
+
+    def counting(revision: Revision, edges: Edges) -> Understood:
+        asked.append(revision)
+        return understand(revision, edges)
+
+    monkeypatch.setattr(module, "understand", counting)
+    live = LiveCommit(adopted.edges)
+    assert asked == []
+    for _ in range(2):
+        assert live.understood
+    assert len(asked) == 1
+
+
+def test_before_adoption_and_after_a_rollback_nothing_is_understood_of_what_is_live(adopted: Adopted) -> None:
+    live = LiveCommit(adopted.edges)
+    assert live.generation
+    assert live.generation.revision == ""
+    assert live.understood is None
