@@ -56,23 +56,24 @@ def honour(
 
     *rules* are the names that can be allowed; of those in *passing* nobody can say that an allowance is not needed.
     """
-    valid = dict.fromkeys(one for one in allowances if one.certain and one.reason and one.rule in rules)
-    by_place = {place: one for one in valid for place in one.places}
+    reasoned = (allowance for allowance in allowances if allowance.certain and allowance.reason)
+    valid = dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
+    by_place = {place: allowance for allowance in valid for place in allowance.places}
     used = set()
     for finding in findings:
-        allowance = by_place.get((finding.rule, finding.where.file, finding.where.line))
-        if allowance:
-            used.add(allowance)
-        if not allowance:
+        excuse = by_place.get((finding.rule, finding.where.file, finding.where.line))
+        if excuse:
+            used.add(excuse)
+        if not excuse:
             yield finding
         elif finding.is_error:
-            yield finding.as_warning(f"allowed: {allowance.reason}")
-    for one in allowances:
-        if one not in valid:
-            yield from _invalid(one, rules)
-        elif one not in used and one.rule not in passing:
-            what = f'nothing is wrong here that "# allow {one.rule}" would allow; remove the comment'
-            yield _finding("unused-allowance", one, what)
+            yield finding.as_warning(f"allowed: {excuse.reason}")
+    for allowance in allowances:
+        if allowance not in valid:
+            yield from _invalid(allowance, rules)
+        elif allowance not in used and allowance.rule not in passing:
+            what = f'nothing is wrong here that "# allow {allowance.rule}" would allow; remove the comment'
+            yield _finding("unused-allowance", allowance, what)
 
 
 def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ class Expect:
     def is_delivered(self) -> bool:
         """Whether it takes a delivery to know."""
         further = (self.status, self.transport, self.nexthop, self.recipient, self.sender, self.source, self.helo)
-        return any(one is not None for one in further)
+        return any(field is not None for field in further)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,7 @@ def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
 
 
 def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
-    found = []
+    flows = []
     for name, value in written.value.items():
         try:
             flow = _ADAPTER.validate_python(value)
@@ -213,8 +213,8 @@ def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
                 known = _Expect.model_fields if "expect" in problem["loc"] else _KEYS
                 findings.append(schema_errors.invalid(name, dict(problem), list(known), written))
         else:
-            found.append(_flow(name, flow, written.keys.get((name,), Where(path))))
-    return found
+            flows.append(_flow(name, flow, written.keys.get((name,), Where(path))))
+    return flows
 
 
 def _flow(name: str, flow: _Flow, where: Where) -> Flow:

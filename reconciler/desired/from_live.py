@@ -91,10 +91,10 @@ def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: 
     """Say what was done to *base* as changes of *files*; *without* are names that are left alone (ignore rules)."""
     gone = [path for path in (MAIN, MASTER) if path in base and path not in edited]
     base = {path: file for path, file in base.items() if path not in gone}
-    found = [
+    edits = [
         change for change in diff(base, edited).changes if not {_name(_item(change)), _path(_item(change))} & {*without}
     ]
-    changes = (*found, *(Change(kind=Kind.FILE, what=path, before="", after=None) for path in gone))
+    changes = (*edits, *(Change(kind=Kind.FILE, what=path, before="", after=None) for path in gone))
     editor = _Editor(files, inputs)
     before, after = state(base), state(edited)
     unsaid = {Item(Kind.FILE, path): None for path in (MAIN, MASTER) if _has_more(path, base, edited)}
@@ -103,7 +103,9 @@ def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: 
         sayable = count < MOST_SAID and (item in before or item in after)
         if not sayable or not editor.say(item, before.get(item), after.get(item), edited):
             unsaid[item] = None
-    unexpressed = tuple(line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw(path, base, edited, unsaid))
+    unexpressed = tuple(
+        line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw_diff(path, base, edited, unsaid)
+    )
     return RepositoryEdit(files=editor.changed(), changes=changes, unexpressed=unexpressed)
 
 
@@ -117,16 +119,16 @@ def _has_more(path: str, base: Tree, edited: Tree) -> bool:
 
 def state(tree: Tree) -> State:
     """What a tree means, thing by thing: equal where Postfix would do the same."""
-    found: State = {}
+    items: State = {}
     for path, file in tree.items():
         if path == MAIN:
             read = read_main(_text(file), MAIN)[0].values()
-            found |= {Item(Kind.PARAMETER, one.name): one_line(one.value) for one in read}
+            items |= {Item(Kind.PARAMETER, entry.name): one_line(entry.value) for entry in read}
         elif path == MASTER:
-            found |= {Item(Kind.SERVICE, one.key): _meaning(one) for one in read_master(_text(file), MASTER)[0]}
+            items |= {Item(Kind.SERVICE, entry.key): _meaning(entry) for entry in read_master(_text(file), MASTER)[0]}
         else:
-            found[Item(Kind.FILE, path)] = file.digest
-    return found
+            items[Item(Kind.FILE, path)] = file.digest
+    return items
 
 
 def _text(file: File | None) -> str:
@@ -164,12 +166,12 @@ def is_secret(path: str, *trees: Tree) -> bool:
     return any(not tree[path].mode & _OTHERS for tree in trees if path in tree)
 
 
-def _tells(*texts: str | None) -> bool:
+def _may_hold_password(*texts: str | None) -> bool:
     """Whether a password may be in it."""
     return any(_TELLING.search(text or "") for text in texts)
 
 
-def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Iterator[str]:
+def _raw_diff(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Iterator[str]:
     """What the repository has no words for, as a diff, unless a password may be in it."""
     names = sorted({item.name for item in unsaid if _path(item) == path} - {path})
     yield f"{path}: {', '.join(names)}" if names else path
@@ -184,7 +186,7 @@ def _raw(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Itera
         return
     was, is_ = (_text(file).splitlines() for file in (old, new))
     lines = list(difflib.unified_diff(was, is_, lineterm="", n=0))[2:]
-    if _tells(*lines):
+    if _may_hold_password(*lines):
         yield "  (it may hold a password: not shown)"
         return
     yield from (f"  {printable(line)}" for line in lines[:MOST_DIFFERENT])
@@ -219,7 +221,7 @@ class _Editor:
             for item, after in wanted.items()
             if item.kind is Kind.PARAMETER
             and self._state.get(item) != after
-            and not _tells(item.name, after)
+            and not _may_hold_password(item.name, after)
             and scalars(after)
         }
         keys = (((parameters.SECTION, item.name), scalars(self._named(after))[0]) for item, after in values.items())
@@ -230,7 +232,7 @@ class _Editor:
         """Have the commit say so, if there is a way that changes nothing else."""
         if self._holds(self._state, item, after):
             return True
-        if is_secret(item.name, edited) or _tells(item.name, before, after):
+        if is_secret(item.name, edited) or _may_hold_password(item.name, before, after):
             return False
         return any(self._try(item, after, changed) for changed in self._ways(item, after, edited))
 
@@ -279,7 +281,7 @@ class _Editor:
             yield from self._parameter(item.name, after)
         elif item.kind is Kind.SERVICE:
             read = read_master(_text(edited.get(MASTER)), MASTER)[0]
-            service = {one.key: one for one in read}.get(item.name)
+            service = {service.key: service for service in read}.get(item.name)
             yield from self._service(item.name, service)
         elif (table := self._origin.tables.get(item.name)) and table.file.startswith("tables/") and not table.pieces:
             yield {table.file: edited[item.name].read() if item.name in edited else None}
@@ -371,7 +373,7 @@ def _entry(service: Service) -> list[str]:
 
 def message(subject: str, edit: RepositoryEdit, about: Collection[str], trailers: Collection[str]) -> str:
     """The commit's message: what changed, when and by whom, and what is not in the commit."""
-    shown = [change for change in edit.changes if not _tells(change.what, change.before, change.after)]
+    shown = [change for change in edit.changes if not _may_hold_password(change.what, change.before, change.after)]
     hidden = len(edit.changes) - len(shown)
     more = [f"  and {hidden} that may hold a password: not shown"] if hidden else []
     parts = ["\n".join([*change_lines(shown), *more])]

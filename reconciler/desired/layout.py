@@ -137,10 +137,10 @@ def host_in(path: str) -> str | None:
 
 def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
     """The tables of a commit, with what sites add to them; what is wrong with their names goes to *findings*."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    pieces_by_table: dict[str, list[tuple[str, str]]] = {}
     for path, name in _sources(files):
         base, _, suffix = name.partition(".")
-        others = found.get(base, [])
+        others = pieces_by_table.get(base, [])
         if problem := _bad_table(name, base, suffix):
             findings.append(_error(problem[0], path, problem[1], name))
         elif others and (others[0][1] != name or path.startswith("tables/")):
@@ -150,8 +150,8 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
             )
             findings.append(_error("ambiguous-table", path, text, base))
         else:
-            found.setdefault(base, []).append((path, name))
-    for base, parts in found.items():
+            pieces_by_table.setdefault(base, []).append((path, name))
+    for base, parts in pieces_by_table.items():
         kind = tables.type_of(base, parts[0][1].partition(".")[2])
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
         texts = [(path, files[path].read()) for path, _ in parts]
@@ -215,10 +215,10 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-def unwired(found: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
+def unwired(commit_tables: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
     """Tables whose name comes close to one that wires itself, and that no value refers to."""
-    missing = tables.WIRED.keys() - {table.name for table in found}
-    for table in found:
+    missing = tables.WIRED.keys() - {table.name for table in commit_tables}
+    for table in commit_tables:
         meant = None if table.name in tables.WIRED else closest(table.name, sorted(missing))
         named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
         if meant and not any(named.search(value) for value in values):

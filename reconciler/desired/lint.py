@@ -42,11 +42,11 @@ def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
 
     What people allowed has been allowed.
     """
-    found = list(desired.findings)
+    findings = list(desired.findings)
     for part in _PARTS:
-        found += part.rules(desired, facts, merged)
-    found = list(allowances.honour(found, desired.allowances, _ALLOWABLE, PASSING))
-    unique = {(finding.rule, finding.where, finding.text): finding for finding in found}
+        findings += part.rules(desired, facts, merged)
+    findings = list(allowances.honour(findings, desired.allowances, _ALLOWABLE, PASSING))
+    unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 
 

@@ -69,7 +69,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
 def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
     """What may stand although a rule speaks against it; nothing that another host's file says."""
     for read in documents:
-        yield from (one for one in read.allowances if layout.host_in(one.where.file) in {None, host})
+        yield from (allowance for allowance in read.allowances if layout.host_in(allowance.where.file) in {None, host})
     for table in tables:
         for path in [path for _, path in table.pieces] or [table.file]:
             yield from found_in(files[path].read(), path)
@@ -172,17 +172,17 @@ def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Fi
 
 def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, list[Service]]) -> Iterator[Finding]:
     """What is wrong in another host's file, merged as that host would."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
-    _graft(merged, {}, found)
-    _judged(merged, *commit, found)
-    return (finding for finding in found if finding.where.file == path)
+    _graft(merged, {}, findings)
+    _judged(merged, *commit, findings)
+    return (finding for finding in findings if finding.where.file == path)
 
 
 def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
     sections: dict[type, object] = {}
-    said = {finding.where for finding in findings if finding.rule == "null-value"}
+    null_places = {finding.where for finding in findings if finding.rule == "null-value"}
     for key, value in merged.value.items():
         if key not in _SCHEMAS:
             text = schema_errors.unknown_section(key, value, _SCHEMAS)
@@ -194,7 +194,7 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
             for problem in error.errors(include_url=False):
                 level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
                 finding = schema_errors.invalid(key, dict(problem), _fields(key, level), merged)
-                if problem["input"] is not None or finding.where not in said:
+                if problem["input"] is not None or finding.where not in null_places:
                     findings.append(finding)
     return sections
 
@@ -223,7 +223,7 @@ def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, An
     if reference := node.get("$ref"):
         return _variants(schema["$defs"][reference.rpartition("/")[2]], schema)
     several = node.get("anyOf")
-    return [variant for one in several for variant in _variants(one, schema)] if several else [node]
+    return [node_variant for variant in several for node_variant in _variants(variant, schema)] if several else [node]
 
 
 def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:

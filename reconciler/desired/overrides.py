@@ -21,7 +21,7 @@ class Override(NamedTuple):
 
     def __str__(self) -> str:
         above, below = self
-        places = (f"{one.where.file}:{one.where.line}" for one in self)
+        places = (f"{parameter.where.file}:{parameter.where.line}" for parameter in self)
         return printable(f"parameters.{above.name} ({next(places)}) prevails over {below.section} ({next(places)})")
 
     @property

@@ -60,9 +60,9 @@ class Removal:
     @property
     def body(self) -> str:
         """What the commit's message says below its subject."""
-        told = "".join(f"  {path}: {row}\n" for path, row in self.rows[:_MOST_TOLD])
+        listing = "".join(f"  {path}: {row}\n" for path, row in self.rows[:_MOST_TOLD])
         more = len(self.rows) - _MOST_TOLD
-        rows = f"Rows that named its transports or its domains:\n{told}" if told else ""
+        rows = f"Rows that named its transports or its domains:\n{listing}" if listing else ""
         rows += f"  and {more} more\n" if more > 0 else ""
         trailers = "".join(
             f"Confirm: {count} deletion{'s' * (count > 1)} in {table}\n"
@@ -73,10 +73,10 @@ class Removal:
 
 def confirmed_rows(trailers: Collection[str]) -> Counter[str]:
     """How many deletions in each table these lines of commit messages confirm."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for match in filter(None, map(_CONFIRMED.fullmatch, trailers)):
-        found[match[2]] += int(match[1])
-    return found
+        counts[match[2]] += int(match[1])
+    return counts
 
 
 def site_named(text: str) -> str | None:
@@ -87,21 +87,21 @@ def site_named(text: str) -> str | None:
 
 def owner_of(path: str) -> str | None:
     """The site that a file of a commit belongs to, or None."""
-    match = next(filter(None, (one.fullmatch(path) for one in (_FOLDER, _SERVICES, _FLOWS, _SECRETS))), None)
+    match = next(filter(None, (pattern.fullmatch(path) for pattern in (_FOLDER, _SERVICES, _FLOWS, _SECRETS))), None)
     return match[1] if match else None
 
 
 def sites_of(files: Tree) -> dict[str, dict[str, Any]]:
     """Every site that has files, by its number, with what its site.yaml says."""
     named = sorted({site for path in files if (site := owner_of(path))}, key=sites.number_of)
-    return {site: _said(files, site) for site in named}
+    return {site: _site_data(files, site) for site in named}
 
 
 def removal(files: Tree, site: str) -> Removal:
     """What leaves with that site, and only with that."""
     gone = sorted(path for path in files if owner_of(path) == site)
     known = sites_of(files)
-    others = {domain for other, said in known.items() if other != site for domain in domains_in(said)}
+    others = {domain for other, site_data in known.items() if other != site for domain in domains_in(site_data)}
     domains = domains_in(known.get(site, {})) - others
     left: dict[str, bytes | None] = dict.fromkeys(gone)
     rows: list[tuple[str, str]] = []
@@ -122,27 +122,27 @@ def removal(files: Tree, site: str) -> Removal:
     return Removal(site, left, tuple(rows), {table: count for table, count in deleted.items() if count})
 
 
-def _said(files: Tree, site: str) -> dict[str, Any]:
+def _site_data(files: Tree, site: str) -> dict[str, Any]:
     path = f"sites/{site}/site.yaml"
     unread: list[Finding] = []
     return dict(yaml_reader.read(path, files[path], unread).value) if path in files else {}
 
 
-def domains_in(said: Mapping[str, Any]) -> set[str]:
+def domains_in(site_data: Mapping[str, Any]) -> set[str]:
     """The domains of a site by what its site.yaml says."""
-    listed = said.get("domains")
+    listed = site_data.get("domains")
     texts = listed if isinstance(listed, list) else []
     return {text.lower().removesuffix(".") for text in texts if isinstance(text, str) and "." in text}
 
 
 def _services(files: Tree, site: str) -> set[str]:
     """The transports that only the site has."""
-    found = {sites.service_of(site)}
+    names = {sites.service_of(site)}
     for path in files:
         if (match := _SERVICES.fullmatch(path)) and match[1] == site:
             text = files[path].read().decode("utf-8", "surrogateescape")
-            found |= {service.name for service in read_master(text, path)[0]}
-    return found - transports.RESERVED - transports.BUILT_IN.keys()
+            names |= {service.name for service in read_master(text, path)[0]}
+    return names - transports.RESERVED - transports.BUILT_IN.keys()
 
 
 def _without(path: str, source: bytes, services: set[str], domains: set[str]) -> tuple[str, bytes, list[str]]:

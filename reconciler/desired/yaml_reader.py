@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from reconciler.desired import allowances as allow
+from reconciler.desired import allowances
 from reconciler.model import Finding, SecretName, Where, error_at
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _read(path: str, content: bytes) -> Document:
     if root:
         reader = _Reader(path, document)
         document.value = reader.value(root, ())
-        document.allowances = tuple(allow.read(text, path, reader.is_comment, trailing=True))
+        document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
         raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
     return document
@@ -324,13 +324,13 @@ def spans(text: str) -> dict[Path, Span]:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
-    found: dict[Path, Span] = {}
+    measured: dict[Path, Span] = {}
     if root:
-        _measure(root, (), root.start_mark, found)
-    return found
+        _measure(root, (), root.start_mark, measured)
+    return measured
 
 
-def _measure(node: yaml.Node, path: Path, key: Any, found: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
+def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
     """Note a node and what it holds; the offset where its last character stands, comments after it left out."""
     if len(path) > MAX_DEPTH:
         raise ValueError("nested too deeply")
@@ -338,14 +338,14 @@ def _measure(node: yaml.Node, path: Path, key: Any, found: dict[Path, Span]) -> 
     names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None
     ends = []
     for item, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, found))
+        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, measured))
     if isinstance(node, yaml.SequenceNode):
-        ends = [_measure(item, (*path, str(place)), item.start_mark, found) for place, item in enumerate(node.value)]
+        ends = [_measure(item, (*path, str(place)), item.start_mark, measured) for place, item in enumerate(node.value)]
     flow = bool(getattr(node, "flow_style", False))
     if ends and not flow:
         end = max(ends)
     inside = None if names is None else tuple(map(str, names))
-    found[path] = Span(key.index, node.start_mark.index, end, key.column, flow, inside)
+    measured[path] = Span(key.index, node.start_mark.index, end, key.column, flow, inside)
     return int(end)
 
 

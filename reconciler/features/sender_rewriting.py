@@ -79,7 +79,7 @@ def _excluded(value: str) -> str:
 
 def _secrets(value: object) -> object:
     listed = value if isinstance(value, list) else [value]
-    if all(isinstance(one, SecretName) for one in listed) and listed:
+    if all(isinstance(secret, SecretName) for secret in listed) and listed:
         return listed
     text = (
         "expected secrets such as [!secret srs]; a secret in plain text would stay in the history for ever: run"
@@ -115,7 +115,7 @@ class Schema(BaseModel):
     @property
     def names(self) -> list[str]:
         """The names of its secrets, the one that signs first."""
-        return list(dict.fromkeys(one.name for one in self.secrets or self.key or ()))
+        return list(dict.fromkeys(secret.name for secret in self.secrets or self.key or ()))
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
@@ -207,7 +207,7 @@ def _default(domain: str, domains: list[str]) -> str:
 
 def _conf(domain: str, domains: list[str]) -> str:
     """/etc/postsrsd.conf of version 2."""
-    listed = ", ".join(f'"{one}"' for one in domains)
+    listed = ", ".join(f'"{name}"' for name in domains)
     settings = {
         "srs-domain": f'"{domain}"', "domains": f"{{ {listed} }}", "separator": '"="',
         "secrets-file": '"/etc/postsrsd.secret"', "hash-length": 8, "hash-minimum": 4,

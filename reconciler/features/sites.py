@@ -68,7 +68,7 @@ def _several(value: object) -> object:
 
 def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     for version in (4, 6):
-        if sum(one.version == version for one in addresses) > 1:
+        if sum(address.version == version for address in addresses) > 1:
             what = "expected one IPv{version} address at most: a connection leaves from one"
             raise PydanticCustomError("too-many-addresses", what, {"version": version})
     return addresses
@@ -185,9 +185,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from _taken_names(sites, desired)
     for service in desired.services:
         yield from _owned(service)
-    yield from _unasked(desired, merged, facts)
+    yield from _unasked_table(desired, merged, facts)
     yield from _unused(sites, desired, merged)
-    yield from _nameless(sites, desired, facts)
+    yield from _missing_reverse_names(sites, desired, facts)
 
 
 def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
@@ -262,7 +262,7 @@ def _owned(service: Service) -> Iterator[Finding]:
             yield error_at("site-service", option.where, what, f"{service.key} {option.name}")
 
 
-def _unasked(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
+def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
     """What prevails over the table of sites, so that their mail leaves from the host's own address."""
     asked = Scope(merged, facts).parameter(MAPS)
     if TABLE in merged.tables and asked and asked.section != SECTION and TABLE not in asked.value:
@@ -287,7 +287,7 @@ def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> I
             yield warning_at("unused-delivery", where, what, name)
 
 
-def _nameless(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
+def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
     """Receivers look the address up, and the name that they find: who has none is taken for a spammer."""
     for name, site in sites.items():
         for address in site.delivery.address if site.delivery else ():

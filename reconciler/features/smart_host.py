@@ -210,13 +210,13 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 def _logins(section: Schema, desired: Desired) -> dict[str, str]:
     """Every login by its nexthop; where several share one, those of senders by the sender."""
-    told: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     logins = {place: login for place, relay in section.relays.items() if (login := _login(relay, desired))}
     for place, login in logins.items():
         nexthop = section.relays[place].nexthop
         rivals = {logins.get(at, "") for at, other in section.relays.items() if other.nexthop == nexthop}
-        told[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login
-    return told
+        by_key[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login
+    return by_key
 
 
 def _login(relay: Relay, desired: Desired) -> str:
@@ -250,8 +250,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if service.key in section.services:
             what = f"duplicate service: port 465 brings {service.key} already, and this one would replace it; rename it"
             yield error_at("duplicate-service", service.where, what, service.key)
-    yield from _senders(section, desired)
-    yield from _past(section, desired, Scope(merged, facts))
+    yield from _bad_senders(section, desired)
+    yield from _bypassing_rows(section, desired, Scope(merged, facts))
     yield from _not_wrapped(section, desired, Scope(merged, facts))
 
 
@@ -263,7 +263,7 @@ def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) ->
             yield error_at("malformed-secret", where, what, secret.name)
 
 
-def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
+def _bad_senders(section: Schema, desired: Desired) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for sender in section.senders:
         if (other := first.setdefault(sender.lower(), sender)) != sender:
@@ -276,11 +276,11 @@ def _senders(section: Schema, desired: Desired) -> Iterator[Finding]:
         yield error_at("duplicate-sender", where, what, SENDER_TABLE)
 
 
-def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
+def _bypassing_rows(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     """The first row of a table whose transport has no next hop: transport(5) then takes the recipient's domain."""
     smtp = mail_routes(main.merged, main.facts).smtp - {"relay"}
     table = desired.tables.get("transport")
-    if section.nexthop and table and (entry := _bare(table, smtp)):
+    if section.nexthop and table and (entry := _row_without_nexthop(table, smtp)):
         what = (
             f'"{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the domain\'s own MX'
             " (told of the first such row)"
@@ -291,19 +291,19 @@ def _past(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
 def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
     """Roads to port 465 by a service that waits there for a greeting which never comes."""
     scopes = [Scope(main.merged, main.facts, service) for service in main.merged.entries if service.command == "smtp"]
-    plain = {one.service.name for one in scopes if one.service and not one.is_on("smtp_tls_wrappermode")}
+    plain = {scope.service.name for scope in scopes if scope.service and not scope.is_on("smtp_tls_wrappermode")}
     then = "speaks no TLS from the first byte, as the smart host's port 465 wants it: mail would wait"
     name = transport_of(main.value("default_transport"))
     if section.is_wrapped and name in plain and not main.value("default_transport").partition(":")[2]:
         what, where = f'default_transport is "{name}", which {then}', main.where("default_transport")
         yield error_at("not-wrapped", where, what, name)
     table = desired.tables.get("sender_transport")
-    if section.is_wrapped and table and (entry := _bare(table, plain)):
+    if section.is_wrapped and table and (entry := _row_without_nexthop(table, plain)):
         what = f'"{entry.value}" has no nexthop and {then} (told of the first such row)'
         yield table.finding("not-wrapped", entry.line, what)
 
 
-def _bare(table: Table, transports: Collection[str]) -> Entry | None:
+def _row_without_nexthop(table: Table, transports: Collection[str]) -> Entry | None:
     """The first row that names one of the transports and nothing behind it."""
     rows = Entries(table) if _BARE.search(table.source) else ()
     return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)

@@ -159,8 +159,8 @@ def _needs(level: str, name: str, where: Where, main: Scope) -> Iterator[Finding
 
 def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
     """DANE rests on what the name server has checked."""
-    told, parameter = main.facts.answers.get(RESOLVER), main.parameter(_LEVEL)
-    if not told:
+    problem, parameter = main.facts.answers.get(RESOLVER), main.parameter(_LEVEL)
+    if not problem:
         return
     section = desired.section(Schema) or Schema()
     places = [(level, desired.where(SECTION, *place)) for place, level in section.levels.items()]
@@ -170,7 +170,7 @@ def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
         if level in _DANE:
             then = "no certificate would be checked" if level == "dane" else "all its mail would wait"
             what = (
-                f"the name server {told}, which the level {level} needs: {then}; install unbound, and name 127.0.0.1"
+                f"the name server {problem}, which the level {level} needs: {then}; install unbound, and name 127.0.0.1"
                 " in /etc/resolv.conf"
             )
             yield Finding(rule="no-dnssec", where=where, text=what, subject=level, lasting=False)
@@ -187,9 +187,9 @@ def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
         name, level = policies.get(relay.nexthop.lower(), ("", main.value(_LEVEL).lower()))
         where = desired.where(SECTION, "destinations", name) if name else parameter.where
         if relay.password and level == "none":
-            said = f'tls.destinations says none for "{name}"' if name else "tls.outbound is none"
+            cause = f'tls.destinations says none for "{name}"' if name else "tls.outbound is none"
             what = (
-                f"smart_host has a login, but {said}: the password would travel in plain text, or never be accepted;"
+                f"smart_host has a login, but {cause}: the password would travel in plain text, or never be accepted;"
                 " write encrypt"
             )
             yield error_at("login-in-clear-text", where, what, "smart_host")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"(?P<path>/[^\s,:]+),? line (?P<line>\d+)")
 _PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)')
 # What Postfix says of a setting without its name.
-_SAID = (
+_PHRASES = (
     ("No server certs", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
     ("STARTTLS", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
     ("SASL per-process", ("smtpd_sasl_type",)),
@@ -56,9 +56,9 @@ class Locator:
         """The place that *text*, said by *service*, leads to."""
         text = text.replace("><", "")  # where Postfix puts what it could not read
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
-        # From the surest to the vaguest: a line, a name, a phrase of _SAID, words of a value, quoted words, an address.
+        # From the surest to the vaguest: a line, a name, a known phrase, words of a value, quoted words, an address.
         where = (
-            self._line(text) or self._named(text, settings) or self._said(text, settings)
+            self._line(text) or self._named(text, settings) or self._phrased(text, settings)
             or self._worded(text, settings) or self._part(text, settings) or self._listener(text)
         )  # fmt: skip
         return where or (service.where if service else Where("mail.yaml"))
@@ -109,8 +109,8 @@ class Locator:
             if any(_holds(line, part) for part in parts):
                 yield table.at(number)
 
-    def _said(self, text: str, settings: list[Parameter]) -> Where | None:
-        names = next((names for words, names in _SAID if words in text), ())
+    def _phrased(self, text: str, settings: list[Parameter]) -> Where | None:
+        names = next((names for words, names in _PHRASES if words in text), ())
         return next((setting.where for name in names for setting in settings if setting.name == name), None)
 
     def _listener(self, text: str) -> Where | None:

@@ -68,13 +68,13 @@ def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
     """The tables that a setting names, those behind proxy: and inside pipemap: and unionmap: included."""
     if not holds_tables(scope, parameter.name):
         return []
-    found: list[Reference] = []
+    references: list[Reference] = []
     previous = ""
     for word in words(scope.expanded(parameter.value) or ""):
         if previous.lower() != "check_policy_service" and not problem_of(word):
-            found += tables_in(word)
+            references += tables_in(word)
         previous = word
-    return [reference for reference in found if reference.type != "table"]
+    return [reference for reference in references if reference.type != "table"]
 
 
 def holds_tables(scope: Scope, name: str) -> bool:
@@ -147,23 +147,24 @@ def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
         for parameter in scope.written:
             if FILES.search(parameter.name):
                 paths.update(files_of(scope, parameter))
-            texts = [one for one in tables_of(scope, parameter) if SUFFIXES.get(one.type) == ("",)]
-            paths.update(path for one in texts if own_name(one.name) is None for path in paths_of(one, facts))
+            for reference in tables_of(scope, parameter):
+                if SUFFIXES.get(reference.type) == ("",) and own_name(reference.name) is None:
+                    paths.update(paths_of(reference, facts))
     return frozenset(paths)
 
 
 def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
     """The files that must load together: each certificate with its key, and the files of each chain."""
-    found = set()
+    groups = set()
     for scope in scopes(merged, facts):
         if scope.service and not any(FILES.search(parameter.name) for parameter in scope.written):
             continue
         for prefix in ("smtpd_tls", "smtp_tls", "lmtp_tls", "tlsproxy_client"):
             for kind in ("", "d", "ec"):
                 pair = (scope.value(f"{prefix}_{kind}{what}_file") for what in ("cert", "key"))
-                found.add(tuple(dict.fromkeys(pair)))
-            found.add(tuple(scope.words(f"{prefix}_chain_files")))
-    return frozenset(files for files in found if files and all(path.startswith("/") for path in files))
+                groups.add(tuple(dict.fromkeys(pair)))
+            groups.add(tuple(scope.words(f"{prefix}_chain_files")))
+    return frozenset(files for files in groups if files and all(path.startswith("/") for path in files))
 
 
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:

@@ -70,13 +70,13 @@ def smtpd_scopes(merged: Contribution, facts: Facts) -> list[Scope]:
 
 def parsed(text: str) -> list[Restriction]:
     """The restrictions of a list, in order."""
-    found = []
+    restrictions = []
     rest = iter(words(text))
     for word in rest:
         name = word.lower()
         argument = next(rest, "") if name in WITH_ARGUMENT else None
-        found.append(Restriction(name if name in KNOWN else word, argument))
-    return found
+        restrictions.append(Restriction(name if name in KNOWN else word, argument))
+    return restrictions
 
 
 def classes_of(scope: Scope) -> list[str]:
@@ -103,11 +103,12 @@ def depends_on_client(scope: Scope) -> bool:
     texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
     for text in texts:
         asked = parsed(text)
-        closed = any(one.name in FINAL - {"permit"} for one in asked)
-        for one in asked:
-            if one.name in WITH_TABLE | {"check_policy_service"} and not (one.argument or "").startswith("static:"):
+        closed = any(restriction.name in FINAL - {"permit"} for restriction in asked)
+        for restriction in asked:
+            name, asks = restriction.name, restriction.name in WITH_TABLE | {"check_policy_service"}
+            if asks and not (restriction.argument or "").startswith("static:"):
                 return True
-            if closed and (one.name.startswith(_BY_PROOF) or (one.name == "permit_mynetworks" and not _is_mine(scope))):
+            if closed and (name.startswith(_BY_PROOF) or (name == "permit_mynetworks" and not _is_mine(scope))):
                 return True
     return False
 
@@ -117,6 +118,6 @@ def _is_mine(scope: Scope) -> bool:
     for word in scope.words("mynetworks"):
         with suppress(ValueError):
             network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
-            if any(one in network for one in _LOOPBACK):
+            if any(address in network for address in _LOOPBACK):
                 return True
     return False

@@ -58,11 +58,11 @@ def destinations(scope: Scope, parameter: Parameter) -> list[str]:
 
 def values_in(text: str) -> list[str]:
     """The answers that a setting itself holds, in static: and inline: tables."""
-    found = []
+    values = []
     for word in words(text):
         if word.startswith("static:"):
-            found.append(word.removeprefix("static:").strip("{}").strip())
+            values.append(word.removeprefix("static:").strip("{}").strip())
         elif word.startswith("inline:{"):
             pairs = words(word[len("inline:{") : -1])
-            found += [pair.strip("{}").partition("=")[2].strip() for pair in pairs if "=" in pair]
-    return found
+            values += [pair.strip("{}").partition("=")[2].strip() for pair in pairs if "=" in pair]
+    return values

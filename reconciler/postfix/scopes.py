@@ -112,12 +112,12 @@ def scopes(merged: Contribution, facts: Facts) -> Iterator[Scope]:
 
 def words(text: str) -> list[str]:
     """The elements of a list, split at commas and blanks; ``{...}`` stays together (mystrtokq(3))."""
-    found: list[str] = []
+    elements: list[str] = []
     start, level = 0, 0
     for position, character in enumerate(text + " "):
         level += (character == "{") - (character == "}")
         if character in ", \t\r\n" and level <= 0:
             if position > start:
-                found.append(text[start:position])
+                elements.append(text[start:position])
             start, level = position + 1, 0
-    return found
+    return elements

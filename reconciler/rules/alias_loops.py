@@ -53,9 +53,14 @@ def _loops(table: Table) -> Iterator[Finding]:
     keys = {hash(entry.key.lower()) for entry in Entries(table)}
     aliases: dict[str, _Alias] = {}
     for entry in Entries(table):
-        key, given = entry.key.lower(), targets(entry)
-        inner = tuple(one for one in given if key[0] == "@" or hash(one) in keys or hash(domain_of(one)) in keys)
-        if inner and key not in given:
+        key, addresses = entry.key.lower(), targets(entry)
+        # Most aliases lead out of the table; only those that do not are kept as texts.
+        inner = tuple(
+            address
+            for address in addresses
+            if key[0] == "@" or hash(address) in keys or hash(domain_of(address)) in keys
+        )
+        if inner and key not in addresses:
             aliases.setdefault(key, _Alias(inner, entry.line))
     bounces = table.compiler == "postalias"
     then = "mail for them would bounce" if bounces else "mail would be refused after DATA with 451"
@@ -86,14 +91,14 @@ def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[s
     if hash(address) in keys or domain_of(address) not in aliases:
         return []
     local = address.rpartition("@")[0]
-    found = [local + one if one.startswith("@") else one for one in aliases[domain_of(address)].targets]
-    return [] if address in found else found
+    addresses = [local + target if target.startswith("@") else target for target in aliases[domain_of(address)].targets]
+    return [] if address in addresses else addresses
 
 
 def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str]]:
     """Ways that lead back to where they began, through others; each address is walked once, and told of once."""
     done: set[str] = set()
-    told: set[str] = set()
+    reported: set[str] = set()
     for key in aliases:
         start = f"*{key}" if key.startswith("@") else key
         path, waiting = ([start], [iter(_next(start, aliases, keys))]) if start not in done else ([], [])
@@ -106,8 +111,8 @@ def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str
                 done.add(path.pop())
             elif target in on:
                 circle = path[on[target] :]
-                if len(circle) > 1 and told.isdisjoint(circle):
-                    told.update(circle)
+                if len(circle) > 1 and reported.isdisjoint(circle):
+                    reported.update(circle)
                     yield circle
             elif target not in done:
                 on[target] = len(path)

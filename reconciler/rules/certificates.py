@@ -41,14 +41,14 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             pems = _pems(files_of(scope, parameter), facts)
             yield from _of_setting(scope, parameter, pems, used=used or not parameter.name.startswith("smtpd_"))
     for row in sni.rows(merged, facts):
-        about = _About(row.finding, f"who asks for {row.name} would get no TLS" if used else _UNUSED, refuses=used)
+        checks = _Checks(row.finding, f"who asks for {row.name} would get no TLS" if used else _UNUSED, refuses=used)
         pems = _pems(row.files, facts)
-        yield from about.unreadable(pems)
+        yield from checks.unreadable(pems)
         if _can_load(pems):
-            yield from about.mismatch(_chain_problem(pems, "in tls_server_sni_maps"))
-            yield from about.dates(pems)
+            yield from checks.mismatch(_chain_problem(pems, "in tls_server_sni_maps"))
+            yield from checks.dates(pems)
             if is_host(row.name.removeprefix(".")):
-                yield from about.names(pems, row.name)
+                yield from checks.names(pems, row.name)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
@@ -59,7 +59,8 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
 
 def _naming(scope: Scope) -> list[Parameter]:
-    return [one for one in scope.written if FILES.search(one.name) and not _PARAMETERS.search(one.name)]
+    named = (parameter for parameter in scope.written if FILES.search(parameter.name))
+    return [parameter for parameter in named if not _PARAMETERS.search(parameter.name)]
 
 
 def _pems(paths: Iterable[str], facts: Facts) -> Pems:
@@ -77,21 +78,21 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
         return scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
 
     then = "STARTTLS would be answered with 454" if server else "mail would leave without it"
-    about = _About(finding, then if used else _UNUSED, refuses=used)
-    yield from about.unreadable(pems)
+    checks = _Checks(finding, then if used else _UNUSED, refuses=used)
+    yield from checks.unreadable(pems)
     if not _can_load(pems) or _BUNDLE.search(name):
         return
     if name.endswith("_chain_files"):
-        yield from about.mismatch(_chain_problem(pems, "in smtpd_tls_chain_files"))
+        yield from checks.mismatch(_chain_problem(pems, "in smtpd_tls_chain_files"))
     elif match := _PAIRED.search(name):
         keys = f"{name[: match.start()]}_{match['kind'] or ''}key_file"
-        yield from about.mismatch(_pair_problem(scope, pems, keys))
-    yield from about.dates(pems)
+        yield from checks.mismatch(_pair_problem(scope, pems, keys))
+    yield from checks.dates(pems)
     if server and _SHOWN.search(name):
-        yield from about.names(pems, scope.value("myhostname").lower(), "myhostname, ")
+        yield from checks.names(pems, scope.value("myhostname").lower(), "myhostname, ")
 
 
-class _About:
+class _Checks:
     """What is said of the files of one setting or row; where nothing uses them, nothing is refused."""
 
     def __init__(self, finding: Callable[[str, str, str, Severity], Finding], then: str, *, refuses: bool) -> None:
@@ -115,17 +116,17 @@ class _About:
         """Certificates that are not good today, or not for long; those after the first of a file only when over."""
         for path, pem in pems:
             leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
-            for place, one in enumerate(leaves):
-                shown = f'the certificate "{one.names[0] if one.names else ""}" in "{path}"'
+            for place, certificate in enumerate(leaves):
+                shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
                 worst = self._worst if place == 0 else Severity.WARNING
-                if not one.begun:
+                if not certificate.begun:
                     what = f"{shown} is not good yet: those who look would turn away"
                     yield self._finding("certificate-expired", what, path, worst)
-                elif one.days < 0:
-                    what = f"{shown} expired {_days(-one.days - 1)} ago: those who look would turn away"
+                elif certificate.days < 0:
+                    what = f"{shown} expired {_days(-certificate.days - 1)} ago: those who look would turn away"
                     yield self._finding("certificate-expired", what, path, worst)
-                elif one.days < _SOON and place == 0:
-                    what = f"{shown} expires in {_days(one.days)}"
+                elif certificate.days < _SOON and place == 0:
+                    what = f"{shown} expires in {_days(certificate.days)}"
                     yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
     def names(self, pems: Pems, wanted: str, label: str = "") -> Iterator[Finding]:

@@ -150,19 +150,19 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 def _two_classes(main: Scope) -> Iterator[Finding]:
     """A domain belongs to one class of addresses (ADDRESS_CLASS_README); Postfix only warns."""
     listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
-    for one, other in combinations(listed, 2):
-        parameter = main.parameter(other)
-        if (one, other) == ("mydestination", "relay_domains") or not parameter:  # relay_domains was $mydestination once
+    for first, second in combinations(listed, 2):
+        parameter = main.parameter(second)
+        if (first, second) == ("mydestination", "relay_domains") or not parameter:  # once, that was the default
             continue
-        for domain in sorted(listed[one] & listed[other]):
+        for domain in sorted(listed[first] & listed[second]):
             if ":" not in domain and not domain.startswith(("/", "!")):
-                yield main.warning("two-classes", parameter, _in_both(domain, one, other), domain)
+                yield main.warning("two-classes", parameter, _in_both(domain, first, second), domain)
     for name in listed:
         others = {domain: other for other in listed if other != name for domain in listed[other]}
         for table in _tables(main, name):
             for entry in Entries(table) if _may_hold(table, others) else ():
-                if second := others.get(entry.key.lower()):
-                    what = f"table {table.name}: {_in_both(entry.key, name, second)}"
+                if rival := others.get(entry.key.lower()):
+                    what = f"table {table.name}: {_in_both(entry.key, name, rival)}"
                     yield warning_at("two-classes", table.at(entry.line), what, f"{name} {entry.key}")
 
 
@@ -172,8 +172,8 @@ def _may_hold(table: Table, domains: Collection[str]) -> bool:
     return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
 
 
-def _in_both(domain: str, one: str, other: str) -> str:
-    return f'domain "{domain}" is in both {one} and {other}: do not list it in both, one of them has no effect'
+def _in_both(domain: str, first: str, second: str) -> str:
+    return f'domain "{domain}" is in both {first} and {second}: do not list it in both, one of them has no effect'
 
 
 def _tables(main: Scope, name: str) -> Iterator[Table]:

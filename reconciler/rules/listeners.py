@@ -50,7 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)
         yield from _bad_host(endpoint, facts)
-        yield from _taken(endpoint, main)
+        yield from _taken_port(endpoint, main)
     yield from _too_long(merged)
     yield from _clashes(endpoints, main)
     yield from _companions(endpoints, main)
@@ -123,21 +123,21 @@ def _is_here(address: Address, facts: Facts) -> bool:
 def _bound(endpoint: Endpoint, main: Scope) -> list[Address]:
     """The addresses that the master binds for a service, so far as they are numbers."""
     if endpoint.host == "localhost":
-        return _spoken(list(_LOOPBACK), main)
+        return _of_used_families(list(_LOOPBACK), main)
     if endpoint.host:
         return [address for address in [_address(endpoint.host)] if address]
-    found: list[Address] = []
+    addresses: list[Address] = []
     for word in main.words("inet_interfaces"):
         if word == "all":
-            found += _WILDCARDS
+            addresses += _WILDCARDS
         elif word in {"loopback-only", "localhost"}:
-            found += _LOOPBACK
+            addresses += _LOOPBACK
         elif address := _address(word):
-            found.append(address)
-    return _spoken(found, main)
+            addresses.append(address)
+    return _of_used_families(addresses, main)
 
 
-def _spoken(addresses: list[Address], main: Scope) -> list[Address]:
+def _of_used_families(addresses: list[Address], main: Scope) -> list[Address]:
     """Those of the families in inet_protocols."""
     families = main.words("inet_protocols")
     return [address for address in addresses if not families or {"all", f"ipv{address.version}"} & set(families)]
@@ -147,7 +147,7 @@ def _overlap(one: Address, other: Address) -> bool:
     return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
 
 
-def _taken(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
+def _taken_port(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
     for listener in main.facts.listeners:
         theirs = _address(listener.address)
         if listener.ours or listener.port != endpoint.port or theirs is None:
@@ -163,23 +163,25 @@ def _taken(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
 
 def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
     """Two services of our own on one port."""
-    for index, one in enumerate(endpoints):
+    for index, endpoint in enumerate(endpoints):
         for other in endpoints[:index]:
-            if one.port is None or one.port != other.port or one.service.key == other.service.key:
+            if endpoint.port is None or endpoint.port != other.port or endpoint.service.key == other.service.key:
                 continue
-            if any(_overlap(mine, theirs) for mine in _bound(one, main) for theirs in _bound(other, main)):
-                what = f'port {one.port} is taken by the service "{other.service.name}" ({other.service.where}) already'
-                yield _finding("port-taken", one.service, what, lasting=True)
+            if any(_overlap(here, there) for here in _bound(endpoint, main) for there in _bound(other, main)):
+                theirs = f'"{other.service.name}" ({other.service.where})'
+                what = f"port {endpoint.port} is taken by the service {theirs} already"
+                yield _finding("port-taken", endpoint.service, what, lasting=True)
 
 
 def _companions(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
     """Services of our own where a program beside Postfix is to listen."""
     for companion in main.merged.companions.values():
         ports = {server.port for server in companion.servers if server.port}
-        for one in endpoints:
-            if one.port in ports and any(_overlap(mine, here) for mine in _bound(one, main) for here in _LOOPBACK):
-                what = f"port {one.port} is {companion.name}'s ({companion.where}) already"
-                yield _finding("port-taken", one.service, what, lasting=True)
+        for endpoint in endpoints:
+            bound = _bound(endpoint, main) if endpoint.port in ports else ()
+            if any(_overlap(address, loopback) for address in bound for loopback in _LOOPBACK):
+                what = f"port {endpoint.port} is {companion.name}'s ({companion.where}) already"
+                yield _finding("port-taken", endpoint.service, what, lasting=True)
 
 
 # ---- where mail leaves from ------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Network = IPv4Network | IPv6Network
 _WIDEST = {4: 8, 6: 16}
 _LISTS = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
-_IMPOSTORS = "smtpd_authorized_xclient_hosts"
+_XCLIENT = "smtpd_authorized_xclient_hosts"
 _CLIENTS = ("8.8.8.8", "91.198.174.192", "145.97.39.155", "203.0.113.77")
 _DOMAINS = ("example.com", "mail.stranger.net", "a.b.co.uk", "xn--bcher-kva.de")
 _ADDRESSES = ("a.stranger@example.com", "info@mail.stranger.net", "x@a.b.co.uk")
@@ -38,7 +38,7 @@ _FORGED = frozenset({"check_sender_access", "check_helo_access"})
 _LOOPBACK = re.compile(r"(?:127\.[\d.]+|localhost|\[::1\]):")
 
 
-class _Everybody(NamedTuple):
+class _Match(NamedTuple):
     """What lets strangers in, and whether that is sure."""
 
     what: str
@@ -47,11 +47,11 @@ class _Everybody(NamedTuple):
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Nobody relays for the whole world."""
-    told = set()
+    reported = set()
     for scope in smtpd_scopes(merged, facts):
         for name, finding in (*_open_to_all(scope), *_impostors(scope)):
-            if (name, finding.where) not in told:
-                told.add((name, finding.where))
+            if (name, finding.where) not in reported:
+                reported.add((name, finding.where))
                 yield finding
 
 
@@ -78,11 +78,11 @@ def _open_to_all(scope: Scope) -> Iterator[tuple[str, Finding]]:
 
 def _impostors(scope: Scope) -> Iterator[tuple[str, Finding]]:
     """Clients that may say that they are somebody else, by XCLIENT."""
-    parameter = scope.parameter(_IMPOSTORS)
-    for word in scope.words(_IMPOSTORS) if parameter else ():
+    parameter = scope.parameter(_XCLIENT)
+    for word in scope.words(_XCLIENT) if parameter else ():
         if parameter and (who := _too_wide(word) or _matched(scope, word, _CLIENTS)):
-            what = f'open relay: "{word}" in {_IMPOSTORS} {who.what}, and all of it may say that it is a client of'
-            yield _IMPOSTORS, _finding(scope, parameter, f"{what} mynetworks, or has logged in", word, sure=who.sure)
+            what = f'open relay: "{word}" in {_XCLIENT} {who.what}, and all of it may say that it is a client of'
+            yield _XCLIENT, _finding(scope, parameter, f"{what} mynetworks, or has logged in", word, sure=who.sure)
 
 
 def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure: bool) -> Finding:
@@ -96,30 +96,30 @@ def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure:
 # ---- lists of networks and domains -----------------------------------------------------------------------------------
 
 
-def _too_wide(word: str) -> _Everybody | None:
+def _too_wide(word: str) -> _Match | None:
     try:
         network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
     except ValueError:
         return None
     if network.prefixlen < _WIDEST[network.version]:
-        return None if network.is_private else _Everybody(_size(network))
+        return None if network.is_private else _Match(_size(network))
     public = network.is_global and network.prefixlen < 2 * _WIDEST[network.version]
-    return _Everybody("is a large part of the Internet", sure=False) if public else None
+    return _Match("is a large part of the Internet", sure=False) if public else None
 
 
 def _size(network: Network) -> str:
     return "is the whole Internet" if network.prefixlen == 0 else "holds a great part of the Internet"
 
 
-def _matched(scope: Scope, word: str, strangers: tuple[str, ...]) -> _Everybody | None:
+def _matched(scope: Scope, word: str, strangers: tuple[str, ...]) -> _Match | None:
     """How a table matches every stranger, whatever it answers; one behind a "!" keeps them out."""
     for reference in tables_in(word) if not word.startswith("!") else ():
         if reference.type == "static":
-            return _Everybody("matches everything")
+            return _Match("matches everything")
         for table in _tables(scope, reference):
             if entry := next(_entries_for_all(table, strangers), None):
                 sure = not has_blocks(table)
-                return _Everybody(f'matches everything by its "{entry.key}"', sure)
+                return _Match(f'matches everything by its "{entry.key}"', sure)
     return None
 
 
@@ -136,7 +136,7 @@ def _entries_for_all(table: Table, strangers: Iterable[str]) -> Iterator[Entry]:
     if table.type == "cidr":
         yield from (entry for entry in Entries(table) if _covers(entry.key))
     elif table.type in PATTERN_TYPES:
-        yield from (entry for entry in Entries(table) if all(_matches(entry.key, one) for one in strangers))
+        yield from (entry for entry in Entries(table) if all(_matches(entry.key, stranger) for stranger in strangers))
 
 
 def _covers(key: str) -> bool:
@@ -154,8 +154,8 @@ def _matches(key: str, text: str) -> bool:
     pattern = key.lstrip("!")
     body, _, flags = pattern[1:].rpartition(pattern[:1])
     with suppress(re.error, RecursionError):
-        found = re.search(body, text, 0 if "i" in flags else re.IGNORECASE) is not None
-        return found != key.startswith("!")
+        matches = re.search(body, text, 0 if "i" in flags else re.IGNORECASE) is not None
+        return matches != key.startswith("!")
     return False
 
 
@@ -172,7 +172,7 @@ def _lets_in(scope: Scope, name: str) -> bool:
     return True
 
 
-def _before_protection(scope: Scope, name: str) -> Iterator[tuple[str, _Everybody]]:
+def _before_protection(scope: Scope, name: str) -> Iterator[tuple[str, _Match]]:
     restrictions = parsed(scope.value(name))
     if not any(restriction.name in PROTECTION for restriction in restrictions):
         return
@@ -183,11 +183,11 @@ def _before_protection(scope: Scope, name: str) -> Iterator[tuple[str, _Everybod
             yield f"{restriction.name} {restriction.argument}", who
 
 
-def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Everybody | None:
+def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Match | None:
     """Whether an access table permits all strangers, or those who forge a name."""
     for reference in tables_in(argument or "") if name in WITH_TABLE else ():
         if reference.type == "static":
-            return _Everybody("permits everybody") if _permits(reference.name.strip("{} ")) else None
+            return _Match("permits everybody") if _permits(reference.name.strip("{} ")) else None
         for table in _tables(scope, reference):
             strangers = _CLIENTS if name == "check_client_access" else _ADDRESSES
             matching = list(_entries_for_all(table, strangers))
@@ -195,10 +195,10 @@ def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Everybody | N
                 ":" in entry.key and table.type == "cidr": entry for entry in reversed(matching)
             }  # of each family
             if first := next((entry for entry in firsts.values() if _permits(entry.value)), None):
-                return _Everybody(f'permits everybody by its "{first.key}"', sure=not has_blocks(table))
+                return _Match(f'permits everybody by its "{first.key}"', sure=not has_blocks(table))
             forged = (entry for entry in Entries(table) if name in _FORGED and _permits(entry.value))
             if entry := next(forged, None):
-                return _Everybody(f'permits whoever calls himself "{entry.key}"', sure=False)
+                return _Match(f'permits whoever calls himself "{entry.key}"', sure=False)
     return None
 
 

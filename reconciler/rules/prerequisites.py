@@ -99,7 +99,7 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
             continue
         for entry in Entries(table):
             level, *given = words(entry.value.lower()) or [""]
-            named = {one.strip("{} ").partition("=")[0].strip() for one in given}
+            named = {attribute.strip("{} ").partition("=")[0].strip() for attribute in given}
             if level in {"verify", "secure"} and not vouched and "tafile" not in named:
                 missing = f"no authority is trusted: set {_AUTHORITIES[0]} ({_DEBIANS})"
             elif level == "fingerprint" and not printed and "match" not in named:

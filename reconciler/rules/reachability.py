@@ -52,13 +52,13 @@ class Question(NamedTuple):
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Every server that Postfix depends on answers."""
-    for scope, parameter, asked in _everything(merged, facts):
-        told = facts.answers.get(asked.server)
-        if told and not (asked.waits and told.startswith("no answer")):
-            yield _silent(scope, parameter, asked, told)
-        elif asked.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and told is not None:
-            what = f'{parameter.name}: "{asked.written}" answers; were it to stop, {asked.then}'
-            yield scope.warning("fails-open", parameter, what, asked.written)
+    for scope, parameter, question in _everything(merged, facts):
+        trouble = facts.answers.get(question.server)
+        if trouble and not (question.waits and trouble.startswith("no answer")):
+            yield _silent(scope, parameter, question, trouble)
+        elif question.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and trouble is not None:
+            what = f'{parameter.name}: "{question.written}" answers; were it to stop, {question.then}'
+            yield scope.warning("fails-open", parameter, what, question.written)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
@@ -66,12 +66,12 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     return Mentioned(servers=frozenset(question.server for _, _, question in _everything(merged, facts)))
 
 
-def _silent(scope: Scope, parameter: Parameter, asked: Question, told: str) -> Finding:
-    slow = told.startswith("no answer")
-    certain = not (asked.opens or asked.waits or slow)
-    what = f'{parameter.name}: nobody answers at "{asked.written}" ({told}): {asked.then}'
+def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str) -> Finding:
+    slow = trouble.startswith("no answer")
+    certain = not (question.opens or question.waits or slow)
+    what = f'{parameter.name}: nobody answers at "{question.written}" ({trouble}): {question.then}'
     severity = Severity.ERROR if certain else Severity.WARNING
-    return scope.finding("silent-server", parameter, what, asked.written, severity=severity, lasting=False)
+    return scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
 
 
 def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Question]]:
@@ -214,8 +214,8 @@ class _Reader:
         if lmtp and hop.startswith("unix:"):
             servers = list(self.servers(scope, hop))
         else:
-            found = self._inet(hop.removeprefix("inet:"), "24" if lmtp else "smtp") if hop else ()
-            servers = [server for server in found if self._is_local(server.host)]
+            elsewhere = self._inet(hop.removeprefix("inet:"), "24" if lmtp else "smtp") if hop else ()
+            servers = [server for server in elsewhere if self._is_local(server.host)]
         yield from (Question(hop, server, then) for server in servers)
 
     def _smart_host(self, text: str) -> Iterator[Question]:

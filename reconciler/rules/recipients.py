@@ -37,11 +37,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for name in _LISTS:
         for table in _tables(main, name):
             if _STRAY.search(table.source):
-                yield from _strays(table)
-    yield from _nobody(main)
+                yield from _stray_words(table)
+    yield from _missing_rows(main)
     for table in _tables(main, _VIRTUAL):
         yield from _too_many(table, main.value(_LIMIT))
-    for table, entry, kind, path in _outside(main):
+    for table, entry, kind, path in _outside_paths(main):
         if facts.files.get(path) is False:
             then = "its mail would bounce" if kind == "|" else "its mail would wait"
             what = f'"{entry.key}": missing file "{path}": it is not there or can\'t be read, and {then}'
@@ -50,7 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Whether the commands and lists of addresses that aliases name are there."""
-    return Mentioned(paths=frozenset(path for _, _, _, path in _outside(Scope(merged, facts))))
+    return Mentioned(paths=frozenset(path for _, _, _, path in _outside_paths(Scope(merged, facts))))
 
 
 def _tables(main: Scope, name: str) -> list[Table]:
@@ -61,7 +61,7 @@ def _tables(main: Scope, name: str) -> list[Table]:
     return [table for table in found if table and table.type not in PATTERN_TYPES]
 
 
-def _strays(table: Table) -> Iterator[Finding]:
+def _stray_words(table: Table) -> Iterator[Finding]:
     for entry in Entries(table):
         match = _NO_ADDRESS.search(entry.value) if not re.search(r'["|]', entry.value) else None
         if match and match[1]:
@@ -72,7 +72,7 @@ def _strays(table: Table) -> Iterator[Finding]:
             yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[2]}")
 
 
-def _nobody(main: Scope) -> Iterator[Finding]:
+def _missing_rows(main: Scope) -> Iterator[Finding]:
     """Addresses of domains that consist of aliases alone, for which there is no alias."""
     domains = {word.lower() for word in main.words(_DOMAINS) if ":" not in word and "/" not in word}
     tables, maps = _tables(main, _VIRTUAL), main.words(_VIRTUAL)
@@ -88,12 +88,12 @@ def _nobody(main: Scope) -> Iterator[Finding]:
         for entry in Entries(table):
             for target in targets(entry):
                 domain = domain_of(target)
-                if domain[1:] in domains and target != domain and keys.isdisjoint(_asked(target, domain, marks)):
+                if domain[1:] in domains and target != domain and keys.isdisjoint(_lookup_keys(target, domain, marks)):
                     what = f'"{entry.key}": no row for "{target}", whose domain is aliases alone: its mail would bounce'
                     yield table.finding("nobody-there", entry.line, what, f"{entry.key} {target}")
 
 
-def _asked(address: str, domain: str, marks: str) -> set[str]:
+def _lookup_keys(address: str, domain: str, marks: str) -> set[str]:
     """The keys by which virtual(5) finds an address."""
     local = address.removesuffix(domain)
     plain = re.split(f"[{re.escape(marks)}]", local)[0] if marks else local
@@ -110,7 +110,7 @@ def _too_many(table: Table, limit: str) -> Iterator[Finding]:
             yield table.finding("too-many-recipients", entry.line, what, f"{entry.key} {_LIMIT}")
 
 
-def _outside(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
+def _outside_paths(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
     """What rows of aliases(5) name outside of themselves."""
     for table in _tables(main, "alias_maps"):
         if b"|" in table.source or b":include:" in table.source:

@@ -39,11 +39,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             if parameter.name == "smtpd_restriction_classes":
                 yield from _undefined_classes(scope, parameter)
                 yield from _endless_classes(scope, parameter)
-    told = set()
+    reported = set()
     for scope in smtpd_scopes(merged, facts):
         finding = _unprotected(scope)
-        if finding and finding.where not in told:
-            told.add(finding.where)
+        if finding and finding.where not in reported:
+            reported.add(finding.where)
             yield finding
 
 
@@ -88,14 +88,15 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
 def _endless_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     """A class that leads back to itself: smtpd calls itself until it dies."""
     classes = classes_of(scope)
-    inner = {name: [one.name for one in parsed(scope.value(name)) if one.name in classes] for name in classes}
+    names = {name: [restriction.name for restriction in parsed(scope.value(name))] for name in classes}
+    inner = {name: [word for word in listed if word in classes] for name, listed in names.items()}
     for name in classes:
         reached, waiting = set(), list(inner[name])
         while waiting:
-            one = waiting.pop()
-            if one not in reached:
-                reached.add(one)
-                waiting += inner[one]
+            word = waiting.pop()
+            if word not in reached:
+                reached.add(word)
+                waiting += inner[word]
         if name in reached:
             what = f'restriction class "{name}" leads back to itself: smtpd would die, and clients get no answer'
             yield scope.finding("endless-class", scope.parameter(name) or parameter, what, name)
@@ -115,14 +116,14 @@ def _undefined_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 def _unprotected(scope: Scope) -> Finding | None:
     if any(_protects(scope.value(name), scope) for name in RELAY):
         return None
-    culprit = next(filter(None, map(scope.parameter, RELAY)), None)
-    if not culprit:
+    parameter = next(filter(None, map(scope.parameter, RELAY)), None)
+    if not parameter:
         return None
     what = (
         f"no relay protection: neither {RELAY[0]} nor {RELAY[1]} holds reject_unauth_destination, got"
-        f' "{scope.value(culprit.name)}"; smtpd would refuse to serve'
+        f' "{scope.value(parameter.name)}"; smtpd would refuse to serve'
     )
-    return scope.place_of(culprit).finding("no-relay-protection", culprit, what)
+    return scope.place_of(parameter).finding("no-relay-protection", parameter, what)
 
 
 def _protects(text: str, scope: Scope, depth: int = 0) -> bool:

@@ -41,8 +41,9 @@ def _endpoints(scope: Scope, parameter: Parameter, lists: Collection[str]) -> It
     if parameter.name in _MILTERS:
         named = words(scope.expanded(parameter.value) or "")
     elif parameter.name in lists:
-        asked = parsed(scope.expanded(parameter.value) or "")
-        named = [one.argument for one in asked if one.name == "check_policy_service" and one.argument]
+        restrictions = parsed(scope.expanded(parameter.value) or "")
+        policies = (restriction for restriction in restrictions if restriction.name == "check_policy_service")
+        named = [policy.argument for policy in policies if policy.argument]
     else:
         return
     for text in named:

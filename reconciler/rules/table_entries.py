@@ -68,23 +68,23 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
     for use in sorted(uses, key=lambda use: use.name):
         if use.name in TRANSPORT_MAPS:
             yield from _routes(table, entries, known)
-            yield from _back_here(table, entries, here, here.hops)
+            yield from _looping_hops(table, entries, here, here.hops)
         elif use.name in RELAY_MAPS:
             yield from _relays(table, entries, known)
-            yield from _back_here(table, entries, here, lambda value, _: words(value))
+            yield from _looping_hops(table, entries, here, lambda value, _: words(value))
         elif use.name in WITH_TABLE:
-            yield from _told(
+            yield from _bad_results(
                 table, entries, "unknown-action", partial(access_problem, classes=use.classes, routes=known)
             )
             yield from _numeric_replies(table, entries)
             yield from _filtered_again(table, entries, here, checks=False)
         elif _CHECKS.search(use.name):
-            yield from _told(table, entries, "unknown-action", partial(checks_problem, routes=known))
+            yield from _bad_results(table, entries, "unknown-action", partial(checks_problem, routes=known))
             yield from _filtered_again(table, entries, here, checks=True)
         elif use.name in _POLICIES:
-            yield from _told(table, entries, "unknown-policy", policy_problem)
+            yield from _bad_results(table, entries, "unknown-policy", policy_problem)
         elif use.name == "postscreen_access_list":
-            yield from _told(table, entries, "unknown-action", screen_problem)
+            yield from _bad_results(table, entries, "unknown-action", screen_problem)
     if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
         yield from _keys(table, entries, {use.name for use in uses})
 
@@ -92,7 +92,7 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
 # ---- results ---------------------------------------------------------------------------------------------------------
 
 
-def _told(
+def _bad_results(
     table: Table, entries: Iterable[Entry], rule: str, problem_in: Callable[[str], str | None]
 ) -> Iterator[Finding]:
     """What is wrong with results; there are fewer of them than entries."""
@@ -113,8 +113,8 @@ def _routes(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterat
         return None if patterns and "$" in value else bad_route(value, known)
 
     patterns = table.type in PATTERN_TYPES
-    yield from _told(table, entries, "unknown-transport", unknown)
-    yield from _told(table, entries, "malformed-nexthop", malformed)
+    yield from _bad_results(table, entries, "unknown-transport", unknown)
+    yield from _bad_results(table, entries, "malformed-nexthop", malformed)
 
 
 def _relays(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
@@ -124,10 +124,10 @@ def _relays(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterat
         unclear = value.lower() == "dunno" or (table.type in PATTERN_TYPES and "$" in value)
         return None if unclear else bad_nexthop(value, known)
 
-    yield from _told(table, entries, "malformed-nexthop", malformed)
+    yield from _bad_results(table, entries, "malformed-nexthop", malformed)
 
 
-def _back_here(
+def _looping_hops(
     table: Table, entries: Iterable[Entry], here: OwnHost, hops: Callable[[str, str], list[str]]
 ) -> Iterator[Finding]:
     """Next hops that are this very host; most hops are of many rows."""
@@ -149,7 +149,7 @@ def _filtered_again(table: Table, entries: Iterable[Entry], here: OwnHost, *, ch
         name = here.back_by_action(value, checks=checks)
         return f'"{value}" is this host\'s own service "{name}": {COMES_BACK}' if name else None
 
-    yield from _told(table, entries, "loops-to-self", problem)
+    yield from _bad_results(table, entries, "loops-to-self", problem)
 
 
 def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:

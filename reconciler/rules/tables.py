@@ -37,13 +37,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Every table can be read, no key stands in it twice, and none takes or refuses mail that it should not."""
     main = Scope(merged, facts)
     for table in desired.tables.values():
-        yield from CachedTable(table).ask(_itself)
+        yield from CachedTable(table).ask(_bad_lines)
     yield from _empty(main, desired.tables)
     if routes := desired.tables.get("transport"):
         yield from _own_mail(main, routes)
 
 
-def _itself(table: Table) -> Iterator[Finding]:
+def _bad_lines(table: Table) -> Iterator[Finding]:
     """What is wrong with a table by itself, in one walk."""
     malformed: list[Finding] = []
     # A table may hold 100,000 keys, and a set of them would take many times the memory of the file. So each is kept as
@@ -83,7 +83,7 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
         if not parameter or not _is_class(main, domains, name):
             continue
         named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
-        if named and len(named) == len(main.words(name)) and not any(_holds_any(tables.get(one)) for one in named):
+        if named and len(named) == len(main.words(name)) and not any(map(_holds_any, map(tables.get, named))):
             what = (
                 f"table {', '.join(named)} is empty, but {name} depends on it: every address in"
                 f' "{main.value(domains)}" that it was to hold would be refused as unknown'
@@ -99,9 +99,9 @@ def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
     own = [domain.lower() for domain in main.words("mydestination") if _DOMAIN.fullmatch(domain)]
     rows = {domain: {domain, *_parents(domain)} for domain in own}
     asked = {"*"}.union(*rows.values())
-    found = {entry.key.lower(): entry for entry in Entries(table) if entry.key.lower() in asked}
-    lost = [domain for domain in own if found.keys().isdisjoint(rows[domain])]
-    star = found.get("*")
+    entries = {entry.key.lower(): entry for entry in Entries(table) if entry.key.lower() in asked}
+    lost = [domain for domain in own if entries.keys().isdisjoint(rows[domain])]
+    star = entries.get("*")
     if lost and star and star.value != ":":
         what = (
             f'table transport: "*" takes mail for this host\'s own domains as well: {", ".join(lost)}; did you mean to'

@@ -30,7 +30,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """What is declared is used."""
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
-    own = [one for one in desired.services if one.type == "unix" and one.command in _DELIVER]
+    own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
     if any(_asks_elsewhere(scope) for scope in everywhere):
         own = []
     named = _words(merged, everywhere) if own or classes else set()
@@ -54,10 +54,10 @@ def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
         if parameter.name != "smtpd_restriction_classes"
     ]
     texts += [word for service in merged.entries for word in service.arguments]
-    found = {word for text in texts for word in _WORD.findall(text)}
+    names = {word for text in texts for word in _WORD.findall(text)}
     for table in merged.tables.values():
-        found.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
-    return found
+        names.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
+    return names
 
 
 def _asks_elsewhere(scope: Scope) -> bool:

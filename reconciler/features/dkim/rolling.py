@@ -68,16 +68,16 @@ _MEANING = {
 
 def standings(section: Schema, now: datetime) -> list[Standing]:
     """Where every key of the section stands."""
-    found = [Standing(section.selector, KeyState.SIGNING)] if section.selector and section.signs else []
+    standings = [Standing(section.selector, KeyState.SIGNING)] if section.selector and section.signs else []
     if section.next:
         until = published_everywhere(section)
         state, moment = (KeyState.WAITING, until) if until > now else (KeyState.READY, None)
-        found.append(Standing(section.next.selector, state, moment, "`reconciler dkim roll`"))
+        standings.append(Standing(section.next.selector, state, moment, "`reconciler dkim roll`"))
     if section.previous:
         until = section.previous.since + max(KEPT, section.ttl)
         state, moment = (KeyState.KEPT, until) if until > now else (KeyState.EXPIRED, None)
-        found.append(Standing(section.previous.selector, state, moment, "`reconciler dkim expire`"))
-    return found
+        standings.append(Standing(section.previous.selector, state, moment, "`reconciler dkim expire`"))
+    return standings
 
 
 def published_everywhere(section: Schema) -> datetime:

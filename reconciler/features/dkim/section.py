@@ -253,12 +253,12 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             where = desired.where(SECTION, *place, "key")
             yield error_at("malformed-key", where, what, secret.name)
     if section.signs:
-        yield from _taken(facts, desired.where(SECTION))
-        yield from _past(merged, facts)
+        yield from _taken_port(facts, desired.where(SECTION))
+        yield from _unsigned_mail(merged, facts)
         yield from _rewritten(merged, facts)
 
 
-def _taken(facts: Facts, where: Where) -> Iterator[Finding]:
+def _taken_port(facts: Facts, where: Where) -> Iterator[Finding]:
     """Postfix would hand all mail to whoever listens there."""
     for listener in facts.listeners:
         if listener.port == PORT and listener.program not in {PROGRAM, ""}:
@@ -266,7 +266,7 @@ def _taken(facts: Facts, where: Where) -> Iterator[Finding]:
             yield Finding(rule="rspamd-port-taken", where=where, text=what, subject=str(PORT), lasting=False)
 
 
-def _past(merged: Contribution, facts: Facts) -> Iterator[Finding]:
+def _unsigned_mail(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     """Mail that rspamd never sees."""
     main = Scope(merged, facts)
     places = [(main, "non_smtpd_milters"), *((scope, "smtpd_milters") for scope in smtpd_scopes(merged, facts))]

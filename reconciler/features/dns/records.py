@@ -78,8 +78,8 @@ class Templates:
 
 def read_templates(files: Tree) -> Templates:
     """The templates among the files of a commit."""
-    found = {match[1]: files[path] for path in sorted(files) if (match := _TEMPLATE.fullmatch(path))}
-    return Templates({name: file.read().decode("utf-8", "replace") for name, file in found.items()})
+    templates = {match[1]: files[path] for path in sorted(files) if (match := _TEMPLATE.fullmatch(path))}
+    return Templates({name: file.read().decode("utf-8", "replace") for name, file in templates.items()})
 
 
 # ---- the section -----------------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def _spf_by_domain(context: DnsContext) -> tuple[dict[str, str], str]:
     return by_domain, _spf(context, shared)
 
 
-def _values(context: DnsContext) -> dict[str, Any]:
+def _shared_values(context: DnsContext) -> dict[str, Any]:
     """What templates may use that is the same for all domains."""
     section, relay = context.section, context.desired.section(smart_host.Schema)
     # MailChannels takes mail of a domain from those accounts alone that the domain's own record names.
@@ -304,12 +304,12 @@ def _values(context: DnsContext) -> dict[str, Any]:
 def records_of(context: DnsContext, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
     """The records of these domains, by zone and nothing twice; what is wrong with any goes to *findings*."""
     by_zone: dict[str, dict[Record, Record]] = {}
-    values, (spf_by_domain, spf) = _values(context), _spf_by_domain(context)
+    values, (spf_by_domain, spf) = _shared_values(context), _spf_by_domain(context)
     broken: set[str] = set()  # a template that fails for one domain fails for all, and is reported once
     for domain in domains:
         within = context.zone_of(domain)
         zone_records = by_zone.setdefault(within, {})
-        own = _own(context, domain) | {"spf": spf_by_domain.get(domain, spf)}
+        own = _domain_values(context, domain) | {"spf": spf_by_domain.get(domain, spf)}
         for name, source in context.templates.items():
             if name not in broken:
                 placed, wrong = _rendered(context, name, source, values | own)
@@ -321,7 +321,7 @@ def records_of(context: DnsContext, domains: Iterable[str], findings: list[Findi
     return {within: sorted(records) for within, records in by_zone.items()}
 
 
-def _own(context: DnsContext, domain: str) -> dict[str, Any]:
+def _domain_values(context: DnsContext, domain: str) -> dict[str, Any]:
     """What templates may use that is the domain's own."""
     within, mx, section = context.zone_of(domain), context.mx(domain), context.section
     mta_sts = section.mta_sts.text(mx) if section.mta_sts else ""

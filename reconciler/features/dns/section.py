@@ -67,8 +67,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _unnamed_relay(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """Mail leaves from a relay whose addresses no policy names."""
     relay = Scope(context.merged, context.facts).value("relayhost").strip()
-    policies = [one for own in records.values() for one in own if zone.is_spf(one)]
-    if relay and policies and not any(re.search("include:|redirect=", one.text) for one in policies):
+    policies = [record for own in records.values() for record in own if zone.is_spf(record)]
+    if relay and policies and not any(re.search("include:|redirect=", record.text) for record in policies):
         text = f'mail leaves through "{relay}", which no SPF record names; write its policy under dns.spf_include'
         where = context.desired.where(SECTION, "spf_include")
         yield warning_at("unnamed-relay", where, text, relay)

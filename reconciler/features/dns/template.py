@@ -128,10 +128,10 @@ def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, s
         raise BadTemplate(_line_of("".join(pieces), 1), str(error) or type(error).__name__) from error
     if size > 4 * _MOST_BYTES or len(pieces) > _MOST_PIECES:
         raise BadTemplate(_line_of("".join(pieces[-50:]), 1), "it renders without end, or far too much")
-    found: list[tuple[int, str]] = []
+    lines: list[tuple[int, str]] = []
     for line in "".join(pieces).split("\n"):
-        found.append((_line_of(line, found[-1][0] if found else 1), _MARK.sub("", line)))
-    return found
+        lines.append((_line_of(line, lines[-1][0] if lines else 1), _MARK.sub("", line)))
+    return lines
 
 
 def _line_of(text: str, otherwise: int) -> int:

@@ -163,24 +163,26 @@ def _address(kind: str, text: str) -> str:
 def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
     """Numbers of 16 bits and then a host."""
     numbers, host = words[:count], words[count:]
-    if len(host) != 1 or not all(re.fullmatch(r"\d{1,5}", one, re.ASCII) and int(one) < 1 << 16 for one in numbers):
+    if len(host) != 1 or not all(
+        re.fullmatch(r"\d{1,5}", number, re.ASCII) and int(number) < 1 << 16 for number in numbers
+    ):
         raise _Odd(f'expected {form}, got "{" ".join(words)}"')
     if re.fullmatch(r"[\d.]+|.*:.*", host[0]):
         raise _Odd(f"{kind} leads to a host's name and never to an address")
-    return " ".join((*(str(int(one)) for one in numbers), _name(host[0])))
+    return " ".join((*(str(int(number)) for number in numbers), _name(host[0])))
 
 
 def _strings(text: str) -> str:
-    position, found = 0, []
+    position, pieces = 0, list[str]()
     while position < len(text):
         match = _STRINGS.match(text, position)
         if not match or match[1] is None:
             raise _Odd('expected text in quotes ("...", with \\" for a quote)')
         if any(int(code) > STRING for code, _ in _ESCAPE.findall(match[1]) if code):
             raise _Odd("an escape stands for no octet")
-        found.append(_unescaped(match[1]))
+        pieces.append(_unescaped(match[1]))
         position = match.end()
-    whole = "".join(found)
+    whole = "".join(pieces)
     if not whole.isascii() and any(ord(character) > STRING for character in whole):
         raise _Odd("characters that are not ASCII")
     return split(whole)
@@ -200,7 +202,7 @@ def judge(records: Iterable[Record]) -> Iterator[Finding]:
         by_name.setdefault(record.name, []).append(record)
     for name, own in by_name.items():
         yield from _beside(name, own)
-        yield from _said_once(name, own)
+        yield from _repeated_kinds(name, own)
         for record in own:
             if record.type == "MX":
                 yield from _exchanger(record, by_name.get(record.data.split()[1]))
@@ -230,7 +232,7 @@ def is_spf(record: Record) -> bool:
     return bool(re.match(r"v=spf1(?: |\Z)", record.text, re.IGNORECASE)) if record.type == "TXT" else False
 
 
-def _said_once(name: str, own: list[Record]) -> Iterator[Finding]:
+def _repeated_kinds(name: str, own: list[Record]) -> Iterator[Finding]:
     first: dict[str, Record] = {}
     for record in own:
         kind = tag(record)
@@ -238,18 +240,18 @@ def _said_once(name: str, own: list[Record]) -> Iterator[Finding]:
             yield _clash(record, f"{name} has more than one {kind} record, so that receivers would use none")
 
 
-def _exchanger(record: Record, own: list[Record] | None) -> Iterator[Finding]:
-    target = record.data.split()[1]
-    if own and any(one.type == "CNAME" for one in own):
-        yield _clash(record, f"the MX of {record.name} leads to {target}, which is a CNAME (RFC 2181, 10.3)")
-    elif own and not any(one.type in ("A", "AAAA") for one in own):
-        yield _clash(record, f"the MX of {record.name} leads to {target}, which has no address")
+def _exchanger(mx: Record, own: list[Record] | None) -> Iterator[Finding]:
+    target = mx.data.split()[1]
+    if own and any(record.type == "CNAME" for record in own):
+        yield _clash(mx, f"the MX of {mx.name} leads to {target}, which is a CNAME (RFC 2181, 10.3)")
+    elif own and not any(record.type in ("A", "AAAA") for record in own):
+        yield _clash(mx, f"the MX of {mx.name} leads to {target}, which has no address")
 
 
 def mail_hosts(records: Iterable[Record], domain: str) -> list[str]:
     """The hosts that take a domain's mail, the preferred ones first."""
-    own = [one.data.split() for one in records if one.type == "MX" and one.name == f"{domain}."]
-    return list(dict.fromkeys(host.rstrip(".") for _, host in sorted(own, key=lambda one: int(one[0]))))
+    own = [record.data.split() for record in records if record.type == "MX" and record.name == f"{domain}."]
+    return list(dict.fromkeys(host.rstrip(".") for _, host in sorted(own, key=lambda words: int(words[0]))))
 
 
 # ---- SPF -------------------------------------------------------------------------------------------------------------
