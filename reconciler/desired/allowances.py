@@ -36,6 +36,7 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
         alone = not before.strip()
         if not is_comment(start) or not (alone or (trailing and before[-1].isspace() and before.lstrip()[0] != "#")):
             continue
+        # Lines are counted on from the comment before: from the start each time would be slow with many of them.
         line, counted = line + text.count("\n", counted, start), start
         last = line + (_next_line(text, match.end()) if alone else 0)
         rest = match["rest"].strip()

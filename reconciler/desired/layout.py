@@ -143,6 +143,7 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
         others = pieces_by_table.get(base, [])
         if problem := _bad_table(name, base, suffix):
             findings.append(_error(problem[0], path, problem[1], name))
+        # Sites may add to a table of the same file name; a second file in tables/ may not.
         elif others and (others[0][1] != name or path.startswith("tables/")):
             text = (
                 f"table {base} is there twice: {others[0][0]} has it already, and both would be"

@@ -46,6 +46,7 @@ def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
     for part in _PARTS:
         findings += part.rules(desired, facts, merged)
     findings = list(allowances.honour(findings, desired.allowances, _ALLOWABLE, PASSING))
+    # What is wrong in main.cf is wrong in each service that reads it; the reader hears of it once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 

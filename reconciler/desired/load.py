@@ -110,7 +110,7 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
             target.pop(key, None)
             below.forget(here, old)
         elif isinstance(value, dict):
-            if not isinstance(old, dict):
+            if not isinstance(old, dict):  # a scalar below gives way as a whole, its place too
                 below.forget(here, old)
                 target[key] = {}
             below.adopt(above, here)
@@ -177,6 +177,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, li
     _overlay(merged, read)
     _graft(merged, {}, findings)
     _judged(merged, *commit, findings)
+    # What is wrong in mail.yaml has been found already, with this host's own file over it.
     return (finding for finding in findings if finding.where.file == path)
 
 
@@ -192,8 +193,10 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
         except ValidationError as error:
             for problem in error.errors(include_url=False):
+                # Of an unknown key, the neighbours are what its author may have meant.
                 level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
                 finding = schema_errors.invalid(key, dict(problem), _fields(key, level), merged)
+                # A null has been refused as such; that it is no text either is not a second mistake.
                 if problem["input"] is not None or finding.where not in null_places:
                     findings.append(finding)
     return sections

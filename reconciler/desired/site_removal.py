@@ -152,6 +152,7 @@ def _without(path: str, source: bytes, services: set[str], domains: set[str]) ->
     kind = tables.type_of(name, (match[2] if match else "") or "")
     table = Table(name=name, type=kind, source=source, file=path)
     unread: list[Finding] = []
+    # The keys of patterns and networks are no addresses: what domain they are about nobody can tell.
     by_key = name in _ADDRESSES and kind not in PATTERN_TYPES and kind != "cidr"
     lines = {
         entry.line

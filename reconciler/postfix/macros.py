@@ -78,6 +78,7 @@ def _compared(left: str, sign: str, right: str, lookup: Lookup, depth: int) -> s
     sides = expand(left, lookup, depth), expand(right, lookup, depth)
     compare = _OPERATORS[sign.removesuffix("level")]
     if sign.endswith("level"):
+        # Levels compare number by number: 3.10 is above 3.9.
         true = compare(*(tuple(int(part) for part in re.findall(r"\d+", side)) for side in sides))
     elif all(side.isdigit() for side in sides):
         true = compare(*map(int, sides))

@@ -71,6 +71,7 @@ def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
     references: list[Reference] = []
     previous = ""
     for word in words(scope.expanded(parameter.value) or ""):
+        # A policy server (inet:HOST:PORT) and an IPv6 network without brackets look like TYPE:NAME and are no tables.
         if previous.lower() != "check_policy_service" and not problem_of(word):
             references += tables_in(word)
         previous = word

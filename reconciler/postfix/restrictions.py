@@ -75,6 +75,7 @@ def parsed(text: str) -> list[Restriction]:
     for word in rest:
         name = word.lower()
         argument = next(rest, "") if name in WITH_ARGUMENT else None
+        # Postfix's own words are the same in capitals; a class or a table is not.
         restrictions.append(Restriction(name if name in KNOWN else word, argument))
     return restrictions
 
@@ -95,7 +96,7 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
             return True
         if restriction.name in PROTECTION:
             return False
-    return True
+    return True  # what a list does not decide passes
 
 
 def depends_on_client(scope: Scope) -> bool:

@@ -100,6 +100,7 @@ class Scope:
         return parameter.value if parameter else self.facts.parameters.get(name)
 
     def _lookup(self, name: str) -> str | None:
+        # $$config_directory, for a value is expanded in turn, and $$ is the dollar that stays.
         return "$" + CONFIG_DIRECTORY if name == "config_directory" else self._text(name)
 
 

@@ -165,7 +165,7 @@ def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
     path, first = blocks[0]
     if not isinstance(first, Key):
         return path, f'"{path}" begins with a certificate; the key comes first {place}'
-    following = [*blocks[1:], ("", Key(""))]
+    following = [*blocks[1:], ("", Key(""))]  # behind the last block stands nothing, which is no certificate either
     for (path, block), (_, after) in zip(blocks, following, strict=True):
         if isinstance(block, Key) and not isinstance(after, Certificate):
             return path, f'the key in "{path}" is not followed by its certificate'

@@ -149,6 +149,7 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 
 def _two_classes(main: Scope) -> Iterator[Finding]:
     """A domain belongs to one class of addresses (ADDRESS_CLASS_README); Postfix only warns."""
+    # Defaults refer to each other ($mydestination); only what is written can be a mistake.
     listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
     for first, second in combinations(listed, 2):
         parameter = main.parameter(second)

@@ -144,6 +144,7 @@ def _of_used_families(addresses: list[Address], main: Scope) -> list[Address]:
 
 
 def _overlap(one: Address, other: Address) -> bool:
+    # Postfix binds [::] to IPv6 alone (IPV6_V6ONLY), so that 0.0.0.0 and :: can have the same port.
     return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
 
 

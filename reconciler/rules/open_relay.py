@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Network = IPv4Network | IPv6Network
-_WIDEST = {4: 8, 6: 16}
+_WIDEST = {4: 8, 6: 16}  # prefix lengths: a shorter one is much of the Internet, and no host's own network
 _LISTS = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
 _XCLIENT = "smtpd_authorized_xclient_hosts"
 _CLIENTS = ("8.8.8.8", "91.198.174.192", "145.97.39.155", "203.0.113.77")
@@ -191,6 +191,7 @@ def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Match | None:
         for table in _tables(scope, reference):
             strangers = _CLIENTS if name == "check_client_access" else _ADDRESSES
             matching = list(_entries_for_all(table, strangers))
+            # Addresses of one family match no network of the other: in a cidr table each has its own first match.
             firsts = {
                 ":" in entry.key and table.type == "cidr": entry for entry in reversed(matching)
             }  # of each family

@@ -88,6 +88,7 @@ def _authority(scope: Scope, program: str) -> Iterator[Finding]:
 def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     """Rows of smtp_tls_policy_maps that want somebody to vouch, or a fingerprint, which nobody gives."""
     parameter = main.parameter("smtp_tls_policy_maps")
+    # Any smtp service may read the table, and with its own options: what one of them says counts for all.
     own = {override.name for service in main.merged.entries for override in service.overrides}
     vouched = any(main.value(name).strip() or name in own for name in _AUTHORITIES) or main.is_on(
         "tls_append_default_CA"

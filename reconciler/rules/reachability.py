@@ -84,6 +84,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
                     yield scope, parameter, asked
         if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
             parameter, text = named
+            # Read as the service reads it (its chroot counts), and reported where the setting is written.
             place = scope.place_of(parameter)
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):

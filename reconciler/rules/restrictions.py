@@ -65,6 +65,7 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             hint = did_you_mean(name, KNOWN.union(classes))
             what = f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to everybody{hint}'
             yield scope.finding("unknown-restriction", parameter, what, name)
+        # warn_if_reject turns a reject or a defer into a warning, and leaves a permit as it is.
         after = name if name in FINAL and not (warned and name != "permit") else ""
         warned = name == "warn_if_reject"
 
@@ -133,7 +134,7 @@ def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
     for word in rest:
         name = word.lower()
         if name == "warn_if_reject":
-            next(rest, None)
+            next(rest, None)  # what only warns protects nothing
         elif name == "permit":
             return False
         elif name in PROTECTION or (

@@ -66,6 +66,7 @@ def _networks(table: Table) -> Iterator[tuple[Entry, Entry]]:
         except ValueError:
             continue
         address, width = int(network.network_address), network.max_prefixlen
+        # A table has few prefix lengths: one look-up for each of them, and no walk over all earlier networks.
         for (version, length), networks in seen.items():
             if version == network.version and length <= network.prefixlen:
                 first = networks.get(address >> (width - length))
@@ -84,7 +85,7 @@ def _patterns(table: Table) -> Iterator[tuple[Entry, Entry]]:
         if first and first.value != entry.value:
             yield entry, first
             if everything:
-                return
+                return  # all further entries have the same cause
         seen.setdefault(entry.key, entry)
         if _ANYTHING.fullmatch(entry.key) and not _NOTHING.fullmatch(entry.key):
             everything = everything or entry

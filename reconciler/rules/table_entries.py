@@ -96,6 +96,7 @@ def _bad_results(
     table: Table, entries: Iterable[Entry], rule: str, problem_in: Callable[[str], str | None]
 ) -> Iterator[Finding]:
     """What is wrong with results; there are fewer of them than entries."""
+    # 100,000 rows have a handful of answers: each is judged once.
     problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
     for entry in entries if problems else ():
         if problem := problems.get(entry.value):
@@ -213,6 +214,7 @@ def _never_matches(use: str) -> Never:
 def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
     """Keys that none of a table's uses looks up."""
     never = [_never_matches(use) for use in sorted(uses)]
+    # One use without such keys may look up any key, and then none of them is in vain.
     if not never or not all(never):
         return
     for entry in entries:

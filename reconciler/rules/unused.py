@@ -32,7 +32,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     classes = main.words("smtpd_restriction_classes")
     own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
     if any(_asks_elsewhere(scope) for scope in everywhere):
-        own = []
+        own = []  # that table may name any of them
     named = _words(merged, everywhere) if own or classes else set()
     parameter = main.parameter("smtpd_restriction_classes")
     for name in classes if parameter else ():
