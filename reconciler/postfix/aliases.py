@@ -17,7 +17,7 @@ def targets(entry: Entry) -> list[str]:
 
 
 def domain_of(address: str) -> str:
-    """``@domain``, as the key of all addresses there; empty for a name alone."""
+    """``@domain``, as the key of all addresses there; a name alone is its own."""
     _, at, domain = address.rpartition("@")
     return at + domain
 

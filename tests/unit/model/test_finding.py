@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model import Allowance, Finding, Where, closest, did_you_mean, errors_in
+from reconciler.model import Allowance, Finding, Severity, Where, closest, did_you_mean, error_at, errors_in, warning_at
 
 
 def test_only_a_close_name_is_suggested() -> None:
@@ -33,3 +33,12 @@ def test_an_allowance_is_for_its_own_line_and_for_the_one_it_stands_above() -> N
 def test_a_hint_is_a_question_or_nothing() -> None:
     assert did_you_mean("relayhots", ["relayhost", "mynetworks"]) == "; did you mean relayhost?"
     assert did_you_mean("zzz", ["relayhost"]) == ""
+
+
+def test_what_is_said_of_a_place_is_its_own_subject_unless_one_is_named() -> None:
+    place = Where("mail.yaml", 3)
+
+    assert error_at("r", place, "wrong") == Finding(rule="r", where=place, text="wrong", subject="wrong")
+    assert warning_at("r", place, "odd", "key") == Finding(
+        rule="r", where=place, text="odd", subject="key", severity=Severity.WARNING
+    )

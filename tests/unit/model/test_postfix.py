@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.model import Service, Table, Where
+from reconciler.model import Service, Severity, Table, Where
 
 
 def test_a_service_is_named_by_its_name_and_type() -> None:
@@ -26,3 +26,18 @@ def test_a_line_of_a_table_of_several_files_is_where_it_was_written() -> None:
         "sites/site1/tables/virtual:5:1",
         "sites/site2/tables/virtual:2:1",
     ]
+
+
+def test_a_finding_about_a_service_names_it_and_its_type() -> None:
+    finding = Service(name="x", type="unix", command="pipe", where=Where("master.d/x.cf", 2)).finding("r", "wrong")
+
+    assert (str(finding), finding.subject) == ('master.d/x.cf:2:1: service "x" of type unix: wrong', "x/unix")
+
+
+def test_a_finding_about_a_line_of_a_table_is_where_the_line_was_written() -> None:
+    pieces = ((1, "tables/virtual"), (4, "sites/site1/tables/virtual"))
+    table = Table(name="virtual", type="lmdb", source=b"", file="tables/virtual", pieces=pieces)
+    finding = table.finding("r", 5, "wrong", "a@v.example", severity=Severity.WARNING)
+
+    assert str(finding) == "sites/site1/tables/virtual:2:1: warning: table virtual: wrong"
+    assert (finding.subject, table.finding("r", 5, "wrong").subject) == ("virtual a@v.example", "virtual")

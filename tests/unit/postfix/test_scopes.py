@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.features import compose
-from reconciler.model import Where
+from reconciler.model import Severity, Where
 from reconciler.postfix.scopes import Scope, scopes, words
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
@@ -57,6 +59,17 @@ def test_a_finding_of_a_service_names_it() -> None:
     finding = service.finding("r", parameter, "wrong", "x")
 
     assert (finding.text, finding.subject) == ("service 2525/inet: wrong", "2525/inet smtpd_banner x")
+    assert service.warning("r", parameter, "wrong", "x") == replace(finding, severity=Severity.WARNING)
+
+
+def test_a_setting_that_holds_in_a_service_is_written_there_or_in_main_cf() -> None:
+    main, service = both({"mynetworks": "127.0.0.0/8"})
+    banner, networks = service.parameter("smtpd_banner"), service.parameter("mynetworks")
+    assert banner
+    assert networks
+
+    assert service.place_of(banner) == service
+    assert service.place_of(networks) == main.place_of(networks) == main
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""What a rule found in a table is found once, until the table or what else it depends on changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, Table
+from reconciler.postfix.table_cache import CachedTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TABLE = Table(name="cached", type="hash", source=b"a b\n", file="tables/cached")
+
+
+def test_a_rule_walks_a_table_of_the_same_bytes_once() -> None:
+    walks = []
+
+    def rule(table: Table, word: str) -> Iterator[Finding]:
+        walks.append(word)
+        yield table.finding("r", 1, word)
+
+    first = CachedTable(TABLE).ask(rule, "one")
+    again = CachedTable(replace(TABLE, source=b"a " + b"b\n")).ask(rule, "one")
+    assert first == again == (TABLE.finding("r", 1, "one"),)
+    assert walks == ["one"]
+
+    CachedTable(TABLE).ask(rule, "two")
+    CachedTable(replace(TABLE, source=b"a c\n")).ask(rule, "two")
+    CachedTable(replace(TABLE, file="sites/site1/tables/cached")).ask(rule, "two")
+    assert walks == ["one", "two", "two", "two"]
+
+
+def test_a_table_with_more_findings_than_are_kept_is_walked_again() -> None:
+    walks = []
+
+    def rule(table: Table) -> Iterator[Finding]:
+        walks.append(table.name)
+        yield from (table.finding("r", line, "wrong") for line in range(1, 2000))
+
+    assert len(CachedTable(TABLE).ask(rule)) == len(CachedTable(TABLE).ask(rule)) == 1999
+    assert walks == ["cached", "cached"]
