@@ -246,7 +246,7 @@ def test_nothing_runs_while_nothing_happens(tmp_path: Path) -> None:
 
     before = switches()
     with pytest.raises(queue.Empty):
-        watched.woken.get(timeout=2.5)  # longer than any period watchdog might have
+        watched.woken.get(timeout=2.5)  # longer than any period of a poll
     assert switches() == before
     watched.watcher.stop()
 
@@ -353,3 +353,10 @@ def test_a_descriptor_can_be_read_once_a_file_changes_and_not_before(tmp_path: P
     assert poll.poll(PATIENCE * 1000)
     os.close(number)
     assert changes([tmp_path / "nosuch"]) is None
+
+
+def test_a_folder_that_is_made_below_is_watched_as_deep_as_it_goes(watched: Watched) -> None:
+    deep = watched.main.parent / "new.d/below/further"
+    watched.expect(Wake.DRIFT, lambda: deep.mkdir(parents=True))
+    watched.expect(Wake.DRIFT, (deep / "file").touch)
+    watched.expect(Wake.DRIFT, lambda: (deep / "file").write_text("x"))

@@ -1,0 +1,78 @@
+"""inotify(7)'s one door: folders and files under watch, and what the kernel reports about them.
+
+Promises: nothing that only reads is reported. An instance never waits: its descriptor is for poll(2). Raises OSError,
+with the kernel's number, where it has no instances or watches left and where a path is not there.
+
+Known limit: a watch is on an inode; who wants to follow a name watches the folder that holds it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from contextlib import suppress
+from typing import NamedTuple
+
+_MODIFIED, _ATTRIBUTES, _CLOSED_WRITTEN, _MOVED, _CREATED, _DELETED = 2, 4, 8, 64 | 128, 256, 512
+_DELETED_SELF, _MOVED_SELF, _OVERFLOW = 1024, 2048, 0x4000
+_ONLY_FOLDERS, _NO_LINKS = 0x01000000, 0x02000000
+_CHANGES = _MODIFIED | _ATTRIBUTES | _MOVED | _CREATED | _DELETED | _DELETED_SELF | _MOVED_SELF
+IN_FOLDER = _CHANGES | _CLOSED_WRITTEN | _ONLY_FOLDERS | _NO_LINKS
+OF_FILE = _CHANGES
+_EVENT = struct.Struct("iIII")
+_MOST_BYTES = 64 << 10
+
+
+class Change(NamedTuple):
+    """One event: the watch it belongs to and the name in its folder, which is empty for the folder itself."""
+
+    watch: int
+    name: str
+    overflow: bool = False
+
+
+class Inotify:
+    """One inotify instance; *number* is its descriptor."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.number = _checked(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify")
+
+    def add(self, path: str, mask: int = IN_FOLDER) -> int:
+        """Watch *path*; the watch's number, which is the same when it was watched already."""
+        return _checked(self._libc.inotify_add_watch(self.number, os.fsencode(path), ctypes.c_uint32(mask)), path)
+
+    def remove(self, watch: int) -> None:
+        """Watch that no longer; a watch that ended with its folder is no error."""
+        self._libc.inotify_rm_watch(self.number, watch)
+
+    def read(self) -> list[Change]:
+        """Take out what the kernel has queued, at most one buffer of it; nothing when the queue is empty."""
+        data = b""
+        with suppress(BlockingIOError):
+            data = os.read(self.number, _MOST_BYTES)
+        return _changes(data)
+
+    def close(self) -> None:
+        """End all watches."""
+        os.close(self.number)
+
+
+def _checked(number: int, path: str) -> int:
+    if number < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return number
+
+
+def _changes(data: bytes) -> list[Change]:
+    """What a buffer of struct inotify_event holds; the end of a watch is a change of the folder itself."""
+    changes, start = [], 0
+    while start < len(data):
+        watch, mask, _, length = _EVENT.unpack_from(data, start)
+        end = start + _EVENT.size + length
+        name = os.fsdecode(data[start + _EVENT.size : end].rstrip(b"\0"))
+        changes.append(Change(watch, name, overflow=bool(mask & _OVERFLOW)))
+        start = end
+    return changes
