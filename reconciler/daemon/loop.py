@@ -28,9 +28,9 @@ from reconciler.daemon.control import Control
 from reconciler.daemon.descriptors import Descriptor, Ends
 from reconciler.daemon.egress_log import Refusals
 from reconciler.daemon.malloc import spare_memory
-from reconciler.daemon.probation_watch import Vigil
-from reconciler.daemon.progress import Transcripts
-from reconciler.daemon.wake_queue import Wakes
+from reconciler.daemon.probation_watch import ProbationWatch
+from reconciler.daemon.progress import ProgressBoard
+from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
 from reconciler.host.log import Event, get
 from reconciler.host.programs import postfix, systemd
@@ -62,13 +62,13 @@ class Daemon:
 
     def __init__(self, edges: Edges) -> None:
         settings = edges.settings
-        self._wakes = Wakes(settings.reload_interval, self._runs)
-        self.edges = replace(edges, say=self._say, activated=self._wakes.reloaded)
-        self._vigil = Vigil(self.edges)
+        self._queue = WakeQueue(settings.reload_interval, self._runs)
+        self.edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        self._probation = ProbationWatch(self.edges)
         self._log = get(host=settings.host)
         self._stopping = self._busy = False
         self._named: Named | None = None
-        self._transcripts = Transcripts()
+        self._progress = ProgressBoard()
         self._current = ""
         self._unrecorded = ""
         self._lost_note = ""
@@ -84,7 +84,7 @@ class Daemon:
 
     def wake(self, reason: Wake) -> None:
         """Fill that reason's slot; safe from any thread and from a signal handler."""
-        self._wakes.wake(reason)
+        self._queue.wake(reason)
 
     def _runs(self) -> bool:
         try:
@@ -118,23 +118,23 @@ class Daemon:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
-        self._wakes.ring()
+        self._queue.ring()
 
     def _loop(self) -> None:
         ready = False
         while not self._stopping:
             before = self.edges.journal.phase()
-            reasons = self._wakes.ready()
-            if reasons or self._vigil.at <= time.monotonic():
+            reasons = self._queue.ready()
+            if reasons or self._probation.at <= time.monotonic():
                 self._prove()
             if reasons:
                 self._busy = drain(self.edges, self._log)
                 self._pass(reasons)
                 self._prove()
                 self._rearm()
-            if held := self._wakes.holds(Wake.PUSH):
-                wait = f"waits {math.ceil(held)} s: at most one reload in {self._wakes.interval:g} s"
-                self._transcripts.begin(self._tip(), wait)
+            if held := self._queue.held_for(Wake.PUSH):
+                wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
+                self._progress.begin(self._tip(), wait)
             if (after := self.edges.journal.phase()) != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:
@@ -178,9 +178,9 @@ class Daemon:
         due = time.monotonic() + self._due()
         generations = self.edges.generations
         companions = Ends(generations.companions.processes())
-        with self._master() as master, self._vigil.watch() as logged, companions as beside:
+        with self._master() as master, self._probation.watch() as logged, companions as beside:
             poll = select.poll()
-            poll.register(self._wakes.bell, select.POLLIN)
+            poll.register(self._queue.bell, select.POLLIN)
             if logged is not None:
                 poll.register(logged, select.POLLIN)
             for one in (master, *beside):
@@ -188,8 +188,8 @@ class Daemon:
                     poll.register(one, select.POLLIN)
             if generations.companions.fell_silent(generations.live()) or (master is None and self._changed()):
                 self.wake(Wake.DRIFT)
-            while not self._stopping and self._wakes.empty:
-                now, soon = time.monotonic(), min(self._vigil.at, self._wakes.turn())
+            while not self._stopping and self._queue.empty:
+                now, soon = time.monotonic(), min(self._probation.at, self._queue.next_at())
                 if due <= now:
                     self.wake(Wake.TIMER)
                 if min(due, soon) <= now:
@@ -205,11 +205,11 @@ class Daemon:
 
     def _happened(self, happened: Container[int], master: int | None, poll: select.poll, logged: int | None) -> None:
         """Fill the slots of what ended a sleep."""
-        if self._wakes.bell in happened:
-            self._wakes.heard()
+        if self._queue.bell in happened:
+            self._queue.silence()
         if logged is not None and logged in happened:
             poll.unregister(logged)
-            self._vigil.noticed()
+            self._probation.look_soon()
         if self._changed() if master is None else master in happened:
             self.wake(Wake.DRIFT)
 
@@ -308,13 +308,13 @@ class Daemon:
         number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
         for one in passed.superseded:
             lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
-            self._transcripts.end(one.oid, lines, "superseded")
+            self._progress.end(one.oid, lines, "superseded")
         lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
         if isinstance(passed.outcome, Applied):
             lines += provisional(self.edges)
         oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
-        if oid and (passed.line or not self._transcripts.ended(oid)):  # a pass without news ends nothing twice
-            self._transcripts.end(oid, lines, type(passed.outcome).__name__.lower())
+        if oid and (passed.line or not self._progress.ended(oid)):  # a pass without news ends nothing twice
+            self._progress.end(oid, lines, type(passed.outcome).__name__.lower())
         self._current = ""
 
     def _say(self, step: str) -> None:
@@ -324,9 +324,9 @@ class Daemon:
 
     def _prove(self) -> None:
         """Look whether a commit on probation may stay."""
-        passed = self._vigil.keep()
-        if self._vigil.trouble:
-            self._log.warning(Event.LOOK_FAILED, why=self._vigil.trouble)
+        passed = self._probation.look()
+        if self._probation.trouble:
+            self._log.warning(Event.LOOK_FAILED, why=self._probation.trouble)
         if passed:
             self._report(passed, [Wake.TIMER])
             self.wake(Wake.TIMER)  # for what was pushed on top
@@ -354,7 +354,7 @@ class Daemon:
             repo = repo.with_quarantine(Path(str(request["quarantine"])))
         revision = repo.revision(str(request["new"]))
         memory = Memory()
-        self._transcripts.forget(revision.oid)
+        self._progress.forget(revision.oid)
         yield {"line": f"{settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began = time.monotonic()
@@ -387,7 +387,7 @@ class Daemon:
 
     def _follow(self, request: Message) -> Iterator[Message]:
         """post-receive: wake, then tell how that commit's pass goes until it has ended."""
-        lines = self._transcripts.follow(str(request["revision"]))
+        lines = self._progress.follow(str(request["revision"]))
         self.wake(Wake.PUSH)
         yield from lines
 

@@ -1,6 +1,6 @@
-"""The vigil: while a commit is on probation, the mail log is read whenever something was logged, and not otherwise.
+"""While a commit is on probation, the mail log is read when something was logged, and not otherwise.
 
-Promises: a quiet log is not read, a busy one once a second; where the kernel can't watch it, every few seconds. keep()
+Promises: a quiet log is not read, a busy one once a second; where the kernel can't watch it, every few seconds. look()
 says what became of the probation. Raises nothing: what can't be read now is tried again, and *trouble* says why.
 """
 
@@ -24,8 +24,8 @@ GATHER = 1.0  # seconds between two looks at a busy log
 WITHOUT_WATCH = 5.0  # seconds between two looks where the log can't be watched
 
 
-class Vigil:
-    """Over the commit that is on probation, if one is; *at* is when to look again, on the monotonic clock."""
+class ProbationWatch:
+    """Watches over the commit that is on probation, if one is; *at* is when to look again, on the monotonic clock."""
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
@@ -33,7 +33,7 @@ class Vigil:
         self.at = 0.0
         self.trouble = ""
 
-    def keep(self) -> Passed | None:
+    def look(self) -> Passed | None:
         """Look now whether the commit may stay; the pass that took it back, or None."""
         phase = self._edges.journal.phase()
         running = probation_of(phase)
@@ -53,7 +53,7 @@ class Vigil:
         self.at = time.monotonic() + max(over, GATHER)
         return passed
 
-    def noticed(self) -> None:
+    def look_soon(self) -> None:
         """Look soon, for something was logged; what comes in the same second is read with it."""
         self.at = min(self.at, time.monotonic() + GATHER)
 
@@ -67,7 +67,7 @@ class Vigil:
             if number is None:
                 self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
             elif self._look.behind:  # logged since the last look, before this descriptor was there
-                self.noticed()
+                self.look_soon()
         except (ReconcilerError, OSError):
             self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
             return nothing

@@ -1,6 +1,6 @@
-"""What is told about each commit, line by line, to those who pushed it and wait.
+"""The progress of each commit, line by line, for those who pushed it and wait.
 
-Safe from any thread. Raises nothing. Known limit: only the last TRANSCRIPTS commits are remembered.
+Safe from any thread. Raises nothing. Known limit: only the last MOST_COMMITS commits are remembered.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from reconciler.daemon.control import Message
 
 FOLLOW, HEARTBEAT = 115.0, 1.0
-TRANSCRIPTS = 64
+MOST_COMMITS = 64
 
 
 @dataclass(slots=True)
-class Transcript:
-    """What is told about one revision, line by line, until its pass has ended."""
+class PassProgress:
+    """The lines about one commit until its pass has ended, and its outcome, *done*, once it has."""
 
     lines: list[str] = field(default_factory=list)
     done: str = ""
 
 
-class Transcripts:
-    """Each commit's transcript, by its oid."""
+class ProgressBoard:
+    """Each commit's progress, by its oid."""
 
     def __init__(self) -> None:
         self._news = threading.Condition()
-        self._kept: OrderedDict[str, Transcript] = OrderedDict()
+        self._kept: OrderedDict[str, PassProgress] = OrderedDict()
 
     def forget(self, oid: str) -> None:
-        """Begin anew: what was told of an earlier push of the same commit is over."""
+        """Drop the lines of an earlier push of the same commit."""
         with self._news:
             self._kept.pop(oid, None)
 
     def begin(self, oid: str, line: str) -> None:
-        """Tell a first line of a pass that is to come; nothing more when something was told already."""
+        """Show a first line of a pass that is to come, unless there are lines already."""
         with self._news:
-            transcript = self._of(oid)
-            if not transcript.done and not transcript.lines:
-                transcript.lines.append(line)
+            progress = self._of(oid)
+            if not progress.done and not progress.lines:
+                progress.lines.append(line)
             self._news.notify_all()
 
     def ended(self, oid: str) -> bool:
@@ -54,23 +54,23 @@ class Transcripts:
             return bool(self._of(oid).done)
 
     def end(self, oid: str, lines: list[str], done: str) -> None:
-        """Tell how it ended."""
+        """Show how it ended."""
         with self._news:
-            transcript = self._of(oid)
-            transcript.lines = lines if transcript.done else [*transcript.lines, *lines]
-            transcript.done = done
+            progress = self._of(oid)
+            progress.lines = lines if progress.done else [*progress.lines, *lines]
+            progress.done = done
             self._news.notify_all()
 
     def follow(self, oid: str) -> Iterator[Message]:
-        """Each line as it comes, and how it ended; an empty message now and then asks whether anybody listens."""
+        """Each line as it comes, and how it ended; an empty message now and then finds out whether the client is still there."""
         sent, deadline = 0, time.monotonic() + FOLLOW
         with self._news:
-            transcript = self._of(oid)
+            progress = self._of(oid)
         while True:
             with self._news:
-                if len(transcript.lines) == sent and not transcript.done:
+                if len(progress.lines) == sent and not progress.done:
                     self._news.wait(HEARTBEAT)
-                lines, done = transcript.lines[sent:], transcript.done
+                lines, done = progress.lines[sent:], progress.done
             yield {}
             yield from ({"line": line} for line in lines)
             sent += len(lines)
@@ -81,9 +81,9 @@ class Transcripts:
                 yield {"done": {"status": done}}
                 return
 
-    def _of(self, oid: str) -> Transcript:
-        transcript = self._kept.setdefault(oid, Transcript())
+    def _of(self, oid: str) -> PassProgress:
+        progress = self._kept.setdefault(oid, PassProgress())
         self._kept.move_to_end(oid)
-        while len(self._kept) > TRANSCRIPTS:
+        while len(self._kept) > MOST_COMMITS:
             self._kept.popitem(last=False)
-        return transcript
+        return progress

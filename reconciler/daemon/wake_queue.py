@@ -24,7 +24,7 @@ GATHER = 1.0  # seconds: a certificate's key may come a moment after it
 _REMEMBERED = 32
 
 
-class Wakes:
+class WakeQueue:
     """Reasons to wake, and when it is their turn; *may_wait* says whether the host is well enough to be held back."""
 
     def __init__(self, interval: float, may_wait: Callable[[], bool]) -> None:
@@ -44,8 +44,8 @@ class Wakes:
         """End a wait on the bell."""
         os.eventfd_write(self.bell, 1)
 
-    def heard(self) -> None:
-        """Silence the bell."""
+    def silence(self) -> None:
+        """Reset the bell, so that the next ring is noticed."""
         with suppress(BlockingIOError):
             os.eventfd_read(self.bell)
 
@@ -70,13 +70,13 @@ class Wakes:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody has woken us since ready() was asked."""
+        """Whether no reason has come since ready() was asked."""
         return self._woken.empty()
 
-    def holds(self, reason: Wake) -> float:
+    def held_for(self, reason: Wake) -> float:
         """For how many seconds a reason is held back because of earlier reloads."""
         return max(self._held - time.monotonic(), 0.0) if reason in self._pending else 0.0
 
-    def turn(self) -> float:
+    def next_at(self) -> float:
         """When the next reason is to be looked at, on the monotonic clock; infinity when there is none."""
         return max(min(self._pending.values()), self._held) if self._pending else math.inf
