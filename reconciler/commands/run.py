@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pass_context
 def run_command(context: Context) -> None:
     """Run the daemon: follow the branch, watch for hand edits, answer the hooks."""
-    from reconciler.daemon.loop import Daemon  # noqa: PLC0415 - structlog is for the daemon alone
+    from reconciler.daemon.loop import Daemon  # noqa: PLC0415 - watchdog and structlog are for the daemon alone
     from reconciler.host.log import configure  # noqa: PLC0415
 
     configure(context.settings.log_format, sys.stderr)

@@ -1,4 +1,4 @@
-"""Waking up when the branch moved or a file that is live was touched.
+"""Waking up when the branch moved or a file that is live was touched: watchdog over an emitter of our own.
 
 What is watched is a set of names in folders, worked out anew after every event and every swap: the repository, its
 packed-refs and each folder on the way to the branch's loose ref (PUSH); each link on the way to the live configuration
@@ -21,10 +21,15 @@ import errno
 import os
 import select
 import threading
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.daemon.inotify import OF_FILE, Inotify
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
+
+from reconciler.daemon.inotify import OF_FILE, Change, Inotify
 from reconciler.model.phase import Wake
 
 if TYPE_CHECKING:
@@ -41,15 +46,60 @@ _EXHAUSTED = {
 _OVERFLOW = "the kernel dropped events (fs.inotify.max_queued_events): everything was compared anew"
 
 
+@dataclass(unsafe_hash=True)
+class FoldersChanged(FileSystemEvent):
+    """What the kernel reported at once."""
+
+    changes: tuple[Change, ...] = ()
+
+
+class PromptEmitter(EventEmitter):
+    """Queues what one inotify instance reports, at once, whichever folders it has under watch.
+
+    watchdog's own emitter holds the first half of a rename back for half a second, and all that follows it, and does
+    not report that the kernel dropped events; neither can be changed through its public interface.
+    """
+
+    def __init__(self, inotify: Inotify, events: EventQueue, watch: ObservedWatch, **options: float) -> None:
+        super().__init__(events, watch, timeout=options["timeout"])
+        self._inotify, self._bell = inotify, os.eventfd(0, os.EFD_CLOEXEC)
+
+    def on_thread_stop(self) -> None:
+        """End the wait of queue_events()."""
+        os.eventfd_write(self._bell, 1)
+
+    def queue_events(self, timeout: float) -> None:  # noqa: ARG002 - the kernel says when there is something to read
+        """Wait for changes, and queue them."""
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        poll.register(self._inotify.number, select.POLLIN)
+        poll.poll()
+        if changes := self._inotify.read():
+            self.queue_event(FoldersChanged(str(self.watch.path), changes=tuple(changes)))
+
+    def close(self) -> None:
+        """Give the descriptors back, once the thread has ended."""
+        os.close(self._bell)
+        self._inotify.close()
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, react: Callable[[Iterable[Change]], None]) -> None:
+        self._react = react
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if isinstance(event, FoldersChanged):
+            self._react(event.changes)
+
+
 class Watcher:
     """Calls *wake* with the reason whenever the branch or the live configuration may have changed."""
 
     def __init__(self, repository: Path, branch: str, links: Sequence[Path], wake: Callable[[Wake], None]) -> None:
         self._repository, self._branch, self._links, self._wake = repository, branch, tuple(links), wake
         self._lock = threading.Lock()
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC)
         self._inotify: Inotify | None = None
-        self._thread: threading.Thread | None = None
+        self._observer: BaseObserver | None = None
         self._armed: dict[int, Names] = {}
         self._files: dict[Wake, tuple[Path, ...]] = {}
         self._overflowed = False
@@ -61,12 +111,13 @@ class Watcher:
 
     def stop(self) -> None:
         """Watch no longer; wake() is not called after this."""
-        if self._inotify and self._thread:
-            os.eventfd_write(self._bell, 1)
-            self._thread.join()
-            os.eventfd_read(self._bell)
-            self._inotify.close()
-        self._inotify, self._thread, self._armed = None, None, {}
+        if self._observer:
+            emitters = [emitter for emitter in self._observer.emitters if isinstance(emitter, PromptEmitter)]
+            self._observer.stop()
+            self._observer.join()
+            for emitter in emitters:
+                emitter.close()
+        self._inotify, self._observer, self._armed = None, None, {}
 
     def watch_files(self, files: Mapping[Wake, Iterable[Path]]) -> None:
         """Wake for these files as well from the next rearm() on, in place of those that were named before."""
@@ -86,10 +137,12 @@ class Watcher:
             self.limits = limits
 
     def _open(self) -> Inotify:
-        self._inotify = Inotify()
-        self._thread = threading.Thread(target=self._listen, args=(self._inotify,), name="watch", daemon=True)
-        self._thread.start()
-        return self._inotify
+        inotify = Inotify()
+        observer = BaseObserver(partial(PromptEmitter, inotify))  # type: ignore[arg-type] # it only calls it
+        observer.schedule(_Handler(self._react), str(self._repository))
+        observer.start()
+        self._inotify, self._observer = inotify, observer
+        return inotify
 
     def _arm(self, inotify: Inotify) -> list[str]:
         """Watch all folders of now and no others; what can't be watched.
@@ -116,19 +169,14 @@ class Watcher:
             if armed.keys() <= before.keys():
                 return limits
 
-    def _listen(self, inotify: Inotify) -> None:
-        poll = select.poll()
-        poll.register(self._bell, select.POLLIN)
-        poll.register(inotify.number, select.POLLIN)
-        while self._bell not in dict(poll.poll()):
-            if reasons := self._reasons(inotify):
-                self.rearm()
-                for reason in sorted(reasons):
-                    self._wake(reason)
+    def _react(self, changes: Iterable[Change]) -> None:
+        if reasons := self._reasons(changes):
+            self.rearm()
+            for reason in sorted(reasons):
+                self._wake(reason)
 
-    def _reasons(self, inotify: Inotify) -> set[Wake]:
-        """Whom the changes of now wake; that of a folder itself wakes for all its names."""
-        changes = inotify.read()
+    def _reasons(self, changes: Iterable[Change]) -> set[Wake]:
+        """Whom these changes wake; that of a folder itself wakes for all its names."""
         with self._lock:
             if any(change.overflow for change in changes):
                 self._overflowed = True

@@ -28,6 +28,7 @@ DOORS = {
     "pyrage": {"repository/secrets.py"},
     "structlog": {"host/log.py"},
     "subprocess": {"host/effects.py", "rehearsal/inside/master.py", "rehearsal/inside/world.py"},
+    "watchdog": {"daemon/watch.py"},
     "yaml": {"desired/yaml_reader.py"},
 }
 """The files that import a package; a folder where every file of a kind does."""
