@@ -81,7 +81,10 @@ PROVEN_END_TO_END = {
     "passes/run.py": "e2e/push/test_push.py",
     "passes/site_requests.py": "e2e/mail/test_sites.py",
     "passes/status.py": "e2e/operator/test_operator.py",
+    "rehearsal/delivered.py": "e2e/rehearsal/test_flows.py",
+    "rehearsal/evidence.py": "e2e/rehearsal/test_rehearsal.py",
     "rehearsal/inside/": "e2e/rehearsal/test_isolation.py",
+    "rehearsal/master_cf.py": "e2e/rehearsal/test_rehearsal.py",
     "rehearsal/rehearse.py": "e2e/rehearsal/test_rehearsal.py",
     "state/companions.py": "e2e/mail/test_companions.py",
 }
