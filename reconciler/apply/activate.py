@@ -13,6 +13,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.syntax import read_master
+from reconciler.state.records import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,7 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
             host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
         )
     else:
-        edges.journal.step(Activation.RESTART)  # killed between stop and start, recover() must start it
+        edges.journal.step(Step.RESTART)  # killed between stop and start, recover() must start it
         postfix.restart(host, after, before)
 
 

@@ -37,7 +37,7 @@ def provide(before: Generation, after: Generation, origin: Contribution, edges: 
     if after.companions:
         edges.say("companions")
     try:
-        found = edges.generations.companions.provide(before, after, edges.journal.step)
+        found = edges.generations.companions.provide(before, after, edges.journal.touch)
     except OSError:
         back(before, after, edges)
         raise
@@ -48,8 +48,8 @@ def provide(before: Generation, after: Generation, origin: Contribution, edges: 
 def back(before: Generation, after: Generation, edges: Edges) -> None:
     """Have the companions as they were, as far as the disk lets us; what is left over is the next pass's to see."""
     with suppress(ReconcilerError, OSError):
-        edges.generations.companions.provide(after, before, edges.journal.step)
-        edges.generations.companions.release(before, edges.journal.step)
+        edges.generations.companions.provide(after, before, edges.journal.touch)
+        edges.generations.companions.release(before, edges.journal.touch)
 
 
 def release(edges: Edges) -> list[Finding]:
@@ -76,7 +76,7 @@ def release(edges: Edges) -> list[Finding]:
                 )
             ]  # fmt: skip
         time.sleep(0.02)
-    return edges.generations.companions.release(live, edges.journal.step)
+    return edges.generations.companions.release(live, edges.journal.touch)
 
 
 def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
@@ -104,7 +104,7 @@ def _asking(instance: postfix.Instance, link: Path) -> list[int]:
 def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:
     """The companions of the old generation; where the disk refuses that, Postfix must go back all the same."""
     try:
-        lost = edges.generations.companions.provide(after, before, edges.journal.step)
+        lost = edges.generations.companions.provide(after, before, edges.journal.touch)
     except OSError as error:
         return [Finding(rule="activation", where=_WHERE, text=str(error), subject="companions", lasting=False)]
     return [one.as_warning("as before") if one.subject in silent else one for one in lost]

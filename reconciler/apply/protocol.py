@@ -22,6 +22,7 @@ from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Contribution, Finding, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
+from reconciler.state.records import Intent, Step
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -46,8 +47,8 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in generations.all())
-    intent = {"revision": order.revision, "source": order.source, "before": str(before.path), "newest": newest}
-    journal.intend(intent | {"ran": ran})
+    intent = Intent(revision=order.revision, source=order.source, before=before.path, newest=newest, ran=ran)
+    journal.intend(intent)
 
     edges.say("staged and checked" if stage else "stage and check")
     staged = _undisturbed(order, edges, stage)
@@ -57,7 +58,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         made = after.path
         if generations.drift():
             generations.taint(before)
-        journal.step("swap")
+        journal.step(Step.SWAP)
     except OSError:
         with suppress(OSError):  # as above
             edges.host.remove(made)
@@ -106,7 +107,7 @@ def undo(
     """
     edges.say("roll back")
     with suppress(OSError):  # recover() undoes with and without it
-        edges.journal.step("undo")
+        edges.journal.step(Step.UNDO)
     lost = companions.restore(before, after, silent, edges)
     # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.activate import died, keep_running, live_path
 from reconciler.host.programs import postfix
-from reconciler.model import Activation
-from reconciler.state.companions import STEP
+from reconciler.state.records import Step
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from reconciler.apply.edges import Edges
-    from reconciler.state.journal import Line
     from reconciler.state.manifest import Generation
+    from reconciler.state.records import Intent
 
 # ---- what was cut short ----------------------------------------------------------------------------------------------
 
 
-def recover(edges: Edges) -> Line | None:
+def recover(edges: Edges) -> Intent | None:
     """Finish what a killed pass left: the old generation whole and live, and Postfix running if it ran.
 
     Answers the intent that was open, or None when nothing was cut short. To undo is the one way that is always safe:
@@ -35,17 +33,16 @@ def recover(edges: Edges) -> Line | None:
     if intent is None:
         return None
     edges.say("recover")
-    before = generations.get(Path(intent["before"])) if intent.get("before") else None
+    before = generations.get(intent.before) if intent.before else None
     if before and generations.adopted:
-        restarting = Activation.RESTART in intent["steps"]
-        touched = {step.removeprefix(STEP) for step in intent["steps"] if step.startswith(STEP)}
-        _switch_back(before, touched, edges, start=intent["ran"] and restarting)
+        restarting = Step.RESTART in intent.steps
+        _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
         for generation in generations.all():
-            if generation.number > intent["newest"]:
+            if intent.newest is not None and generation.number > intent.newest:
                 edges.host.remove(generation.path)
         instance = edges.postfix()
         if postfix.running(instance) is None:
-            if intent["ran"] and (restarting or died(instance, edges.host)):
+            if intent.ran and (restarting or died(instance, edges.host)):
                 postfix.start(edges.host, instance)
         elif restarting:
             postfix.restart(edges.host, instance)  # it may run with what only a restart changes
@@ -59,7 +56,7 @@ def recover(edges: Edges) -> Line | None:
 def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, start: bool) -> None:
     """Make the old generation live, companions first; where the disk refuses, Postfix still runs if it ran."""
     try:
-        edges.generations.companions.provide(before, before, edges.journal.step, touched)
+        edges.generations.companions.provide(before, before, edges.journal.touch, touched)
         if live_path(edges.generations) != before.path:
             edges.generations.switch(before)
     except OSError:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.model import Plan, Tree
     from reconciler.rehearsal.script import Script
     from reconciler.state.manifest import Stage
+    from reconciler.state.source import Source
 
 AGE = 10.0
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
@@ -131,7 +132,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to make live: a plan's target and, in words, its *source*; *origin* says who asked for each setting.
+    """What to make live: a plan's target and what made it, its *source*; *origin* says who asked for each setting.
 
     *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
     drift, rescue): it passes no check, and no *rehearsal*.
@@ -139,7 +140,7 @@ class Order:
 
     plan: Plan
     revision: str
-    source: str
+    source: Source
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False

@@ -21,7 +21,7 @@ from reconciler.model.errors import WithFindings
 from reconciler.passes.check import Memory, check, forget
 from reconciler.passes.propose import Candidate
 from reconciler.repository.secrets import SEALED
-from reconciler.state.journal import finding_data
+from reconciler.state.records import finding_line
 from reconciler.trees.report import finding_lines, flow_line
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
         tests, played = checked.judged.flows, checked.rehearsed
     if json_output:
         flows = {"tests": tests, "played": played} if checked else None
-        shown = {"revision": revision.oid, "flows": flows, "findings": [finding_data(one) for one in findings]}
+        shown = {"revision": revision.oid, "flows": flows, "findings": [finding_line(one) for one in findings]}
         click.echo(json.dumps(shown | {"overrides": [override.data for override in overrides]}))
     else:
         say_all(finding_lines(findings))

@@ -24,7 +24,8 @@ from reconciler.model.phase import Wake
 from reconciler.passes.status import provisional
 from reconciler.repository import repo
 from reconciler.state.generations import Generations
-from reconciler.state.journal import Journal, conclusion
+from reconciler.state.journal import Journal
+from reconciler.state.records import Conclusion, conclusion_line
 from reconciler.trees.report import outcome_lines
 
 if TYPE_CHECKING:
@@ -158,9 +159,10 @@ def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool 
     """Say how a command's own pass ended, tell the daemon, and exit so."""
     live = edges.generations.live()
     if json_output:
-        click.echo(json.dumps(passed.line or conclusion(passed.outcome, passed.revision, passed.seconds)))
+        unrecorded = Conclusion(outcome=passed.outcome, revision=passed.revision, seconds=passed.seconds)
+        click.echo(json.dumps(conclusion_line(passed.conclusion or unrecorded)))
     else:
-        number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+        number, short = (live.number, live.revision[:7] or str(live.source)) if live else (None, "")
         say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
         say_all(provisional(edges))
     context.poke()

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from reconciler.state.published_records import Ours
 
 _ATTEMPTS = 3
-_PASSED = (Applied.__name__, Unchanged.__name__)
 
 
 @click.group("dns")
@@ -136,12 +135,12 @@ def _wanted(context: Context, domain: str | None = None) -> Wanted:
 def _in_force(edges: Edges) -> Revision:
     """The commit that holds here: the last one that passed, which need not have made a generation of Postfix's."""
     taken_back = set()
-    for line in edges.journal.conclusions():
-        if line["outcome"] in _PASSED and line["revision"] not in taken_back:
-            if line["revision"]:
-                return edges.repo.revision(line["revision"])
+    for conclusion in edges.journal.conclusions():
+        if isinstance(conclusion.outcome, Applied | Unchanged) and conclusion.revision not in taken_back:
+            if conclusion.revision:
+                return edges.repo.revision(conclusion.revision)
             break  # a rollback, or an adoption
-        taken_back.add(line["revision"])
+        taken_back.add(conclusion.revision)
     generation, tip = edges.generations.live(), edges.repo.tip()
     if generation and generation.revision:
         return edges.repo.revision(generation.revision)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.options import as_json, pass_context
+from reconciler.state.records import conclusion_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from reconciler.state.records import ConclusionLine
 
 
 @click.command("log", context_settings={"ignore_unknown_options": True})
@@ -37,8 +41,8 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
             rev = argument
     edges = context.permitted()
     oid = edges.repo.revision(rev).oid if rev else ""
-    shown = [line for line in edges.journal.conclusions() if not oid or line["revision"] == oid]
-    for line in shown[:most]:
+    for conclusion in islice(edges.journal.conclusions(oid), most):
+        line = conclusion_line(conclusion)
         if json_output:
             click.echo(json.dumps(line))
         else:
@@ -48,7 +52,7 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
 _REVIVED = {"nftables": "the lockdown's rules were gone or changed, and were loaded again"}  # which is no process
 
 
-def log_lines(line: dict[str, Any]) -> Iterator[str]:
+def log_lines(line: ConclusionLine) -> Iterator[str]:
     """One conclusion of the journal, as ``reconciler log`` prints it."""
     generation = f"  generation {line['generation']}" if line.get("generation") is not None else ""
     who = f"  {line['author']}: {line['subject']}" if line.get("author") else ""
@@ -66,14 +70,14 @@ def log_lines(line: dict[str, Any]) -> Iterator[str]:
     yield from (f"    {detail}" for detail in details)
 
 
-def _edit(line: dict[str, Any]) -> Iterator[str]:
+def _edit(line: ConclusionLine) -> Iterator[str]:
     """What was edited by hand, by whom, and what became of it."""
     by = f", {line['drift_by']}" if line.get("drift_by") else ""
-    if line.get("drift"):
-        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(line['drift'])}{by}"
-    if line.get("left_alone"):
-        yield f"drift left alone by an ignore rule: {', '.join(line['left_alone'])}{by}"
-    if line.get("kept"):
-        yield f"kept as commit {line['kept'][:7]} on branch {line['kept_on']}: merge it if it was meant"
+    if drift := line.get("drift"):
+        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(drift)}{by}"
+    if left_alone := line.get("left_alone"):
+        yield f"drift left alone by an ignore rule: {', '.join(left_alone)}{by}"
+    if kept := line.get("kept"):
+        yield f"kept as commit {kept[:7]} on branch {line['kept_on']}: merge it if it was meant"
     if line.get("not_kept"):
         yield f"not kept as a commit yet: {line['not_kept']}"

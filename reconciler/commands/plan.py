@@ -13,7 +13,7 @@ from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
 from reconciler.passes.judge import LiveCommit, judge, permit
-from reconciler.state.journal import finding_data
+from reconciler.state.records import finding_line
 from reconciler.trees.report import finding_lines, plan_lines
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
         ]  # fmt: skip
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
                  "overrides": [override.data for override in overrides]}  # fmt: skip
-        click.echo(json.dumps(shown | {"findings": [finding_data(finding) for finding in findings]}))
+        click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
         say_all(plan_lines(plan))
@@ -59,6 +59,6 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
 
 def _findings_or_json(findings: Sequence[Any], *, json_output: bool) -> None:
     if json_output:
-        click.echo(json.dumps({"findings": [finding_data(finding) for finding in findings]}))
+        click.echo(json.dumps({"findings": [finding_line(finding) for finding in findings]}))
     else:
         say_all(finding_lines(findings))

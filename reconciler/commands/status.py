@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,8 @@ from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from reconciler.passes.status import Status
 
 
 @click.command("status")
@@ -33,18 +35,18 @@ def status_command(context: Context, *, json_output: bool) -> None:
         say_all(status_lines(shown))
 
 
-def _ask_daemon(context: Context) -> dict[str, Any] | None:
+def _ask_daemon(context: Context) -> Status | None:
     try:
         for message in ask(context.settings.socket, {"do": "status"}, 10.0):
             if "done" in message:
-                done: dict[str, Any] = message["done"]
+                done: Status = message["done"]
                 return done
     except ReconcilerError:
         return None
     return None
 
 
-def status_lines(status: dict[str, Any]) -> Iterator[str]:
+def status_lines(status: Status) -> Iterator[str]:
     """``reconciler status``, from the same value that --json prints."""
     phase, live, last = status["phase"], status["live"], status["last"]
     subject = phase.get("revision", "")[:7]
@@ -59,10 +61,10 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     daemon = "running" if status["daemon"] else "not running"
     shown = "none" if not drift else ", ".join(drift)
     yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
-    for one in status.get("queue", ()):
-        yield f"  mail waits ({one['messages']}): {one['why']}"
-    for name, one in (status.get("companions") or {}).items():
-        yield f"  {name} running" if one["running"] else f"  {name} NOT RUNNING: {one['why']}"
+    for waiting in status.get("queue", ()):
+        yield f"  mail waits ({waiting['messages']}): {waiting['why']}"
+    for name, companion in (status.get("companions") or {}).items():
+        yield f"  {name} running" if companion["running"] else f"  {name} NOT RUNNING: {companion['why']}"
     if status.get("ignored"):
         yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
     yield from (f"  {key['text']}" for key in status.get("dkim", ()))
@@ -74,17 +76,17 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
             "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
         )
         yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
-    running = phase if phase["name"] == "Probation" else phase.get("probation")
-    if running:
+    probation = phase if phase["name"] == "Probation" else phase.get("probation")
+    if probation:
         before = status["before"]
         back = f"generation {before} is one rename away" if before is not None else "no generation to go back to"
-        yield f"  {probation_line(running)} ({back})"
+        yield f"  {probation_line(probation)} ({back})"
     if last:
         yield from (f"  {line}" for line in log_lines(last))
     yield f"  {_advice(status)}"
 
 
-def _advice(status: dict[str, Any]) -> str:
+def _advice(status: Status) -> str:
     phase, live = status["phase"], status["live"]
     mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs as it did before"
     match phase["name"]:

@@ -26,6 +26,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.passes.judge import understand
 from reconciler.postfix.syntax import one_line, read_main, read_master
 from reconciler.postfix.vocabulary import PER_SERVICE
+from reconciler.state.source import SourceKind
 from reconciler.trees.plan import MAIN, MASTER
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Contribution, Desired, Facts, Parameter, Revision, Service, Tree, Where
     from reconciler.state.manifest import Generation
-
-_ROLLBACK = "rollback of "
 
 
 @click.command("why")
@@ -151,8 +150,8 @@ def account_of(name: str, service: str, edges: Edges) -> Account:
 def _said(generation: Generation | None, edges: Edges) -> _Said | None:
     """The commit that a generation was made of; None where none was, or where it can't be read any more."""
     known = {one.number: one for one in edges.generations.all()}
-    while generation and not generation.revision and generation.source.startswith(_ROLLBACK):
-        generation = known.get(int(generation.source.removeprefix(_ROLLBACK)))
+    while generation and not generation.revision and (number := _rolled_back_to(generation)) is not None:
+        generation = known.get(number)
     if generation is None or not generation.revision:
         return None
     try:
@@ -162,11 +161,16 @@ def _said(generation: Generation | None, edges: Edges) -> _Said | None:
         return None
 
 
+def _rolled_back_to(generation: Generation) -> int | None:
+    """The generation whose files a rollback brought back; None for every other source."""
+    return generation.source.number if generation.source.kind is SourceKind.ROLLBACK else None
+
+
 def _made_of(generation: Generation | None) -> str:
     """What a generation was made of, where no commit can be asked."""
     if generation is None:
         return "not adopted: no commit says so"
-    return f"commit {generation.revision[:7]} can't be read" if generation.revision else generation.source
+    return f"commit {generation.revision[:7]} can't be read" if generation.revision else str(generation.source)
 
 
 def _origin(name: str, service: str, there: Parameter | None, generation: Generation | None, edges: Edges) -> Origin:
@@ -209,7 +213,7 @@ def _before(name: str, service: str, value: str | None, live: Generation | None,
             continue
         found = _origin(name, service, there, one, edges)
         if found.commit is None:
-            made = one.revision[:7] or one.source
+            made = one.revision[:7] or str(one.source)
             return Origin(value=found.value, key=found.key, instead=f"generation {one.number} ({made})")
         return found
     return None

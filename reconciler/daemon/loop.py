@@ -45,6 +45,7 @@ from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
 from reconciler.passes.status import provisional, status
 from reconciler.state.journal import phase_data
+from reconciler.state.records import edited_line
 from reconciler.trees.report import finding_lines, flow_line, needs, outcome_lines, push_lines
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ class Daemon:
 
     def _report(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         """Tell whoever follows, and the log."""
-        self._lost_note = passed.lost_note if passed.line else self._lost_note
+        self._lost_note = passed.lost_note if passed.conclusion else self._lost_note
         if passed.lost_note:
             self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
         self._tell(passed)
@@ -288,7 +289,7 @@ class Daemon:
     def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
         """The one line of a pass; one that came by itself and found nothing shows only when debugging."""
         asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
-        write = self._log.info if passed.line or passed.edit.is_news or asked else self._log.debug
+        write = self._log.info if passed.conclusion or passed.edit.is_news or asked else self._log.debug
         findings = getattr(passed.outcome, "findings", ())
         write(
             Event.PASSED,
@@ -296,7 +297,7 @@ class Daemon:
             revision=passed.revision[:7],
             seconds=round(passed.seconds, 3),
             reasons=[reason.value for reason in reasons],
-            **passed.edit.record,
+            **edited_line(passed.edit.record),
             revived=passed.revived,
             recovered=passed.recovered is not None,
             findings=[str(finding) for finding in findings],
@@ -305,7 +306,7 @@ class Daemon:
 
     def _tell(self, passed: Passed) -> None:
         live = self.edges.generations.live()
-        number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+        number, short = (live.number, live.revision[:7] or str(live.source)) if live else (None, "")
         for one in passed.superseded:
             lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
             self._progress.end(one.oid, lines, "superseded")
@@ -313,7 +314,7 @@ class Daemon:
         if isinstance(passed.outcome, Applied):
             lines += provisional(self.edges)
         oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
-        if oid and (passed.line or not self._progress.ended(oid)):  # a pass without news ends nothing twice
+        if oid and (passed.conclusion or not self._progress.ended(oid)):  # a pass without news ends nothing twice
             self._progress.end(oid, lines, type(passed.outcome).__name__.lower())
         self._current = ""
 

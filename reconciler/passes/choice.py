@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Refused, Where
+from reconciler.model import Applied, Finding, Refused, RolledBack, Unchanged, Where
 from reconciler.model.phase import Halted, Refusing, Suspended
-from reconciler.state.journal import finding_from
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -45,8 +44,8 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
 def _quarantine(tip: Revision, edges: Edges) -> tuple[Finding, ...]:
     """Why a commit is quarantined: what refused it, or that an operator went back from it."""
     last = edges.journal.last(tip.oid)
-    if last and last["outcome"] in ("Refused", "RolledBack"):
-        return tuple(finding_from(data) for data in last["findings"])
+    if last and isinstance(last.outcome, Refused | RolledBack):
+        return last.outcome.findings
     text = f"{tip.short} is quarantined since the host went back from it; `reconciler once {tip.short}` tries it again"
     where = Where(f"refs/heads/{edges.repo.branch}")
     return (Finding(rule="quarantined", where=where, text=text, subject=tip.oid),)
@@ -61,15 +60,15 @@ def refused(rule: str, text: str, edges: Edges, *, lasting: bool = False) -> Ref
 def is_live(revision: Revision, edges: Edges) -> bool:
     """Whether the host was brought to that revision already, with or without a change."""
     last = edges.journal.last(revision.oid)
-    return last is not None and last["outcome"] in ("Applied", "Unchanged")
+    return last is not None and isinstance(last.outcome, Applied | Unchanged)
 
 
 def passed_over(revision: Revision, edges: Edges) -> list[Revision]:
     """Return the commits between the last pass and *revision* that no pass was made for, at most MOST_SUPERSEDED."""
     last = edges.journal.last()
-    if last is None or not last["revision"] or last["revision"] == revision.oid:
+    if last is None or not last.revision or last.revision == revision.oid:
         return []
-    return edges.repo.between(last["revision"], revision.oid)[:MOST_SUPERSEDED]
+    return edges.repo.between(last.revision, revision.oid)[:MOST_SUPERSEDED]
 
 
 def why_paused(phase: Suspended | Halted) -> str:

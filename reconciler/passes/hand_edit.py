@@ -32,12 +32,12 @@ from reconciler.repository.git import Commit
 from reconciler.repository.repo import UnknownRevision
 from reconciler.state.generations import NOT_A_FILE
 from reconciler.state.manifest import PENDING, digest
+from reconciler.state.records import Edited
 from reconciler.trees.ignore import holding, limits
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
     from reconciler.apply.edges import Edges
     from reconciler.model import File, Revision, Tree
@@ -157,13 +157,13 @@ class Kept:
     trouble: str = ""
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Edited:
         """What the journal keeps."""
-        line: dict[str, Any] = {"drift": list(self.files), "left_alone": list(self.left) or None}
-        by, before = self.found.by, self.found.before
-        if by and before:
-            line |= {"drift_by": by.told, "package": by.package, "edited": before.number}
-        return line | {"kept": self.commit or None, "kept_on": self.branch or None, "not_kept": self.trouble or None}
+        before = self.found.before
+        return Edited(
+            files=self.files, left_alone=self.left, by=self.found.by, generation=before.number if before else None,
+            kept=self.commit, kept_on=self.branch, not_kept=self.trouble,
+        )  # fmt: skip
 
     @property
     def is_news(self) -> bool:
@@ -235,10 +235,10 @@ def _who(edited: Generation, found: Found, journal: Journal) -> Attribution:
     """Who edited that generation: seen in this pass, put on record by an earlier one, or not known."""
     if found.by and found.before and found.before.path == edited.path:
         return found.by
-    for line in journal.conclusions():
-        if line.get("edited") == edited.number and line.get("drift_by"):
-            who = line["drift_by"].removeprefix("while ").removeprefix("by ")
-            return Attribution(who=who, at=edited.path.stat().st_mtime, package=line.get("package", ""))
+    for conclusion in journal.conclusions():
+        told = conclusion.edited
+        if told and told.by and told.generation == edited.number:
+            return replace(told.by, at=edited.path.stat().st_mtime)
     return Attribution(who=SOMEBODY, at=edited.path.stat().st_mtime)
 
 

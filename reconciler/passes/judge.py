@@ -24,6 +24,7 @@ from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
 from reconciler.state.manifest import UNREADABLE
+from reconciler.state.source import Source, SourceKind
 from reconciler.trees.ignore import Carried, holding, left_alone
 from reconciler.trees.plan import activations, diff, raise_if_unsafe
 from reconciler.trees.render import render
@@ -134,7 +135,8 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood 
     findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried.names]
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
-        plan=plan, revision=revision.oid, source=f"commit {revision.short}", origin=origin, carried=carried.names,
+        plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
+        origin=origin, carried=carried.names,
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
     )  # fmt: skip
     return Judged(revision, Understood(desired, facts, origin), rules, tuple(findings), order)

@@ -13,8 +13,10 @@ from reconciler.model.errors import ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
-from reconciler.passes.record import Passed, line_of
+from reconciler.passes.record import Passed, concluded
 from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.state.records import Intent
+from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from reconciler.passes.check import Memory
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
-
-RESCUE = "rescue"
 
 
 class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -48,9 +48,9 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
             if tip is None:
                 return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
             check(tip, edges, memory)
-            edges.journal.intend({"revision": "", "source": "adopt", "before": "", "ran": False})
+            edges.journal.intend(Intent(revision="", source=Source(SourceKind.ADOPTED), ran=False))
             edges.generations.adopt()
-            edges.journal.conclude(line_of(Unchanged(), "", 0.0, edges, None) | {"wake": "operator", "why": "adopted"})
+            edges.journal.conclude(concluded(Unchanged(), "", edges, Wake.OPERATOR, why="adopted"))
     except ReconcilerError as error:
         findings = getattr(error, "findings", None)
         return Refused(findings) if findings else Postponed(str(error))
@@ -71,13 +71,15 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         )
     if not intact(old):
         raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
-    return _go_back(edges, with_todays_secrets(old.owned(), live.owned()), f"rollback of {old.number}", who)
+    return _go_back(
+        edges, with_todays_secrets(old.owned(), live.owned()), Source(SourceKind.ROLLBACK, number=old.number), who
+    )
 
 
 def rescue(edges: Edges, who: str) -> Passed:
     """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
     _adopted(edges.generations)
-    return _go_back(edges, edges.generations.rescue_tree(), RESCUE, who)
+    return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
 
 def _adopted(generations: Generations) -> Generation:
@@ -87,7 +89,7 @@ def _adopted(generations: Generations) -> Generation:
     return live
 
 
-def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
+def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; works without the repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
@@ -97,20 +99,20 @@ def _go_back(edges: Edges, target: Tree, source: str, who: str) -> Passed:
             plan = diff(edges.generations.read(target), target)
             outcome = apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
-            about = {"wake": Wake.OPERATOR.value, "why": f"{source} by {who}"}
-            passed.line = line_of(outcome, "", passed.seconds, edges, None) | about
+            why = f"{source} by {who}"
+            passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)
             if isinstance(outcome, Applied):  # before the conclusion: killed in between, it is undone and suspended
                 edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
             elif isinstance(outcome, Broken):
                 edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
-            edges.journal.conclude(passed.line)
+            edges.journal.conclude(passed.conclusion)
             edges.generations.prune()
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
     return passed
 
 
-def _staying(edges: Edges, source: str, who: str, left: str) -> Suspended:
+def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
     """The suspension after going back: a rollback's ends when the branch moves, a rescue's by resume alone."""
     try:
         tip = edges.repo.tip()
@@ -118,7 +120,7 @@ def _staying(edges: Edges, source: str, who: str, left: str) -> Suspended:
         tip = None
     oid = tip.oid if tip else ""
     kept = oid if left == oid else quarantined(edges.journal.phase())
-    return Suspended(source, who, tip="" if source == RESCUE else oid, quarantined=kept)
+    return Suspended(str(source), who, tip="" if source.kind is SourceKind.RESCUE else oid, quarantined=kept)
 
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died
@@ -40,11 +41,13 @@ from reconciler.model.phase import (
     probation_of,
 )
 from reconciler.passes.judge import understand
-from reconciler.passes.record import Passed, known_revision, line_of, note
+from reconciler.passes.record import Passed, concluded, note
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.syntax import read_master
 from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.state.records import Intent
+from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
@@ -57,7 +60,6 @@ if TYPE_CHECKING:
 
 RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
 _CONDEMNING = (RULE, "fatal-in-log")
-BACK = "back to"
 _REMEMBERED = 200
 _WHERE = Where("mail.yaml")
 
@@ -99,7 +101,7 @@ def current(edges: Edges) -> Phase:
     running = probation_of(phase)
     while running and (live is None or running.revision != live.revision):
         last = edges.journal.last(running.revision)
-        back = last is not None and last["outcome"] == RolledBack.__name__ and not isinstance(phase, Refusing)
+        back = last is not None and isinstance(last.outcome, RolledBack) and not isinstance(phase, Refusing)
         now = mark(edges)
         earlier = replace(running.earlier, mark=now) if running.earlier else None
         phase = failed(phase, running, now) if back else on_probation(phase, earlier)
@@ -174,8 +176,9 @@ def _names(edges: Edges) -> set[str]:
 
 def _condemned(edges: Edges) -> set[str]:
     """What commits were taken back for, as far as it is remembered."""
-    lines = [line for line, _ in zip(edges.journal.conclusions(), range(_REMEMBERED), strict=False)]
-    return {steady(found["text"]) for line in lines for found in line["findings"] if found["rule"] in _CONDEMNING}
+    outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
+    findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
+    return {steady(finding.text) for finding in findings if finding.rule in _CONDEMNING}
 
 
 def _text(one: LogLine) -> str:
@@ -213,7 +216,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
-    source = f"{BACK} {old.number}"
+    source = Source(SourceKind.BACK, number=old.number)
     order = Order(plan=plan, revision=old.revision, source=source, committed_at=time.time(), trusted=True)
     try:
         if isinstance(apply(order, edges), Applied):
@@ -224,7 +227,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in edges.generations.all())
-    intent = {"revision": running.revision, "source": source, "before": str(old.path), "newest": newest, "ran": ran}
+    intent = Intent(revision=running.revision, source=source, before=old.path, newest=newest, ran=ran)
     edges.journal.intend(intent)
     return undo(old, live, Activation.RESTART if ran else Activation.NOTHING, findings, edges)
 
@@ -242,7 +245,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
     with edges.generations.lock():
         cut_short = recover(edges)
         # What another commit said before it was cut short is not this one's fault; its own way back is gone again.
-        if cut_short and not cut_short["source"].startswith(BACK):
+        if cut_short and cut_short.source.kind is not SourceKind.BACK:
             edges.journal.set_phase(afresh(current(edges), edges))
             return None
         phase = current(edges)
@@ -264,9 +267,8 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
     outcome = go_back(running, findings, edges)
     passed = Passed(_at_source(outcome, running, edges), running.revision)
     passed.seconds = time.monotonic() - began
-    about = known_revision(running.revision, edges)
-    passed.line = line_of(passed.outcome, running.revision, passed.seconds, edges, about) | {"wake": Wake.TIMER.value}
-    edges.journal.conclude(passed.line)  # before the phase: killed in between, current() finds what happened here
+    passed.conclusion = concluded(passed.outcome, running.revision, edges, Wake.TIMER, seconds=passed.seconds)
+    edges.journal.conclude(passed.conclusion)  # before the phase: killed in between, current() finds what happened here
     if isinstance(passed.outcome, RolledBack):
         edges.journal.set_phase(failed(phase, running, mark(edges)))
     else:
@@ -299,9 +301,8 @@ def confirm(edges: Edges, who: str) -> Probation | None:
         phase = current(edges)
         running = probation_of(phase)
         if running:
-            about = known_revision(running.revision, edges)
-            line = line_of(Unchanged(), running.revision, 0.0, edges, about)
-            edges.journal.conclude(line | {"wake": Wake.OPERATOR.value, "why": f"confirmed by {who}"})
+            why = f"confirmed by {who}"
+            edges.journal.conclude(concluded(Unchanged(), running.revision, edges, Wake.OPERATOR, why=why))
             phase = on_probation(phase, None)
         edges.journal.set_phase(phase)
     return running

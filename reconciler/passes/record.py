@@ -1,4 +1,4 @@
-"""The record of a pass: its line in the journal, and its note."""
+"""The record of a pass: its conclusion in the journal, and its note."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.hand_edit import Kept
-from reconciler.state.journal import conclusion
+from reconciler.state.records import About, Conclusion
 from reconciler.trees.report import EXIT, outcome_lines
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.host.maillog import Mark
     from reconciler.model import Outcome, Revision
-    from reconciler.state.journal import Line
+    from reconciler.model.phase import Wake
+    from reconciler.state.records import Intent
 
 
 @dataclass(slots=True)
@@ -28,13 +29,13 @@ class Passed:
     revived: bool = False
     started: list[str] = field(default_factory=list)
     edit: Kept = field(default_factory=Kept)
-    recovered: Line | None = None
+    recovered: Intent | None = None
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
     began_at: Mark | None = None
     unrecorded: bool = False
     lost_note: str = ""
-    line: Line = field(default_factory=dict)
+    conclusion: Conclusion | None = None
 
     @property
     def status(self) -> int:
@@ -42,13 +43,17 @@ class Passed:
         return EXIT[type(self.outcome)]
 
 
-def line_of(outcome: Outcome, revision: str, seconds: float, edges: Edges, about: Revision | None) -> Line:
-    """The conclusion for the journal, with what is known of the commit."""
-    live = edges.generations.live()
-    return conclusion(
-        outcome, revision, seconds, author=about.author if about else None, subject=about.subject if about else None,
-        signer=None, generation=live.number if live else None,
-    )  # fmt: skip
+def concluded(
+    outcome: Outcome, revision: str, edges: Edges, wake: Wake, *, seconds: float = 0.0, why: str = ""
+) -> Conclusion:
+    """Return the conclusion for the journal, with what is known of the commit."""
+    live, commit = edges.generations.live(), known_revision(revision, edges)
+    about = About(
+        author=commit.author if commit else None,
+        subject=commit.subject if commit else None,
+        generation=live.number if live else None,
+    )
+    return Conclusion(outcome=outcome, revision=revision, seconds=seconds, about=about, wake=wake, why=why)
 
 
 def known_revision(revision: str, edges: Edges) -> Revision | None:

@@ -22,7 +22,7 @@ from reconciler.host.certificates import digests, problem
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
-from reconciler.passes.record import Passed, known_revision, line_of
+from reconciler.passes.record import Passed, concluded
 from reconciler.postfix import sni
 from reconciler.postfix.references import chains, read_at_start
 from reconciler.postfix.syntax import read_main, read_master
@@ -107,10 +107,8 @@ def renew(edges: Edges, what: Named) -> Passed | None:
 def _on_record(edges: Edges, findings: Iterable[Finding], why: str) -> Passed:
     live = edges.generations.live()
     passed = Passed(Unchanged(tuple(findings)), live.revision if live else "")
-    about = known_revision(passed.revision, edges)
-    line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about)
-    passed.line = line | {"wake": Wake.CERTIFICATE.value, "why": why}
-    edges.journal.conclude(passed.line)
+    passed.conclusion = concluded(passed.outcome, passed.revision, edges, Wake.CERTIFICATE, why=why)
+    edges.journal.conclude(passed.conclusion)
     return passed
 
 

@@ -8,6 +8,7 @@ pass; the operator's own ways raise NotPossible when there is nothing to go back
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -19,14 +20,14 @@ from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspende
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
 from reconciler.passes.reconcile import reconcile
-from reconciler.passes.record import Passed, known_revision, line_of, note
-from reconciler.state.journal import conclusion
+from reconciler.passes.record import Passed, concluded, note
+from reconciler.state.records import Conclusion
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
     from reconciler.passes.check import Memory
-    from reconciler.state.journal import Line
+    from reconciler.state.records import Intent
 
 _UNHURT = Steady | Probation | Retrying
 
@@ -39,7 +40,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
             recovered = recover(edges)
             if recovered:
                 cut = Postponed("a pass was cut short and undone")
-                edges.journal.conclude(conclusion(cut, recovered["revision"], 0.0))
+                edges.journal.conclude(Conclusion(outcome=cut, revision=recovered.revision))
             try:
                 passed = _pass(edges, memory, accepted, recovered)
             except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
@@ -52,7 +53,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     return passed
 
 
-def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Line | None) -> Passed:
+def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Intent | None) -> Passed:
     if not edges.generations.adopted:
         return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
     found = hand_edit.find(edges)
@@ -112,20 +113,23 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
         phase = probation.afresh(phase, edges)  # nor is what a hand edit broke until it was put back
     last = edges.journal.last()
     news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or awoken
-    if not news and last and last["revision"] == passed.revision and not isinstance(phase, Retrying) and not accepted:
+    if not news and last and last.revision == passed.revision and not isinstance(phase, Retrying) and not accepted:
         return
     for one in passed.superseded:
         outcome = Superseded(passed.revision)
-        edges.journal.conclude(line_of(outcome, one.oid, 0.0, edges, one) | {"wake": wake.value})
-    about = known_revision(passed.revision, edges)
-    extra = {"wake": wake.value, **passed.edit.record, "revived": passed.revived, "started": passed.started or None}
-    passed.line = line_of(passed.outcome, passed.revision, passed.seconds, edges, about) | extra
+        edges.journal.conclude(concluded(outcome, one.oid, edges, wake))
+    passed.conclusion = replace(
+        concluded(passed.outcome, passed.revision, edges, wake, seconds=passed.seconds),
+        edited=passed.edit.record,
+        revived=passed.revived,
+        started=tuple(passed.started),
+    )
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     edges.journal.set_phase(after)
-    again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last["revision"] == passed.revision
+    again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last.revision == passed.revision
     if again and edges.journal.open_intent() is None:
         return  # one more attempt that failed is no news
-    edges.journal.conclude(passed.line)
+    edges.journal.conclude(passed.conclusion)
     note(passed, edges)
     edges.generations.prune()
 

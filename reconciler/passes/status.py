@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import nftables, postfix, postqueue
-from reconciler.model import printable
+from reconciler.model import Unchanged, printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
@@ -23,14 +23,15 @@ from reconciler.passes.site_requests import waiting
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
 from reconciler.state.journal import phase_data
+from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reconciler.apply.edges import Edges
     from reconciler.model.phase import Phase
-    from reconciler.state.journal import Line
+    from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
 _TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
@@ -57,7 +58,55 @@ SHOWN = (
 )
 
 
-def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
+class Live(TypedDict):
+    """The live generation."""
+
+    revision: str
+    generation: int
+    source: str
+
+
+class Running(TypedDict):
+    """Whether a companion works, and why not."""
+
+    running: bool
+    why: str | None
+
+
+class Master(TypedDict):
+    """Whether Postfix runs, and which."""
+
+    running: bool
+    version: str
+
+
+class Waiting(TypedDict):
+    """How many messages of the queue wait for one reason."""
+
+    why: str
+    messages: int
+
+
+class Status(TypedDict):
+    """What ``status --json`` prints; phase, dkim and refused have the keys that their own modules give them."""
+
+    host: str
+    phase: dict[str, Any]
+    before: int | None
+    live: Live | None
+    last: ConclusionLine | None
+    drift: list[str]
+    ignored: list[str]
+    postfix: Master
+    queue: list[Waiting]
+    companions: dict[str, Running]
+    dkim: list[dict[str, Any]]
+    refused: list[dict[str, Any]]
+    daemon: bool
+    limits: list[str]
+
+
+def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
     """Phase, live generation, how the last pass ended, drift, Postfix, and what reconciler can't do here."""
     generations = edges.generations
     live = generations.live()
@@ -68,8 +117,8 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
         "host": edges.settings.host,
         "phase": phase_data(phase),
         "before": before,
-        "live": {"revision": live.revision, "generation": live.number, "source": live.source} if live else None,
-        "last": {key: last[key] for key in SHOWN if last.get(key) is not None} if last else None,
+        "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
+        "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
         "postfix": {"running": running, "version": version},
@@ -82,12 +131,18 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Line:
     }
 
 
-def _in_force(live: str, last: Line | None) -> str:
+def shown(last: Conclusion) -> ConclusionLine:
+    """How the last pass ended, without the keys that say nothing."""
+    line: Mapping[str, object] = conclusion_line(last)
+    return cast("ConclusionLine", {key: line[key] for key in SHOWN if line.get(key) is not None})
+
+
+def _in_force(live: str, last: Conclusion | None) -> str:
     """The commit that holds: one that changed nothing on this host is not what its generation is named after."""
-    return str(last["revision"]) if last and last["outcome"] == "Unchanged" and last["revision"] else live
+    return last.revision if last and isinstance(last.outcome, Unchanged) and last.revision else live
 
 
-def _dkim(edges: Edges, revision: str) -> list[Line]:
+def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
     """Where the keys stand that a commit names; none where it can't be read any more."""
     try:
         files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
@@ -98,7 +153,7 @@ def _dkim(edges: Edges, revision: str) -> list[Line]:
     return [{**one.data, "text": str(one)} for one in shown]
 
 
-def _queue(edges: Edges) -> list[Line]:
+def _queue(edges: Edges) -> list[Waiting]:
     """Why mail waits in the queue, the most frequent first; of a very long queue, what its head says."""
     try:
         messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
@@ -118,7 +173,7 @@ def _rehearsal(edges: Edges) -> list[str]:
     return [why] if why else []
 
 
-def _companions(edges: Edges) -> Line:
+def _companions(edges: Edges) -> dict[str, Running]:
     """Whether the programs beside Postfix work, and why not."""
     live, companions = edges.generations.live(), edges.generations.companions
     silent = companions.silent(live)

@@ -5,7 +5,7 @@ before its user and outlives it. What the host had at a companion's places, and 
 rescue/NAME/ from the first provide() to release(), which puts it back and leaves no trace.
 
 Promises: each step is idempotent, so that one which was cut short is done again whole. A companion whose files are the
-same and which answers is left alone; only its link moves. *step* is told before a companion is touched.
+same and which answers is left alone; only its link moves. *touch* is told its name before a companion is touched.
 
 Raises OSError from the file system; a program that does not come up is a finding. Known limit: what somebody puts in
 place of one of the links is not kept.
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation, Record
 
 PATIENCE = 5.0
-STEP = "companion "
-"""What the journal's step begins with, before the companion's name."""
 _WAS = "was.json"
 _WHERE = Where("mail.yaml")
 
@@ -120,7 +118,7 @@ class Companions:
         self,
         before: Generation | None,
         after: Generation,
-        step: Callable[[str], None],
+        touch: Callable[[str], None],
         anew: Collection[str] = (),
     ) -> list[Finding]:
         """Have every companion of *after* work with its files; those in *anew* are started whatever they look like."""
@@ -131,7 +129,7 @@ class Companions:
         for name in _known(after):
             changed = before is None or _files(before, name) != _files(after, name)
             if name in anew or not self._is_well(name, after):
-                step(f"{STEP}{name}")
+                touch(name)
                 self._take(name)
                 found += self._bring(name, after, changed=changed)
             else:
@@ -201,12 +199,12 @@ class Companions:
         """Whether one of them has processes, which somebody may be talking to."""
         return any(PROGRAMS[name].processes() for name in names)
 
-    def release(self, wanted: Generation, step: Callable[[str], None]) -> list[Finding]:
+    def release(self, wanted: Generation, touch: Callable[[str], None]) -> list[Finding]:
         """Stop what *wanted* has no use for, and leave the host as it was before we managed it."""
         found = []
         for name in sorted(self.unwanted(wanted)):
             try:
-                step(f"{STEP}{name}")
+                touch(name)
                 self._release(name)
             except (CommandFailed, OSError) as error:  # a later pass does it again
                 found.append(_silent(name, f"does not stop: {error}", Severity.WARNING))

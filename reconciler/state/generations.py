@@ -40,6 +40,7 @@ from reconciler.state.manifest import (
     walk,
     written,
 )
+from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -230,7 +231,7 @@ class Generations:
         return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(
-        self, stage: Stage, target: Tree, revision: str, source: str, carried: tuple[str, ...] = ()
+        self, stage: Stage, target: Tree, revision: str, source: Source, carried: tuple[str, ...] = ()
     ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
@@ -243,7 +244,7 @@ class Generations:
         self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)
-        place = self.folder / f"{number}-{revision[:7] or source.split(maxsplit=1)[0]}"
+        place = self.folder / f"{number}-{revision[:7] or source.kind.value}"
         self.host.rename(stage.folder, place)
         return self.get(place)
 
@@ -304,7 +305,7 @@ class Generations:
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
         self._copy_whole(stage.root)
         target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
-        self.switch(self.place(stage, target, "", "adopted"))
+        self.switch(self.place(stage, target, "", Source(SourceKind.ADOPTED)))
         self.host.remove(self.beside)
         self.host.symlink(self.beside, self.link)
         if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}:

@@ -11,18 +11,19 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import Finding, Outcome, Postponed, Severity, Superseded, Where
 from reconciler.model.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
+from reconciler.state.records import companion_step, conclusion_from, conclusion_line, intent_from, intent_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reconciler.host.effects import Host
+    from reconciler.state.records import Conclusion, Intent, Step
 
 _TAIL = 4 << 20
 _BLOCK = 64 << 10
@@ -30,8 +31,7 @@ _PHASES: dict[str, type[Phase]] = {
     kind.__name__: kind for kind in (Steady, Probation, Retrying, Refusing, Suspended, Halted)
 }
 _TOLD = ("generation", "until", "revision", "confirm")
-_NEEDED = {"outcome", "revision", "at", "seconds", "findings"}
-Line = dict[str, Any]
+_Line = dict[str, Any]
 
 
 class Journal:
@@ -40,44 +40,52 @@ class Journal:
     def __init__(self, private: Path, host: Host) -> None:
         self.path, self._phase_path, self.host = private / "journal.jsonl", private / "phase.json", host
 
-    def intend(self, intent: Line) -> None:
+    def intend(self, intent: Intent) -> None:
         """Put on record what is about to be done, and how to undo it."""
-        self._write({"intent": intent})
+        self._write({"intent": intent_line(intent)})
 
-    def step(self, name: str) -> None:
+    def step(self, step: Step) -> None:
         """Put on record that a step of the protocol begins."""
-        self._write({"step": name})
+        self._write({"step": step.value})
 
-    def conclude(self, line: Line) -> None:
+    def touch(self, companion: str) -> None:
+        """Put on record that a companion is about to be started or stopped."""
+        self._write({"step": companion_step(companion)})
+
+    def conclude(self, conclusion: Conclusion) -> None:
         """Put on record how it ended; closes the intent, if one is open."""
-        self._write({"conclusion": line})
+        self._write({"conclusion": conclusion_line(conclusion)})
 
-    def _write(self, line: Line) -> None:
+    def _write(self, line: _Line) -> None:
         torn = self.path.exists() and not self._tail(1).endswith(b"\n") and self.path.stat().st_size > 0
         self.host.append(self.path, (b"\n" if torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
-    def open_intent(self) -> Line | None:
+    def open_intent(self) -> Intent | None:
         """The intent that no conclusion followed, with the steps that were begun: somebody was cut short."""
         steps: list[str] = []
         for line in self._backwards():
             if "conclusion" in line:
                 return None
             if "intent" in line:
-                return {**line["intent"], "steps": steps[::-1]}
+                return intent_from(line["intent"], steps)
             if "step" in line:
-                steps.append(line["step"])
+                steps.append(str(line["step"]))
         return None
 
-    def conclusions(self) -> Iterator[Line]:
-        """How passes ended, newest first."""
-        ended = (line["conclusion"] for line in self._backwards() if "conclusion" in line)
-        return (line for line in ended if isinstance(line, dict) and line.keys() >= _NEEDED)
+    def conclusions(self, revision: str = "") -> Iterator[Conclusion]:
+        """How passes ended, newest first; those for *revision*, if one is named."""
+        for line in self._backwards():
+            ended = line.get("conclusion")
+            if not isinstance(ended, dict) or (revision and ended.get("revision") != revision):
+                continue
+            if conclusion := _conclusion_from(ended):
+                yield conclusion
 
-    def last(self, revision: str = "") -> Line | None:
+    def last(self, revision: str = "") -> Conclusion | None:
         """The newest conclusion, or the newest one for *revision*."""
-        return next((line for line in self.conclusions() if not revision or line["revision"] == revision), None)
+        return next(self.conclusions(revision), None)
 
-    def _backwards(self) -> Iterator[Line]:
+    def _backwards(self) -> Iterator[_Line]:
         """The lines, newest first; read block by block, for most who ask need the last few."""
         if not self.path.exists():
             return
@@ -116,7 +124,15 @@ class Journal:
             self.host.replace(self._phase_path, json.dumps(_stored(phase)).encode())
 
 
-def _phase_from(data: Line) -> Phase:
+def _conclusion_from(line: _Line) -> Conclusion | None:
+    """Read a conclusion; None for a line that only damage can explain."""
+    try:
+        return conclusion_from(line)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _phase_from(data: _Line) -> Phase:
     """The phase that was stored so; what is not one raises."""
     kind = _PHASES[data.pop("name")]
     for key, read in _READERS.items():
@@ -125,7 +141,7 @@ def _phase_from(data: Line) -> Phase:
     return kind(**data)
 
 
-def _probation_from(data: Line) -> Phase:
+def _probation_from(data: _Line) -> Phase:
     return _phase_from({"name": Probation.__name__, **data})
 
 
@@ -140,11 +156,11 @@ _READERS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def _stored(phase: Phase) -> Line:
+def _stored(phase: Phase) -> _Line:
     return {"name": type(phase).__name__, **_plain(asdict(phase))}
 
 
-def _plain(data: Line) -> Line:
+def _plain(data: _Line) -> _Line:
     """Times as text, at any depth."""
     return {
         key: value.isoformat() if isinstance(value, datetime) else _plain(value) if isinstance(value, dict) else value
@@ -152,42 +168,10 @@ def _plain(data: Line) -> Line:
     }
 
 
-def phase_data(phase: Phase) -> Line:
+def phase_data(phase: Phase) -> _Line:
     """The phase as JSON for people and programs: its name and what it carries; of a probation, what they may ask."""
     data = _stored(phase)
     if isinstance(phase, Probation):
         return {key: data[key] for key in ("name", *_TOLD)}
     running = data.pop("probation", None)
     return data | ({"probation": {key: running[key] for key in _TOLD}} if running else {})
-
-
-def conclusion(outcome: Outcome, revision: str, seconds: float, **more: object) -> Line:
-    """How a pass ended, as ``status --json`` and ``log --json`` show it."""
-    line: Line = {
-        "outcome": type(outcome).__name__,
-        "revision": revision,
-        "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "seconds": round(seconds, 3),
-        "findings": [finding_data(finding) for finding in getattr(outcome, "findings", ())],
-    }
-    if isinstance(outcome, Postponed):
-        line["reason"] = outcome.reason
-    if isinstance(outcome, Superseded):
-        line["by"] = outcome.by
-    return line | more
-
-
-def finding_data(finding: Finding) -> Line:
-    """A finding as the contract's JSON."""
-    return {
-        "rule": finding.rule, "file": finding.where.file, "line": finding.where.line, "column": finding.where.column,
-        "severity": finding.severity.value, "lasting": finding.lasting, "text": finding.text,
-        "subject": finding.subject,
-    }  # fmt: skip
-
-
-def finding_from(data: Line) -> Finding:
-    """The finding that finding_data() wrote."""
-    where = Where(data["file"], data["line"], data["column"])
-    known = {field.name for field in fields(Finding)} & {"rule", "text", "subject", "lasting"}
-    return Finding(where=where, severity=Severity(data["severity"]), **{name: data[name] for name in known})

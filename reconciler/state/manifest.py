@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.model import BESIDE, File
+from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "postfix"
 NAME = "manifest.json"
-UNREADABLE = "unreadable manifest"
+UNREADABLE = Source(SourceKind.UNREADABLE)
 PENDING = "pending"
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
 _OTHERS = 0o007
@@ -42,7 +43,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says in words.
+    """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says what made it.
 
     *carried* names what an ignore rule left alone in it. *edit* says what became of a hand edit that is to be kept:
     PENDING, or the commit that holds it.
@@ -51,7 +52,7 @@ class Generation:
     number: int
     path: Path
     revision: str
-    source: str
+    source: Source
     files: Mapping[str, Record]
     tainted: bool = False
     carried: tuple[str, ...] = ()
@@ -96,8 +97,8 @@ def read_manifest(path: Path) -> Generation:
         data = json.loads((path / NAME).read_text())
         files = {name: Record(**record) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
-        tainted = bool(data["tainted"])
-        return Generation(number, path, str(data["revision"]), str(data["source"]), files, tainted, carried, edit)
+        revision, source, tainted = str(data["revision"]), source_from(str(data["source"])), bool(data["tainted"])
+        return Generation(number, path, revision, source, files, tainted, carried, edit)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
 
@@ -105,7 +106,7 @@ def read_manifest(path: Path) -> Generation:
 def written(generation: Generation) -> bytes:
     """The manifest of a generation, as it stands on disk."""
     data = {
-        "number": generation.number, "revision": generation.revision, "source": generation.source,
+        "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
         "files": {path: asdict(record) for path, record in generation.files.items()},
     }  # fmt: skip

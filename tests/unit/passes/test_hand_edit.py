@@ -11,6 +11,7 @@ from reconciler.host import facts as fact
 from reconciler.passes.hand_edit import Found, Kept, find, keep
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
+from reconciler.state.records import Edited
 from reconciler.trees.ignore import Rule
 from tests.unit.adopted_folder import Adopted
 from tests.unit.host_facts import HOST
@@ -67,8 +68,7 @@ def test_what_was_found_is_put_back_by_the_swap(tmp_path: Path) -> None:
     assert kept.found == found
     assert kept.files == ("main.cf",)
     assert (kept.commit, kept.trouble) == ("", "")
-    assert kept.record["drift"] == ["main.cf"]
-    assert kept.record["edited"] == live.number
+    assert kept.record == Edited(files=("main.cf",), by=found.by, generation=live.number)
 
 
 def test_what_was_edited_while_the_pass_ran_is_found_by_a_second_look(tmp_path: Path) -> None:

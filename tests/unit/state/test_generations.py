@@ -13,6 +13,7 @@ from reconciler.host.effects import Host
 from reconciler.model import File, Tree
 from reconciler.model.errors import Unavailable
 from reconciler.state.generations import Generations
+from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +40,28 @@ def generations(tmp_path: Path) -> Generations:
 
 def applied(generations: Generations, target: Tree = TARGET, revision: str = "a" * 40) -> Generation:
     stage = generations.stage(target, "pass", 1_000_000_000.0)
-    placed = generations.place(stage, target, revision, "commit")
+    placed = generations.place(stage, target, revision, Source(SourceKind.COMMIT, name=revision[:7]))
     generations.switch(placed)
     return placed
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "name"),
+    [
+        (Source(SourceKind.COMMIT, name="3f2a9c1"), "3f2a9c1d" * 5, "0-3f2a9c1"),
+        (Source(SourceKind.ADOPTED), "", "0-adopted"),
+        (Source(SourceKind.ROLLBACK, number=7), "", "0-rollback"),
+        (Source(SourceKind.RESCUE), "", "0-rescue"),
+        (Source(SourceKind.BACK, number=7), "3f2a9c1d" * 5, "0-3f2a9c1"),
+        (Source(SourceKind.BACK, number=0), "", "0-back"),
+    ],
+)
+def test_a_folder_is_named_after_the_commit_else_after_what_made_it(
+    generations: Generations, source: Source, revision: str, name: str
+) -> None:
+    stage = generations.stage(TARGET, "pass", 1_000_000_000.0)
+
+    assert generations.place(stage, TARGET, revision, source).path.name == name
 
 
 def test_adoption_exchanges_the_directory_for_a_link_to_the_very_same_bytes(generations: Generations) -> None:

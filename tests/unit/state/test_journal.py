@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.host.effects import Host
-from reconciler.model import Applied, Finding, Postponed, Refused, Severity, Where
+from reconciler.model import Applied, Postponed
 from reconciler.model.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
-from reconciler.state.journal import Journal, conclusion, finding_data, finding_from, phase_data
+from reconciler.state.journal import Journal, phase_data
+from reconciler.state.records import Conclusion, Intent, Step
+from reconciler.state.source import Source, SourceKind
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+INTENT = Intent(
+    revision="b",
+    source=Source(SourceKind.ROLLBACK, number=3),
+    before=Path("/state/generations/4-b"),
+    newest=4,
+    ran=True,
+)
 PROBATION = Probation(7, datetime(2026, 11, 22, tzinfo=UTC), "a", Clock("boot", 12.5), 300.0, (3, 50, "c"))
 
 
@@ -25,42 +33,44 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def test_an_intent_without_a_conclusion_is_open_and_tells_its_steps(journal: Journal) -> None:
-    journal.conclude(conclusion(Applied(), "a", 0.1))
-    journal.intend({"revision": "b", "ran": True})
-    journal.step("swap")
-    journal.step("restart")
+    journal.conclude(Conclusion(outcome=Applied(), revision="a"))
+    journal.intend(INTENT)
+    journal.step(Step.SWAP)
+    journal.touch("postsrsd")
+    journal.step(Step.RESTART)
 
-    assert journal.open_intent() == {"revision": "b", "ran": True, "steps": ["swap", "restart"]}
+    steps, companions = frozenset({Step.SWAP, Step.RESTART}), frozenset({"postsrsd"})
+    assert journal.open_intent() == replace(INTENT, steps=steps, companions=companions)
 
 
 def test_a_conclusion_closes_the_intent(journal: Journal) -> None:
-    journal.intend({"revision": "b"})
-    journal.conclude(conclusion(Applied(), "b", 0.1))
+    journal.intend(INTENT)
+    journal.conclude(Conclusion(outcome=Applied(), revision="b"))
 
     assert journal.open_intent() is None
-    assert [line["revision"] for line in journal.conclusions()] == ["b"]
+    assert [conclusion.revision for conclusion in journal.conclusions()] == ["b"]
 
 
 @pytest.mark.parametrize("torn", [b'{"conclus', b"\xff\xfe", b'{"intent": 1}x', b"[]"])
 def test_a_torn_last_line_is_dropped_and_the_next_one_stands_alone(journal: Journal, torn: bytes) -> None:
-    journal.intend({"revision": "b"})
+    journal.intend(INTENT)
     with journal.path.open("ab") as stream:
         stream.write(torn)
 
-    assert journal.open_intent() == {"revision": "b", "steps": []}
-    journal.conclude(conclusion(Applied(), "b", 0.1))
+    assert journal.open_intent() == INTENT
+    journal.conclude(Conclusion(outcome=Applied(), revision="b"))
     assert journal.open_intent() is None
 
 
 def test_the_last_conclusion_can_be_asked_for_by_revision(journal: Journal) -> None:
     for revision, outcome in (("a", Applied()), ("b", Postponed("disk full"))):
-        journal.conclude(conclusion(outcome, revision, 0.1))
+        journal.conclude(Conclusion(outcome=outcome, revision=revision))
 
     newest, first = journal.last(), journal.last("a")
 
     assert newest
     assert first
-    assert (newest["outcome"], newest["reason"], first["outcome"]) == ("Postponed", "disk full", "Applied")
+    assert (newest.outcome, first.outcome) == (Postponed("disk full"), Applied())
     assert journal.last("c") is None
 
 
@@ -94,25 +104,29 @@ def test_what_people_are_told_of_a_probation_is_what_they_may_ask() -> None:
     assert phase_data(Refusing("b")) == {"name": "Refusing", "revision": "b"}
 
 
+def recorded_status() -> list[dict[str, Any]]:
+    """Return what 3ae6ec3 stored and told at several moments of a host."""
+    path = Path(__file__).parents[2] / "transcripts" / "state" / "status.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("moment", recorded_status(), ids=lambda moment: str(moment["stored"]["name"]))
+def test_a_recorded_phase_is_told_as_the_earlier_version_told_it(
+    journal: Journal, tmp_path: Path, moment: dict[str, Any]
+) -> None:
+    stored = json.dumps(moment["stored"])
+    (tmp_path / "phase.json").write_text(stored)
+    phase = journal.phase()
+
+    assert phase_data(phase) == moment["phase"]
+    journal.set_phase(Halted("in between"))
+    journal.set_phase(phase)
+    assert (tmp_path / "phase.json").read_text() == stored
+
+
 def test_without_a_record_the_phase_is_steady_and_a_broken_record_halts(journal: Journal, tmp_path: Path) -> None:
     assert journal.phase() == Steady()
 
     (tmp_path / "phase.json").write_text("{nonsense")
 
     assert isinstance(journal.phase(), Halted)
-
-
-def test_a_finding_survives_the_journal() -> None:
-    finding = Finding(rule="r", where=Where("f", 2, 3), text="t", subject="s", severity=Severity.WARNING, lasting=False)
-
-    assert finding_from(finding_data(finding)) == finding
-
-
-def test_a_conclusion_has_the_names_of_the_contract() -> None:
-    finding = Finding(rule="r", where=Where("f", 2, 3), text="t", subject="s")
-
-    line = conclusion(Refused((finding,)), "a" * 40, 0.4141)
-
-    assert {"outcome", "revision", "at", "seconds", "findings"} <= line.keys()
-    assert line["seconds"] == 0.414
-    assert {"rule", "file", "line", "column", "severity", "lasting", "text"} <= line["findings"][0].keys()

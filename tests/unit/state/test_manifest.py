@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from reconciler.host.effects import Host
 from reconciler.model import File, Tree
 from reconciler.state.generations import Generations
-from reconciler.state.manifest import UNREADABLE, Generation, with_todays_secrets
+from reconciler.state.manifest import UNREADABLE, Generation, read_manifest, with_todays_secrets, written
+from reconciler.state.source import Source, SourceKind
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+RECORDED = Path(__file__).parents[2] / "transcripts" / "state" / "manifests"
 TARGET: Tree = {"main.cf": File.of(b"a = 1\n"), "master.cf": File.of(b"x\n"), "secret": File.of(b"s\n", 0o600)}
 
 
@@ -34,7 +33,7 @@ def generations(tmp_path: Path) -> Generations:
 
 def applied(generations: Generations, target: Tree = TARGET, revision: str = "a" * 40) -> Generation:
     stage = generations.stage(target, "pass", 1_000_000_000.0)
-    placed = generations.place(stage, target, revision, "commit")
+    placed = generations.place(stage, target, revision, Source(SourceKind.COMMIT, name=revision[:7]))
     generations.switch(placed)
     return placed
 
@@ -52,6 +51,32 @@ def test_a_manifest_that_cannot_be_read_is_a_generation_that_nobody_trusts(
     assert live
     assert (live.number, live.source, live.tainted) == (generation.number, UNREADABLE, True)
     assert applied(generations).number == generation.number + 1
+
+
+SOURCES = {
+    "0-adopted": Source(SourceKind.ADOPTED),
+    "1-302cb84": Source(SourceKind.COMMIT, name="302cb84"),
+    "3-e463b1a": Source(SourceKind.COMMIT, name="e463b1a"),
+    "4-c65c0b6": Source(SourceKind.COMMIT, name="c65c0b6"),
+    "7-c65c0b6": Source(SourceKind.BACK, number=5),
+    "9-rollback": Source(SourceKind.ROLLBACK, number=7),
+    "11-rescue": Source(SourceKind.RESCUE),
+}
+
+
+@pytest.mark.parametrize("folder", SOURCES)
+def test_a_manifest_of_the_version_with_one_folder_is_read_and_written_again_byte_for_byte(
+    tmp_path: Path, folder: str
+) -> None:
+    recorded = (RECORDED / f"{folder}.json").read_bytes()
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "manifest.json").write_bytes(recorded)
+
+    generation = read_manifest(tmp_path / folder)
+
+    assert (generation.number, generation.source) == (int(folder.partition("-")[0]), SOURCES[folder])
+    assert generation.files
+    assert written(generation) == recorded
 
 
 def login(*lines: str) -> Tree:

@@ -1,0 +1,287 @@
+"""What the journal holds, as values: intents and conclusions; and the form in which each stands on disk.
+
+A conclusion's form is the contract's too: it is what ``log --json`` prints. Promises: what an earlier version wrote is
+read, and a conclusion is written again as it was, key by key. Reading raises KeyError, TypeError, ValueError or
+AttributeError for what nobody wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from reconciler.host.attribution import Attribution
+from reconciler.model import (
+    Applied,
+    Broken,
+    Finding,
+    Outcome,
+    Postponed,
+    Refused,
+    RolledBack,
+    Severity,
+    Superseded,
+    Unchanged,
+    Where,
+)
+from reconciler.state.source import Source, SourceKind, source_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_AT = "%Y-%m-%dT%H:%M:%SZ"
+_WITH_FINDINGS = {kind.__name__: kind for kind in (Unchanged, Applied, Refused, RolledBack, Broken)}
+_ADOPT = "adopt"  # what an intent calls the source that its generation calls "adopted"
+_COMPANION = "companion "
+
+
+class Step(StrEnum):
+    """A step of the apply protocol that recovery has to know of."""
+
+    SWAP = "swap"
+    RESTART = "restart"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is about to be done, and how to undo it: *before* is the live generation, *ran* whether Postfix runs.
+
+    *newest* is the newest generation there is, None for an adoption. Read back, *steps* are those that began, and
+    *companions* those that were touched.
+    """
+
+    revision: str
+    source: Source
+    before: Path | None = None
+    newest: int | None = None
+    ran: bool
+    steps: frozenset[Step] = frozenset()
+    companions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The commit that a conclusion is about, as far as the repository knows it, and the *generation* live after it."""
+
+    author: str | None
+    subject: str | None
+    generation: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """What was edited by hand in *generation*, who did it, and what became of it.
+
+    *kept* is the commit on the branch *kept_on* that holds it; *not_kept* says why there is none.
+    """
+
+    files: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+    by: Attribution | None = None
+    generation: int | None = None
+    kept: str = ""
+    kept_on: str = ""
+    not_kept: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """How a pass for *revision* ended, and when; *wake* is why it was made, *why* what else it was.
+
+    What a whole pass knows is in *edited*; it *revived* Postfix, and *started* what else had died.
+    """
+
+    outcome: Outcome
+    revision: str
+    seconds: float = 0.0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    about: About | None = None
+    wake: str = ""
+    why: str = ""
+    edited: Edited | None = None
+    revived: bool = False
+    started: tuple[str, ...] = ()
+
+
+class FindingLine(TypedDict):
+    """A finding as the journal and the contract have it."""
+
+    rule: str
+    file: str
+    line: int
+    column: int
+    severity: str
+    lasting: bool
+    text: str
+    subject: str
+
+
+class ConclusionLine(TypedDict, total=False):
+    """A conclusion as the journal and the contract have it; the first five keys are always there."""
+
+    outcome: str
+    revision: str
+    at: str
+    seconds: float
+    findings: list[FindingLine]
+    reason: str
+    by: str
+    author: str | None
+    subject: str | None
+    signer: None
+    generation: int | None
+    wake: str
+    why: str
+    drift: list[str]
+    left_alone: list[str] | None
+    drift_by: str
+    package: str
+    edited: int
+    kept: str | None
+    kept_on: str | None
+    not_kept: str | None
+    revived: bool
+    started: list[str] | None
+
+
+# ---- intents ---------------------------------------------------------------------------------------------------------
+
+
+def intent_line(intent: Intent) -> dict[str, Any]:
+    """Return an intent as it stands on disk; steps are lines of their own."""
+    source = _ADOPT if intent.source.kind is SourceKind.ADOPTED else str(intent.source)
+    line: dict[str, Any] = {"revision": intent.revision, "source": source, "before": str(intent.before or "")}
+    if intent.newest is not None:
+        line["newest"] = intent.newest
+    return line | {"ran": intent.ran}
+
+
+def intent_from(line: Mapping[str, Any], steps: Iterable[str]) -> Intent:
+    """Read an intent, and the steps that followed it; a step of another version is no reason to stop."""
+    source, newest, begun = str(line["source"]), line.get("newest"), set(steps)
+    return Intent(
+        revision=str(line["revision"]),
+        source=Source(SourceKind.ADOPTED) if source == _ADOPT else source_from(source),
+        before=Path(line["before"]) if line["before"] else None,
+        newest=None if newest is None else int(newest),
+        ran=bool(line["ran"]),
+        steps=frozenset(step for step in Step if step.value in begun),
+        companions=frozenset(step.removeprefix(_COMPANION) for step in begun if step.startswith(_COMPANION)),
+    )
+
+
+def companion_step(name: str) -> str:
+    """Return the step, as it stands on disk, in which a companion is touched."""
+    return f"{_COMPANION}{name}"
+
+
+# ---- conclusions -----------------------------------------------------------------------------------------------------
+
+
+def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
+    """Return a conclusion as it stands on disk, and as ``log --json`` prints it."""
+    outcome = conclusion.outcome
+    line = ConclusionLine(
+        outcome=type(outcome).__name__,
+        revision=conclusion.revision,
+        at=conclusion.at.strftime(_AT),
+        seconds=round(conclusion.seconds, 3),
+        findings=[finding_line(finding) for finding in getattr(outcome, "findings", ())],
+    )
+    if isinstance(outcome, Postponed):
+        line["reason"] = outcome.reason
+    if isinstance(outcome, Superseded):
+        line["by"] = outcome.by
+    if about := conclusion.about:
+        line |= {"author": about.author, "subject": about.subject, "signer": None, "generation": about.generation}
+    if conclusion.wake:
+        line["wake"] = str(conclusion.wake)
+    if conclusion.edited is not None:
+        line |= edited_line(conclusion.edited)
+        line |= {"revived": conclusion.revived, "started": list(conclusion.started) or None}
+    if conclusion.why:
+        line["why"] = conclusion.why
+    return line
+
+
+def edited_line(edited: Edited) -> ConclusionLine:
+    """Return what a conclusion's line says of a hand edit."""
+    line = ConclusionLine(drift=list(edited.files), left_alone=list(edited.left_alone) or None)
+    if edited.by and edited.generation is not None:
+        line |= {"drift_by": edited.by.told, "package": edited.by.package, "edited": edited.generation}
+    line |= {"kept": edited.kept or None, "kept_on": edited.kept_on or None, "not_kept": edited.not_kept or None}
+    return line
+
+
+def conclusion_from(line: Mapping[str, Any]) -> Conclusion:
+    """Read a conclusion."""
+    at = datetime.strptime(line["at"], _AT).replace(tzinfo=UTC)
+    about = About(line["author"], line["subject"], line["generation"]) if "author" in line else None
+    return Conclusion(
+        outcome=_outcome_from(line),
+        revision=str(line["revision"]),
+        seconds=float(line["seconds"]),
+        at=at,
+        about=about,
+        wake=line.get("wake", ""),
+        why=line.get("why", ""),
+        edited=_edited_from(line, at) if "drift" in line else None,
+        revived=bool(line.get("revived")),
+        started=tuple(line.get("started") or ()),
+    )
+
+
+def _outcome_from(line: Mapping[str, Any]) -> Outcome:
+    name = line["outcome"]
+    if name == Postponed.__name__:
+        return Postponed(line["reason"])
+    if name == Superseded.__name__:
+        return Superseded(line["by"])
+    return _WITH_FINDINGS[name](tuple(finding_from(finding) for finding in line["findings"]))
+
+
+def _edited_from(line: Mapping[str, Any], at: datetime) -> Edited:
+    by = _attribution_from(line["drift_by"], line.get("package", ""), at) if line.get("drift_by") else None
+    return Edited(
+        files=tuple(line["drift"]),
+        left_alone=tuple(line.get("left_alone") or ()),
+        by=by,
+        generation=line.get("edited"),
+        kept=line.get("kept") or "",
+        kept_on=line.get("kept_on") or "",
+        not_kept=line.get("not_kept") or "",
+    )
+
+
+def _attribution_from(told: str, package: str, at: datetime) -> Attribution:
+    """Read who made an edit, from the words of Attribution.told."""
+    who = "dpkg" if package else told.removeprefix("while ").removeprefix("by ")
+    return Attribution(who=who, at=at.timestamp(), package=package)
+
+
+# ---- findings --------------------------------------------------------------------------------------------------------
+
+
+def finding_line(finding: Finding) -> FindingLine:
+    """Return a finding as the journal and the contract have it."""
+    return {
+        "rule": finding.rule, "file": finding.where.file, "line": finding.where.line, "column": finding.where.column,
+        "severity": finding.severity.value, "lasting": finding.lasting, "text": finding.text,
+        "subject": finding.subject,
+    }  # fmt: skip
+
+
+def finding_from(line: FindingLine) -> Finding:
+    """Read a finding."""
+    return Finding(
+        rule=line["rule"],
+        where=Where(line["file"], line["line"], line["column"]),
+        text=line["text"],
+        subject=line["subject"],
+        severity=Severity(line["severity"]),
+        lasting=line["lasting"],
+    )
