@@ -27,7 +27,7 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
         return None
     passed.revision = tip.oid
     if isinstance(phase, Refusing):
-        if passed.drift and live_oid:
+        if passed.edit.found.files and live_oid:
             return edges.repo.revision(live_oid)
         passed.outcome, passed.quiet = Refused(_quarantine(tip, edges)), True
         return None

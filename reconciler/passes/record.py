@@ -1,11 +1,16 @@
-"""The record of a pass: its conclusion in the journal, and its note."""
+"""The record of a pass: what happened in it, whether that is news, and what is written of it.
+
+is_news() and repeats() are pure. A note that can't be written is told, and never fails a pass.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.model import Superseded, Unchanged
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import Retrying, next_phase
 from reconciler.passes.hand_edit import Kept
 from reconciler.state.records import About, Conclusion
 from reconciler.trees.report import EXIT, outcome_lines
@@ -14,18 +19,22 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.host.maillog import Mark
     from reconciler.model import Outcome, Revision
-    from reconciler.model.phase import Wake
+    from reconciler.model.phase import Phase, Probation, Wake
     from reconciler.state.records import Intent
 
 
 @dataclass(slots=True)
 class Passed:
-    """A pass that ended: for whom, how, and what was found on the way."""
+    """What happened in a pass: for which revision, how it ended, and what was found on the way.
+
+    A *quiet* one had nothing to decide, and leaves the phase alone; *began_at* is where the mail log stood before a new
+    commit went live. *conclusion* is what was put on record, None when that was no news; *unrecorded* says that it
+    could not be.
+    """
 
     outcome: Outcome
     revision: str = ""
     seconds: float = 0.0
-    drift: tuple[str, ...] = ()
     revived: bool = False
     started: list[str] = field(default_factory=list)
     edit: Kept = field(default_factory=Kept)
@@ -33,14 +42,66 @@ class Passed:
     superseded: list[Revision] = field(default_factory=list)
     quiet: bool = False
     began_at: Mark | None = None
-    unrecorded: bool = False
-    lost_note: str = ""
     conclusion: Conclusion | None = None
+    lost_note: str = ""
+    unrecorded: bool = False
 
     @property
     def status(self) -> int:
         """The exit status of the commands that make a pass."""
         return EXIT[type(self.outcome)]
+
+    @property
+    def repaired(self) -> bool:
+        """Whether it started what had died, or undid what was cut short."""
+        return bool(self.revived or self.started or self.recovered)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is written of a pass: conclusions, the one of the pass last, and the *phase* after it.
+
+    Of one that *repeats* the failure before it, the phase alone.
+    """
+
+    superseded: tuple[Conclusion, ...]
+    conclusion: Conclusion
+    phase: Phase
+    repeats: bool
+
+
+def is_news(passed: Passed, last: Conclusion | None, phase: Phase, *, asked: bool) -> bool:
+    """Whether there is anything to write of a pass that began in *phase*, after one that ended with *last*.
+
+    What an operator *asked* for by name is always answered.
+    """
+    if not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.repaired:
+        return True
+    return asked or isinstance(phase, Retrying) or last is None or last.revision != passed.revision
+
+
+def repeats(before: Phase, after: Phase, last: Conclusion | None, revision: str) -> bool:
+    """Whether a pass for *revision* is one more attempt that failed: the phase counts those, the journal does not."""
+    failed_again = isinstance(before, Retrying) and isinstance(after, Retrying)
+    return failed_again and last is not None and last.revision == revision
+
+
+def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake, edges: Edges) -> Record:
+    """Return what to write of a pass that began in *phase*; *begun* is the probation of what it made live."""
+    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
+    again = repeats(phase, after, edges.journal.last(), passed.revision)
+    superseded = Superseded(passed.revision)
+    return Record(
+        superseded=tuple(concluded(superseded, commit.oid, edges, wake) for commit in passed.superseded),
+        conclusion=replace(
+            concluded(passed.outcome, passed.revision, edges, wake, seconds=passed.seconds),
+            edited=passed.edit.record,
+            revived=passed.revived,
+            started=tuple(passed.started),
+        ),
+        phase=after,
+        repeats=again and edges.journal.open_intent() is None,  # an intent is closed by a conclusion alone
+    )
 
 
 def concluded(

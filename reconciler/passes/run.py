@@ -8,24 +8,24 @@ pass; the operator's own ways raise NotPossible when there is nothing to go back
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.recover import recover, revive
-from reconciler.model import Applied, Postponed, RolledBack, Superseded, Unchanged
+from reconciler.model import Applied, Postponed, RolledBack, Unchanged
 from reconciler.model.errors import CommandFailed, ReconcilerError
-from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, Wake, ended, next_phase
+from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, ended
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
 from reconciler.passes.reconcile import reconcile
-from reconciler.passes.record import Passed, concluded, note
+from reconciler.passes.record import Passed, is_news, note, record_of
 from reconciler.state.records import Conclusion
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
+    from reconciler.model.phase import Phase, Wake
     from reconciler.passes.check import Memory
     from reconciler.state.records import Intent
 
@@ -59,7 +59,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: In
     found = hand_edit.find(edges)
     if found.files:
         edges.generations.age()
-    passed, dead = Passed(Unchanged(), drift=found.files, recovered=recovered), ""
+    passed, dead = Passed(Unchanged(), recovered=recovered, edit=hand_edit.Kept(found)), ""
     try:
         passed.revived = revive(edges)
     except CommandFailed as error:  # what is about to be put back may be what it died of
@@ -69,7 +69,6 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: In
     passed.started, trouble = companions.revive(edges, paused=paused)
     _bring(edges, memory, accepted, passed)
     passed.edit = hand_edit.keep(found, edges)
-    passed.drift = passed.edit.files
     if (dead or trouble) and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead or trouble)
         passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
@@ -90,7 +89,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     passed.revision = revision.oid
     passed.superseded = passed_over(revision, edges)
     reports = edges.settings.drift_policy == "report" and accepted is None
-    if reports and passed.drift and is_live(revision, edges) and not hand_edit.only_ignored(revision, edges):
+    if reports and passed.edit.found.files and is_live(revision, edges) and not hand_edit.only_ignored(revision, edges):
         passed.quiet = True
         return
     live = edges.generations.live()
@@ -104,34 +103,29 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
 
 def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
     """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
-    awoken = passed.revived or passed.started or passed.recovered
-    if passed.quiet and not awoken:
+    if passed.quiet and not passed.repaired:
         return
     begun = _begun(passed, edges)
+    phase = _phase_before(passed, begun, edges)
+    if not is_news(passed, edges.journal.last(), phase, asked=accepted is not None):
+        return
+    record = record_of(passed, phase, begun, wake, edges)
+    passed.conclusion = record.conclusion
+    for conclusion in record.superseded:
+        edges.journal.conclude(conclusion)
+    edges.journal.set_phase(record.phase)
+    if not record.repeats:
+        edges.journal.conclude(record.conclusion)
+        note(passed, edges)
+        edges.generations.prune()
+
+
+def _phase_before(passed: Passed, begun: Probation | None, edges: Edges) -> Phase:
+    """The phase that the pass began in, its probation reading on from here after what was not its commit's fault."""
     phase = edges.journal.phase() if begun else probation.current(edges)
     if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
-        phase = probation.afresh(phase, edges)  # nor is what a hand edit broke until it was put back
-    last = edges.journal.last()
-    news = not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or awoken
-    if not news and last and last.revision == passed.revision and not isinstance(phase, Retrying) and not accepted:
-        return
-    for one in passed.superseded:
-        outcome = Superseded(passed.revision)
-        edges.journal.conclude(concluded(outcome, one.oid, edges, wake))
-    passed.conclusion = replace(
-        concluded(passed.outcome, passed.revision, edges, wake, seconds=passed.seconds),
-        edited=passed.edit.record,
-        revived=passed.revived,
-        started=tuple(passed.started),
-    )
-    after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
-    edges.journal.set_phase(after)
-    again = isinstance(phase, Retrying) and isinstance(after, Retrying) and last and last.revision == passed.revision
-    if again and edges.journal.open_intent() is None:
-        return  # one more attempt that failed is no news
-    edges.journal.conclude(passed.conclusion)
-    note(passed, edges)
-    edges.generations.prune()
+        return probation.afresh(phase, edges)
+    return phase
 
 
 def _begun(passed: Passed, edges: Edges) -> Probation | None:
