@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Stage
     from reconciler.state.source import Source
 
-AGE = 10.0
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
@@ -39,7 +38,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     edges.generations.prepare()
     target = order.plan.target
     try:
-        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - AGE))
+        stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
         findings = []
         if not order.trusted:
             findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)

@@ -162,7 +162,7 @@ def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool 
         unrecorded = Conclusion(outcome=passed.outcome, revision=passed.revision, seconds=passed.seconds)
         click.echo(json.dumps(conclusion_line(passed.conclusion or unrecorded)))
     else:
-        number, short = (live.number, live.revision[:7] or str(live.source)) if live else (None, "")
+        number, short = (live.number, live.name) if live else (None, "")
         say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
         say_all(provisional(edges))
     context.poke()

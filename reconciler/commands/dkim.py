@@ -148,8 +148,5 @@ def _zone_lines(section: Schema | None, selector: str, record: str) -> list[str]
 
 def _read(edges: Edges) -> tuple[Schema | None, Desired]:
     """The section of the branch's tip, and all that goes with it."""
-    tip = edges.repo.tip()
-    if tip is None:
-        raise NotPossible(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
-    desired, _, _ = understand(tip, edges)
+    desired, _, _ = understand(edges.repo.required_tip(), edges)
     return desired.section(feature.Schema), desired

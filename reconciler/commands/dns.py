@@ -141,12 +141,8 @@ def _in_force(edges: Edges) -> Revision:
                 return edges.repo.revision(conclusion.revision)
             break  # a rollback, or an adoption
         taken_back.add(conclusion.revision)
-    generation, tip = edges.generations.live(), edges.repo.tip()
-    if generation and generation.revision:
-        return edges.repo.revision(generation.revision)
-    if tip is None:
-        raise NotPossible(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
-    return tip
+    generation = edges.generations.live()
+    return edges.repo.revision(generation.revision) if generation and generation.revision else edges.repo.required_tip()
 
 
 # ---- comparing -------------------------------------------------------------------------------------------------------

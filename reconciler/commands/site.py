@@ -11,7 +11,6 @@ import click
 from reconciler.commands.commit import commit
 from reconciler.commands.console import Context, say, say_all, who
 from reconciler.desired.site_removal import domains_in, removal, site_named, sites_of
-from reconciler.model.errors import Unavailable
 from reconciler.passes.site_requests import remove
 
 if TYPE_CHECKING:
@@ -61,7 +60,4 @@ def site_remove(context: Context, site: str, *, plan: bool) -> None:
 
 
 def _tip(edges: Edges) -> Tree:
-    tip = edges.repo.tip()
-    if tip is None:
-        raise Unavailable(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
-    return edges.repo.read(tip)
+    return edges.repo.read(edges.repo.required_tip())

@@ -213,8 +213,7 @@ def _before(name: str, service: str, value: str | None, live: Generation | None,
             continue
         found = _origin(name, service, there, one, edges)
         if found.commit is None:
-            made = one.revision[:7] or str(one.source)
-            return Origin(value=found.value, key=found.key, instead=f"generation {one.number} ({made})")
+            return Origin(value=found.value, key=found.key, instead=f"generation {one.number} ({one.name})")
         return found
     return None
 

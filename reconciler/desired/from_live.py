@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 BY_HAND = "master.d/by-hand.cf"
 MOST_SAID = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
-_OTHERS = 0o007
 _TELLING = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
 _FIELDS = {
     "private": "private", "unpriv": "unprivileged", "chroot": "chroot", "wakeup": "wakeup", "maxproc": "maxproc",
@@ -162,8 +161,8 @@ def _name(item: Item) -> str:
 
 
 def is_secret(path: str, *trees: Tree) -> bool:
-    """Whether only its owner may read that file."""
-    return any(not tree[path].mode & _OTHERS for tree in trees if path in tree)
+    """Whether that file is a secret in any of these trees."""
+    return any(tree[path].is_secret for tree in trees if path in tree)
 
 
 def _may_hold_password(*texts: str | None) -> bool:

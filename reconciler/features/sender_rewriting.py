@@ -16,11 +16,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import parameters
 from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
+from reconciler.features.secret_names import secrets
 from reconciler.features.sites import sites_in
 from reconciler.model import (
     Companion,
@@ -77,19 +78,12 @@ def _excluded(value: str) -> str:
     return value[:1] + _domain(value[1:]) if value.startswith(".") else _domain(value)
 
 
-def _secrets(value: object) -> object:
-    listed = value if isinstance(value, list) else [value]
-    if all(isinstance(secret, SecretName) for secret in listed) and listed:
-        return listed
-    text = (
-        "expected secrets such as [!secret srs]; a secret in plain text would stay in the history for ever: run"
-        " `openssl rand -base64 24 | reconciler secret set srs`"
-    )
-    raise PydanticCustomError("plain-text-secret", text)
-
-
+_secrets = secrets(
+    "expected secrets such as [!secret srs]; a secret in plain text would stay in the history for ever: run"
+    " `openssl rand -base64 24 | reconciler secret set srs`"
+)
 Domain = Annotated[str, AfterValidator(_domain)]
-Secrets = Annotated[list[InstanceOf[SecretName]], BeforeValidator(_secrets)]
+Secrets = Annotated[list[InstanceOf[SecretName]], _secrets]
 
 
 class Schema(BaseModel):

@@ -142,7 +142,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     if not rows:
         return Contribution(services=services)
     table = Table(
-        name=TABLE, type="lmdb" if "lmdb" in facts.map_types else "hash", file=rows[0][1], compiler="postmap",
+        name=TABLE, type=facts.compiled_type, file=rows[0][1], compiler="postmap",
         source="".join(row for row, _ in rows).encode(),
         pieces=tuple((line, file) for line, (_, file) in enumerate(rows, 1)),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
+from reconciler.features.secret_names import one_secret
 from reconciler.model import (
     Contribution,
     Finding,
@@ -76,14 +77,10 @@ def _is_nexthop(value: str) -> bool:
     return not port.isdigit() or 0 < int(port) < 65536  # noqa: PLR2004 - TCP
 
 
-def _secret(value: object) -> object:
-    if value is None or isinstance(value, SecretName):
-        return value
-    text = (
-        "a password in plain text would stay in the history for ever; run `reconciler secret set smart_host` and"
-        " write password: !secret smart_host (and change the password: it has been seen)"
-    )
-    raise PydanticCustomError("plain-text-secret", text)
+_secret = one_secret(
+    "a password in plain text would stay in the history for ever; run `reconciler secret set smart_host` and"
+    " write password: !secret smart_host (and change the password: it has been seen)"
+)
 
 
 def _username(value: object) -> object:
@@ -101,7 +98,7 @@ class Relay(BaseModel):
 
     nexthop: Annotated[str, BeforeValidator(_nexthop)]
     username: Annotated[str | None, BeforeValidator(_username)] = None
-    password: Annotated[InstanceOf[SecretName] | None, BeforeValidator(_secret)] = None
+    password: Annotated[InstanceOf[SecretName] | None, _secret] = None
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
@@ -176,7 +173,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     section = desired.section(Schema)
     if not section or not (section.nexthop or section.senders):
         return Contribution()
-    kind = "lmdb" if "lmdb" in facts.map_types else "hash"
+    kind = facts.compiled_type
     tables: dict[str, Table] = {}
     values = {"relayhost": (section.nexthop, "nexthop")} if section.nexthop else {}
     if section.senders:

@@ -98,9 +98,8 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def _policy(section: Schema, where: Where, facts: Facts) -> Table:
-    kind = "lmdb" if "lmdb" in facts.map_types else "hash"
     rows = "".join(f"{name.lower()} {level}\n" for name, level in section.destinations.items())
-    return Table(name=TABLE, type=kind, source=rows.encode(), file=where.file, compiler="postmap")
+    return Table(name=TABLE, type=facts.compiled_type, source=rows.encode(), file=where.file, compiler="postmap")
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:

@@ -92,3 +92,8 @@ class Facts:
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compiled_type(self) -> str:
+        """The type of the tables that features make: LMDB where this Postfix has it."""
+        return "lmdb" if "lmdb" in self.map_types else "hash"

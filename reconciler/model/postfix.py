@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reconciler.model.finding import Finding, Severity, Where
+from reconciler.model.tree import OTHERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Table:
     compiler: str = ""
     mode: int = 0o644
     pieces: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its file is kept from everybody but its owner and group: it holds logins."""
+        return not self.mode & OTHERS
 
     @property
     def where(self) -> Where:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Where
 
 
+OTHERS = 0o007  # the permissions of everybody but a file's owner and group
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file as a value: equal when digest, mode, owner and compiler are; *read* fetches its bytes when needed.
@@ -29,6 +32,11 @@ class File:
     def of(cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "") -> File:
         """The file with that content."""
         return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is kept from everybody but its owner and group, as files with passwords and keys are."""
+        return not self.mode & OTHERS
 
     def lines(self) -> list[str]:
         """Its text by lines; bytes that are not UTF-8 survive a round trip."""

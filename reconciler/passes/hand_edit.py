@@ -277,14 +277,10 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
 
 def _revision(edited: Generation, repo: Repository) -> Revision:
     """The commit that was live; where none was (after a rollback) or it is gone, the tip."""
-    found = None
     if edited.revision:
         with suppress(UnknownRevision):  # the branch was rewritten since
-            found = repo.revision(edited.revision)
-    found = found or repo.tip()
-    if found is None:
-        raise Unavailable(f"there is no branch {repo.branch}")
-    return found
+            return repo.revision(edited.revision)
+    return repo.required_tip()
 
 
 def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:

@@ -1,8 +1,8 @@
 """A change of the desired state that is made on the host: checked as a push is, and then a commit on the branch.
 
 propose() refuses with the findings that the push would have met (WithFindings), makes no commit when nothing would
-change on this host, and begins anew when somebody pushes meanwhile. Raises Unavailable when that never ends, and what
-the functions that revise the files raise. Nothing that is live is touched.
+change on this host, and begins anew when somebody pushes meanwhile. Raises Unavailable when that never ends, NoBranch
+without a branch, and what the functions that revise the files raise. Nothing that is live is touched.
 
 Known limit: a change that makes no difference for this host makes no commit, also where other hosts read the file.
 """
@@ -91,9 +91,7 @@ class Proposal:
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
     """Make the commit, unless nothing would change."""
     for _ in range(_ATTEMPTS):
-        tip = edges.repo.tip()
-        if tip is None:
-            raise Unavailable(f"repository {edges.repo.path}: there is no branch {edges.repo.branch}")
+        tip = edges.repo.required_tip()
         now = understand(tip, edges)
         files = edges.repo.read(tip)
         changed = {} if proposal.settled(now.origin, now.facts) else proposal.revise(files, edges.settings.host)

@@ -128,7 +128,7 @@ def known_revision(revision: str, edges: Edges) -> Revision | None:
 def note(passed: Passed, edges: Edges) -> None:
     """The same as git notes; a note that can't be written is told, and never fails a pass."""
     live = edges.generations.live()
-    number, short = (live.number, live.revision[:7]) if live else (None, "")
+    number, short = (live.number, live.name) if live else (None, "")
     lines = "\n".join(outcome_lines(passed.outcome, passed.seconds, number, short))
     texts = [(passed.revision, f"{edges.settings.host}: {lines}")] if passed.revision else []
     texts += [(one.oid, f"{edges.settings.host}: superseded by {passed.revision[:7]}") for one in passed.superseded]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 SMTPS, _MOST = 465, 65535
-_READABLE = 0o044  # others hold logins
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
@@ -56,7 +55,7 @@ def texts(main: Scope) -> list[bytes]:
         for parameter in scope.written
     ]
     tables = main.merged.tables.values()
-    return [*values, *(table.source for table in tables if table.mode & _READABLE and b":" in table.source)]
+    return [*values, *(table.source for table in tables if not table.is_secret and b":" in table.source)]
 
 
 def ports(texts: Iterable[bytes]) -> set[int]:

@@ -54,6 +54,10 @@ class UnknownRevision(ReconcilerError):  # noqa: N818 - as in errors.py
     """The operator named a commit that is not there."""
 
 
+class NoBranch(ReconcilerError):  # noqa: N818
+    """The operator wanted the branch, and it is not there."""
+
+
 class Repository:
     """The bare repository at *path*, of which *branch* is followed."""
 
@@ -81,6 +85,13 @@ class Repository:
             return revision_of(reference.peel(pygit2.Commit)) if reference else None
 
         return self._ask(look)
+
+    def required_tip(self) -> Revision:
+        """The commit that the branch followed names; raises NoBranch where there is none."""
+        tip = self.tip()
+        if tip is None:
+            raise NoBranch(f"repository {self.path}: there is no branch {self.branch}")
+        return tip
 
     def revision(self, name: str) -> Revision:
         """The commit that git understands by *name*."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.postfix.references import Reference
 
 _LOGINS = frozenset({"smtp_sasl_password_maps", "lmtp_sasl_password_maps"})
-_OTHERS = 0o077
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -42,7 +41,7 @@ def _plain(scope: Scope, reference: Reference) -> str | None:
     if reference.type in {"static", "inline"}:
         return f"the {reference.type}: table" if reference.name.strip("{} ") else None
     table = scope.merged.tables.get(own_name(reference.name) or "")
-    if table and table.mode & _OTHERS and next(iter(Entries(table)), None):
+    if table and not table.is_secret and next(iter(Entries(table)), None):
         return f"the table {table.name}"
     return None
 

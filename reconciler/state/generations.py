@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
+from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from reconciler.model import Tree
 
 KEEP = 20
-HOT = 10.0
 ADOPTED_FILES = ("main.cf", "master.cf")
 DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
@@ -174,8 +174,8 @@ class Generations:
     def age(self) -> None:
         """Set an edited main.cf's time back: every Postfix program sleeps while it is younger than two seconds."""
         main = self.config_directory / "main.cf"
-        if main.is_file() and main.stat().st_mtime > time.time() - HOT:
-            self.host.set_time(main, time.time() - HOT)
+        if main.is_file() and main.stat().st_mtime > time.time() - postfix.AGE:
+            self.host.set_time(main, time.time() - postfix.AGE)
 
     # ---- making ------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,6 @@ NAME = "manifest.json"
 UNREADABLE = Source(SourceKind.UNREADABLE)
 PENDING = "pending"
 SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "cdb": ".cdb"}
-_OTHERS = 0o007
 Signature = tuple[int, ...]
 
 
@@ -57,6 +56,11 @@ class Generation:
     tainted: bool = False
     carried: tuple[str, ...] = ()
     edit: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people are told of it: its commit in short, else what made it."""
+        return self.revision[:7] or str(self.source)
 
     @property
     def root(self) -> Path:
@@ -163,7 +167,7 @@ def with_todays_secrets(old: Tree, live: Tree) -> Tree:
     """The old tree with the secrets of today, which may have been rotated since; of logins, those still in use."""
     tree = dict(old)
     for path, file in old.items():
-        if file.mode & _OTHERS or path not in live:
+        if not file.is_secret or path not in live:
             continue
         if path.startswith(BESIDE):
             tree[path] = live[path]

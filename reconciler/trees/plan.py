@@ -28,7 +28,6 @@ NEEDS_RESTART = frozenset({
     "mail_owner", "setgid_group", "process_id_directory",
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
-_SECRET = 0o007
 _BLOCK = 1 << 16
 
 
@@ -88,7 +87,7 @@ def _lines(path: str, before: File | None, after: File | None, origin: Contribut
 
 
 def _is_secret(file: File | None) -> bool:
-    return file is not None and not file.mode & _SECRET
+    return file is not None and file.is_secret
 
 
 def _attributes(path: str, before: File, after: File) -> Iterator[Change]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
+from reconciler.features.secret_names import one_secret
 from reconciler.model import (
     Companion,
     Contribution,
@@ -71,11 +72,9 @@ url_tld = "/dev/null";
 """
 
 
-def _secret(value: object) -> object:
-    if value is None or isinstance(value, SecretName):
-        return value
-    text = "a private key in plain text stays in the history for ever; `reconciler dkim new SELECTOR` makes another"
-    raise PydanticCustomError("plain-text-secret", text)
+_secret = one_secret(
+    "a private key in plain text stays in the history for ever; `reconciler dkim new SELECTOR` makes another"
+)
 
 
 def selector(value: str) -> str:
@@ -145,7 +144,7 @@ class DkimKey(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     selector: Selector
-    key: Annotated[InstanceOf[SecretName], BeforeValidator(_secret)]
+    key: Annotated[InstanceOf[SecretName], _secret]
 
 
 class PublishedKey(DkimKey):
@@ -161,7 +160,7 @@ class Schema(BaseModel):
 
     enabled: bool = True
     selector: Selector | None = None
-    key: Annotated[InstanceOf[SecretName] | None, BeforeValidator(_secret)] = None
+    key: Annotated[InstanceOf[SecretName] | None, _secret] = None
     next: PublishedKey | None = None
     previous: PublishedKey | None = None
     ttl: Annotated[timedelta, BeforeValidator(_time)] = timedelta(hours=12)

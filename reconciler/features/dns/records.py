@@ -21,6 +21,7 @@ from reconciler.features import smart_host
 from reconciler.features.dns import zone
 from reconciler.features.dns.template import BadTemplate, render_lines
 from reconciler.features.domains import Domain, mail_domains
+from reconciler.features.secret_names import one_secret
 from reconciler.features.sites import owner_of, sites_in
 from reconciler.model import Finding, SecretName, Where, error_at
 from reconciler.postfix.scopes import Scope, scopes
@@ -93,13 +94,9 @@ def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return value
 
 
-def _secret(value: object) -> object:
-    if isinstance(value, SecretName):
-        return value
-    text = (
-        "a key in plain text would stay in the history; `tsig-keygen | reconciler secret set tsig`, key: !secret tsig"
-    )
-    raise PydanticCustomError("plain-text-secret", text)
+_secret = one_secret(
+    "a key in plain text would stay in the history; `tsig-keygen | reconciler secret set tsig`, key: !secret tsig"
+)
 
 
 def _reports(value: str) -> str:
@@ -158,7 +155,7 @@ class UpdateServer(_Part):
 
     address: IPvAnyAddress
     port: Annotated[int, Field(ge=1, le=65535)] = 53
-    key: Annotated[InstanceOf[SecretName], BeforeValidator(_secret)]
+    key: Annotated[InstanceOf[SecretName], _secret]
 
 
 class Schema(_Part):

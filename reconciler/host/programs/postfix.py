@@ -52,7 +52,7 @@ STOCK_DIRECTORY = Path("/etc/postfix")
 POSTCONF = Path("/usr/sbin/postconf")
 START_TIMEOUT = 120.0
 STOP_PATIENCE = 5.0
-AGE = 10.0
+AGE = 10.0  # seconds: every Postfix program sleeps while its main.cf is younger than two
 MAIN, MASTER = "main.cf", "master.cf"
 _PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
 _OTHERS = 0o022
@@ -118,7 +118,7 @@ def scratch(main: bytes = b"") -> Iterator[Path]:
         directory = Path(name)
         (directory / MAIN).write_bytes(main)
         (directory / MASTER).touch()
-        os.utime(directory / MAIN, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
+        os.utime(directory / MAIN, (time.time() - AGE,) * 2)
         yield directory
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Candidate, Parameters, Room
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
-AGE = 10.0
+AGE = 10.0  # as in host/programs/postfix.py, which nothing in here may import
 _INODES = 100_000
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH = 2

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.model import RESOLVER, Mentioned, Server
 from tests.unit.host_facts import HOST, facts
+
+
+@pytest.mark.parametrize(("types", "expected"), [({"lmdb", "hash"}, "lmdb"), ({"hash", "cdb"}, "hash")])
+def test_features_make_tables_of_lmdb_where_this_postfix_has_it(types: set[str], expected: str) -> None:
+    assert facts(map_types=frozenset(types)).compiled_type == expected
 
 
 def test_facts_that_say_the_same_are_equal_and_others_are_not() -> None:

@@ -1,10 +1,10 @@
-"""Files as values, and plans that change nothing."""
+"""Files as values, which of them are secrets, and plans that change nothing."""
 
 from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Activation, Change, File, Kind, Plan
+from reconciler.model import Activation, Change, File, Kind, Plan, Table
 
 
 def test_files_are_equal_by_content_mode_owner_and_compiler() -> None:
@@ -15,6 +15,14 @@ def test_files_are_equal_by_content_mode_owner_and_compiler() -> None:
         File.of(b"y"), File.of(b"x", 0o600), File.of(b"x", owner="root:postfix"), File.of(b"x", compiled="postmap lmdb")
     )  # fmt: skip
     assert file not in others
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [(0o644, False), (0o604, False), (0o640, True), (0o600, True), (0o100644, False)]
+)
+def test_what_others_may_not_read_is_a_secret(mode: int, *, expected: bool) -> None:
+    assert File.of(b"", mode).is_secret is expected
+    assert Table(name="t", type="lmdb", source=b"", file="tables/t", mode=mode).is_secret is expected
 
 
 @pytest.mark.parametrize("content", [b"", b"a\nb\n", b"caf\xc3\xa9\n\xff\n"])

@@ -9,9 +9,10 @@ import pytest
 from reconciler.model import Applied, Finding, Outcome, Postponed, Refused, Unchanged, Where
 from reconciler.model.phase import Phase, Refusing, Retrying, Steady
 from reconciler.passes.hand_edit import Kept
-from reconciler.passes.record import Passed, is_news, repeats
+from reconciler.passes.record import Passed, is_news, note, repeats
 from reconciler.state.records import Conclusion, Intent
 from reconciler.state.source import Source, SourceKind
+from tests.unit.adopted_folder import Adopted
 
 LAST = Conclusion(outcome=Applied(), revision="a")
 INTENT = Intent(revision="a", source=Source(SourceKind.COMMIT, name="a"), before=Path("/0-a"), newest=0, ran=True)
@@ -80,3 +81,13 @@ def test_one_more_attempt_at_the_same_commit_repeats_the_failure(
 
 def test_a_first_attempt_repeats_nothing() -> None:
     assert not repeats(WAITING, WAITING, None, "a")
+
+
+def test_the_note_of_a_refusal_says_what_stays_live(tmp_path: Path) -> None:
+    adopted = Adopted.made_in(tmp_path)
+    revision = adopted.commit()
+
+    note(Passed(REFUSED, revision.oid), adopted.edges)
+
+    told = adopted.edges.repo.notes(revision.oid)
+    assert told == "mx.test.example: refused, nothing changed\n  f:1:1: t\ngeneration 0 (adopted) stays live\n"

@@ -13,7 +13,7 @@ import pytest
 from reconciler.host.effects import Host
 from reconciler.model.errors import InvalidSource, Unavailable
 from reconciler.repository import repo
-from reconciler.repository.repo import Repository, UnknownRevision
+from reconciler.repository.repo import NoBranch, Repository, UnknownRevision
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import bare, commit, commit_tree, git
 
@@ -62,6 +62,14 @@ def test_a_branch_that_is_unborn_or_deleted_has_no_tip(tmp_path: Path) -> None:
     assert repository.tip()
     git(repository.path, "update-ref", "-d", "refs/heads/main")
     assert repository.tip() is None
+
+
+def test_who_needs_the_branch_is_told_that_it_is_not_there(tmp_path: Path) -> None:
+    repository = bare(tmp_path / "r.git")
+    with pytest.raises(NoBranch, match=f"^repository {repository.path}: there is no branch main$"):
+        repository.required_tip()
+    oid = commit(repository.path, FILES)
+    assert repository.required_tip().oid == oid
 
 
 def test_the_branch_counts_and_not_head(tmp_path: Path) -> None:

@@ -79,6 +79,21 @@ def test_a_manifest_of_the_version_with_one_folder_is_read_and_written_again_byt
     assert written(generation) == recorded
 
 
+@pytest.mark.parametrize(
+    ("revision", "source", "name"),
+    [
+        ("3f2a9c1d" * 5, Source(SourceKind.COMMIT, name="3f2a9c1"), "3f2a9c1"),
+        ("3f2a9c1d" * 5, Source(SourceKind.BACK, number=5), "3f2a9c1"),
+        ("", Source(SourceKind.ROLLBACK, number=7), "rollback of 7"),
+        ("", Source(SourceKind.ADOPTED), "adopted"),
+    ],
+)
+def test_people_are_told_the_commit_of_a_generation_else_what_made_it(
+    tmp_path: Path, revision: str, source: Source, name: str
+) -> None:
+    assert Generation(8, tmp_path / "8-x", revision, source, {}).name == name
+
+
 def login(*lines: str) -> Tree:
     text = "".join(f"{line}\n" for line in lines)
     return {"sasl_passwd": File.of(text.encode(), 0o600, compiled="postmap lmdb"), "main.cf": File.of(b"a = 1\n")}

@@ -1,0 +1,37 @@
+"""Keys that take ``!secret NAME``, and refuse a secret that stands there itself, for all who read the history.
+
+Pure. What a key says of plain text is its own *advice*: how to keep such a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from reconciler.model import SecretName
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+
+def one_secret(advice: LiteralString) -> BeforeValidator:
+    """Return the validator of a key that takes one secret."""
+    return BeforeValidator(lambda value: value if value is None else _named(value, [value], advice))
+
+
+def secrets(advice: LiteralString) -> BeforeValidator:
+    """Return the validator of a key that takes one secret or a list of them, and makes it a list."""
+
+    def listed(value: object) -> object:
+        names = value if isinstance(value, list) else [value]
+        return _named(names, names, advice)
+
+    return BeforeValidator(listed)
+
+
+def _named(value: object, names: list[object], advice: LiteralString) -> object:
+    if names and all(isinstance(name, SecretName) for name in names):
+        return value
+    raise PydanticCustomError("plain-text-secret", advice)
