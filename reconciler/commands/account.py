@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reconciler.commands.contract import override_line
 from reconciler.model import did_you_mean, printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.syntax import one_line
@@ -162,7 +163,7 @@ class Account:
             "parameter": self.name, "service": self.service or None, "default": self.default,
             "meaning": self.meaning or None, **self.origin.data,
             "before": self.before.data if self.before else None,
-            "prevails_over": self.overrides.data if self.overrides else None,
+            "prevails_over": override_line(self.overrides) if self.overrides else None,
             "not_in_force_for": dict(self.elsewhere or {}),
         }  # fmt: skip
 

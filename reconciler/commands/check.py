@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.contract import override_line
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model import File, Revision, errors_in
@@ -73,7 +74,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     if json_output:
         flows = {"tests": tests, "played": played} if checked else None
         shown = {"revision": revision.oid, "flows": flows, "findings": [finding_line(one) for one in findings]}
-        click.echo(json.dumps(shown | {"overrides": [override.data for override in overrides]}))
+        click.echo(json.dumps(shown | {"overrides": [override_line(override) for override in overrides]}))
     else:
         say_all(finding_lines(findings))
         say_all(map(str, overrides))

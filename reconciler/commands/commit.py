@@ -11,13 +11,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reconciler.commands.console import Context, finish, say, say_all, who
+from reconciler.commands.exit_status import status_named
 from reconciler.daemon.control import ask
 from reconciler.model.errors import Unavailable, WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory
 from reconciler.passes.propose import Nothing, Proposal, Proposed
 from reconciler.passes.run import one_pass
-from reconciler.trees.report import EXIT, finding_lines, plan_lines
+from reconciler.trees.report import finding_lines, plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from reconciler.model import Revision
 
 _FOLLOW = 120.0
-_STATUSES = {kind.__name__.lower(): status for kind, status in EXIT.items()}
 
 
 # ---- the commit, and how it fares ------------------------------------------------------------------------------------
@@ -71,6 +71,6 @@ def _bring(context: Context, revision: Revision, edges: Edges) -> None:
             if "line" in message:
                 say(message["line"])
             elif "done" in message:
-                sys.exit(_STATUSES.get(message["done"]["status"], _STATUSES["postponed"]))
+                sys.exit(status_named(message["done"]["status"]))
     except Unavailable:
         finish(context, edges, one_pass(edges, Memory(), Wake.OPERATOR))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.apply.edges import Edges
+from reconciler.commands.exit_status import CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE, status_of
 from reconciler.daemon.control import NotPermitted, ask
 from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, read_settings, shipped
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from reconciler.passes.record import Passed
 
-USAGE, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 64, 75, 77, 78, 130
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PermissionError, NOT_PERMITTED),
     (NotPermitted, NOT_PERMITTED),
@@ -166,4 +166,4 @@ def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool 
         say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
         say_all(provisional(edges))
     context.poke()
-    sys.exit(passed.status)
+    sys.exit(status_of(passed.outcome))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.contract import change_line, override_line
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
@@ -41,13 +42,9 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     plan, findings = judged.plan, judged.findings
     overrides = overridden(judged.understood.desired, judged.understood.facts)
     if json_output:
-        changes = [
-            {"kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
-             "within": change.within, "where": str(change.where) if change.where else None}
-            for change in plan.changes
-        ]  # fmt: skip
+        changes = [change_line(change) for change in plan.changes]
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
-                 "overrides": [override.data for override in overrides]}  # fmt: skip
+                 "overrides": [override_line(override) for override in overrides]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")

@@ -43,8 +43,7 @@ from reconciler.passes.record import Passed
 from reconciler.passes.renewal import Named, named, remember, renew
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import provisional, status
-from reconciler.state.journal import phase_data
+from reconciler.passes.status import phase_data, provisional, status
 from reconciler.state.records import edited_line
 from reconciler.trees.report import finding_lines, flow_line, needs, outcome_lines, push_lines
 

@@ -24,15 +24,6 @@ class Override(NamedTuple):
         places = (f"{parameter.where.file}:{parameter.where.line}" for parameter in self)
         return printable(f"parameters.{above.name} ({next(places)}) prevails over {below.section} ({next(places)})")
 
-    @property
-    def data(self) -> dict[str, str]:
-        """The same for programs."""
-        above, below = self
-        return {
-            "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,
-            "instead_of": below.value, "instead_where": str(below.where),
-        }  # fmt: skip
-
 
 def overridden(desired: Desired, facts: Facts) -> list[Override]:
     """What ``parameters`` overrides of what people wrote elsewhere; what nobody wrote is no news."""

@@ -13,7 +13,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Retrying, next_phase
 from reconciler.passes.hand_edit import Kept
 from reconciler.state.records import About, Conclusion
-from reconciler.trees.report import EXIT, outcome_lines
+from reconciler.trees.report import outcome_lines
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -45,11 +45,6 @@ class Passed:
     conclusion: Conclusion | None = None
     lost_note: str = ""
     unrecorded: bool = False
-
-    @property
-    def status(self) -> int:
-        """The exit status of the commands that make a pass."""
-        return EXIT[type(self.outcome)]
 
     @property
     def repaired(self) -> bool:

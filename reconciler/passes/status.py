@@ -22,7 +22,7 @@ from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.site_requests import waiting
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
-from reconciler.state.journal import phase_data
+from reconciler.state.journal import phase_line
 from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
+_OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
 SHOWN = (
     "outcome",
@@ -135,6 +136,15 @@ def shown(last: Conclusion) -> ConclusionLine:
     """How the last pass ended, without the keys that say nothing."""
     line: Mapping[str, object] = conclusion_line(last)
     return cast("ConclusionLine", {key: line[key] for key in SHOWN if line.get(key) is not None})
+
+
+def phase_data(phase: Phase) -> dict[str, Any]:
+    """The phase as JSON for people and programs: its name and what it carries; of a probation, what they may ask."""
+    data = phase_line(phase)
+    if isinstance(phase, Probation):
+        return {key: data[key] for key in ("name", *_OF_PROBATION)}
+    running = data.pop("probation", None)
+    return data | ({"probation": {key: running[key] for key in _OF_PROBATION}} if running else {})
 
 
 def _in_force(live: str, last: Conclusion | None) -> str:

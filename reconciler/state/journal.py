@@ -30,7 +30,6 @@ _BLOCK = 64 << 10
 _PHASES: dict[str, type[Phase]] = {
     kind.__name__: kind for kind in (Steady, Probation, Retrying, Refusing, Suspended, Halted)
 }
-_TOLD = ("generation", "until", "revision", "confirm")
 _Line = dict[str, Any]
 
 
@@ -121,7 +120,7 @@ class Journal:
     def set_phase(self, phase: Phase) -> None:
         """Write the phase, when it is another."""
         if phase != self.phase():
-            self.host.replace(self._phase_path, json.dumps(_stored(phase)).encode())
+            self.host.replace(self._phase_path, json.dumps(phase_line(phase)).encode())
 
 
 def _conclusion_from(line: _Line) -> Conclusion | None:
@@ -156,7 +155,8 @@ _READERS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def _stored(phase: Phase) -> _Line:
+def phase_line(phase: Phase) -> _Line:
+    """Return a phase as it stands on disk."""
     return {"name": type(phase).__name__, **_plain(asdict(phase))}
 
 
@@ -166,12 +166,3 @@ def _plain(data: _Line) -> _Line:
         key: value.isoformat() if isinstance(value, datetime) else _plain(value) if isinstance(value, dict) else value
         for key, value in data.items()
     }
-
-
-def phase_data(phase: Phase) -> _Line:
-    """The phase as JSON for people and programs: its name and what it carries; of a probation, what they may ask."""
-    data = _stored(phase)
-    if isinstance(phase, Probation):
-        return {key: data[key] for key in ("name", *_TOLD)}
-    running = data.pop("probation", None)
-    return data | ({"probation": {key: running[key] for key in _TOLD}} if running else {})

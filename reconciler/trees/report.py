@@ -33,7 +33,6 @@ WIDTH = 78
 NOBODY = Where("mail.yaml")  # the origin of what holds when nobody says anything
 MOST = 40
 _PROVISIONAL = {"cause-in-traffic": "real traffic met what is wrong with it", "not-confirmed": "nobody confirmed it"}
-EXIT = {Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: 75, Superseded: 75}
 
 
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-import pytest
-
 from reconciler.model import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
-from reconciler.trees.report import EXIT
 
 
 def test_outcomes_are_told_apart_even_when_they_hold_the_same() -> None:
@@ -22,8 +19,3 @@ def test_outcomes_are_told_apart_even_when_they_hold_the_same() -> None:
     ]
 
     assert len(set(same)) == len(get_args(Outcome)) == len(same)
-
-
-@pytest.mark.parametrize("kind", get_args(Outcome))
-def test_every_outcome_has_an_exit_status(kind: type) -> None:
-    assert kind in EXIT

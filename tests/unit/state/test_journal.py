@@ -13,7 +13,7 @@ import pytest
 from reconciler.host.effects import Host
 from reconciler.model import Applied, Postponed
 from reconciler.model.phase import Clock, Halted, Phase, Probation, Refusing, Retrying, Steady, Suspended
-from reconciler.state.journal import Journal, phase_data
+from reconciler.state.journal import Journal
 from reconciler.state.records import Conclusion, Intent, Step
 from reconciler.state.source import Source, SourceKind
 
@@ -96,29 +96,21 @@ def test_a_phase_is_read_as_it_was_written(journal: Journal, phase: Phase) -> No
     assert journal.phase() == phase
 
 
-def test_what_people_are_told_of_a_probation_is_what_they_may_ask() -> None:
-    told = {"generation": 7, "until": "2026-11-22T00:00:00+00:00", "revision": "a", "confirm": False}
-
-    assert phase_data(PROBATION) == {"name": "Probation", **told}
-    assert phase_data(Refusing("b", PROBATION)) == {"name": "Refusing", "revision": "b", "probation": told}
-    assert phase_data(Refusing("b")) == {"name": "Refusing", "revision": "b"}
-
-
 def recorded_status() -> list[dict[str, Any]]:
-    """Return what 3ae6ec3 stored and told at several moments of a host."""
+    """Return what 3ae6ec3 stored at several moments of a host."""
     path = Path(__file__).parents[2] / "transcripts" / "state" / "status.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("moment", recorded_status(), ids=lambda moment: str(moment["stored"]["name"]))
-def test_a_recorded_phase_is_told_as_the_earlier_version_told_it(
+def test_a_recorded_phase_is_written_again_as_the_earlier_version_wrote_it(
     journal: Journal, tmp_path: Path, moment: dict[str, Any]
 ) -> None:
     stored = json.dumps(moment["stored"])
     (tmp_path / "phase.json").write_text(stored)
     phase = journal.phase()
 
-    assert phase_data(phase) == moment["phase"]
+    assert type(phase).__name__ == moment["stored"]["name"]
     journal.set_phase(Halted("in between"))
     journal.set_phase(phase)
     assert (tmp_path / "phase.json").read_text() == stored

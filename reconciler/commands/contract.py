@@ -1,0 +1,30 @@
+"""The JSON that several commands print and that scripts may rely on: keys are added, and never renamed.
+
+Made elsewhere: the answer of ``status``, which crosses the daemon's socket, in passes/status.py; findings and
+conclusions, whose lines in the journal are the same, in state/records.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.desired.overrides import Override
+    from reconciler.model import Change
+
+
+def change_line(change: Change) -> dict[str, Any]:
+    """Return one difference of a plan."""
+    return {
+        "kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
+        "within": change.within, "where": str(change.where) if change.where else None,
+    }  # fmt: skip
+
+
+def override_line(override: Override) -> dict[str, str]:
+    """Return a custom parameter, and what it prevails over."""
+    above, below = override
+    return {
+        "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,
+        "instead_of": below.value, "instead_where": str(below.where),
+    }  # fmt: skip

@@ -1,0 +1,26 @@
+"""What commands exit with; a script may rely on it, and each command's help says which of these it uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Applied, Broken, Postponed, Refused, RolledBack, Superseded, Unchanged
+
+if TYPE_CHECKING:
+    from reconciler.model import Outcome
+
+USAGE, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 64, 75, 77, 78, 130
+_BY_OUTCOME: dict[type[Outcome], int] = {
+    Unchanged: 0, Applied: 0, Refused: 1, RolledBack: 3, Broken: 4, Postponed: TEMPORARY, Superseded: TEMPORARY,
+}  # fmt: skip
+_BY_NAME = {kind.__name__.lower(): status for kind, status in _BY_OUTCOME.items()}
+
+
+def status_of(outcome: Outcome) -> int:
+    """Return the exit status of a command whose own pass ended so."""
+    return _BY_OUTCOME[type(outcome)]
+
+
+def status_named(outcome: str) -> int:
+    """Return the exit status for the word in which the daemon tells how its pass ended; it may not have ended yet."""
+    return _BY_NAME.get(outcome, TEMPORARY)
