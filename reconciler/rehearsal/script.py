@@ -144,7 +144,7 @@ def _world(main: Scope, listeners: list[messages.Listener]) -> messages.World:
         names={main.value("myhostname").lower(): [str(one.ip) for one in addresses if not one.is_loopback]},
         speaks_only_ipv6=outside.loopback(main) != LOOPBACK,
         serves_names=all((one["address"], one["port"]) != _NAME_SERVER for one in listeners),
-        block_lists=sorted(outside.block_lists(main)),
+        block_lists=sorted(set(outside.block_lists(main))),
         ports=sorted({*_MAIL_PORTS, *outside.ports(texts)} - served),
         wrapped_ports=sorted(outside.wrapped_ports(main)),
         stand_ins=stand_ins,

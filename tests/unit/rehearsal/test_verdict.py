@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,14 +54,6 @@ def test_a_bad_line_of_a_table_is_named_by_that_line() -> None:
     assert str(found).startswith("tables/hc.pcre:2:1: in a rehearsal cleanup warns: pcre map")
 
 
-def test_mail_that_waits_is_told_at_the_entry_that_sent_it_there() -> None:
-    done = script_of(files={"tables/transport": "a.example  smtp:\nb.example  nosuch:\n"})
-    (found,) = report_findings(
-        done, "r5/qmgr[9]: warning: connect to transport private/nosuch: No such file or directory"
-    )
-    assert str(found).startswith("tables/transport:2:1: in a rehearsal mail for the transport nosuch waits")
-
-
 def test_noise_is_no_finding() -> None:
     lines = (
         "r2/smtpd[9]: warning: numeric hostname: 192.0.2.1",
@@ -110,44 +101,3 @@ def test_what_is_asked_for_and_not_offered_is_told() -> None:
     done = script_of({"smtpd_tls_security_level": "may", "smtpd_sasl_auth_enable": "yes"})
     rules = [found.rule for found in answered(done, ("EHLO x", "250-mx\n250 SIZE"))]
     assert rules == ["starttls-not-offered", "auth-not-offered"]
-
-
-def flow(
-    expect: object, *, sent: bool, steps: list[list[str]] | None = None, log: tuple[str, ...] = (), **more: object
-) -> list[str]:
-    done = script_of(files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": expect, **more}})})
-    told = [{"sent": sent, "queue": "", "steps": steps or [], "error": ""}] if done.flows else []
-    return [one.text for one in report_findings(done, *log, flows=told)]
-
-
-def test_a_flow_holds_or_says_how_it_does_not() -> None:
-    denied = [["RCPT TO:<x@far.example>", "554 5.7.1 Relay access denied"]]
-    assert flow("refused", sent=False, steps=denied) == []
-    assert flow("refused 550", sent=False, steps=denied) == [
-        'flow "a": expected refused with 550, got "554 5.7.1 Relay access denied"'
-    ]
-    assert flow("refused", sent=True) == ['flow "a": expected refused, but it was accepted']
-    assert flow("accepted", sent=False, steps=denied) == [
-        'flow "a": expected accepted, got "554 5.7.1 Relay access denied" to RCPT TO:<x@far.example>'
-    ]
-    assert flow({"status": "sent"}, sent=True) == ['flow "a": expected a delivery, but none was tried in time']
-
-
-def test_what_became_of_every_recipient_counts() -> None:
-    log = (
-        "r4/cleanup[1]: 1A2B3: message-id=<flow-0@rehearsal.example>",
-        "r15/smtp[2]: 1A2B3: to=<x@far.example>, relay=h, delay=0, dsn=2.0.0, status=sent (ok)",
-        "r21/local[3]: 1A2B3: to=<y@mx>, relay=local, delay=0, dsn=5.1.1, status=bounced (unknown user)",
-    )
-    assert flow({"status": "sent"}, sent=True, log=log) == ['flow "a": expected status sent, got bounced, sent']
-    assert flow({"recipient": ["y@mx", "x@far.example"]}, sent=True, log=log) == []
-
-
-def test_a_port_that_nobody_serves_or_knows_is_no_proof_of_a_refusal() -> None:
-    assert flow("refused", sent=False, port="submission") == []
-    assert flow("accepted", sent=False, port="submission") == [
-        'flow "a": nothing listens on port submission for a client at 203.0.113.7'
-    ]
-    assert flow("refused", sent=False, port="submision") == [
-        'flow "a": unknown port "submision"; did you mean submission?'
-    ]

@@ -1,0 +1,44 @@
+"""When the messages of a rehearsal are over, by the lines of its log."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.rehearsal.inside.deliveries import all_ended, all_tried, routes
+from tests.unit.rehearsals import script_of
+
+TAKEN = "r4/cleanup[1]: 1A2B3: message-id=<agent-7@rehearsal.example>"
+ACTIVE = "r5/qmgr[2]: 1A2B3: from=<>, size=300, nrcpt=2 (queue active)"
+FIRST = "r15/smtp[3]: 1A2B3: to=<x@far.example>, relay=h, delay=0, dsn=2.0.0, status=sent (ok)"
+SECOND = "r15/smtp[3]: 1A2B3: to=<y@far.example>, relay=h, delay=0, dsn=4.0.0, status=deferred (later)"
+
+
+def test_a_message_is_over_when_every_recipient_has_been_tried() -> None:
+    assert not all_ended([TAKEN, ACTIVE], ["agent-7"], {})
+    assert not all_ended([TAKEN, ACTIVE, FIRST], ["agent-7"], {})
+    assert all_ended([TAKEN, ACTIVE, FIRST, SECOND], ["agent-7"], {})
+
+
+def test_a_message_whose_name_was_dropped_is_known_by_its_queue_id() -> None:
+    assert not all_ended([ACTIVE, FIRST, SECOND], ["flow-1"], {})
+    assert all_ended([ACTIVE, FIRST, SECOND], ["flow-1"], {"1A2B3": "flow-1"})
+
+
+def test_a_death_is_the_end_of_one_message() -> None:
+    death = "r15/smtp[3]: fatal: open /nosuch: No such file or directory"
+    assert all_ended([TAKEN, death], ["agent-7"], {})
+    assert not all_ended([TAKEN, death], ["agent-7", "agent-8"], {})
+
+
+def test_what_was_taken_is_awaited_until_it_was_tried_once() -> None:
+    assert all_tried([])
+    assert not all_tried([TAKEN, ACTIVE])
+    assert all_tried([TAKEN, ACTIVE, FIRST])
+
+
+def test_a_route_is_empty_where_trivial_rewrite_does_not_answer() -> None:
+    flows = script_of(
+        files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": {"nexthop": "far.example"}}})}
+    ).play["flows"]
+    assert routes([ACTIVE, FIRST, SECOND], flows, {"1A2B3": "flow-0"}, "/nosuch") == {"flow-0": ["", ""]}
+    assert routes([ACTIVE, FIRST, SECOND], flows, {}, "/nosuch") == {}
