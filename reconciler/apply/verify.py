@@ -149,17 +149,17 @@ def log_name(service: Service) -> str | None:
 
 
 def targets(expected: Expected) -> list[Target]:
-    """Every address that an inet service must answer on; of ``inet_interfaces = all`` the loopback ones suffice."""
+    """Return every address that an inet service must answer on; of all interfaces the loopback ones suffice."""
     disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""))
-    found = []
+    addresses = []
     for service in expected.services:
         if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
             continue
         host, _, name = service.name.rpartition(":")
         port = int(name) if name.isdigit() else expected.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else _interfaces(expected)
-        found += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
-    return list(dict.fromkeys(found))
+        addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
+    return list(dict.fromkeys(addresses))
 
 
 def _interfaces(expected: Expected) -> list[str]:
@@ -181,8 +181,9 @@ def _resolved(host: str, port: int, expected: Expected) -> list[str]:
     except socket.gaierror:
         return []
     here = {str(one.ip) for one in expected.addresses}
-    found = [str(address[0]) for family, *_, address in answers if family in families]
-    return [address for address in dict.fromkeys(found) if address in here or "." in address]
+    addresses = [str(address[0]) for family, *_, address in answers if family in families]
+    # A name such as localhost may lead to an IPv6 address where the kernel has IPv6 turned off.
+    return [address for address in dict.fromkeys(addresses) if address in here or "." in address]
 
 
 # ---- talking to them -------------------------------------------------------------------------------------------------

@@ -154,10 +154,10 @@ def _last_line(path: Path, wanted: bytes) -> str:
     """The last line of a file that holds these bytes; the file is searched where it lies."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            found = text.rfind(wanted)
-            if found < 0:
+            place = text.rfind(wanted)
+            if place < 0:
                 return ""
-            start, end = text.rfind(b"\n", 0, found) + 1, text.find(b"\n", found)
+            start, end = text.rfind(b"\n", 0, place) + 1, text.find(b"\n", place)
             return text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
     except (FileNotFoundError, ValueError):  # an empty file can't be mapped
         return ""

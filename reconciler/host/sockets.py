@@ -42,6 +42,7 @@ def open_in(state: int) -> list[Socket]:
 
 def _asked(family: int, state: int) -> Iterator[Socket]:
     """Ask sock_diag(7) for a dump: struct inet_diag_req_v2 after a header, answered by many inet_diag_msg."""
+    # The states are a mask, and 48 bytes of an empty inet_diag_sockid mean any two ends.
     request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << state)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
         netlink.send(struct.pack("=IHHII", 16 + len(request), _BY_FAMILY, _DUMP, 0, 0) + request)
@@ -53,11 +54,12 @@ def _asked(family: int, state: int) -> Iterator[Socket]:
                     return
                 if kind == _ERROR:
                     raise OSError(-struct.unpack_from("=i", answer, start + 16)[0], "sock_diag")
-                yield _told(answer[start + 16 : start + length])
-                start += (length + 3) & ~3
+                yield _socket(answer[start + 16 : start + length])
+                start += (length + 3) & ~3  # each message begins at a multiple of four bytes
 
 
-def _told(message: bytes) -> Socket:
+def _socket(message: bytes) -> Socket:
+    """Read an inet_diag_msg: the family, both ports, both addresses with room for IPv6, and the inode at its end."""
     family, near, far, here, there, inode = struct.unpack_from("=B3x2s2s16s16s28xI", message)
     ends = ((here, near), (there, far))
     size = 4 if family == socket.AF_INET else 16

@@ -264,19 +264,19 @@ def _flow(identity: str, flow: Flow, listener: messages.Listener, main: Scope) -
 
 def _recipients(desired: Desired, main: Scope) -> list[str]:
     """A recipient of every class of addresses, and some that tables speak of."""
-    found = [
+    recipients = [
         f"postmaster@{main.value('myhostname')}",
         f"root@{main.value('myhostname')}",
         "somebody@remote.rehearsal.example",
     ]
-    found += [f"postmaster@{word}" for word in main.words("mydestination")[:1] if _is_domain(word)]
-    found += [f"somebody@{word}" for word in main.words("relay_domains")[:1] if _is_domain(word)]
+    recipients += [f"postmaster@{word}" for word in main.words("mydestination")[:1] if _is_domain(word)]
+    recipients += [f"somebody@{word}" for word in main.words("relay_domains")[:1] if _is_domain(word)]
     for name in _CLASS_RECIPIENTS:
         parameter = main.parameter(name)
         for reference in tables_of(main, parameter) if parameter else ():
             table = desired.tables.get(own_name(reference.name) or "")
-            found += _sampled(table) if table else []
-    return list(dict.fromkeys(found))
+            recipients += _sampled(table) if table else []
+    return list(dict.fromkeys(recipients))
 
 
 def _is_domain(word: str) -> bool:

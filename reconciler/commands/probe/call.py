@@ -50,7 +50,7 @@ class Server:
 
 
 @dataclass(slots=True)
-class _So:
+class _Attempt:
     """How this connection is to be made: what an earlier one has shown."""
 
     wrapped: bool
@@ -71,27 +71,27 @@ class _NoHandshake(Exception):  # noqa: N818
 
 def call(server: Server, sending: Sending) -> Seen:
     """Talk to the server as far as it goes; as often as it takes to see everything."""
-    so = _So(wrapped=sending.wrapped)
+    attempt = _Attempt(wrapped=sending.wrapped)
     while True:
         try:
-            seen = _talk(server, sending, so)
+            seen = _talk(server, sending, attempt)
         except _Untrusted as error:
-            so.trusting, so.untrusted = True, str(error)
+            attempt.trusting, attempt.untrusted = True, str(error)
             continue
         except _NoHandshake as error:
-            so.handshake, so.wrapped = str(error), False
+            attempt.handshake, attempt.wrapped = str(error), False
             continue
-        if seen.failure is Failure.SILENT and not so.wrapped and not so.handshake:
-            tried = _wrapped(server, sending, so)
-            return replace(tried or seen, transcript=tuple(so.lines))
-        return replace(seen, transcript=tuple(so.lines))
+        if seen.failure is Failure.SILENT and not attempt.wrapped and not attempt.handshake:
+            tried = _wrapped(server, sending, attempt)
+            return replace(tried or seen, transcript=tuple(attempt.lines))
+        return replace(seen, transcript=tuple(attempt.lines))
 
 
-def _wrapped(server: Server, sending: Sending, so: _So) -> Seen | None:
+def _wrapped(server: Server, sending: Sending, attempt: _Attempt) -> Seen | None:
     """The conversation with TLS from its first byte, if there is one."""
-    so.wrapped, so.trusting = True, True
+    attempt.wrapped, attempt.trusting = True, True
     try:
-        seen = _talk(server, sending, so)
+        seen = _talk(server, sending, attempt)
     except _NoHandshake:
         return None
     return None if seen.failure else seen
@@ -147,19 +147,19 @@ def _reply(code: int, text: bytes) -> Reply:
     return Reply(code, " ".join(text.decode("utf-8", "replace").split()))
 
 
-def _talk(server: Server, sending: Sending, so: _So) -> Seen:
+def _talk(server: Server, sending: Sending, attempt: _Attempt) -> Seen:
     """One connection."""
     seen = Seen(
-        host=server.host, address=server.address, port=server.port, source=server.source, wrapped=so.wrapped,
+        host=server.host, address=server.address, port=server.port, source=server.source, wrapped=attempt.wrapped,
         promised=bool(server.records),
-        handshake=so.handshake, starttls=so.starttls,
+        handshake=attempt.handshake, starttls=attempt.starttls,
     )  # fmt: skip
-    client = _Client(so.lines, sending.helo, server.timeout)
-    client.first = _context(server, so) if so.wrapped else None
+    client = _Client(attempt.lines, sending.helo, server.timeout)
+    client.first = _context(server, attempt) if attempt.wrapped else None
     client.source_address = (server.source, 0) if server.source else None
     try:
         seen = replace(seen, greeting=_reply(*client.connect(server.address, server.port)))
-        seen = _converse(client, server, sending, so, seen)
+        seen = _converse(client, server, sending, attempt, seen)
         with suppress(OSError, smtplib.SMTPException):
             client.say("QUIT")
     except (smtplib.SMTPException, OSError) as error:
@@ -170,15 +170,15 @@ def _talk(server: Server, sending: Sending, so: _So) -> Seen:
     return seen
 
 
-def _converse(client: _Client, server: Server, sending: Sending, so: _So, seen: Seen) -> Seen:
+def _converse(client: _Client, server: Server, sending: Sending, attempt: _Attempt, seen: Seen) -> Seen:
     """From the greeting on; ends early where the server says no."""
     if seen.greeting and seen.greeting.kind != _YES:
         return seen
     seen = _hello(client, seen)
-    if so.wrapped:
-        seen = replace(seen, shown=_shown(client, server, so))
-    elif "starttls" in client.esmtp_features and sending.level != "none" and not so.handshake:
-        seen = _start_tls(client, server, so, seen)
+    if attempt.wrapped:
+        seen = replace(seen, shown=_shown(client, server, attempt))
+    elif "starttls" in client.esmtp_features and sending.level != "none" and not attempt.handshake:
+        seen = _start_tls(client, server, attempt, seen)
     if not seen.hello or seen.hello.kind != _YES:
         return seen
     seen = replace(seen, mail=client.say(f"MAIL FROM:<{sending.sender}>"))
@@ -198,13 +198,13 @@ def _hello(client: _Client, seen: Seen) -> Seen:
     return replace(seen, hello=hello, offered=offered, logins=logins)
 
 
-def _start_tls(client: _Client, server: Server, so: _So, seen: Seen) -> Seen:
-    so.starttls = client.say("STARTTLS")
-    seen = replace(seen, starttls=so.starttls)
-    if so.starttls.kind != _YES:
+def _start_tls(client: _Client, server: Server, attempt: _Attempt, seen: Seen) -> Seen:
+    attempt.starttls = client.say("STARTTLS")
+    seen = replace(seen, starttls=attempt.starttls)
+    if attempt.starttls.kind != _YES:
         return seen
-    client.encrypt(_context(server, so), server.host if server.records else None)
-    return replace(_hello(client, seen), shown=_shown(client, server, so))
+    client.encrypt(_context(server, attempt), server.host if server.records else None)
+    return replace(_hello(client, seen), shown=_shown(client, server, attempt))
 
 
 def _failed(error: Exception) -> tuple[Failure, str]:
@@ -225,10 +225,10 @@ def _failed(error: Exception) -> tuple[Failure, str]:
 # ---- certificates ----------------------------------------------------------------------------------------------------
 
 
-def _context(server: Server, so: _So) -> ssl.SSLContext:
+def _context(server: Server, attempt: _Attempt) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # names are judged by the level
-    if so.trusting or so.untrusted:
+    if attempt.trusting or attempt.untrusted:
         context.verify_mode = ssl.CERT_NONE
     elif server.ca_file or server.ca_path:
         context.load_verify_locations(server.ca_file or None, server.ca_path or None)
@@ -249,14 +249,14 @@ def _shake(context: ssl.SSLContext, connection: socket.socket, name: str | None 
         connection.close()  # wrap_socket took its descriptor over, or the conversation is over
 
 
-def _shown(client: _Client, server: Server, so: _So) -> Shown | None:
+def _shown(client: _Client, server: Server, attempt: _Attempt) -> Shown | None:
     if not isinstance(client.sock, ssl.SSLSocket):
         return None
     chain = _chain(client.sock)
     return Shown(
         certificate=identify(chain[0], datetime.now(UTC)),
         protocol=client.sock.version() or "TLS",
-        untrusted=so.untrusted,
+        untrusted=attempt.untrusted,
         anchors=" or ".join(filter(None, (server.ca_file, server.ca_path))) or "this system's list",
         tlsa=judge(server.records, chain, server.host),
     )

@@ -230,8 +230,8 @@ def _servers(way: Way) -> tuple[list[call.Server], Seen | None]:
             )
             for address in answer.found
         ]  # fmt: skip
-    nobody = Seen(host=domain, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"{domain} has no address")
-    return servers, None if servers else lost or nobody
+    unknown = Seen(host=domain, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"{domain} has no address")
+    return servers, None if servers else lost or unknown
 
 
 def _addresses(host: str, way: Way) -> Answer:

@@ -47,12 +47,12 @@ def routes(
     senders = {flow["id"]: flow["sender"] for flow in flows if flow["is_delivered"]}
     queues = {match["queue"]: match["from"] for line in lines if (match := _SENDER.search(line))}
     names = _names(lines, queued)
-    found: dict[str, list[str]] = {}
+    nexthops: dict[str, list[str]] = {}
     for line in lines:
         if (match := _DELIVERED.search(line)) and (name := names.get(match["queue"], "")) in senders:
             sender = queues.get(match["queue"], senders[name])
-            found.setdefault(name, []).append(_nexthop(queue_directory, sender, match["to"]))
-    return found
+            nexthops.setdefault(name, []).append(_nexthop(queue_directory, sender, match["to"]))
+    return nexthops
 
 
 def _names(lines: list[str], queued: dict[str, str]) -> dict[str, str]:

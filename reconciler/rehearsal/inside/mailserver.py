@@ -83,8 +83,9 @@ class _Session:
         self._say("220 2.0.0 go ahead")
         self.shake_hands()
 
-    def _auth(self, what: str) -> None:
-        for _ in range({"LOGIN": 2, "PLAIN": 1}.get(what.upper(), 0)):
+    def _auth(self, argument: str) -> None:
+        # What follows a mechanism in its line is its first answer (RFC 4954): then the argument is none of these names.
+        for _ in range({"LOGIN": 2, "PLAIN": 1}.get(argument.upper(), 0)):
             self._say("334 ")
             self._stream.readline(8192)
         self._say("235 2.7.0 welcome")

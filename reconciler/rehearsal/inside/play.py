@@ -86,7 +86,7 @@ def _open(asked: messages.World, world: World, tls: ssl.SSLContext) -> None:
 def _speak(asked: messages.Play, talks: Talks, report: Report) -> None:
     """Hold every dialogue, many at the same time."""
     with ThreadPoolExecutor(DIALOGUES) as threads:
-        dialogues = [threads.submit(try_listener, one, asked["recipients"], talks) for one in asked["dialogues"]]
+        dialogues = [threads.submit(try_listener, each, asked["recipients"], talks) for each in asked["dialogues"]]
         flows = [threads.submit(send_flow, flow, talks) for flow in asked["flows"]]
         agents = [threads.submit(feed_agent, agent, asked["injector"], talks) for agent in asked["agents"]]
     report["dialogues"] = [future.result() for future in dialogues]
@@ -110,14 +110,13 @@ def _await_deliveries(asked: messages.Play, log: Log, report: Report) -> None:
 def main() -> None:
     """Read the request, play it, print the answer."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    threading.Timer(LONGEST, os._exit, (1,)).start()  # whoever started us may have died before they could say so
+    threading.Timer(LONGEST, os._exit, (1,)).start()  # the process that would kill us may have died first
     request: messages.Request = json.load(sys.stdin)
     answer: messages.Answer
     try:
         answer = play(request)
-    except BaseException:  # noqa: BLE001 - told in full to whoever started us
+    except BaseException:  # noqa: BLE001 - it is the answer, in full
         answer = Trouble(trouble=traceback.format_exc())
-    os.write(1, b"")  # whoever asked may be gone
     text = json.dumps(answer).encode("utf-8", "replace")
     while text:
         select.select([], [1], [])

@@ -53,7 +53,7 @@ def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, opti
 def build(room: Room, candidate: Candidate) -> None:
     """Make the root that *room* describes, and move into it; nothing of the old one stays in reach."""
     mount("none", Path("/"), flags=_REC | _PRIVATE)
-    sockets = _sockets()
+    sockets = _sockets()  # read from /proc, which the next line covers
     mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={room['space']},nr_inodes={_INODES}")
     for name in ("usr", "etc"):
         _bind(Path("/", name), BASE / name)
@@ -126,10 +126,10 @@ def _carry(path: Path) -> None:
     real = Path(os.path.realpath(path))
     if not real.is_file() and not real.is_dir():
         return
-    for one in {path, real}:
-        if not _is_shown(one):
-            _parents(one)
-            _bind(real, BASE / one.relative_to("/"))
+    for place in {path, real}:
+        if not _is_shown(place):
+            _parents(place)
+            _bind(real, BASE / place.relative_to("/"))
 
 
 def _is_shown(path: Path) -> bool:
@@ -164,7 +164,7 @@ def _replace(path: Path, text: str) -> None:
 def _configuration(candidate: Candidate) -> None:
     """Show the candidate where Postfix looks for its configuration, with the files that stand in for its own."""
     directory, stage = Path(candidate["directory"]), Path(candidate["stage"])
-    if directory.is_symlink():
+    if directory.is_symlink():  # as on an adopted host, where it leads to the live generation
         link, directory = directory, Path(os.path.normpath(directory.parent / directory.readlink()))
         if not _is_shown(link):
             _parents(link)
@@ -181,7 +181,7 @@ def _configuration(candidate: Candidate) -> None:
 
 def _enter() -> None:
     os.chdir(BASE)
-    number = _PIVOT_ROOT.get(os.uname().machine)
+    number = _PIVOT_ROOT.get(os.uname().machine)  # libc has no function for it
     if number is None or _libc.syscall(number, b".", b"old"):
         code = ctypes.get_errno() if number else 38
         raise OSError(code, f"pivot_root: {os.strerror(code)}", str(BASE))

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
 NEAR, FAR = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _NEWNET = 0x40000000
+# IP_TRANSPARENT, which lets a client bind to any address (ip(7)); Python 3.11 has no name for it.
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
 _PATIENCE = 10.0
 _SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
-_SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of the script, documentation's (RFC 3849)
+_SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of master_cf.py, documentation's (RFC 3849)
 _A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
+# A DNS list is asked for a name that begins with an address in reverse, and so is a PTR record, but below arpa.
 _BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)")
 
 
@@ -70,7 +72,7 @@ class World:
                 answer.put(error)
 
     def there(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it returns
-        """Do something in the world."""
+        """Do something in the world: a socket belongs to the network of the thread that opens it."""
         answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._asked.put((call, answer))
         result = answer.get()
@@ -84,23 +86,26 @@ class World:
             "link set lo up", f"link add eth0 address {NEAR} type veth peer name world address {FAR} netns {world}",
             "link set eth0 addrgenmode none", "link set eth0 up",
         ]  # fmt: skip
-        for one in self._addresses:
-            if one.ip.is_loopback:
-                lines.append(f"addr replace {one} dev lo")
-            elif not one.ip.is_link_local:
-                lines.append(f"addr add {one} dev eth0 noprefixroute" + (" nodad" if one.version == 6 else ""))  # noqa: PLR2004
+        for own in self._addresses:
+            if own.ip.is_loopback:
+                lines.append(f"addr replace {own} dev lo")
+            elif not own.ip.is_link_local:
+                # Without a route to its prefix, so that the neighbours are in the world as well.
+                lines.append(f"addr add {own} dev eth0 noprefixroute" + (" nodad" if own.version == 6 else ""))  # noqa: PLR2004
+        # The gateways need not exist: their link addresses are given, so that nothing waits for ARP.
         for everything, gateway in (("0.0.0.0/0", "169.254.255.254"), ("::/0", "fe80::ffff")):
             lines.append(f"neigh add {gateway} lladdr {FAR} nud permanent dev eth0")
             lines.append(f"route add {everything} via {gateway} dev eth0 onlink")
         return lines
 
     def _far(self) -> list[str]:
+        """The world's side: every address is local there, but for the host's own."""
         lines = ["link set lo up", "link set world addrgenmode none", "link set world up"]
         lines += [f"route add local {everything} dev lo table main" for everything in ("0.0.0.0/0", "::/0")]
-        for one in self._addresses:
-            if not one.ip.is_loopback and not one.ip.is_link_local:
-                lines.append(f"route add {one.ip} dev world")
-                lines.append(f"neigh add {one.ip} lladdr {NEAR} nud permanent dev world")
+        for own in self._addresses:
+            if not own.ip.is_loopback and not own.ip.is_link_local:
+                lines.append(f"route add {own.ip} dev world")
+                lines.append(f"neigh add {own.ip} lladdr {NEAR} nud permanent dev world")
         return lines
 
     def connect(self, client: str, server: str, port: int, timeout: float) -> socket.socket:
@@ -165,14 +170,15 @@ class World:
             return [_encoded("ns.rehearsal.example")]
         if kind not in {_A, _AAAA}:
             return []
-        found = [ipaddress.ip_address(text) for text in self._names.get(name) or self._addresses_of(name)]
-        return [one.packed for one in found if (one.version == 4) == (kind == _A)]  # noqa: PLR2004
+        addresses = [ipaddress.ip_address(text) for text in self._names.get(name) or self._addresses_of(name)]
+        return [address.packed for address in addresses if (address.version == 4) == (kind == _A)]  # noqa: PLR2004
 
     def _addresses_of(self, name: str) -> list[str]:
         """A client's own name leads back to its address; any other name to one that follows from it."""
         if match := re.match(r"client-([0-9a-f-]+)\.rehearsal\.example\Z", name):
             text = match[1]
             return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
+        # Multiplicative hashing: a name has the same address in every rehearsal, and its neighbours have others.
         number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17) or 1
         return [str(ipaddress.ip_address(_SPACE6 + number if self._speaks_only_ipv6 else _SPACE + number))]
 
