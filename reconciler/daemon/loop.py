@@ -1,4 +1,4 @@
-"""The loop, no more: it waits for a reason to wake, makes one pass, and tells those who follow.
+"""The loop, no more: it waits for a reason to wake, makes one pass, and reports it.
 
 One slot for each reason to wake, so that a storm of pushes is one pass for the latest; and however many reasons there
 are, Postfix is reloaded no faster than the settings say, unless its master is dead. While nothing happens the daemon
@@ -12,9 +12,7 @@ from __future__ import annotations
 import gc
 import math
 import os
-import select
 import signal
-import threading
 import time
 import traceback
 from dataclasses import replace
@@ -23,35 +21,36 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply.activate import died
+from reconciler.daemon.answers import Answers
+from reconciler.daemon.checked import CheckedSlot
 from reconciler.daemon.control import Control
-from reconciler.daemon.descriptors import Descriptor, Ends
 from reconciler.daemon.egress_log import Refusals
+from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
+from reconciler.daemon.master import Master
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
+from reconciler.daemon.report import report
+from reconciler.daemon.sleep import Sleep, Waker
 from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
 from reconciler.host.log import Event, get
-from reconciler.host.programs import postfix, systemd
-from reconciler.model import Applied, Broken, Postponed, RolledBack, Superseded
-from reconciler.model.errors import ReconcilerError, WithFindings
+from reconciler.host.programs import systemd
+from reconciler.model import Applied, Broken, Postponed, RolledBack
+from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import FIRST_PAUSE, Suspended, Wake, pause
-from reconciler.passes.check import Memory, check, forget
+from reconciler.passes.check import forget
 from reconciler.passes.hand_edit import rules_end
 from reconciler.passes.record import Passed
 from reconciler.passes.renewal import Named, named, remember, renew
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import phase_data, provisional, status
-from reconciler.state.records import edited_line
-from reconciler.trees.report import finding_lines, flow_line, needs, outcome_lines, push_lines
+from reconciler.state.journal import phase_data
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Sequence
 
     from reconciler.apply.edges import Edges
-    from reconciler.daemon.control import Message
 
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
 _RENEWING = {Wake.START, Wake.TIMER, Wake.SIGNAL, Wake.CERTIFICATE}
@@ -62,35 +61,32 @@ class Daemon:
 
     def __init__(self, edges: Edges) -> None:
         settings = edges.settings
-        self._queue = WakeQueue(settings.reload_interval, self._runs)
-        self.edges = replace(edges, say=self._say, activated=self._queue.reloaded)
-        self._probation = ProbationWatch(self.edges)
         self._log = get(host=settings.host)
-        self._stopping = self._busy = False
+        self._queue = WakeQueue(settings.reload_interval, lambda: self._master.pid() is not None)
+        self.edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        self._master = Master(self.edges)
+        self._probation = ProbationWatch(self.edges)
+        self._slot = CheckedSlot(self.edges)
+        self._board = ProgressBoard()
+        self._stopping = False
+        self._last = LastPass()
         self._named: Named | None = None
-        self._progress = ProgressBoard()
-        self._current = ""
-        self._unrecorded = ""
-        self._lost_note = ""
-        self._mourned: int | None = None
-        self._memory: Memory | None = None
-        self._memory_lock = threading.Lock()
         links = [settings.config_directory, edges.generations.link]
-        told = partial(self._log.warning, Event.OUTBOUND_REFUSED)
-        self._refusals = Refusals(edges.generations.link.parent, told, partial(self.wake, Wake.DRIFT))
+        refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
+        self._refusals = Refusals(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
-        handlers = {"check": self._check, "follow": self._follow, "status": self._status, "wake": self._poke}
-        self._control = Control(settings.socket, settings.group, handlers, settings.repository)
+        answers = Answers(self.edges, self._slot, self._board, self.wake, self._limits, self._log)
+        self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
 
     def wake(self, reason: Wake) -> None:
         """Fill that reason's slot; safe from any thread and from a signal handler."""
         self._queue.wake(reason)
 
-    def _runs(self) -> bool:
-        try:
-            return postfix.running(self.edges.postfix()) is not None
-        except (ReconcilerError, OSError):
-            return False
+    def _limits(self) -> list[str]:
+        return [*self._watcher.limits, *self._last.troubles]
+
+    def _say(self, step: str) -> None:
+        self._log.debug(Event.STEPPED, step=step)
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -111,9 +107,7 @@ class Daemon:
             self._control.stop()
             self._refusals.stop()
             self._watcher.stop()
-            with self._memory_lock:
-                if self._memory:
-                    forget(self.edges, self._memory)
+            self._slot.clear()
             self._log.info(Event.STOPPED)
 
     def _stop(self, *_: object) -> None:
@@ -124,17 +118,10 @@ class Daemon:
         ready = False
         while not self._stopping:
             before = self.edges.journal.phase()
-            reasons = self._queue.ready()
-            if reasons or self._probation.at <= time.monotonic():
-                self._prove()
-            if reasons:
-                self._busy = drain(self.edges, self._log)
-                self._pass(reasons)
-                self._prove()
-                self._rearm()
+            self._work(self._queue.ready())
             if held := self._queue.held_for(Wake.PUSH):
                 wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
-                self._progress.begin(self._tip(), wait)
+                self._board.begin(self._tip(), wait)
             if (after := self.edges.journal.phase()) != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:
@@ -142,185 +129,117 @@ class Daemon:
                 ready = True
                 gc.collect()
                 gc.freeze()  # what is here by now stays; looking through it took half of the time of a large lint
-            self._wait()
+            with Sleep(self._queue.bell) as sleep:
+                self._arrange(sleep)
+                self._wait(sleep)
 
-    def _tip(self) -> str:
-        """The commit that the branch names; empty when it can't be told."""
-        try:
-            tip = self.edges.repo.tip()
-        except ReconcilerError:
-            return ""
-        return tip.oid if tip else ""
+    def _work(self, reasons: Sequence[Wake]) -> None:
+        """What there is to do now: a look at a probation that is due, and a pass for *reasons*."""
+        if reasons or self._probation.at <= time.monotonic():
+            self._prove()
+        if reasons:
+            self._last = replace(self._last, requests_wait=drain(self.edges, self._log))
+            self._pass(reasons)
+            self._prove()
+            self._rearm()
 
-    def _rearm(self) -> None:
-        """Watch what is live now, and the files that it names."""
-        paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._asked())}
-        directory = self.edges.settings.config_directory
-        outside = {path for path in paths if not path.is_relative_to(directory)}
-        live, companions = self.edges.generations.live(), self.edges.generations.companions
-        beside = companions.watched(live) if live else set()
-        named = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
-        self._watcher.watch_files(named)
-        self._watcher.rearm()
-        self._refusals.follow()
-        for limit in (*self._watcher.limits, *self._refusals.limits):
-            self._log.warning(Event.WATCH_LOST, limit=limit)
+    # ---- asleep ------------------------------------------------------------------------------------------------------
 
-    def _asked(self) -> Sequence[str]:
-        """The paths whose existence was judged last: what was missing may come."""
-        with self._memory_lock:
-            checked = self._memory.checked if self._memory else None
-            return list(checked.judged.understood.facts.files) if checked else []
-
-    def _wait(self) -> None:
-        """Sleep until something happens; what was due by time fills the timer's slot."""
-        watchdog = systemd.watchdog_interval()
-        due = time.monotonic() + self._due()
+    def _arrange(self, sleep: Sleep) -> None:
+        """Give it all that may end it; what happened before it was watched wakes at once."""
+        if interval := systemd.watchdog_interval():
+            sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
+        sleep.until(Waker.TIMER, time.monotonic() + self._due())
+        sleep.until(Waker.QUEUE, self._queue.next_at())
         generations = self.edges.generations
-        companions = Ends(generations.companions.processes())
-        with self._master() as master, self._probation.watch() as logged, companions as beside:
-            poll = select.poll()
-            poll.register(self._queue.bell, select.POLLIN)
-            if logged is not None:
-                poll.register(logged, select.POLLIN)
-            for one in (master, *beside):
-                if one is not None:
-                    poll.register(one, select.POLLIN)
-            if generations.companions.fell_silent(generations.live()) or (master is None and self._changed()):
-                self.wake(Wake.DRIFT)
-            while not self._stopping and self._queue.empty:
-                now, soon = time.monotonic(), min(self._probation.at, self._queue.next_at())
-                if due <= now:
-                    self.wake(Wake.TIMER)
-                if min(due, soon) <= now:
-                    return
-                rest = min(due, soon) - now
-                pauses = [rest, watchdog / 2 if watchdog else rest, rest if master is not None else LOOK_FOR_MASTER]
-                happened = dict(poll.poll(1000 * min(pauses)))
-                if watchdog:
-                    systemd.notify("WATCHDOG=1")
-                if any(one in happened for one in beside):
-                    self.wake(Wake.DRIFT)
-                self._happened(happened, master, poll, logged)
-
-    def _happened(self, happened: Container[int], master: int | None, poll: select.poll, logged: int | None) -> None:
-        """Fill the slots of what ended a sleep."""
-        if self._queue.bell in happened:
-            self._queue.silence()
-        if logged is not None and logged in happened:
-            poll.unregister(logged)
-            self._probation.look_soon()
-        if self._changed() if master is None else master in happened:
+        master = self._master.pid()
+        runs = master is not None and sleep.until_ended(Waker.MASTER, [master])
+        if not runs:
+            sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
+        sleep.until_ended(Waker.COMPANION, generations.companions.processes())
+        if (log := self._probation.watch()) is not None:
+            sleep.until_readable(Waker.LOG, log)
+        sleep.until(Waker.PROBATION, self._probation.at)
+        if generations.companions.fell_silent(generations.live()) or (not runs and self._master.changed()):
             self.wake(Wake.DRIFT)
+
+    def _wait(self, sleep: Sleep) -> None:
+        """Sleep until there is a reason to wake, or one that was held back, or a look, is due."""
+        while not self._stopping and self._queue.empty:
+            woken = sleep.wait()
+            if Waker.BELL in woken:
+                self._queue.silence()
+            if Waker.LOG in woken:
+                sleep.forget(Waker.LOG)
+                self._probation.look_soon()
+                sleep.until(Waker.PROBATION, self._probation.at)
+            if Waker.LOOK in woken:
+                sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
+            if woken & {Waker.MASTER, Waker.COMPANION} or (Waker.LOOK in woken and self._master.changed()):
+                self.wake(Wake.DRIFT)
+            if Waker.TIMER in woken:
+                self.wake(Wake.TIMER)
+            if woken & {Waker.QUEUE, Waker.PROBATION}:
+                return
 
     def _due(self) -> float:
         """Seconds until the next pass by time alone."""
         phase = self.edges.journal.phase()
         due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
-        if self._unrecorded or self._busy:
+        if self._last.soon:
             due = min(due, FIRST_PAUSE)
         due = min(due, rules_end(self.edges.settings.drift_ignore))
         if isinstance(phase, Suspended) and phase.until:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due
 
-    def _master(self) -> Descriptor:
-        """A descriptor that can be read once Postfix's master has ended; none while it does not run."""
-        try:
-            pid = postfix.running(self.edges.postfix())
-            return Descriptor(os.pidfd_open(pid) if pid else None)
-        except (ReconcilerError, OSError):
-            return Descriptor(None)
-
-    def _changed(self) -> bool:
-        """Whether somebody started Postfix, whose end must be noticed from then on, or it died before we looked.
-
-        A death is told once: a pass that could not start it again is for the timer to repeat.
-        """
-        try:
-            instance = self.edges.postfix()
-            pid = postfix.last_pid(instance)
-            if postfix.running(instance) is not None:
-                return True
-            if pid == self._mourned or not died(instance, self.edges.host):
-                return False
-        except (ReconcilerError, OSError):
-            return False
-        self._mourned = pid
-        return True
+    def _rearm(self) -> None:
+        """Watch what is live now, and the files that it names."""
+        paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._slot.paths())}
+        directory = self.edges.settings.config_directory
+        outside = {path for path in paths if not path.is_relative_to(directory)}
+        live, companions = self.edges.generations.live(), self.edges.generations.companions
+        beside = companions.watched(live) if live else set()
+        files = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
+        self._watcher.watch_files(files)
+        self._watcher.rearm()
+        self._refusals.follow()
+        for limit in (*self._watcher.limits, *self._refusals.limits):
+            self._log.warning(Event.WATCH_LOST, limit=limit)
 
     # ---- a pass ------------------------------------------------------------------------------------------------------
 
     def _pass(self, reasons: Sequence[Wake]) -> None:
-        """One pass; whatever it raises is our own bug, told in full and survived."""
+        """One pass; whatever it raises is our own bug, logged in full and survived."""
         self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
-        with self._memory_lock:
-            memory, self._memory = self._memory or Memory(), None
-        self._current = self._tip()
+        memory, tip = self._slot.take(), self._tip()
         if Wake.SECRET in reasons:
             forget(self.edges, memory)  # what could not be opened may be open now
         try:
             passed = one_pass(self.edges, memory, reasons[0])
         except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
             self._log.error(Event.FAILED, traceback=traceback.format_exc())
-            passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), self._current, quiet=True)
-        self._unrecorded = str(getattr(passed.outcome, "reason", "")) if passed.unrecorded else ""
-        with self._memory_lock:
-            if self._memory is None:
-                self._memory = memory
-            else:
-                forget(self.edges, memory)
-        self._report(passed, reasons)
+            passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), tip, quiet=True)
+        self._last = self._last.recorded(passed)
+        self._slot.put_back(memory)
+        self._report(passed, reasons, tip)
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         self._renew(reasons, activated=activated)
         systemd.notify(
             f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
         )
 
-    def _report(self, passed: Passed, reasons: Sequence[Wake]) -> None:
-        """Tell whoever follows, and the log."""
-        self._lost_note = passed.lost_note if passed.conclusion else self._lost_note
-        if passed.lost_note:
-            self._log.warning(Event.NOTE_LOST, why=passed.lost_note)
-        self._tell(passed)
-        self._canonical(passed, reasons)
+    def _tip(self) -> str:
+        """The commit that the branch names; empty when it can't be read."""
+        try:
+            tip = self.edges.repo.tip()
+        except ReconcilerError:
+            return ""
+        return tip.oid if tip else ""
 
-    def _canonical(self, passed: Passed, reasons: Sequence[Wake]) -> None:
-        """The one line of a pass; one that came by itself and found nothing shows only when debugging."""
-        asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
-        write = self._log.info if passed.conclusion or passed.edit.is_news or asked else self._log.debug
-        findings = getattr(passed.outcome, "findings", ())
-        write(
-            Event.PASSED,
-            outcome=type(passed.outcome).__name__,
-            revision=passed.revision[:7],
-            seconds=round(passed.seconds, 3),
-            reasons=[reason.value for reason in reasons],
-            **edited_line(passed.edit.record),
-            revived=passed.revived,
-            recovered=passed.recovered is not None,
-            findings=[str(finding) for finding in findings],
-            reason=getattr(passed.outcome, "reason", None),
-        )
-
-    def _tell(self, passed: Passed) -> None:
-        live = self.edges.generations.live()
-        number, short = (live.number, live.revision[:7] or str(live.source)) if live else (None, "")
-        for one in passed.superseded:
-            lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
-            self._progress.end(one.oid, lines, "superseded")
-        lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
-        if isinstance(passed.outcome, Applied):
-            lines += provisional(self.edges)
-        oid = passed.revision or (self._current if isinstance(passed.outcome, Postponed) else "")
-        if oid and (passed.conclusion or not self._progress.ended(oid)):  # a pass without news ends nothing twice
-            self._progress.end(oid, lines, type(passed.outcome).__name__.lower())
-        self._current = ""
-
-    def _say(self, step: str) -> None:
-        self._log.debug(Event.STEPPED, step=step)
-
-    # ---- probation and renewal ---------------------------------------------------------------------------------------
+    def _report(self, passed: Passed, reasons: Sequence[Wake], tip: str = "") -> None:
+        self._last = self._last.noted(passed)
+        report(passed, reasons, tip, self.edges, self._board, self._log)
 
     def _prove(self) -> None:
         """Look whether a commit on probation may stay."""
@@ -344,56 +263,3 @@ class Daemon:
                 self._report(passed, [Wake.CERTIFICATE])
         except (ReconcilerError, OSError) as error:
             self._log.warning(Event.LOOK_FAILED, why=str(error))
-
-    # ---- what others ask ---------------------------------------------------------------------------------------------
-
-    def _check(self, request: Message) -> Iterator[Message]:
-        """pre-receive: everything up to the swap, and what was computed is kept for the pass."""
-        settings, repo = self.edges.settings, self.edges.repo
-        if request.get("quarantine"):
-            repo = repo.with_quarantine(Path(str(request["quarantine"])))
-        revision = repo.revision(str(request["new"]))
-        memory = Memory()
-        self._progress.forget(revision.oid)
-        yield {"line": f"{settings.host}   {revision.short}  {revision.subject}"}
-        yield {"line": ""}
-        began = time.monotonic()
-        try:
-            checked = check(revision, replace(self.edges, repo=repo), memory)
-        except WithFindings as error:
-            yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
-            yield from self._refusal()
-            return
-        judged, findings = checked.judged, checked.findings
-        yield from ({"line": line} for line in push_lines(judged.plan.changes, findings))
-        self._log.info(Event.CHECKED, revision=revision.short, changes=len(judged.plan.changes))
-        how = "checked and rehearsed" if checked.rehearsed else "checked"
-        told = f"      {flow_line(judged.flows, findings, played=checked.rehearsed)}" if judged.flows else ""
-        yield {"line": f"  needs: {needs(judged.plan)}{told}      {how} in {time.monotonic() - began:.1f} s"}
-        with self._memory_lock:
-            if self._memory:
-                forget(self.edges, self._memory)
-            self._memory = memory
-        yield {"done": {"status": "checked"}}
-
-    def _refusal(self) -> Iterator[Message]:
-        live = self.edges.generations.live()
-        stays = f"generation {live.number} ({live.name}) stays live" if live else "not adopted yet"
-        yield {"line": ""}
-        yield {"line": f"  refused, nothing changed: {stays}"}
-        yield {"done": {"status": "refused"}}
-
-    def _follow(self, request: Message) -> Iterator[Message]:
-        """post-receive: wake, then tell how that commit's pass goes until it has ended."""
-        lines = self._progress.follow(str(request["revision"]))
-        self.wake(Wake.PUSH)
-        yield from lines
-
-    def _status(self, _: Message) -> Iterator[Message]:
-        trouble = [f"nothing can be recorded: {self._unrecorded}"] if self._unrecorded else []
-        trouble += [f"not written: {self._lost_note}"] if self._lost_note else []
-        yield {"done": status(self.edges, [*self._watcher.limits, *trouble], daemon=True)}
-
-    def _poke(self, request: Message) -> Iterator[Message]:
-        self.wake(Wake(str(request.get("reason", Wake.OPERATOR))))
-        yield {"done": {}}

@@ -10,7 +10,6 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from reconciler.daemon.descriptors import Descriptor
 from reconciler.daemon.watch import changes
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Suspended, left, probation_of
@@ -57,18 +56,17 @@ class ProbationWatch:
         """Look soon, for something was logged; what comes in the same second is read with it."""
         self.at = min(self.at, time.monotonic() + GATHER)
 
-    def watch(self) -> Descriptor:
-        """A descriptor that can be read once something is logged; none while there is nothing to watch."""
-        nothing = Descriptor(None)
+    def watch(self) -> int | None:
+        """A descriptor that can be read once something is logged; None while there is nothing to watch."""
         if self._look is None or not self._look.watches or self.at <= time.monotonic() + GATHER:
-            return nothing
+            return None
+        number = None
         try:
             number = changes(self._look.log.places)
-            if number is None:
-                self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
-            elif self._look.behind:  # logged since the last look, before this descriptor was there
+            if number is not None and self._look.behind:  # logged since the last look, before this descriptor was there
                 self.look_soon()
         except (ReconcilerError, OSError):
             self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
-            return nothing
-        return Descriptor(number)
+        if number is None:
+            self.at = min(self.at, time.monotonic() + WITHOUT_WATCH)
+        return number

@@ -62,7 +62,7 @@ class ProgressBoard:
             self._news.notify_all()
 
     def follow(self, oid: str) -> Iterator[Message]:
-        """Each line as it comes, and how it ended; an empty message now and then shows whether the client is still there."""
+        """Each line as it comes, and how it ended; an empty message now and then asks whether the client is there."""
         sent, deadline = 0, time.monotonic() + FOLLOW
         with self._news:
             progress = self._of(oid)

@@ -1,0 +1,100 @@
+"""The answers to requests over the socket: check, follow, status and wake.
+
+Each runs in a thread of its request. What a check computed is kept for the pass that follows; nothing else of the
+daemon is changed from here but the queue of reasons. Raises ReconcilerError, whose text the client is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host.log import Event
+from reconciler.model.errors import WithFindings
+from reconciler.model.phase import Wake
+from reconciler.passes.check import Memory, check
+from reconciler.passes.status import status
+from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.apply.edges import Edges
+    from reconciler.daemon.checked import CheckedSlot
+    from reconciler.daemon.control import Handler, Message
+    from reconciler.daemon.progress import ProgressBoard
+    from reconciler.host.log import Log
+    from reconciler.passes.check import Checked
+
+
+class Answers:
+    """Answers what hooks and commands ask of the daemon; *limits* are what status says of it."""
+
+    def __init__(
+        self, edges: Edges, slot: CheckedSlot, board: ProgressBoard, wake: Callable[[Wake], None],
+        limits: Callable[[], list[str]], log: Log,
+    ) -> None:  # fmt: skip
+        self._edges, self._slot, self._board = edges, slot, board
+        self._wake, self._limits, self._log = wake, limits, log
+
+    def handlers(self) -> dict[str, Handler]:
+        """Each answer by what is asked."""
+        return {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+
+    def check(self, request: Message) -> Iterator[Message]:
+        """pre-receive: everything up to the swap, and what was computed is kept for the pass."""
+        repo = self._edges.repo
+        if request.get("quarantine"):
+            repo = repo.with_quarantine(Path(str(request["quarantine"])))
+        revision = repo.revision(str(request["new"]))
+        memory = Memory()
+        self._board.forget(revision.oid)
+        yield {"line": f"{self._edges.settings.host}   {revision.short}  {revision.subject}"}
+        yield {"line": ""}
+        began = time.monotonic()
+        try:
+            checked = check(revision, replace(self._edges, repo=repo), memory)
+        except WithFindings as error:
+            yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
+            yield from self._refusal()
+            return
+        changes = checked.judged.plan.changes
+        yield from ({"line": line} for line in push_lines(changes, checked.findings))
+        self._log.info(Event.CHECKED, revision=revision.short, changes=len(changes))
+        yield {"line": _summary(checked, time.monotonic() - began)}
+        self._slot.put(memory)
+        yield {"done": {"status": "checked"}}
+
+    def _refusal(self) -> Iterator[Message]:
+        live = self._edges.generations.live()
+        stays = (
+            f"generation {live.number} ({live.revision[:7] or live.source}) stays live" if live else "not adopted yet"
+        )
+        yield {"line": ""}
+        yield {"line": f"  refused, nothing changed: {stays}"}
+        yield {"done": {"status": "refused"}}
+
+    def follow(self, request: Message) -> Iterator[Message]:
+        """post-receive: wake, then show how that commit's pass goes until it has ended."""
+        lines = self._board.follow(str(request["revision"]))
+        self._wake(Wake.PUSH)
+        yield from lines
+
+    def status(self, _: Message) -> Iterator[Message]:
+        """What `reconciler status` shows, with what the daemon alone knows."""
+        yield {"done": status(self._edges, self._limits(), daemon=True)}
+
+    def wake(self, request: Message) -> Iterator[Message]:
+        """Wake for the reason that is named."""
+        self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
+        yield {"done": {}}
+
+
+def _summary(checked: Checked, seconds: float) -> str:
+    """The last line of a check that passed."""
+    judged = checked.judged
+    how = "checked and rehearsed" if checked.rehearsed else "checked"
+    flows = f"      {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
+    return f"  needs: {needs(judged.plan)}{flows}      {how} in {seconds:.1f} s"

@@ -1,0 +1,60 @@
+"""The report of a pass: one line in the daemon's log, and its end for those who follow a commit. Raises nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.host.log import Event
+from reconciler.model import Applied, Postponed, Superseded
+from reconciler.model.phase import Wake
+from reconciler.passes.status import provisional
+from reconciler.trees.report import outcome_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.apply.edges import Edges
+    from reconciler.daemon.progress import ProgressBoard
+    from reconciler.host.log import Log
+    from reconciler.passes.record import Passed
+
+
+def report(passed: Passed, reasons: Sequence[Wake], tip: str, edges: Edges, board: ProgressBoard, log: Log) -> None:
+    """Report a pass that was made for *reasons*; a postponed one without a commit ends what was said about *tip*."""
+    if passed.lost_note:
+        log.warning(Event.NOTE_LOST, why=passed.lost_note)
+    _end(passed, tip, edges, board)
+    _write(passed, reasons, log)
+
+
+def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
+    """End the progress of its commit, and of those that it superseded."""
+    live = edges.generations.live()
+    number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+    for revision in passed.superseded:
+        lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
+        board.end(revision.oid, lines, "superseded")
+    lines = list(outcome_lines(passed.outcome, passed.seconds, number, short))
+    if isinstance(passed.outcome, Applied):
+        lines += provisional(edges)
+    oid = passed.revision or (tip if isinstance(passed.outcome, Postponed) else "")
+    if oid and (passed.line or not board.ended(oid)):  # a pass without news ends nothing twice
+        board.end(oid, lines, type(passed.outcome).__name__.lower())
+
+
+def _write(passed: Passed, reasons: Sequence[Wake], log: Log) -> None:
+    """Log the pass; one that came by itself and found nothing shows only when debugging."""
+    asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
+    write = log.info if passed.line or passed.edit.is_news or asked else log.debug
+    write(
+        Event.PASSED,
+        outcome=type(passed.outcome).__name__,
+        revision=passed.revision[:7],
+        seconds=round(passed.seconds, 3),
+        reasons=[reason.value for reason in reasons],
+        **passed.edit.record,
+        revived=passed.revived,
+        recovered=passed.recovered is not None,
+        findings=[str(finding) for finding in getattr(passed.outcome, "findings", ())],
+        reason=getattr(passed.outcome, "reason", None),
+    )
