@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.verify import Expected, Verified, verify
-from reconciler.host import facts as fact
+from reconciler.host.facts import boot_clock, gather
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
@@ -45,10 +45,10 @@ def go_live(
         after = edges.postfix()
         if step is Activation.NOTHING:
             return Verified(after)
-        since = fact.boot_clock()  # what started between the rename and this still has the old options
+        since = boot_clock()  # what started between the rename and this still has the old options
         activate(step, before, after, edges)
         edges.say("verify")
-        known = fact.gather(edges.host, edges.settings)
+        known = gather(edges.host, edges.settings)
         verified = verify(
             Expected(
                 instance=after,

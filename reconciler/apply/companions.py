@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.host import facts as fact
+from reconciler.host.facts import TICK, boot_clock, process_started
 from reconciler.host.programs import daemons, postfix
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.errors import ReconcilerError
@@ -96,9 +96,9 @@ def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
 def _asking(instance: postfix.Instance, link: Path) -> list[int]:
     """The processes of Postfix that began before the last swap, which *link* has the time of, and still take mail."""
     master = postfix.running(instance)
-    since = fact.boot_clock() - (time.time() - link.lstat().st_mtime)
+    since = boot_clock() - (time.time() - link.lstat().st_mtime)
     taking = daemons.of(master, _ASKING) if master else []
-    return [pid for pid in taking if (fact.process_started(pid) or since) + fact.TICK <= since]
+    return [pid for pid in taking if (process_started(pid) or since) + TICK <= since]
 
 
 def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:

@@ -19,7 +19,7 @@ from reconciler.commands.account import Account, Origin, Unknown, default_of, op
 from reconciler.commands.console import Context, say_all
 from reconciler.desired.overrides import key_of, overridden
 from reconciler.desired.yaml_reader import spans
-from reconciler.host import facts as fact
+from reconciler.host.facts import gather
 from reconciler.host.programs import manual
 from reconciler.model import printable
 from reconciler.model.errors import ReconcilerError
@@ -132,7 +132,7 @@ def account_of(name: str, service: str, edges: Edges) -> Account:
     """All that is known of a live value; raises Unknown."""
     text, live = _Text.of(edges.settings.config_directory), edges.generations.live()
     said = _said(live, edges)
-    facts = said.facts if said else fact.gather(edges.host, edges.settings)
+    facts = said.facts if said else gather(edges.host, edges.settings)
     key = service_named(service, {one.key for one in text.services}) if service else ""
     default = default_of(name, facts, text.main, text.services)
     there = text.parameter(name, key)

@@ -69,7 +69,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
     )
 
 
-def again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
+def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
     """The same look once more; without *ask*, nobody connects to a server or asks DNS, and the last answer stands."""
     named = Mentioned(
         frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
-from reconciler.host import facts as fact
+from reconciler.host.facts import gather_again
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Memory:
         if known.stage and not known.stage.root.is_dir():
             return None  # a pass that failed half-way has used it up, or a recovery has swept it away
         plan, before = known.judged.plan, known.judged.understood.facts
-        facts = fact.again(edges.host, edges.settings, before, ask=not plan.empty)
+        facts = gather_again(edges.host, edges.settings, before, ask=not plan.empty)
         live = edges.generations.read(plan.target)
         if facts != before or edges.generations.drift():
             return None

@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.desired.from_live import HostInputs, RepositoryEdit, express, message, state
-from reconciler.host import facts as fact
 from reconciler.host.attribution import SOMEBODY, Attribution, look
+from reconciler.host.facts import gather
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
 from reconciler.passes.judge import LiveCommit, judge, understand
@@ -98,7 +98,7 @@ def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
     """What status has to say: rules that do nothing, and edits that are in no commit yet."""
     rules = edges.settings.drift_ignore
     if live and rules:
-        known = {*fact.gather(edges.host, edges.settings).parameters}
+        known = {*gather(edges.host, edges.settings).parameters}
         known |= {name.partition(":")[2] for name in live.carried} | read_main(_main(live), "main.cf")[0].keys()
         owned = [path for path, record in live.files.items() if not record.made_from]
         yield from limits(rules, datetime.now(UTC), owned, known)

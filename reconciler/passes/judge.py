@@ -17,7 +17,7 @@ from reconciler.desired.lint import excused, lint, mentioned
 from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose
-from reconciler.host import facts as fact
+from reconciler.host.facts import gather
 from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
 from reconciler.model.errors import CheckFailed, ReconcilerError
 from reconciler.rehearsal import rehearse
@@ -57,9 +57,9 @@ def understand(revision: Revision, edges: Edges) -> Understood:
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets)
     desired = replace(desired, findings=(*desired.findings, *unopened))
-    facts = fact.gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+    facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     origin = compose(desired, facts)
-    return Understood(desired, fact.gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
 
 
 class LiveCommit:

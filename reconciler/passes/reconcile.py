@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.protocol import apply
-from reconciler.host import facts as fact
+from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import ReconcilerError, WithFindings
 from reconciler.passes.check import Checked, forget
@@ -46,5 +46,5 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
 
 def _settled(judged: Judged, edges: Edges) -> Judged:
     """What judging the same commit again would find, now that it is live."""
-    facts = fact.again(edges.host, edges.settings, judged.understood.facts, ask=False)
+    facts = gather_again(edges.host, edges.settings, judged.understood.facts, ask=False)
     return judged.when_live(edges.generations.read(judged.plan.target), facts)

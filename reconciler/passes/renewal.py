@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.activate import reload
 from reconciler.desired.layout import TEXT_TYPES
-from reconciler.host import facts as fact
 from reconciler.host.certificates import digests, problem
+from reconciler.host.facts import gather
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
@@ -57,7 +57,7 @@ def named(edges: Edges) -> Named:
     parameters, _ = read_main(texts[0], postfix.MAIN)
     services, _ = read_master(texts[1], postfix.MASTER)
     live = Contribution(parameters=parameters, services={one.key: one for one in services})
-    facts = fact.gather(edges.host, edges.settings)
+    facts = gather(edges.host, edges.settings)
     live = replace(live, tables=_sni_tables(live, facts, directory))
     return Named(
         read_at_start(live, facts) | sni.files(live, facts),

@@ -21,9 +21,9 @@ import click
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.probe import call
 from reconciler.commands.probe.diagnosis import Diagnosis, Failure, Seen, Sending, Shown, Tlsa, diagnose
-from reconciler.host import facts as fact
 from reconciler.host.certificates import prepare
 from reconciler.host.dns import resolver
+from reconciler.host.facts import gather
 from reconciler.host.programs import postmap
 from reconciler.model import Contribution, did_you_mean, printable
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes, port_names
@@ -148,7 +148,7 @@ def _scope(edges: Edges, transport: str) -> Scope:
     parameters, _ = read_main((directory / MAIN).read_text("utf-8", "surrogateescape"), MAIN)
     entries, _ = read_master((directory / MASTER).read_text("utf-8", "surrogateescape"), MASTER)
     services = {entry.key: entry for entry in entries}
-    main = Scope(Contribution(parameters=parameters, services=services), fact.gather(edges.host, edges.settings))
+    main = Scope(Contribution(parameters=parameters, services=services), gather(edges.host, edges.settings))
     known = [one.name for one in entries if one.type == "unix" and one.command == "smtp"]
     name = transport or main.value("default_transport").partition(":")[0]
     if transport and transport not in known:

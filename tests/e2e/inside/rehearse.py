@@ -18,8 +18,8 @@ from typing import Any
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.host import facts as fact
 from reconciler.host.effects import Host
+from reconciler.host.facts import gather
 from reconciler.host.programs import postmap
 from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
@@ -37,9 +37,9 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     desired = load({path: File.of(text.encode()) for path, text in asked["files"].items()}, settings.host, {})
     if desired.findings:
         raise SystemExit("\n".join(map(str, desired.findings)))
-    facts = fact.gather(host, settings)
+    facts = gather(host, settings)
     merged = compose(desired, facts)
-    facts = fact.gather(host, settings, mentioned(merged, facts))
+    facts = gather(host, settings, mentioned(merged, facts))
     root = shipped("templates")
     templates = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.j2")}
     generations = Generations(settings.state, settings.config_directory, host)
