@@ -21,7 +21,7 @@ from reconciler.commands.dkim_records import dkim_records
 from reconciler.features.dns.changes import Publication, lines, publication, rrsets_to_query
 from reconciler.features.dns.records import DEFAULT, EMAIL, DnsContext, key_of, records_of
 from reconciler.features.dns.zone import MAX_LOOKUPS, is_spf, too_many
-from reconciler.host.dns.nameserver import MOST_SETS, Declined, Moved, Server, Unanswered, authorities, policy
+from reconciler.host.dns.nameserver import MOST_SETS, Declined, Moved, NameServer, Unanswered, authorities, policy
 from reconciler.model import Applied, Unchanged, did_you_mean, errors_in, printable
 from reconciler.passes.judge import understand
 from reconciler.passes.operator import NotPossible
@@ -103,7 +103,7 @@ class Wanted(NamedTuple):
     published: Published
 
     @property
-    def server(self) -> Server | None:
+    def server(self) -> NameServer | None:
         """The server that takes updates; raises NotPossible when the key for it is none."""
         told = self.context.section.server
         if told is None:
@@ -112,7 +112,7 @@ class Wanted(NamedTuple):
         key = key_of(secret.value) if secret else None
         if key is None:
             raise NotPossible(f"secret {told.key.name} is no TSIG key; `tsig-keygen` makes one")
-        return Server(str(told.address), told.port, key)
+        return NameServer(str(told.address), told.port, key)
 
 
 def _wanted(context: Context, domain: str | None = None) -> Wanted:
@@ -228,7 +228,7 @@ def publish_command(context: Context, *, only_plan: bool) -> None:
     sys.exit(2 if conflicts else 0)
 
 
-def _publish(wanted: Wanted, server: Server, zone: str, *, only_plan: bool) -> Publication:
+def _publish(wanted: Wanted, server: NameServer, zone: str, *, only_plan: bool) -> Publication:
     """Bring one zone to what is wanted; asked anew when somebody changed it in between."""
     records = wanted.zones.get(zone, [])
     for attempt in range(_ATTEMPTS):
@@ -246,7 +246,7 @@ def _publish(wanted: Wanted, server: Server, zone: str, *, only_plan: bool) -> P
     return found
 
 
-def _send(wanted: Wanted, server: Server, found: Publication, ours: frozenset[Record]) -> None:
+def _send(wanted: Wanted, server: NameServer, found: Publication, ours: frozenset[Record]) -> None:
     """Update a zone step by step; before each, what may be ours after it is on record."""
     made = ours & found.ours | {record for change in found.changes for record in change.remove}
     for changes in _steps(found.changes):

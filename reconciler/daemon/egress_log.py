@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
     commands: tuple[str, ...]
 
 
-class Refusals:
+class EgressLog:
     """Listens while the lockdown is on: while the folder *live* has its rules."""
 
     def __init__(self, live: Path, refused: Callable[..., None], changed: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ _EVENT = struct.Struct("iIII")
 _MOST_BYTES = 64 << 10
 
 
-class Change(NamedTuple):
+class WatchEvent(NamedTuple):
     """One event: the watch it belongs to and the name in its folder, which is empty for the folder itself."""
 
     watch: int
@@ -47,7 +47,7 @@ class Inotify:
         """Watch that no longer; a watch that ended with its folder is no error."""
         self._libc.inotify_rm_watch(self.number, watch)
 
-    def read(self) -> list[Change]:
+    def read(self) -> list[WatchEvent]:
         """Take out what the kernel has queued, at most one buffer of it; nothing when the queue is empty."""
         data = b""
         with suppress(BlockingIOError):
@@ -66,13 +66,13 @@ def _checked(number: int, path: str) -> int:
     return number
 
 
-def _changes(data: bytes) -> list[Change]:
+def _changes(data: bytes) -> list[WatchEvent]:
     """What a buffer of struct inotify_event holds; the end of a watch is a change of the folder itself."""
     changes, start = [], 0
     while start < len(data):
         watch, mask, _, length = _EVENT.unpack_from(data, start)
         end = start + _EVENT.size + length
         name = os.fsdecode(data[start + _EVENT.size : end].rstrip(b"\0"))
-        changes.append(Change(watch, name, overflow=bool(mask & _OVERFLOW)))
+        changes.append(WatchEvent(watch, name, overflow=bool(mask & _OVERFLOW)))
         start = end
     return changes

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from reconciler.daemon.answers import Answers
 from reconciler.daemon.checked import CheckedSlot
 from reconciler.daemon.control import Control
-from reconciler.daemon.egress_log import Refusals
+from reconciler.daemon.egress_log import EgressLog
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
@@ -73,7 +73,7 @@ class Daemon:
         self._named: Named | None = None
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
-        self._refusals = Refusals(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
+        self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
         answers = Answers(self.edges, self._slot, self._board, self.wake, self._limits, self._log)
         self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
@@ -105,7 +105,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._control.stop()
-            self._refusals.stop()
+            self._egress.stop()
             self._watcher.stop()
             self._slot.clear()
             self._log.info(Event.STOPPED)
@@ -203,8 +203,8 @@ class Daemon:
         files = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
         self._watcher.watch_files(files)
         self._watcher.rearm()
-        self._refusals.follow()
-        for limit in (*self._watcher.limits, *self._refusals.limits):
+        self._egress.follow()
+        for limit in (*self._watcher.limits, *self._egress.limits):
             self._log.warning(Event.WATCH_LOST, limit=limit)
 
     # ---- a pass ------------------------------------------------------------------------------------------------------

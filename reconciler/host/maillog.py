@@ -65,15 +65,19 @@ def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) 
     """The log of an instance with that maillog_file: that file, else systemd's journal, else a syslog file."""
     if maillog_file:
         path = Path(maillog_file)
-        return Nothing(f"mail log unreadable: it goes to {path}") if path.is_relative_to("/dev") else LogFile(path)
+        return (
+            UnreadableLog(f"mail log unreadable: it goes to {path}") if path.is_relative_to("/dev") else LogFile(path)
+        )
     if JOURNAL.exists() and shutil.which("journalctl"):
-        return Journal(host)
+        return SystemdJournal(host)
     readable = [path for path in files if path.is_file()]
-    return LogFile(readable[0]) if readable else Nothing("mail log unreadable: no journal and no log file is here")
+    return (
+        LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: no journal and no log file is here")
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class UnreadableLog:
     """No log that could be read."""
 
     limit: str
@@ -177,7 +181,7 @@ def _lines(path: Path, start: int, length: int = -1) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class SystemdJournal:
     """systemd's journal, of which mail is a facility."""
 
     host: Host

@@ -54,7 +54,7 @@ class Moved(ReconcilerError):  # noqa: N818
     """Somebody changed the records between the question and the update."""
 
 
-class Server(NamedTuple):
+class NameServer(NamedTuple):
     """A name server, and the key to sign with, if there is one."""
 
     address: str
@@ -149,7 +149,7 @@ def _normal(rdata: Rdata, kind: str) -> str:
 # ---- the resolver ----------------------------------------------------------------------------------------------------
 
 
-def authorities(zone: str) -> list[Server]:
+def authorities(zone: str) -> list[NameServer]:
     """The name servers that the world is told for a zone, by this host's resolver."""
     import dns.exception  # noqa: PLC0415
     import dns.resolver  # noqa: PLC0415
@@ -160,7 +160,7 @@ def authorities(zone: str) -> list[Server]:
     except (dns.exception.DNSException, OSError, StopIteration) as error:
         text = f"nobody says which name servers {zone} has ({str(error) or type(error).__name__})"
         raise Unanswered(f"{text}; write dns.server, or mend this host's resolver") from error
-    return [Server(address) for address in addresses]
+    return [NameServer(address) for address in addresses]
 
 
 def _addresses(name: str) -> Iterator[str]:

@@ -38,7 +38,7 @@ _NOT_FOUND = 127
 _ALONE = ("unshare", "--net", "sh", "-c", 'nft -f "$0" && exec "$@"')
 
 
-class Refused(NamedTuple):
+class RefusedPackets(NamedTuple):
     """How often a user was refused since the table was loaded."""
 
     uid: int
@@ -101,7 +101,7 @@ def processes() -> list[int]:
     return []
 
 
-def refused(host: Host) -> list[Refused]:
+def refused(host: Host) -> list[RefusedPackets]:
     """Who was refused, most often first; empty where the table is not there, or can't be read."""
     if not _installed():
         return []
@@ -113,9 +113,9 @@ def _installed() -> bool:
     return shutil.which("nft", path="/usr/sbin:/sbin") is not None
 
 
-def elements(text: str) -> Iterator[Refused]:
+def elements(text: str) -> Iterator[RefusedPackets]:
     """Read what `nft --json list set` prints."""
     for entry in json.loads(text)["nftables"]:
         for element in entry.get("set", {}).get("elem", ()):
             uid, counter = element["elem"]["val"], element["elem"]["counter"]
-            yield Refused(uid, user_of(uid), counter["packets"])
+            yield RefusedPackets(uid, user_of(uid), counter["packets"])

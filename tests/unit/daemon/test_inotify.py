@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.daemon.inotify import Change, Inotify
+from reconciler.daemon.inotify import Inotify, WatchEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def inotify() -> Iterator[Inotify]:
 def test_a_change_has_its_watch_and_its_name(inotify: Inotify, tmp_path: Path) -> None:
     watch = inotify.add(str(tmp_path))
     (tmp_path / "ä").touch()
-    assert set(inotify.read()) == {Change(watch, "ä")}
+    assert set(inotify.read()) == {WatchEvent(watch, "ä")}
     assert inotify.read() == []
 
 
@@ -35,7 +35,7 @@ def test_both_names_of_a_rename_are_reported_at_once(inotify: Inotify, tmp_path:
     (tmp_path / "old").touch()
     watch = inotify.add(str(tmp_path))
     (tmp_path / "old").rename(tmp_path / "new")
-    assert inotify.read() == [Change(watch, "old"), Change(watch, "new")]
+    assert inotify.read() == [WatchEvent(watch, "old"), WatchEvent(watch, "new")]
 
 
 def test_readers_are_not_reported(inotify: Inotify, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_folder_that_goes_is_a_change_without_a_name(inotify: Inotify, tmp_pat
     folder.mkdir()
     watch = inotify.add(str(folder))
     folder.rmdir()
-    assert set(inotify.read()) == {Change(watch, "")}
+    assert set(inotify.read()) == {WatchEvent(watch, "")}
     inotify.remove(watch)
 
 
@@ -79,4 +79,4 @@ def test_what_can_not_be_watched_says_why(inotify: Inotify, tmp_path: Path) -> N
 def test_dropped_events_are_reported_as_such(monkeypatch: pytest.MonkeyPatch, inotify: Inotify) -> None:
     queue = struct.pack("iIII", -1, 0x4000, 0, 0)
     monkeypatch.setattr(os, "read", lambda *_: queue)
-    assert inotify.read() == [Change(-1, "", overflow=True)]
+    assert inotify.read() == [WatchEvent(-1, "", overflow=True)]

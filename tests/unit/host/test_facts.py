@@ -105,5 +105,5 @@ def test_servers_are_asked_again_only_when_asked_to(tmp_path: Path) -> None:
         there = Server("127.0.0.1", server.getsockname()[1])
         known = facts.gather(recorded(), settings, Mentioned(servers=frozenset({there})))
     assert known.answers == {there: ""}
-    assert facts.again(recorded(), settings, known, ask=False).answers == known.answers
-    assert facts.again(recorded(), settings, known, ask=True).answers == {there: "connection refused"}
+    assert facts.gather_again(recorded(), settings, known, ask=False).answers == known.answers
+    assert facts.gather_again(recorded(), settings, known, ask=True).answers == {there: "connection refused"}

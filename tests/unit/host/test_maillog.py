@@ -93,7 +93,7 @@ def test_the_journal_is_asked_by_its_cursor() -> None:
     host = RecordedHost(
         {"--show-cursor": transcript("journal-cursor.txt"), "--facility=mail": transcript("journal.txt")}
     )
-    log = maillog.Journal(host)
+    log = maillog.SystemdJournal(host)
     mark = log.mark()
     assert mark.cursor.startswith("s=523c2093cf214bd197a8ccdbd9980292;")
     assert [one.text for line in log.since(mark) if (one := parse(line))][-1].startswith("reload")
