@@ -1,14 +1,17 @@
-"""What the last pass leaves to the daemon until the next one: what could not be written, and requests that wait.
-
-Pure. Raises nothing.
-"""
+"""What the last pass leaves to the daemon until the next one, and when that is due by time alone. Raises nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler.model.phase import FIRST_PAUSE, Suspended, pause
+from reconciler.passes.hand_edit import rules_end
+
 if TYPE_CHECKING:
+    from reconciler.host.settings import Settings
+    from reconciler.model.phase import Phase
     from reconciler.passes.record import Passed
 
 
@@ -28,10 +31,14 @@ class LastPass:
         """The same after that conclusion; a pass that concludes nothing writes no note, and so loses none."""
         return replace(self, lost_note=passed.lost_note) if passed.line else self
 
-    @property
-    def soon(self) -> bool:
-        """Whether the next pass must not wait for the resync."""
-        return bool(self.unrecorded) or self.requests_wait
+    def due_in(self, phase: Phase, settings: Settings) -> float:
+        """Seconds until the next pass by time alone."""
+        due = min(settings.resync, pause(phase) or settings.resync, rules_end(settings.drift_ignore))
+        if self.unrecorded or self.requests_wait:
+            due = min(due, FIRST_PAUSE)
+        if isinstance(phase, Suspended) and phase.until:
+            due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
+        return due
 
     @property
     def troubles(self) -> list[str]:

@@ -16,7 +16,6 @@ import signal
 import time
 import traceback
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
+from reconciler.daemon.renewals import Renewals
 from reconciler.daemon.report import report
 from reconciler.daemon.sleep import Sleep, Waker
 from reconciler.daemon.wake_queue import WakeQueue
@@ -38,11 +38,9 @@ from reconciler.host.log import Event, get
 from reconciler.host.programs import systemd
 from reconciler.model import Applied, Broken, Postponed, RolledBack
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.phase import FIRST_PAUSE, Suspended, Wake, pause
+from reconciler.model.phase import Wake
 from reconciler.passes.check import forget
-from reconciler.passes.hand_edit import rules_end
 from reconciler.passes.record import Passed
-from reconciler.passes.renewal import Named, named, remember, renew
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
 from reconciler.state.journal import phase_data
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
 
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
-_RENEWING = {Wake.START, Wake.TIMER, Wake.SIGNAL, Wake.CERTIFICATE}
 
 
 class Daemon:
@@ -70,7 +67,7 @@ class Daemon:
         self._board = ProgressBoard()
         self._stopping = False
         self._last = LastPass()
-        self._named: Named | None = None
+        self._renewals = Renewals(self.edges, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
         self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
@@ -149,7 +146,7 @@ class Daemon:
         """Give it all that may end it; what happened before it was watched wakes at once."""
         if interval := systemd.watchdog_interval():
             sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
-        sleep.until(Waker.TIMER, time.monotonic() + self._due())
+        sleep.until(Waker.TIMER, time.monotonic() + self._last.due_in(self.edges.journal.phase(), self.edges.settings))
         sleep.until(Waker.QUEUE, self._queue.next_at())
         generations = self.edges.generations
         master = self._master.pid()
@@ -182,20 +179,9 @@ class Daemon:
             if woken & {Waker.QUEUE, Waker.PROBATION}:
                 return
 
-    def _due(self) -> float:
-        """Seconds until the next pass by time alone."""
-        phase = self.edges.journal.phase()
-        due = min(self.edges.settings.resync, pause(phase) or self.edges.settings.resync)
-        if self._last.soon:
-            due = min(due, FIRST_PAUSE)
-        due = min(due, rules_end(self.edges.settings.drift_ignore))
-        if isinstance(phase, Suspended) and phase.until:
-            due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
-        return due
-
     def _rearm(self) -> None:
         """Watch what is live now, and the files that it names."""
-        paths = {Path(path) for path in (*(self._named.files if self._named else ()), *self._slot.paths())}
+        paths = {Path(path) for path in (*self._renewals.files, *self._slot.paths())}
         directory = self.edges.settings.config_directory
         outside = {path for path in paths if not path.is_relative_to(directory)}
         live, companions = self.edges.generations.live(), self.edges.generations.companions
@@ -224,7 +210,8 @@ class Daemon:
         self._slot.put_back(memory)
         self._report(passed, reasons, tip)
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
-        self._renew(reasons, activated=activated)
+        if taken_over := self._renewals.look(reasons, activated=activated):
+            self._report(taken_over, [Wake.CERTIFICATE])
         systemd.notify(
             f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
         )
@@ -249,17 +236,3 @@ class Daemon:
         if passed:
             self._report(passed, [Wake.TIMER])
             self.wake(Wake.TIMER)  # for what was pushed on top
-
-    def _renew(self, reasons: Sequence[Wake], *, activated: bool) -> None:
-        """Have Postfix take over certificates that were renewed, unless it has just read all there is."""
-        if not self.edges.generations.adopted:
-            return
-        try:
-            if self._named is None or activated:
-                self._named = named(self.edges)
-            if activated:
-                remember(self.edges, self._named.files)
-            elif _RENEWING & set(reasons) and (passed := renew(self.edges, self._named)):
-                self._report(passed, [Wake.CERTIFICATE])
-        except (ReconcilerError, OSError) as error:
-            self._log.warning(Event.LOOK_FAILED, why=str(error))

@@ -66,6 +66,7 @@ PROVEN_END_TO_END = {
     "daemon/master.py": "e2e/drift/test_drift.py",
     "daemon/probation_watch.py": "e2e/push/test_probation.py",
     "daemon/progress.py": "e2e/push/test_push.py",
+    "daemon/renewals.py": "e2e/push/test_daemon_wakes.py",
     "daemon/report.py": "e2e/push/test_push.py",
     "host/dns/nameserver.py": "e2e/mail/test_dns.py",
     "host/dns/resolver.py": "e2e/operator/test_probe.py",

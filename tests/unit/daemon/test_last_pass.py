@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from reconciler.daemon.last_pass import LastPass
+from reconciler.host.settings import Settings
 from reconciler.model import Postponed, Unchanged
+from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
+
+SETTINGS = Settings(host="mx1.example.com")
 
 
 def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> None:
     last = LastPass().recorded(Passed(Postponed("no space left"), unrecorded=True))
 
-    assert last.soon
+    assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
     assert last.troubles == ["nothing can be recorded: no space left"]
     assert last.recorded(Passed(Unchanged())) == LastPass()
 
 
 def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:
-    assert not LastPass().recorded(Passed(Postponed("another pass has the lock"))).soon
+    assert LastPass().recorded(Passed(Postponed("another pass has the lock"))) == LastPass()
 
 
 def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None:
     last = LastPass().noted(Passed(Unchanged(), line={"outcome": "Unchanged"}, lost_note="refs are locked"))
 
     assert last.troubles == ["not written: refs are locked"]
-    assert not last.soon
+    assert last.due_in(Steady(), SETTINGS) == SETTINGS.resync
     assert last.noted(Passed(Unchanged())) == last
     assert last.noted(Passed(Unchanged(), line={"outcome": "Unchanged"})).troubles == []
 
@@ -31,5 +37,12 @@ def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None
 def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:
     last = LastPass(requests_wait=True)
 
-    assert last.soon
+    assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
     assert last.troubles == []
+
+
+def test_a_suspension_that_has_ended_is_looked_at_at_once_and_one_without_end_at_the_resync() -> None:
+    ended = Suspended("maintenance", "root", until=datetime.now(UTC) - timedelta(days=1))
+
+    assert LastPass().due_in(ended, SETTINGS) == 0.1
+    assert LastPass().due_in(Suspended("maintenance", "root"), SETTINGS) == SETTINGS.resync
