@@ -69,9 +69,7 @@ class Answers:
 
     def _refusal(self) -> Iterator[Message]:
         live = self._edges.generations.live()
-        stays = (
-            f"generation {live.number} ({live.revision[:7] or live.source}) stays live" if live else "not adopted yet"
-        )
+        stays = f"generation {live.number} ({live.name}) stays live" if live else "not adopted yet"
         yield {"line": ""}
         yield {"line": f"  refused, nothing changed: {stays}"}
         yield {"done": {"status": "refused"}}

@@ -29,7 +29,7 @@ class LastPass:
 
     def noted(self, passed: Passed) -> LastPass:
         """The same after that conclusion; a pass that concludes nothing writes no note, and so loses none."""
-        return replace(self, lost_note=passed.lost_note) if passed.line else self
+        return replace(self, lost_note=passed.lost_note) if passed.conclusion else self
 
     def due_in(self, phase: Phase, settings: Settings) -> float:
         """Seconds until the next pass by time alone."""

@@ -43,7 +43,7 @@ from reconciler.passes.check import forget
 from reconciler.passes.record import Passed
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.state.journal import phase_data
+from reconciler.passes.status import phase_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

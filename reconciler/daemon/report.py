@@ -8,6 +8,7 @@ from reconciler.host.log import Event
 from reconciler.model import Applied, Postponed, Superseded
 from reconciler.model.phase import Wake
 from reconciler.passes.status import provisional
+from reconciler.state.records import edited_line
 from reconciler.trees.report import outcome_lines
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def report(passed: Passed, reasons: Sequence[Wake], tip: str, edges: Edges, boar
 def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
     """End the progress of its commit, and of those that it superseded."""
     live = edges.generations.live()
-    number, short = (live.number, live.revision[:7] or live.source) if live else (None, "")
+    number, short = (live.number, live.name) if live else (None, "")
     for revision in passed.superseded:
         lines = list(outcome_lines(Superseded(passed.revision), 0, number, short))
         board.end(revision.oid, lines, "superseded")
@@ -38,21 +39,21 @@ def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
     if isinstance(passed.outcome, Applied):
         lines += provisional(edges)
     oid = passed.revision or (tip if isinstance(passed.outcome, Postponed) else "")
-    if oid and (passed.line or not board.ended(oid)):  # a pass without news ends nothing twice
+    if oid and (passed.conclusion or not board.ended(oid)):  # a pass without news ends nothing twice
         board.end(oid, lines, type(passed.outcome).__name__.lower())
 
 
 def _write(passed: Passed, reasons: Sequence[Wake], log: Log) -> None:
     """Log the pass; one that came by itself and found nothing shows only when debugging."""
     asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
-    write = log.info if passed.line or passed.edit.is_news or asked else log.debug
+    write = log.info if passed.conclusion or passed.edit.is_news or asked else log.debug
     write(
         Event.PASSED,
         outcome=type(passed.outcome).__name__,
         revision=passed.revision[:7],
         seconds=round(passed.seconds, 3),
         reasons=[reason.value for reason in reasons],
-        **passed.edit.record,
+        **edited_line(passed.edit.record),
         revived=passed.revived,
         recovered=passed.recovered is not None,
         findings=[str(finding) for finding in getattr(passed.outcome, "findings", ())],

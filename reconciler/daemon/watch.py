@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver, EventEmitter, EventQueue, ObservedWatch
 
-from reconciler.daemon.inotify import OF_FILE, Change, Inotify
+from reconciler.daemon.inotify import OF_FILE, Inotify, WatchEvent
 from reconciler.model.phase import Wake
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _OVERFLOW = "the kernel dropped events (fs.inotify.max_queued_events): everythin
 class FoldersChanged(FileSystemEvent):
     """What the kernel reported at once."""
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[WatchEvent, ...] = ()
 
 
 class PromptEmitter(EventEmitter):
@@ -84,7 +84,7 @@ class PromptEmitter(EventEmitter):
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, react: Callable[[Iterable[Change]], None]) -> None:
+    def __init__(self, react: Callable[[Iterable[WatchEvent]], None]) -> None:
         self._react = react
 
     def dispatch(self, event: FileSystemEvent) -> None:
@@ -169,13 +169,13 @@ class Watcher:
             if armed.keys() <= before.keys():
                 return limits
 
-    def _react(self, changes: Iterable[Change]) -> None:
+    def _react(self, changes: Iterable[WatchEvent]) -> None:
         if reasons := self._reasons(changes):
             self.rearm()
             for reason in sorted(reasons):
                 self._wake(reason)
 
-    def _reasons(self, changes: Iterable[Change]) -> set[Wake]:
+    def _reasons(self, changes: Iterable[WatchEvent]) -> set[Wake]:
         """Whom these changes wake; that of a folder itself wakes for all its names."""
         with self._lock:
             if any(change.overflow for change in changes):

@@ -9,6 +9,7 @@ from reconciler.host.settings import Settings
 from reconciler.model import Postponed, Unchanged
 from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
+from reconciler.state.records import Conclusion
 
 SETTINGS = Settings(host="mx1.example.com")
 
@@ -26,12 +27,12 @@ def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:
 
 
 def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None:
-    last = LastPass().noted(Passed(Unchanged(), line={"outcome": "Unchanged"}, lost_note="refs are locked"))
+    last = LastPass().noted(Passed(Unchanged(), conclusion=Conclusion(Unchanged(), ""), lost_note="refs are locked"))
 
     assert last.troubles == ["not written: refs are locked"]
     assert last.due_in(Steady(), SETTINGS) == SETTINGS.resync
     assert last.noted(Passed(Unchanged())) == last
-    assert last.noted(Passed(Unchanged(), line={"outcome": "Unchanged"})).troubles == []
+    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(Unchanged(), ""))).troubles == []
 
 
 def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:
