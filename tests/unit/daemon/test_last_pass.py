@@ -27,12 +27,14 @@ def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:
 
 
 def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None:
-    last = LastPass().noted(Passed(Unchanged(), conclusion=Conclusion(Unchanged(), ""), lost_note="refs are locked"))
+    last = LastPass().noted(
+        Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""), lost_note="refs are locked")
+    )
 
     assert last.troubles == ["not written: refs are locked"]
     assert last.due_in(Steady(), SETTINGS) == SETTINGS.resync
     assert last.noted(Passed(Unchanged())) == last
-    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(Unchanged(), ""))).troubles == []
+    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""))).troubles == []
 
 
 def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host import facts as fact
 from reconciler.model import Finding, Where
 from reconciler.passes.check import Checked, Memory, forget
 from reconciler.passes.judge import LiveCommit, judge
@@ -24,7 +23,8 @@ DOUBT = Finding(rule="doubt", where=Where("mail.yaml"), text="doubtful", subject
 
 @pytest.fixture
 def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
-    monkeypatch.setattr(fact, "gather", lambda *_: HOST)
+    monkeypatch.setattr("reconciler.passes.check.gather_again", lambda *_, **__: HOST)
+    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
     return Adopted.made_in(tmp_path)
 
 
@@ -56,7 +56,8 @@ def test_another_commit_is_not_recalled(adopted: Adopted, memory: Memory) -> Non
 
 
 def test_other_facts_let_nothing_be_recalled(adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fact, "gather", lambda *_: facts(addresses=()))
+    monkeypatch.setattr("reconciler.passes.check.gather_again", lambda *_, **__: facts(addresses=()))
+    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: facts(addresses=()))
     assert memory.recall(remembered(memory).judged.revision, adopted.edges) is None
 
 

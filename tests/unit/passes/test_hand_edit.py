@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host import facts as fact
 from reconciler.passes.hand_edit import Found, Kept, find, keep
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
@@ -28,7 +27,8 @@ BANNER = Rule("main.cf", "smtpd_banner", SOON, "a test")
 
 @pytest.fixture(autouse=True)
 def _same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fact, "gather", lambda *_: HOST)
+    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
+    monkeypatch.setattr("reconciler.passes.hand_edit.gather", lambda *_: HOST)
 
 
 def brought(adopted: Adopted, revision: Revision) -> Generation:

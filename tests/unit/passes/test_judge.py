@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host import facts as fact
 from reconciler.model import errors_in
 from reconciler.model.errors import CheckFailed
 from reconciler.passes import judge as module
@@ -27,7 +26,7 @@ WRONG = MAIL + "parameters: {smtpd_recipient_restrictions: permit_mynetwork}\n"
 
 @pytest.fixture
 def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
-    monkeypatch.setattr(fact, "gather", lambda *_: HOST)
+    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
     return Adopted.made_in(tmp_path)
 
 
