@@ -15,7 +15,9 @@ from tests.unit.repositories import bare, commit
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.model import Revision
+    import pytest
+
+    from reconciler.model import Facts, Revision
     from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Generation
 
@@ -62,3 +64,9 @@ class Adopted:
         placed = generations.place(stage, target, judged.revision.oid, judged.order.source, judged.order.carried)
         generations.switch(placed)
         return placed
+
+
+def facts_are(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every look at the host find these facts."""
+    for module in ("host.facts", "passes.judge", "passes.hand_edit"):
+        monkeypatch.setattr(f"reconciler.{module}.gather", lambda *_: facts)

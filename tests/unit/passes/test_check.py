@@ -10,7 +10,7 @@ import pytest
 from reconciler.model import Finding, Where
 from reconciler.passes.check import Checked, Memory, forget
 from reconciler.passes.judge import LiveCommit, judge
-from tests.unit.adopted_folder import MAIL, Adopted
+from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST, facts
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ DOUBT = Finding(rule="doubt", where=Where("mail.yaml"), text="doubtful", subject
 
 @pytest.fixture
 def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
-    monkeypatch.setattr("reconciler.passes.check.gather_again", lambda *_, **__: HOST)
-    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
+    facts_are(HOST, monkeypatch)
     return Adopted.made_in(tmp_path)
 
 
@@ -56,8 +55,7 @@ def test_another_commit_is_not_recalled(adopted: Adopted, memory: Memory) -> Non
 
 
 def test_other_facts_let_nothing_be_recalled(adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.passes.check.gather_again", lambda *_, **__: facts(addresses=()))
-    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: facts(addresses=()))
+    facts_are(facts(addresses=()), monkeypatch)
     assert memory.recall(remembered(memory).judged.revision, adopted.edges) is None
 
 

@@ -12,7 +12,7 @@ from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
 from reconciler.state.records import Edited
 from reconciler.trees.ignore import Rule
-from tests.unit.adopted_folder import Adopted
+from tests.unit.adopted_folder import Adopted, facts_are
 from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ BANNER = Rule("main.cf", "smtpd_banner", SOON, "a test")
 
 @pytest.fixture(autouse=True)
 def _same_facts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
-    monkeypatch.setattr("reconciler.passes.hand_edit.gather", lambda *_: HOST)
+    facts_are(HOST, monkeypatch)
 
 
 def brought(adopted: Adopted, revision: Revision) -> Generation:

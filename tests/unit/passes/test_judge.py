@@ -11,7 +11,7 @@ from reconciler.model import errors_in
 from reconciler.model.errors import CheckFailed
 from reconciler.passes import judge as module
 from reconciler.passes.judge import LiveCommit, judge, permit, understand
-from tests.unit.adopted_folder import MAIL, Adopted
+from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ WRONG = MAIL + "parameters: {smtpd_recipient_restrictions: permit_mynetwork}\n"
 
 @pytest.fixture
 def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
-    monkeypatch.setattr("reconciler.passes.judge.gather", lambda *_: HOST)
+    facts_are(HOST, monkeypatch)
     return Adopted.made_in(tmp_path)
 
 
