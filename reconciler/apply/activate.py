@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import Expected, Verified, verify
+from reconciler.apply.verify import Expected, Verified, fatal_since, verify
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
@@ -28,6 +29,10 @@ _STOPPED_MEANWHILE = Finding(
     rule="stopped-meanwhile", where=Where("mail.yaml"), text="somebody stopped Postfix while it was being verified",
     subject="postfix", severity=Severity.WARNING, lasting=False,
 )  # fmt: skip
+
+
+_LOG_DELAY = 1.0
+"""Seconds that a busy host may take until the line of a master that was stopped is in the mail log."""
 
 
 def go_live(
@@ -66,6 +71,9 @@ def go_live(
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
+        # `postfix start` says that it failed; why, the master says in the mail log alone.
+        with suppress(ReconcilerError, OSError):
+            return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, origin))))
         return Verified(after, (failed,))
 
 
@@ -120,7 +128,11 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     if pid is None or postfix.running(instance) is not None:
         return None
     log = open_log(host, instance.values["maillog_file"])
-    return postfix.was_stopped(log.last_of("master", pid))
+    deadline = time.monotonic() + _LOG_DELAY
+    # A syslog daemon writes the master's last words a little after it has gone.
+    while (stopped := postfix.was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
+        time.sleep(_LOG_DELAY / 10)
+    return stopped
 
 
 def died(instance: postfix.Instance, host: Host) -> bool:

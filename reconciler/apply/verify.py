@@ -29,7 +29,7 @@ from reconciler.postfix.log import fatal_lines, since_activation, steady
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from ipaddress import IPv4Interface, IPv6Interface
 
     from reconciler.host.maillog import MailLog, Mark
@@ -115,15 +115,19 @@ def _death(expected: Expected) -> list[Finding]:
 
 
 def _fatal(expected: Expected) -> list[Finding]:
-    """What is fatal in the log since the activation, and was not just as fatal with the configuration before it."""
-    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
-    after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
+    return fatal_since(expected.mark, expected.log, expected.instance, expected.services)
+
+
+def fatal_since(mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]) -> list[Finding]:
+    """Return what is fatal in the log since *mark*, and was not just as fatal with the configuration before it."""
+    names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
+    after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
     if not after:
         return []
-    before = fatal_lines(since_activation(expected.log.before(expected.mark)), names)
+    before = fatal_lines(since_activation(log.before(mark)), names)
     known = {(line.tag, steady(line.text)) for line in before}
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
-    return [_logged(line, expected) for line in new.values()]
+    return [_logged(line, services) for line in new.values()]
 
 
 def _is_stopping(line: LogLine) -> bool:
@@ -131,10 +135,10 @@ def _is_stopping(line: LogLine) -> bool:
     return "master_sigdeath" in line.text
 
 
-def _logged(line: LogLine, expected: Expected) -> Finding:
-    services = [service for service in expected.services if service.command == line.program]
-    named = [service for service in services if log_name(service) == line.tag.rpartition("/")[0]]
-    blamed = named or services
+def _logged(line: LogLine, services: Sequence[Service]) -> Finding:
+    running = [service for service in services if service.command == line.program]
+    named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
+    blamed = named or running
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
     text = f"{line.program} says in the mail log: {line.text}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)

@@ -46,7 +46,7 @@ from reconciler.passes.site_requests import drain
 from reconciler.passes.status import phase_data
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reconciler.apply.edges import Edges
 
@@ -67,6 +67,8 @@ class Daemon:
         self._board = ProgressBoard()
         self._stopping = False
         self._last = LastPass()
+        self._due = 0.0
+        self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
@@ -115,11 +117,15 @@ class Daemon:
         ready = False
         while not self._stopping:
             before = self.edges.journal.phase()
-            self._work(self._queue.ready())
+            reasons = self._queue.ready()
+            self._work(reasons)
             if held := self._queue.held_for(Wake.PUSH):
                 wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
                 self._board.begin(self._tip(), wait)
-            if (after := self.edges.journal.phase()) != before:
+            after = self.edges.journal.phase()
+            if reasons or after != before:  # not at each sleep: a busy mail log would put it off again and again
+                self._due = time.monotonic() + self._last.due_in(after, self.edges.settings)
+            if after != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:
                 systemd.notify("READY=1")
@@ -146,18 +152,19 @@ class Daemon:
         """Give it all that may end it; what happened before it was watched wakes at once."""
         if interval := systemd.watchdog_interval():
             sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
-        sleep.until(Waker.TIMER, time.monotonic() + self._last.due_in(self.edges.journal.phase(), self.edges.settings))
+        sleep.until(Waker.TIMER, self._due)
         sleep.until(Waker.QUEUE, self._queue.next_at())
         generations = self.edges.generations
         master = self._master.pid()
-        runs = master is not None and sleep.until_ended(Waker.MASTER, [master])
-        if not runs:
+        if master is None or not sleep.until_ended(Waker.MASTER, [master]):
             sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
+        # A master that runs and can't be watched, without descriptors left, is no news until it is gone.
+        self._has_news = self._master.changed if master is None else lambda: self._master.pid() is None
         sleep.until_ended(Waker.COMPANION, generations.companions.processes())
         if (log := self._probation.watch()) is not None:
             sleep.until_readable(Waker.LOG, log)
         sleep.until(Waker.PROBATION, self._probation.at)
-        if generations.companions.fell_silent(generations.live()) or (not runs and self._master.changed()):
+        if generations.companions.fell_silent(generations.live()) or (master is None and self._has_news()):
             self.wake(Wake.DRIFT)
 
     def _wait(self, sleep: Sleep) -> None:
@@ -172,7 +179,7 @@ class Daemon:
                 sleep.until(Waker.PROBATION, self._probation.at)
             if Waker.LOOK in woken:
                 sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
-            if woken & {Waker.MASTER, Waker.COMPANION} or (Waker.LOOK in woken and self._master.changed()):
+            if woken & {Waker.MASTER, Waker.COMPANION} or (Waker.LOOK in woken and self._has_news()):
                 self.wake(Wake.DRIFT)
             if Waker.TIMER in woken:
                 self.wake(Wake.TIMER)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 
+LONGEST = 86_400.0
+"""Seconds of one poll(2), which takes no more than 2**31 milliseconds; a longer sleep is several."""
+
+
 class Waker(Enum):
     """What may end a sleep: first those with a descriptor, then those with a deadline."""
 
@@ -32,11 +36,11 @@ class Waker(Enum):
 
 
 def readable(numbers: Collection[int], seconds: float) -> list[int]:
-    """Wait until one of these descriptors can be read, for so many seconds at most; those that can."""
+    """Wait until one of these descriptors can be read, for so many seconds or LONGEST; those that can."""
     poll = select.poll()
     for number in numbers:
         poll.register(number, select.POLLIN)
-    return [number for number, _ in poll.poll(None if seconds == math.inf else 1000 * seconds)]
+    return [number for number, _ in poll.poll(1000 * min(seconds, LONGEST))]
 
 
 class Sleep:

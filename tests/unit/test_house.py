@@ -84,7 +84,6 @@ PROVEN_END_TO_END = {
     "passes/renewal.py": "e2e/push/test_daemon_wakes.py",
     "passes/run.py": "e2e/push/test_push.py",
     "passes/site_requests.py": "e2e/mail/test_sites.py",
-    "rehearsal/inside/": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/dialogues.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/log.py": "e2e/rehearsal/test_rehearsal.py",
     "rehearsal/inside/mailserver.py": "e2e/rehearsal/test_flows.py",

@@ -157,3 +157,12 @@ def test_readable_answers_those_that_can_be_read_now() -> None:
     assert readable([empty], 0.0) == []
     for number in (full, writer, empty, other):
         os.close(number)
+
+
+def test_a_sleep_longer_than_poll_takes_is_several() -> None:
+    there, here = os.pipe()
+    os.write(here, b"x")
+
+    assert readable([there], 1e7) == [there]
+    os.close(there)
+    os.close(here)
