@@ -1,7 +1,7 @@
-"""Rules over the whole configuration: what Postfix would die of, misread or ignore, whichever feature asked for it.
+"""Rules check the whole configuration: they find what Postfix would fail on, misread or ignore, whatever wrote it.
 
-There is one file for each subject. To add one, write it and add its name to RULES. What several rules need of Postfix's
-own language is in postfix/. Nothing here performs I/O, and nothing here raises.
+One file holds one subject. To add a subject, write its file and add its name to RULES. postfix/ holds the knowledge of
+Postfix's own language that several rules share. Nothing here performs I/O, and nothing here raises.
 
 Invariant: it is pure, and knows nothing of features and of rendering; no rule knows another.
 """

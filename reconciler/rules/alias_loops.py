@@ -1,10 +1,11 @@
-"""Alias loops: addresses of one table that lead back to themselves, as cleanup(8) and local(8) expand them.
+"""An address of a table must not lead back to itself through aliases, as cleanup(8) and local(8) expand them.
 
-An alias of itself ends there, even among others (seen on 3.7: ``info: info, box`` with ``box: info`` is fine), and
-``@a`` that stands for ``@b`` keeps the local part. cleanup answers 451 after DATA; local bounces. Raises nothing.
+The expansion stops at an address that is part of its own alias (seen on 3.7: ``info: info, box`` with ``box: info`` is
+fine), and ``@a`` that stands for ``@b`` keeps the local part. cleanup answers 451 after DATA; local bounces. Raises
+nothing.
 
-Known limits: what other tables, address extensions, :include: files and .forward files do is not followed. Keys are
-compared by their hashes first, so that a table of 100,000 entries that leads nowhere costs one walk.
+Known limits: the rule does not follow other tables, address extensions, :include: files or .forward files. It compares
+keys by their hashes first, so that a table of 100,000 entries without loops costs one walk.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
 
 
 class _Alias(NamedTuple):
-    """What an address stands for, so far as that is in the table again, and the line that says so."""
+    """The targets of an address that are in the table again, and the line of the address."""
 
     targets: tuple[str, ...]
     line: int
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """No alias leads back to itself through others."""
+    """Check that no alias leads back to itself through others."""
     for table in _followed(Scope(merged, facts), desired.tables):
         yield from CachedTable(table).ask(_loops)
 
 
 def _followed(main: Scope, tables: Mapping[str, Table]) -> Iterator[Table]:
-    """The tables whose answers are looked up in them again: the one of each parameter, if it can be followed."""
+    """Yield the tables whose answers are looked up in them again: one for each parameter, if it can be followed."""
     for parameter in filter(None, map(main.parameter, ("virtual_alias_maps", "alias_maps"))):
         names = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
         if len(names) == 1 and names[0] in tables and tables[names[0]].type not in PATTERN_TYPES:
@@ -47,14 +48,14 @@ def _followed(main: Scope, tables: Mapping[str, Table]) -> Iterator[Table]:
 
 
 def _loops(table: Table) -> Iterator[Finding]:
-    """A finding for each circle of aliases."""
+    """Yield a finding for each circle of aliases."""
     if not _may_loop(table):
         return
     keys = {hash(entry.key.lower()) for entry in Entries(table)}
     aliases: dict[str, _Alias] = {}
     for entry in Entries(table):
         key, addresses = entry.key.lower(), targets(entry)
-        # Most aliases lead out of the table; only those that do not are kept as texts.
+        # Most aliases lead out of the table; only the others are kept as texts.
         inner = tuple(
             address
             for address in addresses
@@ -63,7 +64,7 @@ def _loops(table: Table) -> Iterator[Finding]:
         if inner and key not in addresses:
             aliases.setdefault(key, _Alias(inner, entry.line))
     bounces = table.compiler == "postalias"
-    then = "mail for them would bounce" if bounces else "mail would be refused after DATA with 451"
+    then = "mail to them would bounce" if bounces else "Postfix would refuse mail to them with 451 after DATA"
     for path in _circles(aliases, keys):
         place = aliases[path[0]] if path[0] in aliases else aliases[domain_of(path[0])]
         way = " -> ".join(address.removeprefix("*") for address in (*path, path[0]))
@@ -71,7 +72,7 @@ def _loops(table: Table) -> Iterator[Finding]:
 
 
 def _may_loop(table: Table) -> bool:
-    """Whether an answer is a key again, or an address of a domain that is one."""
+    """Return whether an answer is a key again, or an address of a domain that is a key."""
     # Hashes in arrays take a tenth of the memory of the addresses; where two collide, _loops() compares the texts.
     keys, values = array("q"), array("q")
     domains = holds_domains(table.source)
@@ -85,7 +86,7 @@ def _may_loop(table: Table) -> bool:
 
 
 def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:
-    """What an address leads to; ``*@domain`` is any address there that has no entry of its own."""
+    """Return the targets of an address; ``*@domain`` is any address there that has no entry of its own."""
     if address in aliases:
         return list(aliases[address].targets)
     if hash(address) in keys or domain_of(address) not in aliases:
@@ -96,7 +97,7 @@ def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[s
 
 
 def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str]]:
-    """Ways that lead back to where they began, through others; each address is walked once, and told of once."""
+    """Yield paths that lead back to their start through others; each address is walked once, and reported once."""
     done: set[str] = set()
     reported: set[str] = set()
     for key in aliases:
@@ -124,8 +125,8 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "alias-loop": (
-        "Aliases lead from one to the next and back to the first. In virtual_alias_maps Postfix gives up and answers "
-        "451 after DATA, so that the mail stays with the sender until it bounces; in alias_maps it bounces at once. "
-        "Break the circle; an address may stand in its own alias to keep a copy."
+        "Aliases lead from one to the next and back to the first. For virtual_alias_maps, Postfix stops the expansion "
+        "and answers 451 after DATA, so the mail stays with its sender until it bounces there. For alias_maps, the "
+        "mail bounces at once. Break the circle. An address may be part of its own alias, to keep a copy."
     ),
 }

@@ -1,10 +1,10 @@
-"""Certificates and keys: they can be read, belong together, are good today, and name this host.
+"""Certificates and keys must be readable, belong together, be valid today, and name this host.
 
-All of it is of the moment, for it is judged by the files that lie on the host: ``facts.pems``, so far as they are
-there (references.py says what is missing). Postfix starts with a bad one, offers STARTTLS, and answers 454. Raises
+Every finding is of the moment, because it depends on the files of the host: ``facts.pems``, as far as the files exist
+(references.py reports missing ones). Postfix starts with an unusable file, offers STARTTLS, and answers 454. Raises
 nothing.
 
-Known limits: chains are not verified. Of certificates that smtp(8) shows to others the names are not asked.
+Known limits: the rules do not verify chains, nor check the names in certificates that smtp(8) shows to others.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ _UNUSED = "nothing uses it yet"
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every certificate that a setting or a row of tls_server_sni_maps names can be shown to a client."""
+    """Check that Postfix can show each certificate that a setting or a row of tls_server_sni_maps names."""
     used = any(map(offers_tls, smtpd_scopes(merged, facts)))
     for scope in scopes(merged, facts):
         for parameter in _naming(scope):
             pems = _pems(files_of(scope, parameter), facts)
             yield from _of_setting(scope, parameter, pems, used=used or not parameter.name.startswith("smtpd_"))
     for row in sni.rows(merged, facts):
-        checks = _Checks(row.finding, f"who asks for {row.name} would get no TLS" if used else _UNUSED, refuses=used)
+        checks = _Checks(
+            row.finding, f"clients that ask for {row.name} would get no TLS" if used else _UNUSED, refuses=used
+        )
         pems = _pems(row.files, facts)
         yield from checks.unreadable(pems)
         if _can_load(pems):
@@ -52,7 +54,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """What is in the PEM files of settings and of rows."""
+    """Name the PEM files of settings and of rows, whose contents the rule needs."""
     everywhere = scopes(merged, facts)
     settings = {path for scope in everywhere for parameter in _naming(scope) for path in files_of(scope, parameter)}
     return Mentioned(pems=frozenset(settings) | sni.files(merged, facts))
@@ -77,7 +79,7 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
     def finding(rule: str, text: str, path: str, severity: Severity) -> Finding:
         return scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
 
-    then = "STARTTLS would be answered with 454" if server else "mail would leave without it"
+    then = "smtpd would answer STARTTLS with 454" if server else "Postfix would send mail without it"
     checks = _Checks(finding, then if used else _UNUSED, refuses=used)
     yield from checks.unreadable(pems)
     if not _can_load(pems) or _BUNDLE.search(name):
@@ -93,58 +95,62 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
 
 
 class _Checks:
-    """What is said of the files of one setting or row; where nothing uses them, nothing is refused."""
+    """Makes the findings about the files of one setting or row; where nothing uses the files, it only warns."""
 
     def __init__(self, finding: Callable[[str, str, str, Severity], Finding], then: str, *, refuses: bool) -> None:
         self._finding, self._then = finding, then
         self._worst = Severity.ERROR if refuses else Severity.WARNING
 
     def unreadable(self, pems: Pems) -> Iterator[Finding]:
-        """Files that hold nothing that OpenSSL could load."""
+        """Yield a finding for each file that holds nothing that OpenSSL can load."""
         for path, pem in pems:
             if pem.problem:
                 what = f'"{path}" {pem.problem}, and {self._then}'
                 yield self._finding("unreadable-certificate", what, path, self._worst)
 
     def mismatch(self, problem: tuple[str, str] | None) -> Iterator[Finding]:
-        """A key that is not its certificate's, or none at all: the file to blame, and what is wrong."""
+        """Yield the finding for a key that is missing or not its certificate's; *problem* is the file and the text."""
         if problem:
             path, text = problem
             yield self._finding("key-mismatch", f"{text}, and {self._then}", path, self._worst)
 
     def dates(self, pems: Pems) -> Iterator[Finding]:
-        """Certificates that are not good today, or not for long; those after the first of a file only when over."""
+        """Yield certificates that are not valid today, or expire soon; after the first of a file, only invalid ones."""
         for path, pem in pems:
             leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
             for place, certificate in enumerate(leaves):
                 shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
                 worst = self._worst if place == 0 else Severity.WARNING
                 if not certificate.begun:
-                    what = f"{shown} is not good yet: those who look would turn away"
+                    what = f"{shown} is not valid yet: peers that check it would disconnect"
                     yield self._finding("certificate-expired", what, path, worst)
                 elif certificate.days < 0:
-                    what = f"{shown} expired {_days(-certificate.days - 1)} ago: those who look would turn away"
+                    ago = _days(-certificate.days - 1)
+                    what = f"{shown} expired {ago} ago: peers that check it would disconnect"
                     yield self._finding("certificate-expired", what, path, worst)
                 elif certificate.days < _SOON and place == 0:
                     what = f"{shown} expires in {_days(certificate.days)}"
                     yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
     def names(self, pems: Pems, wanted: str, label: str = "") -> Iterator[Finding]:
-        """A certificate for clients that does not name the host they ask for."""
+        """Warn of a certificate for clients that does not name the host that they ask for."""
         named = sorted({name for _, pem in pems if (leaf := _leaf(pem)) for name in leaf.names})
         if named and not any(_covers(name, wanted) for name in named):
             shown = ", ".join(named[:3])
-            what = f'the certificate is for {shown} and not for {label}"{wanted}": who checks it would turn away'
+            what = (
+                f'the certificate is for {shown} and not for {label}"{wanted}": clients that check the name would'
+                " disconnect"
+            )
             yield self._finding("certificate-name", what, wanted, Severity.WARNING)
 
 
 def _leaf(pem: Pem) -> Certificate | None:
-    """The certificate that is one's own: the first."""
+    """Return the host's own certificate, which is the first one."""
     return next((block for block in pem.blocks if isinstance(block, Certificate)), None)
 
 
 def _pair_problem(scope: Scope, pems: Pems, name: str) -> tuple[str, str] | None:
-    """What is wrong with a certificate file and the file of its key, which may be the same."""
+    """Return what is wrong with a certificate file and the file of its key, which may be the same."""
     given = scope.value(name).strip()
     keys = scope.facts.pems.get(given)
     for path, pem in pems:
@@ -155,27 +161,27 @@ def _pair_problem(scope: Scope, pems: Pems, name: str) -> tuple[str, str] | None
         if keys and keys.blocks and not keys.problem and not key:
             return given, f'{name} "{given}" holds no key'
         if key and not _belong(key, leaf):
-            return path, f'the key in "{given}" is not that of the certificate in "{path}"'
+            return path, f'the key in "{given}" does not belong to the certificate in "{path}"'
     return None
 
 
 def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
-    """What Postfix says of a chain of files: a key comes first, and its certificate right behind it."""
+    """Return what Postfix would reject in a chain: a key comes first, and its certificate directly after it."""
     blocks = [(path, block) for path, pem in pems for block in pem.blocks]
     path, first = blocks[0]
     if not isinstance(first, Key):
         return path, f'"{path}" begins with a certificate; the key comes first {place}'
-    following = [*blocks[1:], ("", Key(""))]  # behind the last block stands nothing, which is no certificate either
+    following = [*blocks[1:], ("", Key(""))]  # after the last block, a stand-in that is no certificate
     for (path, block), (_, after) in zip(blocks, following, strict=True):
         if isinstance(block, Key) and not isinstance(after, Certificate):
             return path, f'the key in "{path}" is not followed by its certificate'
         if isinstance(block, Key) and isinstance(after, Certificate) and not _belong(block, after):
-            return path, f'the key in "{path}" is not that of the certificate behind it'
+            return path, f'the key in "{path}" does not belong to the certificate after it'
     return None
 
 
 def _belong(key: Key, certificate: Certificate) -> bool:
-    """Whether they are a pair, so far as anybody can tell."""
+    """Return whether they are a pair, as far as their public keys are known."""
     return not key.public or not certificate.public or key.public == certificate.public
 
 
@@ -184,33 +190,34 @@ def _days(number: int) -> str:
 
 
 def _covers(name: str, host: str) -> bool:
-    """Whether a certificate's name is the host's; a star stands for one label (RFC 6125)."""
+    """Return whether a certificate's name is the host's; a star stands for one label (RFC 6125)."""
     return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])
 
 
 EXPLAINED = {
     "unreadable-certificate": (
-        "A file of certificates or keys holds none that OpenSSL could load. Postfix starts all the same, offers "
-        "STARTTLS, and answers 454 to those who try. Put a PEM file there, with its key not behind a passphrase. This "
-        "is judged anew at every pass."
+        "A file of certificates or keys holds nothing that OpenSSL can load. Postfix starts nevertheless, offers "
+        "STARTTLS, and answers 454 to clients that use it. Install a PEM file there, and do not protect its key with "
+        "a passphrase. reconciler checks this again at every pass."
     ),
     "key-mismatch": (
-        "A key and a certificate do not belong together, or stand in the wrong order. Postfix switches TLS off and "
-        "answers 454 to STARTTLS. Name the pair that belongs together; in smtpd_tls_chain_files each key stands right "
-        "before its certificate. This is judged anew at every pass."
+        "A key and a certificate do not belong together, or are in the wrong order. Postfix turns TLS off and answers "
+        "454 to STARTTLS. Name a key and a certificate that belong together. In smtpd_tls_chain_files, write each key "
+        "directly before its certificate. reconciler checks this again at every pass."
     ),
     "certificate-expired": (
-        "A certificate is not good today. Clients that check it turn away, and senders may give up. Renew it; this is "
-        "judged anew at every pass, and an expiry at night does not block a push when it is already so in what is "
-        "live."
+        "A certificate has expired, or is not valid yet. Clients that check it disconnect, and senders may give up. "
+        "Renew the certificate. reconciler checks this again at every pass. A certificate that expires at night does "
+        "not block a push if the live configuration already uses it."
     ),
     "certificate-expires": (
-        "A certificate is good for less than three weeks. Those who renew by themselves do so earlier, so something "
-        "may have stopped. Renew it, and look at what was to do so."
+        "A certificate expires in less than three weeks. Automatic renewal usually happens earlier, so it may have "
+        "stopped. Renew the certificate, and check the program that should have renewed it."
     ),
     "certificate-name": (
-        "The certificate that clients are shown does not name myhostname. Those who check names turn away; most "
-        "servers don't, most mail programs do. Get one for that name, or correct hostname."
+        "The certificate that Postfix shows to clients does not name myhostname. Clients that check names disconnect: "
+        "most mail programs check names, and most servers do not. Get a certificate for that name, or correct "
+        "hostname."
     ),
 }
 PASSING = frozenset(EXPLAINED)

@@ -1,7 +1,7 @@
-"""Settings that are each fine alone, and do not go together.
+"""Settings that are each valid alone must not contradict each other.
 
-What a program insists on when it starts (local(8), virtual(8), smtpd(8)), lists that may not be empty, domains of two
-classes, and options that are written twice. Raises nothing.
+The rules check what a program requires when it starts (local(8), virtual(8), smtpd(8)), lists that may not be empty,
+domains of two classes, and options that are written twice. Raises nothing.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _ENFORCED = frozenset({"encrypt", "fingerprint", "verify", "secure"})
 _CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _SCREEN = ("permit_mynetworks", "permit", "reject", "dunno")
 _EMPTY = {
-    "inet_protocols": "Postfix would speak with nobody; the usual value is all",
+    "inet_protocols": "Postfix could not communicate at all; the usual value is all",
     "inet_interfaces": "Postfix would not start; the usual value is all",
 }
 _NAMES = {
-    "myorigin": "addresses without a domain would be mangled, and their mail would bounce",
+    "myorigin": "Postfix would add a malformed domain to addresses without one, and their mail would bounce",
     "smtp_helo_name": "other servers would refuse the greeting",
     "lmtp_lhlo_name": "other servers would refuse the greeting",
 }
 _REPLY = re.compile(r"(?!unverified_).*_(?:reject|defer)_code\Z")
-# What a delivery agent insists on: its limit, the transport that it is, and the domains that need it.
+# The requirements of a delivery agent: its size limit, the parameter that names it, and the domains that need it.
 _AGENTS = {
     "local": ("mailbox_size_limit", "local_transport", "mydestination"),
     "virtual": ("virtual_mailbox_limit", "virtual_transport", "virtual_mailbox_domains"),
@@ -45,7 +45,7 @@ _AGENTS = {
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """What belongs together fits together."""
+    """Check that settings that belong together do not contradict each other."""
     yield from _two_classes(Scope(merged, facts))
     for scope in smtpd_scopes(merged, facts):
         yield from _certificate(scope)
@@ -58,11 +58,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _value(scope, parameter)
 
 
-# ---- what programs insist on -----------------------------------------------------------------------------------------
+# ---- what programs require -------------------------------------------------------------------------------------------
 
 
 def _serves(scope: Scope) -> bool:
-    """Whether mail gets to this delivery agent, for all that its domains say."""
+    """Return whether mail reaches this delivery agent, as far as its domains show."""
     agent = _AGENTS.get(scope.service.command) if scope.service else None
     if not agent or not scope.service:
         return False
@@ -71,7 +71,7 @@ def _serves(scope: Scope) -> bool:
 
 
 def _sizes(scope: Scope) -> Iterator[Finding]:
-    """A mailbox may not be smaller than a message."""
+    """Check that a mailbox is not smaller than a message."""
     if not scope.service or not _serves(scope):
         return
     limit = _AGENTS[scope.service.command][0]
@@ -81,7 +81,7 @@ def _sizes(scope: Scope) -> Iterator[Finding]:
         return
     if int(message) == 0 or int(largest) < int(message):
         sizes = f"{limit} ({largest}) is smaller than message_size_limit ({'unlimited' if message == '0' else message})"
-        what = f"{sizes}: {scope.service.command} would die and its mail would wait; raise {limit}, or set it to 0"
+        what = f"{sizes}: {scope.service.command} would exit and its mail would wait; raise {limit}, or set it to 0"
         yield scope.place_of(parameter).finding("sizes-contradict", parameter, what)
 
 
@@ -90,13 +90,13 @@ def _mailbox_base(scope: Scope) -> Iterator[Finding]:
     if scope.service and scope.service.command == "virtual" and parameter and _serves(scope):
         if scope.value("virtual_mailbox_base").strip():
             return
-        what = "virtual_mailbox_base is empty, and virtual would die of it: set it, or another virtual_transport"
+        what = "virtual_mailbox_base is empty, and virtual would exit: set it, or set another virtual_transport"
         severity = Severity.WARNING if scope.words("transport_maps") else Severity.ERROR
         yield scope.place_of(parameter).finding("missing-mailbox-base", parameter, what, severity=severity)
 
 
 def _certificate(scope: Scope) -> Iterator[Finding]:
-    """Smtpd without a certificate still offers STARTTLS and then answers 454 (seen on 3.7); some give up there."""
+    """Check for a certificate: without one, smtpd still offers STARTTLS and then answers 454 (seen on 3.7)."""
     level = scope.value("smtpd_tls_security_level").lower()
     causes = {
         "smtpd_tls_wrappermode": scope.is_on("smtpd_tls_wrappermode"),
@@ -109,7 +109,9 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
     for name in enforcing or (["smtpd_tls_security_level"] if level == "may" else []):
         if parameter := scope.parameter(name):
             then = (
-                "smtpd would refuse everybody" if enforcing else "STARTTLS would be offered and then refused with 454"
+                "smtpd would refuse every client"
+                if enforcing
+                else "smtpd would offer STARTTLS and then refuse it with 454"
             )
             what = f"{name} is {parameter.value}, but no certificate is set: {then}; set smtpd_tls_chain_files"
             yield scope.place_of(parameter).finding("no-certificate", parameter, what)
@@ -117,12 +119,12 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
 
 
 def _wrapped(scope: Scope) -> Iterator[Finding]:
-    """Servers that bring mail to port 25 speak first in clear."""
+    """Check that port 25 begins in plain text, as the servers that deliver mail there expect."""
     port = scope.service.name.rpartition(":")[2] if scope.service and scope.service.type == "inet" else ""
     parameter = scope.parameter("smtpd_tls_wrappermode")
     if port in {"smtp", "25"} and parameter and scope.is_on(parameter.name):
-        what = "smtpd_tls_wrappermode is yes on port 25, where TLS begins with STARTTLS: no server could bring mail"
-        yield scope.place_of(parameter).finding("wrapped-port", parameter, f"{what}; give it to a service of its own")
+        what = "smtpd_tls_wrappermode is yes on port 25, where TLS begins with STARTTLS: no server could deliver mail"
+        yield scope.place_of(parameter).finding("wrapped-port", parameter, f"{what}; set it on a separate service")
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -138,7 +140,7 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         what = f'{name} must be one name such as mail.example.com, got "{text}": {_NAMES[name]}'
         yield scope.finding("bad-value", parameter, what, text)
     if _REPLY.match(name) and text.isdigit() and not re.fullmatch(r"[45]\d\d", text):
-        what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer 450 and no more than that'
+        what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer 450 without the reason'
         yield scope.finding("bad-value", parameter, what, text)
     for word in words(text) if name == "postscreen_access_list" else ():
         if ":" not in word and word.lower() not in _SCREEN:
@@ -148,12 +150,15 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 
 
 def _two_classes(main: Scope) -> Iterator[Finding]:
-    """A domain belongs to one class of addresses (ADDRESS_CLASS_README); Postfix only warns."""
+    """Check that each domain belongs to one address class (ADDRESS_CLASS_README); Postfix only warns."""
     # Defaults refer to each other ($mydestination); only what is written can be a mistake.
     listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
     for first, second in combinations(listed, 2):
         parameter = main.parameter(second)
-        if (first, second) == ("mydestination", "relay_domains") or not parameter:  # once, that was the default
+        if (first, second) == (
+            "mydestination",
+            "relay_domains",
+        ) or not parameter:  # this was the default in old versions
             continue
         for domain in sorted(listed[first] & listed[second]):
             if ":" not in domain and not domain.startswith(("/", "!")):
@@ -168,17 +173,17 @@ def _two_classes(main: Scope) -> Iterator[Finding]:
 
 
 def _may_hold(table: Table, domains: Collection[str]) -> bool:
-    """Whether one of the domains begins a line: a search of the bytes, for there may be 100,000."""
+    """Return whether one of the domains begins a line; it searches bytes, because a table may have 100,000 lines."""
     plain = [re.escape(domain.encode()) for domain in domains if ":" not in domain]
     return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
 
 
 def _in_both(domain: str, first: str, second: str) -> str:
-    return f'domain "{domain}" is in both {first} and {second}: do not list it in both, one of them has no effect'
+    return f'domain "{domain}" is in both {first} and {second}, and one of them has no effect: list it only once'
 
 
 def _tables(main: Scope, name: str) -> Iterator[Table]:
-    """The tables of the commit that list the domains of a class by their keys."""
+    """Yield the tables of the commit that list the domains of a class by their keys."""
     parameter = main.parameter(name)
     for reference in tables_of(main, parameter) if parameter else ():
         table = main.merged.tables.get(own_name(reference.name) or "")
@@ -187,11 +192,11 @@ def _tables(main: Scope, name: str) -> Iterator[Table]:
 
 
 def _twice(scope: Scope) -> Iterator[Finding]:
-    """Of an option that is written twice the last one wins."""
+    """Warn of an option that is written twice: Postfix uses the last one."""
     count = Counter(override.name for override in scope.service.overrides) if scope.service else {}
     for override in scope.written if scope.service else ():
         if count[override.name] > 1 and override is not scope.parameter(override.name):
-            what = f"option {override.name} is written twice, and the last one wins"
+            what = f"option {override.name} is written twice, and Postfix uses the last one"
             yield scope.warning("option-twice", override, what)
 
 
@@ -199,26 +204,28 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "two-classes": (
-        "A domain is listed in two classes of addresses. Postfix warns in its log and obeys one of them, so that "
-        "the other has no effect, or some recipients are refused. List the domain in one of mydestination, "
+        "A domain is listed in two address classes. Postfix logs a warning and uses one of them, so the other has no "
+        "effect, or Postfix refuses some recipients. List the domain in only one of mydestination, "
         "virtual_alias_domains, virtual_mailbox_domains and relay_domains."
     ),
     "sizes-contradict": (
-        "A mailbox may be smaller than a message. The delivery agent ends when it starts, and its mail waits. "
-        "Raise the limit of the mailbox, or set it to 0 for none."
+        "The size limit of a mailbox is lower than the size limit of a message. The delivery agent exits when it "
+        "starts, and its mail waits in the queue. Raise the limit of the mailbox, or set it to 0 for no limit."
     ),
     "missing-mailbox-base": (
-        "Virtual mailboxes have no folder to be in. The virtual delivery agent ends when it starts, and their mail"
-        " waits. Set virtual_mailbox_base, or another virtual_transport."
+        "Virtual mailboxes have no base folder. The virtual delivery agent exits when it starts, and its mail waits "
+        "in the queue. Set virtual_mailbox_base, or set another virtual_transport."
     ),
     "no-certificate": (
-        "TLS is offered to clients, and no certificate is set. STARTTLS would be answered with 454, and some "
-        "senders give up there; where TLS is required nobody could send at all. Set smtpd_tls_chain_files to a key"
-        " and its certificate."
+        "Postfix offers TLS to clients, but no certificate is set. smtpd would answer STARTTLS with 454, and some "
+        "senders give up then. Where TLS is required, no client could send mail. Set smtpd_tls_chain_files to a file "
+        "that holds a key and its certificate."
     ),
     "wrapped-port": (
-        "Port 25 is to begin with TLS. Other mail servers wait there for a greeting in clear, until they give up. "
-        "Write smtpd_tls_wrappermode as an option of the service on port 465 alone."
+        "smtpd_tls_wrappermode makes port 25 begin with TLS. Other mail servers wait there for a greeting in plain "
+        "text until they give up. Set smtpd_tls_wrappermode only as an option of the service on port 465."
     ),
-    "option-twice": ("An option of a service is written twice. The last one wins without a word. Remove the other."),
+    "option-twice": (
+        "An option of a service is written twice. Postfix uses the last one and does not warn. Remove the other one."
+    ),
 }

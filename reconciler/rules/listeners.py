@@ -1,9 +1,9 @@
-"""Addresses and ports: where services listen, and where mail leaves from.
+"""Services must listen on addresses and ports that the master can bind, and mail must leave from this host's own.
 
-The master dies, about a second after a reload that reported success, when it can't bind an address. All of it is of
-the moment, but for what no host could ever bind. Raises nothing.
+If the master can't bind an address, it exits about a second after a reload that reported success. Findings are of the
+moment, except for addresses and ports that no host could bind. Raises nothing.
 
-Known limit: host names are not resolved, so only addresses written as numbers are checked.
+Known limit: host names are not resolved, so the rule checks only addresses that are written as numbers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Endpoint:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """The master can bind every listener, and delivery agents the address they start from."""
+    """Check that the master can bind each listener, and delivery agents the address that they send from."""
     main = Scope(merged, facts)
     ports = port_names(main)
     endpoints = [_endpoint(service, ports) for service in merged.entries if service.type == "inet"]
@@ -74,10 +74,10 @@ def _endpoint(service: Service, ports: dict[str, int]) -> Endpoint:
 def _bad_port(endpoint: Endpoint, ports: dict[str, int]) -> Iterator[Finding]:
     if endpoint.port is None:
         hint = did_you_mean(endpoint.port_name, ports)
-        what = f'unknown port "{endpoint.port_name}": the master would die at the next reload{hint}'
+        what = f'unknown port "{endpoint.port_name}": the master would exit at the next reload{hint}'
         yield _finding("unknown-port", endpoint.service, what)
     elif not 0 < endpoint.port <= _MAX_PORT:
-        what = f"port {endpoint.port} is not between 1 and {_MAX_PORT}: the master would die"
+        what = f"port {endpoint.port} is not between 1 and {_MAX_PORT}: the master would exit"
         yield _finding("unknown-port", endpoint.service, what, lasting=True)
 
 
@@ -87,21 +87,21 @@ def _bad_host(endpoint: Endpoint, facts: Facts) -> Iterator[Finding]:
     address = _address(endpoint.host)
     if address is None:
         if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:]*", endpoint.host):
-            what = f'"{endpoint.host}" is not an address; IPv6 is written [::1]:25'
+            what = f'"{endpoint.host}" is not an IP address; write IPv6 as [::1]:25'
             yield _finding("malformed-address", endpoint.service, what, lasting=True)
     elif not _is_here(address, facts):
-        what = f'address "{address}" is not on this host: the master would die at the next reload'
+        what = f'address "{address}" is not on this host: the master would exit at the next reload'
         yield _finding("foreign-address", endpoint.service, what)
 
 
 def _too_long(merged: Contribution) -> Iterator[Finding]:
-    """Sockets are bound by their path below queue_directory."""
+    """Check the length of each socket's path: the master binds sockets by their path below queue_directory."""
     for service in merged.entries:
         path = f"{'public' if service.private == 'n' else 'private'}/{service.name}"
         if service.type in {"unix", "pass"} and (size := len(path.encode("utf-8", "surrogateescape"))) > _LONGEST:
             what = (
                 f'service "{service.name[:20]}...": its name is {size - _LONGEST} bytes too long for a socket, and the'
-                " master would die"
+                " master would exit"
             )
             yield error_at("long-service-name", service.where, what, service.key)
 
@@ -117,11 +117,11 @@ def _is_here(address: Address, facts: Facts) -> bool:
     return address in _WILDCARDS or address.is_loopback or any(address == own.ip for own in facts.addresses)
 
 
-# ---- who else listens ------------------------------------------------------------------------------------------------
+# ---- other listeners -------------------------------------------------------------------------------------------------
 
 
 def _bound(endpoint: Endpoint, main: Scope) -> list[Address]:
-    """The addresses that the master binds for a service, so far as they are numbers."""
+    """Return the addresses that the master binds for a service, as far as they are written as numbers."""
     if endpoint.host == "localhost":
         return _of_used_families(list(_LOOPBACK), main)
     if endpoint.host:
@@ -138,13 +138,13 @@ def _bound(endpoint: Endpoint, main: Scope) -> list[Address]:
 
 
 def _of_used_families(addresses: list[Address], main: Scope) -> list[Address]:
-    """Those of the families in inet_protocols."""
+    """Return the addresses of the families in inet_protocols."""
     families = main.words("inet_protocols")
     return [address for address in addresses if not families or {"all", f"ipv{address.version}"} & set(families)]
 
 
 def _overlap(one: Address, other: Address) -> bool:
-    # Postfix binds [::] to IPv6 alone (IPV6_V6ONLY), so that 0.0.0.0 and :: can have the same port.
+    # Postfix binds [::] for IPv6 only (IPV6_V6ONLY), so 0.0.0.0 and :: can have the same port.
     return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
 
 
@@ -156,32 +156,32 @@ def _taken_port(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
         if any(_overlap(theirs, mine) for mine in _bound(endpoint, main)):
             what = (
                 f'port {listener.port} on {listener.address} is taken by "{listener.program}":'
-                " the master would die at the next reload"
+                " the master would exit at the next reload"
             )
             yield _finding("port-taken", endpoint.service, what)
             return
 
 
 def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
-    """Two services of our own on one port."""
+    """Yield a finding for two services of this configuration on one port."""
     for index, endpoint in enumerate(endpoints):
         for other in endpoints[:index]:
             if endpoint.port is None or endpoint.port != other.port or endpoint.service.key == other.service.key:
                 continue
             if any(_overlap(here, there) for here in _bound(endpoint, main) for there in _bound(other, main)):
                 theirs = f'"{other.service.name}" ({other.service.where})'
-                what = f"port {endpoint.port} is taken by the service {theirs} already"
+                what = f"the service {theirs} already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
 
 
 def _companions(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
-    """Services of our own where a program beside Postfix is to listen."""
+    """Yield a finding for a service on the port of a companion."""
     for companion in main.merged.companions.values():
         ports = {server.port for server in companion.servers if server.port}
         for endpoint in endpoints:
             bound = _bound(endpoint, main) if endpoint.port in ports else ()
             if any(_overlap(address, loopback) for address in bound for loopback in _LOOPBACK):
-                what = f"port {endpoint.port} is {companion.name}'s ({companion.where}) already"
+                what = f"{companion.name} ({companion.where}) already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
 
 
@@ -195,13 +195,13 @@ def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         return
     address = _address(text)
     if address is None or address.version != version:
-        what = f'{parameter.name} must be an IPv{version} address, got "{text}": smtp would ignore it or die'
+        what = f'{parameter.name} must be an IPv{version} address, got "{text}": smtp would ignore it or exit'
         yield scope.finding("malformed-address", parameter, what)
     elif not _is_here(address, scope.facts):
-        what = f'{parameter.name}: address "{text}" is not on this host: mail would leave from another, silently'
+        what = f'{parameter.name}: address "{text}" is not on this host: mail would silently leave from another address'
         yield scope.finding("foreign-address", parameter, what, text, lasting=False)
     elif address.is_loopback and not scope.service and not _LOCAL_RELAY.match(scope.value("relayhost")):
-        what = f'{parameter.name}: from "{text}" no mail can leave this host, and all that should would wait'
+        what = f'{parameter.name}: mail cannot leave this host from "{text}", and all outbound mail would wait'
         yield scope.finding("foreign-address", parameter, what, text)
 
 
@@ -212,37 +212,37 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     for word in listed:
         address = _address(word)
         if word in {"all", "loopback-only"} and len(listed) > 1:
-            what = f'inet_interfaces: "{word}" stands alone or not at all: Postfix programs would die'
+            what = f'inet_interfaces: "{word}" must be the only word: Postfix programs would exit'
             yield scope.finding("bad-value", parameter, what, word)
         if address and not _is_here(address, scope.facts):
-            what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would die'
+            what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would exit'
             yield scope.finding("foreign-address", parameter, what, word, lasting=False)
         elif not address and re.fullmatch(r"[0-9.]+", word):
-            yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an address', word)
+            yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an IP address', word)
 
 
 mentioned = nothing_mentioned
 EXPLAINED = {
     "long-service-name": (
-        "A service of type unix or pass has a name that is longer than the kernel lets the path of a socket be. The "
-        "master would die at the next reload. Choose a name of 99 bytes at most."
+        "The name of a service of type unix or pass is longer than the kernel allows for the path of a socket. The "
+        "master would exit at the next reload. Choose a name of at most 99 bytes."
     ),
     "unknown-port": (
-        "A service listens on a port whose name this host does not know, or whose number is none. The master dies "
-        "at the next reload. Write a number, or add the name to /etc/services."
+        "A service listens on a port whose name this host does not know, or whose number is out of range. The master "
+        "exits at the next reload. Write a valid number, or add the name to /etc/services."
     ),
     "malformed-address": (
-        "An address can't be read as one. The master or a delivery program would die of it, or ignore it. Write "
-        "IPv4 as 192.0.2.1 and IPv6 as [2001:db8::1]."
+        "An address is not a valid IP address. The master or a delivery program would exit, or ignore it. Write IPv4 "
+        "as 192.0.2.1 and IPv6 as [2001:db8::1]."
     ),
     "foreign-address": (
-        "An address is not one of this host's. A listener on it kills the master at the next reload; mail that "
-        "should leave from it leaves from another, silently. Add the address to an interface first. This is judged"
-        " anew at every pass."
+        "An address does not belong to this host. If a service listens on it, the master exits at the next reload. "
+        "Mail that should leave from it silently leaves from another address. Add the address to an interface first. "
+        "reconciler checks this again at every pass."
     ),
     "port-taken": (
-        "Something else listens on a port that a service needs. The master dies about a second after a reload that"
-        " reported success. Stop the other program, or choose another port or address."
+        "Another program or service listens on a port that a service needs. The master exits about a second after a "
+        "reload that reported success. Stop the other program, or choose another port or address."
     ),
 }
 PASSING = frozenset(EXPLAINED)

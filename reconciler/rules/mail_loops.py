@@ -1,9 +1,10 @@
-"""Mail that is sent back to where it came from: next hops that are this very host.
+"""Next hops must not lead back to this host.
 
-postfix/own_host.py says when a next hop is this host, and by which of its services mail would take the same road again.
-smtp(8) bounces such mail ("mail loops back to myself"), or it goes round until hopcount_limit. Raises nothing.
+postfix/own_host.py decides when a next hop is this host, and which of its services would send the mail there again.
+smtp(8) bounces such mail ("mail loops back to myself"), or it circulates until hopcount_limit. Raises nothing.
 
-Known limit: of access tables a FILTER to port 25 is followed, for whether they ask again at another port is not known.
+Known limit: in access tables the rule follows only a FILTER to port 25, because it does not know whether a service on
+another port uses the table again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _HOSTS = frozenset({"relayhost", "smtp_fallback_relay"})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """No next hop that a setting names is this host; those in tables are judged with their entries."""
+    """Check that no next hop in a setting is this host; table_entries.py checks the next hops in tables."""
     here = own_host(merged, facts)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
@@ -32,7 +33,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             for hop in _hops(scope, parameter, here):
                 if name := here.back_to(hop, filtered=filtered):
                     then = (
-                        "that service has the same content_filter, so mail would be filtered for ever; give it "
+                        "that service has the same content_filter, so mail would be filtered endlessly; give it "
                         "-o content_filter="
                         if filtered
                         else COMES_BACK
@@ -42,14 +43,14 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             text = (scope.expanded(parameter.value) or "").strip() if parameter.name == "smtpd_proxy_filter" else ""
             if name := here.proxied_again(text):
                 what = (
-                    f'smtpd_proxy_filter: "{text}" is this host\'s own service "{name}", which has the same filter: no'
-                    " mail would get in; give it -o smtpd_proxy_filter="
+                    f'smtpd_proxy_filter: "{text}" is this host\'s own service "{name}", which has the same filter:'
+                    " Postfix would receive no mail; give it -o smtpd_proxy_filter="
                 )
                 yield scope.finding("loops-to-self", parameter, what, text)
 
 
 def _hops(scope: Scope, parameter: Parameter, here: OwnHost) -> list[str]:
-    """The next hops for smtp(8) that a setting holds, those of static: and inline: tables included."""
+    """Return the next hops for smtp(8) in a setting, including those of static: and inline: tables."""
     name, text = parameter.name, (scope.expanded(parameter.value) or "").strip()
     if name in _HOSTS:
         return words(text)
@@ -63,9 +64,9 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "loops-to-self": (
-        "A next hop of a setting or of a table's row is this very host, where the same configuration would send the "
-        'mail on again. Postfix bounces it ("mail loops back to myself"), or it goes round until it has too many '
-        "hops. Name the host that was meant; a service that gets mail back from a content filter needs "
-        "-o content_filter= of its own."
+        "A next hop in a setting or a table row is this host, and the same configuration would send the mail there "
+        'again. Postfix bounces the mail ("mail loops back to myself"), or it circulates until it has too many hops. '
+        "Name the intended host. A service that receives mail back from a content filter needs its own -o "
+        "content_filter= option."
     ),
 }

@@ -1,6 +1,6 @@
-"""Lists of networks and clients: ``mynetworks`` and its kin.
+"""Lists of networks and clients, such as ``mynetworks``, must hold only patterns that Postfix can parse.
 
-A pattern that Postfix can't parse makes the whole list fail: 451 for everybody (match_hostaddr in match_ops.c). Raises
+A pattern that it can't parse makes the whole list fail: 451 for every client (match_hostaddr in match_ops.c). Raises
 nothing.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every network can be parsed."""
+    """Check that Postfix can parse each network."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             if parameter.name in NETWORK_LISTS:
@@ -31,7 +31,7 @@ def _bad_networks(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     for word in words(scope.expanded(parameter.value) or ""):
         problem, _, hint = (problem_of(word.lstrip("!")) or "").partition(";")
         if problem:
-            then = "" if "match nobody" in problem else ": Postfix would answer 451 to everybody"
+            then = "" if " match " in problem else ": Postfix would answer 451 to every client"
             what = f'{parameter.name}: "{word}" {problem}{then}{hint and ";" + hint}'
             yield scope.finding("bad-network", parameter, what, word)
 
@@ -40,8 +40,8 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "bad-network": (
-        "A list or table of networks holds one that Postfix can't read, or that has bits set beyond its prefix. "
-        "Postfix skips it with a warning, or answers 451 to everybody. Write ADDRESS or NETWORK/PREFIX, with IPv6 "
-        "in brackets in lists."
+        "A list or table of networks holds an entry that Postfix can't read, or that has bits set beyond its prefix. "
+        "Postfix skips it with a warning, or answers 451 to every client. Write ADDRESS or NETWORK/PREFIX. In lists, "
+        "write IPv6 in brackets."
     ),
 }

@@ -1,6 +1,6 @@
-"""The programs beside Postfix that a configuration needs: whether they are installed. Raises nothing.
+"""The companions that a configuration needs must be installed. Raises nothing.
 
-Known limit: a program that was installed without dpkg is not found.
+Known limit: the rule does not find a program that was installed without dpkg.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every companion is installed."""
+    """Check that each companion is installed."""
     for companion in merged.companions.values():
         if companion.name not in facts.packages:
             what = f"this needs the package {companion.name}, which is not installed: apt install {companion.name}"
@@ -27,8 +27,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 mentioned = nothing_mentioned
 EXPLAINED = {
     "missing-package": (
-        "A section needs a program beside Postfix that is not installed on this host. Nothing was changed. Install the"
-        " package that the finding names; the commit is tried again by itself."
+        "A section needs a program beside Postfix that is not installed on this host. reconciler refuses the commit "
+        "and changes nothing. Install the package that the finding names. reconciler then tries the commit again "
+        "automatically."
     ),
 }
 PASSING = frozenset(EXPLAINED)

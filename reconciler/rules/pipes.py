@@ -1,8 +1,8 @@
-"""pipe(8) and spawn(8), which run a command as a user: their attributes, and the names in the command.
+"""pipe(8) and spawn(8) must have valid attributes, a suitable user, and known names in their command.
 
-Both end, and mail waits, when they meet an attribute they do not know. Raises nothing.
+Both exit, and mail waits, when they read an attribute that they do not know. Raises nothing.
 
-Known limit: whether a group exists is not known here.
+Known limit: the rule does not know whether a group exists.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMES = names(
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every command can be run."""
+    """Check that pipe and spawn can run each command."""
     for service in merged.entries:
         if service.command in _ATTRIBUTES:
             given = [word[1:-1].strip() if word.startswith("{") else word for word in service.arguments]
@@ -50,7 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _needed(service: Service, given: list[str]) -> Iterator[Finding]:
     for needed in ("user=", "argv="):
         if not any(word.lower().startswith(needed) for word in given):
-            yield service.finding("incomplete-service", f"{service.command} needs {needed}...; it would die")
+            yield service.finding("incomplete-service", f"{service.command} needs {needed}...; it would exit")
 
 
 def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
@@ -59,15 +59,15 @@ def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
     if word.startswith("-") and not word.startswith("-o"):
         return
     if not equals or name not in known:
-        what = f'unknown attribute "{word}" of {service.command}, which would die{did_you_mean(name, known)}'
+        what = f'unknown attribute "{word}" of {service.command}, which would exit{did_you_mean(name, known)}'
         yield service.finding("unknown-attribute", what)
     elif name == "user":
         yield from _user(scope, service, value)
     elif name == "flags" and (strange := [flag for flag in value if flag not in _FLAGS]):
-        what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would die; the flags are {_FLAGS}'
+        what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would exit; the flags are {_FLAGS}'
         yield service.finding("bad-value", what)
     elif name == "size" and not value.isdigit():
-        what = f'size must be a number of bytes, got "{value}": {service.command} would die'
+        what = f'size must be a number of bytes, got "{value}": {service.command} would exit'
         yield service.finding("bad-value", what)
 
 
@@ -78,8 +78,8 @@ def _user(scope: Scope, service: Service, value: str) -> Iterator[Finding]:
         what = f'unknown user "{user}" of {service.command}: every delivery would fail{did_you_mean(user, users)}'
         yield service.finding("unknown-user", what, lasting=False)
     elif user in {"root", owner} or group in {"root", owner, scope.value("setgid_group")}:
-        what = f'{service.command} runs no command as "{value}", whose rights are too many: it would die; choose a user'
-        yield service.finding("privileged-user", f"{what} of its own")
+        what = f'{service.command} refuses to run a command as "{value}", which is privileged; choose a separate user'
+        yield service.finding("privileged-user", what)
 
 
 def _named(service: Service, word: str) -> Iterator[Finding]:
@@ -97,19 +97,19 @@ mentioned = nothing_mentioned
 PASSING = frozenset({"unknown-user"})
 EXPLAINED = {
     "incomplete-service": (
-        "A pipe or spawn service lacks its user or its command. It ends each time it starts, and its mail waits. "
-        "Add user=NAME and argv=COMMAND."
+        "A pipe or spawn service lacks its user or its command. The program exits each time it starts, and its mail "
+        "waits in the queue. Add user=NAME and argv=COMMAND."
     ),
     "unknown-attribute": (
-        "A pipe or spawn service has an attribute that its program does not know. It ends each time it starts, and"
-        " its mail waits. Correct the spelling; the command's own words stand behind argv=."
+        "A pipe or spawn service has an attribute that its program does not know. The program exits each time it "
+        "starts, and its mail waits in the queue. Correct the spelling. The words of the command come after argv=."
     ),
     "unknown-user": (
-        "A pipe or spawn service runs as a user whom this host does not have. Every delivery would fail. Create "
+        "A pipe or spawn service runs as a user that does not exist on this host. Every delivery would fail. Create "
         "the user first, or correct the name."
     ),
     "privileged-user": (
-        "A pipe or spawn service runs its command as root or as Postfix itself. Postfix refuses that, and its mail"
-        " waits. Create a user of its own for the command."
+        "A pipe or spawn service runs its command as root or as the user of Postfix itself. Postfix refuses to run "
+        "it, and its mail waits in the queue. Create a separate user for the command."
     ),
 }

@@ -1,4 +1,4 @@
-"""Settings that need another one to have any effect, or to do no harm. Raises nothing."""
+"""Settings that need another one to take effect, or to do no harm, must have it. Raises nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RECIPIENT_CHECKS = frozenset({"reject_unverified_recipient", "check_recipient_a
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """What a setting needs is there."""
+    """Check that the settings that another one needs are there."""
     main = Scope(merged, facts)
     yield from _any_recipient(main)
     yield from _policies(main, desired.tables)
@@ -48,15 +48,15 @@ def _finding(scope: Scope, parameter: Parameter, text: str, severity: Severity =
 
 
 def _login(scope: Scope, program: str) -> Iterator[Finding]:
-    """smtp(8) ends: "specify a password table"."""
+    """Check that a login has a password table: without one, smtp(8) exits ("specify a password table")."""
     parameter, passwords = scope.parameter(f"{program}_sasl_auth_enable"), f"{program}_sasl_password_maps"
     if parameter and scope.is_on(parameter.name) and not scope.words(passwords):
-        what = f"{parameter.name} needs {passwords}: without one {program} would die, and all its mail would wait"
+        what = f"{parameter.name} needs {passwords}: without it, {program} would exit, and all its mail would wait"
         yield _finding(scope, parameter, what)
 
 
 def _dane(scope: Scope, program: str) -> Iterator[Finding]:
-    """DANE rests on DNSSEC."""
+    """Check that DANE has DNSSEC, which it depends on."""
     name = f"{program}_tls_security_level"
     parameter, level = scope.parameter(name), scope.value(name).lower()
     if not parameter or level not in {"dane", "dane-only"}:
@@ -64,13 +64,13 @@ def _dane(scope: Scope, program: str) -> Iterator[Finding]:
     if scope.value(f"{program}_dns_support_level").lower() == "dnssec":
         return
     only = level == "dane-only"
-    then = "all its mail would wait" if only else "nobody's certificate would be checked"
+    then = "all its mail would wait" if only else "no certificate would be checked"
     what = f"{name} is {level}, which needs {program}_dns_support_level = dnssec: {then}"
     yield _finding(scope, parameter, what, Severity.ERROR if only else Severity.WARNING)
 
 
 def _authority(scope: Scope, program: str) -> Iterator[Finding]:
-    """Verified certificates need somebody who vouches for them."""
+    """Check that a certificate authority is trusted where certificates must verify."""
     name = f"{program}_tls_security_level"
     parameter, level = scope.parameter(name), scope.value(name).lower()
     if not parameter or level not in {"verify", "secure"}:
@@ -78,24 +78,24 @@ def _authority(scope: Scope, program: str) -> Iterator[Finding]:
     sources = (f"{program}_tls_CAfile", f"{program}_tls_CApath", f"{program}_tls_trust_anchor_file")
     if not any(scope.value(source).strip() for source in sources) and not scope.is_on("tls_append_default_CA"):
         what = (
-            f"{name} is {level}, and no authority is trusted: every certificate would fail, and all its mail would"
+            f"{name} is {level}, but no authority is trusted: every certificate would fail, and all its mail would"
             f" wait; set {sources[0]} (Debian's is /etc/ssl/certs/ca-certificates.crt)"
         )
-        own = scope.words(f"{program}_tls_policy_maps")  # each destination may bring its own authority
+        own = scope.words(f"{program}_tls_policy_maps")  # each destination may have its own authority
         yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
 
 
 def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
-    """Rows of smtp_tls_policy_maps that want somebody to vouch, or a fingerprint, which nobody gives."""
+    """Yield rows of smtp_tls_policy_maps that need an authority or a fingerprint that is not set."""
     parameter = main.parameter("smtp_tls_policy_maps")
-    # Any smtp service may read the table, and with its own options: what one of them says counts for all.
+    # Any smtp service may read the table with its own options, so an option of one service counts for all.
     own = {override.name for service in main.merged.entries for override in service.overrides}
     vouched = any(main.value(name).strip() or name in own for name in _AUTHORITIES) or main.is_on(
         "tls_append_default_CA"
     )
     printed = bool(main.words(_PRINTS)) or _PRINTS in own
     for reference in tables_of(main, parameter) if parameter else ():
-        table = tables.get(own_name(reference.name) or "")  # features judge the rows of their own tables
+        table = tables.get(own_name(reference.name) or "")  # features check the rows of their own tables
         if not table or (vouched and printed):
             continue
         for entry in Entries(table):
@@ -104,19 +104,19 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
             if level in {"verify", "secure"} and not vouched and "tafile" not in named:
                 missing = f"no authority is trusted: set {_AUTHORITIES[0]} ({_DEBIANS})"
             elif level == "fingerprint" and not printed and "match" not in named:
-                missing = "no fingerprint is given: write match= behind it"
+                missing = "no fingerprint is given: write match= after it"
             else:
                 continue
-            what = f'"{entry.key}" is {level}, and {missing}; its mail would wait'
+            what = f'"{entry.key}" is {level}, but {missing}; its mail would wait'
             yield table.finding("missing-partner", entry.line, what, entry.key)
 
 
 def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
-    """smtp(8) wants TLS to be required where a session begins with it."""
+    """Check that TLS is required where a session begins with it, as smtp(8) demands."""
     parameter, level = scope.parameter(f"{program}_tls_wrappermode"), f"{program}_tls_security_level"
     if parameter and scope.is_on(parameter.name) and scope.value(level).lower() in {"", "none", "may"}:
-        what = f"{parameter.name} needs {level} = encrypt, or stronger: without it no session would begin with TLS"
-        own = scope.words(f"{program}_tls_policy_maps")  # which may say so of a destination
+        what = f"{parameter.name} needs {level} = encrypt or stronger: without it, no session would begin with TLS"
+        own = scope.words(f"{program}_tls_policy_maps")  # may set the level of a destination
         yield _finding(scope, parameter, what, Severity.WARNING if own else Severity.ERROR)
 
 
@@ -126,12 +126,12 @@ def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         return
     certificate = parameter.name.replace("key_file", "cert_file")
     if not scope.value(certificate).strip() and not scope.value(f"{match['program']}_tls_chain_files").strip():
-        what = f"{parameter.name} is set and {certificate} is not: there is no certificate to show"
+        what = f"{parameter.name} is set, but {certificate} is not: Postfix has no certificate to show"
         yield _finding(scope, parameter, what, Severity.WARNING)
 
 
 def _owners(main: Scope) -> Iterator[Finding]:
-    """virtual(8) delivers as somebody: whom two tables name, and not below virtual_minimum_uid."""
+    """Check that virtual(8) knows the owners of mailboxes, and that virtual_minimum_uid permits them."""
     transport, least = transport_of(main.value("virtual_transport")), main.value("virtual_minimum_uid")
     service = main.merged.services.get(f"{transport}/unix")
     domains = main.parameter("virtual_mailbox_domains")
@@ -150,7 +150,7 @@ def _owners(main: Scope) -> Iterator[Finding]:
 
 
 def _any_recipient(main: Scope) -> Iterator[Finding]:
-    """Mail for users who do not exist, accepted and then bounced to forged senders."""
+    """Warn if Postfix accepts mail for unknown users, which it then bounces to forged senders."""
     for domains, recipients in _ANY.items():
         parameter = main.parameter(domains)
         if not parameter or not main.words(domains) or main.words(recipients):
@@ -159,8 +159,8 @@ def _any_recipient(main: Scope) -> Iterator[Finding]:
             continue
         if not any(map(_asks_recipients, scopes(main.merged, main.facts))):
             what = (
-                f"{recipients} is empty, so mail for every address in {domains} is accepted; what does not exist there"
-                " bounces, mostly to innocent people"
+                f"{recipients} is empty, so Postfix accepts mail for every address in {domains}; mail for unknown"
+                " addresses bounces, mostly to forged senders"
             )
             yield main.warning("any-recipient", parameter, what)
 
@@ -173,13 +173,13 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "missing-partner": (
-        "A setting needs another one that is not there: a login its table of passwords, DANE the lookups by DNSSEC, a "
-        "verified connection an authority to trust, a key its certificate, a mailbox its owner. Without it mail would "
-        "wait, or nothing would be checked. Set what the finding names."
+        "A setting needs another one that is not set: a login its password table, DANE its DNSSEC lookups, a verified "
+        "connection a trusted authority, a key its certificate, or a mailbox its owner. Without it, mail would wait, "
+        "or Postfix would check nothing. Set the parameter that the finding names."
     ),
     "any-recipient": (
-        "Mail for a domain is accepted whoever it is for. What can't be delivered later bounces to its sender, who is "
-        "mostly forged, and such bounces get a host onto blocklists. List the recipients, or put "
-        "reject_unverified_recipient into smtpd_recipient_restrictions."
+        "Postfix accepts mail for every address of a domain, even for recipients that do not exist. Mail that it "
+        "can't deliver later bounces to its sender, which is usually forged, and such bounces put a host on "
+        "blocklists. List the recipients, or add reject_unverified_recipient to smtpd_recipient_restrictions."
     ),
 }

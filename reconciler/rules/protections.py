@@ -1,6 +1,6 @@
-"""Protection that is set up, and lets pass what it was to stop. All of it is told of, and refuses nothing.
+"""A protection that is set up must stop what it should stop. These rules warn, and never refuse a commit.
 
-Postfix does as it is told here: every one of these may be meant, and then it is allowed with a reason. Raises nothing.
+Postfix obeys each of these settings, and each may be intended; an allowance then records the reason. Raises nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOGIN_CHECKS = frozenset(
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """What protects is in force."""
+    """Check that protections are in force."""
     main = Scope(merged, facts)
     yield from _unasked_logins(main)
     for scope in scopes(merged, facts):
@@ -33,7 +33,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _unasked_logins(main: Scope) -> Iterator[Finding]:
-    """Who may use which sender address, without a restriction that asks it."""
+    """Warn of a table of logins and their sender addresses that no restriction uses."""
     parameter = main.parameter("smtpd_sender_login_maps")
     if not parameter or not main.words("smtpd_sender_login_maps"):
         return
@@ -46,25 +46,25 @@ def _unasked_logins(main: Scope) -> Iterator[Finding]:
     }
     if not asked & _LOGIN_CHECKS:
         what = (
-            "smtpd_sender_login_maps is never asked: no list holds reject_sender_login_mismatch, so everybody who logs "
-            "in may send as anybody"
+            "no restriction uses smtpd_sender_login_maps: no list holds reject_sender_login_mismatch, so every user"
+            " who logs in may send as any sender"
         )
         yield main.warning("unused-login-maps", parameter, what)
 
 
 def _left_on(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    """What people switch on for an afternoon."""
+    """Warn of settings that are meant for a short test."""
     name, value = parameter.name, (scope.expanded(parameter.value) or "").strip()
     if name == "soft_bounce" and value.lower() == "yes":
-        what = "soft_bounce is yes: nothing is refused for good, so strangers try again for days, and so does our queue"
+        what = "soft_bounce is yes: no mail is refused permanently, so other servers and this queue try again for days"
         yield scope.warning("left-on", parameter, what)
     elif name == "debug_peer_list" and value:
-        what = f'debug_peer_list is "{value}": all that those peers say is logged, passwords included'
+        what = f'debug_peer_list is "{value}": whole sessions with these peers are logged, passwords included'
         yield scope.warning("left-on", parameter, what)
 
 
 def _logins(scope: Scope) -> Iterator[Finding]:
-    """Logins that a listener on the network could see, or that need no password."""
+    """Warn of logins that an eavesdropper could read, or that need no password."""
     enabled = scope.parameter("smtpd_sasl_auth_enable")
     if not enabled or not scope.is_on("smtpd_sasl_auth_enable"):
         return
@@ -73,11 +73,11 @@ def _logins(scope: Scope) -> Iterator[Finding]:
         "encrypt", "fingerprint", "verify", "secure",
     }  # fmt: skip
     if not (encrypted or scope.is_on("smtpd_tls_auth_only") or "noplaintext" in options):
-        what = "logins are taken without TLS: passwords travel in plain text; set smtpd_tls_auth_only to yes"
+        what = "logins are accepted without TLS: passwords travel in plain text; set smtpd_tls_auth_only to yes"
         yield scope.place_of(enabled).warning("login-without-tls", enabled, what)
     if "noanonymous" not in options:
         parameter = scope.parameter("smtpd_sasl_security_options") or enabled
-        what = "smtpd_sasl_security_options lacks noanonymous: who logs in as nobody counts as somebody, and may relay"
+        what = "smtpd_sasl_security_options lacks noanonymous: an anonymous client counts as logged in, and may relay"
         yield scope.place_of(parameter).warning("anonymous-login", parameter, what)
 
 
@@ -85,19 +85,20 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unused-login-maps": (
-        "A table says who may send as whom, and no restriction asks it. Everybody who logs in may send as anybody. Put "
-        "reject_sender_login_mismatch, or one of its kind, into smtpd_sender_restrictions."
+        "A table defines which login may use which sender address, but no restriction uses the table. Every user who "
+        "logs in may send as any sender. Add reject_sender_login_mismatch, or one of its variants, to "
+        "smtpd_sender_restrictions."
     ),
     "left-on": (
-        "A setting for testing is in force. soft_bounce keeps mail waiting that should be refused; debug_peer_list "
-        "writes whole sessions to the log. Remove it when the test is over."
+        "A setting for tests is in force. soft_bounce keeps mail waiting that Postfix should refuse. debug_peer_list "
+        "writes whole sessions to the log. Remove the setting when the test is over."
     ),
     "login-without-tls": (
-        "Clients may log in over a connection that is not encrypted. Whoever listens reads the password. Set "
-        "smtpd_tls_auth_only to yes; port 25 needs no logins at all when there is a submission service."
+        "Clients may log in over a connection that is not encrypted. An eavesdropper can read the password. Set "
+        "smtpd_tls_auth_only to yes. If there is a submission service, port 25 needs no logins at all."
     ),
     "anonymous-login": (
-        "A login may be anonymous. permit_sasl_authenticated then lets anybody relay. Add noanonymous to "
-        "smtpd_sasl_security_options, which is Postfix's default."
+        "Postfix accepts anonymous logins. permit_sasl_authenticated then lets any client relay. Add noanonymous to "
+        "smtpd_sasl_security_options, which is the default of Postfix."
     ),
 }

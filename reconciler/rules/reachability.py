@@ -1,10 +1,10 @@
-"""Servers that Postfix asks or hands mail to: whether somebody answers there now.
+"""Servers that Postfix asks or hands mail to must answer now.
 
-All of it is of the moment, judged by ``facts.answers``. What this very configuration would serve itself is not asked,
-for it may not run yet. A remote smart host is only told of: mail waits in the queue. Raises nothing.
+Every finding is of the moment, and depends on ``facts.answers``. The rules skip servers of this configuration itself,
+because they may not run yet. For a remote smart host they only warn, because mail waits in the queue. Raises nothing.
 
-Known limits: next hops in tables are not asked, nor are those that need an MX lookup; root may connect to sockets that
-smtpd may not. Who answers need not be who was meant.
+Known limits: the rules skip next hops in tables and next hops that need an MX lookup; root may connect to sockets that
+smtpd may not. The server that answers need not be the intended one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_PORT = 65535
 _MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
-# Where mail is handed over, and the domains without which none is.
+# Parameters that hand mail over, and the domains without which they hand over none.
 _ROUTES = {
     "content_filter": "", "default_transport": "", "fallback_transport": "mydestination",
     "local_transport": "mydestination", "mailbox_transport": "mydestination", "relay_transport": "relay_domains",
@@ -38,9 +38,9 @@ _LOCAL = re.compile(r"localhost|127\..*|::1|(?:IPv6:)?::1|0\.0\.0\.0|", re.IGNOR
 
 
 class Question(NamedTuple):
-    """A server as it is written, where a connection to it would go, and what follows when nobody answers.
+    """A server as the setting writes it, the address to connect to, and what happens to mail if it does not answer.
 
-    *opens*: Postfix goes on without it, and lets pass what it was to stop. *waits*: mail stays in the queue.
+    *opens*: Postfix continues without it, and lets pass what it should stop. *waits*: mail stays in the queue.
     """
 
     written: str
@@ -51,25 +51,25 @@ class Question(NamedTuple):
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every server that Postfix depends on answers."""
+    """Check that each server that Postfix depends on answers."""
     for scope, parameter, question in _everything(merged, facts):
         trouble = facts.answers.get(question.server)
         if trouble and not (question.waits and trouble.startswith("no answer")):
             yield _silent(scope, parameter, question, trouble)
         elif question.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and trouble is not None:
-            what = f'{parameter.name}: "{question.written}" answers; were it to stop, {question.then}'
+            what = f'{parameter.name}: "{question.written}" answers, but if it stops, {question.then}'
             yield scope.warning("fails-open", parameter, what, question.written)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Whether the servers answer."""
+    """Name the servers that must answer."""
     return Mentioned(servers=frozenset(question.server for _, _, question in _everything(merged, facts)))
 
 
 def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str) -> Finding:
     slow = trouble.startswith("no answer")
     certain = not (question.opens or question.waits or slow)
-    what = f'{parameter.name}: nobody answers at "{question.written}" ({trouble}): {question.then}'
+    what = f'{parameter.name}: no server answers at "{question.written}" ({trouble}): {question.then}'
     severity = Severity.ERROR if certain else Severity.WARNING
     return scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
 
@@ -84,16 +84,16 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
                     yield scope, parameter, asked
         if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
             parameter, text = named
-            # Read as the service reads it (its chroot counts), and reported where the setting is written.
+            # The service reads the setting (its chroot counts), and the finding goes where the setting is written.
             place = scope.place_of(parameter)
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):
-                    then = "smtpd would end, and nobody could send mail through it"
+                    then = "smtpd would exit, and no client could send mail through it"
                     yield place, parameter, Question(text, server, then)
 
 
 def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
-    """Who checks passwords for smtpd, where that is a server (Dovecot), and the setting to blame."""
+    """Return the setting of the password server of smtpd, if it has one (Dovecot), and the server's address."""
     if not scope.is_on("smtpd_sasl_auth_enable") or scope.value("smtpd_sasl_type") != "dovecot":
         return None
     parameter = scope.parameter("smtpd_sasl_path") or scope.parameter("smtpd_sasl_auth_enable")
@@ -102,7 +102,7 @@ def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
 
 
 class _Reader:
-    """Reads where servers are, as one host's programs would."""
+    """Reads the addresses of servers as the programs of this host would."""
 
     def __init__(self, main: Scope) -> None:
         self._main = main
@@ -118,7 +118,7 @@ class _Reader:
         return int(text) if text.isdigit() else self._ports.get(text, 0)
 
     def is_ours(self, server: Server) -> bool:
-        """Whether a service of this configuration or a companion listens there."""
+        """Return whether a service of this configuration or a companion listens there."""
         if any(server in companion.servers for companion in self._main.merged.companions.values()):
             return True
         if server.path:
@@ -132,7 +132,7 @@ class _Reader:
         return bool(_LOCAL.fullmatch(host)) or host in self._here or host.lower() == self._name
 
     def servers(self, scope: Scope, text: str) -> Iterator[Server]:
-        """``inet:HOST:PORT`` or ``unix:PATH``; nothing for what can't be read."""
+        """Yield the server of ``inet:HOST:PORT`` or ``unix:PATH``; nothing if it can't be read."""
         kind, _, rest = text.partition(":")
         if kind in {"unix", "local"} and rest:
             yield Server(path=self._socket(scope, rest))
@@ -152,7 +152,7 @@ class _Reader:
             yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE), port=port)
 
     def questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
-        """The servers that a setting names."""
+        """Yield the servers that a setting names."""
         name, text = parameter.name, scope.expanded(parameter.value) or ""
         if name in _MILTERS:
             yield from self._milters(scope, text)
@@ -170,7 +170,7 @@ class _Reader:
         yield from self._tables(scope, parameter)
 
     def _tables(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
-        """tcp_table(5) and socketmap_table(5)."""
+        """Yield the servers of tcp_table(5) and socketmap_table(5)."""
         for reference in tables_of(scope, parameter):
             if reference.type in {"tcp", "socketmap"}:
                 map_name = reference.type == "socketmap"
@@ -196,7 +196,7 @@ class _Reader:
             given = re.search(r"default_action\s*=\s*(?:\{\s*)?([^,}]+)", word)
             action = (given[1] if given else scope.value("smtpd_policy_service_default_action")).strip()
             opens = bool(_OPEN.match(action))
-            then = "everybody would pass unasked" if opens else "mail would be refused"
+            then = "every client would pass unchecked" if opens else "mail would be refused"
             for server in self.servers(scope, inner[0]) if inner else ():
                 yield Question(inner[0], server, f'{then} (its default action is "{action}")', opens)
 
@@ -206,12 +206,12 @@ class _Reader:
             yield Question(text, server, "smtpd would answer 451 to all mail")
 
     def _route(self, scope: Scope, text: str) -> Iterator[Question]:
-        """A filter or a mail store on this host; who is elsewhere is a next hop like any other."""
+        """Yield a filter or mail store on this host; a remote one is a next hop like any other."""
         transport, _, hop = text.partition(":")
         service = self._main.merged.services.get(f"{transport}/unix")
         if not service or service.command not in {"smtp", "lmtp"}:
             return
-        lmtp, then = service.command == "lmtp", "mail would be accepted, and wait"
+        lmtp, then = service.command == "lmtp", "mail would be accepted, and wait in the queue"
         if lmtp and hop.startswith("unix:"):
             servers = list(self.servers(scope, hop))
         else:
@@ -220,8 +220,8 @@ class _Reader:
         yield from (Question(hop, server, then) for server in servers)
 
     def _smart_host(self, text: str) -> Iterator[Question]:
-        """A next hop in brackets; others need an MX lookup."""
-        then = "all mail that leaves waits in the queue until it does"
+        """Yield the next hops in brackets; others need an MX lookup."""
+        then = "all outbound mail waits in the queue until it answers"
         for hop in words(text):
             for server in self._inet(hop, "smtp") if hop.startswith("[") else ():
                 yield Question(hop, server, then, waits=True)
@@ -229,20 +229,21 @@ class _Reader:
 
 _MILTER_ACTIONS = {
     "accept": "all mail would pass unfiltered: it fails open",
-    "reject": "all mail would be refused for good",
+    "reject": "all mail would be refused permanently",
     "tempfail": "all mail would be refused with 451",
-    "shutdown": "every client would be cut off with 421",
+    "shutdown": "every client would be disconnected with 421",
     "quarantine": "all mail would be put on hold",
 }
 EXPLAINED = {
     "silent-server": (
-        "Postfix depends on a server that does not answer now: a Milter, a policy server, the one that checks "
-        "passwords, a filter, a mail store. The finding says what would become of mail. Start the server, or correct "
-        "where it is; this is judged anew at every pass. Of a remote smart host it is only a warning."
+        "Postfix depends on a server that does not answer now: a Milter, a policy server, a password server, a filter "
+        "or a mail store. The finding says what would happen to mail. Start the server, or correct its address. "
+        "reconciler checks this again at every pass. For a remote smart host, the finding is only a warning."
     ),
     "fails-open": (
-        "A filter is set up so that mail passes unfiltered when it does not answer. Nobody notices until the spam "
-        "arrives. Set milter_default_action to tempfail, or allow this with the reason why mail matters more."
+        "A filter is set up so that mail passes unfiltered when the filter does not answer. Such a failure stays "
+        "unnoticed until spam arrives. Set milter_default_action to tempfail, or write an allowance with the reason "
+        "why delivery is more important."
     ),
 }
 PASSING = frozenset(EXPLAINED)

@@ -1,10 +1,10 @@
-"""Whom aliases lead to: what stands behind an alias is an address, a command or a file that is there.
+"""Aliases must lead to an address, or to a command or file that exists.
 
-cleanup(8) and local(8) take every word of a row for a recipient; who does not exist bounces, and so does a command that
-is not there. Raises nothing.
+cleanup(8) and local(8) read every word of a row as a recipient; mail to a recipient or command that does not exist
+bounces. Raises nothing.
 
-Known limits: users and the aliases of other files are not asked for; a rehearsal tries a few. Recipients behind a
-pattern are unknown.
+Known limits: the rules do not check users or the aliases of other files; a rehearsal tries a few. They do not know the
+recipients of a pattern.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)')
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every recipient of a row can be one."""
+    """Check that each recipient of a row can receive mail."""
     main = Scope(merged, facts)
     for name in _LISTS:
         for table in _tables(main, name):
@@ -44,36 +44,40 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for table, entry, kind, path in _outside_paths(main):
         if facts.files.get(path) is False:
             then = "its mail would bounce" if kind == "|" else "its mail would wait"
-            what = f'"{entry.key}": missing file "{path}": it is not there or can\'t be read, and {then}'
+            what = f'"{entry.key}": missing file "{path}": it does not exist or can\'t be read, and {then}'
             yield table.finding("missing-file", entry.line, what, f"{entry.key} {path}", lasting=False)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Whether the commands and lists of addresses that aliases name are there."""
+    """Name the commands and address lists that aliases refer to."""
     return Mentioned(paths=frozenset(path for _, _, _, path in _outside_paths(Scope(merged, facts))))
 
 
 def _tables(main: Scope, name: str) -> list[Table]:
-    """The tables of the commit that a parameter names, in which every key is an address."""
+    """Return the tables of the commit that a parameter names and whose keys are addresses."""
     parameter = main.parameter(name)
-    named = (own_name(reference.name) or "" for reference in tables_of(main, parameter)) if parameter else ()
-    found = (main.merged.tables.get(one) for one in named)
-    return [table for table in found if table and table.type not in PATTERN_TYPES]
+    names = (own_name(reference.name) or "" for reference in tables_of(main, parameter)) if parameter else ()
+    tables = map(main.merged.tables.get, names)
+    return [table for table in tables if table and table.type not in PATTERN_TYPES]
 
 
 def _stray_words(table: Table) -> Iterator[Finding]:
     for entry in Entries(table):
         match = _NO_ADDRESS.search(entry.value) if not re.search(r'["|]', entry.value) else None
         if match and match[1]:
-            what = f'"{entry.key}": "{match[1]}" and what follows would be recipients: comments have lines of their own'
+            what = (
+                f'"{entry.key}": "{match[1]}" and the words after it would be recipients: give comments their own line'
+            )
             yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[1]}")
         elif match:
-            what = f'"{entry.key}": "{match[2]}" would be one address, semicolon and all: write commas between'
+            what = (
+                f'"{entry.key}": "{match[2]}" would be one address with its semicolon: separate addresses with commas'
+            )
             yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[2]}")
 
 
 def _missing_rows(main: Scope) -> Iterator[Finding]:
-    """Addresses of domains that consist of aliases alone, for which there is no alias."""
+    """Yield targets without an alias in a domain that consists only of aliases."""
     domains = {word.lower() for word in main.words(_DOMAINS) if ":" not in word and "/" not in word}
     tables, maps = _tables(main, _VIRTUAL), main.words(_VIRTUAL)
     if not domains or len(tables) != len(maps):
@@ -89,12 +93,12 @@ def _missing_rows(main: Scope) -> Iterator[Finding]:
             for target in targets(entry):
                 domain = domain_of(target)
                 if domain[1:] in domains and target != domain and keys.isdisjoint(_lookup_keys(target, domain, marks)):
-                    what = f'"{entry.key}": no row for "{target}", whose domain is aliases alone: its mail would bounce'
+                    what = f'"{entry.key}": no row for "{target}", whose domain has only aliases: its mail would bounce'
                     yield table.finding("nobody-there", entry.line, what, f"{entry.key} {target}")
 
 
 def _lookup_keys(address: str, domain: str, marks: str) -> set[str]:
-    """The keys by which virtual(5) finds an address."""
+    """Return the keys by which virtual(5) finds an address."""
     local = address.removesuffix(domain)
     plain = re.split(f"[{re.escape(marks)}]", local)[0] if marks else local
     return {address, f"{plain}{domain}", domain}
@@ -106,12 +110,14 @@ def _too_many(table: Table, limit: str) -> Iterator[Finding]:
     for entry in Entries(table):
         many = len(targets(entry)) if len(entry.value) > int(limit) else 0
         if many > int(limit):
-            what = f'"{entry.key}": {many} recipients are more than {_LIMIT} ({limit}): its mail would get 451'
+            what = (
+                f'"{entry.key}": {many} recipients are more than {_LIMIT} ({limit}): its mail would be refused with 451'
+            )
             yield table.finding("too-many-recipients", entry.line, what, f"{entry.key} {_LIMIT}")
 
 
 def _outside_paths(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
-    """What rows of aliases(5) name outside of themselves."""
+    """Yield the commands and address lists that rows of aliases(5) refer to."""
     for table in _tables(main, "alias_maps"):
         if b"|" in table.source or b":include:" in table.source:
             for entry in Entries(table):
@@ -122,17 +128,17 @@ def _outside_paths(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "not-an-address": (
-        "A row of addresses holds a # or a semicolon. Postfix takes every word of a row for a recipient, so that mail "
-        "goes to addresses that nobody meant, and bounces. Put comments on lines of their own, and commas between "
-        "addresses."
+        "A row of addresses holds a # or a semicolon. Postfix reads every word of a row as a recipient, so mail goes "
+        "to unintended addresses and bounces. Write comments on separate lines, and separate addresses with commas."
     ),
     "nobody-there": (
-        "An alias leads to an address that nobody has: of a domain in virtual_alias_domains, which consists of aliases "
-        "alone, and has no row for it; or, as a rehearsal has found, of a user whom this host does not know. Mail "
-        "would be accepted and bounce. Add the row or the user, or correct the address."
+        "An alias leads to an address that does not exist. Either the domain of the address is in "
+        "virtual_alias_domains, which consists only of aliases, and has no row for it; or a rehearsal found a user "
+        "whom this host does not know. Postfix would accept mail and then bounce it. Add the row or the user, or "
+        "correct the address."
     ),
     "too-many-recipients": (
-        "An alias stands for more recipients than virtual_alias_expansion_limit. cleanup answers 451 after DATA, so "
-        "that its mail never arrives. Raise the limit, or use a mailing list."
+        "An alias stands for more recipients than virtual_alias_expansion_limit allows. cleanup answers 451 after "
+        "DATA, so its mail never arrives. Raise the limit, or use a mailing list."
     ),
 }

@@ -1,10 +1,10 @@
-"""What values name outside themselves: tables, certificates, keys and other files.
+"""The tables, certificates, keys and other files that values refer to must exist.
 
-Existence is asked of two places only: the tables of the commit, and ``facts.files`` for absolute paths. A path that
-the facts do not speak of is unknown, and nothing is said of it. mentioned() lists the paths that will be asked for.
-Raises nothing.
+Two sources decide whether something exists: the tables of the commit, and ``facts.files`` for absolute paths. A path
+that the facts do not contain is unknown, and gets no finding. mentioned() lists the paths that the facts should
+contain. Raises nothing.
 
-Known limit: tables that only a database client's own file names are not followed.
+Known limit: the rules do not follow tables that only the configuration file of a database client names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LISTS = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every table that a value names can be opened, and every certificate is there."""
+    """Check that Postfix can open each table that a value names, and that each certificate exists."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             yield from _unresolved(scope, parameter)
@@ -57,7 +57,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Whether tables, certificates and lists are there, by their absolute paths."""
+    """Name the absolute paths of tables, certificates and lists."""
     paths: set[str] = set()
     for scope in scopes(merged, facts):
         for parameter in scope.written:
@@ -82,7 +82,7 @@ def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
         return
     if kind in KNOWN_TYPES:
         hint = f"; install the package postfix-{kind}" if kind in PACKAGED else ""
-        what = f'table type "{kind}" in {parameter.name} is not there: this Postfix can\'t open "{reference}"{hint}'
+        what = f'table type "{kind}" in {parameter.name} is not installed: this Postfix can\'t open "{reference}"{hint}'
     else:
         hint = did_you_mean(kind, sorted(scope.facts.map_types))
         what = f'unknown table type "{kind}" in {parameter.name}: Postfix could not open "{reference}"{hint}'
@@ -90,7 +90,7 @@ def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
 
 
 def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
-    """Tables of the commit are known; of others the facts may say that they are missing."""
+    """Yield references to missing tables; the facts may say that a table outside the commit is missing."""
     if reference.name.startswith("{") or reference.type not in (*SUFFIXES, *CLIENTS):
         return
     own = own_name(reference.name)
@@ -107,11 +107,12 @@ def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
         yield scope.finding("unknown-table", parameter, what, str(reference))
     elif False in there:
         gone = ", ".join(_gone(reference, scope.facts))
-        what = f'missing table "{reference}" in {parameter.name}: {gone} is not there, and lookups fail'
+        what = f'missing table "{reference}" in {parameter.name}: {gone} does not exist, and lookups fail'
         yield scope.finding("missing-file", parameter, what, str(reference), lasting=False)
     elif reference.type in SUFFIXES and not _is_place(reference.name) and not all(there):
         hint = f"; did you mean table:{reference.name}?" if reference.name in scope.merged.tables else ""
-        what = f'table "{reference}" in {parameter.name} has no absolute path: Postfix would look in its spool{hint}'
+        then = f"Postfix would look in its queue directory{hint}"
+        what = f'table "{reference}" in {parameter.name} has no absolute path: {then}'
         yield scope.finding("unknown-table", parameter, what, str(reference))
 
 
@@ -128,13 +129,13 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     for path in files_of(scope, parameter):
         if scope.facts.files.get(path) is False:
             then = "STARTTLS would fail" if used else "nothing uses it yet"
-            what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
+            what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
             yield scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
 
 
 def _lists(scope: Scope, parameter: Parameter) -> list[str]:
-    """Plain files: the lists that others include, and the templates of bounces."""
+    """Return plain files: the lists that other lists include, and the templates of bounces."""
     if parameter.name in NETWORK_LISTS or _LISTS.search(parameter.name):
         named = [word.lstrip("!") for word in words(scope.expanded(parameter.value) or "")]
         return [word for word in named if word.startswith("/")]
@@ -142,26 +143,28 @@ def _lists(scope: Scope, parameter: Parameter) -> list[str]:
 
 
 def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    then = "bounces would wait" if parameter.name == "bounce_template_file" else "Postfix would answer 451 to everybody"
+    then = (
+        "bounces would wait" if parameter.name == "bounce_template_file" else "Postfix would answer 451 to every client"
+    )
     for path in _lists(scope, parameter):
         if scope.facts.files.get(path) is False:
-            what = f'missing file "{path}" in {parameter.name}: it is not there or can\'t be read, and {then}'
+            what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             yield scope.finding("missing-file", parameter, what, path, lasting=False)
 
 
 PASSING = frozenset({"missing-file"})
 EXPLAINED = {
     "unknown-table": (
-        "A setting names a table that the commit does not have. Every lookup would fail, and Postfix answers 451. "
-        "Add tables/NAME, or correct the name; table:NAME finds the type by itself."
+        "A setting names a table that the commit does not have. Every lookup would fail, and Postfix answers 451. Add "
+        "tables/NAME, or correct the name. table:NAME selects the type automatically."
     ),
     "unknown-table-type": (
-        "A setting names a type of table that this Postfix can't open. Every lookup would fail, and Postfix "
-        "answers 451. Install the package that brings it, or use another type."
+        "A setting names a table type that this Postfix can't open. Every lookup would fail, and Postfix answers 451. "
+        "Install the package that provides the type, or use another type."
     ),
     "missing-file": (
-        "A setting names a file that is not on this host, or that can't be read. A missing table or list makes "
-        "Postfix answer 451; a missing certificate makes STARTTLS fail. Put the file there first, or correct its "
-        "path. This is judged anew at every pass."
+        "A setting names a file that does not exist on this host, or that can't be read. Without a table or list, "
+        "Postfix answers 451; without a certificate, STARTTLS fails. Install the file first, or correct its path. "
+        "reconciler checks this again at every pass."
     ),
 }

@@ -1,7 +1,7 @@
-"""smtpd's access restriction lists: their words, and the protection against relaying (smtpd_check.c).
+"""smtpd's access restriction lists must hold known words and protect against relaying (smtpd_check.c).
 
-A word that smtpd does not know is no syntax error: it answers 451 4.3.5 to everybody who gets that far. A list that
-never rejects foreign destinations keeps smtpd from serving at all. Raises nothing.
+A word that smtpd does not know is no syntax error: smtpd answers 451 4.3.5 to each client that reaches the word. If no
+list rejects foreign destinations, smtpd refuses to serve at all. Raises nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every restriction is known and complete, and every smtpd is protected against relaying."""
+    """Check that each restriction is known and complete, and that each smtpd is protected against relaying."""
     for scope in scopes(merged, facts):
         lists = {*LISTS, *classes_of(scope)}
         for parameter in scope.written:
@@ -63,7 +63,9 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield from _bad_argument(scope, parameter, restriction)
         elif name not in KNOWN and name not in classes and ":" not in name:
             hint = did_you_mean(name, KNOWN.union(classes))
-            what = f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to everybody{hint}'
+            what = (
+                f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to every client{hint}'
+            )
             yield scope.finding("unknown-restriction", parameter, what, name)
         # warn_if_reject turns a reject or a defer into a warning, and leaves a permit as it is.
         after = name if name in FINAL and not (warned and name != "permit") else ""
@@ -87,7 +89,7 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
 
 
 def _endless_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    """A class that leads back to itself: smtpd calls itself until it dies."""
+    """Yield a class that contains itself: smtpd follows it until it crashes."""
     classes = classes_of(scope)
     names = {name: [restriction.name for restriction in parsed(scope.value(name))] for name in classes}
     inner = {name: [word for word in listed if word in classes] for name, listed in names.items()}
@@ -99,7 +101,7 @@ def _endless_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
                 reached.add(word)
                 waiting += inner[word]
         if name in reached:
-            what = f'restriction class "{name}" leads back to itself: smtpd would die, and clients get no answer'
+            what = f'restriction class "{name}" contains itself: smtpd would crash, and clients would get no answer'
             yield scope.finding("endless-class", scope.parameter(name) or parameter, what, name)
             return
 
@@ -107,7 +109,7 @@ def _endless_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 def _undefined_classes(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     for name in words(scope.expanded(parameter.value) or ""):
         if not scope.parameter(name):
-            what = f'restriction class "{name}" has no definition: smtpd would die'
+            what = f'restriction class "{name}" has no definition: smtpd would exit'
             yield scope.finding("undefined-class", parameter, what, name)
 
 
@@ -128,13 +130,13 @@ def _unprotected(scope: Scope) -> Finding | None:
 
 
 def _protects(text: str, scope: Scope, depth: int = 0) -> bool:
-    """What smtpd's own has_required() answers."""
+    """Return the answer of smtpd's own has_required()."""
     classes = classes_of(scope)
     rest = iter(words(text))
     for word in rest:
         name = word.lower()
         if name == "warn_if_reject":
-            next(rest, None)  # what only warns protects nothing
+            next(rest, None)  # a restriction that only warns protects nothing
         elif name == "permit":
             return False
         elif name in PROTECTION or (
@@ -148,28 +150,29 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-restriction": (
-        "A list of restrictions holds a word that smtpd does not know. It answers 451 4.3.5 to everybody who gets "
-        "that far; `postfix check` says nothing. Correct the spelling, or declare the class in "
+        "A list of restrictions holds a word that smtpd does not know. smtpd answers 451 4.3.5 to each client that "
+        "reaches the word, and `postfix check` does not report it. Correct the spelling, or declare the class in "
         "smtpd_restriction_classes."
     ),
     "incomplete-restriction": (
-        "A restriction lacks its argument, or has one of the wrong kind. smtpd would take the next word for it and"
-        " answer 451, or check something else than was meant. Write the table, server or domain right behind it."
+        "A restriction has no argument, or an argument of the wrong kind. smtpd would use the next word as the "
+        "argument and answer 451, or check the wrong thing. Write the table, server or domain directly after the "
+        "restriction."
     ),
     "unreachable-restriction": (
-        "A restriction stands behind one that always decides. It is never reached, so it protects nothing. Move it"
-        " in front of the permit, reject or defer."
+        "A restriction comes after one that always decides. smtpd never reaches it, so it protects nothing. Move it "
+        "before the permit, reject or defer."
     ),
     "undefined-class": (
-        "smtpd_restriction_classes names a class that has no restrictions. smtpd would answer 451 4.3.5 when it "
-        "meets it. Set a parameter of that name to a list of restrictions."
+        "smtpd_restriction_classes names a class that has no restrictions. smtpd would exit when it starts. Set a "
+        "parameter of that name to a list of restrictions."
     ),
     "endless-class": (
-        "A class of restrictions holds itself, by way of others or directly. smtpd follows it until it dies, and "
-        "clients get no answer. Take the class out of its own list."
+        "A class of restrictions contains itself, directly or through other classes. smtpd follows it until it "
+        "crashes, and clients get no answer. Remove the class from its own list."
     ),
     "no-relay-protection": (
-        "No list of restrictions rejects mail for foreign destinations. smtpd refuses to serve at all, and clients"
-        " get no greeting. Put reject_unauth_destination into smtpd_relay_restrictions."
+        "No list of restrictions rejects mail for foreign destinations. smtpd refuses to serve at all, and clients "
+        "get no greeting. Add reject_unauth_destination to smtpd_relay_restrictions."
     ),
 }

@@ -1,6 +1,6 @@
-"""Where mail is sent: every transport that a parameter or a table names is a service, and reads its next hop.
+"""Each transport that a setting names must be a service, and must be able to read its next hop.
 
-trivial-rewrite passes any name on; qmgr then defers with "mail transport unavailable". Raises nothing.
+trivial-rewrite passes any name on, and qmgr then defers mail with "mail transport unavailable". Raises nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every transport and every service that a parameter names is there."""
+    """Check that each transport and each service that a parameter names exists."""
     known = mail_routes(merged, facts)
     every = {service.name for service in merged.entries}
     for scope in scopes(merged, facts):
@@ -36,7 +36,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _bad_relay(scope: Scope, parameter: Parameter, known: MailRoutes) -> Iterator[Finding]:
-    """Hosts that stand alone: relayhost is the next hop of default_transport, whose program reads it."""
+    """Check next hops without a transport: relayhost is the next hop of default_transport, whose program reads it."""
     name, problem = parameter.name, None
     text = scope.expanded(parameter.value) or ""
     if name == "relayhost":
@@ -73,16 +73,17 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-transport": (
-        "A setting or a table sends mail to a transport that is no service. Mail would be accepted and then wait: "
-        '"mail transport unavailable". Correct the name, or add the service under "transports:" or in master.d/.'
+        "A setting or a table sends mail to a transport that master.cf does not define. Postfix would accept the "
+        'mail, and it would wait in the queue: "mail transport unavailable". Correct the name, or add the service '
+        'under "transports:" or in master.d/.'
     ),
     "unknown-service": (
-        "A setting names a service of master.cf that is not there. The program that asks it would wait, and then "
-        "fail. Correct the name, or add the service."
+        "A setting names a service that master.cf does not define. The program that connects to it would wait, and "
+        "then fail. Correct the name, or add the service."
     ),
     "malformed-nexthop": (
-        "A next hop is none that smtp can read. The delivery program ends when it meets it, with all mail it has "
-        "at hand; as relayhost it stops all mail that leaves. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
+        "smtp can't read a next hop. The delivery program exits when it reads it, and all mail that it handles waits. "
+        "As relayhost, such a next hop stops all outbound mail. Write HOST, [HOST], HOST:PORT or [HOST]:PORT, with "
         "quotes around brackets in YAML."
     ),
 }

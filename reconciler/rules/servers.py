@@ -1,7 +1,7 @@
-"""Programs that smtpd and cleanup ask: Milters and policy servers, each as ``inet:HOST:PORT`` or ``unix:PATH``.
+"""Milters and policy servers must have an address that Postfix can read: ``inet:HOST:PORT`` or ``unix:PATH``.
 
-smtpd(8) ends, or answers 451 to everybody, when it can't read where such a server is. Whether one listens there is not
-asked here. Raises nothing.
+smtpd(8) exits, or answers 451 to every client, if it can't read such an address. reachability.py checks whether a
+server listens there. Raises nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_PORT = 65535
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every server's place can be read."""
+    """Check that Postfix can read the address of each server."""
     ports = port_names(Scope(merged, facts))
     for scope in scopes(merged, facts):
         lists = {*LISTS, *scope.words("smtpd_restriction_classes")}
@@ -37,7 +37,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _endpoints(scope: Scope, parameter: Parameter, lists: Collection[str]) -> Iterator[str]:
-    """What names a server, without the options that may follow it in braces."""
+    """Yield the address of each server, without the options that may follow it in braces."""
     if parameter.name in _MILTERS:
         named = words(scope.expanded(parameter.value) or "")
     elif parameter.name in lists:
@@ -51,27 +51,27 @@ def _endpoints(scope: Scope, parameter: Parameter, lists: Collection[str]) -> It
 
 
 def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
-    """What is wrong with the place of a server, or None."""
+    """Return what is wrong with the address of a server, or None."""
     kind, colon, rest = text.partition(":")
     if kind not in _KINDS or not colon:
         known = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text) else None
-        return f"must begin with inet: or unix:, or smtpd would answer 451 or die{meant(known)}"
+        return f"must begin with inet: or unix:, or smtpd would answer 451 or exit{meant(known)}"
     if kind != "inet":
-        return None if rest else "names no socket: smtpd would answer 451 or die"
+        return None if rest else "names no socket: smtpd would answer 451 or exit"
     _, colon, port = rest.rpartition(":")
     if not colon and not port.isdigit() and is_host(port) and port not in ports:
-        return f"has no port: smtpd would die; write inet:{port}:PORT"
+        return f"has no port: smtpd would exit; write inet:{port}:PORT"
     if port.isdigit():
         fits = 0 < int(port) <= _MAX_PORT
-        return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would die"
-    return None if port in ports else f'has the unknown port "{port}": smtpd would die{did_you_mean(port, ports)}'
+        return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would exit"
+    return None if port in ports else f'has the unknown port "{port}": smtpd would exit{did_you_mean(port, ports)}'
 
 
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "malformed-endpoint": (
-        "The place of a Milter or policy server can't be read. smtpd ends, or answers 451 to everybody. Write "
+        "The address of a Milter or policy server can't be read. smtpd exits, or answers 451 to every client. Write "
         "inet:HOST:PORT or unix:PATH."
     ),
 }

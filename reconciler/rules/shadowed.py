@@ -1,9 +1,9 @@
-"""Entries that an earlier one hides: of networks and patterns the first that matches wins, and the rest is never read.
+"""An earlier entry must not hide a later one: in tables of networks and patterns, the first match wins.
 
-Only what is sure is told: a network inside of an earlier one, the same pattern again, anything behind a pattern that
-matches every text; and only where the hidden answer is another one. Raises nothing.
+The rule reports only certain cases: a network inside an earlier one, the same pattern again, or any entry after a
+pattern that matches every text; and only if the hidden answer differs. Raises nothing.
 
-Known limit: tables with ``if`` blocks and negated patterns are not judged.
+Known limit: the rule skips tables with ``if`` blocks and negated patterns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every entry of a table can be reached, or another one gives the same answer."""
+    """Check that each entry of a table can be reached, or that another one gives the same answer."""
     for table in desired.tables.values():
         if _is_ordered(table):
             yield from CachedTable(table).ask(_shadowed)
@@ -38,15 +38,15 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _is_ordered(table: Table) -> bool:
-    """Whether the first entry that matches answers."""
+    """Return whether the first match of the table decides."""
     return table.type == "cidr" or table.type in PATTERN_TYPES
 
 
 def _shadowed(table: Table) -> Iterator[Finding]:
-    """A warning for each entry that is never reached and would have answered otherwise."""
+    """Yield a warning for each entry that is never reached and has a different answer."""
     if has_blocks(table):
         return
-    if len({entry.value for entry in Entries(table)}) < 2:  # noqa: PLR2004 - a long list mostly has one answer
+    if len({entry.value for entry in Entries(table)}) < 2:  # noqa: PLR2004 - a long list usually has one answer
         return
     hidden = _networks(table) if table.type == "cidr" else _patterns(table)
     for entry, first in hidden:
@@ -58,7 +58,7 @@ def _shadowed(table: Table) -> Iterator[Finding]:
 
 
 def _networks(table: Table) -> Iterator[tuple[Entry, Entry]]:
-    """Networks inside of earlier ones: each is looked for under every prefix length that was seen."""
+    """Yield networks inside earlier ones: the lookup tries each prefix length that occurred before."""
     seen: dict[tuple[int, int], dict[int, Entry]] = {}
     for entry in Entries(table):
         try:
@@ -66,7 +66,7 @@ def _networks(table: Table) -> Iterator[tuple[Entry, Entry]]:
         except ValueError:
             continue
         address, width = int(network.network_address), network.max_prefixlen
-        # A table has few prefix lengths: one look-up for each of them, and no walk over all earlier networks.
+        # A table has few prefix lengths, so one lookup for each is cheaper than a walk over all earlier networks.
         for (version, length), networks in seen.items():
             if version == network.version and length <= network.prefixlen:
                 first = networks.get(address >> (width - length))
@@ -95,7 +95,7 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "shadowed-entry": (
-        "An entry of a table of networks or patterns stands behind another one that always matches before it. Postfix "
-        "takes the first that matches, so this one never answers. Move the narrower one up, or remove it."
+        "An entry of a table of networks or patterns comes after another entry that always matches before it. Postfix "
+        "uses the first match, so the later entry never answers. Move the narrower entry up, or remove it."
     ),
 }

@@ -1,8 +1,8 @@
-"""tls_server_sni_maps: every row can be read by smtpd(8), and its files are there.
+"""smtpd(8) must be able to read each row of tls_server_sni_maps, and the files of the row must exist.
 
-postfix/sni.py says what a row is, and why our tables of them are text. Raises nothing.
+postfix/sni.py describes the rows, and explains why our tables of them are text. Raises nothing.
 
-Known limit: of tables outside the commit, and of inline: ones, no row is known.
+Known limit: the rules do not know the rows of tables outside the commit and of inline: tables.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every row can be read by smtpd, and its files are there."""
+    """Check that smtpd can read each row, and that its files exist."""
     for scope, parameter, reference in sni.references(merged, facts):
         table = merged.tables.get(own_name(reference.name) or "")
         if table and table.compiler and table.type == reference.type:
             what = (
-                f'{sni.PARAMETER}: "{reference}" is compiled, and holds the names of files where smtpd wants what is in'
-                f" them: TLS would fail for every name in it; rename {table.file} to tables/{table.name}.texthash"
+                f'{sni.PARAMETER}: "{reference}" is compiled, and holds file names where smtpd expects the contents of'
+                f" the files: TLS would fail for every name in it; rename {table.file} to tables/{table.name}.texthash"
             )
             yield scope.finding("compiled-sni-map", parameter, what, table.name)
     for row in sni.rows(merged, facts):
         for path in row.files:
             if facts.files.get(path) is False or not path.startswith("/"):
                 what = (
-                    f'missing file "{path}": it is not there or can\'t be read; smtpd would skip the row, and show'
+                    f'missing file "{path}": it does not exist or can\'t be read; smtpd would skip the row, and show'
                     " another certificate"
                     if path.startswith("/")
-                    else f'"{path}" is no absolute path; a row names the files of a key and its certificates'
+                    else f'"{path}" is not an absolute path; a row names the files of a key and its certificates'
                 )
                 yield row.finding("missing-file", what, path)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Whether the files that rows name are there."""
+    """Name the files of the rows."""
     return Mentioned(paths=sni.files(merged, facts))
 
 
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "compiled-sni-map": (
-        "A compiled table is asked for the certificate of a name. Such a map holds keys and certificates themselves, "
-        "as `postmap -F` makes it, and this one holds the names of their files: TLS fails for every name in it. Call "
-        "the file tables/NAME.texthash, or tables/sni; smtpd then reads the files by itself as it starts, and renewed "
-        "certificates are taken over by a reload."
+        "smtpd looks up the certificate of a name in a compiled table. Such a table must hold the keys and "
+        "certificates themselves, as `postmap -F` writes them, but this one holds the names of their files. TLS fails "
+        "for every name in it. Name the file tables/NAME.texthash, or tables/sni. smtpd then reads the files when it "
+        "starts, and a reload activates renewed certificates."
     ),
 }

@@ -1,9 +1,8 @@
-"""What tables hold, judged by what they are used for: keys that can never match, answers that Postfix does not know.
+"""Table entries must fit the use of their table: keys that can match, and answers that Postfix knows.
 
-A table's entries are walked once for each use that has something to say about them, and never kept. Raises nothing.
+Each use of a table walks its entries once, and keeps none of them. Raises nothing.
 
-Known limits: entries of pattern tables are judged by their results alone, and tables behind a database client not at
-all.
+Known limits: of pattern tables, the rules check only the results; they do not check the tables of a database client.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every entry means something to those who ask its table."""
+    """Check that each entry fits the uses of its table."""
     uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
     for name, table in desired.tables.items():
         yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here)
@@ -61,7 +60,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost) -> Iterator[Finding]:
-    """Everything that is wrong with a table's entries; *known* are the routes that are there, *here* is this host."""
+    """Yield all findings about a table's entries; *known* are the existing routes, *here* is this host."""
     entries = Entries(table)
     if table.type == "cidr":
         yield from _networks(table, entries)
@@ -95,8 +94,8 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
 def _bad_results(
     table: Table, entries: Iterable[Entry], rule: str, problem_in: Callable[[str], str | None]
 ) -> Iterator[Finding]:
-    """What is wrong with results; there are fewer of them than entries."""
-    # 100,000 rows have a handful of answers: each is judged once.
+    """Yield a finding for each entry whose result has a problem."""
+    # 100,000 rows have only a few different answers, so each answer is checked once.
     problems = {value: problem for value in {entry.value for entry in entries} if (problem := problem_in(value))}
     for entry in entries if problems else ():
         if problem := problems.get(entry.value):
@@ -104,7 +103,7 @@ def _bad_results(
 
 
 def _routes(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
-    """``transport:nexthop``; what a pattern puts in for $1 is not known."""
+    """Check ``transport:nexthop``; the text that a pattern substitutes for $1 is unknown."""
 
     def unknown(value: str) -> str | None:
         fixed = transport_of(value).lower() != "dunno" and not (patterns and "$" in transport_of(value))
@@ -119,7 +118,7 @@ def _routes(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterat
 
 
 def _relays(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterator[Finding]:
-    """Next hops that stand alone."""
+    """Check next hops without a transport."""
 
     def malformed(value: str) -> str | None:
         unclear = value.lower() == "dunno" or (table.type in PATTERN_TYPES and "$" in value)
@@ -131,7 +130,7 @@ def _relays(table: Table, entries: Iterable[Entry], known: MailRoutes) -> Iterat
 def _looping_hops(
     table: Table, entries: Iterable[Entry], here: OwnHost, hops: Callable[[str, str], list[str]]
 ) -> Iterator[Finding]:
-    """Next hops that are this very host; most hops are of many rows."""
+    """Yield next hops that are this host; each hop is checked once, because many rows share it."""
     back: dict[str, str | None] = {}
     suspects = here.suspects()
     for entry in entries:
@@ -144,7 +143,7 @@ def _looping_hops(
 
 
 def _filtered_again(table: Table, entries: Iterable[Entry], here: OwnHost, *, checks: bool) -> Iterator[Finding]:
-    """FILTER actions that lead to this very host."""
+    """Yield FILTER actions that lead to this host."""
 
     def problem(value: str) -> str | None:
         name = here.back_by_action(value, checks=checks)
@@ -174,15 +173,15 @@ _IN_DOMAIN = re.compile(r"[^@]*@\*.*")
 _AT_DOT = re.compile(r"(?P<user>[^@]*)@\.+(?P<domain>.+?)\.*")
 _USER_AT = re.compile(r"(?P<user>[^@]+)@")
 _DOT = re.compile(r"\.+(?P<domain>[^@]+?)\.*")
-_END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix takes the dot off an address before it looks it up
+_END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@]+?)\.*")
-_DOTTED = re.compile(r"(?P<bare>[^@]*\.[^@]*[^@.])\.*")  # without a dot: a user of this host's own domains
+_DOTTED = re.compile(r"(?P<bare>[^@]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
 def _never_matches(use: str) -> Never:
-    """The keys that are never looked up for that use, and what was meant instead (transport(5), access(5))."""
+    """Return the forms of keys that this use never looks up, with the intended key (transport(5), access(5))."""
     if use in _BY_SENDER:
         stars: Never = (
             (_STAR, "default_transport"),
@@ -212,9 +211,9 @@ def _never_matches(use: str) -> Never:
 
 
 def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
-    """Keys that none of a table's uses looks up."""
+    """Yield keys that no use of the table looks up."""
     never = [_never_matches(use) for use in sorted(uses)]
-    # One use without such keys may look up any key, and then none of them is in vain.
+    # A use without such forms may look up any key, and then no key is useless.
     if not never or not all(never):
         return
     for entry in entries:
@@ -224,15 +223,15 @@ def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Fi
             what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'
             yield table.finding("key-never-matches", entry.line, what, entry.key)
         elif uses <= _BY_REWRITING and _DOMAIN.fullmatch(entry.key):
-            what = f'key "{entry.key}" is looked up as a user\'s name alone; did you mean @{entry.key}?'
+            what = f'key "{entry.key}" is looked up only as a user name; did you mean @{entry.key}?'
             yield table.finding("bare-domain", entry.line, what, entry.key, severity=Severity.WARNING)
         elif uses & _BY_SENDER and entry.key.startswith("@") and "." not in entry.key:
-            what = f'key "{entry.key}" is a domain without a dot: it matches only senders at that very name'
+            what = f'key "{entry.key}" is a domain without a dot: it matches only senders at exactly that name'
             yield table.finding("bare-sender-domain", entry.line, what, entry.key, severity=Severity.WARNING)
 
 
 def _meant(key: str, never: Never) -> str | None:
-    """What was meant by a key that never matches, or None when it may."""
+    """Return the intended form of a key that never matches, or None if it may match."""
     for pattern, meant in never:
         if match := pattern.fullmatch(key):
             return meant.format(key=key, **match.groupdict())
@@ -240,7 +239,7 @@ def _meant(key: str, never: Never) -> str | None:
 
 
 def _networks(table: Table, entries: Iterable[Entry]) -> Iterator[Finding]:
-    """cidr_table(5) skips a line it can't parse."""
+    """Yield networks that cidr_table(5) can't parse; it skips their lines."""
     for entry in entries:
         pattern = entry.key.lstrip("! ")
         problem = problem_of(f"[{pattern}]" if ":" in pattern and not pattern.startswith("[") else pattern)
@@ -263,28 +262,28 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-action": (
-        "A table answers with an action that is none. smtpd answers 451 4.3.5 to it; a header or body check "
-        "ignores it, and lets pass what it was to stop. Correct the spelling."
+        "A table answers with an action that Postfix does not know. smtpd replies 451 4.3.5 to it. A header or body "
+        "check ignores it, and lets pass what it should stop. Correct the spelling."
     ),
     "unknown-policy": (
-        "A TLS policy has a level or an attribute that smtp does not know. Mail to that destination would wait. "
-        "Write one of the levels none, may, encrypt, dane, dane-only, fingerprint, verify and secure, and "
-        "name=value attributes behind it."
+        "A TLS policy has a level or an attribute that smtp does not know. Mail to that destination would wait in the "
+        "queue. Write one of the levels none, may, encrypt, dane, dane-only, fingerprint, verify and secure, followed "
+        "by name=value attributes."
     ),
     "number-permits": (
-        "A table answers with a number alone. To Postfix any number means OK, so that 550 permits. Write the "
-        'number with a text to reject, such as "550 go away".'
+        "A table answers with a number alone. To Postfix, any number alone means OK, so 550 permits. To reject, write "
+        'the number with a text, such as "550 not accepted".'
     ),
     "key-never-matches": (
-        "A key has a form that is never looked up for what its table is used for. The entry has no effect. Write "
-        "it as the finding says."
+        "A key has a form that Postfix never looks up for the use of its table. The entry has no effect. Write the "
+        "key as the finding says."
     ),
     "bare-domain": (
-        "A key looks like a domain, and is looked up as a user's name alone. It would match nobody at that domain."
-        " Write @domain for all its addresses."
+        "A key looks like a domain, but Postfix looks it up only as a user name. It would match no address of that "
+        "domain. Write @domain for all its addresses."
     ),
     "bare-sender-domain": (
-        "A key is @NAME with no dot in NAME. It matches only senders at that very name, such as @localhost, which "
-        "is mostly a slip. Write the full domain."
+        "A key is @NAME with no dot in NAME. It matches only senders at exactly that name, such as @localhost, which "
+        "is usually a mistake. Write the full domain."
     ),
 }

@@ -1,6 +1,6 @@
-"""Tables of the commit: what is wrong with each by itself, and what one that is empty or takes all mail leads to.
+"""Each table of the commit must be readable, have no key twice, and neither refuse nor take mail by mistake.
 
-What their entries mean is for table_entries.py, shadowed.py and alias_loops.py. Raises nothing.
+table_entries.py, shadowed.py and alias_loops.py check the meaning of the entries. Raises nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RECIPIENTS = {
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every table can be read, no key stands in it twice, and none takes or refuses mail that it should not."""
+    """Check that each table is readable, has no key twice, and neither takes nor refuses mail by mistake."""
     main = Scope(merged, facts)
     for table in desired.tables.values():
         yield from CachedTable(table).ask(_bad_lines)
@@ -44,11 +44,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _bad_lines(table: Table) -> Iterator[Finding]:
-    """What is wrong with a table by itself, in one walk."""
+    """Yield what is wrong with a table alone, in one walk."""
     malformed: list[Finding] = []
-    # A table may hold 100,000 keys, and a set of them would take many times the memory of the file. So each is kept as
-    # the eight bytes of its hash; sorted, these take half the memory of a set, and two of one key stand side by side.
-    # Hashes can be the same where keys differ, so _duplicates() walks the table again and compares the keys themselves.
+    # A table may hold 100,000 keys, and a set of them would take many times the memory of the file. So this keeps only
+    # the eight bytes of each hash; sorted, they take half the memory of a set, and equal keys are neighbours.
+    # Different keys can have equal hashes, so _duplicates() walks the table again and compares the keys themselves.
     keys = array("q", (hash(entry.key.lower()) for entry in walk(table, malformed)))
     yield from malformed
     ordered = sorted(keys)
@@ -57,7 +57,7 @@ def _bad_lines(table: Table) -> Iterator[Finding]:
 
 
 def _duplicates(table: Table) -> Iterator[Finding]:
-    """Of patterns the first that matches wins, so the same one may stand in two if-blocks."""
+    """Yield keys that occur twice, except patterns: the first match wins, and two if-blocks may hold the same one."""
     if table.type in PATTERN_TYPES or table.type == "cidr":
         return
     entries = Entries(table)
@@ -72,12 +72,12 @@ def _duplicates(table: Table) -> Iterator[Finding]:
         mine, theirs = (
             f"{table.at(one.line)}".removesuffix(":1") if table.pieces else f"line {one.line}" for one in (entry, other)
         )
-        what = f'duplicate key "{entry.key}": {theirs} has it already, and {mine} would be ignored'
+        what = f'duplicate key "{entry.key}": {theirs} already has it, and Postfix would ignore {mine}'
         yield table.finding("duplicate-entry", entry.line, what, entry.key)
 
 
 def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
-    """Recipients would be refused for good, because the tables that list them are empty."""
+    """Yield classes of recipients that Postfix would refuse, because the tables that list them are empty."""
     for name, domains in _RECIPIENTS.items():
         parameter = main.parameter(name)
         if not parameter or not _is_class(main, domains, name):
@@ -86,14 +86,14 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
         if named and len(named) == len(main.words(name)) and not any(map(_holds_any, map(tables.get, named))):
             what = (
                 f"table {', '.join(named)} is empty, but {name} depends on it: every address in"
-                f' "{main.value(domains)}" that it was to hold would be refused as unknown'
+                f' "{main.value(domains)}" that it should list would be refused as unknown'
             )
             where = tables[named[0]].where
             yield error_at("empty-table", where, what, named[0])
 
 
 def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
-    """The row for all other mail takes that for this host's own domains as well, unless rows of theirs keep it."""
+    """Warn if the row ``*`` also matches this host's own domains, because they have no rows of their own."""
     if table.type in PATTERN_TYPES or not _STAR.search(table.source) or main.value("transport_maps") != table.reference:
         return
     own = [domain.lower() for domain in main.words("mydestination") if _DOMAIN.fullmatch(domain)]
@@ -104,7 +104,7 @@ def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
     star = entries.get("*")
     if lost and star and star.value != ":":
         what = (
-            f'table transport: "*" takes mail for this host\'s own domains as well: {", ".join(lost)}; did you mean to'
+            f'table transport: "*" also matches this host\'s own domains: {", ".join(lost)}; did you mean to'
             f' keep it with a row "{lost[0]} :"?'
         )
         where = table.at(star.line)
@@ -112,12 +112,12 @@ def _own_mail(main: Scope, table: Table) -> Iterator[Finding]:
 
 
 def _parents(domain: str) -> list[str]:
-    """The keys that transport(5) looks up for a domain after its own."""
+    """Return the keys that transport(5) looks up for a domain after the domain itself."""
     return [domain[at:] for at, char in enumerate(domain) if char == "." and at]
 
 
 def _is_class(main: Scope, domains: str, recipients: str) -> bool:
-    """Whether the class has domains of its own, and not just those that its empty table would hold."""
+    """Return whether the class has domains of its own, and not only those that its empty table would hold."""
     parameter = main.parameter(domains)
     if domains == "mydestination":
         return bool(main.words(domains))
@@ -125,7 +125,7 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
 
 
 def _holds_any(table: Table | None) -> bool:
-    """Whether it has an entry; of a table that is not ours nobody knows better."""
+    """Return whether a table has an entry; a table outside the commit counts as one that has."""
     return table is None or next(iter(Entries(table)), None) is not None
 
 
@@ -133,15 +133,15 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "star-takes-own": (
-        "The key * of tables/transport stands for every address that no other row matches, those of this host's own "
-        'domains among them, and their mail would leave. Keep it with a row "DOMAIN :" for each of them.'
+        "The key * of tables/transport matches every address that no other row matches. That includes this host's own "
+        'domains, and their mail would leave the host. Keep it with a row "DOMAIN :" for each of them.'
     ),
     "duplicate-entry": (
-        "A key stands in a table twice. Postfix keeps the first and ignores the other, with a warning that nobody "
-        "reads. Remove the one that was not meant; keys are compared without regard to case."
+        "A table holds a key twice. Postfix keeps the first entry and ignores the other, with only a warning in its "
+        "log. Remove the unintended entry. Postfix compares keys without regard to case."
     ),
     "empty-table": (
-        "A table that says which recipients exist holds no entry. Every address of its class would be refused as "
-        "unknown, for good. Fill it, or remove the domains of the class."
+        "A table that lists the existing recipients holds no entry. Postfix would refuse every address of its class "
+        "as unknown, permanently. Fill the table, or remove the domains of the class."
     ),
 }

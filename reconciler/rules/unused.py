@@ -1,9 +1,9 @@
-"""What somebody declared and nothing uses: restriction classes, and transports of their own.
+"""Restriction classes and transports that the commit declares must be used.
 
-Stock services are not asked about, nor is what `transports` brings. Raises nothing.
+The rules skip stock services and the services of `transports`. Raises nothing.
 
-Known limit: a transport counts as used when its name stands anywhere in a table that is asked for transports or
-actions, or in a value. Tables outside the commit may name any transport; then nothing is said.
+Known limit: a transport counts as used if its name occurs anywhere in a table or in a value. Tables outside the commit
+may name any transport; if there is such a table, the rules report no transport.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virt
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """What is declared is used."""
+    """Check that each declared class and transport is used."""
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
     own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
     if any(_asks_elsewhere(scope) for scope in everywhere):
-        own = []  # that table may name any of them
+        own = []  # such a table may name any of them
     named = _words(merged, everywhere) if own or classes else set()
     parameter = main.parameter("smtpd_restriction_classes")
     for name in classes if parameter else ():
         if parameter and name not in named:
-            what = f'class "{name}" is defined, and no list and no table uses it'
+            what = f'class "{name}" is defined, but no list or table uses it'
             yield main.warning("unused-class", parameter, what, name)
     for service in own:
         if service.name not in named:
-            what = f'service "{service.name}" of type unix: no setting and no table sends mail to it'
+            what = f'service "{service.name}" of type unix: no setting or table sends mail to it'
             yield warning_at("unused-transport", service.where, what, service.key)
 
 
 def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
-    """Every word that could name something: of values, of commands and of tables."""
+    """Return every word of values, commands and tables that could be a name."""
     texts = [
         scope.expanded(parameter.value) or parameter.value
         for scope in everywhere
@@ -61,7 +61,7 @@ def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
 
 
 def _asks_elsewhere(scope: Scope) -> bool:
-    """Whether a table that is not of the commit may answer with a transport."""
+    """Return whether a table outside the commit may answer with a transport."""
     for parameter in scope.written:
         if parameter.name in TRANSPORT_MAPS or parameter.name in LISTS or parameter.name.endswith("_checks"):
             for reference in tables_of(scope, parameter):
@@ -75,11 +75,11 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unused-class": (
-        "A class of restrictions is defined, and nothing uses it. It protects nobody. Name it in a list of "
+        "A class of restrictions is defined, but nothing uses it. It protects nothing. Name it in a list of "
         "restrictions or as the answer of an access table, or remove it."
     ),
     "unused-transport": (
-        "A service that delivers mail is declared, and nothing sends mail to it. Mail that was to take it takes "
-        "another road. Name it in tables/transport, tables/sender_transport or a parameter, or remove it."
+        "A service that delivers mail is declared, but nothing sends mail to it. The mail that it should deliver goes "
+        "another way. Name it in tables/transport, tables/sender_transport or a parameter, or remove it."
     ),
 }

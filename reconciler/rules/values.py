@@ -1,11 +1,11 @@
-"""The grammar of parameter values: what a daemon would die of, or misread, when it reads them.
+"""Parameter values must have the form that the programs of Postfix can read.
 
-A parameter's type is that of Postfix's own default, expanded: ``yes``, ``20``, ``300s``. What a default can't tell (an
-enumeration, a list of words, that an empty value is fatal) is said by the vocabulary below, taken from Postfix 3.7's
-sources. Where Postfix reads on with a warning, so does the rule. Raises nothing.
+A parameter has the type of Postfix's own default, expanded: ``yes``, ``20``, ``300s``. Where a default can't show the
+type (an enumeration, a list of words, a value that may not be empty), postfix/vocabulary.py does, taken from the
+sources of Postfix 3.7. Where Postfix only warns, the rule only warns. Raises nothing.
 
-Known limits: of ranges only the lower bound is known, and only where it is the same for a whole type; word lists that
-are not in the vocabulary pass unread.
+Known limits: of ranges, only lower bounds that hold for a whole type are known; the rules skip word lists that are not
+in the vocabulary.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Every value fits its parameter."""
+    """Check that each value fits its parameter."""
     defaults = {**facts.parameters, **_service_defaults(facts, merged)}
     everywhere = list(scopes(merged, facts))
     defined = {*defaults, *(parameter.name for scope in everywhere for parameter in scope.written)}
@@ -61,7 +61,7 @@ def _service_defaults(facts: Facts, merged: Contribution) -> dict[str, str]:
 
 
 def _readable(scope: Scope, parameter: Parameter, defined: set[str]) -> str | None:
-    """The expanded value; None where other rules have said what is wrong with it, or main.cf does not expand it."""
+    """Return the expanded value; None if other rules report it, or if main.cf does not expand it."""
     if parameter.name in RAW:
         return None
     try:
@@ -82,14 +82,14 @@ def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[s
         if not _LEVEL.match(value):
             yield _bad(scope, parameter, value, "a level such as 2 or 3.6")
     elif not value and name in NOT_EMPTY:
-        what = f"{name} is empty, which Postfix programs take for fatal; leave it out for its default"
+        what = f"{name} is empty, which is fatal to Postfix programs; remove it to get its default"
         yield scope.finding("empty-value", parameter, what)
     elif name in defaults and name not in NOT_NUMBERS and not name.endswith("_feedback"):
         yield from _bad_scalar(scope, parameter, value, kind(name, defaults))
 
 
 def kind(name: str, defaults: Mapping[str, str]) -> str:
-    """``yes/no``, ``number``, ``time`` or ``text``: the type of the parameter's expanded default."""
+    """Return the type of the parameter's expanded default: ``yes/no``, ``number``, ``time`` or ``text``."""
     try:
         default = expand(defaults[name], defaults.get).strip()
     except MalformedMacro:
@@ -120,7 +120,7 @@ def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Find
         yield _bad(scope, parameter, value, f"a number up to {largest}")
     elif int(value) < 1 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a number above 0")
-    elif int(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may count against a client
+    elif int(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may have negative weights
         yield _bad(scope, parameter, value, "a number of 0 or more")
 
 
@@ -137,13 +137,13 @@ def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findin
 
 
 def _meant_time(value: str) -> str:
-    """What ``5 minutes`` or ``5M`` was meant to be."""
+    """Return a hint at the intended form of ``5 minutes`` or ``5M``."""
     match = re.fullmatch(r"(\d+)\s*([smhdwSMHDW])[a-zA-Z]*", value)
     return f"; did you mean {match[1]}{match[2].lower()}?" if match else ""
 
 
 def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
-    """Enumerations: one word of them, or a list."""
+    """Check enumerations: one word of them, or a list."""
     name = parameter.name
     known, fatal = LISTS.get(name) or WORDS[name]
     given = words(value) if name in LISTS else [value]
@@ -175,16 +175,16 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "bad-value": (
-        "A parameter's value is none that its program can read. Most programs end when they meet it, and the "
-        "service stops; some ignore it with a warning, and then so does this. The finding names the form that is "
-        "expected."
+        "A parameter has a value that its program can't read. Most programs exit when they read it, and the service "
+        "stops. Some ignore it with a warning, and then the finding is only a warning. The finding names the expected "
+        "form."
     ),
     "odd-time": (
         "A time has more than one number and unit. Postfix reads the first and ignores the rest. Write one number "
         "with one unit: s, m, h, d or w."
     ),
     "empty-value": (
-        "A parameter is empty that may not be. Postfix's programs end when they read it. Remove the line to get "
-        "the default, or give it a value."
+        "A parameter is empty that must have a value. Postfix programs exit when they read it. Remove the line to get "
+        "the default, or set a value."
     ),
 }

@@ -138,4 +138,4 @@ def test_what_submission_needs_is_asked_for_at_the_push(adopted: AdoptedHost) ->
     chrooted = ON.replace("private/auth", "/run/dovecot/auth") + "services: {submission/inet: {chroot: yes}}\n"
     silent = adopted.push({"mail.yaml": chrooted}, "Dovecot is elsewhere")
     assert not silent.accepted
-    assert "smtpd_sasl_path: nobody answers" in silent.text
+    assert "smtpd_sasl_path: no server answers" in silent.text

@@ -35,7 +35,7 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     before = adopted.live()
     refused = adopted.push({"mail.yaml": ASKS}, "Ask a policy server")
     assert not refused.accepted
-    assert 'mail.yaml:5:28: smtpd_data_restrictions: nobody answers at "inet:127.0.0.1:3999"' in refused.text
+    assert 'mail.yaml:5:28: smtpd_data_restrictions: no server answers at "inet:127.0.0.1:3999"' in refused.text
     assert adopted.live() == before
 
     server = adopted.host.start("python3", "-c", POLICY)

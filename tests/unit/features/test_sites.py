@@ -196,7 +196,7 @@ def test_what_is_wrong_in_a_fragment_is_told_at_its_own_line_and_a_key_of_two_si
     }
     text = only_finding("duplicate-entry", files=files)
     assert text.startswith("sites/site12/tables/transport:1:1: ")
-    assert "sites/site1/tables/transport:2 has it already" in text
+    assert "sites/site1/tables/transport:2 already has it" in text
     wrong = {"tables/transport": "b.example smtp:\n", "sites/site1/tables/transport": "\na.example nowhere:\n"}
     assert only_finding("unknown-transport", files=wrong).startswith("sites/site1/tables/transport:2:1: ")
     with pytest.raises(InvalidSource, match="is there twice"):

@@ -87,7 +87,7 @@ def test_where_nobody_is_offered_tls_it_is_only_told(tmp_path: Path) -> None:
     ("content", "why"),
     [
         (HOST_CERTIFICATE + key(), "the key comes first"),
-        (key(OTHER) + HOST_CERTIFICATE, "is not that of the certificate behind it"),
+        (key(OTHER) + HOST_CERTIFICATE, "does not belong to the certificate after it"),
         (key(), "not followed by its certificate"),
         (key() + key(OTHER) + HOST_CERTIFICATE, "not followed by its certificate"),
     ],
@@ -99,7 +99,7 @@ def test_a_chain_is_a_key_and_its_certificate(tmp_path: Path, content: bytes, wh
 
 def test_a_pair_of_files_belongs_together(tmp_path: Path) -> None:
     pair = TLS | PAIR
-    for content, why in ((key(OTHER), "is not that of"), (HOST_CERTIFICATE, "holds no key")):
+    for content, why in ((key(OTHER), "does not belong to"), (HOST_CERTIFICATE, "holds no key")):
         parameters, known = look(tmp_path, pair, c=HOST_CERTIFICATE, k=content)
         assert why in only_finding("key-mismatch", parameters, facts=known)
     client = {"smtp_tls_cert_file": "DIR/c", "smtp_tls_key_file": "DIR/k"}
@@ -114,7 +114,7 @@ def test_a_pair_of_files_belongs_together(tmp_path: Path) -> None:
     [
         (-3.5, -9, "certificate-expired", True, "expired 3 days ago"),
         (-0.5, -9, "certificate-expired", True, "expired less than a day ago"),
-        (90, 2, "certificate-expired", True, "not good yet"),
+        (90, 2, "certificate-expired", True, "not valid yet"),
         (7.5, -9, "certificate-expires", False, "expires in 7 days"),
         (1.5, -9, "certificate-expires", False, "expires in 1 day"),
     ],

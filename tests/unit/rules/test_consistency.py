@@ -23,8 +23,8 @@ def test_who_insists_on_tls_has_a_certificate() -> None:
     wrapper = {"master.d/s.cf": "465 inet n - n - - smtpd\n  -o smtpd_tls_wrappermode=yes\n"}
     assert only_finding("no-certificate", files=wrapper).startswith("master.d/s.cf:2:")
     for level in ("encrypt", "verify"):
-        assert "refuse everybody" in only_finding("no-certificate", {"smtpd_tls_security_level": level})
-    assert "refused with 454" in only_finding("no-certificate", {"smtpd_tls_security_level": "may"})
+        assert "refuse every client" in only_finding("no-certificate", {"smtpd_tls_security_level": level})
+    assert "refuse it with 454" in only_finding("no-certificate", {"smtpd_tls_security_level": "may"})
     for certificate in ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file"):
         assert not findings_of(
             "no-certificate", {"smtpd_tls_security_level": "encrypt", certificate: "/etc/ssl/mx.pem"}, wrapper

@@ -62,7 +62,7 @@ def test_domains_of_ones_own_are_fine() -> None:
 def test_a_table_that_permits_everybody_ahead_of_the_protection_is_refused(value: str) -> None:
     (finding,) = findings_of("open-relay", {RELAY: value})
     assert finding.is_error
-    assert "ahead of the relay protection" in finding.text
+    assert "before the relay protection" in finding.text
 
 
 def test_a_sender_that_may_be_forged_is_told_of() -> None:

@@ -15,11 +15,11 @@ ROOT = "info@v.example  root@mx.test.example"
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (f"{ROOT}  # the boss", '"#" and what follows would be recipients'),
-        (f"{ROOT}, bob@far.example #sales", '"#sales" and what follows'),
+        (f"{ROOT}  # the boss", '"#" and the words after it would be recipients'),
+        (f"{ROOT}, bob@far.example #sales", '"#sales" and the words after it'),
         (f"{ROOT}; bob@far.example", '"root@mx.test.example;" would be one address'),
         (f"{ROOT} ;bob@far.example", None),
-        (f"{ROOT};", "semicolon and all"),
+        (f"{ROOT};", "with its semicolon"),
         (ROOT, None),
         ("info@v.example  c#@far.example", None),
         ('info@v.example  "odd; #name"@far.example', None),

@@ -57,9 +57,9 @@ def test_healthy_rows_say_nothing(tmp_path: Path, rows: str) -> None:
     ("row", "rule", "refused", "says"),
     [
         ("a.test DIR/nosuch", "missing-file", True, "show another certificate"),
-        ("a.test good.pem", "missing-file", True, "no absolute path"),
+        ("a.test good.pem", "missing-file", True, "not an absolute path"),
         ("a.test DIR/leaf, DIR/key", "key-mismatch", True, "the key comes first in tls_server_sni_maps"),
-        ("a.test DIR/key DIR/foreign", "key-mismatch", True, "who asks for a.test would get no TLS"),
+        ("a.test DIR/key DIR/foreign", "key-mismatch", True, "clients that ask for a.test would get no TLS"),
         ("a.test DIR/empty", "unreadable-certificate", True, "holds neither"),
         ("a.test DIR/old", "certificate-expired", True, "expired 3 days ago"),
         ("a.test DIR/soon", "certificate-expires", False, "expires in 7 days"),

@@ -47,7 +47,7 @@ BROKEN = [
     ("mynetworks_style", "network", "subnet"), ("postscreen_greet_action", "block", "enforce"),
     ("smtp_address_preference", "ip6", "ipv6?"), ("compatibility_level", "latest", "3.6"),
     ("smtpd_tls_protocols", ">=TLS1.2", "TLSv1.2?"), ("receive_override_options", "no_milter", "no_milters?"),
-    ("inet_interfaces", "all, 127.0.0.1", "alone"),
+    ("inet_interfaces", "all, 127.0.0.1", "the only word"),
 ]  # fmt: skip
 FINE = [
     ("disable_vrfy_command", "YES"), ("smtputf8_enable", "no"), ("message_size_limit", "50000000000"),
