@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation
 
 _STOPPED_MEANWHILE = Finding(
-    rule="stopped-meanwhile", where=Where("mail.yaml"), text="somebody stopped Postfix while it was being verified",
-    subject="postfix", severity=Severity.WARNING, lasting=False,
+    rule="stopped-meanwhile", where=Where("mail.yaml"), subject="postfix",
+    text="an administrator stopped Postfix while it was being verified",
+    severity=Severity.WARNING, lasting=False,
 )  # fmt: skip
 
 

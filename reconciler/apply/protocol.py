@@ -94,7 +94,7 @@ def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
             return staged
         edges.host.remove(staged.stage.folder)
         staged = None
-    raise Unavailable(f"{edges.generations.config_directory}: somebody else keeps changing files in it")
+    raise Unavailable(f"{edges.generations.config_directory}: another process keeps changing files in it")
 
 
 def undo(

@@ -197,9 +197,9 @@ def _costly(zones: Mapping[str, list[Record]]) -> bool:
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
 @click.pass_obj
 def publish_command(context: Context, *, only_plan: bool) -> None:
-    r"""Bring the records to dns.server by updates (RFC 2136), and remove those that we made and nobody wants any more.
+    r"""Bring the records to dns.server by updates (RFC 2136), and remove those of ours that are no longer wanted.
 
-    A record that somebody else made stays as it is; where it is in the way, that is a conflict. Exit status: 0 as
+    A record of another author stays as it is; where it is in the way, that is a conflict. Exit status: 0 as
     wanted (with --plan: nothing to do), 2 conflicts (with --plan: changes), 1 trouble.
 
     \b

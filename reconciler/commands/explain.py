@@ -23,7 +23,7 @@ WIDTH = 78
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.option("--markdown", is_flag=True, help="All of them as docs/rules.md.")
 def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> None:
-    r"""Say what a rule means, what Postfix would do, and how to mend it; without RULE, list them all.
+    r"""Show what a rule means, what Postfix would do, and how to fix it; without RULE, list all rules.
 
     \b
     Examples:

@@ -22,7 +22,7 @@ def secret_group() -> None:
 @secret_group.command("set")
 @click.argument("name")
 def secret_set(name: str) -> None:
-    r"""Encrypt a secret to everybody in secrets/recipients; asks without echo, or reads a pipe.
+    r"""Encrypt a secret to each of secrets/recipients; reads it from a pipe, or asks without echo.
 
     \b
     Examples:

@@ -79,7 +79,9 @@ def status_lines(status: Status) -> Iterator[str]:
     probation = phase if phase["name"] == "Probation" else phase.get("probation")
     if probation:
         before = status["before"]
-        back = f"generation {before} is one rename away" if before is not None else "no generation to go back to"
+        back = (
+            f"generation {before} stays on disk for a rollback" if before is not None else "no generation to go back to"
+        )
         yield f"  {probation_line(probation)} ({back})"
     if last:
         yield from (f"  {line}" for line in log_lines(last))
@@ -101,6 +103,6 @@ def _advice(status: Status) -> str:
         case "Refusing":
             return f"nothing to do: {mail}; push a fix, or `reconciler log {phase['revision'][:7]}`"
         case "Halted":
-            return f"look now: {phase['reason']}; when it is mended, `reconciler resume`"
+            return f"look now: {phase['reason']}; when it is fixed, run `reconciler resume`"
         case _:
             return mail

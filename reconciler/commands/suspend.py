@@ -33,10 +33,10 @@ class Duration(click.ParamType[timedelta]):
 
 @click.command("suspend")
 @click.option("--for", "duration", type=Duration(), help="End by itself after that time, for example 2h.")
-@click.option("--why", required=True, help="The reason, for everybody who looks.")
+@click.option("--why", required=True, help="The reason, shown by status and log.")
 @pass_context
 def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
-    """Change nothing, whatever is pushed or edited, until the time is over or somebody says `resume`.
+    """Change nothing, whatever is pushed or edited, until the time is over or `resume` is run.
 
     Postfix and what it asks are still started when they die.
     """

@@ -177,14 +177,14 @@ def _origin(name: str, service: str, there: Parameter | None, generation: Genera
     """Who asked for the value that is *there*."""
     said = _said(generation, edges)
     if there is None:
-        return Origin(value=None, instead="nobody sets it")
+        return Origin(value=None, instead="not set anywhere")
     value = one_line(there.value)
     written = said.parameter(name, service) if said else None
     if said is None or written is None or one_line(written.value) != value:
         return Origin(value=value, where=there.where, instead="edited by hand" if said else _made_of(generation))
     path = key_of(written.where, said.desired)
     if not path:
-        return Origin(value=value, key="reconciler", instead=f"holds when nobody says anything ({written.section})")
+        return Origin(value=value, key="reconciler", instead=f"holds when nothing is written ({written.section})")
     return Origin(
         value=value, key=".".join(path), where=written.where, commit=_commit(path, written.where, said, edges)
     )

@@ -76,7 +76,7 @@ def _sealed(files: Tree, secret: SecretName) -> SecretName:
     path = f"secrets/{secret.name}.age"
     if path not in files:
         how = f"in a clone, `reconciler secret set {secret.name}`, commit and push it; then try again"
-        raise CannotRevise(f"there is no {path} on the branch, so nobody could log in; {how}")
+        raise CannotRevise(f"there is no {path} on the branch, so no login would be possible; {how}")
     return secret
 
 

@@ -29,17 +29,17 @@ EXPLAINED = {
         "running, so that this session's mail is not turned away, and a later pass stops it."
     ),
     "stopped-meanwhile": (
-        "Somebody stopped Postfix while a new configuration was being verified. reconciler leaves it stopped, for "
-        "that was a person's wish. Start Postfix again, and the next pass goes on."
+        "An administrator stopped Postfix while a new configuration was being verified. reconciler leaves it stopped, "
+        "because that was intended. Start Postfix again, and the next pass goes on."
     ),
     "master-died": (
-        "Postfix's master ended after the new configuration was activated. The one before it was put back and "
+        "Postfix's master ended after the new configuration was activated. The generation before it was restored and "
         "Postfix started again. The mail log has the reason, mostly an address or a port; the commit is not tried "
         "again until the branch moves or `reconciler once REV`."
     ),
     "fatal-in-log": (
         "A program of Postfix ended with a fatal error after the new configuration was activated. What was live "
-        "before was put back. The finding quotes the log; mend what it names."
+        "before was restored. The finding quotes the log; fix what it names."
     ),
     "service-fails": (
         "A service answers otherwise than it should with the new configuration: no greeting, or a TLS handshake "
@@ -87,20 +87,20 @@ EXPLAINED = {
     ),
     "broken-certificate": (
         "A certificate or key that Postfix uses has changed on disk and can't be used. Postfix was not reloaded and"
-        " goes on with what it has in memory, but processes that start from now on offer no TLS. Mend the files; the"
-        " change is noticed."
+        " goes on with what it has in memory, but processes that start from now on offer no TLS. Fix the files; the"
+        " change is noticed without a push."
     ),
     "no-way-back": (
-        "A commit on probation was to be taken back, and no older generation is intact. It stays live, and nothing"
-        " more is done until a person has looked. `reconciler rescue` goes back to what was before adoption."
+        "A commit on probation was to be rolled back, and no older generation is intact. It stays live, and nothing"
+        " more is done until an administrator acts. `reconciler rescue` restores the state from before adoption."
     ),
     "cause-in-traffic": (
-        "While a commit was on probation, real mail met a fault that only the configuration can be the cause of, and"
-        " that was not there before. The generation before is live again. The finding quotes the log; mend what it"
+        "While a commit was on probation, real mail met a fault that only the configuration can cause, and"
+        " that was not there before. The generation before is live again. The finding quotes the log; fix what it"
         " names."
     ),
     "not-confirmed": (
-        "confirm.mode is manual, and nobody said `reconciler confirm` in time. The generation before is live again."
+        "confirm.mode is manual, and `reconciler confirm` was not run in time. The generation before is live again."
         " Push the commit anew, and confirm it."
     ),
     "left-alone": (
@@ -113,25 +113,28 @@ EXPLAINED = {
     ),
     "not-rehearsed": (
         "This host can't hold a rehearsal: its kernel refuses a mount or a network that one needs. Everything else was"
-        " checked, and what goes live is verified and can be taken back. Set rehearsal.mode to off to hear it no more."
+        " checked, and what goes live is verified and can be rolled back. Set rehearsal.mode to off to silence "
+        "this warning."
     ),
     "master-fails": (
-        "In a rehearsal, Postfix's master did not start with this configuration, or died soon after. Live, all mail "
-        "would have stopped. The finding quotes its last words; mend what they name."
+        "In a rehearsal, Postfix's master did not start with this configuration, or died soon after. On the "
+        "host, all mail "
+        "would have stopped. The finding quotes its last words; fix what they name."
     ),
     "service-dies": (
         "In a rehearsal, a program of Postfix ended with a fatal error. Live, master would throttle it, and clients or "
-        "mail would wait. The finding quotes its last words; mend the setting that they name."
+        "mail would wait. The finding quotes its last words; fix the setting that they name."
     ),
     "no-mail-in": (
-        "In a rehearsal no listener took a message from anybody and kept it: every one was refused, thrown away or put "
-        "on hold. A list of restrictions rejects everybody, a check of headers or bodies matches every message, or the "
+        "In a rehearsal no listener accepted and kept a message: each one was refused, discarded or put "
+        "on hold. A list of restrictions rejects every client, a check of headers or bodies matches every "
+        "message, or the "
         "size that a message may have is far too small. Where a table or a server decides who is let in, it may know "
-        "clients that a rehearsal does not, and this is only told of."
+        "clients that a rehearsal does not, and this is a warning only."
     ),
     "warning-in-rehearsal": (
-        "In a rehearsal, a program of Postfix logged a warning. Most of them say that a setting is not in force as it "
-        "is written. Mend it, or leave it if you know better."
+        "In a rehearsal, a program of Postfix logged a warning. Most warnings say that a setting is not in force as it "
+        "is written. Fix it, or leave it if it is intended."
     ),
     "listener-fails": (
         "In a rehearsal, a listener did not answer, hung up, or answered that the mail system itself is in trouble. "

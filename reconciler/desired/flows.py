@@ -231,7 +231,7 @@ def _flow(name: str, flow: _Flow, where: Where) -> Flow:
 EXPLAINED = {
     "flow-fails": (
         "A mail-flow test of flows/ does not hold: in a rehearsal of this configuration mail met another fate than the"
-        " test expects. Mend the configuration, or the test, if the promise has changed."
+        " test expects. Fix the configuration, or change the test if the promise has changed."
     ),
     "bad-code": (
         "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554,"

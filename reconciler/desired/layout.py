@@ -202,7 +202,7 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     known = (*COMPILED_TYPES, *TEXT_TYPES)
     if _PASSWORDS.match(base):
         text = (
-            f"table {base} would keep passwords in the history for ever; use smart_host with password: !secret NAME,"
+            f"table {base} would keep passwords in the history; use smart_host with password: !secret NAME,"
             " after `reconciler secret set NAME`"
         )
         return "plain-text-secret", text
@@ -255,7 +255,7 @@ def _is_sealed(file: File) -> bool:
 def _in_clear(path: str, why: str) -> str:
     secret = re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
     return (
-        f'"{path}" {why}, so it is not encrypted and stays readable in the history for ever; remove it, run'
+        f'"{path}" {why}, so it is not encrypted and stays readable in the history; remove it, run'
         f" `reconciler secret set {secret}`, and change the password: it has been seen"
     )
 

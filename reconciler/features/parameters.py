@@ -166,7 +166,7 @@ EXPLAINED = {
         "when they read it. Write $name, ${name} or ${name?{yes}:{no}}, and $$ for a dollar sign itself."
     ),
     "undefined-name": (
-        "A value refers to a name that nobody defines. Postfix puts nothing in its place, without a word; in a "
+        "A value refers to a name that is not defined. Postfix puts nothing in its place, without a word; in a "
         "command of pipe, every delivery would wait. Define the name, or correct its spelling."
     ),
     "recursive-value": (

@@ -59,8 +59,9 @@ PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "mynetworks-relay": (
         "relay_mynetworks says that clients of mynetworks authenticate before they relay, and a list of restrictions "
-        "that prevails over it, of main.cf or of one service, lets them relay all the same. Whoever gets a program on "
-        "this host can send mail by it that nobody can trace. Remove permit_mynetworks there, or say relay_mynetworks: "
+        "that prevails over it, of main.cf or of one service, lets them relay all the same. A user who gets a "
+        "program on "
+        "this host can send mail by it that can't be traced. Remove permit_mynetworks there, or say relay_mynetworks: "
         "yes."
     ),
 }

@@ -42,7 +42,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     section, main = desired.section(Schema), Scope(merged, facts)
     if section and section.authenticated_header and main.is_on(_HEADER) and not main.value("relayhost").strip():
         what = (
-            "sasl.authenticated_header is yes, and there is no smart host to take the names out again: whoever gets a"
+            "sasl.authenticated_header is yes, and there is no smart host to remove the names again: each "
+            "recipient of a"
             " message learns the account that it was sent with"
         )
         where = desired.where(SECTION, "authenticated_header")

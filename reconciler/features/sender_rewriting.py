@@ -79,7 +79,7 @@ def _excluded(value: str) -> str:
 
 
 _secrets = secrets(
-    "expected secrets such as [!secret srs]; a secret in plain text would stay in the history for ever: run"
+    "expected secrets such as [!secret srs]; a secret in plain text would stay in the history: run"
     " `openssl rand -base64 24 | reconciler secret set srs`"
 )
 Domain = Annotated[str, AfterValidator(_domain)]
@@ -299,7 +299,7 @@ EXPLAINED = {
         "all names below it."
     ),
     "key-and-secrets": (
-        "sender_rewriting has both a key and secrets. Which of them signs nobody knows. Write secrets alone, the one "
+        "sender_rewriting has both a key and secrets. It is unknown which of them signs. Write secrets alone, the one "
         "that signs first."
     ),
     "no-srs-secret": (

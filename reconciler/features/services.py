@@ -62,10 +62,10 @@ _UNLIMITED = frozenset({"bounce", "cleanup", "dnsblog", "flush", "tlsproxy"})
 _PUBLIC = frozenset({"cleanup", "pickup", "qmgr"})
 _AGENTS = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 _ESSENTIAL = {
-    "bounce": "undeliverable mail would be deferred for ever",
+    "bounce": "undeliverable mail would stay deferred",
     "cleanup": "no mail could come in",
     "defer": "no delivery could be deferred",
-    "pickup": "mail that is sent on this host would wait for ever",
+    "pickup": "mail that is sent on this host would wait without end",
     "qmgr": "nothing would be delivered",
     "rewrite": "no address could be resolved, and all mail would wait",
 }
@@ -190,7 +190,7 @@ def _limits(service: Service) -> Iterator[Finding]:
         what = f"{command} delivers outside of the spool: chroot must be n, got y; its mail would wait"
         yield service.finding("jailed-service", what)
     if service.type == "unix" and command in _PUBLIC and service.private != "n":
-        what = f"everybody looks for {command} in public/: private must be n, got {service.private}; mail would wait"
+        what = f"every client looks for {command} in public/: private must be n, got {service.private}; mail would wait"
         yield service.finding("unreachable-service", what)
     if service.type == "unix" and command in _AGENTS and service.private == "n":
         what = f"the queue manager looks for {command} in private/: private must be y, got n; its mail would wait"
@@ -294,7 +294,8 @@ EXPLAINED = {
         "users nor mailboxes. Its mail would wait. Set its chroot field to n."
     ),
     "unreachable-service": (
-        "A service's socket is made where nobody looks for it. Mail would wait, or could not come in at all. Set its "
+        "A service's socket is made where no program looks for it. Mail would wait, or could not come in at all. "
+        "Set its "
         "private field as the finding says."
     ),
     "process-limit": (

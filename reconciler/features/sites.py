@@ -315,7 +315,7 @@ EXPLAINED = {
         "leave from another address is another site's, or a service in master.d/siteNN-NAME.cf."
     ),
     "shared-domain": (
-        "Two sites have the same domain. When one of them leaves, nobody can tell whose rows and mail these are. "
+        "Two sites have the same domain. When one of them leaves, it is unknown whose rows and mail these are. "
         "Remove the domain from one of them."
     ),
     "shared-address": (
@@ -341,7 +341,7 @@ EXPLAINED = {
     ),
     "reverse-name": (
         "A delivery address has no reverse name in DNS that is the site's helo and leads back to the address. Many "
-        "receivers refuse such mail. Have whoever owns the address set its PTR record, and the name's A or AAAA "
+        "receivers refuse such mail. Have the owner of the address set its PTR record, and the name's A or AAAA "
         "record; judged anew at every pass. Where the host is known to be accepted, allow it with the reason."
     ),
     "unknown-reverse-name": (

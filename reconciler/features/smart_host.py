@@ -78,7 +78,7 @@ def _is_nexthop(value: str) -> bool:
 
 
 _secret = one_secret(
-    "a password in plain text would stay in the history for ever; run `reconciler secret set smart_host` and"
+    "a password in plain text would stay in the history; run `reconciler secret set smart_host` and"
     " write password: !secret smart_host (and change the password: it has been seen)"
 )
 
@@ -280,7 +280,7 @@ def _bypassing_rows(section: Schema, desired: Desired, main: Scope) -> Iterator[
     if section.nexthop and table and (entry := _row_without_nexthop(table, smtp)):
         what = (
             f'"{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the domain\'s own MX'
-            " (told of the first such row)"
+            " (reported for the first such row only)"
         )
         yield table.finding("past-smart-host", entry.line, what, severity=Severity.WARNING)
 
@@ -296,7 +296,7 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
         yield error_at("not-wrapped", where, what, name)
     table = desired.tables.get("sender_transport")
     if section.is_wrapped and table and (entry := _row_without_nexthop(table, plain)):
-        what = f'"{entry.value}" has no nexthop and {then} (told of the first such row)'
+        what = f'"{entry.value}" has no nexthop and {then} (reported for the first such row only)'
         yield table.finding("not-wrapped", entry.line, what)
 
 
@@ -314,7 +314,7 @@ EXPLAINED = {
         "quotes around the whole value, brackets and port included."
     ),
     "half-a-login": (
-        "The smart host has a user name or a password, but not both. Nobody could log in with that. Write both, or"
+        "The smart host has a user name or a password, but not both. No login is possible with that. Write both, or"
         " neither."
     ),
     "malformed-username": (
@@ -326,7 +326,8 @@ EXPLAINED = {
         "the login would fail. Set it again with `reconciler secret set NAME`."
     ),
     "preset-and-nexthop": (
-        "A preset for the smart host stands beside a nexthop of one's own. Which of them was meant nobody knows. Write "
+        "A preset for the smart host stands beside a nexthop of one's own. It is unknown which of them was "
+        "meant. Write "
         "one of the two."
     ),
     "malformed-sender": (

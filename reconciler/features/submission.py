@@ -88,7 +88,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     own = [scope for scope in smtpd_scopes(merged, facts) if scope.service and scope.service.key in brought]
     if own and not any(scope.parameter(name) for scope in own for name in _SASL):
         what = (
-            "submission needs somebody who knows the passwords, and neither smtpd_sasl_type nor smtpd_sasl_path is set;"
+            "submission needs a SASL server that knows the passwords, and neither smtpd_sasl_type nor "
+            "smtpd_sasl_path is set;"
             " for Dovecot write parameters: {smtpd_sasl_type: dovecot, smtpd_sasl_path: private/auth}, for Cyrus SASL"
             " {smtpd_sasl_type: cyrus}"
         )
@@ -100,6 +101,6 @@ PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "nobody-logs-in": (
         "Mail programs are to log in, and nothing says who knows their passwords. Postfix would ask Cyrus SASL, which "
-        "knows nobody unless it was set up. Set smtpd_sasl_type, and smtpd_sasl_path to where Dovecot listens."
+        "knows no user unless it was set up. Set smtpd_sasl_type, and smtpd_sasl_path to where Dovecot listens."
     ),
 }

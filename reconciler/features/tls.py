@@ -238,6 +238,6 @@ EXPLAINED = {
     "tls-for-everybody": (
         "TLS is required of every server on the Internet. Some of them have none, or no certificate that proves "
         "anything; mail for them waits for days and then bounces. Leave outbound at may or dane, and require more of "
-        "those who can under tls.destinations, or use a smart host."
+        "the servers that can under tls.destinations, or use a smart host."
     ),
 }

@@ -66,7 +66,7 @@ def look(root: Path, files: Iterable[str]) -> Attribution:
         return Attribution(who="dpkg", at=at, package=package, details=(*details, f"while dpkg ran: {package}"))
     sudo, here = list(_sudo(at)), list(_terminals(root))
     details += [f"sudo by {one}" for one in sudo]
-    details += [f"on a terminal: {one}" for one in here] or ["nobody was on a terminal"]
+    details += [f"on a terminal: {one}" for one in here] or ["no user was on a terminal"]
     return Attribution(who=_most_likely(sudo, here), at=at, details=tuple(details))
 
 

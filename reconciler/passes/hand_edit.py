@@ -272,7 +272,7 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
         made = Commit(parent=parent.oid, author=_author(by), written_at=by.at, message=text, files=said.files)
         if oid := edges.repo.commit(made, where):
             return oid
-    raise Unavailable(f"somebody else keeps moving {where}")
+    raise Unavailable(f"another process keeps moving {where}")
 
 
 def _revision(edited: Generation, repo: Repository) -> Revision:

@@ -191,7 +191,7 @@ def _finding(one: LogLine) -> Finding:
 
 
 def unconfirmed(running: Probation) -> Finding:
-    """That nobody confirmed it in time."""
+    """That it was not confirmed in time in time."""
     minutes, seconds = divmod(round(running.lasts), 60)
     within = " ".join(part for part in (f"{minutes}m" * bool(minutes), f"{seconds}s" * bool(seconds)) if part)
     text = f"not confirmed within {within}: `reconciler confirm` keeps a commit when confirm.mode is manual"
@@ -211,7 +211,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     """Leave the commit on probation for the generation before it."""
     live, old = edges.generations.live(), way_back(running, edges)
     if live is None or old is None:
-        gone = "there is no earlier generation left that nobody edited: what is live stays"
+        gone = "there is no earlier generation without hand edits: what is live stays"
         return Broken((Finding(rule="no-way-back", where=_WHERE, text=gone, subject="generations"), *findings))
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.

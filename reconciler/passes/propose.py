@@ -122,7 +122,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
             where, plan = ", ".join(sorted(changed)), checked.judged.plan
             overrides = overridden(then.desired, then.facts)
             return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides)
-    raise Unavailable(f"somebody else keeps moving {edges.repo.branch}")
+    raise Unavailable(f"another process keeps moving {edges.repo.branch}")
 
 
 def _message(subject: str, body: str) -> str:

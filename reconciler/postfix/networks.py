@@ -25,7 +25,7 @@ def problem_of(pattern: str) -> str | None:
     if pattern.startswith("/") or not _NUMERIC.match(pattern):
         return None
     if ";" in pattern:
-        return f"holds a semicolon, and would match nobody{meant(pattern.rstrip(';'))}"
+        return f"holds a semicolon, and would match no client{meant(pattern.rstrip(';'))}"
     if "/" not in pattern and ":" not in pattern:
         return _no_address(pattern)
     if ":" in pattern and not pattern.startswith("["):
@@ -47,7 +47,7 @@ def _no_address(pattern: str) -> str | None:
         ip_address(pattern.strip("[]"))
     except ValueError:
         hint = "a network such as 192.0.2.0/24" if "-" in pattern else None
-        return f"is not an address, and would match nobody{meant(hint)}"
+        return f"is not an address, and would match no client{meant(hint)}"
     return None
 
 

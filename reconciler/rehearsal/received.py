@@ -136,7 +136,7 @@ def _unknown_recipients(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 rule="nobody-there",
                 where=evidence.place_of(f'"{match["to"]}" "{match["first"]}"', None),
-                text=f'in a rehearsal mail{first} bounces: "{match["to"]}" is nobody here ({match["why"]})',
+                text=f'in a rehearsal mail{first} bounces: "{match["to"]}" does not exist here ({match["why"]})',
                 subject=f"bounce {match['to']}",
                 severity=Severity.WARNING,
                 lasting=False,

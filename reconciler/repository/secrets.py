@@ -135,8 +135,8 @@ def _why(name: str, identity: Path, error: ValueError | pyrage.DecryptError) -> 
     if isinstance(error, UnicodeDecodeError):
         return f"holds bytes that are not UTF-8; run `reconciler secret set {name}`"
     if "no matching keys" in str(error).lower():
-        mend = f"add {recipient(identity)} to {RECIPIENTS} and run `reconciler secret set {name}`"
-        return f"is not encrypted to this host; {mend}"
+        fix = f"add {recipient(identity)} to {RECIPIENTS} and run `reconciler secret set {name}`"
+        return f"is not encrypted to this host; {fix}"
     return f"is not an age file, or is damaged ({error}); run `reconciler secret set {name}`"
 
 

@@ -57,7 +57,7 @@ class Published:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError, AttributeError) as error:
-            text = "it can't be read, so nobody knows which records are ours; restore it, or remove it and them"
+            text = "it can't be read, so it is unknown which records are ours; restore it, or remove it and them"
             raise BadRecord(f"{self.path}: {text}") from error
 
     def note(self, server: str, zone: str, records: Iterable[Record]) -> None:

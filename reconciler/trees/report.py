@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 WIDTH = 78
 NOBODY = Where("mail.yaml")  # the origin of what holds when nobody says anything
 MOST = 40
-_PROVISIONAL = {"cause-in-traffic": "real traffic met what is wrong with it", "not-confirmed": "nobody confirmed it"}
+_PROVISIONAL = {
+    "cause-in-traffic": "real traffic showed a fault of its configuration",
+    "not-confirmed": "it was not confirmed in time",
+}
 
 
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
@@ -120,7 +123,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "nothing of ours is live yet"
     match outcome:
         case Applied():
-            before = f" ({generation - 1} is one rename away)" if generation else ""
+            before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
             yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
         case Unchanged():
             yield f"nothing to do: live is what this commit asks for (generation {generation})"
@@ -134,7 +137,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield from (f"  {line}" for line in finding_lines(findings))
             yield f"generation {generation} ({live}) is live again"
         case Broken(findings):
-            yield "BROKEN: it did not answer, and going back failed too; a person must look now"
+            yield "BROKEN: it did not answer, and the rollback failed too; an administrator must act now"
             yield from (f"  {line}" for line in finding_lines(findings))
         case Postponed(reason):
             yield f"postponed: {reason}"
@@ -147,5 +150,5 @@ def probation_line(phase: dict[str, Any]) -> str:
     """That a commit is provisional, until when in local time, and what ends that."""
     until = datetime.fromisoformat(phase["until"]).astimezone().strftime("%H:%M")
     if phase["confirm"]:
-        return f"goes back at {until} unless somebody says `reconciler confirm`"
+        return f"rolled back at {until} unless `reconciler confirm` is run"
     return f"watching real traffic until {until}"

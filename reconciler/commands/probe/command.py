@@ -323,7 +323,7 @@ def _certificate(shown: Shown) -> str:
     names = ", ".join(certificate.names[:_MOST]) + (", ..." if len(certificate.names) > _MOST else "")
     until = "expired" if certificate.days < 0 else f"{certificate.days} days left"
     trust = shown.untrusted or f"vouched for by {shown.anchors}"
-    return printable(f"{shown.protocol}; for {names or 'nobody'}; {until}; {trust}")
+    return printable(f"{shown.protocol}; for {names or 'no name'}; {until}; {trust}")
 
 
 def _data(way: Way, seen: list[Seen], diagnosis: Diagnosis) -> dict[str, Any]:

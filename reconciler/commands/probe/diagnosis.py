@@ -204,7 +204,7 @@ def _no_conversation(sending: Sending, seen: Seen) -> Diagnosis | None:
             ("see that the name servers in /etc/resolv.conf answer",),
         ),
         Failure.REFUSED: (
-            f"nobody listens at {seen.place}, or a firewall says so; mail waits",
+            f"no server listens at {seen.place}, or a firewall answers in its place; mail waits",
             (f"mind the port; {_PROVIDER}",),
         ),
         Failure.TIMED_OUT: (
@@ -239,7 +239,7 @@ def _no_conversation(sending: Sending, seen: Seen) -> Diagnosis | None:
 def _wrong_beginning(sending: Sending, seen: Seen) -> Diagnosis | None:
     """TLS from the first byte, which one side wants and the other does not."""
     if seen.wrapped and not sending.wrapped:
-        text = f"{seen.place} begins with TLS, and waits for ours; mail would wait for ever"
+        text = f"{seen.place} begins with TLS, and waits for ours; mail would wait without end"
         advice = "as smart_host, port 465 does that by itself; else give the service smtp_tls_wrappermode: yes"
         return Diagnosis("begins-with-tls", False, text, (advice,))
     if sending.wrapped and not seen.wrapped:
@@ -302,7 +302,7 @@ def _unproven(sending: Sending, seen: Seen) -> Diagnosis | None:
     if not matches(wanted, certificate.names) and not (
         sending.level == "secure" and any(one.endswith(f".{wanted}") for one in certificate.names)
     ):
-        names = printable(", ".join(certificate.names)) or "nobody"
+        names = printable(", ".join(certificate.names)) or "no name"
         text = f"the certificate of {seen.place} is for {names}, not for {wanted}; at {sending.level} mail waits"
         how = " or verify, which takes the name that the MX record gives," if sending.level == "secure" else ""
         return Diagnosis("wrong-name", False, text, (f"write the name it has as nexthop,{how} or {encrypt}",))
@@ -384,6 +384,7 @@ def _notes(sending: Sending, seen: Seen) -> Iterator[str]:
         return
     certificate = seen.shown.certificate
     if seen.shown.untrusted:
-        yield f"nobody vouches for its certificate ({seen.shown.untrusted}), which {sending.level} does not ask for"
+        why = seen.shown.untrusted
+        yield f"no trusted authority signed its certificate ({why}), which {sending.level} does not ask for"
     if not matches(seen.host, certificate.names):
-        yield f"its certificate is for {printable(', '.join(certificate.names)) or 'nobody'}, not for {seen.host}"
+        yield f"its certificate is for {printable(', '.join(certificate.names)) or 'no name'}, not for {seen.host}"

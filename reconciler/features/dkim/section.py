@@ -72,9 +72,7 @@ url_tld = "/dev/null";
 """
 
 
-_secret = one_secret(
-    "a private key in plain text stays in the history for ever; `reconciler dkim new SELECTOR` makes another"
-)
+_secret = one_secret("a private key in plain text stays in the history; `reconciler dkim new SELECTOR` makes another")
 
 
 def selector(value: str) -> str:
@@ -108,7 +106,7 @@ def _network(value: str) -> str:
         text = '"{value}" has bits set behind its prefix; did you mean {meant}?'
         raise PydanticCustomError("malformed-network", text, {"value": value, "meant": str(network)})
     if network.prefixlen == 0:
-        text = '"{value}" is everybody: whatever strangers send through this host would be signed'
+        text = '"{value}" is every client: mail that strangers send through this host would be signed'
         raise PydanticCustomError("malformed-network", text, {"value": value})
     return str(network)
 
@@ -296,7 +294,8 @@ EXPLAINED = {
         "`reconciler dkim new SELECTOR`, which makes the key and writes both, or say enabled: no."
     ),
     "malformed-selector": (
-        "A selector is not a name that DNS can hold before ._domainkey. Nobody could look up the key. Use letters, "
+        "A selector is not a name that DNS can hold before ._domainkey. No receiver could look up the key. Use "
+        "letters, "
         "digits and inner hyphens."
     ),
     "malformed-signing-domain": (
@@ -308,7 +307,8 @@ EXPLAINED = {
         "with no bit set behind the prefix."
     ),
     "malformed-time": (
-        "A time of dkim can't be read. Nobody could tell when a key may sign or go. Write 12h, or a moment with its "
+        "A time of dkim can't be read. The moment when a key may sign or go would be unknown. Write 12h, or a "
+        "moment with its "
         "zone, such as 2026-11-23T10:00:00Z."
     ),
     "duplicate-selector": (
@@ -320,7 +320,8 @@ EXPLAINED = {
         "in its log. Run `reconciler dkim new SELECTOR`, or set the secret to a key in PEM."
     ),
     "foreign-rspamd": (
-        "rspamd is set up on this host by somebody's own files, and would do nothing but sign. Its filtering would be "
+        "rspamd is set up on this host by an administrator's own files, and would do nothing but sign. Its "
+        "filtering would be "
         "out of force. Write only_sign: no to keep it and have it sign as well, or move the files away."
     ),
     "rspamd-port-taken": (

@@ -100,7 +100,7 @@ def _set(
     clashes, add = list[str](), list[Record]()
     for record in wanted:
         others = _others(record, texts, foreign)
-        clashes += [f"{record}: somebody else's {other} is there already" for other in others]
+        clashes += [f"{record}: another author's {other} is there already" for other in others]
         if not others and record.data not in before.data and shared:
             # All records of a set have one TTL (RFC 2181, 5.2): another one here would change that of foreign ones.
             add.append(replace(record, ttl=before.ttl))

@@ -114,14 +114,15 @@ EXPLAINED = zone.EXPLAINED | {
         "it to a key clause as tsig-keygen prints one."
     ),
     "unreachable-address": (
-        "An address under dns.addresses is one of this host's own loopback, of one wire, or of none. Nobody could send "
+        "An address under dns.addresses is one of this host's own loopback, of one wire, or of none. No server "
+        "could send "
         "mail to it. Write the address that the world knows this host by."
     ),
     "malformed-reports": (
         "Reports are to go to what is no address. Receivers would send none. Write an address, or an https:// place."
     ),
     "not-a-domain": (
-        "A name is no domain. Nobody's mail would match it, and nothing could be published for it. Write names such as "
+        "A name is no domain. No mail would match it, and nothing could be published for it. Write names such as "
         "example.com, IDNs in xn-- form."
     ),
     "unnamed-relay": (

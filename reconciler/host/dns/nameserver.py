@@ -158,8 +158,8 @@ def authorities(zone: str) -> list[NameServer]:
         names = [str(one.target) for one in dns.resolver.resolve(f"{zone}.", "NS", lifetime=TIMEOUT)]
         addresses = [next(_addresses(name)) for name in sorted(names)]
     except (dns.exception.DNSException, OSError, StopIteration) as error:
-        text = f"nobody says which name servers {zone} has ({str(error) or type(error).__name__})"
-        raise Unanswered(f"{text}; write dns.server, or mend this host's resolver") from error
+        text = f"no answer says which name servers {zone} has ({str(error) or type(error).__name__})"
+        raise Unanswered(f"{text}; write dns.server, or fix this host's resolver") from error
     return [NameServer(address) for address in addresses]
 
 

@@ -77,7 +77,11 @@ def answers(host: Host, folder: Path) -> str:
     if there.status:
         return "the table inet reconciler is gone"
     wanted = host.run((*_ALONE, str(folder / FILE), *_LIST))
-    return "somebody changed the table inet reconciler" if not wanted.status and wanted.stdout != there.stdout else ""
+    return (
+        "the table inet reconciler was changed by another program"
+        if not wanted.status and wanted.stdout != there.stdout
+        else ""
+    )
 
 
 def stop(host: Host) -> None:

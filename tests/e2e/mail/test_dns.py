@@ -134,11 +134,11 @@ def test_what_somebody_else_made_is_a_conflict_and_stays(adopted: AdoptedHost) -
     push(adopted)
     done = publish(adopted)
     assert done.status == 2
-    assert "one.test. 300 IN MX 10 mail.one.test.: somebody else's MX 10 theirs.test. is there already" in done.text
-    assert "somebody else's CNAME theirs.test." in done.text
-    assert 'somebody else\'s TXT "v=spf1 -all"' in done.text
+    assert "one.test. 300 IN MX 10 mail.one.test.: another author's MX 10 theirs.test. is there already" in done.text
+    assert "another author's CNAME theirs.test." in done.text
+    assert 'another author\'s TXT "v=spf1 -all"' in done.text
     assert dig(adopted, "one.test MX") == "10 theirs.test."
-    assert "two.test. 300 IN MX 10 mail.two.test.: somebody else's CNAME theirs.test." in done.text
+    assert "two.test. 300 IN MX 10 mail.two.test.: another author's CNAME theirs.test." in done.text
     assert dig(adopted, "two.test MX") == ""
     assert dig(adopted, "_dmarc.two.test TXT").startswith('"v=DMARC1;')
     assert dig(adopted, "mail.one.test A") == "192.0.2.10"

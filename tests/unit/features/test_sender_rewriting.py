@@ -134,7 +134,7 @@ def test_what_is_wrong_is_refused_with_what_helps() -> None:
     [
         ("{domain: 'x; rm -rf /'}", "not a domain"),
         ("{exclude: ['$(id).example']}", "not a domain"),
-        ("{key: plain}", "stay in the history for ever"),
+        ("{key: plain}", "stay in the history"),
         ("{key: !secret srs, secrets: [!secret old]}", "write one of the two"),
         ("{secret: !secret srs}", "did you mean"),
     ],

@@ -9,7 +9,7 @@ from tests.unit.desired_states import findings_of, only_finding
 
 @pytest.mark.parametrize("network", ["192.168.1.300", "192.168.1.1-192.168.1.5", "127.0.0.0/8;"])
 def test_what_is_no_address_is_refused(network: str) -> None:
-    assert "match nobody" in only_finding("bad-network", {"mynetworks": network})
+    assert "match no client" in only_finding("bad-network", {"mynetworks": network})
 
 
 def test_a_network_has_a_prefix_length() -> None:

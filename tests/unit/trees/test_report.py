@@ -103,15 +103,15 @@ def test_flows_are_counted_where_they_were_played() -> None:
 @pytest.mark.parametrize(
     ("outcome", "generation", "lines"),
     [
-        (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 is one rename away)"]),
+        (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)"]),
         (Unchanged(), 4, ["nothing to do: live is what this commit asks for (generation 4)"]),
         (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong", "generation 4 (abc1234) stays live"]),
         (Refused(()), None, ["refused, nothing changed", "nothing of ours is live yet"]),
-        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: nobody confirmed it", "  b:2:1: wrong",
+        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: it was not confirmed in time", "  b:2:1: wrong",
                                    "generation 4 (abc1234) is live again"]),
         (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it went live and did not answer",
                                      "  a:1:1: warning: doubtful", "generation 4 (abc1234) is live again"]),
-        (Broken(()), 4, ["BROKEN: it did not answer, and going back failed too; a person must look now"]),
+        (Broken(()), 4, ["BROKEN: it did not answer, and the rollback failed too; an administrator must act now"]),
         (Postponed("dpkg works"), 4, ["postponed: dpkg works", "generation 4 (abc1234) stays live"]),
         (Superseded("0123456789"), 4, ["superseded by 0123456, which came right after it"]),
     ],
@@ -123,5 +123,5 @@ def test_an_outcome_says_what_is_live_now(outcome: Outcome, generation: int | No
 def test_a_probation_says_what_ends_it() -> None:
     phase = {"until": "2026-11-22T12:30:00+00:00", "confirm": True}
 
-    assert probation_line(phase).endswith("unless somebody says `reconciler confirm`")
+    assert probation_line(phase).endswith("unless `reconciler confirm` is run")
     assert probation_line(phase | {"confirm": False}).startswith("watching real traffic until ")
