@@ -20,7 +20,7 @@ from reconciler.desired.overrides import overridden
 from reconciler.model import File, Revision, errors_in
 from reconciler.model.errors import WithFindings
 from reconciler.passes.check import Memory, check, forget
-from reconciler.passes.propose import Candidate
+from reconciler.passes.propose import ProposedRepository
 from reconciler.repository.secrets import SEALED
 from reconciler.state.records import finding_line
 from reconciler.trees.report import finding_lines, flow_line
@@ -92,4 +92,4 @@ def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(folder).parts
     }
-    return replace(edges, repo=Candidate(edges.repo, files)), revision
+    return replace(edges, repo=ProposedRepository(edges.repo, files)), revision

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from reconciler.host.effects import Host
     from reconciler.host.settings import Settings
-    from reconciler.host.sockets import Endpoint
+    from reconciler.host.sockets import SocketAddress
 
 NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
@@ -232,7 +232,7 @@ def process_started(pid: int) -> float | None:
     return int(text.rpartition(")")[2].split()[19]) / _TICKS
 
 
-def owner_of_connection(local: Endpoint, remote: Endpoint) -> int | None:
+def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:
     """The process at the other end of our own connection: *local* is our end of it, *remote* the one that answered.
 
     None while nobody has accepted it. Who holds it is looked for among the newest processes first.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Endpoint = tuple[str, int]
+SocketAddress = tuple[str, int]
 ESTABLISHED, LISTEN = 1, 10  # include/net/tcp_states.h
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netlink.h, linux/sock_diag.h
@@ -27,8 +27,8 @@ _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netli
 class Socket(NamedTuple):
     """A TCP socket: its two ends, and the number of its inode, by which processes hold it."""
 
-    local: Endpoint
-    remote: Endpoint
+    local: SocketAddress
+    remote: SocketAddress
     inode: int
 
 
@@ -75,7 +75,7 @@ def _listed(table: str, state: int) -> Iterator[Socket]:
             yield Socket(_endpoint(local), _endpoint(remote), int(rest[5]))
 
 
-def _endpoint(text: str) -> Endpoint:
+def _endpoint(text: str) -> SocketAddress:
     """``0100007F:0019`` is 127.0.0.1:25: four bytes at a time, each in this machine's order."""
     digits, _, port = text.partition(":")
     words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]

@@ -36,7 +36,7 @@ _ATTEMPTS = 5
 _MOST = 72
 
 
-class Candidate(Repository):
+class ProposedRepository(Repository):
     """The repository with one more commit, which has no name yet: *files*, after *parent* if there is one."""
 
     def __init__(self, real: Repository, files: Tree, parent: Revision | None = None) -> None:
@@ -104,7 +104,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         )  # fmt: skip
         kept = {path: file for path, file in files.items() if path not in changed}
         after = kept | {path: File.of(content) for path, content in changed.items() if content is not None}
-        inside, memory = replace(edges, repo=Candidate(edges.repo, after, tip)), Memory()
+        inside, memory = replace(edges, repo=ProposedRepository(edges.repo, after, tip)), Memory()
         try:
             then = understand(candidate, inside)
             same = render(then.origin, edges.templates) == render(now.origin, edges.templates)

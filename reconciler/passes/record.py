@@ -53,7 +53,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class PassRecord:
     """What is written of a pass: conclusions, the one of the pass last, and the *phase* after it.
 
     Of one that *repeats* the failure before it, the phase alone.
@@ -81,12 +81,12 @@ def repeats(before: Phase, after: Phase, last: Conclusion | None, revision: str)
     return failed_again and last is not None and last.revision == revision
 
 
-def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake, edges: Edges) -> Record:
+def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake, edges: Edges) -> PassRecord:
     """Return what to write of a pass that began in *phase*; *begun* is the probation of what it made live."""
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     again = repeats(phase, after, edges.journal.last(), passed.revision)
     superseded = Superseded(passed.revision)
-    return Record(
+    return PassRecord(
         superseded=tuple(concluded(superseded, commit.oid, edges, wake) for commit in passed.superseded),
         conclusion=replace(
             concluded(passed.outcome, passed.revision, edges, wake, seconds=passed.seconds),

@@ -74,7 +74,7 @@ class Running(TypedDict):
     why: str | None
 
 
-class Master(TypedDict):
+class PostfixState(TypedDict):
     """Whether Postfix runs, and which."""
 
     running: bool
@@ -98,7 +98,7 @@ class Status(TypedDict):
     last: ConclusionLine | None
     drift: list[str]
     ignored: list[str]
-    postfix: Master
+    postfix: PostfixState
     queue: list[Waiting]
     companions: dict[str, Running]
     dkim: list[dict[str, Any]]

@@ -129,7 +129,7 @@ def _space(main: Scope) -> int:
     return _LEAST_SPACE + 2 * max(int(size) for size in (*sizes, "0") if size.isdigit())
 
 
-def _world(main: Scope, listeners: list[messages.Listener]) -> messages.World:
+def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
     addresses, own = main.facts.addresses, own_ports(main.merged.entries, main.facts)
     texts = outside.texts(main)
     # Where the candidate listens itself, nothing stands in: mail goes round as it would.
@@ -139,7 +139,7 @@ def _world(main: Scope, listeners: list[messages.Listener]) -> messages.World:
         if "path" in server or not (server["near"] and server["port"] in own)
     ]
     served = {server["port"] for server in stand_ins if "path" not in server}
-    return messages.World(
+    return messages.WorldParameters(
         addresses=[str(address) for address in addresses],
         names={main.value("myhostname").lower(): [str(one.ip) for one in addresses if not one.is_loopback]},
         speaks_only_ipv6=outside.loopback(main) != LOOPBACK,
@@ -154,7 +154,7 @@ def _world(main: Scope, listeners: list[messages.Listener]) -> messages.World:
 # ---- listeners -------------------------------------------------------------------------------------------------------
 
 
-def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.Listener]:
+def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
     """Where to talk to an smtpd: on loopback if it listens there, and on an address that strangers reach."""
     if service.command != "smtpd" or service.type not in {"inet", "pass"}:
         return
@@ -166,7 +166,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
         port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else main.words("inet_interfaces")
     for address in _addresses(hosts, main):
-        yield messages.Listener(
+        yield messages.PlayedListener(
             address=address,
             port=port,
             wrapped=scope.is_on("smtpd_tls_wrappermode"),
@@ -207,7 +207,7 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def _dialogues(listeners: list[messages.Listener]) -> Iterator[messages.Dialogue]:
+def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Dialogue]:
     """Each listener: on loopback as a client of this host that may log in, elsewhere as a stranger."""
     for listener in listeners:
         if _is_loopback(listener["address"]):
@@ -226,7 +226,7 @@ def _dialogues(listeners: list[messages.Listener]) -> Iterator[messages.Dialogue
 # ---- flows -----------------------------------------------------------------------------------------------------------
 
 
-def _reached(flow: Flow, listeners: list[messages.Listener], main: Scope) -> messages.Listener | None:
+def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
     """The listener that the client of a flow would reach, if any serves its port."""
     port = int(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
     client = _client_of(flow, main)
@@ -244,8 +244,8 @@ def _client_of(flow: Flow, main: Scope) -> str:
     return STRANGER6 if is_new else flow.client
 
 
-def _flow(identity: str, flow: Flow, listener: messages.Listener, main: Scope) -> messages.Flow:
-    return messages.Flow(
+def _flow(identity: str, flow: Flow, listener: messages.PlayedListener, main: Scope) -> messages.PlayedFlow:
+    return messages.PlayedFlow(
         id=identity,
         listener=listener,
         client=_client_of(flow, main),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model import Finding, Service
     from reconciler.postfix.log import LogLine
     from reconciler.rehearsal.evidence import Evidence
-    from reconciler.rehearsal.inside.messages import Listener, Report, Step
+    from reconciler.rehearsal.inside.messages import PlayedListener, Report, Step
     from reconciler.rehearsal.script import Script
 
 # RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
@@ -144,13 +144,13 @@ def _listeners(evidence: Evidence) -> Iterator[Finding]:
         yield from _missing_offers(listener, service, steps, evidence)
 
 
-def _is_known(listener: Listener, error: str, evidence: Evidence) -> bool:
+def _is_known(listener: PlayedListener, error: str, evidence: Evidence) -> bool:
     """Whether a finding says already what the service died of, or a client without a certificate has to go."""
     died = any(line.tag.startswith(f"r{listener['service']}/") for line in evidence.deaths)
     return died or (listener["asks_certificate"] and "TLS" in error)
 
 
-def _is_explained(reply: str, listener: Listener, evidence: Evidence) -> bool:
+def _is_explained(reply: str, listener: PlayedListener, evidence: Evidence) -> bool:
     """Whether only the isolation makes it so: a table that is out of reach, a client without a certificate."""
     return bool(evidence.script.databases and "4.3.0" in reply) or (
         listener["asks_certificate"] and "certificate" in reply
@@ -167,7 +167,9 @@ def _why(number: int, evidence: Evidence) -> str:
     return reasons[-1] if reasons else ""
 
 
-def _missing_offers(listener: Listener, service: Service, steps: list[Step], evidence: Evidence) -> Iterator[Finding]:
+def _missing_offers(
+    listener: PlayedListener, service: Service, steps: list[Step], evidence: Evidence
+) -> Iterator[Finding]:
     """TLS and logins that are asked for and not offered."""
     greetings = [reply for command, reply in steps if command.startswith("EHLO") and reply.startswith("2")]
     if not greetings:

@@ -33,7 +33,7 @@ _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ListenAddress:
     """A service's ``host:port`` as master(5) reads it; *port* is None where its name is unknown."""
 
     service: Service
@@ -46,7 +46,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that the master can bind each listener, and delivery agents the address that they send from."""
     main = Scope(merged, facts)
     ports = port_names(main)
-    endpoints = [_endpoint(service, ports) for service in merged.entries if service.type == "inet"]
+    endpoints = [_listen_address(service, ports) for service in merged.entries if service.type == "inet"]
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)
         yield from _bad_host(endpoint, facts)
@@ -65,13 +65,13 @@ def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -
     return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
 
 
-def _endpoint(service: Service, ports: dict[str, int]) -> Endpoint:
+def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
     host, name = (match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name)
-    return Endpoint(service, host, name, int(name) if name.isdigit() else ports.get(name))
+    return ListenAddress(service, host, name, int(name) if name.isdigit() else ports.get(name))
 
 
-def _bad_port(endpoint: Endpoint, ports: dict[str, int]) -> Iterator[Finding]:
+def _bad_port(endpoint: ListenAddress, ports: dict[str, int]) -> Iterator[Finding]:
     if endpoint.port is None:
         hint = did_you_mean(endpoint.port_name, ports)
         what = f'unknown port "{endpoint.port_name}": the master would exit at the next reload{hint}'
@@ -81,7 +81,7 @@ def _bad_port(endpoint: Endpoint, ports: dict[str, int]) -> Iterator[Finding]:
         yield _finding("unknown-port", endpoint.service, what, lasting=True)
 
 
-def _bad_host(endpoint: Endpoint, facts: Facts) -> Iterator[Finding]:
+def _bad_host(endpoint: ListenAddress, facts: Facts) -> Iterator[Finding]:
     if not endpoint.host:
         return
     address = _address(endpoint.host)
@@ -120,7 +120,7 @@ def _is_here(address: Address, facts: Facts) -> bool:
 # ---- other listeners -------------------------------------------------------------------------------------------------
 
 
-def _bound(endpoint: Endpoint, main: Scope) -> list[Address]:
+def _bound(endpoint: ListenAddress, main: Scope) -> list[Address]:
     """Return the addresses that the master binds for a service, as far as they are written as numbers."""
     if endpoint.host == "localhost":
         return _of_used_families(list(_LOOPBACK), main)
@@ -148,7 +148,7 @@ def _overlap(one: Address, other: Address) -> bool:
     return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
 
 
-def _taken_port(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
+def _taken_port(endpoint: ListenAddress, main: Scope) -> Iterator[Finding]:
     for listener in main.facts.listeners:
         theirs = _address(listener.address)
         if listener.ours or listener.port != endpoint.port or theirs is None:
@@ -162,7 +162,7 @@ def _taken_port(endpoint: Endpoint, main: Scope) -> Iterator[Finding]:
             return
 
 
-def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
+def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
     """Yield a finding for two services of this configuration on one port."""
     for index, endpoint in enumerate(endpoints):
         for other in endpoints[:index]:
@@ -174,7 +174,7 @@ def _clashes(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
 
 
-def _companions(endpoints: list[Endpoint], main: Scope) -> Iterator[Finding]:
+def _companions(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
     """Yield a finding for a service on the port of a companion."""
     for companion in main.merged.companions.values():
         ports = {server.port for server in companion.servers if server.port}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from reconciler.host.effects import Host
-    from reconciler.state.manifest import Generation, Record
+    from reconciler.state.manifest import FileRecord, Generation
 
 PATIENCE = 5.0
 _WAS = "was.json"
@@ -309,7 +309,7 @@ def _known(generation: Generation) -> list[str]:
     return sorted(generation.companions & PROGRAMS.keys())
 
 
-def _files(generation: Generation, name: str) -> dict[str, Record]:
+def _files(generation: Generation, name: str) -> dict[str, FileRecord]:
     start = f"{BESIDE}{name}/"
     return {path.removeprefix(start): one for path, one in generation.files.items() if path.startswith(start)}
 

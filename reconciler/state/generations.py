@@ -29,8 +29,8 @@ from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
     PENDING,
     PROGRAM,
+    FileRecord,
     Generation,
-    Record,
     Signature,
     Stage,
     compiled_name,
@@ -136,7 +136,7 @@ class Generations:
         }
         return {path: file for path, file in read.items() if file}
 
-    def _matches(self, path: str, record: Record, root: Path) -> bool:
+    def _matches(self, path: str, record: FileRecord, root: Path) -> bool:
         file = self._file(path, record.compiled, root)
         return file is not None and (file.digest, file.mode, file.owner) == (record.sha256, record.mode, record.owner)
 
@@ -235,12 +235,12 @@ class Generations:
     ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
-        files = {path: Record(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
+        files = {path: FileRecord(file.mode, file.owner, file.digest, file.compiled) for path, file in target.items()}
         for path, file in target.items():
             if made := compiled_name(path, file):
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
-                files[made] = Record(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
+                files[made] = FileRecord(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
         self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
         self.host.make_directory(stage.folder)
         self.host.sync(stage.folder)

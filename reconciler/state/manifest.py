@@ -30,7 +30,7 @@ Signature = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FileRecord:
     """One file of a manifest; *compiled* as in model.File, *made_from* is the source of a compiled map."""
 
     mode: int
@@ -52,7 +52,7 @@ class Generation:
     path: Path
     revision: str
     source: Source
-    files: Mapping[str, Record]
+    files: Mapping[str, FileRecord]
     tainted: bool = False
     carried: tuple[str, ...] = ()
     edit: str = ""
@@ -99,7 +99,7 @@ def read_manifest(path: Path) -> Generation:
     number = int(path.name.partition("-")[0])
     try:
         data = json.loads((path / NAME).read_text())
-        files = {name: Record(**record) for name, record in data["files"].items()}
+        files = {name: FileRecord(**record) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
         revision, source, tainted = str(data["revision"]), source_from(str(data["source"])), bool(data["tainted"])
         return Generation(number, path, revision, source, files, tainted, carried, edit)
@@ -159,7 +159,7 @@ def intact(generation: Generation) -> bool:
     return not generation.tainted and all(_is_file(generation.root / path, record) for path, record in files)
 
 
-def _is_file(path: Path, record: Record) -> bool:
+def _is_file(path: Path, record: FileRecord) -> bool:
     return path.is_file() and digest(path) == record.sha256
 
 

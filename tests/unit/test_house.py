@@ -7,6 +7,7 @@ import functools
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,17 @@ def test_every_unit_test_of_a_folder_mirrors_a_module() -> None:
 
 def test_no_file_has_a_name_that_says_nothing() -> None:
     assert [path for path in (*SOURCES, *TESTS) if path.stem in FORBIDDEN_NAMES] == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        node.name
+        for path in SOURCES
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+
+    assert [name for name, count in names.items() if count > 1 and name != "Schema"] == [], "Schema: one a feature"
 
 
 def test_only_the_agreed_names_stand_at_the_top_level() -> None:

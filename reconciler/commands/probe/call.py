@@ -36,7 +36,7 @@ _DER = 2  # _ssl.ENCODING_DER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ProbedServer:
     """Whom to call, whom to trust, and what DNS vouches for; *records* are TLSA's, validated ones only."""
 
     host: str
@@ -69,7 +69,7 @@ class _NoHandshake(Exception):  # noqa: N818
     """TLS did not come about."""
 
 
-def call(server: Server, sending: Sending) -> Seen:
+def call(server: ProbedServer, sending: Sending) -> Seen:
     """Talk to the server as far as it goes; as often as it takes to see everything."""
     attempt = _Attempt(wrapped=sending.wrapped)
     while True:
@@ -87,7 +87,7 @@ def call(server: Server, sending: Sending) -> Seen:
         return replace(seen, transcript=tuple(attempt.lines))
 
 
-def _wrapped(server: Server, sending: Sending, attempt: _Attempt) -> Seen | None:
+def _wrapped(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen | None:
     """The conversation with TLS from its first byte, if there is one."""
     attempt.wrapped, attempt.trusting = True, True
     try:
@@ -147,7 +147,7 @@ def _reply(code: int, text: bytes) -> Reply:
     return Reply(code, " ".join(text.decode("utf-8", "replace").split()))
 
 
-def _talk(server: Server, sending: Sending, attempt: _Attempt) -> Seen:
+def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
     """One connection."""
     seen = Seen(
         host=server.host, address=server.address, port=server.port, source=server.source, wrapped=attempt.wrapped,
@@ -170,7 +170,7 @@ def _talk(server: Server, sending: Sending, attempt: _Attempt) -> Seen:
     return seen
 
 
-def _converse(client: _Client, server: Server, sending: Sending, attempt: _Attempt, seen: Seen) -> Seen:
+def _converse(client: _Client, server: ProbedServer, sending: Sending, attempt: _Attempt, seen: Seen) -> Seen:
     """From the greeting on; ends early where the server says no."""
     if seen.greeting and seen.greeting.kind != _YES:
         return seen
@@ -198,7 +198,7 @@ def _hello(client: _Client, seen: Seen) -> Seen:
     return replace(seen, hello=hello, offered=offered, logins=logins)
 
 
-def _start_tls(client: _Client, server: Server, attempt: _Attempt, seen: Seen) -> Seen:
+def _start_tls(client: _Client, server: ProbedServer, attempt: _Attempt, seen: Seen) -> Seen:
     attempt.starttls = client.say("STARTTLS")
     seen = replace(seen, starttls=attempt.starttls)
     if attempt.starttls.kind != _YES:
@@ -225,7 +225,7 @@ def _failed(error: Exception) -> tuple[Failure, str]:
 # ---- certificates ----------------------------------------------------------------------------------------------------
 
 
-def _context(server: Server, attempt: _Attempt) -> ssl.SSLContext:
+def _context(server: ProbedServer, attempt: _Attempt) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # names are judged by the level
     if attempt.trusting or attempt.untrusted:
@@ -249,7 +249,7 @@ def _shake(context: ssl.SSLContext, connection: socket.socket, name: str | None 
         connection.close()  # wrap_socket took its descriptor over, or the conversation is over
 
 
-def _shown(client: _Client, server: Server, attempt: _Attempt) -> Shown | None:
+def _shown(client: _Client, server: ProbedServer, attempt: _Attempt) -> Shown | None:
     if not isinstance(client.sock, ssl.SSLSocket):
         return None
     chain = _chain(client.sock)

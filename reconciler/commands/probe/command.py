@@ -209,7 +209,7 @@ def _is_address(text: str) -> bool:
 # ---- whom to call ----------------------------------------------------------------------------------------------------
 
 
-def _servers(way: Way) -> tuple[list[call.Server], Seen | None]:
+def _servers(way: Way) -> tuple[list[call.ProbedServer], Seen | None]:
     """The addresses to try in their order, or why there are none."""
     domain = way.sending.domain
     hosts, secure = (domain,), True
@@ -224,7 +224,7 @@ def _servers(way: Way) -> tuple[list[call.Server], Seen | None]:
         lost = lost or _lost(way, host, answer)
         records = _records(host, way, secure=secure and answer.secure)
         servers += [
-            call.Server(
+            call.ProbedServer(
                 host=host, address=address, port=way.port, records=records, ca_file=way.ca_file, ca_path=way.ca_path,
                 timeout=way.timeout,
             )
@@ -259,7 +259,7 @@ def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association
     return tuple(answer.found) if answer.secure else ()
 
 
-def _call(way: Way, servers: list[call.Server]) -> list[Seen]:
+def _call(way: Way, servers: list[call.ProbedServer]) -> list[Seen]:
     """Call one after the other, until somebody takes mail or says why not for good."""
     seen: list[Seen] = []
     for server in servers:

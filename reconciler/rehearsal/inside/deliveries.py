@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.rehearsal.inside.messages import Flow
+    from reconciler.rehearsal.inside.messages import PlayedFlow
 
 _DELIVERED = re.compile(r": (?P<queue>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)")
 _MESSAGE_ID = re.compile(r"cleanup\[\d+\]: (?P<queue>[0-9A-Za-z]+): message-id=<(?P<id>[^>]*)@rehearsal\.example>")
@@ -41,7 +41,7 @@ def all_tried(lines: list[str]) -> bool:
 
 
 def routes(
-    lines: list[str], flows: Iterable[Flow], queued: dict[str, str], queue_directory: str
+    lines: list[str], flows: Iterable[PlayedFlow], queued: dict[str, str], queue_directory: str
 ) -> dict[str, list[str]]:
     """Return the next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient."""
     senders = {flow["id"]: flow["sender"] for flow in flows if flow["is_delivered"]}

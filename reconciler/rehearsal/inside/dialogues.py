@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.rehearsal.inside.messages import AgentResult, DialogueResult, FlowResult
 
 if TYPE_CHECKING:
-    from reconciler.rehearsal.inside.messages import Agent, Dialogue, Endpoint, Flow
+    from reconciler.rehearsal.inside.messages import Agent, Dialogue, Endpoint, PlayedFlow
     from reconciler.rehearsal.inside.talk import Talk, Talks
 
 _QUEUED = re.compile(r"queued as (\w+)")
@@ -47,7 +47,7 @@ def feed_agent(agent: Agent, injector: Endpoint, talks: Talks) -> AgentResult:
     return AgentResult(sent=sent, steps=talk.steps, error=talk.error)
 
 
-def send_flow(flow: Flow, talks: Talks) -> FlowResult:
+def send_flow(flow: PlayedFlow, talks: Talks) -> FlowResult:
     """Send the message of a mail-flow test; a recipient that is refused ends it."""
     talk = talks.begin(flow["listener"], flow["client"])
     sent, queued = False, None

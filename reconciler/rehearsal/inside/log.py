@@ -19,7 +19,7 @@ GRACE = 1.5
 _POLL = 0.05
 
 
-class Log:
+class RehearsalLog:
     """All lines so far; *hurry* is called soon after the master has given up a service, which then answers no more."""
 
     def __init__(self, maillog_file: str) -> None:

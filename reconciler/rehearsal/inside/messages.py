@@ -24,7 +24,7 @@ class Endpoint(TypedDict):
     proxy: bool
 
 
-class Listener(Endpoint):
+class PlayedListener(Endpoint):
     """An smtpd of the candidate: the number of its *service*, and what its settings promise to clients.
 
     *tls* is the security level, *sasl* whether it offers logins. A *choosy* one accepts mail of some clients only.
@@ -41,7 +41,7 @@ class Dialogue(TypedDict):
     """A client that tries every recipient at a listener; *login* is the name under which it has authenticated."""
 
     id: str
-    listener: Listener
+    listener: PlayedListener
     client: str
     login: str
     sender: str
@@ -54,11 +54,11 @@ class Agent(TypedDict):
     recipient: str
 
 
-class Flow(TypedDict):
+class PlayedFlow(TypedDict):
     """A mail-flow test; *is_delivered* if it takes a delivery to judge it."""
 
     id: str
-    listener: Listener
+    listener: PlayedListener
     client: str
     helo: str
     tls: bool
@@ -112,7 +112,7 @@ class Room(TypedDict):
     space: int
 
 
-class World(TypedDict):
+class WorldParameters(TypedDict):
     """What is outside of the candidate's host, whose *addresses* and *names* these are.
 
     Mail servers listen on *ports*, on *wrapped_ports* with TLS first. Names below *block_lists* do not exist.
@@ -132,12 +132,12 @@ class Play(TypedDict):
     """Everything that is played; mail for *agents* enters at the *injector*."""
 
     room: Room
-    world: World
+    world: WorldParameters
     dialogues: list[Dialogue]
     recipients: list[str]
     injector: Endpoint
     agents: list[Agent]
-    flows: list[Flow]
+    flows: list[PlayedFlow]
 
 
 class Candidate(TypedDict):
@@ -217,7 +217,7 @@ class Report(TypedDict):
 
 
 @final
-class Impossible(TypedDict):
+class RehearsalImpossible(TypedDict):
     """Why this kernel can hold no rehearsal."""
 
     impossible: str
@@ -230,4 +230,4 @@ class Trouble(TypedDict):
     trouble: str
 
 
-Answer = Report | Impossible | Trouble
+Answer = Report | RehearsalImpossible | Trouble

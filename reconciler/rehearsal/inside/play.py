@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.rehearsal.inside import deliveries, master, room, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flow, try_listener
-from reconciler.rehearsal.inside.log import Log
+from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import mail_server
-from reconciler.rehearsal.inside.messages import Impossible, Report, Times, Trouble
+from reconciler.rehearsal.inside.messages import RehearsalImpossible, Report, Times, Trouble
 from reconciler.rehearsal.inside.talk import Talks
 from reconciler.rehearsal.inside.world import World, context
 
@@ -40,7 +40,7 @@ LONGEST = 60.0
 _PASSING = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EIO, errno.EDQUOT}
 
 
-def play(request: messages.Request) -> Report | Impossible:
+def play(request: messages.Request) -> Report | RehearsalImpossible:
     """Do what the request says."""
     began = time.monotonic()
     asked, candidate = request["play"], request["candidate"]
@@ -52,9 +52,9 @@ def play(request: messages.Request) -> Report | Impossible:
         # What passes by itself is worth another try; anything else this kernel will never do.
         if error.errno in _PASSING:
             raise
-        return Impossible(impossible=str(error))
+        return RehearsalImpossible(impossible=str(error))
     parameters = asked["room"]["parameters"]
-    log = Log(parameters["maillog_file"])
+    log = RehearsalLog(parameters["maillog_file"])
     talks = Talks(world.connect)
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
@@ -74,7 +74,7 @@ def play(request: messages.Request) -> Report | Impossible:
     return report
 
 
-def _open(asked: messages.World, world: World, tls: ssl.SSLContext) -> None:
+def _open(asked: messages.WorldParameters, world: World, tls: ssl.SSLContext) -> None:
     """Have the world answer: its name server, its mail servers, and those that stand in for others."""
     if asked["serves_names"]:
         world.serve_names()
@@ -94,7 +94,7 @@ def _speak(asked: messages.Play, talks: Talks, report: Report) -> None:
     report["agents"] = [future.result() for future in agents]
 
 
-def _await_deliveries(asked: messages.Play, log: Log, report: Report) -> None:
+def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -> None:
     """Wait for what is judged by its delivery, and a little for the rest; then ask where it went."""
     agents = zip(asked["agents"], report["agents"], strict=True)
     flows = list(zip(asked["flows"], report["flows"], strict=True))

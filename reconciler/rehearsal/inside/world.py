@@ -43,7 +43,7 @@ _BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(
 class World:
     """The other network: a thread that lives there opens the sockets, and any thread may use them."""
 
-    def __init__(self, description: messages.World, tls: ssl.SSLContext) -> None:
+    def __init__(self, description: messages.WorldParameters, tls: ssl.SSLContext) -> None:
         self.tls = tls
         self.received: list[messages.Message] = []
         self._addresses = [ipaddress.ip_interface(address) for address in description["addresses"]]
