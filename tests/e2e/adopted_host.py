@@ -20,7 +20,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
 
+T = TypeVar("T")
 Files = dict[str, str | None]
 
 REPOSITORY = "/srv/mail-state.git"
@@ -190,7 +191,7 @@ class AdoptedHost:
             last = status.get("last") or {}
             return status if last.get("outcome") == outcome and revision in ("", last["revision"]) else {}
 
-        return self._patiently(ended, f"{outcome} {revision[:7]}", timeout)
+        return self.patiently(ended, f"{outcome} {revision[:7]}", timeout)
 
     def wait_for_phase(self, name: str, timeout: float = 120) -> dict[str, Any]:
         """Wait until the daemon is in that phase; its status then."""
@@ -199,9 +200,10 @@ class AdoptedHost:
             status = self.told()
             return status if status.get("phase", {}).get("name") == name else {}
 
-        return self._patiently(reached, f"phase {name}", timeout)
+        return self.patiently(reached, f"phase {name}", timeout)
 
-    def _patiently(self, answer: Callable[[], dict[str, Any]], what: str, timeout: float) -> dict[str, Any]:
+    def patiently(self, answer: Callable[[], T], what: str, timeout: float = 120) -> T:
+        """Ask until the answer is true, and return it; a failure has the status and the daemon's log with it."""
         try:
             return self.host.wait_for(answer, timeout, what)
         except Exception as error:

@@ -35,7 +35,7 @@ class Held:
 
 
 class Soak:
-    """One site, its daemon, and what is counted of both."""
+    """One host, its daemon, and what is counted of both."""
 
     def __init__(self, adopted: AdoptedHost) -> None:
         self.adopted = adopted
@@ -71,7 +71,7 @@ class Soak:
         for _ in range(times):
             before = self.passes()
             self.daemon.send_signal(signal.SIGHUP)
-            self.adopted.host.wait_for(lambda before=before: self.passes() > before, what="a pass")  # type: ignore[misc]
+            self.adopted.patiently(lambda before=before: self.passes() > before, "a pass")  # type: ignore[misc]
 
     def round(self, number: int) -> None:
         """Something that people and machines do: a commit, good or bad, a hand edit, a master that dies."""
