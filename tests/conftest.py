@@ -17,13 +17,17 @@ LONGEST_FIRST = (
 )  # fmt: skip
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group the tests that share something, and sort what lasts long to the front."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Group the tests that share something, and sort what lasts long to the front.
+
+    Around all other hooks, for pytest-xdist reads the groups first of all.
+    """
     for item in items:
         if group := _shared(item):
             item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: next(n for n, place in enumerate(LONGEST_FIRST) if item.nodeid.startswith(place)))
+    return (yield)
 
 
 def _shared(item: pytest.Item) -> str:

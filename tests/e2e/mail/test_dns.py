@@ -183,12 +183,12 @@ def test_a_publication_that_was_killed_is_completed_by_the_next(adopted: Adopted
     push(adopted)
     # Killed when BIND has the records of one zone, and before reconciler could note so.
     script = (
-        "from reconciler.host.dns.nameserver import Server; import os, signal\n"
-        "update = Server.update\n"
+        "from reconciler.host.dns.nameserver import NameServer; import os, signal\n"
+        "update = NameServer.update\n"
         "def killed(self, zone, changes):\n"
         "    update(self, zone, changes)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Server.update = killed\n"
+        "NameServer.update = killed\n"
         "from reconciler.commands.main import main\n"
         "main(['dns', 'publish'])\n"
     )
