@@ -6,6 +6,7 @@ at the end. In CI a skipped test is a failure, since everything that the tests n
 """
 
 import os
+import re
 from collections.abc import Generator
 
 import pytest
@@ -36,6 +37,12 @@ def _shared(item: pytest.Item) -> str:
     fixtures = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 - there is no public way to ask
     shares = any(definition.scope == "module" for definitions in fixtures for definition in definitions)
     return file if shares or file.startswith("tests/unit/") else ""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a parameter in PEM by what it holds: a key that was just made has another text in each process."""
+    text = val.decode("latin-1") if isinstance(val, bytes) else str(val)
+    return " + ".join(re.findall(r"-----BEGIN ([A-Z ]+)-----", text)) or None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,8 +34,7 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     revision = wanted_revision(edges, rev)
     try:
         live = LiveCommit(edges)
-        judged = judge(revision, edges, live)
-        permit(judged, live, edges.repo)
+        judged = permit(judge(revision, edges, live), live, edges.repo)
     except WithFindings as error:
         _findings_or_json(error.findings, json_output=json_output)
         sys.exit(1)

@@ -13,11 +13,8 @@ from reconciler.model.finding import (
     Finding,
     Severity,
     Where,
-    closest,
-    did_you_mean,
     error_at,
     errors_in,
-    meant,
     printable,
     warning_at,
 )
@@ -25,6 +22,7 @@ from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refuse
 from reconciler.model.parts import Rules, no_services, nothing_mentioned
 from reconciler.model.postfix import Parameter, Service, Table
 from reconciler.model.revision import Revision
+from reconciler.model.suggestion import closest, did_you_mean, meant
 from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, Tree
 
 __all__ = [

@@ -1,14 +1,9 @@
-"""What is wrong or doubtful, where, and what was probably meant."""
+"""What is wrong or doubtful, and where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +89,3 @@ def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding
 def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:
     """The findings that refuse a commit."""
     return [finding for finding in findings if finding.is_error]
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean X?`` where a close name exists, else nothing."""
-    return meant(closest(word, known))
-
-
-def meant(text: str | None) -> str:
-    """``; did you mean TEXT?``, or nothing where nobody knows."""
-    return f"; did you mean {text}?" if text else ""
-
-
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that *word* was most likely meant to be, or None."""
-    matches = get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
-    return matches[0] if matches else None

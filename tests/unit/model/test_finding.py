@@ -1,13 +1,8 @@
-"""Findings: the name that was probably meant."""
+"""Findings and allowances as values."""
 
 from __future__ import annotations
 
-from reconciler.model import Allowance, Finding, Severity, Where, closest, did_you_mean, error_at, errors_in, warning_at
-
-
-def test_only_a_close_name_is_suggested() -> None:
-    assert closest("smtpd_recipient_restictions", ["smtpd_recipient_restrictions", "relayhost"]) is not None
-    assert closest("zzz", ["smtpd_recipient_restrictions"]) is None
+from reconciler.model import Allowance, Finding, Severity, Where, error_at, errors_in, warning_at
 
 
 def test_nothing_that_steers_a_terminal_is_printed() -> None:
@@ -28,11 +23,6 @@ def test_an_allowance_is_for_its_own_line_and_for_the_one_it_stands_above() -> N
     allowance = Allowance("open-relay", "a lab", Where("mail.yaml", 3), 5)
 
     assert allowance.places == (("open-relay", "mail.yaml", 3), ("open-relay", "mail.yaml", 5))
-
-
-def test_a_hint_is_a_question_or_nothing() -> None:
-    assert did_you_mean("relayhots", ["relayhost", "mynetworks"]) == "; did you mean relayhost?"
-    assert did_you_mean("zzz", ["relayhost"]) == ""
 
 
 def test_what_is_said_of_a_place_is_its_own_subject_unless_one_is_named() -> None:
