@@ -33,6 +33,16 @@ def test_a_message_enters_at_an_address_that_postfix_can_listen_on() -> None:
     assert f"\n[::1]:{new['injector']['port']} inet" in script_of({"inet_protocols": "ipv6"}).master_cf
 
 
+def test_nobody_stands_in_where_the_candidate_listens_itself() -> None:
+    extra = {
+        "master.d/x.cf": "127.0.0.1:10025 inet n - n - - smtpd\n",
+        "tables/transport": "a.example smtp:[127.0.0.1]:10025\n",
+    }
+    assert [one for one in script_of(files=extra).play["world"]["stand_ins"] if one.get("port") == 10025] == []
+    there = script_of(files={"tables/transport": "a.example smtp:[127.0.0.1]:10024\n"}).play["world"]["stand_ins"]
+    assert {"kind": "mail", "address": "127.0.0.1", "port": 10024, "near": True} in there
+
+
 def test_there_is_room_for_the_largest_message() -> None:
     assert script_of({"message_size_limit": "1000"}).play["room"]["space"] >= 256 << 20
     assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["space"] > 15 << 30
