@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model import Service, Where
+from reconciler.rehearsal.master_cf import free_ports, own_ports, twin_port
+from tests.unit.host_facts import HOST, facts
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
@@ -35,3 +38,40 @@ def test_every_service_logs_under_a_tag_and_keeps_its_own_options() -> None:
     assert len(re.findall(r"syslog_name=r\d+", master)) == len(script_of(files=extra).services)
     assert "syslog_name=mine" not in master
     assert "smtpd_banner=hello" in master
+
+
+def test_an_option_that_names_a_database_gets_an_empty_table() -> None:
+    extra = {"master.d/x.cf": "out unix - - n - - smtp\n  -o smtp_generic_maps=mysql:/etc/generic.cf\n"}
+    master = script_of(files=extra).master_cf
+    assert "smtp_generic_maps=texthash:/dev/null" in master
+    assert "mysql:" not in master
+
+
+def test_an_smtpd_behind_postscreen_has_a_twin_with_the_same_tag_at_a_port_of_its_own() -> None:
+    extra = {"master.d/p.cf": "smtpd pass - - n - - smtpd\n  -o smtpd_banner=hello\n"}
+    done = script_of(files=extra, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
+    number = next(n for n, service in enumerate(done.services) if service.type == "pass")
+    port = twin_port(number, free_ports(done.services, HOST))
+    (twin,) = (line.split() for line in done.master_cf.splitlines() if line.startswith(f"{port} inet "))
+    assert {f"syslog_name=r{number}", "smtpd_banner=hello"} <= set(twin)
+
+
+def test_the_injector_sends_the_recipient_of_each_agent_to_that_agent() -> None:
+    done = script_of(files={"master.d/x.cf": "out unix - - n - - lmtp\n"})
+    number = next(n for n, service in enumerate(done.services) if service.name == "out")
+    assert f"agent-{number}@rehearsal.example = FILTER out:[198.18.0.1]:24 }}" in done.master_cf
+
+
+def test_an_agent_that_wraps_its_connections_in_tls_is_sent_to_the_port_of_smtps() -> None:
+    extra = {"master.d/x.cf": "out unix - - n - - smtp\n  -o smtp_tls_wrappermode=yes\n"}
+    assert "= FILTER out:[198.18.0.1]:465 }" in script_of(files=extra).master_cf
+
+
+def test_a_free_port_is_neither_a_listeners_nor_one_that_the_host_has_a_name_for() -> None:
+    services = [
+        Service(name=name, type="inet", command="smtpd", where=Where("master.cf"))
+        for name in ("127.0.0.1:61000", "submission")
+    ]
+    host = facts(ports={**HOST.ports, "named": 61001})
+    assert own_ports(services, host) == {61000, 587}
+    assert free_ports(services, host)[0] == 61002
