@@ -124,7 +124,7 @@ def keep_running(edges: Edges) -> None:
 
 
 def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
-    """Whether the master that ran last was stopped by somebody; None while one runs, or where the log can't tell."""
+    """Whether the master that ran last was stopped on purpose; None while one runs, or where the log can't tell."""
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Everything outside that a pass works with, and *say*, which tells whoever follows what begins.
+    """Everything outside that a pass works with, and *say*, which reports each step as it begins.
 
     *activated* is called for each reload and restart of Postfix.
     """

@@ -86,7 +86,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
-    """A stage whose foreign files are what is live right now: somebody else's edit meanwhile stages anew."""
+    """Return a stage whose foreign files are what is live right now; another edit meanwhile stages anew."""
     staged = Staged(stage) if stage else None
     for _ in range(_ATTEMPTS):
         staged = staged or stage_and_check(order, edges, "pass")

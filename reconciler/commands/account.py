@@ -28,7 +28,7 @@ _WIDTH = 22
 
 
 class Unknown(ReconcilerError):  # noqa: N818 - as in errors.py
-    """Somebody asked for a parameter or a service that is not there."""
+    """The parameter or service that was asked for is not there."""
 
 
 # ---- what was asked --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``reconciler set``, ``smart-host`` and ``site``: a commit on the branch, made on the host by whoever asks.
+"""``reconciler set``, ``smart-host`` and ``site``: a commit on the branch, made on the host by the caller.
 
 The commit is checked first, exactly as a push would be, and then goes live like one: through the daemon if one runs,
 else by a pass of our own. Nothing is committed when nothing would change. Exit status: as `once` does, 1 for a change

@@ -132,7 +132,7 @@ class Context:
         return os.geteuid() == 0 and self.settings.state.is_dir()
 
     def permitted(self) -> Edges:
-        """The edges for a command that reads or changes the state; raises PermissionError for those who may not."""
+        """The edges for a command that reads or changes the state; raises PermissionError for users who may not."""
         edges = self.edges()
         if os.geteuid() != 0:
             raise PermissionError(1, "not permitted; run this as root", str(self.settings.state))

@@ -229,7 +229,7 @@ def publish_command(context: Context, *, only_plan: bool) -> None:
 
 
 def _publish(wanted: Wanted, server: NameServer, zone: str, *, only_plan: bool) -> Publication:
-    """Bring one zone to what is wanted; asked anew when somebody changed it in between."""
+    """Bring one zone to what is wanted; asked anew when it changed in between."""
     records = wanted.zones.get(zone, [])
     for attempt in range(_ATTEMPTS):
         ours = wanted.published.read().get(str(server), {}).get(zone, frozenset())

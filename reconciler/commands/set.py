@@ -57,7 +57,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
 
 
 def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
-    """Whether the parameter has that value already, whoever gave it."""
+    """Whether the parameter has that value already, wherever it was set."""
     written = merged.parameters.get(name)
     now = written.value if written else facts.parameters.get(name)
     return now is not None and one_line(now) == one_line(value)

@@ -65,7 +65,7 @@ class Control:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen from now on; a socket that nobody answers any more is replaced."""
+        """Listen from now on; a socket without a listener is replaced."""
         if _answers(self._path):
             raise Unavailable(f"socket {self._path}: another reconciler answers there")
         group = self._gid()
@@ -79,7 +79,7 @@ class Control:
             if os.geteuid() == 0:
                 os.chown(self._path, 0, group)
             self._path.chmod(0o660)
-            listener.listen(MAX_CONNECTIONS)  # nobody can connect before this
+            listener.listen(MAX_CONNECTIONS)  # no client can connect before this
         except OSError as error:
             listener.close()
             raise Unavailable(f"socket {self._path}: {error.strerror or error}") from error
@@ -209,7 +209,7 @@ def _hung_up(connection: sockets.socket) -> bool:
 
 
 def _send(connection: sockets.socket, message: Message) -> bool:
-    """Send one line; False when nobody reads any more."""
+    """Send one line; False when the client is gone."""
     try:
         connection.sendall(json.dumps(message, default=str).encode() + b"\n")
     except OSError:

@@ -65,7 +65,7 @@ class EgressLog:
             self._start()
 
     def stop(self) -> None:
-        """Listen no longer; nobody is called after this."""
+        """Listen no longer; no callback runs after this."""
         self.limits = []
         if self._thread:
             os.eventfd_write(self._bell, 1)

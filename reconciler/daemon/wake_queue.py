@@ -2,7 +2,7 @@
 
 Promises: wake() is safe from any thread and from a signal handler. Whatever the reason (a push, a hand edit, a renewed
 certificate), passes that may reload Postfix are held back once too many reloads were made; no reason is ever lost, so
-that the last state always lands. Time is counted on a clock that nobody can set. Raises nothing.
+that the last state always lands. Time is counted on a clock that can't be set. Raises nothing.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def _unloadable(pem: bytes) -> str:
 
 
 def _nobody() -> str:
-    """Nobody is there to type a passphrase, for Postfix neither."""
+    """Return a passphrase: none, since Postfix has no way to ask for one either."""
     raise ValueError("no passphrase")
 
 

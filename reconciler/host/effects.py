@@ -110,12 +110,12 @@ class Host:
         owner: tuple[int, int] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
-        """Run a program that changes something; killed with us, it can't meet whoever recovers what we left."""
+        """Run a program that changes something; killed with us, it can't run beside the recovery of what we left."""
         done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
         return replace(done, argv=tuple(argv))
 
     def become(self, user: str) -> None:
-        """Go on as that user and nobody else, for good; what the rest of this process may do is what it may."""
+        """Go on as that user and nobody else, for good; the rest of this process keeps no other rights."""
         entry = pwd.getpwnam(user)
         os.setgroups([])
         os.setgid(entry.pw_gid)
@@ -239,7 +239,7 @@ class Host:
 
 
 def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """Kill a program with its group, and answer its last words: what left the group may hold its pipes for ever."""
+    """Kill a program with its group, and answer its last words: a process that left it may keep its pipes open."""
     os.killpg(process.pid, signal.SIGKILL)
     try:
         _, stderr = process.communicate(timeout=_LAST_WORDS)

@@ -70,7 +70,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
 
 
 def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
-    """The same look once more; without *ask*, nobody connects to a server or asks DNS, and the last answer stands."""
+    """Look once more; without *ask*, no server is connected to, DNS is not asked, and the last answer stands."""
     named = Mentioned(
         frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)
     )  # fmt: skip
@@ -199,7 +199,7 @@ def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, 
 
 
 def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
-    """The master of this directory. Read here, for postconf sleeps while somebody has just edited main.cf."""
+    """The master of this directory. Read here, since postconf sleeps while main.cf is fresh."""
     try:
         text = (directory / postfix.MAIN).read_text("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
@@ -235,7 +235,7 @@ def process_started(pid: int) -> float | None:
 def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:
     """The process at the other end of our own connection: *local* is our end of it, *remote* the one that answered.
 
-    None while nobody has accepted it. Who holds it is looked for among the newest processes first.
+    None while it is not accepted. Who holds it is looked for among the newest processes first.
     """
     inode = next(
         (one.inode for one in sockets.open_in(sockets.ESTABLISHED) if (one.local, one.remote) == (remote, local)), 0

@@ -55,15 +55,15 @@ class Log:
         self._write("debug", event, facts)
 
     def info(self, event: Event, **facts: object) -> None:
-        """Say what everybody may want to know."""
+        """Log information."""
         self._write("info", event, facts)
 
     def warning(self, event: Event, **facts: object) -> None:
-        """Say what somebody should look at."""
+        """Log a warning: an administrator should look at it."""
         self._write("warning", event, facts)
 
     def error(self, event: Event, **facts: object) -> None:
-        """Say what somebody must look at."""
+        """Log an error: an administrator must look at it."""
         self._write("error", event, facts)
 
     def _write(self, level: str, event: Event, facts: dict[str, object]) -> None:

@@ -34,7 +34,7 @@ _AUTHENTIC, _RCODE = 0x20, 0x0F
 
 
 def ask(servers: Collection[Server]) -> dict[Server, str | None]:
-    """Why each of them does not answer, empty for those that do; None where nobody can tell."""
+    """Why each of them does not answer, empty for those that do; None where that is unknown."""
     answers: dict[Server, str | None] = dict.fromkeys(servers)
     found: dict[Server, str | None] = {}
     until = time.monotonic() + TIMEOUT

@@ -46,12 +46,12 @@ class Desired:
     allowances: tuple[Allowance, ...] = ()
 
     def section(self, schema: type[T]) -> T | None:
-        """The section of that schema, or None when nobody wrote it."""
+        """Return the section of that schema, or None when it was not written."""
         value = self.sections.get(schema)
         return value if isinstance(value, schema) else None
 
     def where(self, *path: str) -> Where:
-        """Where that key was written; a key that nobody wrote is where its nearest parent is."""
+        """Where that key was written; a key that was not written is where its nearest parent is."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A TCP socket somebody listens on; *ours* says that it is a child of the Postfix we manage."""
+    """A TCP socket that a process listens on; *ours* says that it is a child of the Postfix we manage."""
 
     address: str
     port: int

@@ -1,7 +1,7 @@
 """next_phase(phase, outcome, ...) and nothing else decides what the daemon does between passes.
 
 A probation goes on beneath the phases that a later commit, a failed attempt or an operator brings about, and is what
-they end in. Its time is counted on a clock that nobody can set and that stands still while the host is off; after a
+they end in. Its time is counted on a clock that can't be set and that stands still while the host is off; after a
 boot it begins anew, for nothing tells how long the host was away.
 
 Pure: time enters as an argument. TRANSITIONS is the table that ARCHITECTURE.md's diagram is drawn from; a test holds it
@@ -53,7 +53,7 @@ class Steady:
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """*generation* is live, provisionally *until* then: it goes back by itself when real traffic meets a cause of ours.
+    """*generation* is live, provisionally *until* then: it is rolled back when real traffic meets a cause of ours.
 
     With *confirm* it goes back as well unless a person confirms it in time. *lasts* seconds count from *since*;
     *mark* is where the mail log stood right before *revision* went live, and *earlier* the probation it cut short.
@@ -93,7 +93,7 @@ class Suspended:
     """No pass changes anything, because *who* said *why*.
 
     It ends at *until*, or when the branch leaves *tip*, whichever is set, or by resume. *quarantined* is the revision
-    that a rollback left behind. A *probation* waits: nothing goes back by itself meanwhile.
+    that a rollback left behind. A *probation* waits: no automatic rollback happens meanwhile.
     """
 
     why: str

@@ -66,7 +66,7 @@ class Table:
 
     @property
     def is_secret(self) -> bool:
-        """Whether its file is kept from everybody but its owner and group: it holds logins."""
+        """Whether its file is kept from all users but its owner and group: it holds logins."""
         return not self.mode & OTHERS
 
     @property

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Where
 
 
-OTHERS = 0o007  # the permissions of everybody but a file's owner and group
+OTHERS = 0o007  # the permissions of all users but a file's owner and group
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class File:
 
     @property
     def is_secret(self) -> bool:
-        """Whether it is kept from everybody but its owner and group, as files with passwords and keys are."""
+        """Whether it is kept from all users but its owner and group, as files with passwords and keys are."""
         return not self.mode & OTHERS
 
     def lines(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 find() looks before anything is touched, and the pass hands on what it Found. When the edited generation is no longer
 live, so that nothing can change in it any more, keep() turns that into what was Kept: one commit of all that differs,
-upon the commit that was live, or upon drift/HOST while that holds what nobody has merged. Until then the generation is
+upon the commit that was live, or upon drift/HOST while that holds unmerged edits. Until then the generation is
 marked and never pruned: a repository that can't be written, or a daemon that is killed, loses nothing, and the next
 pass tries again.
 
@@ -54,7 +54,7 @@ _ATTEMPTS = 5
 
 
 def drift(live: Generation | None, edges: Edges) -> tuple[str, ...]:
-    """The files that somebody edited, and those in which an ignore rule that has ended had left an edit alone."""
+    """The files that were edited, and those in which an ignore rule that has ended had left an edit alone."""
     held = _held(edges.settings.drift_ignore)
     ended = [_file(name) for name in live.carried if name not in held] if live else []
     return tuple(dict.fromkeys((*edges.generations.drift(), *ended)))
@@ -284,7 +284,7 @@ def _revision(edited: Generation, repo: Repository) -> Revision:
 
 
 def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:
-    """What the new commit comes after: edits that nobody has merged yet, else what was live."""
+    """Return the parent of the new commit: edits that are not merged yet, else what was live."""
     kept = repo.tip(where)
     return kept if kept and not repo.is_ancestor(kept.oid, now_live.oid) else now_live
 
@@ -320,7 +320,7 @@ def _pristine(path: str, edited: Generation, generations: Generations) -> File |
 
 
 def _damaged(edited: Generation, generations: Generations) -> tuple[Change, ...]:
-    """Compiled maps that are no longer what was compiled, while their source is: nobody can say what is in them."""
+    """Compiled maps that are no longer what was compiled, while their source is: their content is unknown."""
     paths = generations.edited(edited)
     return tuple(
         Change(kind=Kind.FILE, what=path, before="compiled", after="edited" if (edited.root / path).exists() else None)

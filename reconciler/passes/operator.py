@@ -60,7 +60,7 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
 
 
 def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
-    """Make a new generation from an old one's files, and stay there until the branch moves or somebody resumes."""
+    """Make a new generation from an old one's files, and stay there until the branch moves or `resume` is run."""
     live, known = _adopted(edges.generations), edges.generations.all()
     if number is None:
         number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
@@ -77,7 +77,7 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
 
 
 def rescue(edges: Edges, who: str) -> Passed:
-    """Go back to what the host was before it was adopted, and stay there until somebody resumes."""
+    """Restore the state from before adoption, and stay there until `resume` is run."""
     _adopted(edges.generations)
     return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
@@ -124,7 +124,7 @@ def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
 
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
-    """Change nothing until then, or until somebody resumes."""
+    """Change nothing until then, or until `resume` is run."""
     with edges.generations.lock():
         phase = edges.journal.phase()
         if isinstance(phase, Halted):

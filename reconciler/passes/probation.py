@@ -1,8 +1,8 @@
 """Probation: a commit that went live is provisional while real traffic shows whether mail works.
 
 Promises: only what this instance's own daemons say counts, only what is our own configuration's fault, and only what
-the log did not hold just as much before the commit; what another commit was taken back for excuses nothing. Going back
-makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and where even that
+the log did not hold just as much before the commit; a cause that another commit was rolled back for excuses nothing.
+Going back makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and where even that
 fails it is one rename. Nothing is kept but the phase: killed at any point, the watch goes on from the mark of the swap.
 
 Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
@@ -175,7 +175,7 @@ def _names(edges: Edges) -> set[str]:
 
 
 def _condemned(edges: Edges) -> set[str]:
-    """What commits were taken back for, as far as it is remembered."""
+    """Return the causes that commits were rolled back for, as far as they are remembered."""
     outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
     findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
     return {steady(finding.text) for finding in findings if finding.rule in _CONDEMNING}
@@ -235,7 +235,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
 def prove(edges: Edges, look: Look) -> Passed | None:
     """Look whether the commit on probation may stay; the pass that took it back, or None.
 
-    Only what is about to be changed takes the lock, so that looking keeps nobody out. Raises what reading the log does,
+    Only a change takes the lock, so that a look never blocks another process. Raises what reading the log does,
     and Unavailable while another pass has the lock: the next look finds the same.
     """
     began = time.monotonic()
@@ -253,7 +253,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
         edges.journal.set_phase(phase)
         if running is None or not look.is_of(running) or isinstance(phase, Suspended):
             return None
-        if findings and edges.generations.drift():  # whoever edits by hand breaks mail too: first that is put back
+        if findings and edges.generations.drift():  # a hand edit breaks mail too: it is reverted first
             return None
         if not findings and running.confirm:
             findings = [unconfirmed(running)]

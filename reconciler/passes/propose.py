@@ -74,7 +74,7 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants: *revise* makes the files that change, and *settled* knows that it holds already.
+    """A change that is asked for: *revise* makes the files that change, and *settled* knows that it holds already.
 
     A file that is None goes. *body* is what the message says of the files as they were, below its subject. What is
     *everywhere* is a commit also where it changes nothing on this host.

@@ -83,7 +83,7 @@ def _reason(error: Exception) -> str:
 
 
 def _wait(why: Path, reason: str, edges: Edges, log: Log) -> None:
-    """Keep the reason for whoever looks; the same one is told once."""
+    """Keep the reason for status; the same reason is logged once."""
     if not why.is_file() or why.read_text("utf-8") != reason:
         with suppress(OSError):  # on a full disk the log says it
             edges.host.replace(why, reason.encode("utf-8", "replace"))

@@ -1,6 +1,6 @@
 """What ``reconciler status`` tells, as one value: the contract's JSON, from the records on disk and a look at Postfix.
 
-Raises OSError when the state can't be read by whoever asks. Whatever else can't be found out is a limit, not an error.
+Raises OSError when the caller may not read the state. Anything else that can't be found out is a limit, not an error.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _companions(edges: Edges) -> dict[str, Running]:
 
 
 def provisional(edges: Edges) -> list[str]:
-    """What to tell whoever has just changed the host: that it is provisional, until when."""
+    """Return the line for the author of a change: that it is provisional, and until when."""
     phase, _ = _phase(edges)
     return [probation_line(phase_data(phase))] if isinstance(phase, Probation) else []
 

@@ -5,7 +5,7 @@ change while the commit stays. A decrypted value is kept by its file's digest, s
 value and no private key enters a Finding, an error or a representation.
 
 Raises BadIdentity for a private key that is missing, malformed, or there already when one is to be made, and
-ValueError when there is nobody to encrypt to (read_recipients() finds bad recipients first).
+ValueError when there is no recipient to encrypt to (read_recipients() finds bad recipients first).
 
 Known limits: secrets are text in UTF-8. Identities are native age keys (AGE-SECRET-KEY-1...), one in a file; recipients
 may be SSH keys too. Values live in this process's memory until it ends.
@@ -34,7 +34,7 @@ _KEPT = 4096
 
 
 class BadIdentity(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The operator must make or mend this host's private key."""
+    """The operator must make or fix this host's private key."""
 
 
 def new_identity(path: Path) -> str:

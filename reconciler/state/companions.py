@@ -67,7 +67,7 @@ class Companions:
         return {name: why for name, why in told.items() if why}
 
     def fell_silent(self, generation: Generation | None) -> bool:
-        """Whether one stopped working since this was asked last; one that can't be started is told of once."""
+        """Whether one stopped working since this was asked last; one that can't be started is reported once."""
         before, self._mourned = self._mourned, set(self.silent(generation))
         return bool(self._mourned - before)
 
@@ -175,7 +175,7 @@ class Companions:
     def revive(self, generation: Generation, *, paused: bool) -> tuple[list[str], str]:
         """Start what should work and does not: the names of what was started, and why another could not be.
 
-        What somebody edited is for the policy of drift to judge, and not put into force here; while an operator has
+        A hand edit is for the policy of drift to judge, and not put into force here; while an operator has
         *paused* us nothing is but processes that have died, which come back with the files that are there.
         """
         started, trouble = [], ""
@@ -196,7 +196,7 @@ class Companions:
         return self._managed() - wanted.companions
 
     def may_be_asked(self, names: Iterable[str]) -> bool:
-        """Whether one of them has processes, which somebody may be talking to."""
+        """Whether one of them has processes, which clients may be connected to."""
         return any(PROGRAMS[name].processes() for name in names)
 
     def release(self, wanted: Generation, touch: Callable[[str], None]) -> list[Finding]:

@@ -3,7 +3,7 @@
 Promises: a generation is placed whole by one rename and never changed by us again; what is live changes by one rename
 of a link; what Postfix reads but neither the manifest nor the target knows (foreign files) is carried unchanged.
 
-Raises OSError from the file system, and Unavailable while somebody else is at work.
+Raises OSError from the file system, and Unavailable while another process is at work.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
 identity, size, mode, owner or times changed.
 """
@@ -180,7 +180,7 @@ class Generations:
     # ---- making ------------------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Make the folders, each with its mode: all but private/ can be traversed by everybody."""
+        """Make the folders, each with its mode: all but private/ can be traversed by every user."""
         public = ((path, 0o755) for path in (self.folder, self.link.parent, self.rescue.parent))
         for path, mode in ((self.state, 0o711), (self.private, 0o700), *public):
             if not path.is_dir() or path.stat().st_mode & 0o7777 != mode:
@@ -265,7 +265,7 @@ class Generations:
         self.host.replace(folder / MANIFEST, written(generation))
 
     def taint(self, generation: Generation) -> None:
-        """Remember that somebody edited it while it was live: evidence, and nothing to go back to later."""
+        """Remember that it was edited while it was live: it is evidence, and no rollback uses it."""
         self._write(generation.path, replace(generation, tainted=True))
 
     def mark(self, generation: Generation, edit: str) -> None:
@@ -297,7 +297,7 @@ class Generations:
     def adopt(self) -> Generation:
         """Turn the configuration directory into a link to a generation of the very same bytes, in one exchange.
 
-        Raises Unavailable when somebody edits the directory meanwhile; then nothing has changed.
+        Raises Unavailable when the directory is edited meanwhile; then nothing has changed.
         """
         seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
         if not self.rescue.exists():

@@ -60,7 +60,7 @@ class Journal:
         self.host.append(self.path, (b"\n" if torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def open_intent(self) -> Intent | None:
-        """The intent that no conclusion followed, with the steps that were begun: somebody was cut short."""
+        """The intent that no conclusion followed, with the steps that were begun: a pass was cut short."""
         steps: list[str] = []
         for line in self._backwards():
             if "conclusion" in line:

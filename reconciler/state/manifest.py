@@ -59,7 +59,7 @@ class Generation:
 
     @property
     def name(self) -> str:
-        """How people are told of it: its commit in short, else what made it."""
+        """Return its name for people: its commit in short, else what made it."""
         return self.revision[:7] or str(self.source)
 
     @property
@@ -154,7 +154,7 @@ def digest(path: Path) -> str:
 
 
 def intact(generation: Generation) -> bool:
-    """Whether it can be gone back to: nobody edited it while it was live, and its files are as its manifest says."""
+    """Whether a rollback may use it: it was not edited while it was live, and its files are as its manifest says."""
     files = generation.files.items()
     return not generation.tainted and all(_is_file(generation.root / path, record) for path, record in files)
 

@@ -1,7 +1,7 @@
 """What was published: the records that we made, by name server and zone, on disk before a server hears of them.
 
 private/dns.json is replaced whole by one rename. Raises OSError from the file system, Unavailable while another
-publishes, and BadRecord for a file that can't be read: without it nobody could tell whose records are whose.
+publishes, and BadRecord for a file that can't be read: without it the owner of each record is unknown.
 """
 
 from __future__ import annotations

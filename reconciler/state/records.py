@@ -2,7 +2,7 @@
 
 A conclusion's form is the contract's too: it is what ``log --json`` prints. Promises: what an earlier version wrote is
 read, and a conclusion is written again as it was, key by key. Reading raises KeyError, TypeError, ValueError or
-AttributeError for what nobody wrote.
+AttributeError for what was not written.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def _addresses(host: str, way: Way) -> Answer:
 
 
 def _lost(way: Way, host: str, answer: Answer) -> Seen | None:
-    """Why there is nobody to call."""
+    """Return why there is no server to call."""
     if answer.found == ("",):
         return Seen(host=host, port=way.port, failure=Failure.NO_MAIL)
     if answer.missing:
@@ -260,7 +260,7 @@ def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association
 
 
 def _call(way: Way, servers: list[call.ProbedServer]) -> list[Seen]:
-    """Call one after the other, until somebody takes mail or says why not for good."""
+    """Call one after the other, until a server accepts mail or refuses it for good."""
     seen: list[Seen] = []
     for server in servers:
         version = ip_address(server.address).version

@@ -1,6 +1,6 @@
 """Name servers: what they answer, and updates to them (RFC 2136) signed by TSIG (RFC 8945). The door to dnspython.
 
-An update goes through only while every set it touches is as it was read, so that nobody's change in between is lost.
+An update goes through only while every set it touches is as it was read, so that no change in between is lost.
 Raises Unanswered for a server that does not answer or refuses, with what a person can do, and Moved for sets that have
 changed meanwhile.
 
@@ -51,7 +51,7 @@ class Declined(Unanswered):
 
 
 class Moved(ReconcilerError):  # noqa: N818
-    """Somebody changed the records between the question and the update."""
+    """The records were changed between the question and the update."""
 
 
 class NameServer(NamedTuple):

@@ -48,7 +48,7 @@ def end_listening(host: Host, master: int, programs: Path) -> None:
 
     An smtpd that was in a session when its master was killed goes on with it for minutes, and holds the listening
     sockets. Postfix opens them with SO_REUSEPORT, so a new master starts beside it, and the kernel goes on handing half
-    of all clients to sockets that nobody answers.
+    of all clients to sockets that no process answers.
     """
     deadline, number = time.monotonic() + PATIENCE, signal.SIGTERM
     while left := [pid for pid in _listening(master) if _runs(pid, programs)]:

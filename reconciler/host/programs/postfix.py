@@ -79,7 +79,7 @@ class Instance:
 def live(host: Host, directory: Path) -> Instance:
     """Ask what this directory's main.cf makes of LIVE. A main.cf that is missing or broken leaves defaults.
 
-    A copy is asked: postconf sleeps while somebody has just edited main.cf, and fails for a mistake in master.cf. The
+    A copy is asked: postconf sleeps while main.cf is fresh, and fails for a mistake in master.cf. The
     answer follows from those bytes, the program and the host's name, and is kept by them: 8 ms for each new main.cf.
     """
     try:
@@ -233,7 +233,7 @@ def _about(name: str, text: str, files: Mapping[str, str]) -> Finding:
 
 
 def _loose_files(directory: Path) -> Iterator[Finding]:
-    """Files of the candidate that somebody else than root owns or may write (root programs read them)."""
+    """Files of the candidate that another user than root owns or may write (root programs read them)."""
     for path in sorted(directory.rglob("*")):
         status, name = path.lstat(), str(path.relative_to(directory))
         if status.st_uid:
@@ -276,7 +276,7 @@ def last_pid(instance: Instance) -> int | None:
 
 
 def was_stopped(last_line: str) -> bool | None:
-    """Whether somebody stopped a master, by the last line that it logged; None without one.
+    """Whether a master was stopped on purpose, by the last line that it logged; None without one.
 
     ``postfix stop``, ``postfix abort``, systemctl and a shutdown all end it with SIGTERM, which it logs; a master that
     dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
@@ -319,7 +319,7 @@ def start(host: Host, instance: Instance) -> None:
 
 
 def _comes_up(instance: Instance) -> bool:
-    """Whether a master runs after all: somebody else's start, or one that was cut short, came first."""
+    """Whether a master runs after all: another start, or one that was cut short, came first."""
     for _ in range(40):
         if running(instance) is not None:
             return True

@@ -64,7 +64,7 @@ def _finding(rule: str, what: str) -> Finding:
 
 
 def _administrators() -> list[str]:
-    """The files below /etc/rspamd by which somebody has set it up, other than ours."""
+    """The files below /etc/rspamd, other than ours, by which an administrator has set it up."""
     root = Path("/etc/rspamd")
     paths = [path for folder in _OWN for path in sorted((root / folder).glob("*"))]
     paths += [root / ONLY_SIGN, root / "rspamd.conf.local"]

@@ -68,7 +68,7 @@ def restart(host: Host, name: str) -> None:
 
 
 def stop(host: Host, name: str) -> None:
-    """Stop it, whoever started it, and wait for its end."""
+    """Stop it, however it was started, and wait for its end."""
     if systemd.is_running():
         host.act(systemd.stop(name)).checked()
     elif processes(name):
@@ -92,7 +92,7 @@ def leave(host: Host, name: str, was: Was) -> None:
 
 
 def _started(name: str) -> tuple[str, ...]:
-    """By its init script, with no pipe of ours: some daemons keep what they were started with open for ever."""
+    """By its init script, with no pipe of ours: some daemons never close what they were started with."""
     return ("sh", "-c", 'exec service "$0" start >/dev/null 2>&1', name)
 
 
