@@ -2,8 +2,9 @@
 
 Promises: only what this instance's own daemons say counts, only what is our own configuration's fault, and only what
 the log did not hold just as much before the commit; a cause that another commit was rolled back for excuses nothing.
-Going back makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and where even that
-fails it is one rename. Nothing is kept but the phase: killed at any point, the watch goes on from the mark of the swap.
+Going back makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and
+where even that fails it is one rename. Nothing is kept but the phase: killed at any point, the watch goes on from the
+mark of the swap.
 
 Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
 held within its last megabyte before the commit is excused, even if it has become more frequent since.

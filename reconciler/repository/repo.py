@@ -1,8 +1,8 @@
 """The repository of the desired state: its commits as values, and notes on them; the door to pygit2 and to writing git.
 
 Reading goes through libgit2, straight from the objects, and works for every owner of the repository, whatever HEAD
-names, with packed refs, and while gc moves objects about. Writing goes through git itself, run as the repository's owner, so
-that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
+names, with packed refs, and while gc moves objects about. Writing goes through git itself, run as the
+repository's owner, so that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
 
 Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
 files over 64 MiB (never read: their header says so), over 100,000 entries. Raises UnknownRevision for a name that is no
@@ -281,7 +281,7 @@ def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]
 
 
 def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
-    """The handle; ValueError for a loose object that was cut short: libgit2 1.9 reads it without end, holding the GIL."""
+    """The handle; ValueError for a loose object that was cut short: libgit2 1.9 never ends, holding the GIL."""
     path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
     data = path.read_bytes() if path.is_file() else b""  # else packed, or a push's, which git has just checked
     try:
