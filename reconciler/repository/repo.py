@@ -1,8 +1,8 @@
 """The repository of the desired state: its commits as values, and notes on them; the door to pygit2 and to writing git.
 
 Reading goes through libgit2, straight from the objects, and works for every owner of the repository, whatever HEAD
-names, with packed refs, and while gc moves objects about. Writing goes through git itself, run as the
-repository's owner, so that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
+names, with packed refs, and while gc moves objects about. Writing goes through git itself, run as the repository's
+owner, so that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
 
 Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
 files over 64 MiB (never read: their header says so), over 100,000 entries. Raises UnknownRevision for a name that is no
