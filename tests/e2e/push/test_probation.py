@@ -223,4 +223,4 @@ print(json.dumps([type(log).__name__, woken, len(log.since(mark))]))
 def test_a_line_in_the_journal_ends_the_sleep_as_one_in_a_file_does(systemd_host: Host) -> None:
     environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
     told = systemd_host.run(sys.executable, "-c", JOURNAL, env=environment).stdout
-    assert json.loads(told) == ["Journal", True, 1]
+    assert json.loads(told) == ["SystemdJournal", True, 1]
