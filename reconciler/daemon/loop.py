@@ -66,6 +66,7 @@ class Daemon:
         self._slot = CheckedSlot(self.edges)
         self._board = ProgressBoard()
         self._stopping = False
+        self._signals = -1
         self._last = LastPass()
         self._due = 0.0
         self._has_news: Callable[[], bool] = self._master.changed
@@ -89,6 +90,8 @@ class Daemon:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
+        self._signals, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
@@ -150,6 +153,7 @@ class Daemon:
 
     def _arrange(self, sleep: Sleep) -> None:
         """Give it all that may end it; what happened before it was watched wakes at once."""
+        sleep.until_signal(self._signals)
         if interval := systemd.watchdog_interval():
             sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
         sleep.until(Waker.TIMER, self._due)
@@ -173,6 +177,8 @@ class Daemon:
             woken = sleep.wait()
             if Waker.BELL in woken:
                 self._queue.silence()
+            if Waker.SIGNAL in woken:  # its handler has filled a slot by now
+                os.read(self._signals, 4096)
             if Waker.LOG in woken:
                 sleep.forget(Waker.LOG)
                 self._probation.look_soon()

@@ -1,8 +1,8 @@
 """One sleep of the daemon as a value: it is given descriptors and deadlines, and answers which of them ended it.
 
 Promises: nothing runs between two answers but the beat of a watchdog. Descriptors that a sleep was given are closed at
-the end of its with; the bell, which it only borrows, is not. Raises nothing: a process whose end can't be watched is
-reported by the answer of until_ended().
+the end of its with; those that it only borrows, the bell's and the signals', are not. Raises nothing: a process whose end
+can't be watched is reported by the answer of until_ended().
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Waker(Enum):
     """What may end a sleep: first those with a descriptor, then those with a deadline."""
 
     BELL = "a reason came"
+    SIGNAL = "a signal came, to whichever thread"
     MASTER = "Postfix's master ended"
     COMPANION = "a companion's process ended"
     LOG = "a line was logged"
@@ -53,7 +54,7 @@ class Sleep:
         poll: Callable[[Collection[int], float], Collection[int]] = readable,
     ) -> None:
         self._clock, self._poll = clock, poll
-        self._borrowed = bell
+        self._borrowed = {bell}
         self._descriptors = {bell: Waker.BELL}
         self._deadlines: dict[Waker, float] = {}
         self._interval = math.inf
@@ -63,7 +64,7 @@ class Sleep:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in self._descriptors.keys() - {self._borrowed}:
+        for number in self._descriptors.keys() - self._borrowed:
             os.close(number)
 
     def until(self, waker: Waker, at: float) -> None:
@@ -73,6 +74,14 @@ class Sleep:
     def until_readable(self, waker: Waker, number: int) -> None:
         """End once that descriptor can be read, which is the sleep's own from now on."""
         self._descriptors[number] = waker
+
+    def until_signal(self, number: int) -> None:
+        """End once that descriptor can be read, which signal.set_wakeup_fd() writes to and which is only borrowed.
+
+        The kernel may hand a signal to another thread, and then it does not interrupt this one's poll(2).
+        """
+        self._borrowed.add(number)
+        self._descriptors[number] = Waker.SIGNAL
 
     def until_ended(self, waker: Waker, pids: Iterable[int]) -> bool:
         """End once one of these processes has; whether any of them can be watched."""

@@ -166,3 +166,18 @@ def test_a_sleep_longer_than_poll_takes_is_several() -> None:
     assert readable([there], 1e7) == [there]
     os.close(there)
     os.close(here)
+
+
+def test_a_signal_that_another_thread_took_ends_a_sleep_and_its_descriptor_stays_open() -> None:
+    there, here = os.pipe()
+    bell = os.eventfd(0)
+    os.write(here, b"\x01")
+
+    with Sleep(bell) as sleep:
+        sleep.until_signal(there)
+        assert sleep.wait() == {Waker.SIGNAL}
+
+    assert not closed(there)
+    assert not closed(bell)
+    for number in (there, here, bell):
+        os.close(number)
