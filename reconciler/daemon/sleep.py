@@ -1,8 +1,8 @@
 """One sleep of the daemon as a value: it is given descriptors and deadlines, and answers which of them ended it.
 
 Promises: nothing runs between two answers but the beat of a watchdog. Descriptors that a sleep was given are closed at
-the end of its with; those that it only borrows, the bell's and the signals', are not. Raises nothing: a process whose end
-can't be watched is reported by the answer of until_ended().
+the end of its with; those that it only borrows, the bell's and the signals', are not. Raises nothing: a process whose
+end can't be watched is reported by the answer of until_ended().
 """
 
 from __future__ import annotations
