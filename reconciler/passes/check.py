@@ -1,7 +1,7 @@
-"""Everything up to the swap: judged, staged, read by Postfix's own programs, rehearsed; and kept for the pass.
+"""Check a commit: judge it, stage it, have Postfix's programs read it, rehearse it; keep the result for the pass.
 
-check(), which pre-receive and the commands use as well, touches nothing live. Raises what judge() and permit() do, and
-Unavailable, CommandFailed or OSError for our own trouble.
+Promises: check(), which the pre-receive hook and the commands use as well, touches nothing live. Raises what judge()
+and permit() raise, and Unavailable, CommandFailed or OSError when the check itself can't be carried out.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A commit that was judged, and what its check came to: its *stage*, its *doubts*, and whether it was *rehearsed*.
+    """A judged commit and the result of its check: its *stage*, its *doubts*, and whether it was *rehearsed*.
 
-    One that was judged alone has neither a stage nor doubts.
+    A commit that was only judged has neither a stage nor doubts.
     """
 
     judged: Judged
@@ -35,25 +35,25 @@ class Checked:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything that was found."""
+        """All findings of the commit and of its check."""
         return (*self.judged.findings, *self.doubts)
 
 
 class Memory:
-    """The last commit that was checked; it counts while facts are what they were, and live is that or the target."""
+    """The last commit that was checked; it is valid while the facts and the live tree stay as they were."""
 
     def __init__(self) -> None:
         self.checked: Checked | None = None
 
     def recall(self, revision: Revision, edges: Edges) -> Checked | None:
-        """What was found out about that commit, if it still holds."""
+        """Return the stored check of that commit, if it is still valid; None otherwise."""
         known = self.checked
         if known is None or known.judged.revision.oid != revision.oid:
             return None
         if known.judged.rules != rules_now(edges.settings):
             return None
         if known.stage and not known.stage.root.is_dir():
-            return None  # a pass that failed half-way has used it up, or a recovery has swept it away
+            return None  # a failed pass has used it, or a recovery has removed it
         plan, before = known.judged.plan, known.judged.understood.facts
         facts = gather_again(edges.host, edges.settings, before, ask=not plan.empty)
         live = edges.generations.read(plan.target)
@@ -63,15 +63,15 @@ class Memory:
             return known
         if live != plan.target or known.stage:
             return None
-        return replace(known, judged=known.judged.when_live(live, facts))  # it went live: that was the only difference
+        return replace(known, judged=known.judged.when_live(live, facts))  # the commit went live; nothing else differs
 
 
 def check(
     revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True, known: Understood | None = None
 ) -> Checked:
-    """Everything up to the swap, touching nothing live; what it found is remembered for the pass.
+    """Do everything up to the swap without touching anything live, and remember the result for the pass.
 
-    Without *stage*, which takes root, Postfix's own programs are not asked. *known* is the commit, where it was
+    Without *stage*, which needs root, Postfix's own programs do not read the commit. *known* is the commit if it was
     understood already.
     """
     checked = memory.recall(revision, edges)
@@ -86,7 +86,7 @@ def check(
 
 
 def _staged(judged: Judged, live: LiveCommit, edges: Edges) -> Checked:
-    """Stage it, have it read and rehearse it; where nothing would change, for the sake of its flows alone."""
+    """Stage the commit, have it read, and rehearse it; if nothing would change, only its flows are of interest."""
     revision, unchanged = judged.revision, judged.plan.empty
     order = replace(to_rehearse(judged, live, edges), trusted=judged.restores and not unchanged)
     staged = stage_and_check(order, edges, f"check-{revision.short}-{time.monotonic_ns()}")
@@ -96,7 +96,7 @@ def _staged(judged: Judged, live: LiveCommit, edges: Edges) -> Checked:
 
 
 def forget(edges: Edges, memory: Memory) -> None:
-    """Drop what was remembered, and its stage."""
+    """Drop the remembered check and remove its stage."""
     if memory.checked and memory.checked.stage:
         edges.host.remove(memory.checked.stage.folder)
     memory.checked = None

@@ -1,4 +1,4 @@
-"""Which revision a pass is for."""
+"""Choose the revision that a pass brings the host to."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ MOST_SUPERSEDED = 100
 
 
 def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> Revision | None:
-    """The revision to bring the host to; None, with the outcome set, when there is nothing to try."""
+    """Return the revision to bring the host to; None, with the outcome set, when there is nothing to try."""
     live = edges.generations.live()
     live_oid = live.revision if live else ""
     if tip is None:
         passed.revision = live_oid
-        passed.outcome = refused("branch-deleted", f"the branch {edges.repo.branch} is gone; what is live stays", edges)
+        text = f"the branch {edges.repo.branch} does not exist; the live generation stays"
+        passed.outcome = refused("branch-deleted", text, edges)
         return None
     passed.revision = tip.oid
     if isinstance(phase, Refusing):
@@ -33,8 +34,8 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
         return None
     if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid):
         text = (
-            f"the branch was rewound or rewritten: {tip.short} does not come after {live_oid[:7]}, which is live;"
-            f" if that is meant, `reconciler once {tip.short}`"
+            f"the branch was rewound or rewritten: {tip.short} is not a descendant of the live commit {live_oid[:7]};"
+            f" if this is intended, run `reconciler once {tip.short}`"
         )
         passed.outcome = refused("branch-rewound", text, edges, lasting=True)
         return None
@@ -42,11 +43,11 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
 
 
 def _quarantine(tip: Revision, edges: Edges) -> tuple[Finding, ...]:
-    """Why a commit is quarantined: what refused it, or that an operator went back from it."""
+    """Return why a commit is quarantined: the findings that refused it, or that an operator rolled it back."""
     last = edges.journal.last(tip.oid)
     if last and isinstance(last.outcome, Refused | RolledBack):
         return last.outcome.findings
-    text = f"{tip.short} is quarantined since the host went back from it; `reconciler once {tip.short}` tries it again"
+    text = f"{tip.short} is quarantined because it was rolled back; run `reconciler once {tip.short}` to try it again"
     where = Where(f"refs/heads/{edges.repo.branch}")
     return (Finding(rule="quarantined", where=where, text=text, subject=tip.oid),)
 

@@ -1,15 +1,14 @@
-"""What becomes of a hand edit beside being put back: who made it, and with policy ``commit`` a commit on drift/HOST.
+"""Record hand edits: who made them, and with drift policy ``commit`` a commit on the branch drift/HOST.
 
-find() looks before anything is touched, and the pass hands on what it Found. When the edited generation is no longer
-live, so that nothing can change in it any more, keep() turns that into what was Kept: one commit of all that differs,
-upon the commit that was live, or upon drift/HOST while that holds unmerged edits. Until then the generation is
-marked and never pruned: a repository that can't be written, or a daemon that is killed, loses nothing, and the next
-pass tries again.
+find() runs before the pass changes anything and returns a Found. Once the edited generation is no longer live, its
+files can't change any more, and keep() turns the Found into a Kept: one commit of all differences, on top of the commit
+that was live, or on top of drift/HOST while that branch holds unmerged edits. Until then the generation is marked and
+never pruned, so that an unwritable repository or a killed daemon loses no edit; the next pass tries again.
 
-Raises OSError from the file system. What keeps an edit from becoming a commit is told in *trouble*, and fails no pass.
-Known limits: an edit of what no commit made (after a rollback) is said upon the branch's tip. An editor that writes
-through a file it opened before the swap is heard by nobody once its generation has been kept. A rollback forgets what
-ignore rules had left alone.
+Raises OSError from the file system. If an edit can't be committed, *trouble* holds the reason and the pass goes on.
+Known limits: an edit of a generation without a commit (after a rollback) is committed on top of the branch's tip. A
+write through a file that an editor opened before the swap is lost once the generation has been kept. A rollback drops
+the edits that ignore rules had left in place.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _ATTEMPTS = 5
 
 
 def drift(live: Generation | None, edges: Edges) -> tuple[str, ...]:
-    """The files that were edited, and those in which an ignore rule that has ended had left an edit alone."""
+    """Return the edited files, and the files with an edit whose ignore rule has ended."""
     held = _held(edges.settings.drift_ignore)
     ended = [_file(name) for name in live.carried if name not in held] if live else []
     return tuple(dict.fromkeys((*edges.generations.drift(), *ended)))
@@ -65,24 +64,24 @@ def _file(name: str) -> str:
 
 
 def _held(rules: Iterable[Rule]) -> set[str]:
-    """What the ignore rules that hold now speak of."""
+    """Return the names in the ignore rules that are in force now."""
     return {rule.what for rule in holding(rules, datetime.now(UTC))}
 
 
 def ignored(live: Generation | None, rules: Iterable[Rule]) -> list[str]:
-    """What is left alone now because of an ignore rule, although it differs from the commit."""
+    """Return the names that differ from the commit and stay so because of an ignore rule."""
     return sorted({*live.carried} & _held(rules)) if live else []
 
 
 def rules_end(rules: Iterable[Rule]) -> float:
-    """Seconds until the next ignore rule ends."""
+    """Return the seconds until the next ignore rule ends."""
     now = datetime.now(UTC)
     ends = ((rule.until - now).total_seconds() for rule in rules if rule.until > now)
     return min(ends, default=math.inf) + 0.1
 
 
 def only_ignored(revision: Revision, edges: Edges) -> bool:
-    """Whether all that was edited is to be left alone, so that a pass has nothing to put back."""
+    """Return whether ignore rules cover all edits, so that a pass has nothing to revert."""
     if not _held(edges.settings.drift_ignore):
         return False
     plan = judge(revision, edges, LiveCommit(edges)).plan
@@ -90,12 +89,12 @@ def only_ignored(revision: Revision, edges: Edges) -> bool:
 
 
 def branch(host: str) -> str:
-    """Where hand edits of a host are kept."""
+    """Return the branch that keeps the hand edits of a host."""
     return f"drift/{host}"
 
 
 def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
-    """What status has to say: rules that do nothing, and edits that are in no commit yet."""
+    """Yield the limits for `status`: ignore rules without an effect, and edits that are in no commit yet."""
     rules = edges.settings.drift_ignore
     if live and rules:
         known = {*gather(edges.host, edges.settings).parameters}
@@ -105,7 +104,7 @@ def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
     where = branch(edges.settings.host)
     for generation in edges.generations.all():
         if generation.edit == PENDING and (live is None or generation.path != live.path):
-            yield f"a hand edit is not on {where} yet, only in {generation.root}; the next pass tries again"
+            yield f"a hand edit is not on {where} yet and exists only in {generation.root}; the next pass tries again"
 
 
 def _main(live: Generation) -> str:
@@ -120,7 +119,7 @@ def _main(live: Generation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a pass found edited in the generation that was live *before* it, and who did it."""
+    """The hand edits that a pass found in the generation that was live *before* it, and their author."""
 
     files: tuple[str, ...] = ()
     by: Attribution | None = None
@@ -128,7 +127,7 @@ class Found:
 
 
 def find(edges: Edges) -> Found:
-    """Look at what was edited and by whom; with policy ``commit``, put on record that it is to be kept."""
+    """Find the edited files and the author of the edit; with policy ``commit``, mark the generation as not kept yet."""
     live = edges.generations.live()
     files = drift(live, edges)
     if live is None or not files:
@@ -144,9 +143,9 @@ def find(edges: Edges) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of what was *found*: the *files* that were put back, and what is *left* alone from now on.
+    """The result of the edits *found*: the *files* that were reverted, and the names *left* in place from now on.
 
-    *commit* on *branch* holds the edit, if it was to be kept; *trouble* says why there is none yet.
+    *commit* on *branch* holds the edit if the policy keeps it; *trouble* is the reason when there is no commit yet.
     """
 
     found: Found = Found()
@@ -158,7 +157,7 @@ class Kept:
 
     @property
     def record(self) -> Edited:
-        """What the journal keeps."""
+        """The hand edit in the form that the journal stores."""
         before = self.found.before
         return Edited(
             files=self.files, left_alone=self.left, by=self.found.by, generation=before.number if before else None,
@@ -167,12 +166,12 @@ class Kept:
 
     @property
     def is_news(self) -> bool:
-        """Whether there is anything to put on record."""
+        """Whether there is anything to record."""
         return bool(self.files or self.left or self.commit)
 
 
 def keep(found: Found, edges: Edges) -> Kept:
-    """See what the pass made of it; with policy ``commit``, make a commit of every edited generation before live."""
+    """Work out the result of the pass; with policy ``commit``, commit every edited generation before the live one."""
     live = edges.generations.live()
     if live is None:
         return Kept(found, found.files)
@@ -183,7 +182,7 @@ def keep(found: Found, edges: Edges) -> Kept:
 
 
 def _looked_again(found: Found, live: Generation, generations: Generations) -> Found:
-    """The same, or what was edited after find() had looked and before the swap."""
+    """Return *found*, or the edits that were made between find() and the swap."""
     before = found.before
     if before is None or found.files or live.path == before.path:
         return found
@@ -192,7 +191,7 @@ def _looked_again(found: Found, live: Generation, generations: Generations) -> F
 
 
 def _put_back(found: Found, live: Generation, edges: Edges) -> tuple[str, ...]:
-    """The edited files, without those that are left alone and say what they said."""
+    """Return the edited files, without those that were left in place unchanged."""
     before = found.before
     if before is None or not found.files:
         return found.files
@@ -205,11 +204,11 @@ def _put_back(found: Found, live: Generation, edges: Edges) -> tuple[str, ...]:
 
 
 def _committed(kept: Kept, live: Generation, edges: Edges) -> Kept:
-    """The same, with the commit that was made of each generation whose edit is in none yet."""
+    """Return *kept* with the commit of each generation whose edit was in no commit yet."""
     generations, before = edges.generations, kept.found.before
     if before and before.path != live.path:
         now = generations.get(before.path)
-        if now.path.is_dir() and not now.edit and generations.edited(now):  # while the pass ran
+        if now.path.is_dir() and not now.edit and generations.edited(now):  # edited while the pass ran
             generations.taint(now)
             generations.mark(generations.get(now.path), PENDING)
     for edited in reversed(generations.all()):
@@ -219,20 +218,20 @@ def _committed(kept: Kept, live: Generation, edges: Edges) -> Kept:
 
 
 def _with_commit(kept: Kept, edited: Generation, live: Generation, edges: Edges) -> Kept:
-    """The same, with the commit made of that generation, or with why it could not be made."""
+    """Return *kept* with the commit made of that generation, or with the reason why it could not be made."""
     where = branch(edges.settings.host)
     try:
         oid = _commit(edited, live, _who(edited, kept.found, edges.journal), edges)
         edges.generations.mark(edited, oid or NOTHING)
     except WithFindings as error:
-        return replace(kept, trouble=f"no commit on {where}: {error.findings[0]}")
+        return replace(kept, trouble=f"can't commit to {where}: {error.findings[0]}")
     except (ReconcilerError, OSError, ValueError) as error:
         return replace(kept, trouble=str(error))
     return replace(kept, commit=oid, branch=where) if oid else kept
 
 
 def _who(edited: Generation, found: Found, journal: Journal) -> Attribution:
-    """Who edited that generation: seen in this pass, put on record by an earlier one, or not known."""
+    """Return who edited that generation: found in this pass, recorded by an earlier pass, or unknown."""
     if found.by and found.before and found.before.path == edited.path:
         return found.by
     for conclusion in journal.conclusions():
@@ -251,7 +250,7 @@ def _means_the_same(path: str, was: Tree, is_: Tree) -> bool:
 
 
 def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges) -> str:
-    """Put what was done to a generation on the branch; the commit's name, empty when nothing is to be kept."""
+    """Commit the edit of a generation to the branch; return the commit's name, empty when there is nothing to keep."""
     now_live = _revision(edited, edges.repo)
     commit = understand(now_live, edges)
     inputs = HostInputs(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
@@ -272,19 +271,19 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
         made = Commit(parent=parent.oid, author=_author(by), written_at=by.at, message=text, files=said.files)
         if oid := edges.repo.commit(made, where):
             return oid
-    raise Unavailable(f"another process keeps moving {where}")
+    raise Unavailable(f"another process keeps updating the branch {where}")
 
 
 def _revision(edited: Generation, repo: Repository) -> Revision:
-    """The commit that was live; where none was (after a rollback) or it is gone, the tip."""
+    """Return the commit that was live; the tip if there was none (after a rollback) or it does not exist any more."""
     if edited.revision:
-        with suppress(UnknownRevision):  # the branch was rewritten since
+        with suppress(UnknownRevision):  # the branch was rewritten meanwhile
             return repo.revision(edited.revision)
     return repo.required_tip()
 
 
 def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:
-    """Return the parent of the new commit: edits that are not merged yet, else what was live."""
+    """Return the parent of the new commit: the tip of the unmerged edits, else the commit that was live."""
     kept = repo.tip(where)
     return kept if kept and not repo.is_ancestor(kept.oid, now_live.oid) else now_live
 
@@ -292,7 +291,7 @@ def _parent(now_live: Revision, where: str, repo: Repository) -> Revision:
 def _both(
     edited: Generation, live: Generation, now_live: Revision, inputs: HostInputs, edges: Edges
 ) -> tuple[Tree, Tree]:
-    """The files in which a generation was edited, as they were and as they are."""
+    """Return the edited files of a generation, before and after the edit."""
     generations = edges.generations
     ended = {_file(name) for name in edited.carried if name not in live.carried}
     rendered, _ = inputs.rendered(edges.repo.read(now_live))
@@ -310,7 +309,7 @@ def _both(
 
 
 def _pristine(path: str, edited: Generation, generations: Generations) -> File | None:
-    """The file as the manifest knows it, from a generation that still has it."""
+    """Return the file as the manifest records it, from a generation that still holds it."""
     record = edited.files[path]
     for one in generations.all():
         file = one.root / path
@@ -320,7 +319,7 @@ def _pristine(path: str, edited: Generation, generations: Generations) -> File |
 
 
 def _damaged(edited: Generation, generations: Generations) -> tuple[Change, ...]:
-    """Compiled maps that are no longer what was compiled, while their source is: their content is unknown."""
+    """Return the compiled maps that changed while their source did not: the content of such a map is unknown."""
     paths = generations.edited(edited)
     return tuple(
         Change(kind=Kind.FILE, what=path, before="compiled", after="edited" if (edited.root / path).exists() else None)
@@ -330,7 +329,7 @@ def _damaged(edited: Generation, generations: Generations) -> tuple[Change, ...]
 
 
 def _identity(now_live: Revision, base: Tree, content: Tree, damaged: tuple[Change, ...]) -> str:
-    """A name of this very edit: a program that makes it again and again makes one commit."""
+    """Return an identifier of this edit, so that a program that repeats the edit causes one commit only."""
     what = [now_live.oid, *(change.what for change in damaged)]
     for path in sorted(base):
         file = content.get(path)
@@ -346,9 +345,9 @@ def _subject(said: RepositoryEdit, by: Attribution, host: str) -> str:
 
 
 def _about(edited: Generation, now_live: Revision, by: Attribution) -> list[str]:
-    """When and by whom, and upon what."""
-    live = f"{now_live.short} ({now_live.subject})" if edited.revision else f"no commit, but {edited.source}"
-    return [*map(printable, (f"Made {by.told}.", *by.details)), f"Live was generation {edited.number}: {live}"]
+    """Return the message lines that say when and by whom the edit was made, and which generation was live."""
+    live = f"{now_live.short} ({now_live.subject})" if edited.revision else f"no commit ({edited.source})"
+    return [*map(printable, (f"Made {by.told}.", *by.details)), f"The live generation was {edited.number}: {live}"]
 
 
 def _author(by: Attribution) -> str:

@@ -1,6 +1,7 @@
-"""What a commit means for this host now, as a value that nothing edits.
+"""Judge a commit: return what it means for this host now, as an immutable value.
 
-judge() reads the commit, this host and what is live, and touches nothing; permit() decides whether that may go live.
+judge() reads the commit, this host and the live generation, and changes nothing; permit() decides whether the commit
+may go live.
 Raises InvalidSource for a commit that can't be read; CheckFailed and UnsafePlan from permit().
 """
 
@@ -44,7 +45,7 @@ CONFIRMATION = "Confirm: deletions"
 
 
 class Understood(NamedTuple):
-    """What people asked for in a commit, the facts that it speaks of, and what the features make of both."""
+    """The desired state of a commit, the facts that it refers to, and the settings that the features make of both."""
 
     desired: Desired
     facts: Facts
@@ -52,7 +53,7 @@ class Understood(NamedTuple):
 
 
 def understand(revision: Revision, edges: Edges) -> Understood:
-    """Load a commit, compose its features, and gather the facts that it speaks of."""
+    """Load a commit, compose its features, and gather the facts that it refers to."""
     files = edges.repo.read(revision)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets)
@@ -63,9 +64,9 @@ def understand(revision: Revision, edges: Edges) -> Understood:
 
 
 class LiveCommit:
-    """The generation that is live as a pass begins, and its commit: understood once at most, and only when asked for.
+    """The generation that is live when a pass begins, and its commit, which is understood lazily and once at most.
 
-    It is a look at one moment: after a swap it is what was live before.
+    The value does not follow a swap: afterwards it still describes the generation from before.
     """
 
     def __init__(self, edges: Edges) -> None:
@@ -82,7 +83,7 @@ class LiveCommit:
 
     @cached_property
     def understood(self) -> Understood | None:
-        """By today's facts; None before adoption, after a rollback, and where the commit can't be read any more."""
+        """Return it, understood with today's facts; None before adoption, after a rollback, or if it is unreadable."""
         if self.generation is None or not self.generation.revision:
             return None
         try:
@@ -103,12 +104,12 @@ class Judged:
 
     @property
     def plan(self) -> Plan:
-        """The difference to what is live."""
+        """The difference between the live tree and the target."""
         return self.order.plan
 
     @property
     def restores(self) -> bool:
-        """Whether the commit was made live already, so that only hand edits are put back."""
+        """Whether the commit is live already, so that a pass only reverts hand edits."""
         return self.order.trusted
 
     @property
@@ -118,13 +119,13 @@ class Judged:
         return len(flows.all) if flows else 0
 
     def when_live(self, live: Tree, facts: Facts) -> Judged:
-        """What judging the same commit again would find, now that it is live."""
+        """Return what judge() would return for the same commit, now that it is live."""
         order = replace(self.order, plan=diff(live, live), trusted=True)
         return replace(self, understood=self.understood._replace(facts=facts), order=order)
 
 
 def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood | None = None) -> Judged:
-    """Load, lint, render and diff; *known* is the commit where it was understood already."""
+    """Load, lint, render and diff; *known* is the commit if it was understood already."""
     desired, facts, origin = known or understand(revision, edges)
     findings = lint(desired, facts, origin)
     target = render(origin, edges.templates)
@@ -143,7 +144,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood 
 
 
 def rules_now(settings: Settings) -> tuple[Rule, ...]:
-    """The ignore rules that hold now."""
+    """Return the ignore rules that are in force now."""
     return holding(settings.drift_ignore, datetime.now(UTC))
 
 
@@ -151,7 +152,7 @@ def _carried(
     revision: Revision, target: Tree, on_disk: Tree, rules: tuple[Rule, ...], live: LiveCommit,
     templates: Mapping[str, str],
 ) -> Carried:  # fmt: skip
-    """The target with what ignore rules leave alone: what differs from what the live commit made of this host."""
+    """Return the target with the edits that ignore rules leave in place: live's differences from its commit."""
     if not rules or live.generation is None:
         return Carried(target)
     base: Tree | None = target if live.is_made_of(revision) else None
@@ -159,19 +160,19 @@ def _carried(
         try:
             base = render(live.understood.origin, templates)
         except (ReconcilerError, ValueError):
-            base = None  # it can't be told any more what was edited since; what was left alone already stays so
+            base = None  # later edits can't be identified any more; edits that were left in place already stay
     return left_alone(target, on_disk, base, live.generation.carried, rules)
 
 
 def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
-    """Tables that are left alone are compiled from what is in them on this host."""
+    """Compile the tables that are left in place from their content on this host."""
     sources = {name: carried.tree[name].read() for name in carried.names if name in origin.tables}
     changed = {name: replace(origin.tables[name], source=source) for name, source in sources.items()}
     return replace(origin, tables={**origin.tables, **changed})
 
 
 def _ignoring(rule: Rule, origin: Contribution) -> Finding:
-    """What the author of a commit must know: this host does not follow it there."""
+    """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
     where = written.where if written else Where("mail.yaml")
     if not rule.parameter and rule.file in origin.tables:
@@ -183,7 +184,7 @@ def _ignoring(rule: Rule, origin: Contribution) -> Finding:
 
 
 def _with_damage(plan: Plan, live: Generation | None, generations: Generations) -> Plan:
-    """The plan with what else drifted: compiled maps, which belong to a generation and not to a tree."""
+    """Return the plan with the drift of compiled maps, which belong to a generation and not to a tree."""
     told = {change.what for change in plan.changes} | {change.within for change in plan.changes}
     told |= {path for path in plan.live if plan.live[path] != plan.target.get(path)}
     damaged = [path for path in generations.drift() if path not in told]
@@ -202,38 +203,38 @@ def _with_damage(plan: Plan, live: Generation | None, generations: Generations) 
 
 
 def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
-    """What was judged, as it may go live: what is just as wrong in what is live is only reported.
+    """Return the judged commit if it may go live; an error that the live commit has as well becomes a warning.
 
-    Raises CheckFailed or UnsafePlan when it must not.
+    Raises CheckFailed or UnsafePlan when it may not go live.
     """
     if errors_in(judged.findings):
         judged = replace(judged, findings=tuple(excused(judged.findings, _findings_of(live, judged.revision))))
     if errors_in(judged.findings):
         raise CheckFailed(judged.findings)
-    if not live.is_made_of(judged.revision):  # what went live once was confirmed then
+    if not live.is_made_of(judged.revision):  # an operator confirmed a commit that is live already
         confirmed = _trailers(judged.revision, live.generation, repo)
         raise_if_unsafe(judged.plan, confirmed=CONFIRMATION in confirmed, rows=confirmed_rows(confirmed))
     return judged
 
 
 def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
-    """The live commit judged by today's facts; nothing is excused by *revision* itself, nor before adoption."""
+    """Return the findings of the live commit by today's facts; none if it is *revision* itself, or before adoption."""
     if live.is_made_of(revision) or live.understood is None:
         return []
     try:
         return lint(*live.understood)
     except ReconcilerError:
-        return []  # it can't be judged any more, so it excuses nothing
+        return []  # a commit that can't be judged any more excuses no finding
 
 
 def _trailers(revision: Revision, live: Generation | None, repo: Repository) -> list[str]:
-    """What the messages of a commit, and of those since the live one, say in their trailers."""
+    """Return the trailers in the messages of a commit and of the commits between the live one and it."""
     since = repo.between(live.revision, revision.oid) if live and live.revision else []
     return [trailer for commit in (revision, *since) for trailer in commit.trailers]
 
 
 def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
-    """The order, with what a rehearsal of it plays where one can be held."""
+    """Return the order, with the script of its rehearsal if this host can hold one."""
     if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
         return judged.order
 
@@ -244,7 +245,7 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
-    """What a rehearsal of what is live finds, as far as it can excuse anything."""
+    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one."""
     if live.generation is None or live.is_made_of(revision) or live.understood is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""The operator's ways: adopt, roll back, rescue, suspend, resume."""
+"""Carry out the operator's commands: adopt, roll back, rescue, suspend, resume."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The operator asked for something that this host can't do now, and the text says why."""
+    """The operator asked for something that this host can't do now; the text says why."""
 
 
 # ---- the operator's ways ---------------------------------------------------------------------------------------------
 
 
 def adopt(edges: Edges, memory: Memory) -> Outcome | None:
-    """Take the configuration directory over, byte for byte; the commit must pass its check first. None when done."""
+    """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
     try:
         with edges.generations.lock():
             recover(edges)
@@ -66,11 +66,11 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
     old = next((generation for generation in known if generation.number == number), None)
     if old is None:
-        raise NotPossible(
-            f"there is no generation {number} to go back to; `ls {edges.generations.folder}` shows those that are"
-        )
+        raise NotPossible(f"generation {number} does not exist; `ls {edges.generations.folder}` lists the generations")
     if not intact(old):
-        raise NotPossible(f"generation {old.number} was edited while it was live: it is evidence, not a way back")
+        raise NotPossible(
+            f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
+        )
     return _go_back(
         edges, with_todays_secrets(old.owned(), live.owned()), Source(SourceKind.ROLLBACK, number=old.number), who
     )
@@ -90,7 +90,7 @@ def _adopted(generations: Generations) -> Generation:
 
 
 def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
-    """Make *target* live unchecked, and suspend; works without the repository, and starts a Postfix that died."""
+    """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
         with edges.generations.lock():
@@ -101,7 +101,9 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)
-            if isinstance(outcome, Applied):  # before the conclusion: killed in between, it is undone and suspended
+            if isinstance(
+                outcome, Applied
+            ):  # before the conclusion: if killed in between, recovery undoes it and the host stays suspended
                 edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
             elif isinstance(outcome, Broken):
                 edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
@@ -113,7 +115,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
 
 
 def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
-    """The suspension after going back: a rollback's ends when the branch moves, a rescue's by resume alone."""
+    """Return the suspension that follows: after a rollback until the branch moves, after a rescue until `resume`."""
     try:
         tip = edges.repo.tip()
     except ReconcilerError:
@@ -124,18 +126,18 @@ def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
 
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
-    """Change nothing until then, or until `resume` is run."""
+    """Change nothing until the given time, or until `resume` is run."""
     with edges.generations.lock():
         phase = edges.journal.phase()
         if isinstance(phase, Halted):
-            raise NotPossible(f"{why_paused(phase)}; look at it, then `reconciler resume`")
+            raise NotPossible(f"{why_paused(phase)}; check the host, then run `reconciler resume`")
         waiting = probation_of(phase)
         edges.journal.set_phase(Suspended(why, who, until, quarantined=quarantined(phase), probation=waiting))
     return edges.journal.phase()
 
 
 def resume(edges: Edges) -> Phase:
-    """Leave a suspension, or a halt that a person has looked at."""
+    """End a suspension, or a halt whose cause an operator has fixed."""
     with edges.generations.lock():
         edges.journal.set_phase(resumed(edges.journal.phase()))
     return edges.journal.phase()

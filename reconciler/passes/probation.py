@@ -1,13 +1,13 @@
 """Probation: a commit that went live is provisional while real traffic shows whether mail works.
 
-Promises: only what this instance's own daemons say counts, only what is our own configuration's fault, and only what
-the log did not hold just as much before the commit; a cause that another commit was rolled back for excuses nothing.
-Going back makes a new generation of an earlier commit's files, with the foreign files and passwords of today, and
-where even that fails it is one rename. Nothing is kept but the phase: killed at any point, the watch goes on from the
-mark of the swap.
+Promises: only log lines of this instance's own daemons count, only faults of the configuration, and only faults that
+the log did not show before the commit; a fault that another commit was rolled back for does not count as shown before.
+A rollback makes a new generation from an earlier commit's files, with today's foreign files and passwords; if that
+fails, it points the live link at the earlier generation. Only the phase is stored, so a killed daemon resumes the watch
+at the mark of the swap.
 
 Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
-held within its last megabyte before the commit is excused, even if it has become more frequent since.
+shows within its last megabyte before the commit is excused, even if it is more frequent since.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ _WHERE = Where("mail.yaml")
 
 
 def clock() -> Clock:
-    """Now, as a probation counts its time."""
+    """Return the current time on the clock that a probation uses."""
     return Clock(facts.boot_id(), facts.boot_clock())
 
 
 def mark(edges: Edges) -> Mark:
-    """Where the mail log stands now."""
+    """Return the current end of the mail log."""
     return _log(edges).mark()
 
 
@@ -80,7 +80,7 @@ def _log(edges: Edges) -> MailLog:
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
-    """The probation of a commit that has just gone live; None where the settings ask for none."""
+    """Return the probation of a commit that has just gone live; None if the settings turn probation off."""
     settings, live = edges.settings, edges.generations.live()
     confirm = settings.confirm_mode == "manual"
     lasts = settings.confirm_time if confirm else settings.probation
@@ -94,9 +94,9 @@ def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation 
 
 
 def current(edges: Edges) -> Phase:
-    """The phase as it is true now: a probation counts while its commit is live, under whichever number.
+    """Return the current phase: a probation counts while its commit is live, whatever the generation's number is.
 
-    One whose commit is live no more was overtaken by an operator, or cut short between its way back and the record.
+    A probation whose commit is no longer live was ended by an operator, or interrupted between rollback and record.
     """
     phase, live = edges.journal.phase(), edges.generations.live()
     running = probation_of(phase)
@@ -114,7 +114,7 @@ def current(edges: Edges) -> Phase:
 
 
 def afresh(phase: Phase, edges: Edges) -> Phase:
-    """The same phase, its probation reading on from here: what a failed attempt left in the log is not its fault."""
+    """Return the phase with its probation reading from here on: a failed attempt's log lines do not count."""
     running = probation_of(phase)
     return on_probation(phase, replace(running, mark=mark(edges))) if running else phase
 
@@ -123,7 +123,7 @@ def afresh(phase: Phase, edges: Edges) -> Phase:
 
 
 class Look:
-    """What was read of the mail log for one probation; each line is read once."""
+    """The part of the mail log that was read for one probation; each line is read once."""
 
     def __init__(self, running: Probation, edges: Edges) -> None:
         self.running, self._edges = running, edges
@@ -134,7 +134,7 @@ class Look:
         self.found: dict[tuple[str, str], LogLine] = {}
 
     def is_of(self, running: Probation) -> bool:
-        """Whether this is the look for that probation; the number may have changed, and the time."""
+        """Return whether this is the look for that probation; its generation number and end time may have changed."""
         return (self.running.revision, self.running.mark) == (running.revision, running.mark)
 
     @property
@@ -148,7 +148,7 @@ class Look:
         return self.running.watched and self.log.mark() != self._seen
 
     def findings(self) -> list[Finding]:
-        """Every cause of ours since the commit went live that was not there before it."""
+        """Return every fault of the configuration that the log shows since the commit went live and not before."""
         if self.running.watched:
             reached = self.log.mark()
             for one in causes(self.log.since(self._seen), self._names):
@@ -158,7 +158,7 @@ class Look:
         return [_finding(one) for one in self.found.values()]
 
     def _excused(self) -> set[tuple[str, str]]:
-        """What stood in the log before; of what is older than the last activation, not what condemned a commit then."""
+        """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
         if not self.running.watched:
             return set()
         lines = self.log.before(self._seen)
@@ -169,7 +169,7 @@ class Look:
 
 
 def _names(edges: Edges) -> set[str]:
-    """The instance's syslog_name, and those that its services log under."""
+    """Return the instance's syslog_name and those of its services."""
     text = (edges.settings.config_directory / "master.cf").read_text("utf-8", "surrogateescape")
     services, _ = read_master(text, "master.cf")
     return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
@@ -187,15 +187,18 @@ def _text(one: LogLine) -> str:
 
 
 def _finding(one: LogLine) -> Finding:
-    text = f"{one.program} says in the mail log: {one.text}"
+    text = f"{one.program} logged: {one.text}"
     return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
 
 
 def unconfirmed(running: Probation) -> Finding:
-    """That it was not confirmed in time in time."""
+    """Return the finding that no operator confirmed the commit in time."""
     minutes, seconds = divmod(round(running.lasts), 60)
     within = " ".join(part for part in (f"{minutes}m" * bool(minutes), f"{seconds}s" * bool(seconds)) if part)
-    text = f"not confirmed within {within}: `reconciler confirm` keeps a commit when confirm.mode is manual"
+    text = (
+        f"not confirmed within {within}: with confirm.mode = manual, a commit stays live only if an operator runs"
+        " `reconciler confirm` in time"
+    )
     return Finding(rule=UNCONFIRMED, where=_WHERE, text=text, subject="confirm", lasting=False)
 
 
@@ -203,16 +206,16 @@ def unconfirmed(running: Probation) -> Finding:
 
 
 def way_back(running: Probation, edges: Edges) -> Generation | None:
-    """The newest earlier generation of another commit that is as it was when it was live."""
+    """Return the newest earlier generation of another commit that is unchanged since it was live."""
     older = (one for one in edges.generations.all() if one.number < running.generation)
     return next((one for one in older if one.revision != running.revision and intact(one)), None)
 
 
 def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcome:
-    """Leave the commit on probation for the generation before it."""
+    """Roll the commit on probation back to the generation before it."""
     live, old = edges.generations.live(), way_back(running, edges)
     if live is None or old is None:
-        gone = "there is no earlier generation without hand edits: what is live stays"
+        gone = "there is no earlier generation without hand edits, so the live generation stays"
         return Broken((Finding(rule="no-way-back", where=_WHERE, text=gone, subject="generations"), *findings))
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
@@ -223,8 +226,8 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
         if isinstance(apply(order, edges), Applied):
             edges.generations.taint(live)
             return RolledBack(tuple(findings))
-    except (ReconcilerError, OSError) as error:  # a full disk, say: a rename needs no room
-        edges.say(f"no new generation: {error}")
+    except (ReconcilerError, OSError) as error:  # a full disk, for example; a rename needs no space
+        edges.say(f"can't make a new generation: {error}")
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in edges.generations.all())
@@ -234,10 +237,10 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
 
 
 def prove(edges: Edges, look: Look) -> Passed | None:
-    """Look whether the commit on probation may stay; the pass that took it back, or None.
+    """Check whether the commit on probation may stay live; return the pass that rolled it back, or None.
 
-    Only a change takes the lock, so that a look never blocks another process. Raises what reading the log does,
-    and Unavailable while another pass has the lock: the next look finds the same.
+    Only a rollback takes the lock, so that a look never blocks another process. Raises what reading the log raises,
+    and Unavailable while another pass holds the lock: the next look finds the same.
     """
     began = time.monotonic()
     findings = look.findings()
@@ -245,7 +248,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
         return None
     with edges.generations.lock():
         cut_short = recover(edges)
-        # What another commit said before it was cut short is not this one's fault; its own way back is gone again.
+        # Log lines of another, interrupted commit do not count; an interrupted rollback was undone and is decided anew.
         if cut_short and cut_short.source.kind is not SourceKind.BACK:
             edges.journal.set_phase(afresh(current(edges), edges))
             return None
@@ -254,7 +257,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
         edges.journal.set_phase(phase)
         if running is None or not look.is_of(running) or isinstance(phase, Suspended):
             return None
-        if findings and edges.generations.drift():  # a hand edit breaks mail too: it is reverted first
+        if findings and edges.generations.drift():  # a hand edit can break mail too, so it is reverted first
             return None
         if not findings and running.confirm:
             findings = [unconfirmed(running)]
@@ -269,7 +272,7 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
     passed = Passed(_at_source(outcome, running, edges), running.revision)
     passed.seconds = time.monotonic() - began
     passed.conclusion = concluded(passed.outcome, running.revision, edges, Wake.TIMER, seconds=passed.seconds)
-    edges.journal.conclude(passed.conclusion)  # before the phase: killed in between, current() finds what happened here
+    edges.journal.conclude(passed.conclusion)  # before the phase: if killed in between, current() sees the rollback
     if isinstance(passed.outcome, RolledBack):
         edges.journal.set_phase(failed(phase, running, mark(edges)))
     else:
@@ -280,7 +283,7 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
 
 
 def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
-    """Point at what in the commit is the cause, as far as the words of the log tell; asked once mail flows again."""
+    """Locate the cause in the commit, as far as the log line names it; called once mail flows again."""
     if not isinstance(outcome, RolledBack | Broken):
         return outcome
     try:
@@ -297,7 +300,7 @@ def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
 
 
 def confirm(edges: Edges, who: str) -> Probation | None:
-    """Keep the commit on probation, for good; None when there is nothing to confirm."""
+    """End the probation and keep the commit; return None when no commit is on probation."""
     with edges.generations.lock():
         phase = current(edges)
         running = probation_of(phase)

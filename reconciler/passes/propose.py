@@ -1,8 +1,8 @@
-"""A change of the desired state that is made on the host: checked as a push is, and then a commit on the branch.
+"""Commit a change of the desired state that is made on the host, after the same check as for a push.
 
-propose() refuses with the findings that the push would have met (WithFindings), makes no commit when nothing would
-change on this host, and begins anew when somebody pushes meanwhile. Raises Unavailable when that never ends, NoBranch
-without a branch, and what the functions that revise the files raise. Nothing that is live is touched.
+propose() refuses the change with the findings that a push would get (WithFindings), makes no commit when nothing would
+change on this host, and starts again when the branch moves meanwhile. Raises Unavailable when the branch keeps moving,
+NoBranch without a branch, and what the functions that revise the files raise. Nothing live is touched.
 
 Known limit: a change that makes no difference for this host makes no commit, also where other hosts read the file.
 """
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from reconciler.desired.overrides import Override
     from reconciler.model import Contribution, Facts, Finding, Plan, Tree
 
-NO_NAME = "0" * 40  # as git names what is not there
+NO_NAME = "0" * 40  # git's name for a missing object
 _ATTEMPTS = 5
 _MOST = 72
 
 
 class ProposedRepository(Repository):
-    """The repository with one more commit, which has no name yet: *files*, after *parent* if there is one."""
+    """The repository with one more commit that is not in git yet: *files*, on top of *parent* if there is one."""
 
     def __init__(self, real: Repository, files: Tree, parent: Revision | None = None) -> None:
         super().__init__(real.path, real.branch, Host())
         self._files, self._parent = files, parent
 
     def read(self, revision: Revision) -> Tree:
-        """Its files, or those of a real commit."""
+        """Return the proposed files, or the files of a real commit."""
         return self._files if revision.oid in ("", NO_NAME) else super().read(revision)
 
     def between(self, old: str, new: str) -> list[Revision]:
@@ -56,7 +56,7 @@ class ProposedRepository(Repository):
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The commit that was made, what it changes here, and the doubts that it was checked with."""
+    """The commit that was made, its changes on this host, and the warnings of its check."""
 
     revision: Revision
     where: str
@@ -67,17 +67,17 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing would change, perhaps because of what prevails over it."""
+    """Nothing would change, for example because another setting prevails over the proposed one."""
 
     because: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change that is asked for: *revise* makes the files that change, and *settled* knows that it holds already.
+    """A requested change: *revise* returns the changed files, and *settled* tells whether it is in effect already.
 
-    A file that is None goes. *body* is what the message says of the files as they were, below its subject. What is
-    *everywhere* is a commit also where it changes nothing on this host.
+    A file with the value None is removed. *body* makes the message below the subject from the files before the change.
+    A change that applies *everywhere* is committed even if it changes nothing on this host.
     """
 
     subject: str
@@ -122,11 +122,11 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
             where, plan = ", ".join(sorted(changed)), checked.judged.plan
             overrides = overridden(then.desired, then.facts)
             return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides)
-    raise Unavailable(f"another process keeps moving {edges.repo.branch}")
+    raise Unavailable(f"another process keeps updating the branch {edges.repo.branch}")
 
 
 def _message(subject: str, body: str) -> str:
-    """The subject line, the whole of a long one below, and the body."""
+    """Return the message: the subject line, the full text of a long one below it, and the body."""
     line = printable(subject)
     first = line if len(line) <= _MOST else f"{line[: _MOST - 3]}...\n\n{line}"
     return f"{first}\n\n{body}" if body else f"{first}\n"

@@ -1,4 +1,4 @@
-"""One pass, top to bottom, on one screen."""
+"""Reconcile: one pass from top to bottom, on one screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool = True) -> Outcome:
-    """Bring this host to *revision*, or leave it exactly as it was; without *restore*, hand edits stay."""
+    """Bring this host to *revision*, or leave it unchanged; without *restore*, hand edits stay."""
     try:
         live = LiveCommit(edges)
         checked = memory.recall(revision, edges)
@@ -33,7 +33,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         if not checked.judged.restores:
             memory.checked = checked = replace(checked, judged=permit(checked.judged, live, edges.repo))
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
-        memory.checked = checked = replace(checked, stage=None)  # it has become the generation
+        memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if isinstance(outcome, Applied):
             memory.checked = replace(checked, judged=_settled(checked.judged, edges))
     except WithFindings as error:
@@ -45,6 +45,6 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
 
 
 def _settled(judged: Judged, edges: Edges) -> Judged:
-    """What judging the same commit again would find, now that it is live."""
+    """Return what judge() would return for the same commit, now that it is live."""
     facts = gather_again(edges.host, edges.settings, judged.understood.facts, ask=False)
     return judged.when_live(edges.generations.read(judged.plan.target), facts)

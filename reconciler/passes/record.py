@@ -1,6 +1,6 @@
-"""The record of a pass: what happened in it, whether that is news, and what is written of it.
+"""Record a pass: its events, whether they are news, and the journal entry, phase and git note for it.
 
-is_news() and repeats() are pure. A note that can't be written is told, and never fails a pass.
+is_news() and repeats() are pure. A note that can't be written is reported and never fails a pass.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Passed:
-    """What happened in a pass: for which revision, how it ended, and what was found on the way.
+    """The events of a pass: its revision, its outcome, and the findings on the way.
 
-    A *quiet* one had nothing to decide, and leaves the phase alone; *began_at* is where the mail log stood before a new
-    commit went live. *conclusion* is what was put on record, None when that was no news; *unrecorded* says that it
-    could not be.
+    A *quiet* pass had nothing to decide and does not change the phase; *began_at* is the end of the mail log before a
+    new commit went live. *conclusion* is the journal entry, None when there was no news; *unrecorded* is set when the
+    entry could not be written.
     """
 
     outcome: Outcome
@@ -48,15 +48,15 @@ class Passed:
 
     @property
     def repaired(self) -> bool:
-        """Whether it started what had died, or undid what was cut short."""
+        """Whether the pass started a program that had died, or undid an interrupted pass."""
         return bool(self.revived or self.started or self.recovered)
 
 
 @dataclass(frozen=True, slots=True)
 class PassRecord:
-    """What is written of a pass: conclusions, the one of the pass last, and the *phase* after it.
+    """The record of a pass: its conclusions, with that of the pass itself last, and the *phase* after it.
 
-    Of one that *repeats* the failure before it, the phase alone.
+    For a pass that *repeats* the failure before it, only the phase is written.
     """
 
     superseded: tuple[Conclusion, ...]
@@ -66,9 +66,9 @@ class PassRecord:
 
 
 def is_news(passed: Passed, last: Conclusion | None, phase: Phase, *, asked: bool) -> bool:
-    """Whether there is anything to write of a pass that began in *phase*, after one that ended with *last*.
+    """Return whether a pass that began in *phase* needs a record, given the *last* conclusion.
 
-    What an operator *asked* for by name is always answered.
+    A pass that an operator *asked* for by name is always recorded.
     """
     if not isinstance(passed.outcome, Unchanged) or passed.edit.is_news or passed.repaired:
         return True
@@ -76,13 +76,13 @@ def is_news(passed: Passed, last: Conclusion | None, phase: Phase, *, asked: boo
 
 
 def repeats(before: Phase, after: Phase, last: Conclusion | None, revision: str) -> bool:
-    """Whether a pass for *revision* is one more attempt that failed: the phase counts those, the journal does not."""
+    """Return whether a pass for *revision* is a repeated failure, which the phase counts and the journal leaves out."""
     failed_again = isinstance(before, Retrying) and isinstance(after, Retrying)
     return failed_again and last is not None and last.revision == revision
 
 
 def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake, edges: Edges) -> PassRecord:
-    """Return what to write of a pass that began in *phase*; *begun* is the probation of what it made live."""
+    """Return the record of a pass that began in *phase*; *begun* is the probation of the commit it made live."""
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     again = repeats(phase, after, edges.journal.last(), passed.revision)
     superseded = Superseded(passed.revision)
@@ -95,14 +95,14 @@ def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake,
             started=tuple(passed.started),
         ),
         phase=after,
-        repeats=again and edges.journal.open_intent() is None,  # an intent is closed by a conclusion alone
+        repeats=again and edges.journal.open_intent() is None,  # only a conclusion closes an intent
     )
 
 
 def concluded(
     outcome: Outcome, revision: str, edges: Edges, wake: Wake, *, seconds: float = 0.0, why: str = ""
 ) -> Conclusion:
-    """Return the conclusion for the journal, with what is known of the commit."""
+    """Return the conclusion for the journal, with the commit's author and subject if they are known."""
     live, commit = edges.generations.live(), known_revision(revision, edges)
     about = About(
         author=commit.author if commit else None,
@@ -113,7 +113,7 @@ def concluded(
 
 
 def known_revision(revision: str, edges: Edges) -> Revision | None:
-    """The commit of that name, if the repository still knows it."""
+    """Return the commit of that name, or None if the repository does not hold it any more."""
     try:
         return edges.repo.revision(revision) if revision else None
     except ReconcilerError:
@@ -121,7 +121,7 @@ def known_revision(revision: str, edges: Edges) -> Revision | None:
 
 
 def note(passed: Passed, edges: Edges) -> None:
-    """The same as git notes; a note that can't be written is told, and never fails a pass."""
+    """Write the record as git notes; a note that can't be written is reported and never fails a pass."""
     live = edges.generations.live()
     number, short = (live.number, live.name) if live else (None, "")
     lines = "\n".join(outcome_lines(passed.outcome, passed.seconds, number, short))

@@ -1,11 +1,12 @@
-"""Renewed certificates: a running Postfix has its keys in memory, and takes new ones over by a reload.
+"""Reload Postfix for renewed certificates: it holds keys and certificates in memory until a reload.
 
-Promises: a certificate is reloaded once for each change of its bytes, whatever wrote them and however, and only when it
-loads and belongs to its key; what does not is on record once, and Postfix is left alone. What Postfix has in memory is
-kept in private/certificates.json, so that a renewal while no daemon ran is noticed.
+Promises: each change of a certificate's bytes causes one reload, whatever program wrote them, and only if the
+certificate loads and matches its key; a certificate that does not is recorded once, and Postfix is not reloaded. The
+digests of the files in Postfix's memory are in private/certificates.json, so that a renewal without a running daemon
+is noticed.
 
 Raises OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another pass has the lock.
-Known limit: Postfix's processes end by themselves in time, and new ones read what is on disk, broken or not.
+Known limit: Postfix replaces its processes over time, and new ones read the files on disk, broken or not.
 """
 
 from __future__ import annotations
@@ -37,21 +38,21 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """What the live configuration names: *files* that a process reads as it starts, *pairs* that must load together."""
+    """The files that the live configuration names: *files* are read at a process start, *pairs* must load together."""
 
     files: frozenset[str] = frozenset()
     pairs: frozenset[tuple[str, ...]] = frozenset()
 
 
 class Loaded(NamedTuple):
-    """Digests by path: of what Postfix has in memory, and of what was *told* not to load."""
+    """Digests by path: of the files in Postfix's memory, and of the files that were reported not to load (*told*)."""
 
     loaded: Mapping[str, str]
     told: Mapping[str, str]
 
 
 def named(edges: Edges) -> Named:
-    """Ask main.cf and master.cf as they are live."""
+    """Read the names from the live main.cf and master.cf."""
     directory = edges.settings.config_directory
     texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
     parameters, _ = read_main(texts[0], postfix.MAIN)
@@ -66,7 +67,7 @@ def named(edges: Edges) -> Named:
 
 
 def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, Table]:
-    """The tables whose rows name certificates, as they are live."""
+    """Yield the live tables whose rows name certificates."""
     return {
         name: Table(name=name, type=kind, source=(directory / name).read_bytes(), file=name)
         for name, kind in sni.names(live, facts)
@@ -75,12 +76,12 @@ def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, 
 
 
 def remember(edges: Edges, files: Iterable[str]) -> None:
-    """Put on record that Postfix has just read these."""
+    """Record that Postfix has just read these files."""
     _record(edges, Loaded(digests(files), {}))
 
 
 def renew(edges: Edges, what: Named) -> Passed | None:
-    """Reload Postfix when a file that it read has other bytes now; None when there was nothing to do."""
+    """Reload Postfix when the bytes of a file that it read have changed; return None when there was nothing to do."""
     began, now, known = time.monotonic(), digests(what.files), _recorded(edges.generations)
     changed = [path for path, digest in now.items() if known.loaded.get(path, digest) != digest]
     if not changed or all(known.told.get(path) == now[path] for path in changed):
@@ -91,7 +92,7 @@ def renew(edges: Edges, what: Named) -> Passed | None:
         if isinstance(edges.journal.phase(), Suspended | Halted):
             return None
         if postfix.running(edges.postfix()) is None:
-            _record(edges, Loaded(now, {}))  # it will read them when it starts
+            _record(edges, Loaded(now, {}))  # Postfix reads them when it starts
             return None
         broken = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
         if broken:
@@ -121,7 +122,7 @@ def _broken(pair: tuple[str, ...], why: str) -> Finding:
 
 
 def _recorded(generations: Generations) -> Loaded:
-    """The record; an empty one when there is none that can be read."""
+    """Return the record; an empty one when it is missing or unreadable."""
     try:
         data = json.loads(_file(generations).read_text())
         return Loaded(dict(data["loaded"]), dict(data["told"]))

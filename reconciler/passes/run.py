@@ -1,8 +1,8 @@
-"""What surrounds reconcile(): the lock, what was cut short, which revision, and the record of how it ended.
+"""Run a pass around reconcile(): take the lock, recover an interrupted pass, choose the revision, record the outcome.
 
-Every way to change the host passes here: the daemon's and the operator's passes, rollback, rescue and adoption. Each
-ends in a conclusion in the journal, a phase, and for a commit a git note. Raises nothing for what may go wrong in a
-pass; the operator's own ways raise NotPossible when there is nothing to go back to.
+Every change of the host goes through here: the daemon's and the operator's passes, rollback, rescue and adoption. Each
+ends with a conclusion in the journal, a phase, and a git note for a commit. A failure within a pass is an outcome and
+raises nothing; the operator's commands raise NotPossible when there is no generation to go back to.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _UNHURT = Steady | Probation | Retrying
 
 
 def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None = None) -> Passed:
-    """Bring the host to the branch, or to the revision that an operator *accepted*, and put it on record."""
+    """Bring the host to the branch, or to the revision that an operator *accepted*, and record the pass."""
     began = time.monotonic()
     try:
         with edges.generations.lock():
             recovered = recover(edges)
             if recovered:
-                cut = Postponed("a pass was cut short and undone")
+                cut = Postponed("an interrupted pass was undone")
                 edges.journal.conclude(Conclusion(outcome=cut, revision=recovered.revision))
             try:
                 passed = _pass(edges, memory, accepted, recovered)
@@ -62,7 +62,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: In
     passed, dead = Passed(Unchanged(), recovered=recovered, edit=hand_edit.Kept(found)), ""
     try:
         passed.revived = revive(edges)
-    except CommandFailed as error:  # what is about to be put back may be what it died of
+    except CommandFailed as error:  # a hand edit that this pass is about to revert may be the cause
         dead = f"Postfix died and does not start: {error}"
     phase = ended(edges.journal.phase(), "", datetime.now(UTC))
     paused = accepted is None and isinstance(phase, Suspended | Halted)
@@ -76,7 +76,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: In
 
 
 def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
-    """Choose the revision and reconcile; how it ended goes into *passed*."""
+    """Choose the revision and reconcile; the outcome goes into *passed*."""
     tip = edges.repo.tip()
     phase = ended(probation.current(edges), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)
@@ -102,7 +102,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
 
 
 def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
-    """Journal, phase and note; a pass that found nothing to do or to say leaves no trace."""
+    """Write the journal, the phase and the note; a pass without work and without findings writes none of them."""
     if passed.quiet and not passed.repaired:
         return
     begun = _begun(passed, edges)
@@ -121,7 +121,7 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
 
 
 def _phase_before(passed: Passed, begun: Probation | None, edges: Edges) -> Phase:
-    """The phase that the pass began in, its probation reading on from here after what was not its commit's fault."""
+    """Return the phase that the pass began in; after a fault of another cause, its probation reads from here on."""
     phase = edges.journal.phase() if begun else probation.current(edges)
     if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
         return probation.afresh(phase, edges)
@@ -129,7 +129,7 @@ def _phase_before(passed: Passed, begun: Probation | None, edges: Edges) -> Phas
 
 
 def _begun(passed: Passed, edges: Edges) -> Probation | None:
-    """The probation of a commit that this pass has made live; none for what was live already."""
+    """Return the probation of the commit that this pass made live; None if it was live already."""
     if passed.began_at is None or not isinstance(passed.outcome, Applied):
         return None
     return probation.begin(edges, passed.revision, passed.began_at, datetime.now(UTC))

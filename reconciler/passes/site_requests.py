@@ -1,9 +1,9 @@
-"""Sites that a panel has removed: each a commit on the branch, out of a folder where hooks/site-removed leaves them.
+"""Commit the removal of sites that a panel has removed, from the requests that hooks/site-removed writes to a folder.
 
-A request is a file of its own, so that none is lost: drain() takes it away when its commit is made, or when there is
-nothing of the site any more. What is refused, or finds the repository busy, waits and is tried again; so does
-everything while the host is suspended, halted or not adopted, for a commit would end what an operator has begun.
-remove() raises what propose() does, drain() nothing.
+Each request is a file of its own, so that none is lost: drain() deletes it when its commit is made, or when the site
+has no settings left. A request that is refused, or that finds the repository busy, stays and is tried again. All
+requests stay while the host is suspended, halted or not adopted, because a commit would end the suspension.
+remove() raises what propose() raises; drain() raises nothing.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 PANEL = "site-removed"
 _REQUEST = re.compile(r"(?P<site>site[0-9]+)-[0-9]+-[0-9]+")
-LONGEST = 20.0  # seconds that a storm of removals may keep the daemon from everything else
+LONGEST = 20.0  # seconds that a burst of removals may occupy the daemon
 
 
 def folder(edges: Edges) -> Path:
-    """Where requests are."""
+    """Return the folder that holds the requests."""
     return edges.settings.state / "removals"
 
 
 def _why(site: str, edges: Edges) -> Path:
-    """Where it says why a removal waits."""
+    """Return the file with the reason why a removal is pending."""
     return folder(edges) / f"{site}.waits"
 
 
 def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
-    """Commit the removal of all that belongs to a site."""
+    """Commit the removal of everything that belongs to a site."""
     proposal = Proposal(
         subject=f"Remove {site}", author=author, everywhere=True,
         revise=lambda files, _host: removal(files, site).files,
@@ -53,12 +53,12 @@ def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
 
 
 def drain(edges: Edges, log: Log) -> bool:
-    """Do what the panel has asked for; whether it is worth to try again soon."""
+    """Carry out the panel's requests; return whether a retry soon may succeed."""
     requests, busy = _requests(edges), False
     if not requests or not edges.generations.adopted or isinstance(edges.journal.phase(), Suspended | Halted):
         return False
     until = time.monotonic() + LONGEST
-    for site in sorted(requests, key=lambda site: _why(site, edges).exists()):  # what waits already comes last
+    for site in sorted(requests, key=lambda site: _why(site, edges).exists()):  # pending removals come last
         if time.monotonic() > until:
             return True
         why = _why(site, edges)
@@ -85,22 +85,22 @@ def _reason(error: Exception) -> str:
 def _wait(why: Path, reason: str, edges: Edges, log: Log) -> None:
     """Keep the reason for status; the same reason is logged once."""
     if not why.is_file() or why.read_text("utf-8") != reason:
-        with suppress(OSError):  # on a full disk the log says it
+        with suppress(OSError):  # on a full disk only the log holds the reason
             edges.host.replace(why, reason.encode("utf-8", "replace"))
         log.warning(Event.REMOVAL_WAITS, site=why.stem, why=reason)
 
 
 def waiting(edges: Edges) -> list[str]:
-    """What waits to be removed, and why, for `status`."""
+    """Return a line for `status` for each pending removal, with its reason."""
     told = []
     for site in _requests(edges):
         why = _why(site, edges)
-        told.append(f"the removal of {site} waits" + (f": {why.read_text('utf-8')}" if why.is_file() else ""))
+        told.append(f"the removal of {site} is pending" + (f": {why.read_text('utf-8')}" if why.is_file() else ""))
     return told
 
 
 def _requests(edges: Edges) -> dict[str, list[Path]]:
-    """The files of each site that is to go; whatever else lies there is left alone."""
+    """Return the request files of each site; other files in the folder are ignored."""
     found: dict[str, list[Path]] = {}
     try:
         paths = sorted(folder(edges).iterdir())

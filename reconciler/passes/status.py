@@ -1,6 +1,6 @@
-"""What ``reconciler status`` tells, as one value: the contract's JSON, from the records on disk and a look at Postfix.
+"""Build the JSON value of ``reconciler status`` from the records on disk and from the state of Postfix.
 
-Raises OSError when the caller may not read the state. Anything else that can't be found out is a limit, not an error.
+Raises OSError when the caller may not read the state. Any other missing information is a limit, not an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
-_TOLERANCE = timedelta(seconds=3)  # clocks are read one after the other
+_TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
     "outcome",
     "revision",
@@ -75,21 +75,21 @@ class Running(TypedDict):
 
 
 class PostfixState(TypedDict):
-    """Whether Postfix runs, and which."""
+    """Whether Postfix runs, and its version."""
 
     running: bool
     version: str
 
 
 class Waiting(TypedDict):
-    """How many messages of the queue wait for one reason."""
+    """A reason why mail waits in the queue, and the number of messages."""
 
     why: str
     messages: int
 
 
 class Status(TypedDict):
-    """What ``status --json`` prints; phase, dkim and refused have the keys that their own modules give them."""
+    """The JSON value that ``status --json`` prints; the keys of phase, dkim and refused come from their modules."""
 
     host: str
     phase: dict[str, Any]
@@ -108,7 +108,7 @@ class Status(TypedDict):
 
 
 def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
-    """Phase, live generation, how the last pass ended, drift, Postfix, and what reconciler can't do here."""
+    """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
     generations = edges.generations
     live = generations.live()
     last = edges.journal.last()
@@ -133,13 +133,13 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
 
 
 def shown(last: Conclusion) -> ConclusionLine:
-    """How the last pass ended, without the keys that say nothing."""
+    """Return the last conclusion without its empty keys."""
     line: Mapping[str, object] = conclusion_line(last)
     return cast("ConclusionLine", {key: line[key] for key in SHOWN if line.get(key) is not None})
 
 
 def phase_data(phase: Phase) -> dict[str, Any]:
-    """The phase as JSON for people and programs: its name and what it carries; of a probation, what they may ask."""
+    """Return the phase as JSON: its name and its fields; of a probation only the public fields."""
     data = phase_line(phase)
     if isinstance(phase, Probation):
         return {key: data[key] for key in ("name", *_OF_PROBATION)}
@@ -148,12 +148,12 @@ def phase_data(phase: Phase) -> dict[str, Any]:
 
 
 def _in_force(live: str, last: Conclusion | None) -> str:
-    """The commit that holds: one that changed nothing on this host is not what its generation is named after."""
+    """Return the commit in force: one that changed nothing on this host has no generation named after it."""
     return last.revision if last and isinstance(last.outcome, Unchanged) and last.revision else live
 
 
 def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
-    """Where the keys stand that a commit names; none where it can't be read any more."""
+    """Return the state of each DKIM key that a commit names; empty when the commit can't be read any more."""
     try:
         files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
         section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
@@ -164,7 +164,7 @@ def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
 
 
 def _queue(edges: Edges) -> list[Waiting]:
-    """Why mail waits in the queue, the most frequent first; of a very long queue, what its head says."""
+    """Return why mail waits in the queue, the most frequent reason first; only the head of a long queue is read."""
     try:
         messages = postqueue.queued(edges.host, edges.settings.config_directory, MOST_QUEUED)
     except (ReconcilerError, OSError, ValueError):
@@ -178,13 +178,13 @@ def _queue(edges: Edges) -> list[Waiting]:
 
 def _rehearsal(edges: Edges) -> list[str]:
     if edges.settings.rehearsal == "off":
-        return ["rehearsal off: rehearsal.mode says so"]
+        return ["rehearsal off: rehearsal.mode is off in the settings"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
 
 
 def _companions(edges: Edges) -> dict[str, Running]:
-    """Whether the programs beside Postfix work, and why not."""
+    """Return whether each companion works, and the reason if it does not."""
     live, companions = edges.generations.live(), edges.generations.companions
     silent = companions.silent(live)
     names = sorted(live.companions) if live else []
@@ -198,7 +198,7 @@ def provisional(edges: Edges) -> list[str]:
 
 
 def _phase(edges: Edges) -> tuple[Phase, int | None]:
-    """The phase, with the time that a probation ends by today's clock, and the generation it would go back to."""
+    """Return the phase with a probation's end on the current clock, and the generation a rollback would return to."""
     phase = edges.journal.phase()
     running = probation_of(phase)
     if running is None:
@@ -218,4 +218,4 @@ def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
         limits = [log.limit] if log.limit else []
         return postfix.running(instance) is not None, instance.values["mail_version"], limits
     except (ReconcilerError, OSError) as error:
-        return False, "", [f"Postfix can't be asked: {error}"]
+        return False, "", [f"can't query Postfix: {error}"]

@@ -175,7 +175,7 @@ def test_a_rewind_is_refused_at_the_push_and_past_the_hook_and_once_accepts_it(a
     status = adopted.wait_for("Refused", old.oid)
     (finding,) = status["last"]["findings"]
     assert finding["rule"] == "branch-rewound"
-    assert f"{old.oid[:7]} does not come after {new.oid[:7]}" in finding["text"]
+    assert f"{old.oid[:7]} is not a descendant of the live commit {new.oid[:7]}" in finding["text"]
     assert status["phase"] == {"name": "Refusing", "revision": old.oid}
     assert adopted.live() == before
     assert adopted.reconciler("once", old.oid).status == 0

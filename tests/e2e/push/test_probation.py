@@ -61,7 +61,7 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(adop
     assert status["live"]["revision"] == before["revision"]
     (finding,) = (one for one in status["last"]["findings"] if FAILURE in one["text"])
     assert finding["rule"] == "cause-in-traffic"
-    assert "smtpd says in the mail log: NOQUEUE: reject: RCPT from" in finding["text"]
+    assert "smtpd logged: NOQUEUE: reject: RCPT from" in finding["text"]
     line = BROKEN.count("\n")
     assert any((one["file"], one["line"]) == ("mail.yaml", line) for one in status["last"]["findings"])
     assert "rolled back" in adopted.notes(push.oid)
