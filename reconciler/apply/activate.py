@@ -1,4 +1,4 @@
-"""The rename, the activation, and the look whether it answers."""
+"""Make a generation live: rename the link, activate Postfix, and verify that it answers."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _LOG_DELAY = 1.0
 def go_live(
     generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, origin: Contribution
 ) -> Verified:
-    """The rename, the activation and the look whether it answers; what goes wrong after the rename is a finding.
+    """Rename the link, activate Postfix and verify that it answers; a failure after the rename is a finding.
 
-    *before* is Postfix as it ran until now; what is answered holds Postfix as the live main.cf describes it then.
+    *before* is Postfix as it ran until now; the result holds Postfix as the new live main.cf describes it.
     """
     log = open_log(edges.host, before.values["maillog_file"])
     mark, after = log.mark(), before
@@ -51,7 +51,7 @@ def go_live(
         after = edges.postfix()
         if step is Activation.NOTHING:
             return Verified(after)
-        since = boot_clock()  # what started between the rename and this still has the old options
+        since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
         edges.say("verify")
         known = gather(edges.host, edges.settings)
@@ -72,14 +72,14 @@ def go_live(
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
-        # `postfix start` says that it failed; why, the master says in the mail log alone.
+        # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
             return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, origin))))
         return Verified(after, (failed,))
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:
-    """Have a Postfix that runs read anew what lies outside the generation, and look whether it answers."""
+    """Have a running Postfix read the files outside the generation again, and verify that it answers."""
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
         return ()
@@ -93,7 +93,7 @@ def live_path(generations: Generations) -> Path | None:
 
 
 def activate(step: Activation, before: postfix.Instance, after: postfix.Instance, edges: Edges) -> None:
-    """Reload or restart a Postfix that runs, start one that does not; *before* is the instance as it ran."""
+    """Reload or restart a running Postfix, or start a stopped one; *before* is the instance as it ran."""
     host = edges.host
     edges.activated()
     if postfix.running(before) is None:
@@ -103,12 +103,12 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
             host, before, rehash=any(before.values.get(name) != after.values.get(name) for name in postfix.HASHING)
         )
     else:
-        edges.journal.step(Step.RESTART)  # killed between stop and start, recover() must start it
+        edges.journal.step(Step.RESTART)  # if killed between stop and start, recover() must start it
         postfix.restart(host, after, before)
 
 
 def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
-    """The services of a generation as Postfix reads them, each with its place in the desired state."""
+    """Return the services of a generation as Postfix reads them, each with its place in the desired state."""
     text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
     services, _ = read_master(text, "master.cf")
     known = {key: service.where for key, service in origin.services.items() if service}
@@ -116,7 +116,7 @@ def _services(generation: Generation, origin: Contribution) -> tuple[Service, ..
 
 
 def keep_running(edges: Edges) -> None:
-    """Have Postfix run with whatever is live, when the way back failed too: a full disk must not stop mail."""
+    """Start Postfix with the live files when the rollback failed too: a full disk must not stop mail."""
     with suppress(ReconcilerError, OSError):
         instance = edges.postfix()
         if postfix.running(instance) is None:
@@ -124,18 +124,18 @@ def keep_running(edges: Edges) -> None:
 
 
 def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
-    """Whether the master that ran last was stopped on purpose; None while one runs, or where the log can't tell."""
+    """Return whether the last master was stopped on purpose; None while one runs, or if the log does not show it."""
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
         return None
     log = open_log(host, instance.values["maillog_file"])
     deadline = time.monotonic() + _LOG_DELAY
-    # A syslog daemon writes the master's last words a little after it has gone.
+    # A syslog daemon writes the master's last line a little after its end.
     while (stopped := postfix.was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
         time.sleep(_LOG_DELAY / 10)
     return stopped
 
 
 def died(instance: postfix.Instance, host: Host) -> bool:
-    """Whether Postfix's master ended without being stopped; False as well where the mail log can't tell."""
+    """Return whether Postfix's master ended without being stopped; False also if the mail log does not show it."""
     return _stopped(instance, host) is False

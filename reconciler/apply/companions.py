@@ -1,10 +1,10 @@
-"""Providers before their users: what the apply protocol does with the companions, around Postfix's own swap.
+"""Start and stop the companions around Postfix's own swap, as the apply protocol requires.
 
-Promises: provide() comes before Postfix's rename; release() after Postfix has taken over, and stops a companion only
-when no process of Postfix that takes mail is left from before. Raises OSError from the file system, and CommandFailed
-when Postfix can't be asked; a companion that does not come up is a finding.
+Promises: provide() runs before Postfix's rename and release() after Postfix has taken over. release() stops a companion
+only when no process of Postfix that takes mail is left from before. Raises OSError from the file system, and
+CommandFailed when Postfix can't be queried; a companion that does not start is a finding.
 
-Known limit: an SMTP session that goes on for longer than DRAIN keeps a companion running until a later pass.
+Known limit: an SMTP session that lasts longer than DRAIN keeps a companion running until a later pass.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ASKING = frozenset({"smtpd", "cleanup", "qmqpd"})
 
 
 def provide(before: Generation, after: Generation, origin: Contribution, edges: Edges) -> list[Finding]:
-    """Providers before their users: have the companions of *after* work before Postfix comes to ask them."""
+    """Start the companions of *after*, so that they work before Postfix queries them."""
     if after.companions:
         edges.say("companions")
     try:
@@ -46,16 +46,16 @@ def provide(before: Generation, after: Generation, origin: Contribution, edges: 
 
 
 def back(before: Generation, after: Generation, edges: Edges) -> None:
-    """Have the companions as they were, as far as the disk lets us; what is left over is the next pass's to see."""
+    """Restore the companions as far as the disk permits; the next pass handles the rest."""
     with suppress(ReconcilerError, OSError):
         edges.generations.companions.provide(after, before, edges.journal.touch)
         edges.generations.companions.release(before, edges.journal.touch)
 
 
 def release(edges: Edges) -> list[Finding]:
-    """Stop the companions that what is live has no use for, once nothing of Postfix asks them any more.
+    """Stop the companions that the live generation does not use, once no process of Postfix queries them.
 
-    An SMTP session that began under the old configuration asks them until it ends: a later pass stops them then.
+    An SMTP session that began under the old configuration uses them until it ends; a later pass stops them then.
     """
     live = edges.generations.live()
     unwanted = edges.generations.companions.unwanted(live) if live else set()
@@ -66,8 +66,8 @@ def release(edges: Edges) -> list[Finding]:
     while edges.generations.companions.may_be_asked(unwanted) and (asking := _asking(instance, edges.generations.link)):
         if time.monotonic() > deadline:
             text = (
-                f"an SMTP session from before (process {', '.join(map(str, asking))}) may still use what is to be"
-                " stopped: a later pass stops it"
+                f"an SMTP session from before the swap (process {', '.join(map(str, asking))}) may still use"
+                f" {' and '.join(sorted(unwanted))}; a later pass stops it"
             )
             return [
                 Finding(
@@ -80,21 +80,21 @@ def release(edges: Edges) -> list[Finding]:
 
 
 def revive(edges: Edges, *, paused: bool) -> tuple[list[str], str]:
-    """Start companions that died, and stop what an earlier pass had to leave: who was started, and what went wrong.
+    """Start companions that died and stop those that an earlier pass left running; return both results.
 
-    While an operator has *paused* us, only processes are started, for mail waits without them.
+    While an operator has *paused* reconciler, it only starts processes, because mail waits without them.
     """
     live = edges.generations.live()
     if live is None:
         return [], ""
     started, trouble = edges.generations.companions.revive(live, paused=paused)
     if started:
-        edges.activated()  # the pace of reloads is theirs too: what dies at once is not started at once again
+        edges.activated()  # the pace of reloads limits these starts too: a program may die again at once
     return started, "; ".join([trouble, *map(str, release(edges))]).strip("; ")
 
 
 def _asking(instance: postfix.Instance, link: Path) -> list[int]:
-    """The processes of Postfix that began before the last swap, which *link* has the time of, and still take mail."""
+    """Return the processes of Postfix that take mail and began before the last swap, whose time is that of *link*."""
     master = postfix.running(instance)
     since = boot_clock() - (time.time() - link.lstat().st_mtime)
     taking = daemons.of(master, _ASKING) if master else []
@@ -102,7 +102,7 @@ def _asking(instance: postfix.Instance, link: Path) -> list[int]:
 
 
 def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:
-    """The companions of the old generation; where the disk refuses that, Postfix must go back all the same."""
+    """Restore the old generation's companions; Postfix is rolled back even if the disk does not permit this."""
     try:
         lost = edges.generations.companions.provide(after, before, edges.journal.touch)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Everything outside that a pass works with, in one value."""
+"""Collect everything outside the program that a pass works with in one value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edges:
-    """Everything outside that a pass works with, and *say*, which reports each step as it begins.
+    """Everything outside the program that a pass works with, and *say*, which reports each step as it begins.
 
     *activated* is called for each reload and restart of Postfix.
     """
@@ -34,5 +34,5 @@ class Edges:
     activated: Callable[[], None] = field(default=lambda: None)
 
     def postfix(self) -> postfix.Instance:
-        """The Postfix that we manage, as its live main.cf describes it now."""
+        """Return the managed Postfix as its live main.cf describes it now."""
         return postfix.live(self.host, self.settings.config_directory)

@@ -1,13 +1,13 @@
-"""THE DANGEROUS FILE: the only one that changes what Postfix reads. It reads as the apply protocol does.
+"""THE DANGEROUS FILE: the only one that changes what Postfix reads. Its code follows the order of the apply protocol.
 
     intend -> stage -> check -> rehearse -> place -> swap -> activate -> verify, or undo
 
-Promises: before the swap nothing live has changed by a byte; after it, either the new generation answers or the old one
-is back. Killed at any point, recover() leaves the old generation whole or the new one whole, and Postfix running if it
-ran. Raises CheckFailed before the swap, and Unavailable, CommandFailed or OSError for our own trouble, always with the
-old generation live; what happens after the swap is an Outcome.
+Promises: before the swap no live byte has changed; after it, either the new generation answers or the old one is live
+again. After a kill at any point, recover() leaves one of the two generations complete and live, and Postfix running if
+it ran before. Raises CheckFailed before the swap, and Unavailable, CommandFailed or OSError when the protocol itself
+fails, always with the old generation live; every result after the swap is an Outcome.
 
-Known limit: a foreign file that is written in the very instant of the rename is carried over one pass late.
+Known limit: a foreign file that is written in the instant of the rename is carried over one pass late.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _ATTEMPTS = 3
 
 
 def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
-    """Make *order* live, or leave the host as it was. *stage* is one that was staged and checked already."""
+    """Make *order* live, or leave the host as it was. *stage* is a stage that was checked already."""
     generations, journal = edges.generations, edges.journal
     before = generations.live()
     if before is None:
-        raise Unavailable(f"{generations.config_directory} is not adopted yet: reconciler once --adopt")
+        raise Unavailable(f"{generations.config_directory} is not adopted yet; run `reconciler once --adopt`")
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     newest = max(one.number for one in generations.all())
@@ -64,7 +64,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
             edges.host.remove(made)
         raise
 
-    rows = rerouted(order.plan)  # before the swap, for its files are read where they are live
+    rows = rerouted(order.plan)  # before the swap, because it reads the live files
     step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
     silent = generations.companions.silent(before)
     doubts = companions.provide(before, after, order.origin, edges)
@@ -72,21 +72,21 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         return undo(before, after, Activation.NOTHING, doubts, edges, silent)
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     verified = go_live(after, step, instance, edges, order.origin)
-    # What died under the old configuration may be throttled, and a master that dies of the new one says why.
+    # A service that died under the old configuration may be throttled; a master that dies of the new one logs why.
     if verified.silent and (step is Activation.RELOAD or verified.died):
-        edges.say("restart: it does not answer, and says nothing")
+        edges.say("restart: Postfix does not answer and logs no reason")
         verified = go_live(after, Activation.RESTART, verified.instance, edges, order.origin)
     if not errors_in(verified.findings):
         left = [*requeue(rows, verified.instance, edges.host), *companions.release(edges)]
         return Applied((*staged.doubts, *doubts, *verified.findings, *left))
     if live_path(generations) == before.path:
         companions.back(before, after, edges)
-        raise Unavailable(verified.findings[0].text)  # the rename itself failed: nothing has changed
+        raise Unavailable(verified.findings[0].text)  # the rename failed, so nothing has changed
     return undo(before, after, step, verified.findings, edges, silent)
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
-    """Return a stage whose foreign files are what is live right now; another edit meanwhile stages anew."""
+    """Return a stage with the foreign files that are live right now; it is staged again after an edit meanwhile."""
     staged = Staged(stage) if stage else None
     for _ in range(_ATTEMPTS):
         staged = staged or stage_and_check(order, edges, "pass")
@@ -101,18 +101,18 @@ def undo(
     before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges,
     silent: Collection[str] = (),
 ) -> Outcome:  # fmt: skip
-    """Put the link back and have Postfix take it over, started if it died. The failed generation stays as evidence.
+    """Point the link at *before* again and activate Postfix, which is started if it died; keep the failed generation.
 
-    Companions go back before it, and what *before* has no use for stops after it; those that were *silent* may stay so.
+    Companions are restored first, and those that *before* does not use stop last; *silent* ones may stay silent.
     """
     edges.say("roll back")
-    with suppress(OSError):  # recover() undoes with and without it
+    with suppress(OSError):  # recover() works with and without it
         edges.journal.step(Step.UNDO)
     lost = companions.restore(before, after, silent, edges)
-    # master(8) keeps a service that died throttled for a minute, over any reload: only a new master serves at once.
+    # master(8) throttles a service that died for a minute, even across a reload; only a new master serves at once.
     again = step if step is Activation.NOTHING else Activation.RESTART
     verified = go_live(before, again, edges.postfix(), edges, Contribution())
-    if live_path(edges.generations) != before.path:  # the disk refused the rename: perhaps for a moment only
+    if live_path(edges.generations) != before.path:  # the disk refused the rename, perhaps only for a moment
         verified = go_live(before, again, verified.instance, edges, Contribution())
     problems = errors_in(verified.findings)
     if problems and again is not Activation.NOTHING:

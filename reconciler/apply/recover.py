@@ -1,4 +1,4 @@
-"""What was cut short: the old generation whole and live, and Postfix running if it ran."""
+"""Recover an interrupted pass: make the old generation complete and live, and run Postfix if it ran before."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def recover(edges: Edges) -> Intent | None:
-    """Finish what a killed pass left: the old generation whole and live, and Postfix running if it ran.
+    """Undo an interrupted pass: make the old generation complete and live, and run Postfix if it ran before.
 
-    Answers the intent that was open, or None when nothing was cut short. To undo is the one way that is always safe:
-    the next pass does it all again.
+    Return the open intent, or None when no pass was interrupted. Only undoing is always safe; the next pass repeats the
+    work.
     """
     generations = edges.generations
     if (healed := generations.heal()) and postfix.running(instance := edges.postfix()) is not None:
-        edges.say(f"generation {healed.number} is live again: the live link was gone")
+        edges.say(f"generation {healed.number} is live again: the live link was missing")
         postfix.reload(edges.host, instance)
     intent = edges.journal.open_intent()
     if intent is None:
@@ -45,7 +45,7 @@ def recover(edges: Edges) -> Intent | None:
             if intent.ran and (restarting or died(instance, edges.host)):
                 postfix.start(edges.host, instance)
         elif restarting:
-            postfix.restart(edges.host, instance)  # it may run with what only a restart changes
+            postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
         else:
             postfix.reload(edges.host, instance)
     companions.release(edges)
@@ -54,7 +54,7 @@ def recover(edges: Edges) -> Intent | None:
 
 
 def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, start: bool) -> None:
-    """Make the old generation live, companions first; where the disk refuses, Postfix still runs if it ran."""
+    """Make the old generation live, companions first; if the disk refuses, run Postfix anyway if it ran before."""
     try:
         edges.generations.companions.provide(before, before, edges.journal.touch, touched)
         if live_path(edges.generations) != before.path:
@@ -66,7 +66,7 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
 
 
 def revive(edges: Edges) -> bool:
-    """Start a master that died; one that an administrator stopped stays stopped. Whether it was started."""
+    """Start a master that died; one that an administrator stopped stays stopped. Return whether it was started."""
     if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
         return False
     edges.say("start Postfix, which had died")

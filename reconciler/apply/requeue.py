@@ -1,11 +1,10 @@
-"""Mail that waits for a transport which has just gone is tried again at once, by the route that it has now.
+"""Requeue mail that waits for a removed transport, so that it takes its new route at once.
 
-qmgr(8) looks a deferred message's route up anew at each attempt, so none is lost without this; but the next attempt may
-be hours away. requeue() raises nothing: what it can't do is a warning.
-rerouted() is pure.
+qmgr(8) looks up a deferred message's route at each attempt, so no message is lost without this; but the next attempt
+may be hours away. requeue() raises nothing: a failure is a warning. rerouted() is pure.
 
-Known limits: messages are known by the rows that led them to the transport, so what a parameter or a pattern sent there
-waits for its own time. Of very many, the oldest MOST are tried.
+Known limits: messages are found by the table rows that led them to the transport, so a message that a parameter or a
+pattern sent there waits for its next attempt. Of very many messages, the oldest MOST are requeued.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MOST = 200
 
 
 def requeue(keys: frozenset[str], instance: postfix.Instance, host: Host) -> list[Finding]:
-    """Try what these rows had led to a transport that is gone."""
+    """Requeue the messages that rows with these keys had led to a removed transport."""
     if not keys or postfix.running(instance) is None:
         return []
     try:
@@ -33,7 +32,10 @@ def requeue(keys: frozenset[str], instance: postfix.Instance, host: Host) -> lis
         oldest = sorted((one for one in waiting if concerns(one, keys)), key=lambda one: int(one["arrival_time"]))
         postqueue.retry(host, instance.directory, [str(one["queue_id"]) for one in oldest[:MOST]])
     except (ReconcilerError, OSError, ValueError, KeyError) as error:
-        text = f"mail that waited for a removed transport is tried again at its own time only: {error}"
+        text = (
+            "can't requeue mail that waits for a removed transport; Postfix retries it at its next scheduled attempt:"
+            f" {error}"
+        )
         return [
             Finding(
                 rule="not-requeued", where=Where("mail.yaml"), text=text, subject="queue", severity=Severity.WARNING,
@@ -44,7 +46,7 @@ def requeue(keys: frozenset[str], instance: postfix.Instance, host: Host) -> lis
 
 
 def rerouted(plan: Plan) -> frozenset[str]:
-    """The keys of rows that named a transport which goes, in lower case; asked before the swap, for it reads them."""
+    """Return the keys, in lower case, of live rows that name a removed transport; call it before the swap."""
     gone = {
         change.what.rpartition("/")[0]
         for change in plan.changes
@@ -60,13 +62,13 @@ def rerouted(plan: Plan) -> frozenset[str]:
 
 
 def concerns(message: dict[str, Any], keys: frozenset[str]) -> bool:
-    """Whether one of these rows is about a message's sender or a recipient of it."""
+    """Return whether one of the keys matches the message's sender or one of its recipients."""
     addresses = [message.get("sender", ""), *(one.get("address", "") for one in message.get("recipients", ()))]
     return any(not keys.isdisjoint(_asked(str(address).lower())) for address in addresses)
 
 
 def _asked(address: str) -> set[str]:
-    """What Postfix looks an address up by: itself, its domain, and those above it."""
+    """Return the keys by which Postfix looks an address up: the address, its domain, and the parent domains."""
     domain = address.rpartition("@")[2]
     labels = domain.split(".")
     above = {"." + ".".join(labels[place:]) for place in range(1, len(labels))}

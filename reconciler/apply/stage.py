@@ -1,7 +1,7 @@
-"""Before anything moves: a target is staged, compiled, checked by the programs that will read it, and rehearsed.
+"""Stage a target, compile it, have the programs that will read it check it, and rehearse it.
 
-Promises: nothing live changes by a byte; a stage that does not pass is removed. Raises CheckFailed with what is wrong,
-and Unavailable, CommandFailed or OSError for our own trouble.
+Promises: no live byte changes; a stage that does not pass is removed. Raises CheckFailed with the findings, and
+Unavailable, CommandFailed or OSError when the check itself can't be carried out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         findings = []
         if not order.trusted:
             findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)
-        if not errors_in(findings):  # else postmap would say the same once more
+        if not errors_in(findings):  # else postmap would repeat the same errors
             findings += _compile(target, order, stage, edges)
         rehearsed = False
         if order.rehearsal and not order.trusted and not errors_in(findings):
@@ -53,28 +53,29 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         if errors_in(findings):
             raise CheckFailed(findings)
     except (ReconcilerError, OSError):
-        with suppress(OSError):  # the first trouble is the one to tell
+        with suppress(OSError):  # the first error is the one to report
             edges.host.remove(edges.generations.stage_folder(name))
         raise
     return Staged(stage, tuple(findings), rehearsed)
 
 
 def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
-    """What a rehearsal finds, and whether one was held; where the kernel does not do it, check and verify remain."""
+    """Return a rehearsal's findings and whether it was held; without kernel support, check and verify remain."""
     edges.say("rehearse")
     try:
         found = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
         return rehearsal.excuse(found), True
     except Impossible as reason:
         doubt = Finding(
-            rule="not-rehearsed", where=Where("mail.yaml"), text=f"not rehearsed, for this host can't: {reason}",
-            subject="rehearsal", severity=Severity.WARNING, lasting=False,
+            rule="not-rehearsed", where=Where("mail.yaml"), subject="rehearsal",
+            text=f"not rehearsed, because this host does not support it: {reason}",
+            severity=Severity.WARNING, lasting=False,
         )  # fmt: skip
         return [doubt], False
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
-    """Compile what is not there yet in the very same form; what was compiled is counted and read back."""
+    """Compile the tables without an identical compiled map; count the entries of the new maps and read them back."""
     tables = [table for path in target if (table := _table(path, target, order.origin))]
     new = [table for table in tables if not edges.generations.reusable(table.name, target[table.name], stage)]
     findings = postmap.compile_tables(edges.host, stage.root, new)
@@ -94,7 +95,7 @@ def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
 
 
 def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: str) -> Finding:
-    """Point at the desired state instead of the rendered file, where the origin is known."""
+    """Point at the desired state instead of the rendered file, if the origin is known."""
     if finding.where.file not in ("main.cf", "master.cf"):
         return finding
     where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
@@ -123,7 +124,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What a rehearsal plays; *excuse* makes warnings of those findings that are just as true of what is live."""
+    """The script of a rehearsal; *excuse* turns findings that the live commit has as well into warnings."""
 
     script: Script
     excuse: Callable[[list[Finding]], list[Finding]]
@@ -131,10 +132,10 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to make live: a plan's target and what made it, its *source*; *origin* says who asked for each setting.
+    """The target to make live, with its *source*; *origin* says where each setting comes from in the desired state.
 
-    *carried* names what an ignore rule left alone. A *trusted* target was live and verified before (undo, rollback,
-    drift, rescue): it passes no check, and no *rehearsal*.
+    *carried* names the edits that an ignore rule leaves in place. A *trusted* target was live and verified before
+    (undo, rollback, drift, rescue): it skips the check and the *rehearsal*.
     """
 
     plan: Plan

@@ -1,13 +1,14 @@
-"""After the swap: does the Postfix that runs now live, answer and shake hands, as the new master.cf says?
+"""Verify the live Postfix after the swap: the master runs, and every service of master.cf answers and negotiates TLS.
 
-Promises: verify() changes nothing. It talks to every inet service at once while it watches the master, returns as soon
-as the master is dead, and when all is well right after the settle time. Only an answer by a process that started after
-`since` counts: for 20 to 50 ms after a reload old ones still answer. Each finding names its service; none is lasting.
+Promises: verify() changes nothing. It talks to every inet service at once while it watches the master. It returns as
+soon as the master is dead, or right after the settle time when all is well. Only an answer by a process that started
+after `since` counts: for 20 to 50 ms after a reload old ones still answer. Each finding names its service; none is
+lasting.
 Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read.
 
-Known limits: certificates are not judged, only whether TLS comes about; with smtpd_tls_req_ccert not even that. Of
-services other than smtpd, postscreen among them, a connection is all that is asked. A process that master starts
-between the signal and its own reload passes for new.
+Known limits: certificates are not checked, only that the handshake succeeds; with smtpd_tls_req_ccert not even that.
+For services other than smtpd, such as postscreen, only the connection is tested. A process that master starts between
+the signal and its own reload counts as new.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must be true after an activation.
+    """The state that is expected after an activation.
 
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
     *settle* is how long the master must live, *patience* how long a service may take to answer.
@@ -64,9 +65,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was seen of *instance* after an activation.
+    """The state of *instance* after an activation.
 
-    *died*: the master did. *silent*: something is wrong and nothing says why.
+    *died*: the master ended. *silent*: a service fails and the log gives no reason.
     """
 
     instance: postfix.Instance
@@ -88,13 +89,13 @@ class Target(NamedTuple):
 
 
 def verify(expected: Expected) -> Verified:
-    """Look at all that runs now; there is no finding when all is well."""
+    """Verify the running Postfix; return no finding when all is well."""
     with _Conversations(expected) as conversations:
         death = _death(expected)
         logged = _fatal(expected)
         problems = conversations.problems(wait=not death and not logged)
         if not death and not logged and not problems:
-            logged = _fatal(expected)  # the dialogues may have made a service say it
+            logged = _fatal(expected)  # the dialogues may have caused a service to log an error
     findings = (*death, *logged, *(problem.finding for problem in problems))
     silent = bool(findings) and not logged and all(problem.is_silence for problem in problems)
     return Verified(expected.instance, findings, died=bool(death), silent=silent)
@@ -119,7 +120,7 @@ def _fatal(expected: Expected) -> list[Finding]:
 
 
 def fatal_since(mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]) -> list[Finding]:
-    """Return what is fatal in the log since *mark*, and was not just as fatal with the configuration before it."""
+    """Return the fatal errors logged since *mark* that the configuration before did not cause as well."""
     names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
     after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
     if not after:
@@ -131,7 +132,7 @@ def fatal_since(mark: Mark, log: MailLog, instance: postfix.Instance, services: 
 
 
 def _is_stopping(line: LogLine) -> bool:
-    """Whether a master was stopped in the instant of its start: the one before, not the one that runs now."""
+    """Return whether a master was stopped at its start: the one before, not the one that runs now."""
     return "master_sigdeath" in line.text
 
 
@@ -140,12 +141,12 @@ def _logged(line: LogLine, services: Sequence[Service]) -> Finding:
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
-    text = f"{line.program} says in the mail log: {line.text}"
+    text = f"{line.program} logged: {line.text}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 
 
 def log_name(service: Service) -> str | None:
-    """The syslog_name of a service's own, if it has one."""
+    """Return the service's own syslog_name, if it has one."""
     return next((option.value for option in service.overrides if option.name == "syslog_name"), None)
 
 
@@ -153,7 +154,7 @@ def log_name(service: Service) -> str | None:
 
 
 def targets(expected: Expected) -> list[Target]:
-    """Return every address that an inet service must answer on; of all interfaces the loopback ones suffice."""
+    """Return every address that an inet service must answer on; for all interfaces, the loopback addresses suffice."""
     disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""))
     addresses = []
     for service in expected.services:
@@ -167,7 +168,7 @@ def targets(expected: Expected) -> list[Target]:
 
 
 def _interfaces(expected: Expected) -> list[str]:
-    """The inet_interfaces of main.cf, as names and addresses."""
+    """Return the inet_interfaces of main.cf, as names and addresses."""
     words = [word.strip("[]") for word in re.split(r"[\s,]+", expected.instance.values["inet_interfaces"]) if word]
     if not {"all", "loopback-only"} & set(words):
         return words
@@ -177,7 +178,7 @@ def _interfaces(expected: Expected) -> list[str]:
 
 
 def _resolved(host: str, port: int, expected: Expected) -> list[str]:
-    """The addresses of a host, by number or by name, that inet_protocols allows; one without any is left out."""
+    """Return the addresses of a host, given as address or name, that inet_protocols allows; empty if it has none."""
     protocols = expected.instance.values["inet_protocols"]
     families = {family for name, family in _FAMILIES.items() if name in protocols or "all" in protocols}
     try:
@@ -194,15 +195,15 @@ def _resolved(host: str, port: int, expected: Expected) -> list[str]:
 
 
 class _Wrong(Exception):  # noqa: N818 - what a service said, not an error of ours
-    """What a new process answered is not what a healthy one would."""
+    """A new process gave an answer that a healthy one would not give."""
 
 
 class _NotYet(Exception):  # noqa: N818
-    """Nothing that a healthy service might not say right after a reload."""
+    """The answer may come from a healthy service right after a reload; try again."""
 
 
 def _converse(client: SmtpClient, service: Service, expected: Expected) -> None:
-    """The dialogue itself, from the banner to TLS."""
+    """Hold the dialogue, from the banner to TLS."""
 
     def value(name: str) -> str:
         written = (option.value for option in service.overrides if option.name == name)
@@ -216,7 +217,7 @@ def _converse(client: SmtpClient, service: Service, expected: Expected) -> None:
     _must_be_newer(client, expected.since)
     _must_be_well(banner)
     if not banner.startswith("220"):
-        return  # it does not want us, which is for it to decide
+        return  # the service refuses this client, which is its own decision
     greeting = client.ask("EHLO localhost")
     if "STARTTLS" in greeting:
         accepted = client.ask("STARTTLS")
@@ -236,7 +237,7 @@ def _must_be_well(reply: str) -> None:
 
 
 def _must_be_newer(client: SmtpClient, since: float) -> None:
-    """Count no answer of a process that has not read the new configuration."""
+    """Reject the answer of a process that has not read the new configuration."""
     pid = facts.owner_of_connection(client.socket.getsockname()[:2], client.socket.getpeername()[:2])
     started = facts.process_started(pid) if pid else None
     if started is not None and started + facts.TICK <= since:
@@ -252,14 +253,14 @@ def _shake_hands(client: SmtpClient) -> None:
 
 
 class _Problem(NamedTuple):
-    """What is wrong with a service; *is_silence*: it does not answer, so that only the log could say why."""
+    """The fault of a service; *is_silence*: it does not answer, so only the log can show the reason."""
 
     finding: Finding
     is_silence: bool
 
 
 class _Conversations:
-    """All dialogues at the same time; leaving ends those that are still waiting for an answer."""
+    """Run all dialogues at the same time; leaving the context ends those that still wait for an answer."""
 
     def __init__(self, expected: Expected) -> None:
         self._expected = expected
@@ -278,11 +279,11 @@ class _Conversations:
         self._threads.shutdown(cancel_futures=True)
 
     def problems(self, *, wait: bool) -> list[_Problem]:
-        """What came of the dialogues: of all, or of those that are over."""
+        """Return the results of the dialogues: of all, or of those that are over."""
         return [found for one in self._futures if (wait or one.done()) and (found := one.result())]
 
     def _visit(self, target: Target) -> _Problem | None:
-        """Ask until a new process answers well, or patience is over; what a new process says is final."""
+        """Try until a new process answers well or the patience ends; a bad answer of a new process is final."""
         deadline = time.monotonic() + self._expected.patience
         pause = _POLL
         while not self._stop.is_set():
@@ -298,7 +299,9 @@ class _Conversations:
                 text = f"no answer in {self._expected.patience:g} s: {problem}"
                 return _Problem(_finding("service-silent", target, text), is_silence=True)
             self._stop.wait(pause)
-            pause = min(pause * 1.5, _PAUSE)  # each try is a line in the mail log, and one of an smtpd's max_use
+            pause = min(
+                pause * 1.5, _PAUSE
+            )  # each try adds a line to the mail log and counts against an smtpd's max_use
         return None
 
     def _talk(self, target: Target, patience: float) -> None:

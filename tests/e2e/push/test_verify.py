@@ -127,7 +127,7 @@ def test_a_listener_that_never_answers_is_found_with_its_line(host: Host) -> Non
     found = verified(host)
     assert {one.rule for one in found} == {"fatal-in-log"}
     assert found[0].line == line_of(host, "127.0.0.1:3199")
-    assert "smtpd says in the mail log: fatal: parameter smtpd_timeout: bad time value" in found[0].text
+    assert "smtpd logged: fatal: parameter smtpd_timeout: bad time value" in found[0].text
 
 
 def test_a_port_that_nobody_listens_on_is_found(host: Host) -> None:
