@@ -1,7 +1,7 @@
-"""What becomes of the mail that is accepted in a rehearsal: transports that do not work, flows that do not hold.
+"""Judge the deliveries of a rehearsal: transports that do not work, and flows that fail.
 
-Pure: a part of the verdict. A flow's message is followed by the log, by what trivial-rewrite(8) answered, and by what
-the servers of the world received. Raises nothing.
+Pure: a part of the verdict. A flow's message is traced through the log, the answers of trivial-rewrite(8), and the mail
+that the stand-in servers received. Raises nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>")
 
 
 def findings_of(evidence: Evidence) -> Iterator[Finding]:
-    """Yield what is wrong with deliveries, and the flows that do not hold."""
+    """Yield the findings about deliveries and about failed flows."""
     yield from _transports(evidence)
     yield from _flows(evidence)
     yield from _unserved(evidence)
@@ -42,10 +42,10 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _transports(evidence: Evidence) -> Iterator[Finding]:
-    """Mail that waits for an agent that master(8) can't keep alive, and commands that are not there."""
+    """Yield mail that is deferred because master(8) can't keep a delivery agent alive, and missing commands."""
     for line in evidence.lines:
         if name := waiting_transport(line):
-            text = f"mail for the transport {name} waits: {line.text.removeprefix('warning: ')}"
+            text = f"mail for the transport {name} is deferred: {line.text.removeprefix('warning: ')}"
             service = next((one for one in evidence.script.services if one.name == name), None)
             yield evidence.finding("transport-fails", text, name, service, f"private/{name}")
         elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
@@ -54,7 +54,7 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
 
 
 def waiting_transport(line: LogLine) -> str | None:
-    """Return the transport that mail waits for, when the line says so."""
+    """Return the transport that the line says mail waits for; None otherwise."""
     match = _WAITS.search(line.text)
     return match and (match[1] or match[2])
 
@@ -63,10 +63,10 @@ def waiting_transport(line: LogLine) -> str | None:
 
 
 def _flows(evidence: Evidence) -> Iterator[Finding]:
-    """Mail-flow tests that do not hold."""
+    """Yield the mail-flow tests that fail."""
     script = evidence.script
     severity = Severity.WARNING if script.databases else Severity.ERROR
-    unsure = f" (not sure: {script.databases[0]} is out of reach here)" if script.databases else ""
+    unsure = f" (uncertain: a rehearsal can't reach {script.databases[0]})" if script.databases else ""
     for flow, asked, result in zip(script.flows, script.play["flows"], evidence.report["flows"], strict=False):
         if problem := _problem(flow, asked["id"], result, evidence):
             text = f'flow "{flow.name}": {problem}{unsure}'
@@ -74,7 +74,7 @@ def _flows(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _unserved(evidence: Evidence) -> Iterator[Finding]:
-    """Mail-flow tests whose port no listener serves: where nothing listens, mail is refused as well."""
+    """Yield the mail-flow tests whose port no listener serves; an expected refusal holds there as well."""
     ports = evidence.script.ports
     for flow in evidence.script.unserved:
         if not flow.port.isdigit() and flow.port not in ports:
@@ -86,8 +86,8 @@ def _unserved(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _problem(flow: Flow, identity: str, result: FlowResult, evidence: Evidence) -> str:
-    """How a flow differs from what is expected; empty when it holds."""
-    # The first step that did not go well; a TLS handshake that failed has no reply.
+    """Return how a flow differs from its expectation; empty when it holds."""
+    # The first step that failed; a failed TLS handshake has no reply.
     command, reply = next((step for step in result["steps"] if step[1][:1] in {"4", "5", ""}), ("", ""))
     expected = flow.expect.refused
     if expected is not None:
@@ -96,18 +96,22 @@ def _problem(flow: Flow, identity: str, result: FlowResult, evidence: Evidence) 
         if reply and not reply.startswith(expected):
             return f'expected {_refused(expected)}, got "{last_line(reply)}"'
         if not reply and result["error"] not in _HANG_UPS:
-            return f"it could not be tried: {result['error'] or 'no reply'}"
+            return f"the flow could not be tested: {result['error'] or 'no reply'}"
         return ""
     if not result["sent"]:
         return f'expected accepted, got "{last_line(reply) or result["error"]}" to {command or "the connection"}'
     if not flow.expect.is_delivered:
         return ""
     seen = _seen(identity, result["queue"], evidence)
-    return "; ".join(_differences(flow.expect, seen)) if seen else "expected a delivery, but none was tried in time"
+    return (
+        "; ".join(_differences(flow.expect, seen))
+        if seen
+        else "expected a delivery, but Postfix attempted none in time"
+    )
 
 
 def _differences(expected: Expect, seen: Expect) -> Iterator[str]:
-    """Each field that is expected and is not what was seen."""
+    """Yield each field whose expected value differs from the observed one."""
     fields = (
         ("status", expected.status, seen.status),
         ("transport", expected.transport, seen.transport),
@@ -123,9 +127,9 @@ def _differences(expected: Expect, seen: Expect) -> Iterator[str]:
 
 
 def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:
-    """What became of a flow's message, as an expectation that would hold; None when no delivery was tried.
+    """Return the result of a flow's message as an expectation that would hold; None when no delivery was tried.
 
-    A message that went to several recipients has several transports, senders and so on: a field lists them all.
+    A message to several recipients has several transports, senders and so on; a field lists all of them.
     """
     # The queue id of smtpd's reply, and those of the same message where it entered the queue again.
     name = re.compile(rf"(\w+): message-id=<{identity}@")
@@ -136,7 +140,7 @@ def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:
     matches = (_FROM.match(line.text) for line in evidence.lines)
     logged_senders = {match["sender"] for match in matches if match and match["queue"] in queues}
     arrived = [one for one in evidence.report["received"] if any(f"<{identity}@" in line for line in one["header"])]
-    # What arrived tells the envelope after smtp's own rewriting, which the log does not know.
+    # The received message shows the envelope after smtp's own rewriting, which the log does not show.
     near = {match["to"] for line, match in ends if not arrived or line.program not in {"smtp", "lmtp"}}
     return Expect(
         status=_joined({match["status"] for _, match in ends}),
@@ -155,7 +159,7 @@ def _transport(line: LogLine, evidence: Evidence) -> str:
 
 
 def _joined(values: Collection[str]) -> str | None:
-    """All values as one text, each once; None when there are none, for an empty sender is one."""
+    """Return all values as one text, each once; None when there are none, because an empty sender is a value."""
     return ", ".join(sorted(set(values))) if values else None
 
 

@@ -1,7 +1,7 @@
-"""The evidence of a rehearsal: its script, its report, and whose words each line of the log is.
+"""Hold the evidence of a rehearsal: its script, its report, and the service that wrote each log line.
 
-Pure: what the parts of the verdict (verdict, received, delivered) have in common. A finding is traced to the service
-that spoke, and from there to the setting whose name or value the words hold. Raises nothing.
+Pure: the common base of the verdict's parts (verdict, received, delivered). A finding is traced to the service that
+logged or answered, and from there to the setting whose name or value the text contains. Raises nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Dialogue, DialogueResult, Endpoint, Report
     from reconciler.rehearsal.script import Script
 
-_TAG = re.compile(r"r([0-9]+)(?:/|\Z)")  # as master_cf.py has given them
+_TAG = re.compile(r"r([0-9]+)(?:/|\Z)")  # as master_cf.py assigns them
 DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that can't go on."""
+    """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that failed."""
 
     script: Script
     report: Report
@@ -36,7 +36,7 @@ class Evidence:
     _locator: Locator
 
     def service_of(self, line: LogLine) -> Service | None:
-        """Return the service that wrote a line, which its tag says."""
+        """Return the service that wrote a line, known by its tag."""
         match = _TAG.match(line.tag)
         return self.script.services[int(match[1])] if match else None
 
@@ -45,33 +45,33 @@ class Evidence:
         return zip(self.script.play["dialogues"], self.report["dialogues"], strict=False)
 
     def place_of(self, words: str, service: Service | None) -> Where:
-        """Return the place that *words* lead to, said by a service or about it."""
+        """Return the place in the desired state that *words*, logged by a service or about it, refer to."""
         return self._locator.locate(words, service)
 
     def finding(
         self, rule: str, text: str, subject: str, service: Service | None, words: str = "",
         *, severity: Severity = Severity.ERROR,
     ) -> Finding:  # fmt: skip
-        """Return a finding at the place that *words*, or else its text, lead to."""
+        """Return a finding at the place that *words*, or else its text, refer to."""
         where = self.place_of(words or text, service)
         text = f"in a rehearsal {text}"
         return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
 
 
 def gather(script: Script, report: Report) -> Evidence:
-    """Read the report of a script."""
+    """Make the evidence from a script and its report."""
     lines = tuple(line for text in report["log"] if (line := parse(text)))
     deaths = tuple(line for line in lines if DEATH.search(line.text))
     return Evidence(script, report, lines, deaths, Locator(script.merged, script.directory))
 
 
 def subject_of(line: LogLine, text: str) -> str:
-    """Return what makes two messages of a program the same finding."""
+    """Return the key by which two messages of a program are the same finding."""
     return f"{line.program} {unnumbered(text)}"
 
 
 def unnumbered(text: str) -> str:
-    """Return a text without what differs from one rehearsal to the next: queue ids, processes, ports, addresses."""
+    """Return a text without the parts that differ between rehearsals: queue ids, processes, ports, addresses."""
     return re.sub(r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"[^\s<>\"]+@[^\s<>\"]+", "x@y", text)))
 
 

@@ -1,7 +1,7 @@
-"""master.cf as a rehearsal plays it: every service under a tag of its own, and ways in that only a rehearsal has.
+"""Write master.cf for a rehearsal: each service with its own tag, and additional entry points for test messages.
 
-Pure. A line of the log leads back to its service by the tag (``r0``, ``r1``). Clients may say who they are (XCLIENT),
-and one more smtpd, the injector, hands a message to each delivery agent that mail can reach. Raises nothing.
+Pure. The tag (``r0``, ``r1``) connects a log line with its service. Clients may choose their identity (XCLIENT), and
+another smtpd, the injector, passes a message to each delivery agent that mail can reach. Raises nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _INJECTOR = {
     "smtpd_reject_unlisted_sender": "no", "content_filter": "", "mynetworks": "127.0.0.0/8 [::1]/128",
     "receive_override_options": "no_unknown_recipient_checks,no_address_mappings,no_header_body_checks,no_milters",
 }  # fmt: skip
-# A client of a rehearsal is any client, makes many mistakes, and has no time to wait.
+# A rehearsal's client plays any client, makes many mistakes, and must not be delayed.
 _SMTPD = {
     "smtpd_authorized_xclient_hosts": "0.0.0.0/0,[::]/0", "smtpd_error_sleep_time": "0",
     "smtpd_client_event_limit_exceptions": "static:all", "smtpd_soft_error_limit": "1000",
@@ -51,13 +51,13 @@ def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
 
 
 def free_ports(services: Iterable[Service], facts: Facts) -> list[int]:
-    """Return ports for what only a rehearsal listens on; the first is the injector's."""
+    """Return the ports that only a rehearsal uses; the first is the injector's."""
     taken = own_ports(services, facts) | set(facts.ports.values())
     return [port for port in _FREE if port not in taken]
 
 
 def twin_port(number: int, ports: list[int]) -> int:
-    """Return where to talk to an smtpd that postscreen passes its clients to, by the number of the service."""
+    """Return the port of each smtpd that postscreen passes its clients to, by the number of the service."""
     return ports[1 + number % (len(ports) - 1)]
 
 
@@ -72,7 +72,7 @@ def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) 
 
 
 def _tagged(service: Service, number: int) -> Service:
-    """The service under its tag; what a daemon reads last counts."""
+    """Return the service with its tag; the last value of an option takes effect."""
     options = {"syslog_name": f"r{number}"} | (_SMTPD if service.command == "smtpd" else {})
     kept = tuple(
         replace(option, value=without_databases(option.value))
@@ -84,7 +84,7 @@ def _tagged(service: Service, number: int) -> Service:
 
 
 def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
-    """An smtpd without any check, whose access table sends each agent's recipient to that agent."""
+    """Return an smtpd without restrictions, whose access table sends each agent's recipient to that agent."""
     filters = ", ".join(
         f"{{ {agent_recipient(number)} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
         for number in agents(main)
@@ -107,12 +107,12 @@ def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
 
 
 def agent_recipient(number: int) -> str:
-    """Return the recipient whose mail the injector hands to that service."""
+    """Return the recipient whose mail the injector passes to that service."""
     return f"agent-{number}@rehearsal.example"
 
 
 def agents(main: Scope) -> list[int]:
-    """Return the delivery services that mail may reach, by number: the usual ones, and what a commit adds or names."""
+    """Return the delivery services that mail may reach, by number: standard ones, and those a commit adds or names."""
     stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
     values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
     texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
@@ -127,7 +127,7 @@ def agents(main: Scope) -> list[int]:
         if not is_agent or service.type not in {"unix", "fifo"}:
             continue
         is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
-        # Debian's master.cf has examples that nothing uses: those alone are left out.
+        # Only the unused examples of Debian's master.cf are left out.
         is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
         if is_named or is_added or service.name in usual:
             numbers.append(number)
@@ -135,7 +135,7 @@ def agents(main: Scope) -> list[int]:
 
 
 def _goal(service: Service, main: Scope) -> str:
-    """The next hop at which the world has a server that speaks as the agent does."""
+    """Return the next hop at which a stand-in server speaks the agent's protocol."""
     scope = Scope(main.merged, main.facts, service)
     port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
     return f"[{_WORLD if loopback(main) == LOOPBACK else STRANGER6}]:{port}"

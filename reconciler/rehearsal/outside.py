@@ -1,6 +1,6 @@
-"""What lies outside Postfix: the servers that a configuration asks, the ports it sends to, and tables it can't hold.
+"""Find what a rehearsal must replace: servers that Postfix queries, ports that it sends to, and tables on servers.
 
-Pure: a rehearsal stands in for all of it. Raises nothing.
+Pure. Raises nothing.
 
 Known limit: a server that only a database names is not found.
 """
@@ -37,13 +37,13 @@ def loopback(main: Scope) -> str:
 
 
 def databases(merged: Contribution, facts: Facts) -> tuple[str, ...]:
-    """Return the tables that only a server can answer, as they are written."""
+    """Return the tables that need a server, as they are written."""
     values = (parameter.value for scope in scopes(merged, facts) for parameter in scope.written)
     return tuple(sorted({match[0] for value in values for match in _DATABASE.finditer(value)}))
 
 
 def without_databases(text: str) -> str:
-    """Return a value, or the whole of main.cf, where every such table is an empty one."""
+    """Return a value, or the whole of main.cf, with each such table replaced by an empty one."""
     return _DATABASE.sub("texthash:/dev/null", text)
 
 
@@ -65,13 +65,13 @@ def ports(texts: Iterable[bytes]) -> set[int]:
 
 
 def wrapped_ports(main: Scope) -> set[int]:
-    """Return the ports on which TLS comes first: 465, and the relay host's when all of smtp speaks so."""
+    """Return the ports with wrapper TLS: 465, and the relay host's port when smtp uses wrapper mode."""
     relay = re.search(r":(\d+)\Z", main.value("relayhost"))
     return {SMTPS} | ({int(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
 
 
 def stand_ins(main: Scope, texts: Iterable[bytes]) -> Iterator[StandIn]:
-    """Yield every server that is asked, once; a socket of the candidate itself is none."""
+    """Yield every server that is queried, once; a socket of the candidate itself does not count."""
     queue = main.value("queue_directory")
     seen: set[Hashable] = {
         f"{queue}/{'public' if service.private == 'n' else 'private'}/{service.name}"
@@ -89,7 +89,7 @@ def stand_ins(main: Scope, texts: Iterable[bytes]) -> Iterator[StandIn]:
 
 
 def _asked(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """What kind of server is asked, and where, as the configuration writes it."""
+    """Yield the kind and the place of each server that is queried, as the configuration writes them."""
     for scope in scopes(main.merged, main.facts):
         for name in ("smtpd_milters", "non_smtpd_milters"):
             yield from (("milter", _unbraced(place)) for place in scope.words(name))
@@ -109,7 +109,7 @@ def _asked(main: Scope, texts: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def _tables(scope: Scope, parameter: Parameter) -> Iterator[tuple[str, str]]:
-    """The tables behind a socket that a parameter names; a socketmap's name ends with the map's."""
+    """Yield the tables behind a socket that a parameter names; a socketmap's name ends with the map's name."""
     for reference in tables_of(scope, parameter) if holds_tables(scope, parameter.name) else ():
         if reference.type == "tcp":
             yield "tcp", f"inet:{reference.name}"
@@ -118,7 +118,7 @@ def _tables(scope: Scope, parameter: Parameter) -> Iterator[tuple[str, str]]:
 
 
 def _unbraced(place: str) -> str:
-    """The place alone, of one that is written with options: ``{ inet:host:port, timeout=5s }``."""
+    """Return the place without its options: ``{ inet:host:port, timeout=5s }``."""
     return words(place[1:-1])[0] if place.startswith("{") else place
 
 
@@ -127,7 +127,7 @@ def _with_scheme(place: str, usual: str) -> str:
 
 
 def _server(kind: str, place: str, main: Scope) -> StandIn | None:
-    """The server at a place; None where that names none, which a rule has said already."""
+    """Return the server at a place; None if it names no server, which a rule reports already."""
     scheme, _, rest = place.partition(":")
     if scheme in {"unix", "local"} and rest:
         return SocketServer(kind=kind, path=rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}")
@@ -142,7 +142,7 @@ def _server(kind: str, place: str, main: Scope) -> StandIn | None:
 
 
 def block_lists(main: Scope) -> Iterator[str]:
-    """Yield the domains of DNS lists: none of them lists anything in a rehearsal."""
+    """Yield the domains of DNS lists, which are empty in a rehearsal."""
     for scope in scopes(main.merged, main.facts):
         for name in LISTS:
             listing = (entry for entry in parsed(scope.value(name)) if "bl" in entry.name or "wl" in entry.name)

@@ -1,8 +1,8 @@
-"""What becomes of the mail that is brought to a rehearsal's listeners: some of it must get in, and none may bounce.
+"""Judge the mail that a rehearsal brings to the listeners: some of it must be accepted, and none may bounce.
 
 Pure: a part of the verdict. Raises nothing.
 
-Known limit: only the recipients that a script has sampled are tried.
+Known limit: only the recipients that the script has sampled are tested.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Step
 
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
-# A refusal of any client and any message; not of a recipient that is unknown or elsewhere, nor for a while.
+# A refusal of every client and every message; not of an unknown or remote recipient, and not a temporary one.
 _REFUSED = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
 _ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _QUEUED = re.compile(r"queued as (\w+)")
 _MOST = 120
-# Which setting refuses, by the words of the reply or of the log; restriction lists are looked for beside these.
+# The setting that refuses, by the text of the reply or the log line; restriction lists are searched as well.
 _REFUSERS = (
     ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
     ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
@@ -42,7 +42,7 @@ _BOUNCED = re.compile(
 
 
 def findings_of(evidence: Evidence) -> Iterator[Finding]:
-    """Yield what keeps all mail out, and the recipients that mail is led to and that do not exist."""
+    """Yield the setting that keeps all mail out, and the missing recipients that aliases and copies lead to."""
     yield from _no_mail_in(evidence)
     yield from _unknown_recipients(evidence)
 
@@ -51,8 +51,8 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
-    """A finding if every message is refused, thrown away or put on hold, on every listener."""
-    # A listener that asks for a certificate may refuse us, for we have none, and one that failed has its own finding.
+    """Yield a finding if every message is refused, discarded or put on hold, on every listener."""
+    # A listener that asks for a certificate may refuse our client, which has none; a failed one has its own finding.
     tried = [
         (dialogue, result["steps"])
         for dialogue, result in evidence.dialogues()
@@ -64,14 +64,14 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
     listener, fate = tried[0][0]["listener"], fates[0]
     service = evidence.script.services[listener["service"]]
     logins = [dialogue for dialogue, _ in tried if dialogue["listener"]["sasl"]]
-    # Other clients may be let in, or those who log in.
+    # Other clients, or clients that log in, may be accepted.
     unsure = any(dialogue["listener"]["choosy"] for dialogue, _ in tried) or (
         logins and not any(dialogue["login"] for dialogue in logins)
     )
     yield Finding(
         rule="no-mail-in",
         where=_refuser(fate, service, evidence),
-        text=f"in a rehearsal no mail gets in: {service.key} on {shown(listener)} {fate}",
+        text=f"in a rehearsal no mail is accepted: {service.key} on {shown(listener)} {fate}",
         subject="no mail",
         severity=Severity.WARNING if unsure else Severity.ERROR,
         lasting=False,
@@ -79,7 +79,7 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _fate_of(steps: list[Step], evidence: Evidence) -> str:
-    """What becomes of all that a dialogue brings; empty when some of it is kept, or nothing was tried."""
+    """Return the fate of all messages of a dialogue; empty when one of them is kept, or none was tried."""
     fate, recipient = "", ""
     for command, reply in steps:
         recipient = command[len("RCPT TO:<") : -1] if command.startswith("RCPT TO:") else recipient
@@ -94,7 +94,7 @@ def _fate_of(steps: list[Step], evidence: Evidence) -> str:
 
 
 def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
-    """How a message that was accepted is lost all the same: by what cleanup says of it, or smtpd of its recipient."""
+    """Return how an accepted message is lost: discarded or held by cleanup or by an access rule of smtpd."""
     queued = _QUEUED.search(reply)
     queue = queued[1] if queued else ""
     if any(line.program in {"qmgr", "oqmgr"} and line.text.startswith(f"{queue}: from=") for line in evidence.lines):
@@ -102,13 +102,13 @@ def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
     for line in evidence.lines:
         match = _GONE.match(line.text)
         if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-            end = "throws every message away" if match["what"] == "discard" else "puts every message on hold"
+            end = "discards every message" if match["what"] == "discard" else "puts every message on hold"
             return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
     return ""
 
 
 def _refuser(fate: str, service: Service, evidence: Evidence) -> Where:
-    """The setting that takes no mail: the one that the words speak of, else the first list that is written."""
+    """Return the setting that accepts no mail: the one that the text names, else the first restriction list."""
     parameters = (*evidence.script.merged.parameters.values(), *service.overrides)
     settings = {parameter.name: parameter for parameter in parameters}
     written = (name for name in LISTS if name in settings)
@@ -121,16 +121,16 @@ def _refuser(fate: str, service: Service, evidence: Evidence) -> Where:
 
 
 def _unknown_recipients(evidence: Evidence) -> Iterator[Finding]:
-    """Unknown recipients that aliases and copies lead to: warnings, for users may come after the commit."""
+    """Yield unknown recipients that aliases and copies lead to, as warnings: users may be created later."""
     flows = {result["queue"] for result in evidence.report["flows"]}
     flows |= {match[1] for line in evidence.lines if (match := _OF_FLOW.match(line.text))}
     tried = {recipient.lower() for recipient in evidence.script.play["recipients"]}
     for line in evidence.lines:
         match = _BOUNCED.match(line.text)
-        # A flow may be there to see a bounce, and addresses of our own exist nowhere.
+        # A flow may expect a bounce, and the rehearsal's own addresses do not exist.
         if not match or match["queue"] in flows or match["to"].endswith("rehearsal.example"):
             continue
-        # What was sent straight to an unknown recipient leads nowhere; an alias or a copy was meant to.
+        # Only an alias or a copy is expected to reach its recipient; direct mail to an unknown one may bounce.
         if match["first"] or match["to"].lower() not in tried:
             first = f' for "{match["first"]}"' if match["first"] else ""
             yield Finding(

@@ -1,9 +1,9 @@
 """The rehearsal: the candidate runs as a real Postfix where it can reach nothing, and SMTP is spoken with it.
 
-Promises: nothing of the host changes and nothing survives, also when we are killed: the program runs in network, mount,
-process, IPC and UTS namespaces of its own, whose first process dies with us. limit() says why none can be held here.
-Raises Impossible when the kernel does not do it after all, Unavailable when one that could be held breaks down,
-CommandFailed when it does not end in time.
+Promises: nothing on the host changes, and nothing survives, even if this process is killed: the program runs in its own
+network, mount, process, IPC and UTS namespaces, whose first process dies with this one. limit() gives the reason when
+this host can't hold one. Raises Impossible when the kernel does not support it after all, Unavailable when it
+fails by itself, and CommandFailed when it does not end in time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from reconciler.rehearsa
 
 @functools.lru_cache(maxsize=4)
 def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
-    """Why no rehearsal can be held on this host, or empty; asked once, in about 10 ms."""
+    """Return why no rehearsal can be held on this host, or empty; tested once, in about 10 ms."""
     for name in _NEEDED:
         if not shutil.which(name, path=_PATH):
             return f"rehearsal off: the program {name} is not installed"
@@ -52,11 +52,11 @@ def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
 
 
 class Impossible(ReconcilerError):  # noqa: N818 - as in errors.py
-    """No rehearsal can be held on this host, for a reason that does not pass by itself."""
+    """No rehearsal can be held on this host, for a lasting reason."""
 
 
 def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> list[Finding]:
-    """Play the script with the candidate in *stage*, which Postfix is told is *directory*; what is wrong with it."""
+    """Play the script with the candidate in *stage*, mounted as *directory*; return its findings."""
     return findings_of(script, play(script, stage, directory, host))
 
 
@@ -64,11 +64,11 @@ def play(
     script: Script, stage: Path, directory: Path, host: Host,
     namespaces: tuple[str, ...] = NAMESPACES, program: str = PROGRAM,
 ) -> Report:  # fmt: skip
-    """Return the report of what happened; *program* plays, in *namespaces* of its own."""
+    """Return the report; *program* plays the script in its own *namespaces*."""
     replaced = {"master.cf": script.master_cf}
     if script.databases or script.play["room"]["parameters"]["maillog_file"].startswith("/dev/"):
         text = without_databases((stage / "main.cf").read_text("utf-8", "surrogateescape"))
-        replaced["main.cf"] = _TO_DEVICE.sub("maillog_file =", text)  # nothing could read a device there
+        replaced["main.cf"] = _TO_DEVICE.sub("maillog_file =", text)  # a log device can't be read there
     request = Request(
         play=script.play,
         candidate=Candidate(stage=str(stage), directory=str(directory), replaced=replaced),
@@ -82,9 +82,9 @@ def play(
     try:
         answer: Answer = json.loads(done.stdout)
     except ValueError:
-        raise Unavailable(f"the rehearsal broke down: {done.stderr.strip() or done.stdout[-500:]}") from None
+        raise Unavailable(f"the rehearsal itself failed: {done.stderr.strip() or done.stdout[-500:]}") from None
     if "impossible" in answer:
         raise Impossible(answer["impossible"])
     if "trouble" in answer:
-        raise Unavailable(f"the rehearsal broke down: {answer['trouble'].strip().splitlines()[-1]}")
+        raise Unavailable(f"the rehearsal itself failed: {answer['trouble'].strip().splitlines()[-1]}")
     return answer

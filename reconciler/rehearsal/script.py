@@ -1,10 +1,10 @@
-"""What a rehearsal plays: the room and the world of the candidate, whom to talk to, and what to send.
+"""Write the script of a rehearsal: the candidate's surroundings, the listeners to talk to, and the mail to send.
 
-write() is pure: the same commit on the same host gives the same script, and its *play* goes to those in `inside/`, who
-know nothing of ours. Raises nothing.
+write() is pure: the same commit on the same host gives the same script. Its *play* goes to the program in `inside/`,
+which imports nothing from here. Raises nothing.
 
-Known limits: tables that a database or a directory answers are empty in a rehearsal (*databases* names them). Nothing
-is said to postscreen, but to the smtpd behind it.
+Known limits: tables in a database or a directory are empty in a rehearsal (*databases* names them). A rehearsal talks
+to the smtpd behind postscreen, not to postscreen.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _SIZES, _LEAST_SPACE = ("message_size_limit", "queue_minfree"), 256 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What is played, and what it takes to judge it.
+    """The play of a rehearsal, and the values that its verdict needs.
 
-    *services* stand in the order of their tags (``r0``, ``r1``). *flows* are played in this order; no listener serves
-    the port of those in *unserved*, for which *ports* are the names that this host knows. *databases* are the tables
-    that are empty, and *master_cf* is played in place of the candidate's, whose *directory* Postfix knows.
+    *services* are in the order of their tags (``r0``, ``r1``). *flows* are played in this order; *unserved* are the
+    flows whose port no listener serves, and *ports* are the port names of this host. *databases* are the tables that
+    are empty, and *master_cf* replaces the candidate's, whose *directory* Postfix uses.
     """
 
     services: tuple[Service, ...]
@@ -124,7 +124,7 @@ def _room(main: Scope) -> messages.Room:
 
 
 def _space(main: Scope) -> int:
-    """How many bytes may be written: Postfix wants room for its largest message, one and a half times."""
+    """Return how many bytes may be written: Postfix requires free space for 1.5 times its largest message."""
     sizes = [scope.value(name) for scope in scopes(main.merged, main.facts) for name in _SIZES]
     return _LEAST_SPACE + 2 * max(int(size) for size in (*sizes, "0") if size.isdigit())
 
@@ -132,7 +132,7 @@ def _space(main: Scope) -> int:
 def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
     addresses, own = main.facts.addresses, own_ports(main.merged.entries, main.facts)
     texts = outside.texts(main)
-    # Where the candidate listens itself, nothing stands in: mail goes round as it would.
+    # A port that the candidate listens on gets no stand-in, so mail loops as it would live.
     stand_ins = [
         server
         for server in outside.stand_ins(main, texts)
@@ -155,7 +155,7 @@ def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.Wo
 
 
 def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
-    """Where to talk to an smtpd: on loopback if it listens there, and on an address that strangers reach."""
+    """Return the addresses of an smtpd to talk to: loopback if it listens there, and one that strangers reach."""
     if service.command != "smtpd" or service.type not in {"inet", "pass"}:
         return
     scope = Scope(main.merged, main.facts, service)
@@ -180,7 +180,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
 
 
 def _addresses(hosts: list[str], main: Scope) -> list[str]:
-    """The addresses to talk to: at most one of loopback, and one of each family that strangers reach."""
+    """Return the addresses to talk to: at most one loopback address, and one public address of each family."""
     reached = [str(one.ip) for one in main.facts.addresses if not one.is_loopback and not one.is_link_local]
     every = [LOOPBACK, "::1", *reached]
     listening: list[str] = []
@@ -198,7 +198,7 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
     for address in listening:
         if "all" in protocols or ("ipv6" if ":" in address else "ipv4") in protocols:
             loopback = _is_loopback(address)
-            # 127.0.0.1 and ::1 are served alike, while strangers of the two families may be treated differently.
+            # 127.0.0.1 and ::1 are treated alike, but strangers of the two families may be treated differently.
             kinds.setdefault((loopback, ":" in address and not loopback), address)
     return list(kinds.values())
 
@@ -208,7 +208,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Dialogue]:
-    """Each listener: on loopback as a client of this host that may log in, elsewhere as a stranger."""
+    """Yield a dialogue for each listener: on loopback as a local client that may log in, elsewhere as a stranger."""
     for listener in listeners:
         if _is_loopback(listener["address"]):
             client, login = listener["address"], "rehearsal" if listener["sasl"] else ""
@@ -227,11 +227,11 @@ def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Di
 
 
 def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
-    """The listener that the client of a flow would reach, if any serves its port."""
+    """Return the listener that the client of a flow would reach, if one serves its port."""
     port = int(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
     client = _client_of(flow, main)
     near = _is_loopback(client)
-    # On port 25 an smtpd behind postscreen answers in its place.
+    # On port 25 the smtpd behind postscreen takes postscreen's place.
     behind = {one["port"] for one in listeners if main.merged.entries[one["service"]].type == "pass"}
     fitting = [one for one in listeners if one["port"] == port or (one["port"] in behind and port == SMTP)]
     same = [one for one in fitting if (":" in one["address"]) == (":" in client)]
@@ -263,7 +263,7 @@ def _flow(identity: str, flow: Flow, listener: messages.PlayedListener, main: Sc
 
 
 def _recipients(desired: Desired, main: Scope) -> list[str]:
-    """A recipient of every class of addresses, and some that tables speak of."""
+    """Return a recipient of every address class, and some recipients from tables."""
     recipients = [
         f"postmaster@{main.value('myhostname')}",
         f"root@{main.value('myhostname')}",
@@ -284,7 +284,7 @@ def _is_domain(word: str) -> bool:
 
 
 def _sampled(table: Table) -> list[str]:
-    """The first full addresses; of a long table only its beginning is read."""
+    """Return the first full addresses of a table; only the beginning of a long one is read."""
     beginning = table.source[:_BEGINNING].rpartition(b"\n")[0] if len(table.source) > _BEGINNING else table.source
     keys = (entry.key for entry in Entries(replace(table, source=beginning)))
     return list(islice((key for key in keys if re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", key)), _SAMPLES))

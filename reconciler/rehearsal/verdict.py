@@ -1,8 +1,8 @@
-"""A rehearsal's report -> Findings: what Postfix said, what it answers, and what became of the mail.
+"""Judge a rehearsal: turn its report into findings about the log, the answers of listeners, and the mail.
 
-Pure. What Postfix logs and what its listeners answer is judged here, mail that is brought in received.py, and mail that
-goes on in delivered.py. What only the isolation explains (databases that are out of reach, certificates of the world's
-own) is no finding. Raises nothing.
+Pure. This module judges Postfix's log and the listeners' answers, received.py the incoming mail, and delivered.py the
+deliveries. An effect of the isolation alone (an unreachable database, a stand-in server's certificate) is no finding.
+Raises nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import PlayedListener, Report, Step
     from reconciler.rehearsal.script import Script
 
-# RFC 3463: x.3.x is the mail system itself, but for x.3.2, which is how a policy puts everybody off.
+# RFC 3463: x.3.x is the mail system itself, except x.3.2, which a policy uses to defer every client.
 _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]")
 _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
-# A table that is not in force, or not whole: what it was to stop passes, or mail is deferred.
+# A table that is missing or incomplete: mail that it should stop passes, or mail is deferred.
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ")
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 _THROTTLED = re.compile(r"/(\w+): bad command startup")
-# What is only so in a rehearsal, or says nothing of a setting.
+# Warnings that occur only in a rehearsal, or that are not about a setting.
 _HARMLESS = re.compile(
     r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address
     | process\ .*\ (?:exit\ status|killed) | connect\ to\ .*(?:anvil|verify|postlog)
@@ -45,7 +45,7 @@ _HARMLESS = re.compile(
 
 
 def findings_of(script: Script, report: Report) -> list[Finding]:
-    """Return everything that is wrong or doubtful; each thing once."""
+    """Return all errors and warnings, each once."""
     evidence = gather(script, report)
     findings = [
         *_master(evidence),
@@ -54,7 +54,7 @@ def findings_of(script: Script, report: Report) -> list[Finding]:
         *received.findings_of(evidence),
         *delivered.findings_of(evidence),
     ]
-    # Every process of a service repeats what is wrong with it: the first finding about a subject stands for all.
+    # Every process of a service repeats its errors: only the first finding about a subject is kept.
     first = list({(finding.rule, finding.subject): finding for finding in reversed(findings)}.values())[::-1]
     errors = [unnumbered(finding.text) for finding in first if finding.is_error]
     # An error that quotes a warning as its reason makes the warning superfluous.
@@ -69,7 +69,7 @@ def _warning_of(finding: Finding) -> str:
 
 
 def _master(evidence: Evidence) -> Iterator[Finding]:
-    """Whether the master started, and still runs."""
+    """Yield a finding if the master did not start, or does not run any more."""
     if evidence.report["start_failure"]:
         text = f"the master does not start: {_reason(evidence)}"
         yield evidence.finding("master-fails", text, "master", None)
@@ -83,15 +83,15 @@ def _reason(evidence: Evidence) -> str:
         for line in evidence.deaths
         if line.program in {"master", "postfix"} and (match := DEATH.search(line.text))
     ]
-    return texts[0] if texts else evidence.report["start_failure"] or "it does not say why"
+    return texts[0] if texts else evidence.report["start_failure"] or "it logs no reason"
 
 
 def _log(evidence: Evidence) -> Iterator[Finding]:
-    """What daemons die of, and the warnings that a setting is not in force."""
+    """Yield the fatal errors of daemons, and the warnings that a setting has no effect."""
     for line in evidence.lines:
         service = evidence.service_of(line)
         if match := DEATH.search(line.text):
-            # The master's own death is a finding of its own; that it could not start a program is not.
+            # The master's own death has its own finding, but its failure to start a program has not.
             if line.program != "master" or "master_spawn" in line.text:
                 text = f"{line.program} dies: {match['text']}"
                 yield evidence.finding("service-dies", text, subject_of(line, match["text"]), service, match["text"])
@@ -107,18 +107,18 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:
-    """Whether a warning is about the rehearsal itself, or something else says it better."""
+    """Return whether a warning is about the rehearsal itself, or another finding covers it."""
     if _HARMLESS.search(warning) or any(name in line.text for name in evidence.script.databases):
         return True
     if throttled := _THROTTLED.search(line.text):
         return any(death.program in {throttled[1], "master"} for death in evidence.deaths)
     if delivered.waiting_transport(line) is not None:
-        return True  # the mail that waits is a finding
+        return True  # the deferred mail has its own finding
     return "TLS library problem" in line.text and not _names_a_new_file(line, evidence)
 
 
 def _names_a_new_file(line: LogLine, evidence: Evidence) -> bool:
-    """Whether TLS speaks of a file that no other line has named."""
+    """Return whether a TLS error names a file that no other line names."""
     match = re.search(r"calling fopen\(([^,]+),", line.text)
     return match is not None and not any(f'"{match[1]}"' in other.text for other in evidence.lines)
 
@@ -127,7 +127,7 @@ def _names_a_new_file(line: LogLine, evidence: Evidence) -> bool:
 
 
 def _listeners(evidence: Evidence) -> Iterator[Finding]:
-    """Listeners that do not answer, answer that they can't, or do not offer what they should."""
+    """Yield listeners that do not answer, answer with an error, or do not offer what they should."""
     for dialogue, result in evidence.dialogues():
         listener, steps, error = dialogue["listener"], result["steps"], result["error"]
         service = evidence.script.services[listener["service"]]
@@ -145,22 +145,22 @@ def _listeners(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_known(listener: PlayedListener, error: str, evidence: Evidence) -> bool:
-    """Whether a finding says already what the service died of, or a client without a certificate has to go."""
+    """Return whether the service's death has a finding already, or it rejects a client without a certificate."""
     died = any(line.tag.startswith(f"r{listener['service']}/") for line in evidence.deaths)
     return died or (listener["asks_certificate"] and "TLS" in error)
 
 
 def _is_explained(reply: str, listener: PlayedListener, evidence: Evidence) -> bool:
-    """Whether only the isolation makes it so: a table that is out of reach, a client without a certificate."""
+    """Return whether the isolation explains the reply: an unreachable table, a client without a certificate."""
     return bool(evidence.script.databases and "4.3.0" in reply) or (
         listener["asks_certificate"] and "certificate" in reply
     )
 
 
 def _why(number: int, evidence: Evidence) -> str:
-    """The last warning that this service, or cleanup on its behalf, has logged."""
+    """Return the last warning of this service, or of a helper such as cleanup."""
     lines = [line for line in evidence.lines if line.tag.startswith(f"r{number}/") or line.program in _HELPERS]
-    # The service knows best: helpers work for all listeners, and come first so that the last one is its own.
+    # Helpers work for all listeners, so their warnings come first and the service's own is the last one.
     lines.sort(key=lambda line: line.program not in _HELPERS)
     warnings = [match["text"] for line in lines if (match := _WARNING.search(line.text))]
     reasons = [text for text in warnings if "TLS library problem" not in text and not _HARMLESS.search(text)]
@@ -170,7 +170,7 @@ def _why(number: int, evidence: Evidence) -> str:
 def _missing_offers(
     listener: PlayedListener, service: Service, steps: list[Step], evidence: Evidence
 ) -> Iterator[Finding]:
-    """TLS and logins that are asked for and not offered."""
+    """Yield a finding for TLS or logins that are configured but not offered."""
     greetings = [reply for command, reply in steps if command.startswith("EHLO") and reply.startswith("2")]
     if not greetings:
         return

@@ -176,7 +176,7 @@ def test_flows_that_could_not_be_played_are_told_of() -> None:
         assert push.accepted
         assert "flows: 1 not played, there was no rehearsal" in push.text
         assert adopted.reconciler("check").text.endswith("flows: 1 not played, there was no rehearsal\n")
-        assert "rehearsal off: rehearsal.mode says so" in adopted.status()["limits"]
+        assert "rehearsal off: rehearsal.mode is off in the settings" in adopted.status()["limits"]
 
 
 def test_where_namespaces_are_not_permitted_status_says_so_and_pushes_go_on() -> None:
