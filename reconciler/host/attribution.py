@@ -1,11 +1,11 @@
-"""Who edited a file: the best that this host knows, and no more; a package's own scripts are told apart from people.
+"""Attribute a hand edit: find who edited a file, as far as this host records it; package scripts differ from people.
 
-look() asks when the files changed (ctime, which no program can set), whether dpkg was running the scripts of a package
-that knows Postfix at that moment (its log), which users have programs on a terminal and as whom they logged in, and
-whose sudo command came right before. Nothing of a command line is kept: it may hold a password. Raises nothing.
+look() finds when the files changed (ctime, which no program can set), whether dpkg was running the scripts of a package
+that mentions Postfix at that moment (its log), which users have programs on a terminal and their login names, and which
+user ran sudo right before. It keeps no command line, because one may hold a password. Raises nothing.
 
-Known limits: an edit without a terminal (ssh HOST COMMAND, cron, a panel) has no name but its file's owner. Sudo is
-known from /var/log/auth.log alone. A person who edits in the very second in which a package is configured is missed.
+Known limits: an edit without a terminal (ssh HOST COMMAND, cron, a panel) is known only by its file's owner. Sudo is
+read from /var/log/auth.log only. An edit in the same second in which a package is configured counts as the package's.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ DPKG_LOG = Path("/var/log/dpkg.log")
 DPKG_INFO = Path("/var/lib/dpkg/info")
 AUTH_LOG = Path("/var/log/auth.log")
 SOMEBODY = "somebody"
-SLACK = 1.0  # dpkg's log knows seconds
+SLACK = 1.0  # dpkg's log has whole seconds
 _RECENT = 120.0  # a sudo command this long before an edit may still be the editor that made it
 _TAIL = 1 << 20
-_NOBODY = 0xFFFFFFFF  # loginuid of a process that no login led to
+_NOBODY = 0xFFFFFFFF  # loginuid of a process without a login session
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 _STATUS = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) status (\S+) (\S+) (\S+)")
 _BUSY, _DONE = {"half-installed", "half-configured", "triggers-awaited", "triggers-pending"}, {"installed", "unpacked"}
@@ -42,7 +42,7 @@ _SUDO = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """Who, in a few words, and all that is known: *package* is empty for people."""
+    """The author of an edit in a few words, and the details known; *package* is empty for people."""
 
     who: str
     at: float
@@ -51,14 +51,14 @@ class Attribution:
 
     @property
     def told(self) -> str:
-        """For a line of the log: ``by package postfix ...`` or ``while root was on pts/0``."""
+        """The phrase for a log line: ``by package postfix ...`` or ``while root was on pts/0``."""
         if self.package:
             return f"by package {self.package}"
         return f"while {self.who}" if " was on " in self.who else f"by {self.who}"
 
 
 def look(root: Path, files: Iterable[str]) -> Attribution:
-    """Say who edited *files* below *root*, which have just been found to be different."""
+    """Return who edited *files* below *root*, which differ from their manifest."""
     changed = {path: _changed(root / path) for path in files}
     at = max(changed.values(), default=0.0)
     details = [f"{path}: changed {_shown(when)}{_owned(root / path)}" for path, when in sorted(changed.items())]
@@ -79,7 +79,7 @@ def _most_likely(sudo: list[str], here: list[str]) -> str:
 
 
 def _changed(path: Path) -> float:
-    """When a file changed last; of one that is gone, when its folder did."""
+    """Return when a file changed last; for a removed file, when its folder did."""
     for one in (path, *path.parents):
         with suppress(OSError):
             return one.lstat().st_ctime
@@ -102,7 +102,7 @@ def _shown(when: float) -> str:
 
 
 def _package(times: Iterable[float]) -> str:
-    """The package whose scripts ran at each of these times, as ``postfix 3.7.11-0+deb12u1``, or nothing."""
+    """Return the package whose scripts ran at each of these times, as ``postfix 3.7.11-0+deb12u1``, or empty."""
     moments, spans = list(times), list(_scripts())
     found = {name: all(any(_within(when, span, name) for span in spans) for when in moments) for _, _, name in spans}
     return next((name for name, always in found.items() if always and moments), "")
@@ -113,7 +113,7 @@ def _within(when: float, span: tuple[float, float, str], name: str) -> bool:
 
 
 def _scripts() -> Iterator[tuple[float, float, str]]:
-    """When dpkg ran the scripts of packages that speak of Postfix: from, up to, and whose."""
+    """Yield when dpkg ran the scripts of packages that mention Postfix: start, end and package."""
     begun: dict[str, float] = {}
     for line in _tail(DPKG_LOG):
         if match := _STATUS.match(line):
@@ -149,7 +149,7 @@ def _tail(path: Path) -> list[str]:
 
 
 def _sudo(at: float) -> Iterator[str]:
-    """Whose sudo commands came shortly before, each user once."""
+    """Yield the users with a sudo command shortly before, each once."""
     found: dict[str, str] = {}
     for line in _tail(AUTH_LOG):
         match = _SUDO.match(line)
@@ -160,7 +160,7 @@ def _sudo(at: float) -> Iterator[str]:
 
 
 def _logged(text: str, near: float) -> float | None:
-    """The time of a log line; syslog's own form has no year."""
+    """Return the time of a log line; syslog's traditional format has no year."""
     try:
         if text[:4].isdigit():
             return datetime.fromisoformat(text).timestamp()
@@ -171,7 +171,7 @@ def _logged(text: str, near: float) -> float | None:
 
 
 def _terminals(root: Path) -> Iterator[str]:
-    """Who has programs on terminals: ``ada on pts/0: vim.tiny has .main.cf.swp open``, each terminal once."""
+    """Yield the users on terminals, each terminal once: ``ada on pts/0: vim.tiny has .main.cf.swp open``."""
     seen: dict[str, str] = {}
     real = os.path.realpath(root)
     for process in Path("/proc").glob("[0-9]*"):
@@ -184,7 +184,7 @@ def _terminals(root: Path) -> Iterator[str]:
 
 
 def _terminal(process: Path) -> str:
-    """The terminal that controls a process, as ``pts/0``; empty for none (proc(5), tty_nr)."""
+    """Return the terminal that controls a process, as ``pts/0``; empty for none (proc(5), tty_nr)."""
     number = int((process / "stat").read_text().rpartition(")")[2].split()[4])
     major, minor = number >> 8 & 0xFFF, (number & 0xFF) | (number >> 12 & 0xFFF00)
     if not number:
@@ -193,7 +193,7 @@ def _terminal(process: Path) -> str:
 
 
 def _login(process: Path) -> str:
-    """Who owns a process, and as whom they logged in where that is another (sudo, su)."""
+    """Return the owner of a process, and the login name if it differs (sudo, su)."""
     owner = pwd.getpwuid(process.stat().st_uid).pw_name
     number = _NOBODY
     with suppress(OSError):  # a kernel without audit
@@ -203,7 +203,7 @@ def _login(process: Path) -> str:
 
 
 def _open_below(process: Path, root: str) -> str:
-    """Which file below *root* a process has open, such as an editor's swap file."""
+    """Return the file below *root* that a process has open, such as an editor's swap file."""
     for link in (process / "fd").iterdir():
         with suppress(OSError):
             target = str(link.readlink())

@@ -1,10 +1,10 @@
-"""Certificates and keys in PEM files; the door to cryptography, which is imported when the first is read.
+"""Read certificates and keys from PEM files; the only importer of cryptography, loaded when the first file is read.
 
-Promises: read() changes nothing and reads a file again only when it has changed. What cryptography can't parse and
-OpenSSL can is there without names and dates, so that nothing is refused which Postfix would take. Raises OSError for a
-file that can't be read.
+Promises: read() changes nothing and reads a file again only when it has changed. A certificate that OpenSSL can parse
+and cryptography can't is returned without names and dates, so that no file is refused that Postfix accepts. Raises
+OSError for a file that can't be read.
 
-Known limits: the import costs 18 MiB once. Keys behind a passphrase are a problem, as they are to Postfix.
+Known limits: the import takes 18 MiB once. A key with a passphrase is an error, as it is for Postfix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_BYTES = 4 << 20
 
 
 class _Dated(NamedTuple):
-    """A certificate, and the times between which it is good."""
+    """A certificate and its period of validity."""
 
     public: str
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ Parsed = tuple[tuple[Key | Certificate | _Dated, ...], str]
 
 
 def read(path: str, now: datetime) -> Pem:
-    """What the file holds, its certificates' days counted from *now*."""
+    """Return the contents of the file, with its certificates' days counted from *now*."""
     status = Path(path).stat()
     blocks, problem = _parsed(path, (status.st_ino, status.st_mtime_ns, status.st_size))
     return Pem(tuple(_at(block, now) for block in blocks), problem)
@@ -68,7 +68,7 @@ def _parsed(path: str, signature: tuple[int, int, int]) -> Parsed:
 
 
 def parse(content: bytes) -> Parsed:
-    """The keys and certificates of a PEM file's *content*, and what is wrong with it."""
+    """Return the keys and certificates of a PEM file's *content*, and the problem with it."""
     blocks: list[Key | Certificate | _Dated] = []
     for match in _BLOCK.finditer(content):
         label, text = match["label"], match.group() + b"\n"
@@ -84,7 +84,7 @@ def parse(content: bytes) -> Parsed:
 
 
 def new_key() -> str:
-    """A new RSA key of 2048 bits in PEM: what every receiver of DKIM can verify, and what DNS can hold."""
+    """Return a new RSA key of 2048 bits in PEM: every DKIM receiver can verify it, and DNS can hold it."""
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
@@ -97,7 +97,7 @@ def new_key() -> str:
 
 
 def public_half(pem: str) -> str:
-    """The public half of a private RSA key, in base64; raises ValueError for anything else."""
+    """Return the public half of a private RSA key in base64; raise ValueError for any other text."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
@@ -109,9 +109,9 @@ def public_half(pem: str) -> str:
     try:
         key = load_pem_private_key(pem.encode(), None)
     except (TypeError, ValueError, UnsupportedAlgorithm):
-        raise ValueError("this is no private key without a passphrase") from None
+        raise ValueError("not a private key, or it has a passphrase") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("this is no RSA key")  # noqa: TRY004 - of a text
+        raise ValueError("not an RSA key")  # noqa: TRY004 - of a text
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(public).decode("ascii")
 
@@ -120,24 +120,24 @@ def _certificate(text: bytes) -> Certificate | _Dated:
     from cryptography import x509  # noqa: PLC0415 - most of what it costs is the import
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd certificates, which the rules speak of
+        warnings.simplefilter("ignore")  # about unusual certificates, which the rules report
         try:
             parsed = x509.load_pem_x509_certificate(text)
             return _Dated(_digest(parsed), _names(parsed), parsed.not_valid_before_utc, parsed.not_valid_after_utc)
-        except Exception as error:  # cryptography has no one base for what it can't parse
+        except Exception as error:  # cryptography has no common base class for parse errors
             if _openssl_reads(text):
                 return Certificate("")
-            raise ValueError("this is no certificate") from error
+            raise ValueError("not a certificate") from error
 
 
 def prepare() -> None:
-    """Import now what reading a certificate takes, for a process that may read less later."""
+    """Import now the modules for reading a certificate, for a process that loses access to them later."""
     for name in ("cryptography.x509", "cryptography.hazmat.primitives.serialization"):
         importlib.import_module(name)
 
 
 def identify(der: bytes, now: datetime) -> Certificate:
-    """A certificate that a server showed, its days counted from *now*; without names when it can't be parsed."""
+    """Return a server's certificate, its days counted from *now*; without names if it can't be parsed."""
     try:
         block = _at(_certificate(ssl.DER_cert_to_PEM_cert(der).encode()), now)
     except ValueError:
@@ -146,7 +146,7 @@ def identify(der: bytes, now: datetime) -> Certificate:
 
 
 def public_key(der: bytes) -> bytes:
-    """A certificate's public key, as TLSA records with selector 1 have it."""
+    """Return a certificate's public key, as TLSA records with selector 1 contain it."""
     from cryptography import x509  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ def _digest(holder: x509.Certificate) -> str:
 
 
 def _names(parsed: x509.Certificate) -> tuple[str, ...]:
-    """The names of the host it is for: those of its extension, else the common name."""
+    """Return the host names of a certificate: those of its extension, else the common name."""
     from cryptography import x509  # noqa: PLC0415
 
     with suppress(x509.ExtensionNotFound):
@@ -190,14 +190,14 @@ def _key(text: bytes) -> Key:
     )
 
     try:
-        # Postfix does not have OpenSSL prove the primes either, which takes 40 ms a key.
+        # Like Postfix, do not have OpenSSL verify the primes, which takes 40 ms for each key.
         public = load_pem_private_key(text, None, unsafe_skip_rsa_key_validation=True).public_key()
     except TypeError as error:
         raise ValueError("the key has a passphrase, which Postfix can't ask for") from error
     except UnsupportedAlgorithm:
         return Key("")
     except ValueError as error:
-        raise ValueError("this is no key") from error
+        raise ValueError("not a key") from error
     return Key(hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest())
 
 
@@ -205,16 +205,16 @@ _KEY = re.compile(rb"(?=-----BEGIN [A-Z ]*PRIVATE KEY-----)")
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:
-    """The sha256 of each file's bytes; empty for one that can't be read."""
+    """Return the sha256 of each file's bytes; empty for a file that can't be read."""
     return {path: hashlib.sha256(content).hexdigest() if (content := _read(path)) else "" for path in sorted(paths)}
 
 
 def problem(files: Sequence[str]) -> str:
-    """Why files that must be loaded together can't be, or empty; each key belongs to the certificates after it."""
+    """Return why files can't be loaded together, or empty; each key belongs to the certificates after it."""
     contents = []
     for path in files:
         if not (content := _read(path)):
-            return f"{path} is not there, is empty or can't be read"
+            return f"{path} is missing, is empty or can't be read"
         contents.append(content)
     first, *keys = _KEY.split(b"\n".join(contents))
     if not keys:
@@ -240,7 +240,7 @@ def _unloadable(pem: bytes) -> str:
 
 
 def _nobody() -> str:
-    """Return a passphrase: none, since Postfix has no way to ask for one either."""
+    """Return an empty passphrase, because Postfix can't ask for one either."""
     raise ValueError("no passphrase")
 
 

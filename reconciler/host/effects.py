@@ -1,7 +1,7 @@
-"""The host as everything else sees it: the only door to other programs, and to every effect on the file system.
+"""Change the host: the only module that runs other programs and changes the file system.
 
 Reading is not an effect. Each method marked with @effect changes the host, is atomic or idempotent by itself, and calls
-before() and after(), which a test replaces to end the process at any of them. Nothing is durable until sync().
+before() and after(), which a test replaces to kill the process at any of them. Nothing is durable until sync().
 
 Raises OSError as the kernel gives it, and CommandFailed when a program does not end in time.
 """
@@ -45,7 +45,7 @@ class Completed:
     stderr: str
 
     def checked(self) -> Completed:
-        """Itself, when it ended well; else raises CommandFailed with its last words."""
+        """Return itself if it succeeded; else raise CommandFailed with its last output."""
         if self.status:
             raise CommandFailed(self.argv, self.status, self.stderr or self.stdout)
         return self
@@ -85,7 +85,7 @@ class Host:
         owner: tuple[int, int] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
-        """Run a program that only looks; *owner* is the uid and gid to run it as. Its whole group ends with it."""
+        """Run a program that only reads; *owner* is the uid and gid to run it as. Its process group ends with it."""
         identity = {} if owner is None else {"user": owner[0], "group": owner[1], "extra_groups": []}
         process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - argv is ours, never a shell's
             list(argv), stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
@@ -110,12 +110,12 @@ class Host:
         owner: tuple[int, int] | None = None,
         cwd: Path | None = None,
     ) -> Completed:
-        """Run a program that changes something; killed with us, it can't run beside the recovery of what we left."""
+        """Run a program that changes something; it is killed with this process, so it can't run beside recovery."""
         done = self.run((*_WITH_US, *argv), timeout=timeout, input=input, env=env, owner=owner, cwd=cwd)
         return replace(done, argv=tuple(argv))
 
     def become(self, user: str) -> None:
-        """Go on as that user and nobody else, for good; the rest of this process keeps no other rights."""
+        """Switch this process to that user permanently; it keeps no other rights."""
         entry = pwd.getpwnam(user)
         os.setgroups([])
         os.setgid(entry.pw_gid)
@@ -128,13 +128,13 @@ class Host:
 
     @effect
     def make_directory(self, path: Path, mode: int = 0o755) -> None:
-        """Make a folder and those above it, if they are not there; *mode* holds whatever the umask says."""
+        """Make a folder and its parents, if they are missing; *mode* applies whatever the umask is."""
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(mode)
 
     @effect
     def write(self, path: Path, content: bytes, mode: int = 0o644, owner: str = "", mtime: float | None = None) -> None:
-        """Write a new file, or the whole of an old one in place of it; never readable by more than *mode* allows."""
+        """Write a new file or overwrite an old one; it is at no time more readable than *mode* allows."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -157,7 +157,7 @@ class Host:
 
     @effect
     def append(self, path: Path, content: bytes) -> None:
-        """Add to the end of a file, durably; a torn last line is the reader's to drop."""
+        """Add to the end of a file, durably; the reader drops a torn last line."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, content)
@@ -194,7 +194,7 @@ class Host:
 
     @effect
     def symlink(self, path: Path, to: Path) -> None:
-        """Point the link *path* somewhere else by one rename, durably."""
+        """Point the link *path* to another target by one rename, durably."""
         beside = path.with_name(f".{path.name}.new")
         beside.unlink(missing_ok=True)
         beside.symlink_to(to)
@@ -221,7 +221,7 @@ class Host:
 
     @effect
     def remove(self, path: Path) -> None:
-        """Remove a file, a link or a whole folder; one that is not there is fine."""
+        """Remove a file, a link or a whole folder; a missing one is no error."""
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -239,7 +239,7 @@ class Host:
 
 
 def _end(process: subprocess.Popen[bytes]) -> bytes:
-    """Kill a program with its group, and answer its last words: a process that left it may keep its pipes open."""
+    """Kill a program with its group and return its last output; a process outside the group may hold the pipes."""
     os.killpg(process.pid, signal.SIGKILL)
     try:
         _, stderr = process.communicate(timeout=_LAST_WORDS)
@@ -261,7 +261,7 @@ def _fsync(path: Path) -> None:
 
 @functools.cache
 def numeric(owner: str) -> tuple[int, int]:
-    """The uid and gid of ``user:group``; a name that does not exist is a number or raises KeyError."""
+    """Return the uid and gid of ``user:group``; an unknown name must be a number, else raise KeyError."""
     user, _, group = owner.partition(":")
     uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
     gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
@@ -270,7 +270,7 @@ def numeric(owner: str) -> tuple[int, int]:
 
 @functools.cache
 def named(uid: int, gid: int) -> str:
-    """``user:group`` of a uid and gid, by number where there is no name."""
+    """Return ``user:group`` for a uid and gid, as numbers if there are no names."""
     try:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -283,5 +283,5 @@ def named(uid: int, gid: int) -> str:
 
 
 def user_of(uid: int) -> str:
-    """A user's name, its number where it has none."""
+    """Return a user's name, or its number if it has none."""
     return named(uid, 0).partition(":")[0]

@@ -1,13 +1,13 @@
-"""What is true of this host now: psutil's one door, and the other look-ups of processes and sockets.
+"""Gather the facts of this host; the only importer of psutil, with the other look-ups of processes and sockets.
 
-Promises: gather() changes nothing and needs no working main.cf. What comes with the installed package is asked once and
-kept while postconf and dynamicmaps.cf stay the same (and the host its name and addresses, which some defaults
-are made of); the rest is read anew each time, which takes about 2 ms, and up to 0.3 s where servers are asked. Raises
-CommandFailed when postconf does, OSError as the kernel gives it.
+Promises: gather() changes nothing and needs no working main.cf. The facts of the installed package are read once and
+kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain);
+the rest is read again each time, which takes about 2 ms, and up to 0.3 s if servers are queried. Raises CommandFailed
+when postconf fails, OSError as the kernel gives it.
 
-Known limits: a queue_directory that main.cf composes of $names is not found, so that nothing is ours. Users whom a
-directory service knows but does not list are missing. A listener whose owner may not be seen has no program's name.
-Times of processes are exact to a hundredth of a second.
+Known limits: a queue_directory that main.cf composes of $names is not found, so that no socket counts as ours. Users of
+a directory service that does not list them are missing. A listener whose owner is not visible has no program name.
+Process times are exact to a hundredth of a second.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ SERVICES = Path("/etc/services")
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
 TICK = 1 / _TICKS
-"""As exact as the kernel tells when a process started, in seconds."""
+"""The kernel's resolution of process start times, in seconds."""
 
 
 def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Facts | None = None) -> Facts:
-    """Look at this host; *named* is what the desired state names, *known* has what others answered already."""
+    """Gather the facts; *named* is what the desired state names, *known* holds answers that servers gave already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
     return Facts(
@@ -70,7 +70,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
 
 
 def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
-    """Look once more; without *ask*, no server is connected to, DNS is not asked, and the last answer stands."""
+    """Gather the facts again; without *ask*, no server and no DNS is queried, and the last answers are kept."""
     named = Mentioned(
         frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)
     )  # fmt: skip
@@ -82,7 +82,7 @@ def _readable(path: str) -> bool:
 
 
 def _pem(path: str) -> Pem:
-    """What is in the file; nothing when it can't be read, which *files* says."""
+    """Return the file's contents; empty if it can't be read, which *files* records."""
     try:
         return certificates.read(path, datetime.now(UTC)) if _readable(path) else Pem()
     except OSError:
@@ -103,7 +103,7 @@ Stamp = tuple[str, int, int, int]
 
 
 def _stamp(path: Path) -> Stamp:
-    """What changes when a file does; zeros for one that is not there."""
+    """Return a signature that changes with the file; zeros for a missing file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _identity(directory: Path) -> tuple[object, ...]:
-    """What changes with the package: postconf itself, and what dynamicmaps.cf says (each generation has its copy)."""
+    """Return a signature that changes with the package: postconf, and dynamicmaps.cf (each generation has a copy)."""
     more = directory / "dynamicmaps.cf.d"
     maps = (directory / "dynamicmaps.cf", *(sorted(more.iterdir()) if more.is_dir() else ()))
     return postfix.installed(), *((path.name, path.read_bytes()) for path in maps if path.is_file())
@@ -120,7 +120,7 @@ def _identity(directory: Path) -> tuple[object, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
-    """Ask postconf in a folder of its own, for it fails where main.cf is broken or missing; about 20 ms."""
+    """Run postconf in its own folder, because it fails if main.cf is broken or missing; about 20 ms."""
     with postfix.scratch() as directory:
         parameters = postfix.defaults(host, directory)
         map_types = postfix.map_types(host, directory)
@@ -130,17 +130,17 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
 
 @functools.lru_cache(maxsize=1)
 def _packages(host: Host, _: Stamp) -> dict[str, str]:
-    """The versions of the companions that are installed; about 10 ms."""
+    """Return the versions of the installed companions; about 10 ms."""
     names = [program.PACKAGE for program in PROGRAMS.values()]
     shown = "${db:Status-Status} ${Package} ${Version}\\n"
     lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
-    words = (line.split(" ") for line in lines)  # of a package that is only known, the version is empty
+    words = (line.split(" ") for line in lines)  # a known but not installed package has an empty version
     return {name: version for state, name, version in words if state == "installed"}
 
 
 @functools.lru_cache(maxsize=1)
 def _ports(stamp: Stamp) -> dict[str, int]:
-    """Read services(5): names and aliases with their TCP ports; the first line that has a name wins."""
+    """Read services(5): names and aliases with their TCP ports; the first line with a name wins."""
     path, inode, *_ = stamp
     ports: dict[str, int] = {}
     for line in Path(path).read_text("utf-8", "replace").splitlines() if inode else ():
@@ -155,7 +155,7 @@ def _ports(stamp: Stamp) -> dict[str, int]:
 
 
 def addresses() -> tuple[IPv4Interface | IPv6Interface, ...]:
-    """The addresses of this host's interfaces, with their prefixes."""
+    """Return the addresses of this host's interfaces, with their prefixes."""
     found = []
     for interface in psutil.net_if_addrs().values():
         for one in interface:
@@ -172,7 +172,7 @@ def _prefix(netmask: str | None, family: int) -> int:
 
 
 def listeners(master: int | None) -> tuple[Listener, ...]:
-    """Every listening TCP socket; *master* holds those of its services open itself, which makes them ours."""
+    """Return every listening TCP socket; those that *master* holds open for its services are ours."""
     listening = sockets.open_in(sockets.LISTEN)
     ours = sockets.held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
@@ -182,7 +182,7 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
 
 @functools.lru_cache(maxsize=1)
 def _owners(inodes: frozenset[int]) -> dict[int, str]:
-    """Which programs hold these sockets; looks at all processes, so only when others listen than the last time."""
+    """Return the programs that hold these sockets; scans all processes, and only if the listeners changed."""
     owners = {}
     for process in psutil.process_iter(["name"]) if inodes else ():
         for inode in sockets.held(process.pid) & inodes:
@@ -191,7 +191,7 @@ def _owners(inodes: frozenset[int]) -> dict[int, str]:
 
 
 def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, ...]:
-    """Every listening socket; none for who may not see which of them are ours."""
+    """Return every listening socket; none if this user may not see which of them are ours."""
     try:
         return listeners(_master(directory, defaults))
     except PermissionError:
@@ -199,7 +199,7 @@ def _listeners(directory: Path, defaults: Mapping[str, str]) -> tuple[Listener, 
 
 
 def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
-    """The master of this directory. Read here, since postconf sleeps while main.cf is fresh."""
+    """Return the master of this directory; read directly, because postconf sleeps while main.cf is fresh."""
     try:
         text = (directory / postfix.MAIN).read_text("utf-8", "surrogateescape")
     except (FileNotFoundError, NotADirectoryError):
@@ -214,17 +214,17 @@ def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
 
 
 def boot_clock() -> float:
-    """Now, on the clock that process_started() tells times of."""
+    """Return the current time on the clock of process_started()."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:
-    """Which boot of this host boot_clock() counts from."""
+    """Return the identifier of the boot that boot_clock() counts from."""
     return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
 
 
 def process_started(pid: int) -> float | None:
-    """When a process began, in seconds since this host did, rounded down to a hundredth; None when there is none."""
+    """Return a process's start in seconds since boot, rounded down to a hundredth; None if it does not exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -233,9 +233,9 @@ def process_started(pid: int) -> float | None:
 
 
 def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:
-    """The process at the other end of our own connection: *local* is our end of it, *remote* the one that answered.
+    """Return the process at the other end of our own connection from *local*, our end, to *remote*.
 
-    None while it is not accepted. Who holds it is looked for among the newest processes first.
+    None while no process has accepted it. The newest processes are searched first.
     """
     inode = next(
         (one.inode for one in sockets.open_in(sockets.ESTABLISHED) if (one.local, one.remote) == (remote, local)), 0

@@ -1,10 +1,11 @@
-"""The log: structlog's one door, and the list of everything that is ever logged.
+"""Write the log; the only importer of structlog, with the list of all events.
 
-An event is a fact in the past tense; its particulars are keywords. A pass ends in one canonical line, PASSED. Console
-or JSON, colour on a terminal only. Secrets are the callers' care: Secret hides its value, and nothing else holds one.
+An event is a fact in the past tense; its details are keywords. A pass ends with one canonical line, PASSED. The format
+is console or JSON, with colour on a terminal only. Callers must not log secrets: Secret hides its value, and no other
+type holds one.
 
-A name that is not on the list raises ValueError (mypy says so first). A line that cannot be written is dropped: a full
-disk must not stop mail.
+A name that is not on the list raises ValueError (mypy reports it first). A line that can't be written is dropped,
+because a full disk must not stop mail.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Event(StrEnum):
-    """Everything that can be logged."""
+    """All events that can be logged."""
 
     STARTED = "started"
     STOPPED = "stopped"
@@ -41,17 +42,17 @@ class Event(StrEnum):
 
 
 class Log:
-    """A logger with what is bound to it; made by get()."""
+    """A logger with its bound keywords; made by get()."""
 
     def __init__(self, bound: dict[str, object]) -> None:
         self._bound = bound
 
     def bind(self, **facts: object) -> Log:
-        """The same logger, with more to say on every line."""
+        """Return the same logger with more keywords on every line."""
         return Log({**self._bound, **facts})
 
     def debug(self, event: Event, **facts: object) -> None:
-        """Say a step of a pass."""
+        """Log a step of a pass."""
         self._write("debug", event, facts)
 
     def info(self, event: Event, **facts: object) -> None:
@@ -75,7 +76,7 @@ class Log:
 
 
 def get(**bound: object) -> Log:
-    """A logger that says *bound* on every line."""
+    """Return a logger that adds *bound* to every line."""
     return Log(bound)
 
 
@@ -103,5 +104,5 @@ def configure(log_format: LogFormat, stream: TextIO) -> None:
 
 
 def _json(event: object, **_: object) -> str:
-    """One line; what JSON does not know (a path, a finding) as the text it prints."""
+    """Return one line; a value that JSON does not support (a path, a finding) becomes its text."""
     return json.dumps(event, default=str, ensure_ascii=False)

@@ -1,12 +1,12 @@
-"""The mail log: one door to it, wherever this host keeps it. What its lines mean is in postfix/log.py.
+"""Read the mail log, wherever this host keeps it. postfix/log.py interprets its lines.
 
-Promises: mark() remembers a place, since() returns every line after it, across a rotation by renaming or by truncating;
-before() the lines just ahead of it; *places* are the paths that change when something is logged. Where no log can be
-read all are empty, and *limit* says why, for `status`.
-Raises CommandFailed when journalctl does, OSError as the kernel gives it.
+Promises: mark() remembers a position, since() returns every line after it, across a rotation by renaming or by
+truncating, and before() the lines just ahead of it; *places* are the paths that change when a line is logged. If no log
+can be read, all of these are empty, and *limit* gives the reason for `status`. Raises CommandFailed when journalctl
+fails, OSError as the kernel gives it.
 
-Known limits: a log that was rotated and compressed at once has lost its end for us. Behind journald a line shows up
-some milliseconds after it was logged.
+Known limits: the end of a log that is rotated and compressed at once can't be read. With journald, a line becomes
+visible some milliseconds after it was logged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BEFORE_LINES = 5000
 
 
 class Mark(NamedTuple):
-    """A place in a log: a file's inode and how far in, or journald's cursor."""
+    """A position in a log: a file's inode and offset, or journald's cursor."""
 
     inode: int = 0
     offset: int = 0
@@ -38,47 +38,49 @@ class Mark(NamedTuple):
 
 
 class MailLog(Protocol):
-    """Where mail is logged."""
+    """A mail log."""
 
     @property
     def limit(self) -> str:
-        """Why nothing can be read here, or empty."""
+        """The reason why the log can't be read, or empty."""
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """What changes when something is logged: the file or its folder, or the journal's folders."""
+        """The paths that change when a line is logged: the file or its folder, or the journal's folders."""
 
     def mark(self) -> Mark:
-        """Remember the end as it is now."""
+        """Return the current end."""
 
     def since(self, mark: Mark) -> list[str]:
-        """The lines that came after the mark."""
+        """Return the lines after the mark."""
 
     def before(self, mark: Mark) -> list[str]:
-        """Some of the lines ahead of the mark, the latest."""
+        """Return some of the latest lines ahead of the mark."""
 
     def last_of(self, program: str, pid: int) -> str:
-        """The last line that this process of that program has logged, however long ago; empty when there is none."""
+        """Return the last line that this process of that program logged, however old; empty if there is none."""
 
 
 def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) -> MailLog:
-    """The log of an instance with that maillog_file: that file, else systemd's journal, else a syslog file."""
+    """Return an instance's log: its maillog_file, else systemd's journal, else a syslog file."""
     if maillog_file:
         path = Path(maillog_file)
         return (
-            UnreadableLog(f"mail log unreadable: it goes to {path}") if path.is_relative_to("/dev") else LogFile(path)
+            UnreadableLog(f"mail log unreadable: it is written to {path}")
+            if path.is_relative_to("/dev")
+            else LogFile(path)
         )
     if JOURNAL.exists() and shutil.which("journalctl"):
         return SystemdJournal(host)
     readable = [path for path in files if path.is_file()]
     return (
-        LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: no journal and no log file is here")
+        LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: there is no journal and no log file")
     )
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLog:
-    """No log that could be read."""
+    """A log that can't be read."""
 
     limit: str
     places: tuple[Path, ...] = ()
@@ -102,18 +104,18 @@ class UnreadableLog:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file that syslog or postlogd writes; it may come into being later."""
+    """A file that syslog or postlogd writes; it may be created later."""
 
     path: Path
     limit: str = ""
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The file, or the folder in which it will come into being."""
+        """The file, or the folder in which it will be created."""
         return (self.path if self.path.exists() else self.path.parent,)
 
     def mark(self) -> Mark:
-        """Remember which file it is, and its length."""
+        """Return the file's inode and its length."""
         try:
             status = self.path.stat()
         except FileNotFoundError:
@@ -121,7 +123,7 @@ class LogFile:
         return Mark(inode=status.st_ino, offset=status.st_size)
 
     def since(self, mark: Mark) -> list[str]:
-        """The rest of the file as it was then, wherever it is by now, and the whole of the one that took its place."""
+        """Return the rest of the marked file, wherever it is now, and the whole of the file that replaced it."""
         lines: list[str] = []
         start = 0
         if self._is(self.path, mark.inode):
@@ -131,7 +133,7 @@ class LogFile:
         return lines + _lines(self.path, start)
 
     def before(self, mark: Mark) -> list[str]:
-        """The last megabyte ahead of the mark; of a file that is still short, the end of the one before it too."""
+        """Return the last megabyte ahead of the mark; for a short file, also the end of the one before it."""
         path = next((path for path in (self.path, *self._rotated()) if self._is(path, mark.inode)), None)
         if path is None:
             return []
@@ -141,7 +143,7 @@ class LogFile:
         return older + _lines(path, start, mark.offset - start)
 
     def last_of(self, program: str, pid: int) -> str:
-        """The last such line of the file, or of the one before it; a gigabyte takes a second."""
+        """Return the last such line of the file, or of the one before it; a gigabyte takes a second."""
         wanted = f"/{program}[{pid}]: ".encode()
         files = (self.path, self.path.with_name(f"{self.path.name}.1"))
         return next((line for path in files if (line := _last_line(path, wanted))), "")
@@ -155,7 +157,7 @@ class LogFile:
 
 
 def _last_line(path: Path, wanted: bytes) -> str:
-    """The last line of a file that holds these bytes; the file is searched where it lies."""
+    """Return the last line of a file that holds these bytes; the file is searched by mapping it."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
             place = text.rfind(wanted)
@@ -182,7 +184,7 @@ def _lines(path: Path, start: int, length: int = -1) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SystemdJournal:
-    """systemd's journal, of which mail is a facility."""
+    """systemd's journal, in which mail is a facility."""
 
     host: Host
     limit: str = ""
@@ -193,24 +195,24 @@ class SystemdJournal:
         return tuple(path for folder in JOURNAL_FOLDERS for path in folder.glob("*/") if path.is_dir())
 
     def mark(self) -> Mark:
-        """Remember the cursor of the last mail there is: after any other's, journalctl leaves the first mail out."""
+        """Return the cursor of the last mail line; after any other, journalctl omits the first mail line."""
         text = self._journalctl("--facility=mail", "--lines=1", "--show-cursor")
         return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
 
     def since(self, mark: Mark) -> list[str]:
-        """What came after that entry; after an empty journal, all there is."""
+        """Return the lines after that entry; all lines if the journal was empty."""
         after = (f"--after-cursor={mark.cursor}",) if mark.cursor else ()
         return self._journalctl("--facility=mail", *after).splitlines()
 
     def before(self, mark: Mark) -> list[str]:
-        """The last few thousand lines up to the mark."""
+        """Return the last few thousand lines up to the mark."""
         if not mark.cursor:
             return []
         up_to = (f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")
         return self._journalctl("--facility=mail", *up_to).splitlines()[::-1]
 
     def last_of(self, program: str, pid: int) -> str:
-        """What the journal has of that process."""
+        """Return the last line of that process in the journal."""
         lines = self._journalctl("--facility=mail", f"_PID={pid}", "--lines=20").splitlines()
         return next((line for line in reversed(lines) if f"/{program}[{pid}]: " in line), "")
 

@@ -1,11 +1,11 @@
-"""Whether servers answer now: a connection to each, all at once, and closed as soon as it is there.
+"""Test whether servers answer now: connect to all at the same time, and close each connection at once.
 
-Promises: ask() takes no longer than TIMEOUT, whatever names and networks do, and sends nothing, but for one query to
-the RESOLVER: whether it checks the signatures of the root, as Postfix's own dnssec_probe asks. Raises nothing.
+Promises: ask() takes no longer than TIMEOUT, whatever names and networks do. It sends nothing except one query to the
+RESOLVER, which tests whether it validates the root's signatures, as Postfix's own dnssec_probe does. Raises nothing.
 
-Known limits: who accepts a connection need not speak its protocol. A name that resolves to several addresses answers
-if one of them does. A name server that is silent leaves a thread waiting for it. Of several, the first alone is
-asked about DNSSEC.
+Known limits: a server that accepts a connection may not speak the protocol. A name with several addresses answers if
+one of them does. A silent name server leaves a thread waiting for it. Of several name servers, only the first is
+queried about DNSSEC.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 TIMEOUT = 0.3
 SLOW = f"no answer within {TIMEOUT} s"
 _RESOLV_CONF = Path("/etc/resolv.conf")
-# RFC 1035, 4.1: a query for the NS records of the root that wants recursion and, by RFC 6840, 5.7, to hear of AD.
+# RFC 1035, 4.1: a query for the NS records of the root that wants recursion and, by RFC 6840, 5.7, the AD bit.
 _ROOT = bytes.fromhex("0120 0001 0000 0000 0000 00 0002 0001")
 _AUTHENTIC, _RCODE = 0x20, 0x0F
 
 
 def ask(servers: Collection[Server]) -> dict[Server, str | None]:
-    """Why each of them does not answer, empty for those that do; None where that is unknown."""
+    """Return why each server does not answer, empty for those that do; None if it is unknown."""
     answers: dict[Server, str | None] = dict.fromkeys(servers)
     found: dict[Server, str | None] = {}
     until = time.monotonic() + TIMEOUT
@@ -58,9 +58,9 @@ def _connect(server: Server) -> str | None:
                 connection.connect(server.path)
         else:
             socket.create_connection((server.host, server.port), TIMEOUT).close()
-    except (socket.gaierror, UnicodeError, PermissionError):  # no such name, none at all, or not for us to ask
+    except (socket.gaierror, UnicodeError, PermissionError):  # an unknown or empty name, or no permission to connect
         return None
-    except (TimeoutError, BlockingIOError):  # a unix socket says at once that too many are waiting there
+    except (TimeoutError, BlockingIOError):  # a unix socket reports a full backlog at once
         return SLOW
     except FileNotFoundError:
         return "there is no such socket"
@@ -70,7 +70,7 @@ def _connect(server: Server) -> str | None:
 
 
 def _validation() -> str | None:
-    """Why the name server that libc asks first can't be had for DNSSEC; None when it tells nothing about the root."""
+    """Return why libc's first name server can't be used for DNSSEC; None if it gives no answer about the root."""
     try:
         named = re.search(r"^nameserver\s+(\S+)", _RESOLV_CONF.read_text("utf-8", "replace"), re.MULTILINE)
         address = named[1] if named else "127.0.0.1"
@@ -84,7 +84,7 @@ def _validation() -> str | None:
 
 
 def _queried(family: int, place: tuple[object, ...]) -> bytes:
-    """The answer about the root; empty when it is none."""
+    """Return the answer about the root; empty if it is not one."""
     number = os.urandom(2)
     with socket.socket(family, socket.SOCK_DGRAM) as query:
         query.settimeout(TIMEOUT)

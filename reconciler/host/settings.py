@@ -1,7 +1,7 @@
-"""Settings of this host: a TOML file read into one value, and where the files that ship with reconciler are.
+"""Read this host's settings from a TOML file into one value, and find the files that ship with reconciler.
 
-read_settings() names every wrong key at once and never guesses. It raises BadSettings for a file that was named but is
-not there, that is not TOML, or that holds unknown keys or wrong values. Without any file the defaults hold.
+read_settings() reports every wrong key at once and never guesses. It raises BadSettings for a named file that is
+missing, that is not TOML, or that holds unknown keys or wrong values. Without a file the defaults apply.
 
 Known limit: tomllib keeps no positions, so an error names the file and the key, and a line only for bad syntax.
 """
@@ -39,7 +39,7 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("expected some text in quotes")
+        raise ValueError("expected text in quotes")
     return value
 
 
@@ -60,7 +60,7 @@ def _seconds(value: object) -> float:
 def _some_time(value: object) -> float:
     seconds = _seconds(value)
     if not seconds:
-        raise ValueError("expected a time longer than that")
+        raise ValueError("expected a time longer than zero")
     return seconds
 
 
@@ -93,29 +93,31 @@ def _rule(value: object) -> Rule:
     if file.startswith("/") or file.endswith(_COMPILED):
         meant = re.sub(r"^/(?:etc/postfix/)?|\.(?:lmdb|db|cdb)$", "", file)
         why = (
-            "a compiled map follows its table" if file.endswith(_COMPILED) else "a name below the directory is expected"
+            "a compiled map follows its table; name the table"
+            if file.endswith(_COMPILED)
+            else "expected a path relative to the configuration directory"
         )
         raise ValueError(f'{why}; got "{file}"; did you mean {meant}?')
     return Rule(file, parameter, _end(value["until"]), _text(value["why"]))
 
 
 def _end(value: object) -> datetime:
-    """When a rule ends: a day that is named is part of it."""
+    """Return when a rule ends: a given day is included."""
     if isinstance(value, datetime):
         return value.astimezone()
     if isinstance(value, date):
         return datetime.combine(value + timedelta(days=1), time()).astimezone()
-    raise ValueError("until is a date without quotes, such as 2026-12-31")
+    raise ValueError('expected "until" to be a date without quotes, such as 2026-12-31')
 
 
 def _key(name: str, read: Callable[[object], object]) -> dict[str, object]:
-    """Say which key of the file a field is, and who reads its value."""
+    """Return the metadata of a field: its key in the file, and the function that reads its value."""
     return {"key": name, "read": read}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What this host's administrator decided; deploy/etc/reconciler.toml says what each key means."""
+    """The administrator's settings for this host; deploy/etc/reconciler.toml describes each key."""
 
     host: str = field(default_factory=lambda: os.uname().nodename, metadata=_key("host.name", _text))
     repository: Path = field(default=Path("/srv/mail-state.git"), metadata=_key("repository.path", _path))
@@ -142,7 +144,7 @@ FIELDS: dict[str, Field[object]] = {field.metadata["key"]: field for field in fi
 
 
 def settings_file(path: Path | None = None) -> Path:
-    """Say which settings file holds: the one named, else $RECONCILER_SETTINGS, else /etc/reconciler.toml."""
+    """Return the settings file in use: the one named, else $RECONCILER_SETTINGS, else /etc/reconciler.toml."""
     return path or Path(os.environ.get("RECONCILER_SETTINGS") or DEFAULT_FILE)
 
 

@@ -1,7 +1,7 @@
-"""The TCP sockets of this host, and which process holds which.
+"""List the TCP sockets of this host and the processes that hold them.
 
-Promises: asks the kernel, through sock_diag(7) where it can (0.1 ms), else by reading /proc/net/tcp (9 ms). Raises
-PermissionError where not even that may be read. Knows the sockets of its own network namespace alone.
+Promises: the list comes from the kernel, through sock_diag(7) if possible (0.1 ms), else from /proc/net/tcp (9 ms).
+Raises PermissionError if neither may be read. Known limit: only sockets of the own network namespace are listed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SOCK_DIAG, _BY_FAMILY, _DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3  # linux/netli
 
 
 class Socket(NamedTuple):
-    """A TCP socket: its two ends, and the number of its inode, by which processes hold it."""
+    """A TCP socket: its two ends, and the inode number that identifies it in processes."""
 
     local: SocketAddress
     remote: SocketAddress
@@ -33,7 +33,7 @@ class Socket(NamedTuple):
 
 
 def open_in(state: int) -> list[Socket]:
-    """The TCP sockets in that state. Netlink needs a module of the kernel."""
+    """Return the TCP sockets in that state. Netlink needs a kernel module."""
     try:
         return [one for family in (socket.AF_INET, socket.AF_INET6) for one in _asked(family, state)]
     except OSError:
@@ -90,12 +90,12 @@ def _address(packed: bytes) -> str:
 
 
 def held(pid: int) -> set[int]:
-    """The inodes of the sockets that a process holds open; none when it has ended or is not ours to see."""
+    """Return the inodes of the sockets that a process holds open; none if it has ended or can't be inspected."""
     folder = f"/proc/{pid}/fd"
     inodes: set[int] = set()
     with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         for name in os.listdir(folder):  # noqa: PTH208 - there are many, and plain strings are twice as quick
-            with suppress(FileNotFoundError):  # closed by now
+            with suppress(FileNotFoundError):  # closed meanwhile
                 target = os.readlink(f"{folder}/{name}")  # noqa: PTH115
                 if target.startswith("socket:["):
                     inodes.add(int(target[8:-1]))

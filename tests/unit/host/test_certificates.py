@@ -46,7 +46,7 @@ def test_what_belongs_together_loads(folder: Path, names: tuple[str, ...]) -> No
         (("a.crt", "locked.key"), "the private key needs a passphrase"),
         (("garbage", "a.key"), "OpenSSL can't load it"),
         (("a.crt",), "there is no private key in"),
-        (("nosuch", "a.key"), "is not there, is empty or can't be read"),
+        (("nosuch", "a.key"), "is missing, is empty or can't be read"),
     ],
 )
 def test_what_does_not_load_says_why(folder: Path, names: tuple[str, ...], reason: str) -> None:

@@ -81,8 +81,8 @@ def test_all_mistakes_are_named_at_once_with_the_likely_intent(tmp_path: Path) -
         f'{file}: unknown key "repository.branhc"; did you mean repository.branch?',
         f'{file}: drift.policy: expected one of "revert", "commit", "report", got "revrt"; did you mean revert?',
         f'{file}: daemon.settle: expected a time such as "1.5s", "5m" or "2h", got 1.5',
-        f"{file}: daemon.group: expected some text in quotes, got 5",
-        f'{file}: host.name: expected some text in quotes, got ""',
+        f"{file}: daemon.group: expected text in quotes, got 5",
+        f'{file}: host.name: expected text in quotes, got ""',
     ]
 
 
@@ -96,8 +96,11 @@ EXAMPLE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
         ('["transport"]', "expected rules such as " + EXAMPLE),
         ('[{what = "transport"}]', "expected rules such as " + EXAMPLE),
         ('[{what = "a", untill = 2026-12-31, why = "x"}]', 'unknown key "untill"; did you mean until?'),
-        ('[{what = "a", until = "2026-12-31", why = "x"}]', "until is a date without quotes, such as 2026-12-31"),
-        ('[{what = "a", until = 2026-12-31, why = ""}]', "expected some text in quotes"),
+        (
+            '[{what = "a", until = "2026-12-31", why = "x"}]',
+            'expected "until" to be a date without quotes, such as 2026-12-31',
+        ),
+        ('[{what = "a", until = 2026-12-31, why = ""}]', "expected text in quotes"),
         ('[{what = "master.cf:smtp/inet", until = 2026-12-31, why = "x"}]', '"main.cf:PARAMETER"'),
         ('[{what = "transport.lmdb", until = 2026-12-31, why = "x"}]', "did you mean transport?"),
         ('[{what = "/etc/postfix/main.cf", until = 2026-12-31, why = "x"}]', "did you mean main.cf?"),

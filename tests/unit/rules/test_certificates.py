@@ -65,9 +65,9 @@ def test_a_healthy_certificate_says_nothing(tmp_path: Path) -> None:
     [
         (b"", "holds neither"),
         (b"hello\n", "holds neither"),
-        (b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "line 1: this is no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "line 1: not a certificate"),
         (key(phrase=b"geheim"), "has a passphrase"),
-        (b"-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n", "this is no key"),
+        (b"-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n", "not a key"),
     ],
 )
 def test_a_file_that_openssl_could_not_load_is_refused_for_now(tmp_path: Path, content: bytes, why: str) -> None:
