@@ -1,4 +1,4 @@
-"""Records below the state directory: generations with their manifests, companions, the journal, published records.
+"""The records below the state directory: generations with manifests, companions, the journal, published records.
 
 Reading never changes anything.
 

@@ -1,14 +1,14 @@
-"""Companions on disk and running: the steps of the apply protocol for the programs beside Postfix.
+"""Manage companions on disk and as processes: the apply protocol's steps for the programs beside Postfix.
 
-provide() comes before Postfix's own rename and release() after Postfix has taken over, so that a provider is there
-before its user and outlives it. What the host had at a companion's places, and how its service was, is kept in
-rescue/NAME/ from the first provide() to release(), which puts it back and leaves no trace.
+provide() runs before Postfix's own rename and release() after Postfix has taken over, so that a companion starts before
+Postfix needs it and stops after. The host's own files at a companion's places and its service's state are kept in
+rescue/NAME/ from the first provide() to release(), which restores them completely.
 
-Promises: each step is idempotent, so that one which was cut short is done again whole. A companion whose files are the
-same and which answers is left alone; only its link moves. *touch* is told its name before a companion is touched.
+Promises: each step is idempotent, so an interrupted step can be repeated. A companion with unchanged files that answers
+is not restarted; only its link moves. *touch* is called with a companion's name before the companion is changed.
 
-Raises OSError from the file system; a program that does not come up is a finding. Known limit: what somebody puts in
-place of one of the links is not kept.
+Raises OSError from the file system; a program that does not start is a finding. Known limit: a file that replaces one
+of the links by hand is not kept.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Companions:
         self._mourned: set[str] = set()
 
     def folder(self, name: str) -> Path:
-        """Where its files are now: the link live/NAME."""
+        """Return the link live/NAME to its current files."""
         return self._state / "live" / name
 
     def _kept(self, name: str) -> Path:
@@ -54,7 +54,7 @@ class Companions:
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def astray(self, generation: Generation) -> Iterator[str]:
-        """Links and places that are not as they must be while that generation is live."""
+        """Return the links and places that differ from what that live generation requires."""
         for name in _known(generation):
             link = self.folder(name)
             if not link.is_symlink() or link.readlink() != self._target(generation, name):
@@ -62,31 +62,31 @@ class Companions:
             yield from (place for place, source in self._places(generation, name) if not self._is_put(place, source))
 
     def silent(self, generation: Generation | None) -> dict[str, str]:
-        """Its companions that don't work now, and why."""
+        """Return the generation's companions that do not work now, with the reasons."""
         told = {name: self.answers(name) for name in _known(generation)} if generation else {}
         return {name: why for name, why in told.items() if why}
 
     def fell_silent(self, generation: Generation | None) -> bool:
-        """Whether one stopped working since this was asked last; one that can't be started is reported once."""
+        """Return whether one stopped working since the last call; one that can't be started is reported once."""
         before, self._mourned = self._mourned, set(self.silent(generation))
         return bool(self._mourned - before)
 
     def answers(self, name: str) -> str:
-        """Why that companion does not work; empty when it does."""
+        """Return why that companion does not work; empty when it does."""
         try:
             return PROGRAMS[name].answers(self._host, self.folder(name))
         except (CommandFailed, OSError) as error:
             return str(error)
 
     def watched(self, generation: Generation) -> set[Path]:
-        """The files and links whose change is drift."""
+        """Return the files and links whose change is drift."""
         names = _known(generation)
         files = {self.folder(name) / path for name in names for path in _files(generation, name)}
         places = {Path(place) for name in names for place, _ in self._places(generation, name)}
         return files | places | {self.folder(name) for name in names}
 
     def processes(self) -> list[int]:
-        """The processes whose end must be noticed."""
+        """Return the processes whose end must be noticed."""
         return [pid for name in self._managed() for pid in PROGRAMS[name].processes()]
 
     def _managed(self) -> set[str]:
@@ -96,7 +96,7 @@ class Companions:
         return Path("..") / generation.path.relative_to(self._state) / name
 
     def _places(self, generation: Generation, name: str) -> Iterator[tuple[str, Path]]:
-        """The places that this generation fills, and what with."""
+        """Return the places that this generation fills, each with its content."""
         files = _files(generation, name)
         for place, path in PROGRAMS[name].PLACES.items():
             if path in files:
@@ -121,10 +121,10 @@ class Companions:
         touch: Callable[[str], None],
         anew: Collection[str] = (),
     ) -> list[Finding]:
-        """Have every companion of *after* work with its files; those in *anew* are started whatever they look like."""
-        # Four cases: recovery does not trust what a killed pass has touched (*anew*); what works with these very files
-        # keeps running, and only its link moves; what has other files now is started with them, and a failure refuses
-        # the commit; what has the same files and yet does not work was edited or died, and a failure only warns.
+        """Start every companion of *after* with its files; those in *anew* are started in any case."""
+        # Four cases. A companion that a killed pass touched is started (*anew*). One that works with the same files
+        # keeps running, and only its link moves. One with changed files is started, and a failure refuses the commit.
+        # One with the same files that does not work was edited or died, and a failure only warns.
         found = []
         for name in _known(after):
             changed = before is None or _files(before, name) != _files(after, name)
@@ -137,7 +137,7 @@ class Companions:
         return found
 
     def _is_well(self, name: str, after: Generation) -> bool:
-        """Whether it works with the very files of *after*: what is there may have been edited since it was started."""
+        """Return whether it works with the exact files of *after*: its files may have been edited since its start."""
         put = all(self._is_put(place, source) for place, source in self._places(after, name))
         return put and self._holds(name, after) and not self.answers(name)
 
@@ -155,14 +155,14 @@ class Companions:
         why = self._start(name)
         if not why:
             return []
-        severity = Severity.ERROR if changed else Severity.WARNING  # it is no commit's fault when nothing changed
-        return [_silent(name, f"does not come up: {why}", severity)]
+        severity = Severity.ERROR if changed else Severity.WARNING  # without a change, no commit is at fault
+        return [_silent(name, f"does not start: {why}", severity)]
 
     def _switch(self, name: str, generation: Generation) -> None:
         self._host.symlink(self.folder(name), self._target(generation, name))
 
     def _start(self, name: str) -> str:
-        """Start it, and wait until it works; why it does not."""
+        """Start it and wait until it works; return why it does not."""
         try:
             PROGRAMS[name].activate(self._host, self.folder(name))
         except (CommandFailed, OSError) as error:
@@ -173,10 +173,10 @@ class Companions:
         return why
 
     def revive(self, generation: Generation, *, paused: bool) -> tuple[list[str], str]:
-        """Start what should work and does not: the names of what was started, and why another could not be.
+        """Start the companions that should work and do not; return their names, and why another could not start.
 
-        A hand edit is for the policy of drift to judge, and not put into force here; while an operator has
-        *paused* us nothing is but processes that have died, which come back with the files that are there.
+        A hand edit takes no effect here, because the drift policy decides about it. While an operator has *paused*
+        reconciler, only processes that died are started again, with the files that are in place.
         """
         started, trouble = [], ""
         for name in self.silent(generation):
@@ -192,21 +192,21 @@ class Companions:
     # ---- what is no longer wanted ------------------------------------------------------------------------------------
 
     def unwanted(self, wanted: Generation) -> set[str]:
-        """The companions that are still there and of no use to that generation."""
+        """Return the installed companions that the generation does not use."""
         return self._managed() - wanted.companions
 
     def may_be_asked(self, names: Iterable[str]) -> bool:
-        """Whether one of them has processes, which clients may be connected to."""
+        """Return whether one of them has processes that clients may be connected to."""
         return any(PROGRAMS[name].processes() for name in names)
 
     def release(self, wanted: Generation, touch: Callable[[str], None]) -> list[Finding]:
-        """Stop what *wanted* has no use for, and leave the host as it was before we managed it."""
+        """Stop the companions that *wanted* does not use, and restore the host's state from before them."""
         found = []
         for name in sorted(self.unwanted(wanted)):
             try:
                 touch(name)
                 self._release(name)
-            except (CommandFailed, OSError) as error:  # a later pass does it again
+            except (CommandFailed, OSError) as error:  # a later pass repeats it
                 found.append(_silent(name, f"does not stop: {error}", Severity.WARNING))
         return found
 
@@ -221,7 +221,7 @@ class Companions:
         self._forget(name)
 
     def keep_as_files(self, generation: Generation) -> None:
-        """Turn the links at the places into files that hold the same: reconciler goes, and the companions stay."""
+        """Replace the links at the places with copies of their files: reconciler leaves, and the companions stay."""
         for name in _known(generation):
             for place, source in self._places(generation, name):
                 if Path(place).is_symlink():
@@ -229,14 +229,14 @@ class Companions:
             self._forget(name)
 
     def _forget(self, name: str) -> None:
-        """From now on it is not managed, and what is at its places is the host's own."""
+        """Stop managing it; the files at its places belong to the host from now on."""
         self._host.remove(self.folder(name))
         self._host.remove(self._kept(name))
 
     # ---- the places --------------------------------------------------------------------------------------------------
 
     def _take(self, name: str) -> None:
-        """Keep what the host has at the places and how the service is, once."""
+        """Save the host's files at the places and the state of the service, once."""
         kept, program = self._kept(name), PROGRAMS[name]
         if kept.exists():
             return
@@ -284,14 +284,14 @@ class Companions:
             self._host.remove(path)
 
     def _place(self, source: Path, path: Path) -> None:
-        """Put a copy of a file there by one rename."""
+        """Put a copy of a file in place by one rename."""
         beside = path.with_name(f".{path.name}.new")
         self._host.copy(source, beside)
         self._host.rename(beside, path)
 
 
 def check(host: Host, folder: Path) -> list[Finding]:
-    """What the companions' own checkers say of a staged generation."""
+    """Return the findings of the companions' own checkers about a staged generation."""
     return [
         finding
         for name, program in PROGRAMS.items()

@@ -1,9 +1,9 @@
-"""Complete trees on disk, each with a manifest, and the two links that say which of them Postfix reads.
+"""Manage generations: complete trees on disk, each with a manifest, and the two links that select the live one.
 
-Promises: a generation is placed whole by one rename and never changed by us again; what is live changes by one rename
-of a link; what Postfix reads but neither the manifest nor the target knows (foreign files) is carried unchanged.
+Promises: a generation is placed whole by one rename and reconciler never changes it again; another generation becomes
+live by one rename of a link; foreign files, which neither the manifest nor the target names, are carried unchanged.
 
-Raises OSError from the file system, and Unavailable while another process is at work.
+Raises OSError from the file system, and Unavailable while another process holds a lock or keeps changing files.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
 identity, size, mode, owner or times changed.
 """
@@ -78,18 +78,18 @@ class Generations:
 
     @property
     def beside(self) -> Path:
-        """Where adoption makes its link before the exchange, and finds the old directory after it."""
+        """The path of adoption's link before the exchange, and of the old directory after it."""
         return self.config_directory.with_name(f".{self.config_directory.name}.reconciler")
 
     def live(self) -> Generation | None:
-        """The generation that Postfix reads; None before adoption, or when the live link or what it names is gone."""
+        """Return the generation that Postfix reads; None before adoption, or if the link or its target is missing."""
         if not self.adopted or not self.link.is_symlink():
             return None
         path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
         return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
 
     def get(self, path: Path) -> Generation:
-        """A generation by its folder; its manifest is read again only when it changed."""
+        """Return the generation in a folder; its manifest is read again only if it changed."""
         try:
             now = signature(path / MANIFEST)
         except OSError:
@@ -100,14 +100,14 @@ class Generations:
         return known[1]
 
     def all(self) -> list[Generation]:
-        """Every generation on disk, newest first."""
+        """Return every generation on disk, newest first."""
         if not self.folder.is_dir():
             return []
         paths = [path for path in self.folder.iterdir() if _NAME.match(path.name)]
         return [self.get(path) for path in sorted(paths, key=lambda path: -int(path.name.partition("-")[0]))]
 
     def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
-        """The live tree: the files of the live manifest as they are on disk now, and those of *also* that exist."""
+        """Return the live tree: the live manifest's files as they are on disk now, and the existing files of *also*."""
         live = self.live()
         records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
         tree = {}
@@ -118,17 +118,17 @@ class Generations:
         return tree
 
     def drift(self) -> tuple[str, ...]:
-        """What is no longer as the live manifest says, companions' links and places too; foreign files never count."""
+        """Return what differs from the live manifest, including companions' links and places, but no foreign files."""
         live = self.live()
         return (*self.edited(live, self.config_directory), *self.companions.astray(live)) if live else ()
 
     def edited(self, generation: Generation, root: Path | None = None) -> tuple[str, ...]:
-        """The files of a generation that are no longer what its manifest says."""
+        """Return the files of a generation that differ from its manifest."""
         where = root or generation.root
         return tuple(path for path, record in generation.files.items() if not self._matches(path, record, where))
 
     def content(self, generation: Generation) -> Tree:
-        """What a generation holds now of the files that its manifest names, compiled maps left out."""
+        """Return the current files of a generation that its manifest names, without compiled maps."""
         read = {
             path: self._file(path, record.compiled, generation.root)
             for path, record in generation.files.items()
@@ -160,7 +160,7 @@ class Generations:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the one lock of this host's state; raises Unavailable when another pass has it or dpkg works."""
+        """Hold the only lock of this host's state; raise Unavailable if another pass holds it or dpkg is running."""
         self.prepare()
         if _held_by_other(DPKG_LOCK):
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
@@ -172,7 +172,7 @@ class Generations:
             yield
 
     def age(self) -> None:
-        """Set an edited main.cf's time back: every Postfix program sleeps while it is younger than two seconds."""
+        """Set an edited main.cf's time back: Postfix programs sleep while it is younger than two seconds."""
         main = self.config_directory / "main.cf"
         if main.is_file() and main.stat().st_mtime > time.time() - postfix.AGE:
             self.host.set_time(main, time.time() - postfix.AGE)
@@ -187,11 +187,11 @@ class Generations:
                 self.host.make_directory(path, mode)
 
     def stage_folder(self, name: str) -> Path:
-        """Where a stage of that name is made."""
+        """Return the folder for a stage of that name."""
         return self.private / "stage" / name
 
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
-        """Write *target* and what is foreign into a new folder; compiled maps that are still right come along."""
+        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied."""
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
@@ -204,7 +204,7 @@ class Generations:
         return Stage(root, foreign)
 
     def reusable(self, path: str, source: File, stage: Stage) -> bool:
-        """Copy the live compiled map of *path* into the stage, when it was made from these very bytes."""
+        """Copy the live compiled map of *path* into the stage, if it was made from the same bytes."""
         live = self.live()
         if live is None:
             return False
@@ -221,13 +221,13 @@ class Generations:
         return False
 
     def _foreign(self, target: Tree) -> Iterator[str]:
-        """What is in the live directory and neither ours nor about to be, folders before what they hold."""
+        """Return the foreign files of the live directory, each folder before its contents."""
         live = self.live()
         ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
         yield from walk(self.config_directory, ours)
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
-        """Whether anything foreign came, went or changed since it was carried."""
+        """Return whether a foreign file was added, removed or changed since it was carried."""
         return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(
@@ -249,7 +249,7 @@ class Generations:
         return self.get(place)
 
     def rescue_tree(self) -> Tree:
-        """What the host had before it was adopted: main.cf and master.cf, and what our own files stood in for."""
+        """Return the host's files from before adoption: main.cf, master.cf, and the files that ours replaced."""
         live = self.live()
         names = {*ADOPTED_FILES, *(live.files if live else ())}
         found = [name for name in sorted(names) if not name.startswith(BESIDE) and (self.rescue / name).is_file()]
@@ -265,39 +265,38 @@ class Generations:
         self.host.replace(folder / MANIFEST, written(generation))
 
     def taint(self, generation: Generation) -> None:
-        """Remember that it was edited while it was live: it is evidence, and no rollback uses it."""
+        """Mark a generation as edited while it was live: it is kept as evidence, and no rollback uses it."""
         self._write(generation.path, replace(generation, tainted=True))
 
     def mark(self, generation: Generation, edit: str) -> None:
-        """Remember what became of the hand edit in it: PENDING, or the commit that holds it."""
+        """Mark a generation with the state of its hand edit: PENDING, or the commit that holds the edit."""
         self._write(generation.path, replace(generation, edit=edit))
 
     def switch(self, generation: Generation) -> None:
-        """Make it live: one rename of one link."""
+        """Make a generation live by one rename of one link."""
         self.host.symlink(self.link, Path("..") / generation.path.relative_to(self.state) / PROGRAM)
 
     def prune(self, keep: int = KEEP) -> None:
-        """Remove all but the last *keep* generations, never the live one, nor one with an edit that is kept nowhere."""
+        """Remove all but the last *keep* generations, but never the live one or one with an uncommitted edit."""
         live = self.live()
         for generation in self.all()[keep:]:
             if (not live or generation.path != live.path) and generation.edit != PENDING:
                 self.host.remove(generation.path)
 
     def sweep(self) -> None:
-        """Remove what a pass that was cut short left behind."""
+        """Remove the leftovers of an interrupted pass."""
         self.host.remove(self.private / "stage")
         self.host.remove(self.rescue.with_name(f".{PROGRAM}.new"))
         if self.adopted or self.beside.is_symlink():
-            self.host.remove(
-                self.beside
-            )  # the exchange was made, and generation and rescue hold its copy; or it was not
+            # After the exchange, generation and rescue hold copies of it; before the exchange, it is only our link.
+            self.host.remove(self.beside)
 
     # ---- adopting ----------------------------------------------------------------------------------------------------
 
     def adopt(self) -> Generation:
-        """Turn the configuration directory into a link to a generation of the very same bytes, in one exchange.
+        """Replace the configuration directory with a link to a generation of the same bytes, in one exchange.
 
-        Raises Unavailable when the directory is edited meanwhile; then nothing has changed.
+        Raises Unavailable if the directory is edited meanwhile; then nothing has changed.
         """
         seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
         if not self.rescue.exists():
@@ -314,11 +313,11 @@ class Generations:
         self.host.remove(self.beside)
         live = self.live()
         if not live:
-            raise Unavailable(f"{self.link}: the live link is gone")
+            raise Unavailable(f"{self.link}: the live link is missing")
         return live
 
     def release(self) -> None:
-        """Turn the link back into a directory that holds what is live, in one exchange; the state stays as it is."""
+        """Replace the link with a directory of the live files, in one exchange; the state does not change."""
         if live := self.live():
             self.companions.keep_as_files(live)
         if self.adopted:
@@ -327,7 +326,7 @@ class Generations:
             self.host.remove(self.beside)
 
     def _carry(self, path: str, root: Path) -> None:
-        """Copy something of the live directory; a link that leads out of it keeps leading to the same place."""
+        """Copy an entry of the live directory; a link that points out of it keeps its target."""
         source = self.config_directory / path
         if source.is_symlink():
             self.host.link(root / path, kept_link(self.config_directory, path), source)
@@ -335,7 +334,7 @@ class Generations:
             self.host.copy(source, root / path)
 
     def heal(self) -> Generation | None:
-        """When the live link is gone, or what it names: point it at the newest generation that can be trusted."""
+        """If the live link or its target is missing, point it at the newest generation that can be trusted."""
         if not self.adopted or self.live() is not None:
             return None
         trusted = next((one for one in self.all() if not one.tainted), None)
@@ -356,7 +355,7 @@ class Generations:
 
 
 def _held_by_other(lock: Path) -> bool:
-    """Whether a process holds a record lock on that file, without taking it (fcntl(2), F_GETLK)."""
+    """Return whether a process holds a record lock on that file, without taking it (fcntl(2), F_GETLK)."""
     try:
         with lock.open("rb") as stream:
             asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -1,9 +1,9 @@
-"""The journal: what was going to be done, what was done, and how it ended; and the phase between passes.
+"""Keep the journal: the intent, the steps and the conclusion of each pass, and the phase between passes.
 
-Promises: an intent is on disk before anything moves, a conclusion right after; a torn last line is dropped by the
-reader. What start-up recovery needs is the last intent without a conclusion.
+Promises: an intent is on disk before anything changes, and a conclusion right after; the reader drops a torn last line.
+Recovery at start-up needs the last intent without a conclusion.
 
-Raises OSError from the file system. Known limit: reading back looks at the last mebibytes only, some thousand passes.
+Raises OSError from the file system. Known limit: only the last mebibytes are read back, some thousand passes.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class Journal:
         self.path, self._phase_path, self.host = private / "journal.jsonl", private / "phase.json", host
 
     def intend(self, intent: Intent) -> None:
-        """Put on record what is about to be done, and how to undo it."""
+        """Record what is about to be done, and how to undo it."""
         self._write({"intent": intent_line(intent)})
 
     def step(self, step: Step) -> None:
-        """Put on record that a step of the protocol begins."""
+        """Record that a step of the protocol begins."""
         self._write({"step": step.value})
 
     def touch(self, companion: str) -> None:
-        """Put on record that a companion is about to be started or stopped."""
+        """Record that a companion is about to be started or stopped."""
         self._write({"step": companion_step(companion)})
 
     def conclude(self, conclusion: Conclusion) -> None:
-        """Put on record how it ended; closes the intent, if one is open."""
+        """Record how a pass ended; this closes an open intent."""
         self._write({"conclusion": conclusion_line(conclusion)})
 
     def _write(self, line: _Line) -> None:
@@ -60,7 +60,7 @@ class Journal:
         self.host.append(self.path, (b"\n" if torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def open_intent(self) -> Intent | None:
-        """The intent that no conclusion followed, with the steps that were begun: a pass was cut short."""
+        """Return the intent without a conclusion, with its steps; there is one only after an interrupted pass."""
         steps: list[str] = []
         for line in self._backwards():
             if "conclusion" in line:
@@ -72,7 +72,7 @@ class Journal:
         return None
 
     def conclusions(self, revision: str = "") -> Iterator[Conclusion]:
-        """How passes ended, newest first; those for *revision*, if one is named."""
+        """Yield the conclusions of passes, newest first; only those for *revision*, if it is given."""
         for line in self._backwards():
             ended = line.get("conclusion")
             if not isinstance(ended, dict) or (revision and ended.get("revision") != revision):
@@ -81,11 +81,11 @@ class Journal:
                 yield conclusion
 
     def last(self, revision: str = "") -> Conclusion | None:
-        """The newest conclusion, or the newest one for *revision*."""
+        """Return the newest conclusion, or the newest one for *revision*."""
         return next(self.conclusions(revision), None)
 
     def _backwards(self) -> Iterator[_Line]:
-        """The lines, newest first; read block by block, for most who ask need the last few."""
+        """Yield the lines, newest first; they are read block by block, because most callers need only the last few."""
         if not self.path.exists():
             return
         with self.path.open("rb") as stream:
@@ -95,9 +95,9 @@ class Journal:
                 size = min(_BLOCK, start - oldest)
                 start = stream.seek(start - size)
                 texts = (stream.read(size) + rest).split(b"\n")
-                rest = texts.pop(0) if start > oldest else b""  # its beginning is in the block before
+                rest = texts.pop(0) if start > oldest else b""  # its beginning is in the preceding block
                 for text in reversed(texts):
-                    with suppress(ValueError):  # the torn last line, or the one that the tail cut in two
+                    with suppress(ValueError):  # the torn last line, or the line that the read limit cuts in two
                         if isinstance(line := json.loads(text), dict):
                             yield line
 
@@ -109,7 +109,7 @@ class Journal:
     # ---- the phase ---------------------------------------------------------------------------------------------------
 
     def phase(self) -> Phase:
-        """The phase that was last written; Steady when none was, Halted when it can't be read."""
+        """Return the phase that was last written; Steady if there is none, Halted if it can't be read."""
         try:
             return _phase_from(json.loads(self._phase_path.read_text()))
         except FileNotFoundError:
@@ -118,13 +118,13 @@ class Journal:
             return Halted(f"{self._phase_path}: {error}")
 
     def set_phase(self, phase: Phase) -> None:
-        """Write the phase, when it is another."""
+        """Write the phase if it changed."""
         if phase != self.phase():
             self.host.replace(self._phase_path, json.dumps(phase_line(phase)).encode())
 
 
 def _conclusion_from(line: _Line) -> Conclusion | None:
-    """Read a conclusion; None for a line that only damage can explain."""
+    """Read a conclusion; return None for a damaged line."""
     try:
         return conclusion_from(line)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -132,7 +132,7 @@ def _conclusion_from(line: _Line) -> Conclusion | None:
 
 
 def _phase_from(data: _Line) -> Phase:
-    """The phase that was stored so; what is not one raises."""
+    """Read a stored phase; raise for any other value."""
     kind = _PHASES[data.pop("name")]
     for key, read in _READERS.items():
         if data.get(key) is not None:
@@ -156,12 +156,12 @@ _READERS: dict[str, Callable[[Any], object]] = {
 
 
 def phase_line(phase: Phase) -> _Line:
-    """Return a phase as it stands on disk."""
+    """Return a phase in its form on disk."""
     return {"name": type(phase).__name__, **_plain(asdict(phase))}
 
 
 def _plain(data: _Line) -> _Line:
-    """Times as text, at any depth."""
+    """Return the value with times as text, at any depth."""
     return {
         key: value.isoformat() if isinstance(value, datetime) else _plain(value) if isinstance(value, dict) else value
         for key, value in data.items()

@@ -1,7 +1,7 @@
-"""A generation's manifest: what each of its files must be, and how files are told apart on disk.
+"""Read and write a generation's manifest, which describes each of its files, and compare files on disk.
 
-Promises: reading never fails. A manifest that is missing or garbage gives a generation without files, tainted, whose
-*source* is UNREADABLE: the next pass makes a new one of whatever is desired. Raises OSError for files that vanish.
+Promises: reading a manifest never fails. A missing or damaged one gives a tainted generation without files, whose
+*source* is UNREADABLE; the next pass makes a new one from the desired state. Raises OSError for files that vanish.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FileRecord:
 class Generation:
     """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says what made it.
 
-    *carried* names what an ignore rule left alone in it. *edit* says what became of a hand edit that is to be kept:
+    *carried* names the edits that an ignore rule left in place. *edit* is the state of a hand edit that is to be kept:
     PENDING, or the commit that holds it.
     """
 
@@ -59,7 +59,7 @@ class Generation:
 
     @property
     def name(self) -> str:
-        """Return its name for people: its commit in short, else what made it."""
+        """Return its name for people: its short commit, else its source."""
         return self.revision[:7] or str(self.source)
 
     @property
@@ -69,11 +69,11 @@ class Generation:
 
     @property
     def companions(self) -> frozenset[str]:
-        """The programs beside Postfix that it has a folder for."""
+        """The companions that it has a folder for."""
         return frozenset(path.split("/", 2)[1] for path in self.files if path.startswith(BESIDE))
 
     def owned(self) -> Tree:
-        """Its rendered files, as a tree whose bytes are read from disk."""
+        """Return its rendered files as a tree whose bytes are read from disk."""
         return {
             path: File(record.sha256, record.mode, record.owner, (self.root / path).read_bytes, record.compiled)
             for path, record in self.files.items()
@@ -83,19 +83,19 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A tree being made under private/: *foreign* are the signatures of what was carried, for a last comparison."""
+    """A tree in progress under private/: *foreign* are the signatures of carried files, for a last comparison."""
 
     root: Path
     foreign: Mapping[str, Signature]
 
     @property
     def folder(self) -> Path:
-        """What will become the generation's folder."""
+        """The folder that becomes the generation's."""
         return self.root.parent
 
 
 def read_manifest(path: Path) -> Generation:
-    """The generation in the folder *path*, named ``NUMBER-REVISION``."""
+    """Return the generation in the folder *path*, named ``NUMBER-REVISION``."""
     number = int(path.name.partition("-")[0])
     try:
         data = json.loads((path / NAME).read_text())
@@ -108,7 +108,7 @@ def read_manifest(path: Path) -> Generation:
 
 
 def written(generation: Generation) -> bytes:
-    """The manifest of a generation, as it stands on disk."""
+    """Return the manifest of a generation in its form on disk."""
     data = {
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
@@ -118,12 +118,12 @@ def written(generation: Generation) -> bytes:
 
 
 def compiled_name(path: str, file: File) -> str:
-    """The name of the map that is compiled from a table's source; empty for other files."""
+    """Return the name of the map that is compiled from a table's source; empty for other files."""
     return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
 
 
 def walk(root: Path, without: set[str]) -> Iterator[str]:
-    """Relative paths below *root*, folders before what they hold, leaving *without* out."""
+    """Yield the relative paths below *root* except *without*, each folder before its contents."""
     for directory, folders, names in os.walk(root):
         folders.sort()
         for name in sorted([*folders, *names]):
@@ -133,14 +133,14 @@ def walk(root: Path, without: set[str]) -> Iterator[str]:
 
 
 def kept_link(root: Path, path: str) -> Path:
-    """Where the link *path* below *root* leads, said so that it holds from any folder the link is copied to."""
+    """Return the target of the link *path* below *root*, in a form that is valid from any folder."""
     to = (root / path).readlink()
     inside = os.path.normpath(Path(path).parent / to)
     return Path(os.path.normpath(root / inside)) if not to.is_absolute() and inside.startswith("..") else to
 
 
 def signature(path: Path) -> Signature:
-    """What changes when a file does, without reading it; of a folder, mode and owner only."""
+    """Return a signature that changes with a file, without reading it; for a folder, mode and owner only."""
     status = path.lstat()
     folder = path.is_dir() and not path.is_symlink()
     times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
@@ -148,13 +148,13 @@ def signature(path: Path) -> Signature:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
+    """Return the sha256 of a file's bytes in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def intact(generation: Generation) -> bool:
-    """Whether a rollback may use it: it was not edited while it was live, and its files are as its manifest says."""
+    """Return whether a rollback may use it: it was not edited while live, and its files match its manifest."""
     files = generation.files.items()
     return not generation.tainted and all(_is_file(generation.root / path, record) for path, record in files)
 
@@ -164,7 +164,7 @@ def _is_file(path: Path, record: FileRecord) -> bool:
 
 
 def with_todays_secrets(old: Tree, live: Tree) -> Tree:
-    """The old tree with the secrets of today, which may have been rotated since; of logins, those still in use."""
+    """Return the old tree with today's secrets, which may have been rotated; of logins, only those still in use."""
     tree = dict(old)
     for path, file in old.items():
         if not file.is_secret or path not in live:

@@ -1,7 +1,7 @@
-"""What was published: the records that we made, by name server and zone, on disk before a server hears of them.
+"""Store the published DNS records by name server and zone; they are on disk before a server gets them.
 
-private/dns.json is replaced whole by one rename. Raises OSError from the file system, Unavailable while another
-publishes, and BadRecord for a file that can't be read: without it the owner of each record is unknown.
+private/dns.json is replaced whole by one rename. Raises OSError from the file system, Unavailable while another process
+publishes, and BadRecord for an unreadable file, because without it the owner of each record is unknown.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Ours = dict[str, frozenset[Record]]
 
 
 class BadRecord(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The operator must look: what was published can't be read."""
+    """The file of published records can't be read; the operator must fix it."""
 
 
 class Published:
-    """private/dns.json: by server, the records that we made in each zone."""
+    """The file private/dns.json: by server, the records that reconciler made in each zone."""
 
     def __init__(self, private: Path, host: Host) -> None:
         self.path, self.host = private / "dns.json", host
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Publish alone; a pass need not wait for a name server."""
+        """Hold the lock for publishing; it differs from the pass's lock, so no pass waits for a name server."""
         with self.path.with_suffix(".lock").open("w") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,7 +44,7 @@ class Published:
             yield
 
     def read(self) -> dict[str, Ours]:
-        """All of it; empty when nothing was ever published."""
+        """Return all records; empty if none were ever published."""
         try:
             said = json.loads(self.path.read_text())
             return {
@@ -57,11 +57,14 @@ class Published:
         except FileNotFoundError:
             return {}
         except (ValueError, TypeError, AttributeError) as error:
-            text = "it can't be read, so it is unknown which records are ours; restore it, or remove it and them"
+            text = (
+                "it can't be read, so reconciler does not know which records it made; restore the file, or remove"
+                " the file and those records"
+            )
             raise BadRecord(f"{self.path}: {text}") from error
 
     def note(self, server: str, zone: str, records: Iterable[Record]) -> None:
-        """Put on record what is ours in a zone; nothing is left of a zone in which nothing is."""
+        """Store our records of a zone; a zone without records is removed."""
         said = self.read()
         own = said.setdefault(server, {})
         own[zone] = frozenset(records)

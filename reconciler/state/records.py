@@ -1,8 +1,8 @@
-"""What the journal holds, as values: intents and conclusions; and the form in which each stands on disk.
+"""Convert the journal's values, intents and conclusions, to and from their form on disk.
 
-A conclusion's form is the contract's too: it is what ``log --json`` prints. Promises: what an earlier version wrote is
-read, and a conclusion is written again as it was, key by key. Reading raises KeyError, TypeError, ValueError or
-AttributeError for what was not written.
+``log --json`` prints a conclusion in the same form. Promises: lines of an earlier version can be read, and a conclusion
+that was read is written with the same keys. Reading raises KeyError, TypeError, ValueError or AttributeError for any
+other line.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 _AT = "%Y-%m-%dT%H:%M:%SZ"
 _WITH_FINDINGS = {kind.__name__: kind for kind in (Unchanged, Applied, Refused, RolledBack, Broken)}
-_ADOPT = "adopt"  # what an intent calls the source that its generation calls "adopted"
+_ADOPT = "adopt"  # an intent's name for the source that its generation calls "adopted"
 _COMPANION = "companion "
 
 
 class Step(StrEnum):
-    """A step of the apply protocol that recovery has to know of."""
+    """A step of the apply protocol that recovery needs to know."""
 
     SWAP = "swap"
     RESTART = "restart"
@@ -48,10 +48,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is about to be done, and how to undo it: *before* is the live generation, *ran* whether Postfix runs.
+    """The planned change and the data to undo it: *before* is the live generation, *ran* whether Postfix runs.
 
-    *newest* is the newest generation there is, None for an adoption. Read back, *steps* are those that began, and
-    *companions* those that were touched.
+    *newest* is the newest generation there is, None for an adoption. After reading, *steps* are those that began,
+    and *companions* those that were touched.
     """
 
     revision: str
@@ -65,7 +65,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The commit that a conclusion is about, as far as the repository knows it, and the *generation* live after it."""
+    """The commit of a conclusion, as far as the repository holds it, and the *generation* live after it."""
 
     author: str | None
     subject: str | None
@@ -74,9 +74,9 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """What was edited by hand in *generation*, who did it, and what became of it.
+    """A hand edit in *generation*, its author, and its result.
 
-    *kept* is the commit on the branch *kept_on* that holds it; *not_kept* says why there is none.
+    *kept* is the commit on the branch *kept_on* that holds the edit; *not_kept* is the reason if there is none.
     """
 
     files: tuple[str, ...] = ()
@@ -90,9 +90,9 @@ class Edited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """How a pass for *revision* ended, and when; *wake* is why it was made, *why* what else it was.
+    """The end of a pass for *revision*, and its time; *wake* is the reason for the pass, *why* a further explanation.
 
-    What a whole pass knows is in *edited*; it *revived* Postfix, and *started* what else had died.
+    *edited* is the hand edit that it found; *revived* tells that it started Postfix, *started* names companions.
     """
 
     outcome: Outcome
@@ -152,7 +152,7 @@ class ConclusionLine(TypedDict, total=False):
 
 
 def intent_line(intent: Intent) -> dict[str, Any]:
-    """Return an intent as it stands on disk; steps are lines of their own."""
+    """Return an intent in its form on disk; its steps are separate lines."""
     source = _ADOPT if intent.source.kind is SourceKind.ADOPTED else str(intent.source)
     line: dict[str, Any] = {"revision": intent.revision, "source": source, "before": str(intent.before or "")}
     if intent.newest is not None:
@@ -161,7 +161,7 @@ def intent_line(intent: Intent) -> dict[str, Any]:
 
 
 def intent_from(line: Mapping[str, Any], steps: Iterable[str]) -> Intent:
-    """Read an intent, and the steps that followed it; a step of another version is no reason to stop."""
+    """Read an intent, and the steps that followed it; an unknown step of another version is ignored."""
     source, newest, begun = str(line["source"]), line.get("newest"), set(steps)
     return Intent(
         revision=str(line["revision"]),
@@ -175,7 +175,7 @@ def intent_from(line: Mapping[str, Any], steps: Iterable[str]) -> Intent:
 
 
 def companion_step(name: str) -> str:
-    """Return the step, as it stands on disk, in which a companion is touched."""
+    """Return the step, in its form on disk, that changes a companion."""
     return f"{_COMPANION}{name}"
 
 
@@ -183,7 +183,7 @@ def companion_step(name: str) -> str:
 
 
 def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
-    """Return a conclusion as it stands on disk, and as ``log --json`` prints it."""
+    """Return a conclusion in its form on disk, which ``log --json`` prints as well."""
     outcome = conclusion.outcome
     line = ConclusionLine(
         outcome=type(outcome).__name__,
@@ -209,7 +209,7 @@ def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
 
 
 def edited_line(edited: Edited) -> ConclusionLine:
-    """Return what a conclusion's line says of a hand edit."""
+    """Return the keys of a conclusion's line about a hand edit."""
     line = ConclusionLine(drift=list(edited.files), left_alone=list(edited.left_alone) or None)
     if edited.by and edited.generation is not None:
         line |= {"drift_by": edited.by.told, "package": edited.by.package, "edited": edited.generation}
@@ -258,7 +258,7 @@ def _edited_from(line: Mapping[str, Any], at: datetime) -> Edited:
 
 
 def _attribution_from(told: str, package: str, at: datetime) -> Attribution:
-    """Read who made an edit, from the words of Attribution.told."""
+    """Read the author of an edit from the text of Attribution.told."""
     who = "dpkg" if package else told.removeprefix("while ").removeprefix("by ")
     return Attribution(who=who, at=at.timestamp(), package=package)
 

@@ -1,6 +1,6 @@
-"""Where the files of a generation come from, as a value; on disk and for people it is a few words.
+"""Describe where the files of a generation come from, as a value; on disk and for people it is a short text.
 
-Promises: every text that was ever written is read, and written again as it was. Raises nothing.
+Promises: every text that an earlier version wrote can be read, and is written again unchanged. Raises nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class SourceKind(StrEnum):
-    """What made a generation; its folder is named so where no commit names it."""
+    """The kind of a generation's source; its folder has this name if it has no commit."""
 
     COMMIT = "commit"
     ADOPTED = "adopted"
@@ -19,7 +19,7 @@ class SourceKind(StrEnum):
     RESCUE = "rescue"
     BACK = "back"  # from a commit on probation
     UNREADABLE = "unreadable"  # its manifest can't be read
-    OTHER = "other"  # the words of another version of reconciler
+    OTHER = "other"  # the text of another version of reconciler
 
 
 _WORDS = {
@@ -37,9 +37,9 @@ _NUMBERED = re.compile(r"(rollback of|back to) (0|[1-9][0-9]*)")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What made a generation: of a commit its short *name*, of a way back the *number* of the generation.
+    """The source of a generation: the short *name* of a commit, or the *number* of the generation rolled back to.
 
-    Of OTHER, *name* is all the words.
+    For OTHER, *name* is the whole text.
     """
 
     kind: SourceKind
@@ -52,7 +52,7 @@ class Source:
 
 
 def source_from(text: str) -> Source:
-    """Read the words that str() wrote, in this version or an earlier one."""
+    """Read the text that str() wrote, in this version or an earlier one."""
     if match := _COMMIT.fullmatch(text):
         return Source(SourceKind.COMMIT, name=match[1])
     if match := _NUMBERED.fullmatch(text):

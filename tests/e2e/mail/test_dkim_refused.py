@@ -63,7 +63,7 @@ def test_a_signer_that_does_not_come_up_is_rolled_back_and_mail_flows(adopted: A
     adopted.sh("chmod 755 /usr/bin/rspamd.new; mv /usr/bin/rspamd.new /usr/bin/rspamd")
     live, before = adopted.live(), adopted.sh(LOOK)
     pushed = push(adopted, SIGNED.format(""))
-    assert "rspamd does not come up" in pushed.text
+    assert "rspamd does not start" in pushed.text
     assert adopted.wait_for("RolledBack", pushed.oid)
     assert (adopted.live(), adopted.sh(LOOK)) == (live, before)
     assert smtp(adopted, "flows").startswith("250")

@@ -179,7 +179,7 @@ def test_one_that_does_not_come_up_is_rolled_back_and_mail_flows(adopted: Adopte
         assert pushed.accepted, pushed.text
         told = adopted.wait_for("RolledBack", pushed.oid)
         assert told["last"]["findings"][0]["rule"] == "silent-companion"
-        assert "PostSRSd does not come up" in told["last"]["findings"][0]["text"]
+        assert "PostSRSd does not start" in told["last"]["findings"][0]["text"]
         assert arrived(adopted, STRANGER, "bea@hosted.example").sender == STRANGER
         assert adopted.sh("md5sum /etc/default/postsrsd") == own
         assert adopted.sh("ls /var/lib/reconciler/live") == "postfix"
@@ -220,7 +220,7 @@ def test_systemd_runs_it_while_it_is_on_and_as_before_when_it_is_off() -> None:
         adopted.sh("chmod 000 /usr/share/postsrsd/postsrsd-systemd-launcher")
         pushed = adopted.push({"mail.yaml": ON.format(TWO)}, "It can't start")
         told = adopted.wait_for("Broken", pushed.oid)
-        assert "PostSRSd does not come up" in told["last"]["findings"][0]["text"]
+        assert "PostSRSd does not start" in told["last"]["findings"][0]["text"]
         adopted.sh("chmod 755 /usr/share/postsrsd/postsrsd-systemd-launcher")
         assert adopted.reconciler("resume").status == 0
         adopted.wait_for("Applied", pushed.oid)
