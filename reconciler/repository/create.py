@@ -1,4 +1,4 @@
-"""A new repository, whole by one rename."""
+"""Create a new repository by one rename."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)
 
 
 class NotCreated(ReconcilerError):  # noqa: N818
-    """The operator asked for a repository where none can be made."""
+    """No repository can be made at the path that the operator gave."""
 
 
 # ---- a new repository ------------------------------------------------------------------------------------------------
@@ -35,13 +35,13 @@ class NotCreated(ReconcilerError):  # noqa: N818
 def create(
     path: Path, settings: Settings, *, settings_file: Path, recipient: str, source: Path | None = None
 ) -> Revision:
-    """Make the bare repository *path* with its first commit, the hooks, and where they find this host's daemon.
+    """Make the bare repository *path* with its first commit, the hooks, and their address of this host's daemon.
 
-    The commit holds *source* as it is, or the starter state with this host's name and its *recipient* in secrets/.
-    The repository belongs to whom its parent folder belongs to. It appears whole, by one rename.
+    The commit holds *source* unchanged, or the starter state with this host's name and its *recipient* in secrets/.
+    The repository has the owner of its parent folder, and appears complete, by one rename.
     """
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
-        raise NotCreated(f"{path}: is there already, and is not an empty folder")
+        raise NotCreated(f"{path}: already exists and is not an empty folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -66,12 +66,12 @@ def _seed(beside: Path, settings: Settings, settings_file: Path, seed: _Seed) ->
         (hooks / name).chmod(mode)
     author = pygit2.Signature("reconciler", f"reconciler@{settings.host}")
     tree = seed.write(handle, seed.source, "")
-    oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, "The state to start from\n", tree, [])
+    oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, "Initial desired state\n", tree, [])
     return revision_of(handle[oid].peel(pygit2.Commit))
 
 
 class _Seed:
-    """The files of the first commit."""
+    """Return the files of the first commit."""
 
     def __init__(self, host: str, recipient: str, source: Path | None) -> None:
         self._host, self._recipient, self._starter = host, recipient, source is None
@@ -102,7 +102,7 @@ class _Seed:
 
 
 def _give(folder: Path, parent: os.stat_result) -> None:
-    """Hand a new repository to its owner, readable as the umask says and at least by that owner."""
+    """Give a new repository to its owner, with the permissions of the umask and at least readable by that owner."""
     folder.chmod(0o755)
     if os.geteuid() == 0 and (parent.st_uid, parent.st_gid) != (0, 0):
         for path in (folder, *folder.rglob("*")):

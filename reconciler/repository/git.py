@@ -1,7 +1,7 @@
-"""git's own commands that write: notes and commits, each as argv or a stream, run as the repository's owner.
+"""Run git's own commands that write notes and commits, as the repository's owner.
 
-Nothing in a repository may ever belong to root: a note written by root once made half of the next pushes fail. Nobody's
-configuration but the repository's own is read. Raises CommandFailed when git does not end in time.
+No file in a repository may belong to root: a note written by root once made half of the next pushes fail. Only the
+repository's own configuration is read. Raises CommandFailed when git does not end in time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Completed, Host
 
 NAME = "reconciler"
-TIMEOUT = 10.0  # a pass holds the lock meanwhile, and nothing else is noticed
+TIMEOUT = 10.0  # a pass holds the lock meanwhile, and the daemon handles no other event
 _PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BUSY = ("lock", "File exists")
 _ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
@@ -29,7 +29,7 @@ _NOT_IN_A_NAME = str.maketrans("", "", "<>\n\0")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """A commit to make: *files* are those that differ from *parent*'s, None for one that goes."""
+    """A commit to make: *files* are those that differ from *parent*'s, None for a removed one."""
 
     parent: str
     author: str
@@ -39,7 +39,7 @@ class Commit:
 
 
 def trailers_in(message: str) -> tuple[str, ...]:
-    """The lines of a message that read ``Name: value`` (git-interpret-trailers(1))."""
+    """Return the trailers of a message, lines of the form ``Name: value`` (git-interpret-trailers(1))."""
     return tuple(_TRAILER.findall(message))
 
 
@@ -63,7 +63,7 @@ def write(
 
 
 def fast_import(commit: Commit, branch: str, now: float) -> bytes:
-    """The stream that has git-fast-import(1) put *commit* on *branch* and say its name."""
+    """Return the stream that makes git-fast-import(1) put *commit* on *branch* and print its name."""
     lines = [
         b"feature done",
         f"commit refs/heads/{branch}".encode(),

@@ -1,17 +1,16 @@
-"""The repository of the desired state: its commits as values, and notes on them; the door to pygit2 and to writing git.
+"""Read commits of the desired state as values and write notes and commits; the only importer of pygit2.
 
-Reading goes through libgit2, straight from the objects, and works for every owner of the repository, whatever HEAD
-names, with packed refs, and while gc moves objects about. Writing goes through git itself, run as the repository's
-owner, so that nothing in it ever belongs to root. One handle a thread; a repository that was replaced is opened anew.
+Reading uses libgit2 and the objects directly. It works for every owner of the repository, whatever HEAD names, with
+packed refs, and while gc moves objects. Writing uses git itself, run as the repository's owner, so that no file in it
+belongs to root. Each thread has one handle; a repository that was replaced is opened again.
 
 Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
-files over 64 MiB (never read: their header says so), over 100,000 entries. Raises UnknownRevision for a name that is no
-commit, and Unavailable for the repository's own trouble. Objects that are missing or corrupt count as that: git refuses
-a push that lacks some, so it is the disk that needs repair and not the commit. create() makes a new repository, or
-raises NotCreated and leaves nothing behind.
+files over 64 MiB (never read: their header holds the size), over 100,000 entries. Raises UnknownRevision for a name
+that is not a commit, and Unavailable when the repository itself fails. Missing or corrupt objects count as such a
+failure: git refuses an incomplete push, so the disk needs repair and not the commit.
 
-Known limits: SHA-256 repositories and reftables, which libgit2 does not read. Notes of two writers at the same
-moment: git lets the last one win; ours are written under the pass's lock.
+Known limits: libgit2 does not read SHA-256 repositories and reftables. Of two notes written at the same moment, git
+keeps the last; reconciler writes its notes under the pass's lock.
 """
 
 from __future__ import annotations
@@ -42,20 +41,20 @@ MAX_ENTRIES = 100_000
 MAX_PATH = 1024
 MAX_SHOWN = 200  # characters of an author or a subject
 NOTES = "refs/notes/reconciler"
-_MAX_NOTE = 100_000  # one argument of a program has room for 128 KiB
+_MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
-# We read repositories of other users on purpose, and no configuration but the repository's own.
+# Reading repositories of other users is intended; only the repository's own configuration is read.
 pygit2.option(Option.SET_OWNER_VALIDATION, 0)
 for _level in _LEVELS:
     pygit2.option(Option.SET_SEARCH_PATH, _level, "")
 
 
 class UnknownRevision(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The operator named a commit that is not there."""
+    """The operator named a commit that does not exist."""
 
 
 class NoBranch(ReconcilerError):  # noqa: N818
-    """The operator wanted the branch, and it is not there."""
+    """The operator's command needs the branch, and it does not exist."""
 
 
 class Repository:
@@ -76,7 +75,7 @@ class Repository:
         return status.st_uid, status.st_gid
 
     def tip(self, branch: str = "") -> Revision | None:
-        """The commit that the branch names, or None when there is no such branch."""
+        """Return the commit that the branch names, or None if there is no such branch."""
 
         def look(handle: pygit2.Repository) -> Revision | None:
             reference = handle.references.get(f"refs/heads/{branch or self.branch}")
@@ -87,14 +86,14 @@ class Repository:
         return self._ask(look)
 
     def required_tip(self) -> Revision:
-        """The commit that the branch followed names; raises NoBranch where there is none."""
+        """Return the tip of the watched branch; raise NoBranch if there is none."""
         tip = self.tip()
         if tip is None:
             raise NoBranch(f"repository {self.path}: there is no branch {self.branch}")
         return tip
 
     def revision(self, name: str) -> Revision:
-        """The commit that git understands by *name*."""
+        """Return the commit that git resolves *name* to."""
 
         def look(handle: pygit2.Repository) -> Revision | None:
             try:
@@ -107,14 +106,14 @@ class Repository:
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
     def read(self, revision: Revision) -> Tree:
-        """The files of a commit; the digest of each is its blob's name, and its bytes are read only when asked for."""
+        """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand."""
         entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)))
         if findings:
             raise InvalidSource(findings)
         return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Whether *new* holds all that *old* did: going there is no rewind. A commit that is gone is no ancestor."""
+        """Return whether *old* is an ancestor of *new*, so moving there is no rewind; False if *old* is missing."""
 
         def look(handle: pygit2.Repository) -> bool:
             return old == new or (old in handle and handle.descendant_of(new, old))
@@ -122,7 +121,7 @@ class Repository:
         return self._ask(look)
 
     def between(self, old: str, new: str) -> list[Revision]:
-        """The commits that came after *old* and before *new*, newest first; none when either is gone."""
+        """Return the commits after *old* and before *new*, newest first; none if either is missing."""
 
         def look(handle: pygit2.Repository) -> list[Revision]:
             if old not in handle or new not in handle:
@@ -134,7 +133,7 @@ class Repository:
         return self._ask(look)
 
     def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
-        """The newest commit, up to *oid*, that wrote any of these lines; None where there is no such file."""
+        """Return the newest commit, up to *oid*, that wrote any of these lines; None if there is no such file."""
 
         def look(handle: pygit2.Repository) -> Revision | None:
             try:
@@ -147,15 +146,15 @@ class Repository:
         return self._ask(look)
 
     def with_quarantine(self, path: Path) -> Repository:
-        """The same repository, with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
+        """Return the same repository with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
         objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())
         inside = path.name.startswith("tmp_objdir-") and path.is_dir() and not path.is_symlink()
         if not inside or path.parent.resolve() != objects:
-            raise self._unavailable(f'"{printable(str(path))}" is not a quarantine folder of it')
+            raise self._unavailable(f'"{printable(str(path))}" is not a quarantine folder of this repository')
         return Repository(self.path, self.branch, self._host, objects / path.name)
 
     def notes(self, oid: str) -> str | None:
-        """What has been noted on a commit."""
+        """Return the notes on a commit."""
 
         def look(handle: pygit2.Repository) -> str | None:
             try:
@@ -172,27 +171,28 @@ class Repository:
         try:
             done = git.write(self._host, self.path, self.owner, argv)
         except CommandFailed as error:
-            raise self._unavailable(f"no note on {oid[:7]}: git did not end in time") from error
+            raise self._unavailable(f"can't add a note to {oid[:7]}: git timed out") from error
         if done.status:
-            raise self._unavailable(f"no note on {oid[:7]}: {done.stderr.strip()}")
+            raise self._unavailable(f"can't add a note to {oid[:7]}: {done.stderr.strip()}")
 
     def commit(self, commit: git.Commit, branch: str) -> str | None:
-        """Put a commit on a branch, as the repository's owner: its name, or None when the branch moved meanwhile."""
+        """Put a commit on a branch as the repository's owner; return its name, or None if the branch moved."""
         stream = git.fast_import(commit, branch, time.time())
         try:
             done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
         except CommandFailed as error:
-            raise self._unavailable(f"no commit on {branch}: git did not end in time") from error
+            raise self._unavailable(f"can't commit to {branch}: git timed out") from error
         if not done.status:
             return done.stdout.strip()
         if "does not contain" in done.stderr:
             return None
-        raise self._unavailable(f"no commit on {branch}: {done.stderr.strip().splitlines()[-1] if done.stderr else ''}")
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr else ""
+        raise self._unavailable(f"can't commit to {branch}: {reason}")
 
     # ---- libgit2 ----
 
     def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
-        """Ask libgit2, and when it fails once more with a fresh handle: gc may have moved what the old one knew."""
+        """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one."""
         try:
             return question(self._handle())
         except (pygit2.GitError, KeyError, ValueError, OSError):
@@ -221,7 +221,7 @@ class Repository:
     def _content(self, oid: str, path: str) -> bytes:
         kind, content = self._ask(lambda handle: _whole(handle, oid).odb.read(oid))
         if kind != ObjectType.BLOB:
-            raise self._unavailable(f"object {oid} of {path} is no file")
+            raise self._unavailable(f"object {oid} of {path} is not a file")
         return content
 
     def _unavailable(self, what: str) -> Unavailable:
@@ -232,7 +232,7 @@ class Repository:
 
 
 def revision_of(commit: pygit2.Commit) -> Revision:
-    """Return a commit of libgit2's as a value."""
+    """Return a libgit2 commit as a value."""
     author = commit.author
     message = commit.raw_message.decode("utf-8", "replace").strip()
     name, address = (raw.decode("utf-8", "replace") for raw in (author.raw_name or b"", author.raw_email or b""))
@@ -251,7 +251,7 @@ def revision_of(commit: pygit2.Commit) -> Revision:
 
 
 def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[str, str, int]], list[Finding]]:
-    """The files below a tree as path, blob and mode, and what is wrong with them."""
+    """Return the files below a tree as path, blob and mode, and the findings about them."""
     files: list[tuple[str, str, int]] = []
     findings: list[Finding] = []
     count, pending = 0, [("", root)]
@@ -276,14 +276,14 @@ def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[st
 def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
     tree = _whole(handle, oid)[oid]
     if not isinstance(tree, pygit2.Tree):
-        raise ValueError(f"object {oid} is no tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
+        raise ValueError(f"object {oid} is not a tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
     return iter(tree)
 
 
 def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
-    """The handle; ValueError for a loose object that was cut short: libgit2 1.9 never ends, holding the GIL."""
+    """Return the handle; raise ValueError for a truncated loose object, on which libgit2 1.9 hangs with the GIL."""
     path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
-    data = path.read_bytes() if path.is_file() else b""  # else packed, or a push's, which git has just checked
+    data = path.read_bytes() if path.is_file() else b""  # else packed, or from a push that git has just checked
     try:
         while data and not inflating.eof:
             inflating.decompress(data, 1 << 20)
@@ -291,7 +291,7 @@ def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repositor
     except zlib.error as error:
         raise ValueError(f"object {oid} is damaged: {error}") from error
     if path.is_file() and not inflating.eof:
-        raise ValueError(f"object {oid} is cut short")
+        raise ValueError(f"object {oid} is truncated")
     return handle
 
 
@@ -301,14 +301,16 @@ def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mod
         shown = printable(path)[:MAX_PATH]
         return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
     if mode == FileMode.LINK:
-        return _invalid("symlink", path, f'"{path}" is a symbolic link, which nothing follows; commit the file itself')
+        return _invalid(
+            "symlink", path, f'"{path}" is a symbolic link, which is never followed; commit the file itself'
+        )
     if mode == FileMode.COMMIT:
         return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
     if mode == FileMode.TREE:
         return None
     size = handle.odb.read_header(oid)[1]
     if size > MAX_BYTES:
-        return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; at most {MAX_BYTES >> 20} are read')
+        return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB')
     return None
 
 

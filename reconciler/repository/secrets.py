@@ -1,11 +1,11 @@
-"""Secrets: age files in the repository, opened with this host's identity; the door to pyrage.
+"""Open secrets: age files in the repository, decrypted with this host's identity; the only importer of pyrage.
 
-open_secrets() never raises: what cannot be opened is a Finding of the moment, for the identity or the recipients may
-change while the commit stays. A decrypted value is kept by its file's digest, so that a pass opens only what is new. No
-value and no private key enters a Finding, an error or a representation.
+open_secrets() never raises: a secret that can't be opened is a finding of the moment, because the identity or the
+recipients may change while the commit stays. A decrypted value is cached by its file's digest, so a pass decrypts only
+new files. No value and no private key appears in a finding, an error or a representation.
 
-Raises BadIdentity for a private key that is missing, malformed, or there already when one is to be made, and
-ValueError when there is no recipient to encrypt to (read_recipients() finds bad recipients first).
+Raises BadIdentity for a private key that is missing or malformed, or that exists already when a new one is requested,
+and ValueError without a recipient to encrypt to (read_recipients() reports bad recipients first).
 
 Known limits: secrets are text in UTF-8. Identities are native age keys (AGE-SECRET-KEY-1...), one in a file; recipients
 may be SSH keys too. Values live in this process's memory until it ends.
@@ -38,7 +38,7 @@ class BadIdentity(ReconcilerError):  # noqa: N818 - as in errors.py
 
 
 def new_identity(path: Path) -> str:
-    """Make this host's private key, readable by its owner only, and return its public one; never overwrites."""
+    """Make this host's private key, readable by its owner only, and return its public one; never overwrite a file."""
     identity = pyrage.x25519.Identity.generate()
     public = str(identity.to_public())
     try:
@@ -54,12 +54,12 @@ def new_identity(path: Path) -> str:
 
 
 def recipient(path: Path) -> str:
-    """The public key of the identity in *path*."""
+    """Return the public key of the identity in *path*."""
     return str(_identity(path).to_public())
 
 
 def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Finding]]:
-    """Open every secrets/NAME.age of a commit, by name."""
+    """Open every secrets/NAME.age of a commit; return the secrets by name."""
     opened: dict[str, Secret] = {}
     findings: list[Finding] = []
     sealed = {match[1]: path for path in tree if (match := _FILE.fullmatch(path))}
@@ -67,14 +67,14 @@ def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Fi
         try:
             opened[name] = Secret(name, _opened(tree[path], str(_identity(identity))))
         except BadIdentity as error:
-            findings.append(_not_opened(name, path, f"{error}; `deploy/install` makes one"))
+            findings.append(_not_opened(name, path, f"{error}; run `deploy/install` to make one"))
         except (pyrage.DecryptError, UnicodeDecodeError) as error:
             findings.append(_not_opened(name, path, _why(name, identity, error)))
     return opened, findings
 
 
 def encrypt(value: str, recipients: Sequence[str]) -> bytes:
-    """Seal a value for all recipients, in the armor that git and people can read as text."""
+    """Encrypt a value for all recipients, armored as text for git."""
     keys = [_recipient(text) for text in recipients]
     if None in keys or not keys:
         raise ValueError("a secret needs recipients, each an age or SSH public key")
@@ -93,7 +93,7 @@ def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[
             recipients.append(word)
             continue
         private = "PRIVATE KEY" in word.upper() or word.upper().startswith("AGE-SECRET-KEY-")
-        what = "a private key; it has been seen, so make a new one" if private else f'got "{word}"'
+        what = "a private key; it is exposed now, so make a new one" if private else f'got "{word}"'
         message = f"expected an age or SSH public key (age1..., ssh-ed25519 ...), {what}"
         where = Where(file, number)
         findings.append(Finding(rule="malformed-recipient", where=where, text=message, subject=f"{file}:{number}"))
@@ -102,7 +102,7 @@ def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[
 
 @functools.lru_cache(_KEPT)
 def _opened(file: File, identity: str) -> str:
-    """The value in a sealed file; files are equal when their digests are, so each is opened once."""
+    """Return the value in an encrypted file; files with equal digests are equal, so each is opened once."""
     value: str = pyrage.decrypt(file.read(), [pyrage.x25519.Identity.from_str(identity)]).decode()
     return value.removesuffix("\n")
 
@@ -118,7 +118,7 @@ def _identity(path: Path) -> pyrage.x25519.Identity:
     try:
         return pyrage.x25519.Identity.from_str(keys[0])
     except (IndexError, pyrage.IdentityError):
-        # The library's own words might quote the key.
+        # The library's own message might quote the key.
         raise BadIdentity(f"no identity in {path}: expected one line AGE-SECRET-KEY-1...") from None
 
 

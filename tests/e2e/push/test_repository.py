@@ -118,7 +118,7 @@ def test_a_file_of_200_megabytes_is_refused_without_being_read(adopted: AdoptedH
     adopted.sh(f"cd {CLONE} && truncate -s 200M tables/huge && git add tables/huge && git commit -qm Huge")
     push = adopted.push()
     assert not push.accepted
-    assert '"tables/huge" holds 200 MiB; at most 64 are read' in push.text
+    assert '"tables/huge" holds 200 MiB; the limit is 64 MiB' in push.text
     adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
     assert_matches("holds 200 MiB", refused(adopted, push.oid, before))
     assert adopted.daemon is not None

@@ -95,7 +95,7 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.wait_for("Applied", oid)
         assert greets(adopted, "meanwhile")
         limits = adopted.host.wait_for(
-            lambda: [one for one in adopted.told()["limits"] if "no note on" in one], 60, "a word"
+            lambda: [one for one in adopted.told()["limits"] if "can't add a note to" in one], 60, "a word"
         )
         assert oid[:7] in limits[0]
         assert any("a hand edit is not on drift/" in one for one in adopted.told()["limits"])

@@ -67,7 +67,7 @@ def test_what_is_there_already_is_named_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "r.git"
     path.mkdir()
     (path / "precious").touch()
-    with pytest.raises(NotCreated, match=f"{path}: is there already"):
+    with pytest.raises(NotCreated, match=f"{path}: already exists"):
         create(path, Settings(), settings_file=FILE, recipient=KEY)
     assert [entry.name for entry in tmp_path.iterdir()] == ["r.git"]
     assert (path / "precious").exists()

@@ -54,7 +54,7 @@ def test_a_commit_where_none_can_be_written_says_so(tmp_path: Path) -> None:
     repository = bare(tmp_path / "r.git")
     first = commit(repository.path, {"a": "1"})
     commit(repository.path, {"a": "1"}, branch="drift")
-    with pytest.raises(Unavailable, match="no commit on drift/mx1"):
+    with pytest.raises(Unavailable, match="can't commit to drift/mx1"):
         repository.commit(Commit(parent=first, author="ada", written_at=0, message="m\n", files={}), "drift/mx1")
 
 

@@ -117,7 +117,7 @@ def test_recipients_are_read_with_comments_and_their_mistakes(identity: Path) ->
     assert recipients == [public, SSH]
     assert [finding.where.line for finding in findings] == [5, 6]
     assert 'got "age1mistyped"' in findings[0].text
-    assert "it has been seen" in findings[1].text
+    assert "it is exposed now" in findings[1].text
     assert private not in str(findings)
 
 
