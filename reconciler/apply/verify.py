@@ -299,9 +299,8 @@ class _Conversations:
                 text = f"no answer in {self._expected.patience:g} s: {problem}"
                 return _Problem(_finding("service-silent", target, text), is_silence=True)
             self._stop.wait(pause)
-            pause = min(
-                pause * 1.5, _PAUSE
-            )  # each try adds a line to the mail log and counts against an smtpd's max_use
+            # Each try adds a line to the mail log and counts against an smtpd's max_use.
+            pause = min(pause * 1.5, _PAUSE)
         return None
 
     def _talk(self, target: Target, patience: float) -> None:

@@ -101,9 +101,8 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)
-            if isinstance(
-                outcome, Applied
-            ):  # before the conclusion: if killed in between, recovery undoes it and the host stays suspended
+            # Before the conclusion: if killed in between, recovery undoes it and the host stays suspended.
+            if isinstance(outcome, Applied):
                 edges.journal.set_phase(_staying(edges, source, who, live.revision if live else ""))
             elif isinstance(outcome, Broken):
                 edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))

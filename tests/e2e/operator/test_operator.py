@@ -79,7 +79,7 @@ def test_a_rollback_to_a_generation_that_is_not_there_says_so_and_changes_nothin
     before = adopted.live()
     ran = adopted.reconciler("rollback", "999")
     assert ran.status == 1
-    assert "there is no generation 999" in ran.text
+    assert "generation 999 does not exist" in ran.text
     assert adopted.live() == before
     assert adopted.told()["phase"] == {"name": "Steady"}
 
