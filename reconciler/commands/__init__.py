@@ -1,6 +1,6 @@
 """The command line: one file a command, and the stable JSON of the contract.
 
-Every command but `run` works without the daemon.
+Every command except `run` works without the daemon.
 
-Invariant: it alone parses arguments, prints and chooses exit statuses; no other folder imports it.
+Invariant: only this folder parses arguments, prints and chooses exit statuses; no other folder imports it.
 """

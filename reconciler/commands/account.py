@@ -1,9 +1,9 @@
-"""Where a value comes from: who wrote it, what it prevails over, what it was before, and where it is not in force.
+"""The origin of a value: who wrote it, what it overrides, its value before, and the services that override it.
 
-Pure: what was found out on the host comes as values, and leaves as an Account, its lines, and its data. Raises Unknown
+Pure: the input is values that were read on the host; the output is an Account, its lines and its data. Raises Unknown
 for a parameter or a service that this Postfix and this configuration don't have.
 
-Known limit: a value that refers to others ($name) is accounted for as it is written, and the others are not.
+Known limit: a value that refers to other parameters ($name) is shown as written; the other parameters are not shown.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _WIDTH = 22
 
 
 class Unknown(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The parameter or service that was asked for is not there."""
+    """The requested parameter or service does not exist."""
 
 
-# ---- what was asked --------------------------------------------------------------------------------------------------
+# ---- the question ----------------------------------------------------------------------------------------------------
 
 
 def service_named(text: str, known: Collection[str]) -> str:
-    """The service ``NAME/TYPE`` that was meant by *text*, whose type may be left out where there is only one."""
+    """Return the service ``NAME/TYPE`` that *text* means; the type can be omitted where the name is unique."""
     if text in known:
         return text
     candidates = sorted(key for key in known if key.rpartition("/")[0] == text)
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        raise Unknown(f'service "{text}" is {" or ".join(candidates)}: say which')
+        raise Unknown(f'"{text}" is the name of several services; write {" or ".join(candidates)}')
     names = {*known, *(key.rpartition("/")[0] for key in known)}
     raise Unknown(f'there is no service "{text}"{did_you_mean(text, sorted(names))}')
 
 
 def default_of(name: str, facts: Facts, written: Collection[str], services: Sequence[Service]) -> str | None:
-    """Postfix's default, None for a name that only this configuration gives a meaning; raises Unknown."""
+    """Return Postfix's default, or None for a name that only this configuration defines; raises Unknown."""
     theirs = per_service(list(services))
     if name in facts.parameters:
         return facts.parameters[name]
@@ -58,7 +58,7 @@ def default_of(name: str, facts: Facts, written: Collection[str], services: Sequ
     if name in written or name in options:
         return None
     hint = did_you_mean(name, sorted({*facts.parameters, *theirs, *written, *options}))
-    raise Unknown(f'Postfix {facts.version} knows no parameter "{name}", and nothing here sets it{hint}')
+    raise Unknown(f'Postfix {facts.version} has no parameter "{name}", and this configuration does not set it{hint}')
 
 
 # ---- the account -----------------------------------------------------------------------------------------------------
@@ -66,9 +66,9 @@ def default_of(name: str, facts: Facts, written: Collection[str], services: Sequ
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked for a value: a *key* of the desired state at *where*, last changed by *commit*.
+    """The origin of a value: a *key* of the desired state at *where*, last changed by *commit*.
 
-    *instead* says why no commit did.
+    *instead* is the reason when no commit set the value.
     """
 
     value: str | None
@@ -78,7 +78,7 @@ class Origin:
     instead: str = ""
 
     def line(self, label: str, middle: str) -> str:
-        """One line of an account."""
+        """Return one line of an account."""
         place = f"{self.where.file}:{self.where.line}" if self.where else ""
         when = f"{self.commit.short}  {self.commit.committed_at:%Y-%m-%d %H:%M} UTC" if self.commit else ""
         first, *rest = [text for text in (middle or place, when or self.instead) if text] or [""]
@@ -99,7 +99,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All that is known of one value: *origin* now, *before* it; *elsewhere* are services with one of their own."""
+    """Everything known about one value: its *origin*, the value *before*, and services *elsewhere* with their own."""
 
     name: str
     service: str
@@ -112,7 +112,7 @@ class Account:
 
     @property
     def _by(self) -> str:
-        """Who sets it: a key of the desired state, without what the question says already."""
+        """The origin of the value: a key of the desired state, without the parameter's own name."""
         return self.origin.key.removesuffix(f".options.{self.name}") or ("set in" if self.origin.where else DEFAULT)
 
     @property
@@ -121,7 +121,7 @@ class Account:
         return f"{self.name}{f'@{self.service}' if self.service else ''} = {value or ''}".rstrip()
 
     def why_lines(self) -> Iterator[str]:
-        """``reconciler why``: who asked for it, since when, what it was, and where it is not in force."""
+        """Yield the lines of ``reconciler why``: origin, commit, the value before, and overrides by services."""
         yield printable(self._head)
         yield printable(self.origin.line(self._by, ""))
         if self.overrides:
@@ -136,12 +136,12 @@ class Account:
         yield from self._elsewhere_lines()
 
     def get_lines(self) -> Iterator[str]:
-        """``reconciler get``: value, default, meaning and origin."""
+        """Yield the lines of ``reconciler get``: value, default, meaning and origin."""
         yield printable(self._head)
         if self.meaning:
             yield f"  {'meaning':<{_WIDTH}}  {printable(self.meaning)}"
         else:
-            yield f"  {'meaning':<{_WIDTH}}  see postconf(5): its manual page is not installed, or does not have it"
+            yield f"  {'meaning':<{_WIDTH}}  see postconf(5): its manual page is not installed or lacks it"
         yield self._default_line()
         place = f"{self.origin.where.file}:{self.origin.where.line}" if self.origin.where else ""
         by = " at ".join(filter(None, (self._by if self.origin.key or not place else "", place)))
@@ -149,7 +149,7 @@ class Account:
         yield from self._elsewhere_lines()
 
     def _default_line(self) -> str:
-        default = "(none: only this configuration knows the name)" if self.default is None else self.default
+        default = "(none: only this configuration defines the name)" if self.default is None else self.default
         return printable(f"  {DEFAULT:<{_WIDTH}}  {default or '(empty)'}")
 
     def _elsewhere_lines(self) -> Iterator[str]:
@@ -169,7 +169,7 @@ class Account:
 
 
 def options_of(name: str, services: Sequence[Service]) -> dict[str, str]:
-    """The services that give the parameter a value of their own."""
+    """Return the services that override the parameter, with their values."""
     return {
         service.key: one_line(option.value)
         for service in services

@@ -30,28 +30,29 @@ if TYPE_CHECKING:
     from reconciler.desired.overrides import Override
     from reconciler.model import Tree
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- checking --------------------------------------------------------------------------------------------------------
 
 
 @click.command("check")
 @click.argument("rev", required=False)
 @click.option(
-    "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder instead of a commit."
+    "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Check a folder instead of a commit."
 )
 @as_json
 @pass_context
 def check_command(context: Context, rev: str | None, tree: Path | None, *, json_output: bool) -> None:
-    r"""Read a commit or a folder and say everything that is wrong with it. Touches nothing.
+    r"""Check a commit or a folder, and list all findings.
 
-    Exit status: 0 no error (warnings are allowed), 1 errors.
+    Changes nothing. Without REV, checks the tip of the branch. Exit status: 0 no errors (there can be warnings),
+    1 errors.
 
     \b
     Examples:
       reconciler check               the tip of the branch
-      reconciler check --tree .      a clone before its commit
+      reconciler check --tree .      a clone, before you commit
     """
     if rev and tree:
-        raise click.UsageError("a commit or --tree, not both")
+        raise click.UsageError("give a commit or --tree, not both")
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, wanted_revision(edges, rev))
@@ -67,7 +68,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
             )
         forget(edges, memory)
     if not root:
-        say("limit: Postfix's own programs were not asked, and no secret was opened: that takes root", err=True)
+        say("limit: Postfix's own programs did not run, and no secret was decrypted; run this as root", err=True)
     status, tests, played = 1 if errors_in(findings) else 0, 0, False
     if checked:
         tests, played = checked.judged.flows, checked.rehearsed
@@ -85,7 +86,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
 
 
 def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
-    """Edges whose repository is a folder's files."""
+    """Return edges whose repository contains the folder's files."""
     revision = Revision(oid="", tree="", author="", subject=str(folder), committed_at=datetime.now(UTC))
     files: Tree = {
         str(path.relative_to(folder)): File.of(path.read_bytes(), path.stat().st_mode & 0o777)

@@ -1,8 +1,8 @@
 """``reconciler set``, ``smart-host`` and ``site``: a commit on the branch, made on the host by the caller.
 
-The commit is checked first, exactly as a push would be, and then goes live like one: through the daemon if one runs,
-else by a pass of our own. Nothing is committed when nothing would change. Exit status: as `once` does, 1 for a change
-that is refused, 64 for wrong usage.
+The commit is checked first, exactly as a push is, and then goes live like a push: through the daemon if it runs, else
+by a pass of this command. A change without effect makes no commit. Exit status: as for `once`; 1 for a refused change,
+64 for wrong usage.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 _FOLLOW = 120.0
 
 
-# ---- the commit, and how it fares ------------------------------------------------------------------------------------
+# ---- the commit and its outcome --------------------------------------------------------------------------------------
 
 
 def proposed_by_caller(subject: str, revised: Any, settled: Any = lambda _merged, _facts: False) -> Proposal:  # noqa: ANN401
-    """Return what the person who runs the command proposes."""
+    """Return a proposal whose author is the person who runs the command."""
     return Proposal(subject=subject, author=who(), revise=revised, settled=settled)
 
 
 def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: Sequence[str] = ()) -> None:
-    """Make the commit, and say how it went; *told* is what to do now that it is made."""
+    """Make the commit, and print its outcome; *told* is the advice to print after it."""
     edges = context.permitted()
     try:
         proposed = make(edges)
@@ -65,7 +65,7 @@ def _tell(proposed: Proposed, edges: Edges) -> None:
 
 
 def _bring(context: Context, revision: Revision, edges: Edges) -> None:
-    """Follow the daemon's pass, as after a push; make one where no daemon runs."""
+    """Follow the daemon's pass, as after a push; make a pass if no daemon runs."""
     try:
         for message in ask(context.settings.socket, {"do": "follow", "revision": revision.oid}, _FOLLOW):
             if "line" in message:

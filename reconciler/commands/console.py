@@ -1,6 +1,7 @@
-"""The terminal's side of every command: settings and edges when needed, errors as exit statuses, colour where seen.
+"""The parts that all commands share: settings and edges on demand, errors as exit statuses, colour on a terminal.
 
-Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 75 our own trouble, 1 any other error.
+Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 75 a failure on this host, 1 any other
+error.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ _PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
 
 
 class Reconciler(click.Group):
-    """The group of all commands: wrong usage is 64 everywhere, and every expected error is one line."""
+    """The group of all commands: wrong usage exits with 64 everywhere, and every expected error is one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
-        """Run, and turn errors into exit statuses."""
+        """Run the command, and turn errors into exit statuses."""
         _keep_examples(self)
         try:
             return super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -69,7 +70,7 @@ class Reconciler(click.Group):
 
 
 def _keep_examples(command: click.Command) -> None:
-    """Have --help print examples line by line: what click takes for that sign, docstrings hold as two characters."""
+    """Have --help print examples line by line: a raw docstring holds click's marker, a backspace, as two characters."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
     for one in command.commands.values() if isinstance(command, click.Group) else ():
         _keep_examples(one)
@@ -81,7 +82,7 @@ def _stop(status: int, why: object) -> NoReturn:
 
 
 def say(line: str = "", *, err: bool = False) -> None:
-    """Print a line; on a terminal, changes and findings have their colour."""
+    """Print a line; on a terminal, changes and findings are coloured."""
     mark = line.lstrip()[:1]
     if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
         click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
@@ -99,7 +100,7 @@ def say_all(lines: Iterable[str]) -> None:
 
 
 class Context:
-    """What every command works with; made when it is first needed, so that --help needs nothing."""
+    """The objects that commands share; each is made on first use, so --help needs no settings."""
 
     def __init__(self, settings_file: Path | None) -> None:
         self.file = settings_file
@@ -112,9 +113,9 @@ class Context:
         return self._settings
 
     def edges(self, state_directory: Path | None = None) -> Edges:
-        """The edges of a pass; *state_directory* stands in for the real state where nothing may be touched.
+        """Return the edges of a pass; *state_directory* replaces the real state for a command that must change nothing.
 
-        Root's checks then still read what the host's Postfix has, for dynamicmaps.cf says which tables it can read.
+        Checks by root still read the host's Postfix, because dynamicmaps.cf lists the table types that it can read.
         """
         settings, host = self.settings, Host()
         directory, configuration = state_directory or settings.state, settings.config_directory
@@ -128,11 +129,11 @@ class Context:
         )  # fmt: skip
 
     def is_host(self) -> bool:
-        """Whether a check stands beside what is live here, or has only a scratch folder and nothing live."""
+        """Return whether a check can compare with the live state of this host; else it has only a temporary folder."""
         return os.geteuid() == 0 and self.settings.state.is_dir()
 
     def permitted(self) -> Edges:
-        """The edges for a command that reads or changes the state; raises PermissionError for users who may not."""
+        """Return the edges for a command that reads or changes the state; raises PermissionError unless run by root."""
         edges = self.edges()
         if os.geteuid() != 0:
             raise PermissionError(1, "not permitted; run this as root", str(self.settings.state))
@@ -140,7 +141,7 @@ class Context:
         return edges
 
     def poke(self) -> None:
-        """Tell the daemon, if one runs, that an operator did something."""
+        """Wake the daemon, if it runs, after an operator's command."""
         with suppress(ReconcilerError):
             list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
 
@@ -151,12 +152,12 @@ def _templates() -> dict[str, str]:
 
 
 def who() -> str:
-    """Who asks: the person behind sudo, else the user."""
+    """Return the operator's name: the user who ran sudo, else the current user."""
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
 
 
 def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool = False) -> NoReturn:
-    """Say how a command's own pass ended, tell the daemon, and exit so."""
+    """Print the outcome of a command's own pass, wake the daemon, and exit with the outcome's status."""
     live = edges.generations.live()
     if json_output:
         unrecorded = Conclusion(outcome=passed.outcome, revision=passed.revision, seconds=passed.seconds)

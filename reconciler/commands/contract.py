@@ -1,7 +1,7 @@
 """The JSON that several commands print and that scripts may rely on: keys are added, and never renamed.
 
-Made elsewhere: the answer of ``status``, which crosses the daemon's socket, in passes/status.py; findings and
-conclusions, whose lines in the journal are the same, in state/records.py.
+Other modules make two parts: passes/status.py makes the answer of ``status``, which crosses the daemon's socket;
+state/records.py makes findings and conclusions, which have the same form in the journal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def change_line(change: Change) -> dict[str, Any]:
 
 
 def override_line(override: Override) -> dict[str, str]:
-    """Return a custom parameter, and what it prevails over."""
+    """Return a custom parameter, and the value that it overrides."""
     above, below = override
     return {
         "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,

@@ -1,7 +1,7 @@
 """``reconciler dkim``: new keys for signing mail, and rolling them; each step is a commit, made as `set` makes one.
 
-A private key is made here, encrypted to secrets/recipients, and stands nowhere else in the repository. Exit status: as
-`once` does, 1 for a step that is refused or whose time has not come, 64 for wrong usage.
+A private key is made here and encrypted to secrets/recipients; the repository has no other copy. Exit status: as for
+`once`; 1 for a step that is refused or too early, 64 for wrong usage.
 """
 
 from __future__ import annotations
@@ -33,24 +33,29 @@ if TYPE_CHECKING:
     from reconciler.features.dkim.section import Schema
     from reconciler.model import Desired, Tree
 
-now_option = click.option("--now", "hurry", is_flag=True, help="Do not wait until its time has come.")
+now_option = click.option("--now", "hurry", is_flag=True, help="Do this step before its waiting time is over.")
 
 
 @click.group("dkim")
 def dkim_group() -> None:
-    """Make and roll the keys that mail is signed with; each step is a commit on the branch."""
+    """Make and roll the keys that sign mail.
+
+    Each step is a commit on the branch.
+    """
 
 
 @dkim_group.command("new")
 @click.argument("selector")
 @click.pass_obj
 def new_command(context: Context, selector: str) -> None:
-    r"""Make a key pair, and print the record to publish; mail is signed with it after `dkim roll`.
+    r"""Make a key pair, and print its DNS record.
+
+    Publish the record first; then `dkim roll` signs mail with the key.
 
     \b
     Examples:
       reconciler dkim new s2026
-      reconciler dkim roll           once the record is published, and its time has come
+      reconciler dkim roll           when the record is published and the waiting time is over
     """
     try:
         selector = feature.selector(selector)
@@ -64,19 +69,19 @@ def new_command(context: Context, selector: str) -> None:
     def revised(files: Tree, host: str) -> Mapping[str, bytes]:
         path = f"secrets/{name}.age"
         if path in files:
-            raise NotPossible(f"{path} is there already; choose another selector")
+            raise NotPossible(f"{path} exists already; choose another selector")
         text = _recipients(files, edges)
         sealed = {RECIPIENTS: text.encode(), path: _sealed(text, pem)}
         return {**sealed, **edits.set_values(files, host, feature.SECTION, values)}
 
     record = feature.record(certificates.public_half(pem))
-    told = ["", "publish this, then `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
+    told = ["", "publish this record, then run `reconciler dkim roll`:", *_zone_lines(section, selector, record)]
     proposal = Proposal(f"Publish DKIM key {selector}", who(), revised, everywhere=True)
     commit(context, partial(propose, proposal), told)
 
 
 def _recipients(files: Tree, edges: Edges) -> str:
-    """Who may open secrets: as the repository says, else this host alone."""
+    """Return the recipients of secrets: those that the repository lists, else only this host."""
     return (
         files[RECIPIENTS].read().decode() if RECIPIENTS in files else f"{secrets.recipient(edges.settings.identity)}\n"
     )
@@ -93,7 +98,10 @@ def _sealed(text: str, pem: str) -> bytes:
 @now_option
 @click.pass_obj
 def roll_command(context: Context, *, hurry: bool) -> None:
-    """Sign with the key that `dkim new` made, and keep the one before it published for seven days."""
+    """Sign mail with the key from `dkim new`.
+
+    Keep the record of the previous key in DNS for seven days.
+    """
     _step(context, "Sign mail with DKIM key {}", lambda section, now: rolling.switch(section, now, hurry=hurry))
 
 
@@ -101,22 +109,25 @@ def roll_command(context: Context, *, hurry: bool) -> None:
 @now_option
 @click.pass_obj
 def expire_command(context: Context, *, hurry: bool) -> None:
-    """Take away the key that was kept, once no mail signed with it can be under way; take its record out of DNS too."""
-    _step(context, "Let the old DKIM key go", lambda section, now: rolling.expire(section, now, hurry=hurry))
+    """Remove the previous key.
+
+    This is possible when no mail that it signed can be in transit. Then remove its record from DNS too.
+    """
+    _step(context, "Remove the previous DKIM key", lambda section, now: rolling.expire(section, now, hurry=hurry))
 
 
 def _step(context: Context, subject: str, step: Callable[[Schema, datetime], rolling.Values]) -> None:
     edges = context.permitted()
     section, _ = _read(edges)
     if section is None:
-        raise NotPossible("there is no dkim section; `reconciler dkim new SELECTOR` begins one")
+        raise NotPossible("there is no dkim section; `reconciler dkim new SELECTOR` adds one")
     values = step(section, datetime.now(UTC))
     old = section.previous.key.name if section.previous and "previous" in values else ""
 
     def revised(files: Tree, host: str) -> Mapping[str, bytes]:
         return edits.set_values(files, host, feature.SECTION, values)
 
-    told = [f"\nsecrets/{old}.age is not used any more; remove it in a clone, and its record from DNS"] if old else []
+    told = [f"\nsecrets/{old}.age is no longer used: remove it in a clone, and its record from DNS"] if old else []
     proposal = Proposal(subject.format(values.get("selector")), who(), revised, everywhere=True)
     commit(context, partial(propose, proposal), told)
 
@@ -125,7 +136,7 @@ def _step(context: Context, subject: str, step: Callable[[Schema, datetime], rol
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.pass_obj
 def status_command(context: Context, *, json_output: bool) -> None:
-    """Say where every key stands, and print the records to publish."""
+    """Show the state of each key, and its DNS record."""
     section, desired = _read(context.permitted())
     if section is None or not section.enabled:
         say("mail is not signed: there is no dkim section, or it is not enabled")
@@ -141,12 +152,12 @@ def status_command(context: Context, *, json_output: bool) -> None:
 
 
 def _zone_lines(section: Schema | None, selector: str, record: str) -> list[str]:
-    """The record below every domain that is named, else below one that stands for all."""
+    """Return the record below each domain of the section, or below the placeholder DOMAIN."""
     domains = [f"{name}." for name in section.domains] if section and section.domains else ["DOMAIN."]
     return [f"  {selector}._domainkey.{domain} IN TXT {record}" for domain in domains]
 
 
 def _read(edges: Edges) -> tuple[Schema | None, Desired]:
-    """The section of the branch's tip, and all that goes with it."""
+    """Return the dkim section of the branch's tip, and the whole desired state."""
     desired, _, _ = understand(edges.repo.required_tip(), edges)
     return desired.section(feature.Schema), desired

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def dkim_records(desired: Desired) -> dict[str, str]:
-    """The TXT records to publish as SELECTOR._domainkey below every domain that mail is signed for, by selector."""
+    """Return the TXT records to publish as SELECTOR._domainkey below each signing domain, by selector."""
     section = desired.section(dkim.Schema)
     records = {}
     for key in section.keys.values() if section and section.enabled else ():
         if secret := desired.secrets.get(key.key.name):
-            with suppress(ValueError):  # a rule speaks of it
+            with suppress(ValueError):  # a rule reports it
                 records[key.selector] = dkim.record(certificates.public_half(secret.value))
     return records

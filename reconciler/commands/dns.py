@@ -1,10 +1,10 @@
-"""``reconciler dns``: the records that each mail domain needs; shown, compared with what is live, and published.
+"""``reconciler dns`` shows the records that each mail domain needs, compares them with DNS, and publishes them.
 
-All of it follows what holds here, not what was only pushed: the last commit that passed, else the branch.
-Only records that we made are ever removed or changed. What is about to be ours is on record before a server hears of
-it, so that a publication that was cut short is completed by the next.
+The commands use the last commit that passed on this host, else the branch, and never a commit that was only pushed.
+They remove and change only records that reconciler published. Each change is recorded before it is sent to a server,
+so the next run completes an interrupted publication.
 
-Exit status: 0 as wanted, 2 differences, 1 trouble; 64 for a domain that is not ours.
+Exit status: 0 as wanted, 2 differences, 1 failed; 64 for a domain that is no mail domain of this host.
 """
 
 from __future__ import annotations
@@ -42,20 +42,25 @@ _ATTEMPTS = 3
 
 @click.group("dns")
 def dns_group() -> None:
-    """Make, compare and publish the DNS records of the mail domains (docs/dns.md)."""
+    """Show, compare and publish DNS records.
+
+    Each mail domain needs some records; see docs/dns.md.
+    """
 
 
 @dns_group.command("template")
 @click.argument("name", default=EMAIL)
 def template_command(name: str) -> None:
-    r"""Print the built-in template, to start one of your own from.
+    r"""Print the built-in template.
+
+    Save it in dns/ to write your own template.
 
     \b
     Example:
       reconciler dns template >dns/email.zone.j2      in a clone of the desired state
     """
     if name != EMAIL:
-        raise click.UsageError(f'the one built-in template is {EMAIL}, got "{printable(name)}"')
+        raise click.UsageError(f'the only built-in template is {EMAIL}, got "{printable(name)}"')
     click.echo(DEFAULT, nl=False)
 
 
@@ -64,7 +69,10 @@ def template_command(name: str) -> None:
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.pass_obj
 def records_command(context: Context, domain: str | None, *, json_output: bool) -> None:
-    """Print the records of DOMAIN, or of all mail domains, as lines of a zone file."""
+    """Print records as lines of a zone file.
+
+    Prints the records of DOMAIN, or of all mail domains.
+    """
     wanted = _wanted(context, domain)
     if json_output:
         rows = [
@@ -83,19 +91,22 @@ def records_command(context: Context, domain: str | None, *, json_output: bool) 
 @click.argument("domain")
 @click.pass_obj
 def policy_command(context: Context, domain: str) -> None:
-    """Print the MTA-STS policy of DOMAIN: a web server serves it, https://mta-sts.DOMAIN/.well-known/mta-sts.txt."""
+    """Print the MTA-STS policy of DOMAIN.
+
+    A web server must serve it at https://mta-sts.DOMAIN/.well-known/mta-sts.txt.
+    """
     wanted = _wanted(context, domain)
     if not wanted.context.section.mta_sts:
-        raise NotPossible("no MTA-STS policy is wanted; write dns: {mta_sts: testing} into mail.yaml")
+        raise NotPossible("the desired state has no MTA-STS policy; write dns: {mta_sts: testing} into mail.yaml")
     [name] = wanted.domains
     click.echo(wanted.context.section.mta_sts.policy(wanted.context.mx(name)), nl=False)
 
 
-# ---- what is wanted --------------------------------------------------------------------------------------------------
+# ---- the records -----------------------------------------------------------------------------------------------------
 
 
 class Wanted(NamedTuple):
-    """The records of some domains by zone."""
+    """The records that some domains need, by zone."""
 
     context: DnsContext
     domains: list[str]
@@ -104,14 +115,14 @@ class Wanted(NamedTuple):
 
     @property
     def server(self) -> NameServer | None:
-        """The server that takes updates; raises NotPossible when the key for it is none."""
+        """The server that accepts updates; raises NotPossible when the secret for it is not a TSIG key."""
         told = self.context.section.server
         if told is None:
             return None
         secret = self.context.desired.secrets.get(told.key.name)
         key = key_of(secret.value) if secret else None
         if key is None:
-            raise NotPossible(f"secret {told.key.name} is no TSIG key; `tsig-keygen` makes one")
+            raise NotPossible(f"secret {told.key.name} is not a TSIG key; make one with `tsig-keygen`")
         return NameServer(str(told.address), told.port, key)
 
 
@@ -121,8 +132,8 @@ def _wanted(context: Context, domain: str | None = None) -> Wanted:
     dns = DnsContext(desired, facts, merged, dkim_records(desired))
     name = domain.lower().rstrip(".") if domain else None
     if name is not None and name not in dns.domains:
-        known = did_you_mean(name, dns.domains) or f"; known are {', '.join(dns.domains[:9]) or 'none'}"
-        raise click.UsageError(f'"{printable(name)}" is no mail domain of this host{known}')
+        known = did_you_mean(name, dns.domains) or f"; the mail domains are {', '.join(dns.domains[:9]) or 'none'}"
+        raise click.UsageError(f'"{printable(name)}" is not a mail domain of this host{known}')
     domains = dns.domains if name is None else [name]
     findings: list[Finding] = []
     zones = records_of(dns, domains, findings)
@@ -133,7 +144,7 @@ def _wanted(context: Context, domain: str | None = None) -> Wanted:
 
 
 def _in_force(edges: Edges) -> Revision:
-    """The commit that holds here: the last one that passed, which need not have made a generation of Postfix's."""
+    """Return the last commit that passed here; it does not always have a generation of its own."""
     taken_back = set()
     for conclusion in edges.journal.conclusions():
         if isinstance(conclusion.outcome, Applied | Unchanged) and conclusion.revision not in taken_back:
@@ -152,10 +163,10 @@ def _in_force(edges: Edges) -> Revision:
 @click.argument("domain", required=False)
 @click.pass_obj
 def check_command(context: Context, domain: str | None) -> None:
-    """Compare the wanted records with those that name servers answer: dns.server, or those of each zone.
+    """Compare the wanted records with DNS.
 
-    Counts the look-ups of each SPF policy too, those of the policies that it includes among them. Exit status: 0 as
-    wanted, 2 differences, 1 trouble.
+    Queries dns.server, or else the name servers of each zone. Also counts the look-ups of each SPF policy, including
+    the policies that it includes. Exit status: 0 as wanted, 2 differences, 1 failed.
     """
     wanted, differs = _wanted(context, domain), False
     server = wanted.server
@@ -177,15 +188,15 @@ def check_command(context: Context, domain: str | None) -> None:
 
 
 def _costly(zones: Mapping[str, list[Record]]) -> bool:
-    """Whether a policy takes more look-ups than receivers make, others' policies included."""
+    """Print each SPF policy that needs more look-ups than receivers make; return whether there is one."""
     costly = False
     for record in (one for records in zones.values() for one in records if is_spf(one)):
         try:
             if count := too_many(record, policy):
                 costly = True
-                say(f"SPF of {record.name}: {count} look-ups or more, and receivers make {MAX_LOOKUPS}")
+                say(f"SPF of {record.name}: {count} look-ups or more, but receivers make at most {MAX_LOOKUPS}")
         except Unanswered as error:
-            say(f"limit: the look-ups of SPF were not counted beyond our own records: {error}", err=True)
+            say(f"limit: the look-ups of included SPF policies were not counted: {error}", err=True)
             break
     return costly
 
@@ -194,13 +205,14 @@ def _costly(zones: Mapping[str, list[Record]]) -> bool:
 
 
 @dns_group.command("publish")
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be done, and do nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show the changes, and make none.")
 @click.pass_obj
 def publish_command(context: Context, *, only_plan: bool) -> None:
-    r"""Bring the records to dns.server by updates (RFC 2136), and remove those of ours that are no longer wanted.
+    r"""Publish the records at dns.server.
 
-    A record of another author stays as it is; where it is in the way, that is a conflict. Exit status: 0 as
-    wanted (with --plan: nothing to do), 2 conflicts (with --plan: changes), 1 trouble.
+    Sends updates (RFC 2136), and removes records that reconciler published and that are no longer wanted. A record
+    that another author made stays as it is; if it contradicts a wanted record, that is a conflict. Exit status: 0 as
+    wanted (with --plan: nothing to do), 2 conflicts (with --plan: changes), 1 failed.
 
     \b
     Examples:
@@ -211,10 +223,10 @@ def publish_command(context: Context, *, only_plan: bool) -> None:
     server, ours = wanted.server, wanted.published.read()
     if server is None:
         left = ", ".join(f"{sum(map(len, zones.values()))} at {one}" for one, zones in ours.items())
-        hint = f"; records that we made are still there: {left} (publish with domains: [] first)" if left else ""
+        hint = f"; records from reconciler are still published: {left} (first publish with domains: [])" if left else ""
         raise NotPossible(f"there is no server to publish to; write dns.server into mail.yaml{hint}")
     if elsewhere := sorted(ours.keys() - {str(server)}):
-        say(f"records that we made stay at {', '.join(elsewhere)}: dns.server is another now", err=True)
+        say(f"records from reconciler stay at {', '.join(elsewhere)}, because dns.server has changed", err=True)
     conflicts = False
     with wanted.published.lock():
         for zone in sorted(wanted.zones.keys() | ours.get(str(server), {}).keys()):
@@ -229,7 +241,7 @@ def publish_command(context: Context, *, only_plan: bool) -> None:
 
 
 def _publish(wanted: Wanted, server: NameServer, zone: str, *, only_plan: bool) -> Publication:
-    """Bring one zone to what is wanted; asked anew when it changed in between."""
+    """Publish the wanted records of one zone; query the server again if the zone changed meanwhile."""
     records = wanted.zones.get(zone, [])
     for attempt in range(_ATTEMPTS):
         ours = wanted.published.read().get(str(server), {}).get(zone, frozenset())
@@ -247,7 +259,7 @@ def _publish(wanted: Wanted, server: NameServer, zone: str, *, only_plan: bool) 
 
 
 def _send(wanted: Wanted, server: NameServer, found: Publication, ours: frozenset[Record]) -> None:
-    """Update a zone step by step; before each, what may be ours after it is on record."""
+    """Update a zone step by step; record the records of each step before sending it."""
     made = ours & found.ours | {record for change in found.changes for record in change.remove}
     for changes in _steps(found.changes):
         added = {record for change in changes for record in change.add}
@@ -263,7 +275,7 @@ def _send(wanted: Wanted, server: NameServer, found: Publication, ours: frozense
 
 
 def _steps(changes: tuple[RRsetChange, ...]) -> Iterator[list[RRsetChange]]:
-    """The changes in updates of a size that a server takes; a name's sets stay together."""
+    """Split the changes into updates of a size that a server accepts; all sets of a name are in one update."""
     step: list[RRsetChange] = []
     for _, sets in groupby(changes, key=lambda change: change.key.name):
         step += sets

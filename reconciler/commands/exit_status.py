@@ -1,4 +1,4 @@
-"""What commands exit with; a script may rely on it, and each command's help says which of these it uses."""
+"""The exit statuses of the commands, stable for scripts; each command's help lists its own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BY_NAME = {kind.__name__.lower(): status for kind, status in _BY_OUTCOME.items(
 
 
 def status_of(outcome: Outcome) -> int:
-    """Return the exit status of a command whose own pass ended so."""
+    """Return the exit status of a command whose own pass had this outcome."""
     return _BY_OUTCOME[type(outcome)]
 
 
 def status_named(outcome: str) -> int:
-    """Return the exit status for the word in which the daemon tells how its pass ended; it may not have ended yet."""
+    """Return the exit status for an outcome that the daemon names; any other name means that the pass still runs."""
     return _BY_NAME.get(outcome, TEMPORARY)

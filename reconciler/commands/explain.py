@@ -1,6 +1,6 @@
-"""``reconciler explain``: what a rule means, for the person who has just met it.
+"""``reconciler explain`` prints what a rule means.
 
-Needs neither settings nor a repository. Raises click.UsageError for a name that is no rule.
+It needs neither settings nor a repository. Raises click.UsageError for an unknown rule.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ WIDTH = 78
 @click.command("explain")
 @click.argument("rule", required=False)
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
-@click.option("--markdown", is_flag=True, help="All of them as docs/rules.md.")
+@click.option("--markdown", is_flag=True, help="Print all rules in the format of docs/rules.md.")
 def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> None:
-    r"""Show what a rule means, what Postfix would do, and how to fix it; without RULE, list all rules.
+    r"""Explain a rule.
+
+    Shows what the rule means, what Postfix would do, and how to fix the error. Without RULE, lists all rules.
 
     \b
     Examples:
@@ -31,7 +33,7 @@ def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> N
       reconciler explain | grep table
     """
     if markdown and (rule or json_output):
-        raise click.UsageError("--markdown stands alone")
+        raise click.UsageError("use --markdown without RULE and --json")
     known = explanations()
     if rule and rule not in known:
         raise click.UsageError(f'there is no rule "{rule}"{did_you_mean(rule, known)}')
@@ -49,12 +51,12 @@ def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> N
 
 
 def first_sentence(text: str) -> str:
-    """What a rule is about, in one line."""
+    """Return a rule's subject in one line."""
     return re.split(r"[.:] ", text)[0].rstrip(".")
 
 
 def as_markdown() -> str:
-    """Every rule as a section of one page."""
+    """Return a page with a section for each rule."""
     head = "# The rules\n\nWhat `reconciler explain RULE` says. `# allow RULE: why` at a line allows it there.\n"
     sections = (f"\n## {name}\n\n{textwrap.fill(text, 120)}\n" for name, text in explanations().items())
     return head + "".join(sections)

@@ -18,11 +18,17 @@ from reconciler.repository.create import create
 @click.command("init")
 @click.argument("path", metavar="REPO", type=click.Path(path_type=Path))
 @click.option(
-    "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Start from this folder."
+    "--from",
+    "source",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Copy this folder into the first commit.",
 )
 @pass_context
 def init_command(context: Context, path: Path, source: Path | None) -> None:
-    """Make a bare repository with a first commit and the hooks, ready to be cloned and pushed to."""
+    """Make a bare repository for the desired state.
+
+    It has a first commit and the hooks, so you can clone it and push to it.
+    """
     settings = context.settings
     identity = settings.identity
     recipient = secrets.recipient(identity) if identity.exists() else secrets.new_identity(identity)

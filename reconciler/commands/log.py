@@ -1,4 +1,4 @@
-"""``reconciler log``: how passes ended."""
+"""``reconciler log`` shows how passes ended."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
 
     \b
     Examples:
-      reconciler log -5              the last five
-      reconciler log 3f2a9c1         what became of a commit
+      reconciler log -5              the last five passes
+      reconciler log 3f2a9c1         the passes of one commit
     """
     most, rev = 20, ""
     for argument in arguments:
@@ -49,11 +49,11 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
             say_all(log_lines(line))
 
 
-_REVIVED = {"nftables": "the lockdown's rules were gone or changed, and were loaded again"}  # which is no process
+_REVIVED = {"nftables": "the lockdown's rules were missing or changed, and were loaded again"}
 
 
 def log_lines(line: ConclusionLine) -> Iterator[str]:
-    """One conclusion of the journal, as ``reconciler log`` prints it."""
+    """Yield the lines of one conclusion of the journal."""
     generation = f"  generation {line['generation']}" if line.get("generation") is not None else ""
     who = f"  {line['author']}: {line['subject']}" if line.get("author") else ""
     yield f"{line['at']}  {line['outcome']:<10}  {line['revision'][:7] or '-':<7}{generation}{who}"
@@ -71,13 +71,13 @@ def log_lines(line: ConclusionLine) -> Iterator[str]:
 
 
 def _edit(line: ConclusionLine) -> Iterator[str]:
-    """What was edited by hand, by whom, and what became of it."""
+    """Yield the hand edits of a pass, who made them, and what was done with them."""
     by = f", {line['drift_by']}" if line.get("drift_by") else ""
     if drift := line.get("drift"):
-        yield f"{'drift put back' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(drift)}{by}"
+        yield f"{'drift reverted' if line['outcome'] == 'Applied' else 'drift'}: {', '.join(drift)}{by}"
     if left_alone := line.get("left_alone"):
-        yield f"drift left alone by an ignore rule: {', '.join(left_alone)}{by}"
+        yield f"drift kept by an ignore rule: {', '.join(left_alone)}{by}"
     if kept := line.get("kept"):
-        yield f"kept as commit {kept[:7]} on branch {line['kept_on']}: merge it if it was meant"
+        yield f"kept as commit {kept[:7]} on branch {line['kept_on']}: merge it to keep the edit"
     if line.get("not_kept"):
         yield f"not kept as a commit yet: {line['not_kept']}"

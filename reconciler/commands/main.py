@@ -1,7 +1,7 @@
-"""The command line: what a person or a script asks, in click's words, and an exit status that means something.
+"""The entry point: the group of all commands.
 
-Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read; the rest as the commands' help says.
-Every command but run works without the daemon.
+Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read; each command's help lists the others.
+Every command except run works without the daemon.
 """
 
 from __future__ import annotations
@@ -37,19 +37,21 @@ from reconciler.commands.why import get_command, why_command
     "--settings",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Settings instead of /etc/reconciler.toml.",
+    help="Read this file instead of /etc/reconciler.toml.",
 )
 @click.version_option(__version__, prog_name="reconciler")
 @click.pass_context
 def main(context: click.Context, file: Path | None) -> None:
-    r"""Keep this host's Postfix equal to a git branch, and put it back when that would break it.
+    r"""Keep this host's Postfix equal to a git branch.
+
+    A commit that would break mail is refused; a commit that breaks mail after it went live is rolled back.
 
     \b
     Examples:
-      reconciler status              what is live, and whether anything needs you
-      reconciler plan                what the branch would change here
-      reconciler once --adopt        take this host's Postfix over
-      git push                       everything after that
+      reconciler status              show what is live, and what you must do
+      reconciler plan                show what the branch would change here
+      reconciler once --adopt        hand this host's Postfix over to reconciler
+      git push                       make every later change
     """
     context.obj = Context(file)
 

@@ -15,11 +15,13 @@ from reconciler.passes.run import one_pass
 
 @click.command("once")
 @click.argument("rev", required=False)
-@click.option("--adopt", is_flag=True, help="Take /etc/postfix over first, if it is not ours yet.")
+@click.option("--adopt", is_flag=True, help="Adopt /etc/postfix first, if reconciler does not manage it yet.")
 @as_json
 @pass_context
 def once_command(context: Context, rev: str | None, *, adopt: bool, json_output: bool) -> None:
-    """Make one pass; with REV also for a commit that is quarantined, or that rewinds the branch.
+    """Make one pass.
+
+    With REV, also applies a commit that is in quarantine or that rewinds the branch.
 
     Exit status: 0 applied or nothing to do, 1 refused, 3 rolled back, 4 broken, 75 postponed, suspended, not adopted,
     or another pass is running.

@@ -1,4 +1,4 @@
-"""What several commands ask for."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @as_json
 @pass_context
 def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
-    """Show the difference between a commit and what is live.
+    """Show what a commit would change.
 
-    Exit status: 0 none, 2 changes, 1 refused.
+    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused.
     """
     edges = context.edges()
     revision = wanted_revision(edges, rev)

@@ -14,7 +14,10 @@ from reconciler.passes.operator import rescue, roll_back
 @as_json
 @pass_context
 def rollback_command(context: Context, generation: int | None, *, json_output: bool) -> None:
-    """Go back to an earlier generation, and stay there until the branch moves or `resume`."""
+    """Roll back to an earlier generation.
+
+    It stays live until the branch moves or an operator runs `reconciler resume`.
+    """
     edges = context.permitted()
     finish(context, edges, roll_back(edges, generation, who()), json_output=json_output)
 
@@ -23,6 +26,9 @@ def rollback_command(context: Context, generation: int | None, *, json_output: b
 @as_json
 @pass_context
 def rescue_command(context: Context, *, json_output: bool) -> None:
-    """Go back to what this host had before it was adopted, and stay there until `resume`."""
+    """Restore the files from before adoption.
+
+    They stay live until an operator runs `reconciler resume`.
+    """
     edges = context.permitted()
     finish(context, edges, rescue(edges, who()), json_output=json_output)

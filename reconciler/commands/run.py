@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.command("run")
 @pass_context
 def run_command(context: Context) -> None:
-    """Run the daemon: follow the branch, watch for hand edits, answer the hooks."""
+    """Run the daemon.
+
+    It follows the branch, watches for hand edits and answers the git hooks.
+    """
     from reconciler.daemon.loop import Daemon  # noqa: PLC0415 - watchdog and structlog are for the daemon alone
     from reconciler.host.log import configure  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The commands for a clone of the desired state: secrets, which need neither root nor a host."""
+"""``reconciler secret`` works in a clone of the desired state; it needs neither root nor a host."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ from reconciler.trees.report import finding_lines
 
 @click.group("secret")
 def secret_group() -> None:
-    """Keep passwords in the repository, encrypted to the hosts that need them. Run in a clone."""
+    """Manage encrypted secrets in a clone.
+
+    The repository keeps passwords encrypted to the hosts that need them.
+    """
 
 
 @secret_group.command("set")
 @click.argument("name")
 def secret_set(name: str) -> None:
-    r"""Encrypt a secret to each of secrets/recipients; reads it from a pipe, or asks without echo.
+    r"""Encrypt a secret to all recipients.
+
+    Reads the secret from a pipe, or prompts for it without echo. The recipients are in secrets/recipients.
 
     \b
     Examples:
@@ -31,7 +36,7 @@ def secret_set(name: str) -> None:
     """
     folder = _clone() / "secrets"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise click.UsageError(f'a secret\'s name is of letters, digits, "_", "-" and ".", got "{name}"')
+        raise click.UsageError(f'a secret\'s name has only letters, digits, "_", "-" and ".", got "{name}"')
     recipients, findings = (
         secrets.read_recipients((folder / "recipients").read_text()) if (folder / "recipients").is_file() else ([], [])
     )
@@ -47,21 +52,21 @@ def secret_set(name: str) -> None:
         else click.prompt("secret", hide_input=True, confirmation_prompt=True)
     )
     if not value:
-        raise NotPossible("an empty secret is no secret; nothing was written")
+        raise NotPossible("the secret is empty; nothing was written")
     target = folder / f"{name}.age"
     target.write_bytes(secrets.encrypt(value, recipients))
-    say(f"secrets/{name}.age is for {len(recipients)} recipient(s); write `!secret {name}`, commit and push")
+    say(f"secrets/{name}.age is encrypted to {len(recipients)} recipient(s); write `!secret {name}`, commit and push")
 
 
 @secret_group.command("list")
 def secret_list() -> None:
-    """Name the secrets of this clone."""
+    """List the secrets of this clone."""
     for path in sorted((_clone() / "secrets").glob("*.age")):
         say(path.stem)
 
 
 def _clone() -> Path:
-    """The top of the clone around the current folder."""
+    """Return the top folder of the clone that contains the current folder."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "mail.yaml").is_file():

@@ -23,13 +23,14 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 @click.command("set")
 @click.argument("name")
 @click.argument("value", required=False)
-@click.option("--default", "unset", is_flag=True, help="Take the parameter out of `parameters:` again.")
+@click.option("--default", "unset", is_flag=True, help="Remove the parameter from `parameters:`.")
 @click.pass_obj
 def set_command(context: Context, name: str, value: str | None, *, unset: bool) -> None:
-    r"""Set a parameter under `parameters:` by a commit on the branch, which then goes live as a push does.
+    r"""Set a parameter by a commit.
 
-    The value goes where it is written now, hosts/HOST.yaml or mail.yaml; comments and layout stay. What a push would be
-    refused for is refused here, and no commit is made; nor is one when nothing would change.
+    The commit changes `parameters:` in the file that sets the parameter now, hosts/HOST.yaml or mail.yaml, and keeps
+    comments and layout. It then goes live like a push. A change that would be refused as a push is refused here too,
+    without a commit. A change without effect makes no commit.
 
     \b
     Examples:
@@ -41,15 +42,15 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
     """
     if not _NAME.fullmatch(name):
         hint = f"; write it as two words: {name.replace('=', ' ', 1)}" if "=" in name else ""
-        raise click.UsageError(f'a parameter\'s name is of letters, digits, "_", "-" and ".", got "{name}"{hint}')
+        raise click.UsageError(f'a parameter\'s name has only letters, digits, "_", "-" and ".", got "{name}"{hint}')
     if unset == (value is not None):
-        raise click.UsageError("a VALUE or --default, and not both")
+        raise click.UsageError("give either VALUE or --default")
     if value is None:
         proposal = proposed_by_caller(f"Unset {name}", partial(edits.unset_parameter, name=name))
     else:
         value = value.strip()
         if not yaml_editor.scalars(value):
-            raise click.UsageError("a value is one line of printable text; a longer one is for mail.yaml and a push")
+            raise click.UsageError("a value is one line of printable text; push a longer value in mail.yaml")
         told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"
         revised = partial(edits.set_parameter, name=name, value=value)
         proposal = proposed_by_caller(told, revised, partial(_holds, name, value))
@@ -57,7 +58,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
 
 
 def _holds(name: str, value: str, merged: Contribution, facts: Facts) -> bool:
-    """Whether the parameter has that value already, wherever it was set."""
+    """Return whether the parameter has that value already, in any file."""
     written = merged.parameters.get(name)
     now = written.value if written else facts.parameters.get(name)
     return now is not None and one_line(now) == one_line(value)

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 
 @click.group("site")
 def site_group() -> None:
-    """Sites and what belongs to them: sites/siteNN/, master.d/siteNN-*.cf and their rows in tables."""
+    """List and remove sites.
+
+    A site owns sites/siteNN/, master.d/siteNN-*.cf and its rows in tables.
+    """
 
 
 @site_group.command("list")
 @click.pass_obj
 def site_list(context: Context) -> None:
-    """Name the sites on the branch, with their domains and where their mail leaves from."""
+    """List the sites on the branch.
+
+    Shows the domains of each site, and the address that its mail leaves from.
+    """
     for site, said in sites_of(_tip(context.edges())).items():
         delivery = said.get("delivery")
         address = delivery.get("address") if isinstance(delivery, dict) else None
@@ -36,22 +42,24 @@ def site_list(context: Context) -> None:
 
 @site_group.command("remove")
 @click.argument("site", metavar="siteNN")
-@click.option("--plan", is_flag=True, help="Show what would go, and touch nothing.")
+@click.option("--plan", is_flag=True, help="Show what would be removed, and change nothing.")
 @click.pass_obj
 def site_remove(context: Context, site: str, *, plan: bool) -> None:
-    r"""Remove all that belongs to a site by a commit on the branch, which then goes live as a push does.
+    r"""Remove a site by a commit.
 
-    Its files go, and the rows of tables/ that name its transports or its domains; `git revert` brings all of it back.
+    Removes its files, and the rows of tables/ that name its transports or its domains. The commit then goes live like
+    a push; `git revert` restores everything.
+
+    Exit status: with --plan 0 nothing to remove, 2 something to remove; else as for `once`.
 
     \b
-    Exit status: with --plan 0 nothing, 2 something would go; else as `once`
     Examples:
       reconciler site remove site12 --plan
       reconciler site remove site12
     """
     name = site_named(site)
     if name is None:
-        raise click.UsageError(f'a site is siteNN, such as site12, got "{site}"')
+        raise click.UsageError(f'expected siteNN, such as site12, got "{site}"')
     if plan:
         going = list(removal(_tip(context.edges()), name).lines)
         say_all(f"  {line}" for line in going)

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
 @click.group("smart-host")
 def smart_host_group() -> None:
-    """Send all outbound mail through one next hop, or directly again; each is a commit on the branch."""
+    """Turn the smart host on or off by a commit.
+
+    With a smart host, all outbound mail goes through one next hop.
+    """
 
 
 @smart_host_group.command("set")
 @click.argument("nexthop")
-@click.option("--username", help="Log in with that name, and the password in secrets/smart_host.age.")
+@click.option("--username", help="Log in with this name and the password in secrets/smart_host.age.")
 @click.pass_obj
 def smart_host_set(context: Context, nexthop: str, username: str | None) -> None:
-    r"""Send all outbound mail through NEXTHOP; without --username, without a login.
+    r"""Send all outbound mail through NEXTHOP.
 
-    The password is a secret of the repository: first, in a clone, `reconciler secret set smart_host`; commit and push.
+    Without --username, Postfix does not log in. The password is a secret of the repository: before this command, run
+    `reconciler secret set smart_host` in a clone, commit and push.
 
     \b
     Examples:
@@ -35,9 +39,9 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
       reconciler smart-host set '[10.0.0.5]'
     """
     if not nexthop.strip():
-        raise click.UsageError("a NEXTHOP is HOST, [HOST], HOST:PORT or [HOST]:PORT; `smart-host off` for none")
+        raise click.UsageError("expected HOST, [HOST], HOST:PORT or [HOST]:PORT; use `smart-host off` for none")
     if username is not None and not username.strip():
-        raise click.UsageError("--username needs a name; without a login, leave it out")
+        raise click.UsageError("--username needs a name; omit the option for no login")
 
     revised = partial(edits.set_smart_host, nexthop=nexthop, username=username)
     login = f" as {username}" if username else ""
@@ -47,5 +51,8 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
 @smart_host_group.command("off")
 @click.pass_obj
 def smart_host_off(context: Context) -> None:
-    """Send outbound mail directly to its destinations again."""
+    """Send outbound mail directly.
+
+    Removes the smart host.
+    """
     commit(context, partial(propose, proposed_by_caller("Send mail without a smart host", edits.drop_smart_host)))

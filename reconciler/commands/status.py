@@ -1,4 +1,4 @@
-"""``reconciler status``: what is live, and whether anything needs you."""
+"""``reconciler status`` shows what is live, and what the operator must do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @as_json
 @pass_context
 def status_command(context: Context, *, json_output: bool) -> None:
-    """Say what is live, how the last pass ended, and whether anything needs you."""
+    """Show what is live, and what you must do.
+
+    Also shows how the last pass ended.
+    """
     shown = _ask_daemon(context)
     if shown is None:
         shown = state.status(context.permitted(), [], daemon=False)
@@ -47,7 +50,7 @@ def _ask_daemon(context: Context) -> Status | None:
 
 
 def status_lines(status: Status) -> Iterator[str]:
-    """``reconciler status``, from the same value that --json prints."""
+    """Yield the lines of ``reconciler status``, from the same value that --json prints."""
     phase, live, last = status["phase"], status["live"], status["last"]
     subject = phase.get("revision", "")[:7]
     where = (
@@ -66,10 +69,10 @@ def status_lines(status: Status) -> Iterator[str]:
     for name, companion in (status.get("companions") or {}).items():
         yield f"  {name} running" if companion["running"] else f"  {name} NOT RUNNING: {companion['why']}"
     if status.get("ignored"):
-        yield f"  left alone by ignore rules: {', '.join(status['ignored'])}"
+        yield f"  hand edits kept by ignore rules: {', '.join(status['ignored'])}"
     yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
-        yield f"  connections out that the lockdown refused, by user: {refused}"
+        yield f"  outbound connections that the lockdown refused, by user: {refused}"
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (
@@ -79,9 +82,7 @@ def status_lines(status: Status) -> Iterator[str]:
     probation = phase if phase["name"] == "Probation" else phase.get("probation")
     if probation:
         before = status["before"]
-        back = (
-            f"generation {before} stays on disk for a rollback" if before is not None else "no generation to go back to"
-        )
+        back = f"generation {before} stays on disk for a rollback" if before is not None else "no generation before it"
         yield f"  {probation_line(probation)} ({back})"
     if last:
         yield from (f"  {line}" for line in log_lines(last))
@@ -90,19 +91,19 @@ def status_lines(status: Status) -> Iterator[str]:
 
 def _advice(status: Status) -> str:
     phase, live = status["phase"], status["live"]
-    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs as it did before"
+    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
     match phase["name"]:
         case "Steady":
-            return "nothing to do" if live else "to take over: reconciler plan, then reconciler once --adopt"
+            return "nothing to do" if live else "to adopt: `reconciler plan`, then `reconciler once --adopt`"
         case "Probation" if phase["confirm"]:
-            return f"now: `reconciler confirm` when mail works as it should; {mail}"
+            return f"if mail works as it should, run `reconciler confirm`; {mail}"
         case "Probation":
             return f"nothing to do: {mail}"
         case "Retrying":
-            return f"tried {phase['attempts']} times, and again by itself: {phase['reason']}"
+            return f"tried {phase['attempts']} times, and will be tried again: {phase['reason']}"
         case "Refusing":
-            return f"nothing to do: {mail}; push a fix, or `reconciler log {phase['revision'][:7]}`"
+            return f"nothing to do: {mail}; push a fix; for the findings, run `reconciler log {phase['revision'][:7]}`"
         case "Halted":
-            return f"look now: {phase['reason']}; when it is fixed, run `reconciler resume`"
+            return f"fix this now: {phase['reason']}; then run `reconciler resume`"
         case _:
             return mail

@@ -21,24 +21,25 @@ class Duration(click.ParamType[timedelta]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read it."""
+        """Return the duration that *value* means."""
         match = re.fullmatch(r"(\d+)([smhd])", str(value))
         if not match or match[1].strip("0") == "":
             self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
         unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
         if len(match[1]) > MAX_DIGITS or timedelta(**{unit: int(match[1])}) > LONGEST:
-            self.fail(f"at most {LONGEST.days} days; without --for it lasts until `reconciler resume`", param, ctx)
+            self.fail(f"at most {LONGEST.days} days; without --for, it lasts until `reconciler resume`", param, ctx)
         return timedelta(**{unit: int(match[1])})
 
 
 @click.command("suspend")
-@click.option("--for", "duration", type=Duration(), help="End by itself after that time, for example 2h.")
-@click.option("--why", required=True, help="The reason, shown by status and log.")
+@click.option("--for", "duration", type=Duration(), help="Resume after this time, for example 2h.")
+@click.option("--why", required=True, help="The reason; status and log show it.")
 @pass_context
 def suspend_command(context: Context, duration: timedelta | None, why: str) -> None:
-    """Change nothing, whatever is pushed or edited, until the time is over or `resume` is run.
+    """Suspend reconciler.
 
-    Postfix and what it asks are still started when they die.
+    It then applies no push and reverts no hand edit, until the time is over or an operator runs `reconciler resume`.
+    It still starts Postfix and its companions if they die.
     """
     if not why.strip():
         raise click.UsageError("--why needs a reason")
@@ -52,7 +53,10 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
 @click.command("confirm")
 @pass_context
 def confirm_command(context: Context) -> None:
-    """Keep the commit that is on probation: it does not go back by itself any more."""
+    """Confirm the commit on probation.
+
+    It stays live; a fault in the mail log no longer rolls it back.
+    """
     kept = probation.confirm(context.permitted(), who())
     if kept is None:
         say("nothing to confirm: no commit is on probation")
@@ -64,7 +68,10 @@ def confirm_command(context: Context) -> None:
 @click.command("resume")
 @pass_context
 def resume_command(context: Context) -> None:
-    """Go on after suspend, rollback, rescue, or a failure that a person has looked at."""
+    """End a suspension or a halt.
+
+    Run it after suspend, rollback or rescue, or after you fixed what made reconciler halt.
+    """
     phase = resume(context.permitted())
     say(f"{type(phase).__name__}")
     context.poke()

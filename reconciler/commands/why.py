@@ -1,10 +1,10 @@
-"""``reconciler why`` and ``reconciler get``: what a parameter is here, who asked for it, since when, and what it was.
+"""``reconciler why`` and ``reconciler get`` show a live value, its origin, its commit and the value before.
 
-Looks at what is live, never at what is only pushed; touches nothing. Exit status: 64 for a parameter or a service that
-nobody knows, with the likely intent.
+They read the live state, never a commit that was only pushed, and change nothing. Exit status: 64 for an unknown
+parameter or service, with the likely intent.
 
-Known limits: what was before is read from the generations that are kept, so what changed longer ago is not told. A line
-that was only moved or re-indented counts as written by the commit that did that. Commits of one second have no order.
+Known limits: the value before comes from the generations on disk, so an older change is not shown. A commit that only
+moved or indented a line counts as its author. The order of commits of the same second is unknown.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ if TYPE_CHECKING:
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.pass_obj
 def why_command(context: Context, parameter: str, *, json_output: bool) -> None:
-    r"""Say who asked for a value that is live: section, line, commit; what it was before, and where it is not in force.
+    r"""Show where a live value comes from.
+
+    Shows the section, line and commit that set it, the value before, and the services that override it.
 
     \b
     Examples:
       reconciler why smtp_tls_security_level
       reconciler why smtp_helo_name@mydomain.com-out/unix     as an option of that service
-      reconciler why smtpd_tls_security_level@submission      the type may be left out
+      reconciler why smtpd_tls_security_level@submission      the type can be omitted
     """
     account = _asked(context, parameter)
     _show(account, list(account.why_lines()), json_output=json_output)
@@ -59,7 +61,9 @@ def why_command(context: Context, parameter: str, *, json_output: bool) -> None:
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.pass_obj
 def get_command(context: Context, parameter: str, *, json_output: bool) -> None:
-    r"""Show a parameter's live value, Postfix's default, what it means (postconf(5)) and where it was written.
+    r"""Show a parameter's live value.
+
+    Also shows Postfix's default, the meaning from postconf(5), and where the value is written.
 
     \b
     Examples:
@@ -87,11 +91,11 @@ def _asked(context: Context, parameter: str) -> Account:
         raise click.UsageError(printable(str(error))) from error
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 class _Text(NamedTuple):
-    """What a configuration directory says."""
+    """The content of a configuration directory."""
 
     main: Mapping[str, Parameter]
     services: tuple[Service, ...]
@@ -114,7 +118,7 @@ def _read(path: Path) -> str:
 
 
 class _Said(NamedTuple):
-    """What a commit says of this host."""
+    """A commit, and what it renders to on this host."""
 
     revision: Revision
     files: Tree
@@ -129,7 +133,7 @@ class _Said(NamedTuple):
 
 
 def account_of(name: str, service: str, edges: Edges) -> Account:
-    """All that is known of a live value; raises Unknown."""
+    """Return everything known about a live value; raises Unknown."""
     text, live = _Text.of(edges.settings.config_directory), edges.generations.live()
     said = _said(live, edges)
     facts = said.facts if said else gather(edges.host, edges.settings)
@@ -148,7 +152,7 @@ def account_of(name: str, service: str, edges: Edges) -> Account:
 
 
 def _said(generation: Generation | None, edges: Edges) -> _Said | None:
-    """The commit that a generation was made of; None where none was, or where it can't be read any more."""
+    """Return the commit of a generation; None if it has no commit, or if the commit can no longer be read."""
     known = {one.number: one for one in edges.generations.all()}
     while generation and not generation.revision and (number := _rolled_back_to(generation)) is not None:
         generation = known.get(number)
@@ -162,19 +166,19 @@ def _said(generation: Generation | None, edges: Edges) -> _Said | None:
 
 
 def _rolled_back_to(generation: Generation) -> int | None:
-    """The generation whose files a rollback brought back; None for every other source."""
+    """Return the generation whose files a rollback restored; None for every other source."""
     return generation.source.number if generation.source.kind is SourceKind.ROLLBACK else None
 
 
 def _made_of(generation: Generation | None) -> str:
-    """What a generation was made of, where no commit can be asked."""
+    """Return the origin of a generation without a readable commit."""
     if generation is None:
-        return "not adopted: no commit says so"
+        return "not adopted: no commit sets it"
     return f"commit {generation.revision[:7]} can't be read" if generation.revision else str(generation.source)
 
 
 def _origin(name: str, service: str, there: Parameter | None, generation: Generation | None, edges: Edges) -> Origin:
-    """Who asked for the value that is *there*."""
+    """Return the origin of the value that is *there*."""
     said = _said(generation, edges)
     if there is None:
         return Origin(value=None, instead="not set anywhere")
@@ -184,14 +188,14 @@ def _origin(name: str, service: str, there: Parameter | None, generation: Genera
         return Origin(value=value, where=there.where, instead="edited by hand" if said else _made_of(generation))
     path = key_of(written.where, said.desired)
     if not path:
-        return Origin(value=value, key="reconciler", instead=f"holds when nothing is written ({written.section})")
+        return Origin(value=value, key="reconciler", instead=f"the default when nothing is written ({written.section})")
     return Origin(
         value=value, key=".".join(path), where=written.where, commit=_commit(path, written.where, said, edges)
     )
 
 
 def _commit(path: tuple[str, ...], where: Where, said: _Said, edges: Edges) -> Revision | None:
-    """The newest commit that touched the lines of a value."""
+    """Return the newest commit that changed the lines of a value."""
     first = last = where.line
     if where.file.endswith((".yaml", ".yml")):
         text = said.files[where.file].read().decode()
@@ -201,7 +205,7 @@ def _commit(path: tuple[str, ...], where: Where, said: _Said, edges: Edges) -> R
 
 
 def _before(name: str, service: str, value: str | None, live: Generation | None, edges: Edges) -> Origin | None:
-    """What it was in the newest generation in which it was something else."""
+    """Return the value in the newest generation where it was different."""
     for one in edges.generations.all():
         if live is None or one.number >= live.number or not (one.root / MAIN).is_file():
             continue

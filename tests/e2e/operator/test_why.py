@@ -99,7 +99,7 @@ def test_get_says_value_default_meaning_and_origin(history: tuple[AdoptedHost, d
     [
         ("relayhots", "did you mean relayhost?"),
         ("relayhost@onesht", "did you mean oneshot?"),
-        ("relayhost@smtp", "smtp/inet or smtp/unix: say which"),
+        ("relayhost@smtp", "several services; write smtp/inet or smtp/unix"),
         ("relayhost@", "expected PARAMETER"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_value_of_several_lines_is_known_by_the_newest_that_changed(
 
 def test_hand_edits_rollbacks_and_adoption_are_told_apart() -> None:
     with AdoptedHost(settings='[drift]\npolicy = "report"\n', adopt=False, daemon=False) as adopted:
-        assert words(adopted, "why", "mydestination")[1].endswith("not adopted: no commit says so")
+        assert words(adopted, "why", "mydestination")[1].endswith("not adopted: no commit sets it")
         adopted.reconciler("once", "--adopt")
         push = adopted.push({"mail.yaml": MAIL + "  smtpd_banner: one\n"})
         assert adopted.reconciler("once").status == 0

@@ -71,7 +71,7 @@ def test_no_commit_is_made_when_nothing_would_change(adopted: AdoptedHost, argum
         (("set", "virtual_alias_maps", "table:nothing"), 1, "nothing"),
         (("set", "smtpd_sasl_type", "--defalt"), 64, "--defalt"),
         (("set", "biff=yes"), 64, "two words: biff yes"),
-        (("set", "biff"), 64, "a VALUE or --default"),
+        (("set", "biff"), 64, "either VALUE or --default"),
         (("set", "biff", "a\nmyhostname = x"), 64, "one line"),
         (("smart-host", "set", "[127.0.0.1:25"), 1, "not a nexthop"),
         (("smart-host", "set", NEXTHOP, "--username", "u"), 1, "`reconciler secret set smart_host`"),

@@ -22,7 +22,7 @@ def test_a_service_is_known_without_its_type_where_there_is_one(asked: str, key:
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [("smtp", "smtp/inet or smtp/unix: say which"), ("onesht", "did you mean oneshot?"), ("zzz", 'no service "zzz"$')],
+    [("smtp", "several services; write smtp/inet or smtp/unix"), ("onesht", "did you mean oneshot?"), ("zzz", 'no service "zzz"$')],
 )
 def test_a_service_that_is_not_there_is_said_so(asked: str, told: str) -> None:
     with pytest.raises(Unknown, match=told):
@@ -34,7 +34,7 @@ def test_defaults_are_known_for_all_that_postfix_would_read() -> None:
     assert default_of("relayhost", HOST, (), services) == ""
     assert default_of("smtp_destination_rate_delay", HOST, (), services) == "$default_destination_rate_delay"
     assert default_of("mine", HOST, ("mine",), services) is None
-    with pytest.raises(Unknown, match=r'knows no parameter "relayhots", .*did you mean relayhost\?'):
+    with pytest.raises(Unknown, match=r'has no parameter "relayhots", .*did you mean relayhost\?'):
         default_of("relayhots", HOST, (), services)
 
 
@@ -48,4 +48,4 @@ def test_an_account_tells_no_tricks_to_a_terminal() -> None:
     lines = list(Account(name="x", service="", default=None, origin=origin).why_lines())
     assert lines[0] == r"x = a\x1b[2J"
     assert lines[1].split() == ["set", "in", "main.cf:3", "edited", "by", "hand"]
-    assert "only this configuration knows the name" in lines[2]
+    assert "only this configuration defines the name" in lines[2]

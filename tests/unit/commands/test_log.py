@@ -17,7 +17,7 @@ def test_a_service_died_and_the_lockdown_was_loaded_again() -> None:
         "at": "", "outcome": "Unchanged", "revision": "", "findings": [], "started": ["nftables", "postsrsd"]
     }  # fmt: skip
     assert [one.strip() for one in log_lines(line)][1:] == [
-        "the lockdown's rules were gone or changed, and were loaded again",
+        "the lockdown's rules were missing or changed, and were loaded again",
         "postsrsd had died and was started",
     ]
 
