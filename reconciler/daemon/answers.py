@@ -1,7 +1,7 @@
 """The answers to requests over the socket: check, follow, status and wake.
 
-Each runs in a thread of its request. What a check computed is kept for the pass that follows; nothing else of the
-daemon is changed from here but the queue of reasons. Raises ReconcilerError, whose text the client is shown.
+Each answer runs in the thread of its request. The result of a check is kept for the next pass; apart from that, an
+answer changes only the queue of reasons. Raises ReconcilerError; the client shows its text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Answers:
-    """Answers what hooks and commands ask of the daemon; *limits* are what status says of it."""
+    """Answers the requests of hooks and commands; *limits* returns the limits that status shows."""
 
     def __init__(
         self, edges: Edges, slot: CheckedSlot, board: ProgressBoard, wake: Callable[[Wake], None],
@@ -40,11 +40,11 @@ class Answers:
         self._wake, self._limits, self._log = wake, limits, log
 
     def handlers(self) -> dict[str, Handler]:
-        """Each answer by what is asked."""
+        """Return the handlers by the name of the request."""
         return {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
 
     def check(self, request: Message) -> Iterator[Message]:
-        """pre-receive: everything up to the swap, and what was computed is kept for the pass."""
+        """Answer pre-receive: do everything up to the swap, and keep the result for the pass."""
         repo = self._edges.repo
         if request.get("quarantine"):
             repo = repo.with_quarantine(Path(str(request["quarantine"])))
@@ -75,23 +75,23 @@ class Answers:
         yield {"done": {"status": "refused"}}
 
     def follow(self, request: Message) -> Iterator[Message]:
-        """post-receive: wake, then show how that commit's pass goes until it has ended."""
+        """Answer post-receive: wake the daemon, then show the progress of the commit's pass until it ends."""
         lines = self._board.follow(str(request["revision"]))
         self._wake(Wake.PUSH)
         yield from lines
 
     def status(self, _: Message) -> Iterator[Message]:
-        """What `reconciler status` shows, with what the daemon alone knows."""
+        """Answer `reconciler status`, with the facts that only the daemon knows."""
         yield {"done": status(self._edges, self._limits(), daemon=True)}
 
     def wake(self, request: Message) -> Iterator[Message]:
-        """Wake for the reason that is named."""
+        """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         yield {"done": {}}
 
 
 def _summary(checked: Checked, seconds: float) -> str:
-    """The last line of a check that passed."""
+    """Return the last line of a check that passed."""
     judged = checked.judged
     how = "checked and rehearsed" if checked.rehearsed else "checked"
     flows = f"      {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""

@@ -1,6 +1,6 @@
-"""The one slot for what was checked last: a request's thread fills it, and the next pass takes it out.
+"""The slot for the result of the last check: the thread of a request fills it, and the next pass takes it out.
 
-Promises: safe from any thread; what is replaced is forgotten, with the files that were staged for it. Raises nothing.
+Promises: safe from any thread; a replaced result is discarded together with its staged files. Raises nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CheckedSlot:
-    """The memory that checks and passes hand to one another."""
+    """The memory that checks and passes share."""
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
@@ -23,19 +23,19 @@ class CheckedSlot:
         self._memory: Memory | None = None
 
     def take(self) -> Memory:
-        """Take out what was checked last; an empty memory when nothing was."""
+        """Take out the result of the last check, or an empty memory."""
         with self._lock:
             memory, self._memory = self._memory or Memory(), None
         return memory
 
     def put(self, memory: Memory) -> None:
-        """Keep what was just checked, in place of what was there."""
+        """Keep the result of a check, and discard the earlier one."""
         with self._lock:
             self._forget()
             self._memory = memory
 
     def put_back(self, memory: Memory) -> None:
-        """Keep what a pass leaves, unless something was checked meanwhile, which is newer."""
+        """Keep the memory of a pass, unless a check meanwhile left a newer result."""
         with self._lock:
             if self._memory is None:
                 self._memory = memory
@@ -43,12 +43,12 @@ class CheckedSlot:
                 forget(self._edges, memory)
 
     def clear(self) -> None:
-        """Forget what is there."""
+        """Discard the result."""
         with self._lock:
             self._forget()
 
     def paths(self) -> list[str]:
-        """The paths whose existence was judged last: what was missing may come."""
+        """Return the paths whose existence the last check tested; a missing one may appear later."""
         with self._lock:
             checked = self._memory.checked if self._memory else None
             return list(checked.judged.understood.facts.files) if checked else []

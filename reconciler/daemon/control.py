@@ -1,17 +1,19 @@
-"""The local socket that git's hooks and the commands talk to: its server in the daemon, and ask(), its client.
+"""The local socket for git's hooks and the commands: its server in the daemon, and ask(), its client.
 
-One request a connection, a line of JSON: ``{"do": "check", "old": OID, "new": OID, "quarantine": PATH or null}``,
+Each connection carries one request, a line of JSON:
+``{"do": "check", "old": OID, "new": OID, "quarantine": PATH or null}``,
 ``{"do": "follow", "revision": OID}``, ``{"do": "status"}`` or ``{"do": "wake", "reason": "operator"}``. The answer is
 any number of lines ``{"line": TEXT}`` and a last one, ``{"done": {...}}`` or ``{"error": TEXT}``.
 
-A handler that waits yields an empty message now and then, which is not sent: it finds out whether anybody listens.
+While a handler waits, it yields an empty message now and then. The server does not send it, but tests whether the
+client is still connected.
 
-The kernel says who asks (unix(7), SO_PEERCRED and SO_PEERGROUPS). Root may do everything; GUEST_MAY is for the
-repository's owner and the members of the group as well. Connections, their requests and their patience are bounded, so
-that no client can hold the daemon up.
+The kernel identifies the client (unix(7), SO_PEERCRED and SO_PEERGROUPS). Root may do everything; the repository's
+owner and the members of the group may do what GUEST_MAY lists. The number of connections, the size of requests and the
+time for each are limited, so a client can't block the daemon.
 
-Raises Unavailable when no daemon answers, or when another one holds the socket; NotPermitted, on the client's side,
-when the daemon may not be asked that. A handler's ReconcilerError travels to the client as its text.
+Raises Unavailable when no daemon answers, or when another daemon has the socket. The client raises NotPermitted when it
+may not make the request. The text of a handler's ReconcilerError is sent to the client.
 
 Known limit: the socket belongs to root and the group, so an owner of the repository outside that group can't reach it.
 """
@@ -42,20 +44,20 @@ if TYPE_CHECKING:
 GUEST_MAY = frozenset({"check", "follow", "status"})
 MAX_REQUEST = 64 << 10
 MAX_CONNECTIONS = 32
-_PATIENCE = 10.0  # for a client to say what it wants, and to read each line of the answer
+_PATIENCE = 10.0  # seconds for a client to send its request, and to read each line of the answer
 _SO_PEERGROUPS = 59  # unix(7); Python has no name for it
 _CREDENTIALS = struct.Struct("iII")
 
 
 class NotPermitted(ReconcilerError):  # noqa: N818 - as in errors.py
-    """Whoever asks must ask as somebody else: root, the repository's owner, or a member of the group."""
+    """The client is neither root nor, where that is enough, the repository's owner or a member of the group."""
 
 
 # ---- the daemon's side -----------------------------------------------------------------------------------------------
 
 
 class Control:
-    """Answers requests with *handlers*, by what they ask to ``do``; *group* defaults to the repository's."""
+    """Answers requests with *handlers*, by the request's ``do``; *group* defaults to the repository's."""
 
     def __init__(self, socket: Path, group: str | None, handlers: Mapping[str, Handler], repository: Path) -> None:
         self._path, self._group, self._handlers, self._repository = socket, group, handlers, repository
@@ -65,7 +67,7 @@ class Control:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen from now on; a socket without a listener is replaced."""
+        """Start to listen; replace a socket without a listener."""
         if _answers(self._path):
             raise Unavailable(f"socket {self._path}: another reconciler answers there")
         group = self._gid()
@@ -73,7 +75,7 @@ class Control:
         try:
             if not self._path.parent.is_dir():
                 self._path.parent.mkdir(parents=True)
-                self._path.parent.chmod(0o755)  # whatever the umask says
+                self._path.parent.chmod(0o755)  # independent of the umask
             self._path.unlink(missing_ok=True)
             listener.bind(str(self._path))
             if os.geteuid() == 0:
@@ -88,7 +90,7 @@ class Control:
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no longer, and take the socket away; answers under way are not waited for."""
+        """Stop listening and remove the socket, without waiting for answers in progress."""
         self._stopped.set()
         if self._listener and self._thread:
             with suppress(OSError):
@@ -107,7 +109,7 @@ class Control:
             except OSError:
                 if self._stopped.wait(0.1):
                     return
-                continue  # out of file descriptors: some will be free again
+                continue  # out of file descriptors: others will be closed
             if not self._places.acquire(blocking=False):
                 _send(connection, {"error": "too many requests at once; try again"})
                 connection.close()
@@ -126,7 +128,7 @@ class Control:
         request = _request(connection)
         handler = self._handlers.get(str(request.get("do"))) if request else None
         if not request or not handler:
-            _send(connection, {"error": "not a request that reconciler knows"})
+            _send(connection, {"error": "unknown request"})
             return
         try:
             if not self._permitted(connection, request["do"]):
@@ -136,7 +138,7 @@ class Control:
                 if _hung_up(connection) if not message else not _send(connection, message):
                     return
         except (KeyError, TypeError, ValueError) as error:
-            _send(connection, {"error": f"not a request that reconciler knows: {error!r}"})
+            _send(connection, {"error": f"unknown request: {error!r}"})
         except (ReconcilerError, OSError) as error:
             _send(connection, {"error": str(error)})
 
@@ -150,7 +152,7 @@ class Control:
         return uid == self._owner()[0] or self._gid() in {gid, *_groups(connection)}
 
     def _owner(self) -> tuple[int, int]:
-        """The repository's owner and group now; root's while it is not there."""
+        """Return the repository's owner and group, or root's while it does not exist."""
         try:
             status = self._repository.stat()
         except OSError:
@@ -177,7 +179,7 @@ def _answers(path: Path) -> bool:
 
 
 def _groups(connection: sockets.socket) -> tuple[int, ...]:
-    """The client's further groups; none for one in more groups than Python makes room for (256)."""
+    """Return the client's supplementary groups; none if there are more than the buffer holds (256)."""
     try:
         groups = connection.getsockopt(sockets.SOL_SOCKET, _SO_PEERGROUPS, 1024)
     except OSError:
@@ -186,7 +188,7 @@ def _groups(connection: sockets.socket) -> tuple[int, ...]:
 
 
 def _request(connection: sockets.socket) -> Message | None:
-    """The one line a client sends, or None for one that is too long, too late or no JSON object."""
+    """Return a client's request, or None if it is too long, too late or not a JSON object."""
     received = b""
     deadline = time.monotonic() + _PATIENCE
     with suppress(OSError, ValueError, RecursionError):
@@ -203,13 +205,13 @@ def _request(connection: sockets.socket) -> Message | None:
 
 
 def _hung_up(connection: sockets.socket) -> bool:
-    """Whether the client is gone; one that still waits says nothing."""
+    """Return whether the client has disconnected; a waiting client sends nothing."""
     readable, _, _ = select.select([connection], [], [], 0)
     return bool(readable) and not connection.recv(1, sockets.MSG_PEEK)
 
 
 def _send(connection: sockets.socket, message: Message) -> bool:
-    """Send one line; False when the client is gone."""
+    """Send one line; return False if the client has disconnected."""
     try:
         connection.sendall(json.dumps(message, default=str).encode() + b"\n")
     except OSError:
@@ -221,7 +223,7 @@ def _send(connection: sockets.socket, message: Message) -> bool:
 
 
 def ask(socket: Path, request: Message, timeout: float) -> Iterator[Message]:
-    """Ask the daemon, and yield its messages as they come; *timeout* is for each of them."""
+    """Send a request to the daemon, and yield its messages as they arrive; *timeout* is for each message."""
     with closing(sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)) as connection:
         connection.settimeout(timeout)
         try:
@@ -247,4 +249,4 @@ def _messages(answer: Iterator[str]) -> Iterator[Message]:
         yield message
         if "done" in message:
             return
-    raise Unavailable("reconciler went away before it had answered")
+    raise Unavailable("reconciler stopped before it answered")

@@ -1,12 +1,12 @@
-"""Who was refused by the lockdown, and that somebody changed it, as the kernel tells it: netlink's door (nfnetlink).
+"""Reports of the kernel (nfnetlink) about the lockdown: the connections it refused, and changes of its table.
 
-Promises: one thread that sleeps until the kernel has something to say. *refused* is called with the fields of a Refusal
-for each report of the log group, *changed* when a rule, set or chain of our table was made or removed, by whomever.
-Nothing is read, and no group is bound, while the lockdown is off. Raises nothing: where the kernel does not let us
-listen, *limits* says so.
+Promises: one thread sleeps until the kernel sends a message. It calls *refused* with the fields of a Refusal for each
+report of the log group, and *changed* when any program makes or removes a rule, set or chain of our table. While the
+lockdown is off, it reads nothing and binds no group. Raises nothing: if the kernel does not permit listening, *limits*
+contains the reason.
 
-Known limits: the kernel tells the user, not the process. The commands are those of the user that are still there: the
-one that tried may be among them, or have ended. Of a storm only ten a second are told; the table counts them all.
+Known limits: the kernel reports the user, not the process. The commands are those that the user still runs; the one
+that tried to connect can have ended. At most ten refusals a second are reported; the table counts all of them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _ULOG, _NFTABLES = 4, 10  # NFNL_SUBSYS_*
 _PACKET, _CONFIG, _REQUEST = _ULOG << 8, _ULOG << 8 | 1, 1
 _COMMAND, _BIND, _THRESHOLD = 1, 1, 5  # NFULA_CFG_*
 _PAYLOAD, _UID = 9, 11  # NFULA_*
-_TABLE = 1  # the attribute that names the table, whatever it is of
+_TABLE = 1  # the attribute that names the table, in messages of every kind
 _HEADER, _GENERIC, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBH"), struct.Struct("=HH")
 _KIND = 0x3FFF
 _MOST_BYTES, _COMMANDS, _LONGEST = 1 << 16, 3, 80
 
 
 class Refusal(NamedTuple):
-    """A connection that was refused: by whom, where to, and what of that user's was running."""
+    """A refused connection: its user, its destination, and the commands that the user was running."""
 
     uid: int | None
     user: str
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 
 
 class EgressLog:
-    """Listens while the lockdown is on: while the folder *live* has its rules."""
+    """Listens while the lockdown is on, which means that the folder *live* has its rules."""
 
     def __init__(self, live: Path, refused: Callable[..., None], changed: Callable[[], None]) -> None:
         self._rules, self._refused, self._changed = live / NAME / FILE, refused, changed
@@ -58,14 +58,14 @@ class EgressLog:
         self.limits: list[str] = []
 
     def follow(self) -> None:
-        """Listen from now on, or no longer, as the lockdown is on or off."""
+        """Start to listen if the lockdown is on; stop if it is off."""
         if not self._rules.exists():
             self.stop()
         elif not (self._thread and self._thread.is_alive()):
             self._start()
 
     def stop(self) -> None:
-        """Listen no longer; no callback runs after this."""
+        """Stop listening; no callback runs after this."""
         self.limits = []
         if self._thread:
             os.eventfd_write(self._bell, 1)
@@ -77,7 +77,7 @@ class EgressLog:
         try:
             channel = _open()
         except OSError as error:
-            self.limits = [f"who is refused by the lockdown, and who changes it, is not told: {error.strerror}"]
+            self.limits = [f"refusals by the lockdown, and changes of it, are not reported: {error.strerror}"]
             return
         self.limits = []
         self._thread = threading.Thread(target=self._read, args=(channel,), name="refusals", daemon=True)
@@ -91,7 +91,7 @@ class EgressLog:
             while self._bell not in dict(poll.poll()):
                 try:
                     data = channel.recv(_MOST_BYTES)
-                except OSError:  # the kernel had more to say than we read
+                except OSError:  # the kernel dropped messages, because the buffer was full
                     self._changed()
                     continue
                 self._tell(data)
@@ -105,7 +105,7 @@ class EgressLog:
 
 
 def _open() -> socket.socket:
-    """A socket that hears of changes of tables, and of what the log group of this network tells."""
+    """Return a socket for changes of tables, and for reports of the log group of this network namespace."""
     channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     try:
         channel.bind((0, _NFTABLES_GROUP))
@@ -121,11 +121,11 @@ def _open() -> socket.socket:
     return channel
 
 
-# ---- what the kernel says --------------------------------------------------------------------------------------------
+# ---- the kernel's messages -------------------------------------------------------------------------------------------
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each message's type, and what follows its two headers."""
+    """Yield each message's type, and the data after its two headers."""
     while len(data) >= _HEADER.size:
         length, kind, *_ = _HEADER.unpack_from(data)
         if length < _HEADER.size:
@@ -135,7 +135,7 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def attributes(body: bytes) -> dict[int, bytes]:
-    """A message's attributes by their numbers."""
+    """Return a message's attributes by number."""
     found = {}
     while len(body) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(body)
@@ -147,7 +147,7 @@ def attributes(body: bytes) -> dict[int, bytes]:
 
 
 def refusal(body: bytes) -> Refusal:
-    """What a packet of the log group tells."""
+    """Return the refusal that a packet of the log group reports."""
     found = attributes(body)
     uid = found.get(_UID)
     number = int.from_bytes(uid, "big") if uid else None
@@ -157,7 +157,7 @@ def refusal(body: bytes) -> Refusal:
 
 
 def _destination(packet: bytes) -> str:
-    """Where an IP packet of TCP goes."""
+    """Return the destination of an IP packet of TCP."""
     version = packet[0] >> 4 if packet else 0
     if version not in {4, 6}:
         return "?"
@@ -168,11 +168,11 @@ def _destination(packet: bytes) -> str:
     return f"[{ip_address(packet[start:stop])}]:{port}"
 
 
-# ---- whose it was ----------------------------------------------------------------------------------------------------
+# ---- the user's commands ---------------------------------------------------------------------------------------------
 
 
 def commands(uid: int | None) -> tuple[str, ...]:
-    """What that user runs, those with a socket first, then the youngest: a program and its first argument."""
+    """Return the user's commands, those with a socket first, then the newest: a program and its first argument."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

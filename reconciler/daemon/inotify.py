@@ -1,9 +1,9 @@
-"""inotify(7)'s one door: folders and files under watch, and what the kernel reports about them.
+"""The only user of inotify(7): it watches folders and files, and returns the kernel's events.
 
-Promises: nothing that only reads is reported. An instance never waits: its descriptor is for poll(2). Raises OSError,
-with the kernel's number, where it has no instances or watches left and where a path is not there.
+Promises: reads are not reported. An instance never waits: its descriptor is for poll(2). Raises OSError with the
+kernel's number if no instances or watches are left, or if a path does not exist.
 
-Known limit: a watch is on an inode; who wants to follow a name watches the folder that holds it.
+Known limit: a watch is on an inode; to follow a name, watch the folder that contains it.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Inotify:
         self.number = _checked(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify")
 
     def add(self, path: str, mask: int = IN_FOLDER) -> int:
-        """Watch *path*; the watch's number, which is the same when it was watched already."""
+        """Watch *path*; return the watch's number, which is the same if *path* is watched already."""
         return _checked(self._libc.inotify_add_watch(self.number, os.fsencode(path), ctypes.c_uint32(mask)), path)
 
     def remove(self, watch: int) -> None:
-        """Watch that no longer; a watch that ended with its folder is no error."""
+        """End a watch; it is no error if the watch ended with its folder."""
         self._libc.inotify_rm_watch(self.number, watch)
 
     def read(self) -> list[WatchEvent]:
-        """Take out what the kernel has queued, at most one buffer of it; nothing when the queue is empty."""
+        """Return the events in the kernel's queue, at most one buffer; an empty list if the queue is empty."""
         data = b""
         with suppress(BlockingIOError):
             data = os.read(self.number, _MOST_BYTES)
@@ -67,7 +67,7 @@ def _checked(number: int, path: str) -> int:
 
 
 def _changes(data: bytes) -> list[WatchEvent]:
-    """What a buffer of struct inotify_event holds; the end of a watch is a change of the folder itself."""
+    """Return the events in a buffer of struct inotify_event; the end of a watch is a change of the folder itself."""
     changes, start = [], 0
     while start < len(data):
         watch, mask, _, length = _EVENT.unpack_from(data, start)

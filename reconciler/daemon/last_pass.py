@@ -1,4 +1,4 @@
-"""What the last pass leaves to the daemon until the next one, and when that is due by time alone. Raises nothing."""
+"""The problems that the last pass left to the daemon, and the time of the next pass by timer. Raises nothing."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """Why it could not be recorded, the note that could not be written, and whether panels' requests still wait."""
+    """The reason why a pass was not recorded, the note that was not written, and whether panels' requests wait."""
 
     unrecorded: str = ""
     lost_note: str = ""
     requests_wait: bool = False
 
     def recorded(self, passed: Passed) -> LastPass:
-        """The same after that pass was made, which is on record or is not."""
+        """Return the value after a pass, which was recorded or not."""
         return replace(self, unrecorded=str(getattr(passed.outcome, "reason", "")) if passed.unrecorded else "")
 
     def noted(self, passed: Passed) -> LastPass:
-        """The same after that conclusion; a pass that concludes nothing writes no note, and so loses none."""
+        """Return the value after a pass; one without a conclusion writes no note, so it keeps the earlier one."""
         return replace(self, lost_note=passed.lost_note) if passed.conclusion else self
 
     def due_in(self, phase: Phase, settings: Settings) -> float:
-        """Seconds until the next pass by time alone."""
+        """Return the seconds until the next pass by timer."""
         due = min(settings.resync, pause(phase) or settings.resync, rules_end(settings.drift_ignore))
         if self.unrecorded or self.requests_wait:
             due = min(due, FIRST_PAUSE)
@@ -42,6 +42,6 @@ class LastPass:
 
     @property
     def troubles(self) -> list[str]:
-        """What `reconciler status` says of it."""
+        """The problems as `reconciler status` shows them."""
         record = [f"nothing can be recorded: {self.unrecorded}"] if self.unrecorded else []
         return [*record, *([f"not written: {self.lost_note}"] if self.lost_note else [])]

@@ -1,8 +1,8 @@
-"""The loop, no more: it waits for a reason to wake, makes one pass, and reports it.
+"""The daemon's loop: it waits for a reason to wake, makes one pass, and reports it.
 
-One slot for each reason to wake, so that a storm of pushes is one pass for the latest; and however many reasons there
-are, Postfix is reloaded no faster than the settings say, unless its master is dead. While nothing happens the daemon
-sleeps in one poll(2), which ends by a wake, the end of Postfix's master, the resync timer, a retry that is due, a line
+Each reason to wake has one slot, so many pushes at once are one pass for the latest. Postfix is not reloaded more often
+than the settings permit, unless its master is dead. While nothing happens, the daemon sleeps in one poll(2), which ends
+by a wake, the end of Postfix's master, the resync timer, a retry that is due, a line
 in the mail log while a commit is on probation, or systemd's watchdog. Raises Unavailable when another daemon has the
 socket.
 """
@@ -79,7 +79,7 @@ class Daemon:
         self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
 
     def wake(self, reason: Wake) -> None:
-        """Fill that reason's slot; safe from any thread and from a signal handler."""
+        """Fill the reason's slot; safe from any thread and from a signal handler."""
         self._queue.wake(reason)
 
     def _limits(self) -> list[str]:
@@ -126,7 +126,7 @@ class Daemon:
                 wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
                 self._board.begin(self._tip(), wait)
             after = self.edges.journal.phase()
-            if reasons or after != before:  # not at each sleep: a busy mail log would put it off again and again
+            if reasons or after != before:  # not at each sleep: a busy mail log would delay it repeatedly
                 self._due = time.monotonic() + self._last.due_in(after, self.edges.settings)
             if after != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
@@ -134,13 +134,13 @@ class Daemon:
                 systemd.notify("READY=1")
                 ready = True
                 gc.collect()
-                gc.freeze()  # what is here by now stays; looking through it took half of the time of a large lint
+                gc.freeze()  # these objects stay; collecting over them took half the time of a large check
             with Sleep(self._queue.bell) as sleep:
                 self._arrange(sleep)
                 self._wait(sleep)
 
     def _work(self, reasons: Sequence[Wake]) -> None:
-        """What there is to do now: a look at a probation that is due, and a pass for *reasons*."""
+        """Do the work that is due: look at the probation, and make a pass for *reasons*."""
         if reasons or self._probation.at <= time.monotonic():
             self._prove()
         if reasons:
@@ -152,7 +152,7 @@ class Daemon:
     # ---- asleep ------------------------------------------------------------------------------------------------------
 
     def _arrange(self, sleep: Sleep) -> None:
-        """Give it all that may end it; what happened before it was watched wakes at once."""
+        """Give *sleep* everything that can end it; an event from before it was watched wakes at once."""
         sleep.until_signal(self._signals)
         if interval := systemd.watchdog_interval():
             sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
@@ -162,7 +162,7 @@ class Daemon:
         master = self._master.pid()
         if master is None or not sleep.until_ended(Waker.MASTER, [master]):
             sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
-        # A master that runs and can't be watched, without descriptors left, is no news until it is gone.
+        # A running master that can't be watched, for lack of descriptors, is news only when it has ended.
         self._has_news = self._master.changed if master is None else lambda: self._master.pid() is None
         sleep.until_ended(Waker.COMPANION, generations.companions.processes())
         if (log := self._probation.watch()) is not None:
@@ -172,12 +172,12 @@ class Daemon:
             self.wake(Wake.DRIFT)
 
     def _wait(self, sleep: Sleep) -> None:
-        """Sleep until there is a reason to wake, or one that was held back, or a look, is due."""
+        """Sleep until there is a reason to wake, or until a delayed reason or a look is due."""
         while not self._stopping and self._queue.empty:
             woken = sleep.wait()
             if Waker.BELL in woken:
                 self._queue.silence()
-            if Waker.SIGNAL in woken:  # its handler has filled a slot by now
+            if Waker.SIGNAL in woken:  # its handler has already filled a slot
                 os.read(self._signals, 4096)
             if Waker.LOG in woken:
                 sleep.forget(Waker.LOG)
@@ -193,7 +193,7 @@ class Daemon:
                 return
 
     def _rearm(self) -> None:
-        """Watch what is live now, and the files that it names."""
+        """Watch the live files, and the files that they name."""
         paths = {Path(path) for path in (*self._renewals.files, *self._slot.paths())}
         directory = self.edges.settings.config_directory
         outside = {path for path in paths if not path.is_relative_to(directory)}
@@ -209,14 +209,14 @@ class Daemon:
     # ---- a pass ------------------------------------------------------------------------------------------------------
 
     def _pass(self, reasons: Sequence[Wake]) -> None:
-        """One pass; whatever it raises is our own bug, logged in full and survived."""
+        """Make one pass; an exception is a bug in reconciler, so log it in full and continue."""
         self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
         memory, tip = self._slot.take(), self._tip()
         if Wake.SECRET in reasons:
-            forget(self.edges, memory)  # what could not be opened may be open now
+            forget(self.edges, memory)  # a secret that could not be decrypted may be readable now
         try:
             passed = one_pass(self.edges, memory, reasons[0])
-        except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
+        except Exception as error:  # noqa: BLE001 - a bug must not stop the daemon
             self._log.error(Event.FAILED, traceback=traceback.format_exc())
             passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), tip, quiet=True)
         self._last = self._last.recorded(passed)
@@ -230,7 +230,7 @@ class Daemon:
         )
 
     def _tip(self) -> str:
-        """The commit that the branch names; empty when it can't be read."""
+        """Return the commit that the branch names, or an empty text if the branch can't be read."""
         try:
             tip = self.edges.repo.tip()
         except ReconcilerError:
@@ -242,10 +242,10 @@ class Daemon:
         report(passed, reasons, tip, self.edges, self._board, self._log)
 
     def _prove(self) -> None:
-        """Look whether a commit on probation may stay."""
+        """Check whether a commit on probation may stay live."""
         passed = self._probation.look()
         if self._probation.trouble:
             self._log.warning(Event.LOOK_FAILED, why=self._probation.trouble)
         if passed:
             self._report(passed, [Wake.TIMER])
-            self.wake(Wake.TIMER)  # for what was pushed on top
+            self.wake(Wake.TIMER)  # for commits that were pushed later

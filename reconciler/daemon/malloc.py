@@ -1,6 +1,6 @@
-"""The heap: how soon glibc gives memory back to the system (mallopt(3)). Raises nothing.
+"""Settings of glibc's heap, so that it returns memory to the system early (mallopt(3)). Raises nothing.
 
-Known limit: another C library has no such words, and keeps what it likes.
+Known limit: other C libraries do not have these settings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX, _LARGE = -1, -3, -8, 128 << 
 
 
 def spare_memory() -> None:
-    """Have glibc give back what a large table took: it is mapped, and all threads share one heap."""
+    """Have glibc return the memory of a large table: map large blocks, and use one heap for all threads."""
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):

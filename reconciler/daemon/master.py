@@ -1,6 +1,6 @@
-"""Postfix's master as the daemon sees it: whether it runs, and its return or its death while it was not watched.
+"""The state of Postfix's master: whether it runs, and whether it started or died while it was not watched.
 
-Raises nothing: a Postfix that can't be asked is taken for one that does not run.
+Raises nothing: a Postfix whose state can't be read counts as stopped.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Master:
         self._reported: int | None = None
 
     def pid(self) -> int | None:
-        """Its process; None while it does not run."""
+        """Return its process number, or None while it does not run."""
         try:
             return postfix.running(self._edges.postfix())
         except (ReconcilerError, OSError):
             return None
 
     def changed(self) -> bool:
-        """Whether it was started, so that its end must be noticed from now on, or died before it was watched.
+        """Return whether the master was started, so that it must be watched again, or died before it was watched.
 
-        A death is reported once: a pass that could not start it again is for the timer to repeat.
+        A death is reported once: if a pass could not start the master, the timer repeats the pass.
         """
         try:
             instance = self._edges.postfix()

@@ -1,7 +1,8 @@
-"""While a commit is on probation, the mail log is read when something was logged, and not otherwise.
+"""The watch over the mail log during a probation: it reads the log only after new lines.
 
-Promises: a quiet log is not read, a busy one once a second; where the kernel can't watch it, every few seconds. look()
-says what became of the probation. Raises nothing: what can't be read now is tried again, and *trouble* says why.
+Promises: a quiet log is not read, and a busy log is read once a second; if the kernel can't watch the log, it is read
+every few seconds. look() returns the pass that ended the probation. Raises nothing: a failed read is tried again, and
+*trouble* contains the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WITHOUT_WATCH = 5.0  # seconds between two looks where the log can't be watched
 
 
 class ProbationWatch:
-    """Watches over the commit that is on probation, if one is; *at* is when to look again, on the monotonic clock."""
+    """Watches the commit that is on probation, if any; *at* is the time of the next look on the monotonic clock."""
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
@@ -33,7 +34,7 @@ class ProbationWatch:
         self.trouble = ""
 
     def look(self) -> Passed | None:
-        """Look now whether the commit may stay; the pass that took it back, or None."""
+        """Check now whether the commit may stay live; return the pass that rolled it back, or None."""
         phase = self._edges.journal.phase()
         running = probation_of(phase)
         self.trouble = ""
@@ -53,11 +54,11 @@ class ProbationWatch:
         return passed
 
     def look_soon(self) -> None:
-        """Look soon, for something was logged; what comes in the same second is read with it."""
+        """Look soon, because lines were logged; lines of the same second are read together."""
         self.at = min(self.at, time.monotonic() + GATHER)
 
     def watch(self) -> int | None:
-        """A descriptor that can be read once something is logged; None while there is nothing to watch."""
+        """Return a descriptor that becomes readable when lines are logged; None while there is nothing to watch."""
         if self._look is None or not self._look.watches or self.at <= time.monotonic() + GATHER:
             return None
         number = None

@@ -1,4 +1,4 @@
-"""The progress of each commit, line by line, for those who pushed it and wait.
+"""The progress of each commit, line by line, for the pushers who wait for it.
 
 Safe from any thread. Raises nothing. Known limit: only the last MOST_COMMITS commits are remembered.
 """
@@ -22,7 +22,7 @@ MOST_COMMITS = 64
 
 @dataclass(slots=True)
 class PassProgress:
-    """The lines about one commit until its pass has ended, and its outcome, *done*, once it has."""
+    """The lines about one commit, and the outcome of its pass, *done*, when the pass has ended."""
 
     lines: list[str] = field(default_factory=list)
     done: str = ""
@@ -41,7 +41,7 @@ class ProgressBoard:
             self._kept.pop(oid, None)
 
     def begin(self, oid: str, line: str) -> None:
-        """Show a first line of a pass that is to come, unless there are lines already."""
+        """Show the first line of a future pass, unless there are lines already."""
         with self._news:
             progress = self._of(oid)
             if not progress.done and not progress.lines:
@@ -49,12 +49,12 @@ class ProgressBoard:
             self._news.notify_all()
 
     def ended(self, oid: str) -> bool:
-        """Whether that commit's pass has ended."""
+        """Return whether the commit's pass has ended."""
         with self._news:
             return bool(self._of(oid).done)
 
     def end(self, oid: str, lines: list[str], done: str) -> None:
-        """Show how it ended."""
+        """Show the outcome of the commit's pass."""
         with self._news:
             progress = self._of(oid)
             progress.lines = lines if progress.done else [*progress.lines, *lines]
@@ -62,7 +62,7 @@ class ProgressBoard:
             self._news.notify_all()
 
     def follow(self, oid: str) -> Iterator[Message]:
-        """Each line as it comes, and how it ended; an empty message now and then asks whether the client is there."""
+        """Yield each line, then the outcome; also yield empty messages, which test whether the client is connected."""
         sent, deadline = 0, time.monotonic() + FOLLOW
         with self._news:
             progress = self._of(oid)
@@ -75,7 +75,7 @@ class ProgressBoard:
             yield from ({"line": line} for line in lines)
             sent += len(lines)
             if not done and time.monotonic() >= deadline:
-                yield {"line": "not concluded yet: `reconciler status` on the host says how it fares"}
+                yield {"line": "the pass has not ended yet; to see its result, run `reconciler status` on the host"}
                 done = "pending"
             if done:
                 yield {"done": {"status": done}}

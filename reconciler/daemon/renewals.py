@@ -1,6 +1,6 @@
-"""Renewed certificates between two passes: which files count, and when Postfix is to take them over.
+"""Renewed certificates between two passes: the files to watch, and when Postfix must read them again.
 
-Raises nothing: what can't be read is logged, and looked at again with the next reason.
+Raises nothing: a file that can't be read is logged, and tried again at the next wake.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Renewals:
 
     @property
     def files(self) -> frozenset[str]:
-        """The files whose change is a renewal."""
+        """The certificate files; a change of one is a renewal."""
         return self._named.files if self._named else frozenset()
 
     def look(self, reasons: Sequence[Wake], *, activated: bool) -> Passed | None:
-        """Have Postfix take over what was renewed, unless it has just read all there is; the record of it."""
+        """Have Postfix read renewed certificates, unless it has just read all of them; return the pass that did."""
         if not self._edges.generations.adopted:
             return None
         try:

@@ -1,4 +1,4 @@
-"""The report of a pass: one line in the daemon's log, and its end for those who follow a commit. Raises nothing."""
+"""The report of a pass: one line in the daemon's log, and the outcome for clients that follow. Raises nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def report(passed: Passed, reasons: Sequence[Wake], tip: str, edges: Edges, board: ProgressBoard, log: Log) -> None:
-    """Report a pass that was made for *reasons*; a postponed one without a commit ends what was said about *tip*."""
+    """Report a pass for *reasons*; a postponed pass without a commit ends the progress of *tip*."""
     if passed.lost_note:
         log.warning(Event.NOTE_LOST, why=passed.lost_note)
     _end(passed, tip, edges, board)
@@ -29,7 +29,7 @@ def report(passed: Passed, reasons: Sequence[Wake], tip: str, edges: Edges, boar
 
 
 def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
-    """End the progress of its commit, and of those that it superseded."""
+    """End the progress of the pass's commit, and of the commits that it superseded."""
     live = edges.generations.live()
     number, short = (live.number, live.name) if live else (None, "")
     for revision in passed.superseded:
@@ -39,12 +39,12 @@ def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
     if isinstance(passed.outcome, Applied):
         lines += provisional(edges)
     oid = passed.revision or (tip if isinstance(passed.outcome, Postponed) else "")
-    if oid and (passed.conclusion or not board.ended(oid)):  # a pass without news ends nothing twice
+    if oid and (passed.conclusion or not board.ended(oid)):  # a pass without a conclusion does not end it again
         board.end(oid, lines, type(passed.outcome).__name__.lower())
 
 
 def _write(passed: Passed, reasons: Sequence[Wake], log: Log) -> None:
-    """Log the pass; one that came by itself and found nothing shows only when debugging."""
+    """Log the pass; one that no request caused and that has no result is logged at debug level."""
     asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
     write = log.info if passed.conclusion or passed.edit.is_news or asked else log.debug
     write(

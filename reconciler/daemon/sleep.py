@@ -1,8 +1,8 @@
-"""One sleep of the daemon as a value: it is given descriptors and deadlines, and answers which of them ended it.
+"""One sleep of the daemon: it waits for descriptors and deadlines, and returns those that ended it.
 
-Promises: nothing runs between two answers but the beat of a watchdog. Descriptors that a sleep was given are closed at
-the end of its with; those that it only borrows, the bell's and the signals', are not. Raises nothing: a process whose
-end can't be watched is reported by the answer of until_ended().
+Promises: between two answers, only the beat of a watchdog runs. At the end of its with, a sleep closes the descriptors
+that it was given, but not those that it borrows: the bell's and the signals'. Raises nothing: until_ended() returns
+whether a process can be watched.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 LONGEST = 86_400.0
-"""Seconds of one poll(2), which takes no more than 2**31 milliseconds; a longer sleep is several."""
+"""Seconds of one poll(2), which accepts at most 2**31 milliseconds; a longer sleep makes several calls."""
 
 
 class Waker(Enum):
-    """What may end a sleep: first those with a descriptor, then those with a deadline."""
+    """The causes that can end a sleep: first those with a descriptor, then those with a deadline."""
 
     BELL = "a reason came"
-    SIGNAL = "a signal came, to whichever thread"
+    SIGNAL = "a signal came, to any thread"
     MASTER = "Postfix's master ended"
     COMPANION = "a companion's process ended"
     LOG = "a line was logged"
-    QUEUE = "a reason that was held back may go"
-    TIMER = "the next pass by time alone"
+    QUEUE = "a delayed reason is due"
+    TIMER = "the next pass by timer"
     PROBATION = "the next look at a probation"
     LOOK = "the next look for a master"
 
 
 def readable(numbers: Collection[int], seconds: float) -> list[int]:
-    """Wait until one of these descriptors can be read, for so many seconds or LONGEST; those that can."""
+    """Wait until a descriptor is readable, at most *seconds* or LONGEST; return those that are."""
     poll = select.poll()
     for number in numbers:
         poll.register(number, select.POLLIN)
@@ -45,7 +45,7 @@ def readable(numbers: Collection[int], seconds: float) -> list[int]:
 
 
 class Sleep:
-    """A sleep that the *bell* ends, and whatever it is given besides."""
+    """A sleep that the *bell* ends, and each descriptor and deadline that it is given."""
 
     def __init__(
         self,
@@ -68,23 +68,23 @@ class Sleep:
             os.close(number)
 
     def until(self, waker: Waker, at: float) -> None:
-        """End at that time of the clock; a later call replaces the time."""
+        """End at this time of the clock; a later call replaces the time."""
         self._deadlines[waker] = at
 
     def until_readable(self, waker: Waker, number: int) -> None:
-        """End once that descriptor can be read, which is the sleep's own from now on."""
+        """End when the descriptor is readable; the sleep owns it from now on."""
         self._descriptors[number] = waker
 
     def until_signal(self, number: int) -> None:
-        """End once that descriptor can be read, which signal.set_wakeup_fd() writes to and which is only borrowed.
+        """End when the descriptor of signal.set_wakeup_fd() is readable; the sleep only borrows it.
 
-        The kernel may hand a signal to another thread, and then it does not interrupt this one's poll(2).
+        The kernel can deliver a signal to another thread; it then does not interrupt the poll(2) of this thread.
         """
         self._borrowed.add(number)
         self._descriptors[number] = Waker.SIGNAL
 
     def until_ended(self, waker: Waker, pids: Iterable[int]) -> bool:
-        """End once one of these processes has; whether any of them can be watched."""
+        """End when one of these processes ends; return whether any of them can be watched."""
         watched = False
         for pid in pids:
             try:
@@ -95,18 +95,18 @@ class Sleep:
         return watched
 
     def forget(self, waker: Waker) -> None:
-        """Be ended by that no more."""
+        """Remove a cause, and close its descriptor."""
         self._deadlines.pop(waker, None)
         for number in [number for number, each in self._descriptors.items() if each is waker]:
             del self._descriptors[number]
             os.close(number)
 
     def beat(self, interval: float, beat: Callable[[], None]) -> None:
-        """Call *beat* at least that often while asleep, for a watchdog."""
+        """Call *beat* at least once in each *interval* of the sleep, for a watchdog."""
         self._interval, self._beat = interval, beat
 
     def wait(self) -> set[Waker]:
-        """Sleep; what ended it. What stays readable, or is still due, ends the next wait at once."""
+        """Sleep, and return what ended it; a cause that is still ready ends the next wait at once."""
         while True:
             now = self._clock()
             due = {waker for waker, at in self._deadlines.items() if at <= now}

@@ -1,8 +1,8 @@
-"""The one queue of reasons to wake: each is there once however often it came, and a storm of them is held to a pace.
+"""The queue of reasons to wake: it holds each reason once, and limits the rate of passes.
 
-Promises: wake() is safe from any thread and from a signal handler. Whatever the reason (a push, a hand edit, a renewed
-certificate), passes that may reload Postfix are held back once too many reloads were made; no reason is ever lost, so
-that the last state always lands. Time is counted on a clock that can't be set. Raises nothing.
+Promises: wake() is safe from any thread and from a signal handler. After too many reloads, passes that may reload
+Postfix are delayed for every reason (a push, a hand edit, a renewed certificate); no reason is lost, so the last state
+always goes live. Time is measured on a monotonic clock. Raises nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from reconciler.model.phase import Wake, next_allowed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GATHER = 1.0  # seconds: a certificate's key may come a moment after it
+GATHER = 1.0  # seconds: a certificate's key can arrive shortly after it
 _REMEMBERED = 32
 
 
 class WakeQueue:
-    """Reasons to wake, and when it is their turn; *may_wait* says whether the host is well enough to be held back."""
+    """Reasons to wake, and the time for each; *may_wait* returns whether passes can be delayed on this host now."""
 
     def __init__(self, interval: float, may_wait: Callable[[], bool]) -> None:
         self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -36,7 +36,7 @@ class WakeQueue:
         self._held = 0.0
 
     def wake(self, reason: Wake) -> None:
-        """Fill that reason's slot, and ring."""
+        """Fill the reason's slot, and ring."""
         self._woken.put(reason)
         self.ring()
 
@@ -54,7 +54,7 @@ class WakeQueue:
         self._reloads.append(time.monotonic())
 
     def ready(self) -> list[Wake]:
-        """The reasons whose turn has come, taken out; none while reloads have to wait."""
+        """Take out and return the reasons that are due; none while reloads are delayed."""
         now = time.monotonic()
         while not self._woken.empty():
             reason = self._woken.get()
@@ -70,13 +70,13 @@ class WakeQueue:
 
     @property
     def empty(self) -> bool:
-        """Whether no reason has come since ready() was asked."""
+        """Whether no reason has come since the last call of ready()."""
         return self._woken.empty()
 
     def held_for(self, reason: Wake) -> float:
-        """For how many seconds a reason is held back because of earlier reloads."""
+        """Return for how many seconds a reason is delayed because of earlier reloads."""
         return max(self._held - time.monotonic(), 0.0) if reason in self._pending else 0.0
 
     def next_at(self) -> float:
-        """When the next reason is to be looked at, on the monotonic clock; infinity when there is none."""
+        """Return the time of the next reason on the monotonic clock, or infinity if there is none."""
         return max(min(self._pending.values()), self._held) if self._pending else math.inf

@@ -1,18 +1,21 @@
-"""Waking up when the branch moved or a file that is live was touched: watchdog over an emitter of our own.
+"""The watch over the branch and the live files: watchdog with an emitter of our own.
 
-What is watched is a set of names in folders, worked out anew after every event and every swap: the repository, its
-packed-refs and each folder on the way to the branch's loose ref (PUSH); each link on the way to the live configuration
-by its name in the folder that holds it, and the real folder behind with all folders below (DRIFT); and in the same way
-the files that watch_files() names, by each link on the way (CERTIFICATE, SECRET). What is deleted and made again is
-found again, for its parent is watched too. Watches are set before wake() is called, so that nothing falls between.
-Reads do not wake: the kernel is not even asked for them. wake() is called from a thread of the watcher's own, within
-milliseconds, and nothing here runs while nothing happens.
+It watches names in folders, and computes this set again after every event and every swap:
 
-Raises nothing. Where the kernel has no watches left it goes on without, and *limits* says so. When its event queue
-overflows everything is taken for changed, and *limits* says that as well.
+* PUSH: the repository, its packed-refs, and each folder on the path to the branch's loose ref;
+* DRIFT: each link on the path to the live configuration, by its name in its folder, and the real folder with all
+  folders below it;
+* CERTIFICATE, SECRET: the files that watch_files() names, with each link on their paths.
 
-Known limits: a folder above the repository's, the links' or the files' own parent that is replaced as a whole is
-noticed at the next resync only. The repository is a bare one.
+A name that is deleted and made again is found again, because its parent is watched too. Watches are set before wake()
+is called, so no change is missed. Reads do not wake. A thread of the watcher calls wake() within milliseconds, and
+sleeps while nothing happens.
+
+Raises nothing. If the kernel has no watches left, the watcher continues without them, and *limits* contains the reason.
+If the kernel's event queue overflows, everything counts as changed, and *limits* contains that too.
+
+Known limits: if a folder above the parent of the repository, of a link or of a file is replaced, the change is noticed
+at the next resync. The repository must be bare.
 """
 
 from __future__ import annotations
@@ -43,21 +46,21 @@ _EXHAUSTED = {
     errno.ENOSPC: "no inotify watches are left (fs.inotify.max_user_watches)",
     errno.EMFILE: "no file descriptors or inotify instances are left (fs.inotify.max_user_instances)",
 }
-_OVERFLOW = "the kernel dropped events (fs.inotify.max_queued_events): everything was compared anew"
+_OVERFLOW = "the kernel dropped events (fs.inotify.max_queued_events): everything was compared again"
 
 
 @dataclass(unsafe_hash=True)
 class FoldersChanged(FileSystemEvent):
-    """What the kernel reported at once."""
+    """Events that the kernel reported together."""
 
     changes: tuple[WatchEvent, ...] = ()
 
 
 class PromptEmitter(EventEmitter):
-    """Queues what one inotify instance reports, at once, whichever folders it has under watch.
+    """Queues the events of one inotify instance at once, for all its folders.
 
-    watchdog's own emitter holds the first half of a rename back for half a second, and all that follows it, and does
-    not report that the kernel dropped events; neither can be changed through its public interface.
+    watchdog's own emitter delays the first half of a rename, and all later events, by half a second, and does not
+    report that the kernel dropped events; its public interface can change neither.
     """
 
     def __init__(self, inotify: Inotify, events: EventQueue, watch: ObservedWatch, **options: float) -> None:
@@ -78,7 +81,7 @@ class PromptEmitter(EventEmitter):
             self.queue_event(FoldersChanged(str(self.watch.path), changes=tuple(changes)))
 
     def close(self) -> None:
-        """Give the descriptors back, once the thread has ended."""
+        """Close the descriptors after the thread has ended."""
         os.close(self._bell)
         self._inotify.close()
 
@@ -106,11 +109,11 @@ class Watcher:
         self.limits: list[str] = []
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start to watch."""
         self.rearm()
 
     def stop(self) -> None:
-        """Watch no longer; wake() is not called after this."""
+        """Stop watching; wake() is not called after this."""
         if self._observer:
             emitters = [emitter for emitter in self._observer.emitters if isinstance(emitter, PromptEmitter)]
             self._observer.stop()
@@ -120,18 +123,18 @@ class Watcher:
         self._inotify, self._observer, self._armed = None, None, {}
 
     def watch_files(self, files: Mapping[Wake, Iterable[Path]]) -> None:
-        """Wake for these files as well from the next rearm() on, in place of those that were named before."""
+        """Wake for these files too, from the next rearm() on; they replace those of the last call."""
         with self._lock:
             self._files = {wake: tuple(sorted(paths)) for wake, paths in files.items()}
 
     def rearm(self) -> None:
-        """Watch what is there now: to be called after every swap."""
+        """Watch the files that exist now; call it after every swap."""
         with self._lock:
             limits = [_OVERFLOW] if self._overflowed else []
             try:
                 inotify = self._inotify or self._open()
             except OSError as error:
-                limits.append(f"nothing is watched, changes are noticed at the next resync only: {_why(error)}")
+                limits.append(f"nothing is watched; changes are noticed only at the next resync: {_why(error)}")
             else:
                 limits += self._arm(inotify)
             self.limits = limits
@@ -145,10 +148,10 @@ class Watcher:
         return inotify
 
     def _arm(self, inotify: Inotify) -> list[str]:
-        """Watch all folders of now and no others; what can't be watched.
+        """Watch exactly the folders of now; return the limits for those that can't be watched.
 
-        New watches are set before old ones are removed, and until no folder is new: one that was made while its parent
-        was not yet watched is reported by no event.
+        New watches are set before old ones are removed, and again until no folder is new, because no event reports a
+        folder that was made before its parent was watched.
         """
         while True:
             before, limits = self._armed, list[str]()
@@ -157,9 +160,9 @@ class Watcher:
                 try:
                     watch = inotify.add(folder)
                 except (FileNotFoundError, NotADirectoryError):
-                    continue  # its parent's watch reports when it comes
+                    continue  # the watch of its parent reports its creation
                 except OSError as error:
-                    where = f"{folder} is not watched, changes there are noticed at the next resync only"
+                    where = f"{folder} is not watched; changes there are noticed only at the next resync"
                     limits.append(f"{where}: {_why(error)}")
                 else:
                     armed[watch] = armed.get(watch, frozenset()) | names
@@ -176,7 +179,7 @@ class Watcher:
                 self._wake(reason)
 
     def _reasons(self, changes: Iterable[WatchEvent]) -> set[Wake]:
-        """Whom these changes wake; that of a folder itself wakes for all its names."""
+        """Return the reasons of these changes; a change of a folder itself counts for all its names."""
         with self._lock:
             if any(change.overflow for change in changes):
                 self._overflowed = True
@@ -189,7 +192,7 @@ class Watcher:
             }
 
     def _places(self) -> dict[str, Names]:
-        """Everything there is to watch now, by folder."""
+        """Return the names to watch now, by folder."""
         names: dict[str, set[tuple[str, Wake]]] = {}
         for folder, name, wake in (*self._push_places(), *self._drift_places(), *self._file_places()):
             names.setdefault(str(folder), set()).add((name, wake))
@@ -219,7 +222,7 @@ class Watcher:
 
 
 def changes(paths: Iterable[Path]) -> int | None:
-    """A descriptor that can be read once one of these files or folders changes; None where nothing can be watched."""
+    """Return a descriptor that becomes readable when a file or folder changes; None if none can be watched."""
     inotify: Inotify | None = None
     try:
         inotify = Inotify()
@@ -234,7 +237,7 @@ def changes(paths: Iterable[Path]) -> int | None:
 
 
 def _hops(path: Path) -> Iterator[tuple[Path, str]]:
-    """Each link on the way to what *path* stands for, and that itself, as a name in a real folder."""
+    """Yield each link on the way to the target of *path*, and the target, as a name in a real folder."""
     for _ in range(_MOST_LINKS):
         holder = Path(os.path.realpath(path.parent))
         yield holder, path.name

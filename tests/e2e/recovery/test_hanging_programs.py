@@ -136,8 +136,8 @@ def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> N
 @pytest.mark.parametrize(
     ("limit", "number", "told"),
     [
-        ("max_inotify_instances", 0, "nothing is watched, changes are noticed at the next resync only"),
-        ("max_inotify_watches", 3, "is not watched, changes there are noticed at the next resync only"),
+        ("max_inotify_instances", 0, "nothing is watched; changes are noticed only at the next resync"),
+        ("max_inotify_watches", 3, "is not watched; changes there are noticed only at the next resync"),
     ],
 )
 def test_without_inotify_the_timer_notices_changes_and_status_says_so(limit: str, number: int, told: str) -> None:

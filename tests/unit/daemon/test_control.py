@@ -132,7 +132,7 @@ def test_a_bad_request_is_answered_and_harms_nobody(running: Path, sent: bytes) 
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
         received = client.makefile("rb").readline()
-    assert json.loads(received) == {"error": "not a request that reconciler knows"}
+    assert json.loads(received) == {"error": "unknown request"}
     assert list(ask(running, {"do": "status", "new": "x"}, 5))
 
 
@@ -183,7 +183,9 @@ def test_a_group_that_does_not_exist_is_named(tmp_path: Path) -> None:
         Control(tmp_path / "s", "nonesuch", HANDLERS, tmp_path).start()
 
 
-@pytest.mark.parametrize(("said", "why"), [(b"", "went away"), (b'{"line": "x"}\n', "went away")])
+@pytest.mark.parametrize(
+    ("said", "why"), [(b"", "stopped before it answered"), (b'{"line": "x"}\n', "stopped before it answered")]
+)
 def test_a_daemon_that_dies_in_mid_answer_is_no_answer(tmp_path: Path, said: bytes, why: str) -> None:
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as listener:

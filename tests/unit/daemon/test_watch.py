@@ -208,7 +208,7 @@ def test_without_file_descriptors_it_says_so_and_recovers(tmp_path: Path) -> Non
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     (limit,) = watched.watcher.limits
-    assert limit.startswith("nothing is watched, changes are noticed at the next resync only: no file descriptors")
+    assert limit.startswith("nothing is watched; changes are noticed only at the next resync: no file descriptors")
     watched.watcher.rearm()
     assert watched.watcher.limits == []
     watched.expect(Wake.PUSH, lambda: push(watched))
@@ -336,7 +336,7 @@ def test_events_that_the_kernel_dropped_are_taken_for_a_change_of_everything(tmp
         told = process.stdout.readline()
     assert "drift" in told
     assert "push" in told
-    assert "the kernel dropped events (fs.inotify.max_queued_events): everything was compared anew" in told
+    assert "the kernel dropped events (fs.inotify.max_queued_events): everything was compared again" in told
 
 
 def test_a_descriptor_can_be_read_once_a_file_changes_and_not_before(tmp_path: Path) -> None:
