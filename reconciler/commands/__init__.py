@@ -2,5 +2,5 @@
 
 Every command except `run` works without the daemon.
 
-Invariant: only this folder parses arguments, prints and chooses exit statuses; no other folder imports it.
+Invariant: it alone parses arguments, prints and chooses exit statuses; no other folder imports it.
 """

@@ -86,7 +86,7 @@ class Origin:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The data of the JSON output."""
         commit = self.commit
         return {
             "value": self.value, "key": self.key or None, "where": str(self.where) if self.where else None,
@@ -158,7 +158,7 @@ class Account:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The same for programs."""
+        """The data of the JSON output."""
         return {
             "parameter": self.name, "service": self.service or None, "default": self.default,
             "meaning": self.meaning or None, **self.origin.data,

@@ -1,4 +1,4 @@
-"""``reconciler probe HOST``: would that server take mail from here; if not, why, and what helps.
+"""``reconciler probe HOST`` shows whether a server accepts mail from here, and if not, why and which setting helps.
 
-`command` is the command, `call` the SMTP client, `diagnosis` says what a reply means.
+`command` is the command, `call` is the SMTP client, and `diagnosis` interprets the replies.
 """

@@ -1,11 +1,11 @@
-"""A mail server as a client sees it: one SMTP conversation from the greeting to RCPT, and never a message.
+"""The SMTP client of probe: one conversation with a server from the greeting to RCPT, without a message.
 
-call() connects as Postfix would: from its address, with its name, without SNI unless DANE asks for it. A certificate
-that no authority vouches for, and TLS that fails, cost a second connection, so that the rest is seen as well; a server
-that waits for TLS from the first byte too. Raises nothing: what goes wrong is what was seen.
+call() connects as Postfix would: from its address, with its name, and with SNI only if DANE requires it. It connects a
+second time, to see the rest of the conversation, if the certificate is not trusted, if the TLS handshake fails, or if
+the server expects TLS from the first byte. Raises nothing: a failure is part of the result.
 
-Known limits: OpenSSL's own settings decide which versions of TLS are spoken, as they do for Postfix on Debian. That a
-certificate of an authority in a TLSA record (usage 2) signed the server's is taken from the chain it shows.
+Known limits: OpenSSL's own settings decide which versions of TLS can be used, as for Postfix on Debian. For a TLSA
+record of usage 2, the chain that the server sends decides whether that authority signed its certificate.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DER = 2  # _ssl.ENCODING_DER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedServer:
-    """Whom to call, whom to trust, and what DNS vouches for; *records* are TLSA's, validated ones only."""
+    """The server to connect to, and the authorities to trust; *records* are its TLSA records that DNSSEC validated."""
 
     host: str
     address: str
@@ -51,7 +51,7 @@ class ProbedServer:
 
 @dataclass(slots=True)
 class _Attempt:
-    """How this connection is to be made: what an earlier one has shown."""
+    """The way to make the next connection, from the results of earlier connections."""
 
     wrapped: bool
     trusting: bool = False
@@ -61,16 +61,16 @@ class _Attempt:
     lines: list[str] = field(default_factory=list)
 
 
-class _Untrusted(Exception):  # noqa: N818 - found out, not gone wrong
-    """No authority vouches for the certificate."""
+class _Untrusted(Exception):  # noqa: N818 - it is a result
+    """No trusted authority signed the certificate."""
 
 
 class _NoHandshake(Exception):  # noqa: N818
-    """TLS did not come about."""
+    """The TLS handshake failed."""
 
 
 def call(server: ProbedServer, sending: Sending) -> Seen:
-    """Talk to the server as far as it goes; as often as it takes to see everything."""
+    """Talk to the server up to RCPT; connect again if that shows more."""
     attempt = _Attempt(wrapped=sending.wrapped)
     while True:
         try:
@@ -88,7 +88,7 @@ def call(server: ProbedServer, sending: Sending) -> Seen:
 
 
 def _wrapped(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen | None:
-    """The conversation with TLS from its first byte, if there is one."""
+    """Return a conversation with TLS from the first byte, or None if the server does not speak it."""
     attempt.wrapped, attempt.trusting = True, True
     try:
         seen = _talk(server, sending, attempt)
@@ -97,10 +97,10 @@ def _wrapped(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen 
     return None if seen.failure else seen
 
 
-# Not the SmtpClient that verify and a rehearsal share, which talks to this host's own Postfix and takes replies as they
-# come: of a stranger's server smtplib reads the features and refuses what is no reply, and TLS is checked here.
+# verify and rehearsals use SmtpClient, which talks to this host's own Postfix and accepts replies as they come. For a
+# foreign server, smtplib reads the features and refuses malformed replies, and this class checks TLS.
 class _Client(smtplib.SMTP):
-    """smtplib's client, which writes down what is said."""
+    """smtplib's client, with a transcript of the conversation."""
 
     def __init__(self, lines: list[str], helo: str, timeout: float) -> None:
         super().__init__(local_hostname=helo, timeout=timeout)
@@ -113,7 +113,7 @@ class _Client(smtplib.SMTP):
         return _shake(self.first, connection) if self.first else connection
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        """Send a command, in capitals as Postfix does: smtplib has EHLO in small letters."""
+        """Send a command in capitals, as Postfix does; smtplib writes EHLO in small letters."""
         cmd = cmd.upper() if cmd in {"ehlo", "helo"} else cmd
         self._lines.append(f"> {cmd} {args}".rstrip())
         super().putcmd(cmd, args)
@@ -131,7 +131,7 @@ class _Client(smtplib.SMTP):
         return _reply(*self.docmd(command))
 
     def encrypt(self, context: ssl.SSLContext, name: str | None) -> None:
-        """Begin TLS after a yes to STARTTLS; what was said before is forgotten (RFC 3207)."""
+        """Begin TLS after the server accepted STARTTLS; discard what it sent before (RFC 3207)."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("hung up")
         self.sock = _shake(context, self.sock, name)
@@ -148,7 +148,7 @@ def _reply(code: int, text: bytes) -> Reply:
 
 
 def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
-    """One connection."""
+    """Make one connection."""
     seen = Seen(
         host=server.host, address=server.address, port=server.port, source=server.source, wrapped=attempt.wrapped,
         promised=bool(server.records),
@@ -171,7 +171,7 @@ def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
 
 
 def _converse(client: _Client, server: ProbedServer, sending: Sending, attempt: _Attempt, seen: Seen) -> Seen:
-    """From the greeting on; ends early where the server says no."""
+    """Hold the conversation from the greeting on; stop at the first refusal."""
     if seen.greeting and seen.greeting.kind != _YES:
         return seen
     seen = _hello(client, seen)
@@ -190,7 +190,7 @@ def _converse(client: _Client, server: ProbedServer, sending: Sending, attempt: 
 
 def _hello(client: _Client, seen: Seen) -> Seen:
     hello = _reply(*client.ehlo())
-    if hello.kind == _NO:  # it may be older than EHLO
+    if hello.kind == _NO:  # an old server does not know EHLO
         hello = _reply(*client.helo())
     features = client.esmtp_features
     logins = tuple(dict.fromkeys(features.get("auth", "").upper().replace("=", " ").split()))
@@ -208,10 +208,10 @@ def _start_tls(client: _Client, server: ProbedServer, attempt: _Attempt, seen: S
 
 
 def _failed(error: Exception) -> tuple[Failure, str]:
-    """Which failure that is; smtplib hides time-outs behind an error of its own."""
+    """Return the failure that an error means; smtplib hides time-outs behind an error of its own."""
     why = (error.strerror if isinstance(error, OSError) else "") or str(error)
     if isinstance(error, smtplib.SMTPResponseException):
-        return Failure.NOT_SMTP, f'it says "{_reply(error.smtp_code, _bytes(error.smtp_error))}"'
+        return Failure.NOT_SMTP, f'it replies "{_reply(error.smtp_code, _bytes(error.smtp_error))}"'
     if isinstance(error.__context__, TimeoutError):
         return Failure.SILENT, "timed out"
     if isinstance(error, TimeoutError):
@@ -227,7 +227,7 @@ def _failed(error: Exception) -> tuple[Failure, str]:
 
 def _context(server: ProbedServer, attempt: _Attempt) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # names are judged by the level
+    context.check_hostname = False  # the TLS level decides which name must match
     if attempt.trusting or attempt.untrusted:
         context.verify_mode = ssl.CERT_NONE
     elif server.ca_file or server.ca_path:
@@ -263,13 +263,13 @@ def _shown(client: _Client, server: ProbedServer, attempt: _Attempt) -> Shown | 
 
 
 def _chain(connection: ssl.SSLSocket) -> list[bytes]:
-    """The certificates that the server showed, its own first; public only since Python 3.13."""
+    """Return the certificates that the server sent, its own first; the method is public only since Python 3.13."""
     shown = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001
     return [one.public_bytes(_DER) for one in shown]
 
 
 def judge(records: tuple[Association, ...], chain: list[bytes], host: str) -> Tlsa:
-    """What TLSA records say of the certificates that a server showed (RFC 7672: only usages 2 and 3 are for SMTP)."""
+    """Compare TLSA records with the certificates that a server sent (RFC 7672: SMTP uses only usages 2 and 3)."""
     if not records:
         return Tlsa.NONE
     usable = [one for one in records if one.usage in _USABLE and one.selector in {0, 1} and one.matching in {0, 1, 2}]

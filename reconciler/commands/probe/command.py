@@ -1,10 +1,12 @@
-"""``reconciler probe``: would this server take mail from here, and if not, why, and which setting helps.
+"""``reconciler probe`` shows whether a server accepts mail from this host, and if not, why and which setting helps.
 
-Everything is as Postfix here would do it: its user, the address and name of the transport, the TLS level that is live
-for the destination. DNS is asked and tables are read as root; then the process becomes the mail system's user for good,
-and only then talks to anybody. No message is sent. Exit status: 0 it would take mail, 1 it would not, 64 wrong usage.
+The probe acts as Postfix on this host would: as its user, with the address and name of the transport, and with the TLS
+level that is live for the destination. It queries DNS and reads tables as root; then the process becomes the mail
+system's user permanently, and only then connects to the server. It sends no message. Exit status: 0 the server accepts
+mail, 1 it does not, 64 wrong usage.
 
-Known limits: tables/transport is not asked, for the server is named. The login of a smart host is not tried.
+Known limits: the probe ignores tables/transport, because the command names the server. It does not log in to a smart
+host.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ _MOST = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """Who is called, and how: what the command line and the live configuration say together."""
+    """The servers to call and the way to call them, from the command line and the live configuration."""
 
     sending: Sending
     user: str
@@ -62,32 +64,33 @@ class Way:
 
 @click.command("probe")
 @click.argument("destination", metavar="HOST[:PORT]")
-@click.option("--transport", default="", help="The transport whose address, name and TLS are used.")
+@click.option("--transport", default="", help="Use the address, name and TLS of this transport.")
 @click.option("--from-address", "source", default="", help="Connect from this address.")
-@click.option("--sender", default="", help="The envelope sender; postmaster of this host unless given.")
-@click.option("--recipient", default="", help="The envelope recipient; postmaster there unless given.")
+@click.option("--sender", default="", help="The envelope sender; default: postmaster of this host.")
+@click.option("--recipient", default="", help="The envelope recipient; default: postmaster of HOST.")
 @click.option(
-    "--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds for a reply."
+    "--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds to wait for a reply."
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show every line that was said.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every line of the conversation.")
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.pass_obj
 def probe_command(
     context: Context, /, destination: str, *, verbose: bool, json_output: bool, **options: str | float
 ) -> None:
-    r"""Ask a mail server whether it would take mail from here; say which case it is, and which setting helps.
+    r"""Test whether a server accepts mail.
 
-    Goes as Postfix would, by its user, address, name and TLS level, to MAIL and RCPT, and sends no message. Where the
-    server offers no TLS it goes on in clear text, for the reason often hides behind that.
+    If not, shows why, and which setting helps. Connects as Postfix would, with its user, address, name and TLS level,
+    and sends MAIL and RCPT, but no message. If the server offers no TLS, continues in clear text, because the
+    server's next replies often show the reason.
 
     \b
     Examples:
-      reconciler probe example.com                    its MX
-      reconciler probe '[mail.relay.com]:587'         that very host, as smart_host has it
+      reconciler probe example.com                    the MX hosts of the domain
+      reconciler probe '[mail.relay.com]:587'         this host only, as in smart_host
       reconciler probe example.com --transport mydomain.com-out
       reconciler probe example.com --recipient ada@example.com -v
 
-    Exit status: 0 it would take mail, 1 it would not.
+    Exit status: 0 the server accepts mail, 1 it does not.
     """
     way = _way(context.permitted(), destination, options)
     servers, lost = _servers(way)
@@ -103,7 +106,7 @@ def probe_command(
     sys.exit(0 if diagnosis.delivers else 1)
 
 
-# ---- how Postfix would go --------------------------------------------------------------------------------------------
+# ---- the way of Postfix ----------------------------------------------------------------------------------------------
 
 
 def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
@@ -143,7 +146,7 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
 
 
 def _scope(edges: Edges, transport: str) -> Scope:
-    """What is live, as the transport has it."""
+    """Return the live parameters as the transport sees them."""
     directory = edges.settings.config_directory
     parameters, _ = read_main((directory / MAIN).read_text("utf-8", "surrogateescape"), MAIN)
     entries, _ = read_master((directory / MASTER).read_text("utf-8", "surrogateescape"), MASTER)
@@ -152,13 +155,13 @@ def _scope(edges: Edges, transport: str) -> Scope:
     known = [one.name for one in entries if one.type == "unix" and one.command == "smtp"]
     name = transport or main.value("default_transport").partition(":")[0]
     if transport and transport not in known:
-        hint = did_you_mean(transport, known) or f"; known are {', '.join(sorted(known))}"
-        raise click.UsageError(f'there is no transport "{printable(transport)}" of smtp{hint}')
+        hint = did_you_mean(transport, known) or f"; the transports are {', '.join(sorted(known))}"
+        raise click.UsageError(f'there is no smtp transport "{printable(transport)}"{hint}')
     return replace(main, service=services.get(f"{name}/unix") or services.get("smtp/unix"))
 
 
 def _level(edges: Edges, scope: Scope, nexthop: str) -> str:
-    """The TLS level for the nexthop: as smtp_tls_policy_maps has it, parent domains included, else the general one."""
+    """Return the TLS level for the nexthop: from smtp_tls_policy_maps, parent domains included, else the default."""
     keys = [nexthop]
     if re.fullmatch(r"[^\[\]:]+", nexthop):
         labels = nexthop.split(".")
@@ -174,12 +177,12 @@ def _level(edges: Edges, scope: Scope, nexthop: str) -> str:
 
 
 def _sources(scope: Scope, source: str) -> dict[int, str]:
-    """The address to connect from, by IP version."""
+    """Return the address to connect from, by IP version."""
     if source:
         try:
             return {ip_address(source).version: source}
         except ValueError:
-            raise click.UsageError(f'--from-address: "{printable(source)}" is no address') from None
+            raise click.UsageError(f'--from-address: "{printable(source)}" is not an IP address') from None
     own = {4: scope.value("smtp_bind_address"), 6: scope.value("smtp_bind_address6")}
     return {version: address for version, address in own.items() if address}
 
@@ -188,12 +191,12 @@ def _address(text: str) -> str:
     if text == "<>":
         return ""
     if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]+", text):
-        raise click.UsageError(f'"{printable(text)}" is no mail address')
+        raise click.UsageError(f'"{printable(text)}" is not a mail address')
     return text
 
 
 def _literal(host: str) -> str:
-    """How the part of an address after the at sign has a host (RFC 5321, 4.1.3)."""
+    """Return a host in the form for the part of an address after the at sign (RFC 5321, 4.1.3)."""
     if not _is_address(host):
         return host
     return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
@@ -206,11 +209,11 @@ def _is_address(text: str) -> bool:
         return False
 
 
-# ---- whom to call ----------------------------------------------------------------------------------------------------
+# ---- the servers -----------------------------------------------------------------------------------------------------
 
 
 def _servers(way: Way) -> tuple[list[call.ProbedServer], Seen | None]:
-    """The addresses to try in their order, or why there are none."""
+    """Return the addresses to try in order, or the reason why there are none."""
     domain = way.sending.domain
     hosts, secure = (domain,), True
     if not way.bracketed and not way.native:
@@ -245,14 +248,14 @@ def _lost(way: Way, host: str, answer: Answer) -> Seen | None:
     if answer.found == ("",):
         return Seen(host=host, port=way.port, failure=Failure.NO_MAIL)
     if answer.missing:
-        return Seen(host=host, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"there is no {host}")
+        return Seen(host=host, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"{host} does not exist")
     if answer.problem and not answer.found:
         return Seen(host=host, port=way.port, failure=Failure.NO_ANSWER_FROM_DNS, why=answer.problem)
     return None
 
 
 def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association, ...]:
-    """The TLSA records that Postfix would go by."""
+    """Return the TLSA records that Postfix would use."""
     if not secure or not way.sending.level.startswith("dane"):
         return ()
     answer = resolver.associations(host, way.port)
@@ -260,7 +263,7 @@ def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association
 
 
 def _call(way: Way, servers: list[call.ProbedServer]) -> list[Seen]:
-    """Call one after the other, until a server accepts mail or refuses it for good."""
+    """Call one server after the other, until one completes the conversation."""
     seen: list[Seen] = []
     for server in servers:
         version = ip_address(server.address).version
@@ -270,18 +273,18 @@ def _call(way: Way, servers: list[call.ProbedServer]) -> list[Seen]:
         if not seen[-1].failure:
             break
     return seen or [
-        Seen(host=servers[0].host, port=way.port, failure=Failure.UNREACHABLE, why="no address of that kind")
+        Seen(host=servers[0].host, port=way.port, failure=Failure.UNREACHABLE, why="no address of that IP version")
     ]
 
 
-# ---- saying so -------------------------------------------------------------------------------------------------------
+# ---- the output ------------------------------------------------------------------------------------------------------
 
 
 def _lines(way: Way, seen: list[Seen], diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
     sending = way.sending
     relay = way.relayhost and sending.nexthop not in {way.relayhost.lower(), way.relayhost.strip("[]").lower()}
     if relay:
-        yield f"mail that leaves goes to {way.relayhost} (relayhost); this asks {sending.nexthop} nevertheless"
+        yield f"mail that leaves goes to {way.relayhost} (relayhost); this probe tests {sending.nexthop} anyway"
     yield f"as {way.user}, EHLO {sending.helo}, TLS level {sending.level}"
     for one in seen:
         yield ""
@@ -294,7 +297,7 @@ def _lines(way: Way, seen: list[Seen], diagnosis: Diagnosis, *, verbose: bool) -
 
 
 def _conversation(seen: Seen) -> Iterator[str]:
-    """What was seen, a line each."""
+    """Yield a line for each part of the conversation."""
     for label, what in _rows(seen):
         if what:
             yield f"  {label:<12} {printable(str(what))}"
@@ -322,7 +325,7 @@ def _certificate(shown: Shown) -> str:
     certificate = shown.certificate
     names = ", ".join(certificate.names[:_MOST]) + (", ..." if len(certificate.names) > _MOST else "")
     until = "expired" if certificate.days < 0 else f"{certificate.days} days left"
-    trust = shown.untrusted or f"vouched for by {shown.anchors}"
+    trust = shown.untrusted or f"trusted by {shown.anchors}"
     return printable(f"{shown.protocol}; for {names or 'no name'}; {until}; {trust}")
 
 

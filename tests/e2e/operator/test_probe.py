@@ -100,7 +100,7 @@ def test_what_hides_behind_a_missing_starttls_is_shown_and_named(servers: Server
     assert set(server.users) == {pwd.getpwnam("postfix").pw_uid}
     assert text.status == 1
     assert "| < 553 5.7.1 192.0.2.10 is listed" in text.text
-    assert "off the list" in text.text
+    assert "removal from the list" in text.text
 
 
 def test_no_starttls_alone_is_told_with_the_setting_that_helps(servers: Servers) -> None:

@@ -22,7 +22,11 @@ def test_a_service_is_known_without_its_type_where_there_is_one(asked: str, key:
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [("smtp", "several services; write smtp/inet or smtp/unix"), ("onesht", "did you mean oneshot?"), ("zzz", 'no service "zzz"$')],
+    [
+        ("smtp", "several services; write smtp/inet or smtp/unix"),
+        ("onesht", "did you mean oneshot?"),
+        ("zzz", 'no service "zzz"$'),
+    ],
 )
 def test_a_service_that_is_not_there_is_said_so(asked: str, told: str) -> None:
     with pytest.raises(Unknown, match=told):
