@@ -1,7 +1,7 @@
-"""Mail knowledge: one file a feature, each with its section's schema, its rules and its contribution.
+"""Mail knowledge: one file for each feature, with its section's schema, its rules and its contribution.
 
-To add a feature, write its file and add one line to FEATURES. The order is that of precedence, lowest first. Nothing
-here performs I/O, and nothing here raises.
+To add a feature, write its file and add one line to FEATURES. The order is the precedence, lowest first. Nothing here
+performs I/O, and nothing here raises.
 
 Invariant: it is pure, and knows nothing of the rules over the whole configuration and of rendering.
 """
@@ -38,23 +38,23 @@ if TYPE_CHECKING:
 
 
 class Feature(Rules, Protocol):
-    """What a feature's module holds, its own rules among it."""
+    """The attributes of a feature's module, including its own rules."""
 
     SECTION: str
-    """Its key in mail.yaml."""
+    """The feature's key in mail.yaml."""
 
     @property
     def Schema(self) -> type:  # noqa: N802 - modules name it as the class it is
-        """The type of its section, which pydantic validates."""
+        """The type of the feature's section, which pydantic validates."""
 
     def services(self, section: object, /) -> frozenset[str]:
-        """The services that ``services`` may change because this feature brings them, as NAME/TYPE.
+        """Return the services that this feature adds and that ``services`` may change, as NAME/TYPE.
 
-        *section* is of its Schema; None where nobody wrote it, and the plain value where that does not fit.
+        *section* is an instance of Schema, None if mail.yaml lacks the section, or the plain value if it is invalid.
         """
 
     def contribute(self, desired: Desired, facts: Facts, below: Contribution) -> Contribution:
-        """What it adds to *below*, which the features before it contributed."""
+        """Return what the feature adds to *below*, the contribution of the features before it."""
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -77,7 +77,7 @@ FEATURES: tuple[Feature, ...] = (
 
 
 def compose(desired: Desired, facts: Facts) -> Contribution:
-    """All features' contributions merged in their order, ``table:NAME`` replaced by the table it stands for."""
+    """Merge all features' contributions in their order, and replace each ``table:NAME`` with the table's reference."""
     merged = Contribution()
     for feature in FEATURES:
         merged = feature.contribute(desired, facts, merged).over(merged)
@@ -94,7 +94,7 @@ def _resolved_service(service: Service, merged: Contribution) -> Service:
 
 
 def _resolved(parameter: Parameter, merged: Contribution) -> Parameter:
-    """A name that is no table stays as it is: the rule ``unknown-table`` speaks of it."""
+    """Resolve the references to tables; the rule ``unknown-table`` reports a name that is not a table."""
     if "table:" not in parameter.value:
         return parameter
 

@@ -1,4 +1,4 @@
-"""``hostname``, and what holds when nobody says anything: compatibility_level and the aliases of the host."""
+"""``hostname``, and the defaults that hold without any section: compatibility_level and the aliases of the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECTION = "hostname"
 ALIASES = "/etc/aliases.db"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# COMPATIBILITY_README: the levels, each with the Postfix version that brought it.
+# COMPATIBILITY_README: the levels, each with the Postfix version that introduced it.
 _LEVELS = (((3, 11), "3.11"), ((3, 6), "3.6"), ((3, 0), "2"), ((2, 0), "0"))
 
 
@@ -25,11 +25,11 @@ class Schema(RootModel[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute myhostname, the newest compatibility_level, and alias_maps where the host has compiled aliases."""
-    nobody = Where("mail.yaml")
+    """Contribute myhostname, the newest compatibility_level, and alias_maps if the host has compiled aliases."""
+    place = Where("mail.yaml")
     values = [
-        Parameter("compatibility_level", compatibility_level(facts.version), nobody, SECTION),
-        Parameter("alias_maps", "hash:/etc/aliases" if facts.files.get(ALIASES) else "", nobody, SECTION),
+        Parameter("compatibility_level", compatibility_level(facts.version), place, SECTION),
+        Parameter("alias_maps", "hash:/etc/aliases" if facts.files.get(ALIASES) else "", place, SECTION),
     ]
     if hostname := desired.section(Schema):
         values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))
@@ -37,18 +37,18 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
-    """Whether the host has compiled aliases."""
+    """Return the path of the host's compiled aliases."""
     return Mentioned(paths=frozenset({ALIASES}))
 
 
 def compatibility_level(version: str) -> str:
-    """The newest level that Postfix *version* (``3.7.11``) knows."""
+    """Return the newest level that Postfix *version* (``3.7.11``) knows."""
     number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
     return next((level for since, level in _LEVELS if number >= since), "0")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """The schema says it all."""
+    """Yield nothing: the schema already checks the host name."""
     return iter(())
 
 

@@ -1,7 +1,7 @@
-"""The mail domains of this host, as far as the repository says them literally.
+"""The mail domains of this host, as far as the repository lists them literally.
 
-Names are in lower case. Raises nothing. Known limit: what a pattern, a database or a file outside of the repository
-would answer is not known here.
+Names are in lower case. Raises nothing. Known limit: the answers of patterns, databases and files outside of the
+repository are not known here.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def _domain(text: str) -> str:
 
 
 Domain = Annotated[str, AfterValidator(_domain)]
-"""A domain's name as a key of mail.yaml has it, in lower case and without the dot at its end."""
+"""The name of a domain in mail.yaml, in lower case and without a final dot."""
 
 
 def mail_domains(main: Scope) -> set[str]:
-    """Every domain that mail is accepted for."""
+    """Return every domain that this host accepts mail for."""
     written = {word.lower() for name in CLASSES for word in main.words(name)}
     return set(filter(DOMAIN.fullmatch, written.union(*(keys_of(main, name) for name in CLASSES))))
 
 
 def keys_of(main: Scope, name: str) -> Iterator[str]:
-    """The keys of the commit's tables that a list names, but for patterns and networks."""
+    """Yield the keys of the commit's tables that a list names, except for tables of patterns and of networks."""
     for word in main.words(name):
         for reference in tables_in(word):
             own = reference.name if reference.type == "table" else own_name(reference.name)

@@ -1,11 +1,11 @@
-"""``egress``: who on this host may connect to mail servers elsewhere: Postfix, and users that are named.
+"""``egress``: only Postfix and the named users of this host may connect to mail servers elsewhere.
 
-A table of nftables' own, ``inet reconciler``, for IPv4 and IPv6. It looks at the first packet of each TCP connection to
-one of the ports that leaves by another interface than lo. Who may not is refused at once, counted by user, and told to
-the daemon through NFLOG.
+The lockdown is a table of its own in nftables, ``inet reconciler``, for IPv4 and IPv6. It checks the first packet of
+each TCP connection to one of the ports, except for packets that leave by the interface lo. It refuses other users at
+once, counts the connections by user, and reports them to the daemon through NFLOG.
 
-Known limits: what a container with a network of its own sends is forwarded, not sent by this host, and passes. Programs
-of pipe(8) run as users of their own, who must be named.
+Known limits: this host forwards the packets of a container with a network of its own, so they pass. Programs of pipe(8)
+run as their own users, so *allow_users* must name those.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 
 
 class Schema(BaseModel, extra="forbid", frozen=True):
-    """*ports* are those that only Postfix and *allow_users* connect to."""
+    """Only Postfix and *allow_users* may connect to *ports*."""
 
     lockdown: bool = True
     ports: tuple[Port, ...] = (25,)
@@ -49,7 +49,7 @@ class Schema(BaseModel, extra="forbid", frozen=True):
 
 
 def ruleset(ports: Sequence[int], users: Sequence[str]) -> str:
-    """The rules as nft(8) reads them; loading them again replaces them in one step."""
+    """Return the rules as nft(8) reads them; loading them again replaces them in one step."""
     allowed = ", ".join(f'"{user}"' for user in users)
     return f"""\
 # Rendered by reconciler; loaded at boot by reconciler-egress.service.
@@ -81,7 +81,7 @@ tcp flags & (fin | syn | rst | ack) == syn jump mail
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
-    """Contribute the table, in a file that is loaded at boot too."""
+    """Contribute the table, in a file that is also loaded at boot."""
     section = desired.section(Schema)
     if not section or not section.lockdown or not section.ports:
         return Contribution()
@@ -93,7 +93,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
-    """Everybody who is named exists, and no port is one that others need."""
+    """Check that each named user exists, and that each port is a mail port."""
     section = desired.section(Schema)
     if not section or not section.lockdown:
         return
@@ -105,10 +105,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     where = desired.where(SECTION, "ports")
     for port in section.ports:
         if port not in _MAIL:
-            what = f"egress.ports: {port} is no port of mail; whatever else here connects to it would be refused"
+            what = f"egress.ports: {port} is not a mail port; other programs of this host could not connect to it"
             yield warning_at("egress-port", where, what, str(port))
     if not section.ports:
-        what = "egress.lockdown is on and egress.ports is empty: nothing is locked; write ports: [25]"
+        what = "egress.lockdown is on, but egress.ports is empty: the lockdown has no effect; write ports: [25]"
         yield error_at("egress-port", where, what, SECTION)
 
 
@@ -117,12 +117,12 @@ mentioned = nothing_mentioned
 PASSING = frozenset({"unknown-user"})
 EXPLAINED = {
     "nft-refuses": (
-        "nft(8), or the kernel of this host, does not take the rules of the lockdown. A container without the right to "
-        "change its own firewall can't have one: write egress: {lockdown: no} in its hosts/NAME.yaml."
+        "nft(8), or the kernel of this host, does not accept the rules of the lockdown. A container that may not "
+        "change its own firewall can't have a lockdown: write egress: {lockdown: no} in its hosts/NAME.yaml."
     ),
     "egress-port": (
-        "A port of egress.ports is none that mail servers listen on, or none is named at all. On a port such as 443 "
-        "every other program of the host, apt among them, would be refused. List 25, and 465, 587 or 2525 where a "
-        "smart host is used."
+        "egress.ports lists a port that mail servers do not listen on, or it is empty. On a port such as 443, the "
+        "lockdown would refuse every other program of the host, including apt. List 25, and also 465, 587 or 2525 if "
+        "you use a smart host."
     ),
 }

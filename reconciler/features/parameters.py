@@ -1,7 +1,7 @@
-"""``parameters``: main.cf by name, which prevails over every feature.
+"""``parameters``: values of main.cf by name, which prevail over every feature.
 
-The rules hold for every name that is set, in main.cf and as an option of a service, whoever set it. Postfix ignores a
-name it does not know and expands an undefined one to nothing. What it counts as known, this counts as known: its own
+The rules check every name that is set, in main.cf or as an option of a service, by any feature. Postfix ignores a name
+that it does not know, and expands an undefined name to nothing. The rules know the same names as Postfix: its own
 parameters, those that belong to a service or a database table, and names that some value refers to.
 
 Known limit: any name that starts with that of a database table (``ldap:people`` and ``people_server_host``) passes.
@@ -33,7 +33,7 @@ _DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):
 
 def _plain(value: object) -> object:
     if isinstance(value, SecretName):
-        text = "main.cf is readable by every user of the host: a secret can't be the value of a parameter"
+        text = "every user of the host can read main.cf: a secret can't be the value of a parameter"
         raise PydanticCustomError("secret-in-parameter", text)
     return value
 
@@ -44,13 +44,13 @@ def _writable(value: str) -> str:
     return value.strip()
 
 
-# A delivery service's limits carry its name, so ``mydomain.com-out_destination_rate_delay`` is one.
+# A delivery service's limits start with its name: ``mydomain.com-out_destination_rate_delay`` is a valid name.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Value = Annotated[str, BeforeValidator(_plain), AfterValidator(_writable)]
 
 
 class Schema(RootModel[dict[Name, Value]]):
-    """Values by parameter name, each the text that Postfix reads."""
+    """Values by parameter name, each as the text that Postfix reads."""
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
@@ -65,7 +65,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """Every name that is set means something to this Postfix, and every name in a value is defined."""
+    """Check that this Postfix knows every name that is set, and that every name in a value is defined."""
     everywhere = list(scopes(merged, facts))
     theirs = per_service(merged.entries)
     builtin = facts.parameters.keys() | theirs.keys()
@@ -84,7 +84,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _used(everywhere: list[Scope]) -> set[str]:
-    """The names that values refer to, and restriction classes."""
+    """Return the names that values refer to, and restriction classes."""
     values = [parameter.value for scope in everywhere for parameter in scope.written if parameter.name not in RAW]
     used = {name for text in values for name in _names(text)}
     return used.union(*(scope.words("smtpd_restriction_classes") for scope in everywhere))
@@ -117,11 +117,11 @@ def _read_only(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 
 
 def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) -> Iterator[Finding]:
-    """A delivery limit is read by qmgr(8) from main.cf, never by the service whose option it is."""
+    """Report a delivery limit as an option of a service: only qmgr(8) reads it, and only from main.cf."""
     if scope.service and scope.service.command != "qmgr" and parameter.name in theirs:
         if parameter.name.endswith("_time_limit"):
             return
-        what = f'"{parameter.name}" is read by qmgr, from main.cf: as an option of this service it does nothing'
+        what = f'qmgr reads "{parameter.name}" from main.cf: as an option of this service it has no effect'
         yield scope.warning("option-without-effect", parameter, what)
 
 
@@ -129,19 +129,19 @@ def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterato
     try:
         named = list(dict.fromkeys(references(parameter.value)))
     except MalformedMacro as error:
-        what = f"malformed reference in {parameter.name}: {error}; Postfix programs would die of it"
+        what = f"malformed reference in {parameter.name}: {error}; Postfix programs would exit"
         yield scope.finding("malformed-reference", parameter, what)
         return
     for name in named:
         if name not in defined:
             hint = did_you_mean(name, defined)
-            what = f'undefined name "${name}" in {parameter.name}: Postfix would put nothing in its place{hint}'
+            what = f'undefined name "${name}" in {parameter.name}: Postfix would expand it to nothing{hint}'
             yield scope.finding("undefined-name", parameter, what, name)
 
 
 def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if scope.endless(parameter.value):
-        what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would die of it'
+        what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would exit'
         yield scope.finding("recursive-value", parameter, what)
 
 
@@ -150,36 +150,37 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unknown-parameter": (
-        "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it,"
-        " and what was meant would not be in force. Correct the spelling; a name of one's own is fine as soon as "
-        "some value says $name."
+        "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it, "
+        "and the intended setting would not be in force. Correct the spelling. A parameter name of your own is valid "
+        "if some value refers to it as $name."
     ),
     "read-only-parameter": (
-        "A parameter is set that Postfix fills in itself. It would ignore the value. Remove the line."
+        "A parameter is set that Postfix sets itself. Postfix would ignore the value. Remove the line."
     ),
     "option-without-effect": (
-        "A delivery limit stands as an option of a service. Limits of a transport are read by qmgr from main.cf, "
-        'so here it does nothing. Write it under "parameters:" as TRANSPORT_destination_....'
+        "A delivery limit is written as an option of a service. qmgr reads the limits of a transport from main.cf, so "
+        'the option has no effect. Write it under "parameters:" with the name of its transport, such as '
+        "TRANSPORT_destination_rate_delay."
     ),
     "malformed-reference": (
-        "A value holds a $ that is not followed by a name, or braces that do not close. Postfix's programs end "
-        "when they read it. Write $name, ${name} or ${name?{yes}:{no}}, and $$ for a dollar sign itself."
+        "A value contains a $ without a name after it, or braces that do not close. Postfix programs exit when they "
+        "read it. Write $name, ${name} or ${name?{yes}:{no}}, and $$ for a dollar sign."
     ),
     "undefined-name": (
-        "A value refers to a name that is not defined. Postfix puts nothing in its place, without a word; in a "
-        "command of pipe, every delivery would wait. Define the name, or correct its spelling."
+        "A value refers to a name that is not defined. Postfix silently expands it to nothing. In a command of pipe, "
+        "every delivery would wait. Define the name, or correct its spelling."
     ),
     "recursive-value": (
-        "A value refers to itself, directly or through others. Postfix's programs end when they expand it. Break "
-        "the circle by writing one of the values out."
+        "A value refers to itself, directly or through other values. Postfix programs exit when they expand it. Break "
+        "the circle by writing out one of the values."
     ),
     "secret-in-parameter": (
-        "A parameter's value is a secret. main.cf is readable by every user of the host, so the secret would be "
-        "none. Use the section that takes it, such as smart_host; it writes a table that only root can read."
+        "The value of a parameter is a secret. Every user of the host can read main.cf, so it would not stay secret. "
+        "Use the section that accepts the secret, such as smart_host. It writes a table that only root can read."
     ),
     "unwritable-value": (
-        "A value can't be written to main.cf or master.cf without changing what it says: it holds control "
-        "characters, or a line that would start a setting of its own. Write it on one line, or indent it as one "
-        "block whose lines are no settings."
+        "A value can't be written to main.cf or master.cf without a change of its meaning: it contains control "
+        "characters, or a line that would start another setting. Write it on one line, or indent it as one block "
+        "whose lines are not settings."
     ),
 }

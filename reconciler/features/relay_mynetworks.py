@@ -1,9 +1,9 @@
-"""``relay_mynetworks``: whether clients of mynetworks relay without authenticating; unset, it contributes nothing.
+"""``relay_mynetworks``: sets whether clients of mynetworks relay without a login; unset, it contributes nothing.
 
-With no, TCP gives nobody on this host a way out that leaves no trace. sendmail(1) is no TCP client: it goes on, and
-logs the uid of its caller.
+With no, programs on this host can't send mail over TCP without a trace. sendmail(1) does not use TCP: it still works,
+and logs the uid of its caller.
 
-Known limit: what a table or a policy server permits is not followed.
+Known limit: the rule does not follow what a table or a policy server permits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RELAY = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
 
 
 class Schema(RootModel[bool]):
-    """Whether permit_mynetworks stands ahead of the relay protection."""
+    """True puts permit_mynetworks ahead of the relay protection."""
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
@@ -39,14 +39,14 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Where it says no, no list of restrictions says yes after all."""
+    """Check that no list of restrictions prevails over ``relay_mynetworks: no``."""
     section = desired.section(Schema)
     if section is None or section.root:
         return
     for scope in smtpd_scopes(merged, facts):
         if scope.service and relays_mynetworks(scope):
             what = (
-                f"{SECTION} is no, but smtpd_relay_restrictions says otherwise: clients of mynetworks relay by"
+                f"{SECTION} is no, but smtpd_relay_restrictions prevails over it: clients of mynetworks relay through"
                 f" {scope.service.key} without authenticating"
             )
             where = scope.where(*_RELAY)
@@ -58,10 +58,9 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "mynetworks-relay": (
-        "relay_mynetworks says that clients of mynetworks authenticate before they relay, and a list of restrictions "
-        "that prevails over it, of main.cf or of one service, lets them relay all the same. A user who gets a "
-        "program on "
-        "this host can send mail by it that can't be traced. Remove permit_mynetworks there, or say relay_mynetworks: "
-        "yes."
+        "relay_mynetworks is no, so clients of mynetworks must authenticate before they relay. But a list of "
+        "restrictions, in main.cf or of one service, prevails over it and lets them relay without authenticating. A "
+        "user who runs a program on this host could send mail that can't be traced. Remove permit_mynetworks from "
+        "that list, or write relay_mynetworks: yes."
     ),
 }

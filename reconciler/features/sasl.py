@@ -1,4 +1,4 @@
-"""``sasl``: what is told of those who log in. *authenticated_header* puts their names into the Received header.
+"""``sasl``: settings for clients that log in. *authenticated_header* adds the account to the Received header.
 
 Known limit: header_checks that rewrite Received lines, such as those that hide a client's address, may drop the name.
 """
@@ -22,7 +22,7 @@ _HEADER = "smtpd_sasl_authenticated_header"
 
 
 class Schema(BaseModel, extra="forbid", frozen=True):
-    """Unset, Postfix's default holds, which is no."""
+    """An unset value means Postfix's default, which is no."""
 
     authenticated_header: bool | None = None
 
@@ -38,13 +38,12 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Names of accounts go to a smart host, which takes them out again, and to nobody else."""
+    """Check that the names of accounts go only to a smart host, which removes them."""
     section, main = desired.section(Schema), Scope(merged, facts)
     if section and section.authenticated_header and main.is_on(_HEADER) and not main.value("relayhost").strip():
         what = (
-            "sasl.authenticated_header is yes, and there is no smart host to remove the names again: each "
-            "recipient of a"
-            " message learns the account that it was sent with"
+            "sasl.authenticated_header is yes, but there is no smart host that removes the names: each recipient of a"
+            " message learns which account sent it"
         )
         where = desired.where(SECTION, "authenticated_header")
         yield warning_at("exposed-account", where, what, SECTION)
@@ -55,8 +54,9 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "exposed-account": (
-        "The name of the account that sent a message goes into its Received header, and mail leaves straight for its "
-        "recipients. They all learn the name, and spammers try passwords for it. Use it with a smart host that judges "
-        "accounts by it and removes it, or say authenticated_header: no."
+        "Postfix writes the name of the account that sent a message into the Received header, and the mail goes "
+        "directly to its recipients. All recipients learn the name, and spammers try passwords for it. Use this "
+        "setting with a smart host that judges accounts by the name and removes it, or write authenticated_header: "
+        "no."
     ),
 }

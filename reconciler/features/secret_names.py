@@ -1,6 +1,6 @@
-"""Keys that take ``!secret NAME``, and refuse a secret that stands there itself, for all who read the history.
+"""Keys that take ``!secret NAME``, and refuse the secret itself, which every reader of the history could see.
 
-Pure. What a key says of plain text is its own *advice*: how to keep such a secret.
+Pure. Each key has its own *advice* for plain text: how to keep the secret.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def one_secret(advice: LiteralString) -> BeforeValidator:
 
 
 def secrets(advice: LiteralString) -> BeforeValidator:
-    """Return the validator of a key that takes one secret or a list of them, and makes it a list."""
+    """Return the validator of a key that takes one secret or a list of secrets, and returns a list."""
 
     def listed(value: object) -> object:
         names = value if isinstance(value, list) else [value]

@@ -1,13 +1,15 @@
-"""``sender_rewriting``: SRS by PostSRSd, so that forwarded mail passes SPF at its destination and bounces find back.
+"""``sender_rewriting``: PostSRSd rewrites senders (SRS), so forwarded mail passes SPF and bounces find their way back.
 
-Senders of other domains are rewritten to the SRS domain; those of domains that this host handles never are, and that
-list is made from what the repository knows. sendmail(1) has a cleanup of its own that rewrites nothing: its mail is not
-forwarded. Headers are left alone but for recipients, where a bounce or an automatic reply may quote a rewritten one.
+PostSRSd rewrites senders of other domains to the SRS domain. It never rewrites senders of domains that this host
+handles, a list that comes from the repository. sendmail(1) has a cleanup service of its own that rewrites nothing,
+because its mail is not forwarded. Headers stay as they are, except for recipients, where a bounce or an automatic reply
+may quote a rewritten address.
 
-PostSRSd 1 (Debian 12) is asked by tcp_table(5), 2 by socketmap_table(5); which it is says ``facts.packages``.
+Postfix asks PostSRSd 1 (Debian 12) through tcp_table(5), and version 2 through socketmap_table(5). ``facts.packages``
+says which version is installed.
 
-Known limits: domains that only a database knows are not on the list; name them under *exclude*. PostSRSd 1 takes the
-list as one argument, which Linux limits to 128 KiB.
+Known limits: the list lacks domains that only a database knows; name them under *exclude*. PostSRSd 1 takes the list as
+one argument, which Linux limits to 128 KiB.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 SECTION = "sender_rewriting"
 PROGRAM = "postsrsd"
 SENDMAIL = "cleanup-sendmail"
-"""The cleanup that mail from sendmail(1) takes."""
+"""The cleanup service for mail from sendmail(1)."""
 _CLEANUP = "cleanup_service_name"
 FORWARD, REVERSE = 10001, 10002
 _HERE = "127.0.0.1"
@@ -60,7 +62,7 @@ _CLASSES = {
     "sender_canonical_classes": "envelope_sender",
     "recipient_canonical_classes": "envelope_recipient, header_recipient",
 }
-# Where more of this host's domains stand, in the keys of tables.
+# Tables whose keys contain more of this host's domains.
 _KEYED = ("virtual_alias_maps", "virtual_mailbox_maps", "sender_dependent_default_transport_maps")
 _SHORTEST = 16
 _LONGEST = 120_000
@@ -74,7 +76,7 @@ def _domain(value: str) -> str:
 
 
 def _excluded(value: str) -> str:
-    """A domain, or all below one."""
+    """Validate a domain, or ``.domain``, which stands for all names below it."""
     return value[:1] + _domain(value[1:]) if value.startswith(".") else _domain(value)
 
 
@@ -87,9 +89,10 @@ Secrets = Annotated[list[InstanceOf[SecretName]], _secrets]
 
 
 class Schema(BaseModel):
-    """*domain* is what senders are rewritten to, myhostname unless told. Of *secrets* the first signs, all are good.
+    """*domain* is the domain of rewritten senders, by default myhostname; the first of *secrets* signs, all are valid.
 
-    *key* is a single one. *exclude* adds domains that are never rewritten; ``.example.com`` stands for all below it.
+    *key* is a single secret. *exclude* adds domains that PostSRSd never rewrites; ``.example.com`` stands for all names
+    below it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,22 +106,24 @@ class Schema(BaseModel):
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
         if self.secrets and self.key:
-            raise PydanticCustomError("key-and-secrets", "key is one secret, secrets is a list; write one of the two")
+            raise PydanticCustomError(
+                "key-and-secrets", "key is one secret, and secrets is a list; write one of the two"
+            )
         return self
 
     @property
     def names(self) -> list[str]:
-        """The names of its secrets, the one that signs first."""
+        """The names of the secrets; the first one signs."""
         return list(dict.fromkeys(secret.name for secret in self.secrets or self.key or ()))
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:
-    """Contribute the two lookups, the cleanup for sendmail(1), and PostSRSd's own files."""
+    """Contribute the two lookups, the cleanup service for sendmail(1), and PostSRSd's own files."""
     section = desired.section(Schema)
     if section is None or not section.enabled:
         return Contribution()
     where = desired.where(SECTION)
-    final = parameters.contribute(desired, facts, below).over(below)  # what they set decides which domains are ours
+    final = parameters.contribute(desired, facts, below).over(below)  # they decide which domains this host handles
     main = Scope(final, facts)
     before = [below.parameters[name].value if name in below.parameters else "" for name in _MAPS]
     values = {
@@ -141,7 +146,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def _is_new(facts: Facts) -> bool:
-    """Whether it is PostSRSd 2, which brought socketmap."""
+    """Return whether PostSRSd 2 is installed, which introduced socketmap."""
     return not facts.packages.get(PROGRAM, "1").startswith(("0", "1"))
 
 
@@ -158,22 +163,22 @@ def _servers(facts: Facts) -> tuple[Server, ...]:
 
 
 def srs_domain(section: Schema, main: Scope) -> str:
-    """What senders are rewritten to."""
+    """Return the domain of rewritten senders."""
     return section.domain or main.value("myhostname").lower()
 
 
-# ---- what is never rewritten -----------------------------------------------------------------------------------------
+# ---- domains that are never rewritten --------------------------------------------------------------------------------
 
 
 def own_domains(main: Scope) -> set[str]:
-    """The domains that this host handles, as far as the repository knows."""
+    """Return the domains that this host handles, as far as the repository knows them."""
     origins = {word.lower() for word in main.words("myorigin")}
     addressed = {key.rpartition("@")[2] for name in (*CLASSES, *_KEYED) for key in keys_of(main, name)}
     return mail_domains(main) | set(filter(DOMAIN.fullmatch, origins | addressed))
 
 
 def excluded(section: Schema, main: Scope, desired: Desired) -> list[str]:
-    """The domains that are never rewritten, in order: those of sites too, wherever their mail is kept."""
+    """Return the domains that are never rewritten, in order, including those of sites, wherever their mail is kept."""
     hosted = (domain for site in sites_in(desired).values() for domain in site.domains)
     return sorted({*own_domains(main), *hosted, *section.exclude, srs_domain(section, main)})
 
@@ -190,7 +195,7 @@ def _files(section: Schema, main: Scope, desired: Desired) -> dict[str, File]:
 
 
 def _default(domain: str, domains: list[str]) -> str:
-    """/etc/default/postsrsd, which a shell reads; every value is made of letters, digits and .-_ alone."""
+    """Return /etc/default/postsrsd, which a shell reads; every value contains only letters, digits and .-_."""
     settings = {
         "SRS_DOMAIN": domain, "SRS_EXCLUDE_DOMAINS": ",".join(domains), "SRS_SEPARATOR": "=",
         "SRS_SECRET": "/etc/postsrsd.secret", "SRS_HASHLENGTH": 8, "SRS_HASHMIN": 4, "SRS_FORWARD_PORT": FORWARD,
@@ -200,7 +205,7 @@ def _default(domain: str, domains: list[str]) -> str:
 
 
 def _conf(domain: str, domains: list[str]) -> str:
-    """/etc/postsrsd.conf of version 2."""
+    """Return /etc/postsrsd.conf of version 2."""
     listed = ", ".join(f'"{name}"' for name in domains)
     settings = {
         "srs-domain": f'"{domain}"', "domains": f"{{ {listed} }}", "separator": '"="',
@@ -214,7 +219,7 @@ def _conf(domain: str, domains: list[str]) -> str:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """It has secrets, bounces to the SRS domain are accepted, and nothing else is where PostSRSd listens."""
+    """Check that there are secrets, that bounces to the SRS domain are accepted, and that PostSRSd's ports are free."""
     section = desired.section(Schema)
     if section is None or not section.enabled:
         return
@@ -224,26 +229,26 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     yield from _not_wired(main)
     for listener in facts.listeners:
         if listener.port in {FORWARD, REVERSE} and listener.program not in {PROGRAM, ""} and not _is_new(facts):
-            what = f"port {listener.port}, where PostSRSd is to listen, is {listener.program}'s already"
+            what = f"port {listener.port}, which PostSRSd needs, is already taken by {listener.program}"
             where = desired.where(SECTION)
             yield Finding(rule="srs-port-taken", where=where, text=what, subject=str(listener.port), lasting=False)
     if len(",".join(excluded(section, main, desired))) > _LONGEST and not _is_new(facts):
-        what = "this host has more domains than PostSRSd 1 takes on its command line; version 2 takes any number"
+        what = "this host has more domains than PostSRSd 1 accepts on its command line; version 2 accepts any number"
         yield error_at("too-many-domains", desired.where(SECTION), what, SECTION)
     for service in desired.services:
         if service.name == SENDMAIL:
-            what = f"duplicate service: {SECTION} brings {service.key} already, and would replace this one; rename it"
+            what = f"duplicate service: {SECTION} already adds {service.key}, and would replace this one; rename it"
             yield error_at("duplicate-service", service.where, what, service.key)
     if "sender_canonical" in desired.tables:
         table = desired.tables["sender_canonical"]
-        what = f"with {SECTION}, table {table.name} rewrites envelope senders only, and no longer From: headers"
+        what = f"with {SECTION}, table {table.name} rewrites only envelope senders, and no longer From: headers"
         yield warning_at("from-not-rewritten", table.where, what, table.name)
 
 
 def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
     if not section.names:
         what = (
-            "rewritten senders are signed with a secret, and there is none: run `openssl rand -base64 24 | reconciler"
+            f"{SECTION} has no secret to sign rewritten senders with: run `openssl rand -base64 24 | reconciler"
             " secret set srs` in a clone, and write secrets: [!secret srs]"
         )
         yield error_at("no-srs-secret", desired.where(SECTION), what, SECTION)
@@ -251,15 +256,15 @@ def _bad_secrets(section: Schema, desired: Desired) -> Iterator[Finding]:
         value = desired.secrets[name].value if name in desired.secrets else "x" * _SHORTEST
         if not re.fullmatch(r"[!-~]+", value) or len(value) < _SHORTEST:
             what = (
-                f"secret {name} is shorter than {_SHORTEST} characters, or has blanks or line breaks in it; who guesses"
-                " it can send mail through this host to anybody"
+                f"secret {name} is shorter than {_SHORTEST} characters, or contains blanks or line breaks: an attacker"
+                " who guesses it can send mail through this host to any address"
             )
             where = desired.where(SECTION, "secrets" if section.secrets else "key")
             yield error_at("weak-srs-secret", where, what, name)
 
 
 def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
-    """Bounces to rewritten senders come to the SRS domain, and must get past the relay protection."""
+    """Check that bounces to rewritten senders, which come to the SRS domain, pass the relay protection."""
     elsewhere = [
         reference
         for name in CLASSES
@@ -270,8 +275,8 @@ def _unreachable(domain: str, where: Where, main: Scope) -> Iterator[Finding]:
     if domain in own_domains(main):
         return
     what = (
-        f'"{domain}" is not among the domains that this host takes mail for: bounces to rewritten senders would be'
-        " refused; add it to mydestination"
+        f'this host does not accept mail for "{domain}", and would refuse bounces to rewritten senders; add it to'
+        " mydestination"
     )
     severity = Severity.WARNING if elsewhere else Severity.ERROR
     yield Finding(rule="no-way-back-to-sender", where=where, text=what, subject=domain, severity=severity)
@@ -281,7 +286,7 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
     for name, lookup in zip(_MAPS, _lookups(main.facts), strict=True):
         parameter = main.parameter(name)
         if parameter and lookup not in main.words(name):
-            what = f"{name} is without {lookup}: {SECTION} has no effect there"
+            what = f"{name} does not contain {lookup}: {SECTION} has no effect there"
             yield main.warning("srs-not-asked", parameter, what)
     for name, classes in _CLASSES.items():
         parameter = main.parameter(name)
@@ -290,45 +295,48 @@ def _not_wired(main: Scope) -> Iterator[Finding]:
             yield main.warning("srs-not-asked", parameter, what)
 
 
-services = no_services  # its cleanup comes after those that ``services`` can change
+services = no_services  # its cleanup service comes after ``services``, which can't change it
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "malformed-domain": (
-        "A name that should be a domain is none. Write it as in mail addresses, without @; a dot in front stands for "
-        "all names below it."
+        "A name that must be a domain is not a valid domain name. Write it as in mail addresses, without @. A dot in "
+        "front stands for all names below it."
     ),
     "key-and-secrets": (
-        "sender_rewriting has both a key and secrets. It is unknown which of them signs. Write secrets alone, the one "
-        "that signs first."
+        "sender_rewriting has both key and secrets, so it is unclear which secret signs. Write only secrets. The "
+        "first secret in the list signs."
     ),
     "no-srs-secret": (
-        "sender_rewriting has no secret. Without one anybody could make addresses that this host sends on. Make one, "
-        "keep it in the repository with `reconciler secret set`, and name it under secrets."
+        "sender_rewriting has no secret. Without a secret, any client could forge addresses to which this host "
+        "forwards mail. Make a secret, store it in the repository with `reconciler secret set`, and name it under "
+        "secrets."
     ),
     "weak-srs-secret": (
-        "The secret that signs rewritten senders is too short, or holds blanks or line breaks, which PostSRSd would "
-        "read as something else. Make one with `openssl rand -base64 24`."
+        "The secret that signs rewritten senders is too short, or contains blanks or line breaks, which PostSRSd "
+        "would misread. Make one with `openssl rand -base64 24`."
     ),
     "no-way-back-to-sender": (
-        "Forwarded mail gets a sender at the SRS domain, so that bounces come there. This host takes no mail for it, "
-        "and they would be refused. Add the domain to mydestination, and give it an MX record."
+        "Forwarded mail gets a sender in the SRS domain, so that bounces come to this host. This host does not accept "
+        "mail for that domain, and would refuse the bounces. Add the domain to mydestination, and give it an MX "
+        "record."
     ),
     "srs-port-taken": (
-        "Another program listens on a port of PostSRSd's. PostSRSd could not start, and Postfix would ask a stranger "
-        "about its senders. Move the other program to another port."
+        "Another program listens on a port that PostSRSd needs. PostSRSd could not start, and Postfix would send its "
+        "lookups of senders to the wrong program. Move the other program to another port."
     ),
     "too-many-domains": (
-        "PostSRSd 1 takes the domains that are never rewritten as one argument of its command line, and Linux limits "
-        "that to 128 KiB. Install PostSRSd 2, or turn sender_rewriting off."
+        "PostSRSd 1 takes the domains that it never rewrites as one argument of its command line, and Linux limits an "
+        "argument to 128 KiB. Install PostSRSd 2, or turn sender_rewriting off."
     ),
     "from-not-rewritten": (
-        "Rewritten senders must not show in From: headers, so sender_canonical_classes is envelope_sender. That holds "
-        "for tables/sender_canonical too. Use tables/generic for what is to change in headers."
+        "Rewritten senders must not appear in From: headers, so sender_canonical_classes is envelope_sender. This "
+        "also applies to tables/sender_canonical. Use tables/generic to rewrite addresses in headers."
     ),
     "srs-not-asked": (
-        "parameters sets a list of canonical maps without PostSRSd's lookup, or classes of addresses other than it "
-        "needs, and prevails. Senders are not rewritten, in headers too, or bounces don't find back. Add the lookup to "
-        "the list, or put your table in tables/, and leave the classes alone."
+        "A value under parameters prevails over the settings of PostSRSd: a list of canonical maps without its "
+        "lookup, or other classes of addresses than it needs. As a result, senders are not rewritten, headers are "
+        "rewritten too, or bounces do not find their way back. Add the lookup to the list, or put your table into "
+        "tables/, and do not set the classes."
     ),
 }

@@ -1,8 +1,7 @@
-"""``services`` and ``master.d/``: master.cf, whose stock is upstream's services with chroot n.
+"""``services`` and ``master.d/``: master.cf, based on upstream's services with chroot n.
 
-The rules are about what a service is: its program, the rights and the number of processes that its program insists
-on, and the services that mail can't do without. rules/listeners.py has addresses and ports, rules/pipes.py commands and
-users.
+The rules check each service: its program, the rights and the number of processes that the program requires, and the
+services that mail needs. rules/listeners.py checks addresses and ports, rules/pipes.py commands and users.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.model import Desired, Facts
 
 SECTION = "services"
-# Upstream's conf/master.cf up to postlog, chroot off; the comments and the examples left out.
+# Upstream's conf/master.cf up to postlog, with chroot off and without comments and examples.
 STOCK = """\
 smtp       inet        n  -  n  -      -    smtpd
 pickup     unix        n  -  n  60     1    pickup
@@ -54,19 +53,19 @@ anvil      unix        -  -  n  -      1    anvil
 scache     unix        -  -  n  -      1    scache
 postlog    unix-dgram  n  -  n  -      1    postlogd
 """
-# What the programs themselves insist on when they start (CA_MAIL_SERVER_* in Postfix 3.7's sources).
+# Requirements that the programs check when they start (CA_MAIL_SERVER_* in Postfix 3.7's sources).
 _PRIVILEGED = frozenset({"local", "pipe", "spawn", "virtual"})
 _SINGLE = frozenset({"anvil", "oqmgr", "pickup", "postlogd", "postscreen", "qmgr", "scache", "tlsmgr", "verify"})
 _UNLIMITED = frozenset({"bounce", "cleanup", "dnsblog", "flush", "tlsproxy"})
-# What is looked for in public/ by everybody, and in private/ by the queue manager.
+# All clients look for the first set in public/, and the queue manager looks for the second set in private/.
 _PUBLIC = frozenset({"cleanup", "pickup", "qmgr"})
 _AGENTS = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 _ESSENTIAL = {
     "bounce": "undeliverable mail would stay deferred",
     "cleanup": "no mail could come in",
     "defer": "no delivery could be deferred",
-    "pickup": "mail that is sent on this host would wait without end",
-    "qmgr": "nothing would be delivered",
+    "pickup": "mail that is sent on this host would never leave",
+    "qmgr": "no mail would be delivered",
     "rewrite": "no address could be resolved, and all mail would wait",
 }
 _USEFUL = {
@@ -88,16 +87,16 @@ ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join
 def _writable(value: str) -> str:
     reason = unwritable(value)
     if not reason and value.count("{") != value.count("}"):
-        reason = "holds braces that do not match, which master.cf can't say"
+        reason = "contains braces that do not match, which master.cf can't express"
     if reason:
         raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})
     return value.strip()
 
 
 class ServiceChange(BaseModel, extra="forbid", frozen=True):
-    """What differs from the stock service of that name; for a new one *command* is needed.
+    """Changes to the stock service of that name; a new service needs *command*.
 
-    The fields are master(5)'s; *options* are its ``-o`` settings by name, *arguments* the words after them.
+    The fields are those of master(5). *options* are its ``-o`` settings by name, *arguments* the words after them.
     """
 
     private: Flag | None = None
@@ -115,7 +114,7 @@ class Schema(RootModel[dict[ServiceKey, ServiceChange | None]]):
 
 
 def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
-    """The stock."""
+    """Return the services of the stock."""
     return frozenset(service.key for service in read_master(STOCK, "")[0])
 
 
@@ -150,7 +149,7 @@ def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desi
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every service can start, and those that mail needs are there."""
+    """Check that every service can start, and that the services that mail needs exist."""
     for service in merged.entries:
         yield from _program(service, facts)
         yield from _limits(service)
@@ -164,7 +163,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _program(service: Service, facts: Facts) -> Iterator[Finding]:
     if service.command.startswith("/"):
-        what = f'"{service.command}" is looked for below daemon_directory: clients would connect and get no answer'
+        what = (
+            f'the master looks for "{service.command}" below daemon_directory: clients would connect and get no answer'
+        )
         yield service.finding("unknown-program", f"{what}; did you mean {service.command.rpartition('/')[2]}?")
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
@@ -178,13 +179,13 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
 def _limits(service: Service) -> Iterator[Finding]:
     command, most = service.command, service.maxproc
     if command in _PRIVILEGED and service.unprivileged != "n":
-        what = f'{command} needs root\'s rights: unprivileged must be n, got "{service.unprivileged}"; it would die'
+        what = f'{command} needs root\'s rights: unprivileged must be n, got "{service.unprivileged}"; it would exit'
         yield service.finding("unprivileged-service", what)
     if command in _SINGLE and most != "1":
-        what = f'{command} runs once: maxproc must be 1, got "{most}"; it would die'
+        what = f'{command} must be one process: maxproc must be 1, got "{most}"; it would exit'
         yield service.finding("process-limit", what)
     if command in _UNLIMITED and most != "0":
-        what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would die'
+        what = f'{command} must not be limited: maxproc must be 0, got "{most}"; it would exit'
         yield service.finding("process-limit", what)
     if command in _PRIVILEGED and service.chroot == "y":
         what = f"{command} delivers outside of the spool: chroot must be n, got y; its mail would wait"
@@ -198,28 +199,28 @@ def _limits(service: Service) -> Iterator[Finding]:
 
 
 def _postscreen(merged: Contribution, facts: Facts) -> Iterator[Finding]:
-    """postscreen(8) hands clients on to a service of type pass."""
+    """Check the services that postscreen(8) needs; it hands clients on to a service of type pass."""
     screens = [service for service in merged.entries if service.command == "postscreen"]
     target = Scope(merged, facts).value("smtpd_service_name") or "smtpd"
     if screens and not any(service.name == target and service.type in {"pass", "unix"} for service in merged.entries):
-        what = f'postscreen hands clients to the service "{target}" of type pass, which is not there'
+        what = f'postscreen hands clients to the service "{target}" of type pass, which does not exist'
         yield screens[0].finding("missing-service", what)
     if screens and Scope(merged, facts).words("postscreen_dnsbl_sites") and "dnsblog/unix" not in merged.services:
-        what = 'postscreen_dnsbl_sites needs the service "dnsblog" of type unix, which is not there'
+        what = 'postscreen_dnsbl_sites needs the service "dnsblog" of type unix, which does not exist'
         yield screens[0].finding("missing-service", what)
 
 
 def _tlsproxy(merged: Contribution, facts: Facts) -> Iterator[Finding]:
-    """smtp(8) shares its TLS sessions through tlsproxy(8), which the stock lacks."""
+    """Check that tlsproxy(8) exists if smtp(8) reuses TLS connections; the stock lacks it."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             reuses = parameter.name == "smtp_tls_connection_reuse" and scope.is_on(parameter.name)
             if reuses and "tlsproxy/unix" not in merged.services:
-                what = 'smtp_tls_connection_reuse needs the service "tlsproxy" of type unix, which is not there'
+                what = 'smtp_tls_connection_reuse needs the service "tlsproxy" of type unix, which does not exist'
                 yield scope.finding("missing-service", parameter, what)
 
 
-# ---- services that were taken away -----------------------------------------------------------------------------------
+# ---- removed services ------------------------------------------------------------------------------------------------
 
 
 def _removed(key: str, where: Where, scope: Scope) -> Iterator[Finding]:
@@ -237,16 +238,16 @@ def _removed(key: str, where: Where, scope: Scope) -> Iterator[Finding]:
 
 
 def _needed(name: str, scope: Scope) -> str | None:
-    """What would break without a service that only some configurations need."""
+    """Return what would break without a service that only some configurations need, or None."""
     for parameter, user in _DEFAULT_ROUTES.items():
         if transport_of(scope.value(parameter)) == name and (not user or scope.words(user)):
             return f"it is {parameter}"
     if name == "tlsmgr" and any(map(_uses_tls, scopes(scope.merged, scope.facts))):
         return "TLS is on, and no TLS session could start"
     if name == "verify" and any(map(_verifies, scopes(scope.merged, scope.facts))):
-        return "reject_unverified_sender and reject_unverified_recipient ask it"
+        return "reject_unverified_sender and reject_unverified_recipient use it"
     if name == "proxymap" and any("proxy:" in scope.value(parameter) for parameter in _proxied(scope)):
-        return "tables are opened through proxy:"
+        return "Postfix opens tables through proxy:"
     return None
 
 
@@ -271,7 +272,7 @@ def _verifies(scope: Scope) -> bool:
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
-    """Whether the programs are there that pipe(8) and spawn(8) run."""
+    """Return the paths of the programs that pipe(8) and spawn(8) run."""
     return Mentioned(paths=frozenset(path for service in merged.entries for path in programs_of(service)))
 
 
@@ -279,32 +280,31 @@ PASSING = frozenset({"missing-program"})
 EXPLAINED = {
     "unknown-program": (
         "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "
-        "Correct the name; programs of other packages are run by spawn or pipe."
+        "Correct the name. To run programs of other packages, use spawn or pipe."
     ),
     "missing-program": (
-        "A service runs a program that is not on this host. Deliveries through it would wait. Install the program,"
-        " or correct its path."
+        "A service runs a program that does not exist on this host. Its deliveries would wait. Install the program, "
+        "or correct its path."
     ),
     "unprivileged-service": (
-        "A service whose program needs root's rights is marked unprivileged. It would end each time it starts. Set"
-        " its unpriv field to n."
+        "A service is marked unprivileged, but its program needs the rights of root. The program would exit each time "
+        "it starts. Set the unpriv field of the service to n."
     ),
     "jailed-service": (
-        "A program that delivers to mailboxes or runs commands is to run in a chroot jail, where there are neither "
-        "users nor mailboxes. Its mail would wait. Set its chroot field to n."
+        "A program that delivers to mailboxes or runs commands is set to run in a chroot jail, which contains neither "
+        "users nor mailboxes. Its mail would wait. Set the chroot field of the service to n."
     ),
     "unreachable-service": (
-        "A service's socket is made where no program looks for it. Mail would wait, or could not come in at all. "
-        "Set its "
-        "private field as the finding says."
+        "The socket of a service is created in a place where no program looks for it. Mail would wait, or could not "
+        "come in at all. Set the private field of the service as the finding says."
     ),
     "process-limit": (
-        "A service's program insists on its number of processes, and maxproc says another. It would end each time "
-        "it starts. Use 1 for queue managers, caches and postscreen, and 0 (no limit) for bounce, cleanup and "
-        "flush."
+        "The program of a service requires a certain number of processes, but maxproc is another number. The program "
+        "would exit each time it starts. Use 1 for queue managers, caches and postscreen, and 0 (no limit) for "
+        "bounce, cleanup and flush."
     ),
     "missing-service": (
-        "A service is not there that others ask: mail would wait, or a function would silently be gone. Bring it "
-        'back by removing the null under "services:", or add it as the finding says.'
+        "A service that other programs need does not exist. Mail would wait, or a function would silently stop "
+        'working. Restore the service by removing the null under "services:", or add it as the finding says.'
     ),
 }

@@ -1,13 +1,14 @@
-"""``sites/siteNN/``: what belongs to one site and leaves with it; ``delivery`` says where its mail leaves from.
+"""``sites/siteNN/``: the parts of one site, which leave together; ``delivery`` says where the site's mail leaves from.
 
-A site that has one gets a service ``siteNN-out``, and each of its domains a row in a table of rows for senders that is
-asked after the one that people write (tables/sender_transport), so that theirs prevail. Of an address family that the
-site has no address of, no connection is made: its mail would leave from the host's own address there.
+A site with ``delivery`` gets a service ``siteNN-out``, and each of its domains gets a row in a table for senders.
+Postfix reads this table after the one that people write (tables/sender_transport), so their rows prevail. If a site
+lacks an address of one address family, Postfix makes no connection of that family: its mail would leave from the host's
+own address.
 
-master.d/siteNN-NAME.cf may hold services of the smtp(8) kind alone, with options that open no files: whoever may write
-a site's services is not to take over those of all, or to run programs.
+master.d/siteNN-NAME.cf may contain only services of the smtp(8) kind, with options that open no files: a person who may
+write the services of a site must not be able to take over other services, or to run programs.
 
-Known limit: as Postfix has it, such a row counts for mail that goes out by default_transport, never for mail that
+Known limit: Postfix uses such a row only for mail that goes out by default_transport, never for mail that
 tables/transport sends elsewhere.
 """
 
@@ -69,20 +70,20 @@ def _several(value: object) -> object:
 def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     for version in (4, 6):
         if sum(address.version == version for address in addresses) > 1:
-            what = "expected one IPv{version} address at most: a connection leaves from one"
+            what = "expected at most one IPv{version} address: a connection leaves from one"
             raise PydanticCustomError("too-many-addresses", what, {"version": version})
     return addresses
 
 
 class Delivery(BaseModel, extra="forbid", frozen=True):
-    """Where the site's mail leaves from: an IPv4 and an IPv6 *address* at most, and the name that is said there."""
+    """Where the site's mail leaves from: at most one IPv4 and one IPv6 *address*, and the name in HELO."""
 
     address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
     helo: Domain
 
 
 class Site(BaseModel, extra="forbid", frozen=True):
-    """One site: its domains, and where their mail leaves from when it is not the host's own address."""
+    """One site: its domains, and its delivery if their mail does not leave from the host's own address."""
 
     domains: tuple[Domain, ...] = ()
     delivery: Delivery | None = None
@@ -93,41 +94,41 @@ class Schema(RootModel[dict[Annotated[str, StringConstraints(pattern=rf"^{NAME.p
 
     @property
     def services(self) -> frozenset[str]:
-        """The services that they bring."""
+        """The services that the sites add."""
         return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
 
 
 def number_of(site: str) -> int:
-    """The number in a site's name."""
+    """Return the number in a site's name."""
     return int(site.removeprefix("site"))
 
 
 def service_of(site: str) -> str:
-    """The service that the site's mail leaves by."""
+    """Return the name of the service that delivers the site's mail."""
     return f"{site}-out"
 
 
 def owner_of(service: Service) -> str:
-    """The site in whose files a service is; empty for all others."""
+    """Return the site whose files contain a service; empty for all other services."""
     match = _OWNED.fullmatch(service.where.file)
     return match[1] if match else ""
 
 
 def sites_in(desired: Desired) -> dict[str, Site]:
-    """The sites of the desired state by their names, in the order of their numbers."""
+    """Return the sites of the desired state by their names, in the order of their numbers."""
     section = desired.section(Schema)
     return dict(sorted(section.root.items(), key=lambda item: number_of(item[0]))) if section else {}
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
-    """The reverse names of the addresses that sites deliver from."""
+    """Return the addresses that sites deliver from, whose reverse names the rules check."""
     ours = (service for service in merged.entries if NAME.fullmatch(service.name.removesuffix("-out")))
     options = (option for service in ours for option in service.overrides)
     return Mentioned(addresses=frozenset(option.value for option in options if option.name in _BIND.values()))
 
 
 def services(section: object) -> frozenset[str]:
-    """The service of each site that delivers from an address of its own."""
+    """Return the service of each site that delivers from an address of its own."""
     return section.services if isinstance(section, Schema) else frozenset()
 
 
@@ -178,7 +179,7 @@ def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> S
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """A site takes nothing that is another's, its services do no more than deliver, and its address has a name."""
+    """Check that sites share nothing, that their services only deliver, and that their addresses have reverse names."""
     sites = sites_in(desired)
     yield from _shared_domains(sites, desired)
     yield from _shared_addresses(sites, desired)
@@ -197,7 +198,7 @@ def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Findin
             where = desired.where(SECTION, name, "domains", str(place))
             other, there = first.setdefault(domain, (name, where))
             if there != where:
-                what = f'domain "{domain}" of {name} is {other}\'s already ({there}); a domain has one site'
+                what = f'domain "{domain}" of {name} already belongs to {other} ({there}); a domain has one site'
                 yield error_at("shared-domain", where, what, domain)
 
 
@@ -206,7 +207,9 @@ def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Find
     for address, name, where in (*_delivering(sites, desired), *_bound(desired.services)):
         other, there = first.setdefault(address, (name, where))
         if other != name:
-            what = f'address "{address}" of {name} is {other}\'s already ({there}): both would have one reputation'
+            what = (
+                f'address "{address}" of {name} already belongs to {other} ({there}): both would share one reputation'
+            )
             yield error_at("shared-address", where, what, str(address))
 
 
@@ -217,7 +220,7 @@ def _delivering(sites: dict[str, Site], desired: Desired) -> Iterator[tuple[Addr
 
 
 def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:
-    """The addresses in sites' own files of master.d; what is none is another rule's."""
+    """Yield the addresses in sites' own files of master.d; another rule reports malformed ones."""
     for service in services:
         for option in service.overrides if owner_of(service) else ():
             if option.name in _BIND.values():
@@ -234,16 +237,16 @@ def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     for name, site in sites.items():
         key = f"{service_of(name)}/unix"
         if site.delivery and key in taken:
-            what = f"duplicate service: the delivery of {name} brings {key} already, and this one would replace it"
+            what = f"duplicate service: the delivery of {name} already adds {key}, and this one would replace it"
             yield error_at("duplicate-service", taken[key], f"{what}; rename it", key)
 
 
 def _owned(service: Service) -> Iterator[Finding]:
-    """A service in a site's own file of master.d."""
+    """Check a service in a site's own file of master.d."""
     match = _UNOWNED.fullmatch(service.where.file)
     if match and not owner_of(service):
         what = (
-            f'"{match[0]}" belongs to no site, and stays when site{match[1]} leaves; did you mean'
+            f'"{match[0]}" belongs to no site, and would stay when site{match[1]} leaves; did you mean'
             f" master.d/site{match[1]}-NAME.cf?"
         )
         where = Where(match[0])
@@ -253,55 +256,57 @@ def _owned(service: Service) -> Iterator[Finding]:
         return
     if service.type != "unix" or service.command != "smtp" or service.arguments:
         got = " ".join((service.type, service.command, *service.arguments))
-        what = f'service "{service.name}" of {name}: a site may have smtp services of type unix alone, got "{got}"'
+        what = f'service "{service.name}" of {name}: a site may have only smtp services of type unix, got "{got}"'
         yield error_at("site-service", service.where, what, service.key)
     for option in service.overrides:
         if option.name not in OPTIONS:
-            hint = did_you_mean(option.name, OPTIONS) or "; it belongs into a file of the host's own"
+            hint = did_you_mean(option.name, OPTIONS) or "; move it to a file of the host"
             what = f'service "{service.name}" of {name}: a site may not set "{option.name}"{hint}'
             yield error_at("site-service", option.where, what, f"{service.key} {option.name}")
 
 
 def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iterator[Finding]:
-    """What prevails over the table of sites, so that their mail leaves from the host's own address."""
+    """Report settings that prevail over the table of sites: mail would leave from the host's own address."""
     asked = Scope(merged, facts).parameter(MAPS)
     if TABLE in merged.tables and asked and asked.section != SECTION and TABLE not in asked.value:
-        what = f"{MAPS} does not ask {TABLE}: no site's mail would leave from its own address; add table:{TABLE}"
+        what = f"{MAPS} does not contain {TABLE}: no site's mail would leave from its own address; add table:{TABLE}"
         yield error_at("unasked-sites", asked.where, what, MAPS)
     if TABLE in desired.tables:
-        what = f"sites make the table {TABLE} themselves; remove this one, or give it another name"
+        what = f"the sites already make the table {TABLE}; remove this one, or give it another name"
         yield error_at("unasked-sites", desired.tables[TABLE].where, what, TABLE)
 
 
 def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
-    """Rows without their service, and services without any row."""
+    """Report rows without their service, and services without any row."""
     for name, site in sites.items():
         service = service_of(name)
         if site.delivery and f"{service}/unix" not in merged.services:
-            what = f"the mail of {name} leaves by {service}, which this takes away: it would wait in the queue"
+            what = f"this removes {service}, which delivers the mail of {name}: the mail would wait in the queue"
             yield error_at("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
         rows = (table.source for table in desired.tables.values())
         if site.delivery and not site.domains and not any(f"{service}:".encode() in row for row in rows):
             where = desired.where(SECTION, name, "delivery")
-            what = f"{name} has an address and no domains: no mail leaves from it; list them under domains"
+            what = (
+                f"{name} has an address but no domains: no mail leaves from the address; list the domains under domains"
+            )
             yield warning_at("unused-delivery", where, what, name)
 
 
 def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
-    """Receivers look the address up, and the name that they find: who has none is taken for a spammer."""
+    """Report addresses without a matching reverse name: receivers treat such a host as a spammer."""
     for name, site in sites.items():
         for address in site.delivery.address if site.delivery else ():
             known, helo = facts.names.get(str(address)), site.delivery.helo if site.delivery else ""
             where = desired.where(SECTION, name, "delivery", "address")
             if known is None:
-                what = f'address "{address}" of {name}: its reverse name could not be asked of DNS'
+                what = f'address "{address}" of {name}: DNS did not answer the query for its reverse name'
                 yield Finding(
                     rule="unknown-reverse-name", where=where, text=what, subject=str(address),
                     severity=Severity.WARNING, lasting=False,
                 )  # fmt: skip
             elif helo not in known:
                 got = f"its names are {', '.join(known)}" if known else "it has none"
-                what = f'address "{address}" of {name} has no reverse name "{helo}" that leads back to it ({got})'
+                what = f'address "{address}" of {name} has no reverse name "{helo}" that resolves back to it ({got})'
                 yield Finding(
                     rule="reverse-name", where=where, text=f"{what}: receivers would refuse its mail",
                     subject=f"{address} {helo}", lasting=False,
@@ -311,41 +316,43 @@ def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Fact
 PASSING = frozenset({"reverse-name", "unknown-reverse-name"})
 EXPLAINED = {
     "too-many-addresses": (
-        "A site's delivery has two addresses of one family. Postfix binds a connection to one. Leave one; what is to "
-        "leave from another address is another site's, or a service in master.d/siteNN-NAME.cf."
+        "The delivery of a site has two addresses of one family. Postfix binds a connection to one address. Keep one "
+        "of them. For mail from another address, add another site, or a service in master.d/siteNN-NAME.cf."
     ),
     "shared-domain": (
-        "Two sites have the same domain. When one of them leaves, it is unknown whose rows and mail these are. "
-        "Remove the domain from one of them."
+        "Two sites have the same domain. When one of them leaves, it is unclear to which site the rows and the mail "
+        "belong. Remove the domain from one of them."
     ),
     "shared-address": (
-        "Two sites deliver from the same address. What one of them sends decides how the other's mail is received, "
-        "which is what an address of one's own is to prevent. Give one of them another address."
+        "Two sites deliver from the same address. The mail of one site then affects how receivers treat the mail of "
+        "the other, which separate addresses should prevent. Give one of them another address."
     ),
     "unowned-service": (
-        "A file of master.d is named after a site, but not as master.d/siteNN-NAME.cf. It would stay when the site "
-        "leaves. Rename it."
+        "A file of master.d is named after a site, but not in the form master.d/siteNN-NAME.cf. It would stay when "
+        "the site leaves. Rename it."
     ),
     "site-service": (
-        "A site's file of master.d holds more than delivery: a service that is not smtp of type unix, or an option "
-        "that opens files or changes what is others'. Move it into a file of the host's own, such as master.d/NAME.cf."
+        "A site's file of master.d contains more than delivery: a service that is not smtp of type unix, or an option "
+        "that opens files or affects other services. Move it to a file of the host, such as master.d/NAME.cf."
     ),
     "unasked-sites": (
-        "Sites have addresses of their own, and nothing would ask the table that says so: a parameter of the host "
-        "prevails, or a table of the same name. Their mail would leave from the host's address, silently. Add "
-        "table:site_transport to the parameter, or remove what prevails."
+        "Sites have addresses of their own, but a parameter of the host, a table of the same name, or a removed "
+        "service prevails over them. Their mail would silently leave from the host's own address, or wait in the "
+        "queue. Add table:site_transport to the parameter, or remove the setting that prevails."
     ),
     "unused-delivery": (
-        "A site says where its mail leaves from, and has no domains. No mail would leave from there. List its domains, "
-        "or name siteNN-out: in a row of tables/sender_transport."
+        "A site has a delivery address but no domains. No mail would leave from that address. List the domains of the "
+        "site, or use siteNN-out: in a row of tables/sender_transport."
     ),
     "reverse-name": (
-        "A delivery address has no reverse name in DNS that is the site's helo and leads back to the address. Many "
-        "receivers refuse such mail. Have the owner of the address set its PTR record, and the name's A or AAAA "
-        "record; judged anew at every pass. Where the host is known to be accepted, allow it with the reason."
+        "A delivery address has no reverse name in DNS that is the site's helo and resolves back to the address. Many "
+        "receivers refuse such mail. Ask the owner of the address to set its PTR record, and set the A or AAAA record "
+        "of the name. reconciler checks this again at every pass. If receivers are known to accept the host, write an "
+        "allowance with the reason."
     ),
     "unknown-reverse-name": (
-        "DNS did not answer in time what the reverse name of a delivery address is. It may be right or wrong. "
-        "Mail leaves from it all the same; this is judged anew when the commit is."
+        "DNS did not answer in time when reconciler asked for the reverse name of a delivery address. The name may be "
+        "right or wrong. Mail leaves from the address in either case. reconciler checks the name again when it checks "
+        "the commit again."
     ),
 }

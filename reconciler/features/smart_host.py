@@ -1,12 +1,12 @@
-"""``smart_host``: all outbound mail through one next hop, or one of its sender's own, with or without a login.
+"""``smart_host``: sends all outbound mail through one next hop, or one for each sender, with or without a login.
 
-The login table is written whole, 0600, and gone when there is no login: its key is the nexthop verbatim, for that is
-what smtp(8) looks up (SASL_README, "Configuring SASL authentication in the Postfix SMTP/LMTP client"). A sender is the
-key only where several logins share a nexthop: it would be tried with every server that the sender's mail goes to.
+The login table is written as a whole, with mode 0600, and only if there is a login. Its key is the nexthop verbatim,
+because smtp(8) looks that up (SASL_README, "Configuring SASL authentication in the Postfix SMTP/LMTP client"). A sender
+is the key only if several logins share a nexthop: Postfix would try it with every server of that sender's mail.
 
-On port 465 TLS comes first. smtp(8) can't tell one destination from another there, so a service of its own does it.
+On port 465 TLS comes first. smtp(8) can't decide this for each destination, so a service of its own does it.
 
-Known limit: that service speaks to all relays, so that either all of them are on port 465 or none is.
+Known limit: that service speaks to all relays, so either all of them are on port 465, or none is.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def _is_nexthop(value: str) -> bool:
 
 _secret = one_secret(
     "a password in plain text would stay in the history; run `reconciler secret set smart_host` and"
-    " write password: !secret smart_host (and change the password: it has been seen)"
+    " write password: !secret smart_host (and change the password, which others may have seen)"
 )
 
 
 def _username(value: object) -> object:
     if isinstance(value, str) and (":" in value or re.search(r"\s", value)):
         raise PydanticCustomError(
-            "malformed-username", 'a user name holds no blanks and no colon, got "{value}"', {"value": value}
+            "malformed-username", 'a user name contains no blanks and no colon, got "{value}"', {"value": value}
         )
     return value
 
@@ -104,9 +104,11 @@ class Relay(BaseModel):
     def _both_or_neither(self) -> Self:
         if bool(self.username) != bool(self.password):
             missing = "password" if self.username else "username"
-            raise PydanticCustomError("half-a-login", "a login needs both; {missing} is missing", {"missing": missing})
+            raise PydanticCustomError(
+                "half-a-login", "a login needs username and password; {missing} is missing", {"missing": missing}
+            )
         if self.username and not self.nexthop:
-            raise PydanticCustomError("half-a-login", "a login is for a nexthop, and there is none")
+            raise PydanticCustomError("half-a-login", "a login needs a nexthop, and there is none")
         return self
 
 
@@ -118,7 +120,7 @@ def _sender(value: str) -> str:
 
 
 class Schema(Relay):
-    """The relay for all mail, or a *preset* for it, and those of *senders*; ``smart_host: off`` says there is none."""
+    """The relay for all mail, or a *preset* for it, and those of *senders*; ``smart_host: off`` means no relay."""
 
     preset: Literal["mailchannels"] | None = None
     senders: dict[Annotated[str, AfterValidator(_sender)], Relay] = Field(default_factory=dict)
@@ -144,7 +146,7 @@ class Schema(Relay):
 
     @property
     def services(self) -> frozenset[str]:
-        """The services that it brings."""
+        """The services that the section adds."""
         return frozenset({f"{WRAPPED}/unix"} if self.is_wrapped else ())
 
     @property
@@ -154,22 +156,22 @@ class Schema(Relay):
 
     @property
     def has_login(self) -> bool:
-        """Whether any relay is told a password."""
+        """True if any relay has a password."""
         return any(relay.password for relay in self.relays.values())
 
     @property
     def is_wrapped(self) -> bool:
-        """Whether they are on port 465."""
+        """True if the relays are on port 465."""
         return any(_WRAPPED_PORT.search(relay.nexthop) for relay in self.relays.values())
 
 
 def services(section: object) -> frozenset[str]:
-    """The service for port 465."""
+    """Return the service for port 465, if the section adds it."""
     return section.services if isinstance(section, Schema) else frozenset()
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute relayhost, those of senders, the service for port 465, and the table of logins."""
+    """Contribute relayhost, the relays of senders, the service for port 465, and the table of logins."""
     section = desired.section(Schema)
     if not section or not (section.nexthop or section.senders):
         return Contribution()
@@ -206,7 +208,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def _logins(section: Schema, desired: Desired) -> dict[str, str]:
-    """Every login by its nexthop; where several share one, those of senders by the sender."""
+    """Return every login by its nexthop; if several share a nexthop, return those of senders by the sender."""
     by_key: dict[str, str] = {}
     logins = {place: login for place, relay in section.relays.items() if (login := _login(relay, desired))}
     for place, login in logins.items():
@@ -228,7 +230,7 @@ def _wrapped(where: Where) -> Service:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Passwords survive being written on a table's line, relays fit together, and no row goes past them unsaid."""
+    """Check that passwords fit on a table's line, that relays fit together, and that no row bypasses them unnoticed."""
     section = desired.section(Schema)
     if not section:
         return
@@ -239,13 +241,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             what, where = f"smart_host.{'.'.join(place)}: {problem}", desired.where(SECTION, *place, "nexthop")
             yield error_at("malformed-nexthop", where, what, relay.nexthop)
         elif bool(_WRAPPED_PORT.search(relay.nexthop)) != section.is_wrapped:
-            hop = f'"{relay.nexthop}"' if relay.nexthop else "mail that goes straight to its MX"
-            what = f"{hop} is not on port 465 and another relay is; one service speaks to all of them"
+            hop = f'"{relay.nexthop}"' if relay.nexthop else "mail that goes directly to its MX"
+            what = f"{hop} is not on port 465, but another relay is; one service speaks to all of them"
             where = desired.where(SECTION, *place, "nexthop")
             yield error_at("mixed-wrapping", where, what, relay.nexthop)
     for service in desired.services:
         if service.key in section.services:
-            what = f"duplicate service: port 465 brings {service.key} already, and this one would replace it; rename it"
+            what = f"duplicate service: port 465 already adds {service.key}, and this one would replace it; rename it"
             yield error_at("duplicate-service", service.where, what, service.key)
     yield from _bad_senders(section, desired)
     yield from _bypassing_rows(section, desired, Scope(merged, facts))
@@ -256,7 +258,9 @@ def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) ->
     if relay.password and (secret := desired.secrets.get(relay.password.name)):
         where = desired.where(SECTION, *place, "password")
         if not secret.value or "\n" in secret.value or secret.value != secret.value.strip():
-            what = f"secret {secret.name} is empty, or has a line break or blanks at its end; set it again"
+            what = (
+                f"secret {secret.name} is empty, contains a line break, or has blanks at its start or end; set it again"
+            )
             yield error_at("malformed-secret", where, what, secret.name)
 
 
@@ -264,32 +268,32 @@ def _bad_senders(section: Schema, desired: Desired) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for sender in section.senders:
         if (other := first.setdefault(sender.lower(), sender)) != sender:
-            what = f'sender "{sender}" is "{other}" once more: capitals make no difference'
+            what = f'sender "{sender}" repeats "{other}": Postfix ignores case'
             where = desired.where(SECTION, "senders", sender)
             yield error_at("duplicate-sender", where, what, sender)
     if section.senders and SENDER_TABLE in desired.tables:
-        what = f"smart_host.senders makes the table {SENDER_TABLE} itself; remove this one, or give it another name"
+        what = f"smart_host.senders already makes the table {SENDER_TABLE}; remove this one, or give it another name"
         where = desired.tables[SENDER_TABLE].where
         yield error_at("duplicate-sender", where, what, SENDER_TABLE)
 
 
 def _bypassing_rows(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
-    """The first row of a table whose transport has no next hop: transport(5) then takes the recipient's domain."""
+    """Report the first row whose transport has no next hop: transport(5) then uses the recipient's domain."""
     smtp = mail_routes(main.merged, main.facts).smtp - {"relay"}
     table = desired.tables.get("transport")
     if section.nexthop and table and (entry := _row_without_nexthop(table, smtp)):
         what = (
-            f'"{entry.value}" has no nexthop: mail for {entry.key} goes past the smart host, to the domain\'s own MX'
-            " (reported for the first such row only)"
+            f'"{entry.value}" has no nexthop: mail for {entry.key} bypasses the smart host and goes to the domain\'s'
+            " own MX (reported for the first such row only)"
         )
         yield table.finding("past-smart-host", entry.line, what, severity=Severity.WARNING)
 
 
 def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Finding]:
-    """Roads to port 465 by a service that waits there for a greeting which never comes."""
+    """Report settings that send mail to port 465 by a service that waits there for a greeting in clear text."""
     scopes = [Scope(main.merged, main.facts, service) for service in main.merged.entries if service.command == "smtp"]
     plain = {scope.service.name for scope in scopes if scope.service and not scope.is_on("smtp_tls_wrappermode")}
-    then = "speaks no TLS from the first byte, as the smart host's port 465 wants it: mail would wait"
+    then = "does not start with TLS, which the smart host's port 465 requires: mail would wait"
     name = transport_of(main.value("default_transport"))
     if section.is_wrapped and name in plain and not main.value("default_transport").partition(":")[2]:
         what, where = f'default_transport is "{name}", which {then}', main.where("default_transport")
@@ -301,7 +305,7 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
 
 
 def _row_without_nexthop(table: Table, transports: Collection[str]) -> Entry | None:
-    """The first row that names one of the transports and nothing behind it."""
+    """Return the first row that names one of the transports without a next hop."""
     rows = Entries(table) if _BARE.search(table.source) else ()
     return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)
 
@@ -310,46 +314,44 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "unquoted-brackets": (
-        "A next hop stands in brackets without quotes, which YAML reads as a list. Nothing can be made of it. Put "
-        "quotes around the whole value, brackets and port included."
+        "A next hop is written in brackets without quotes, which YAML reads as a list. reconciler can't use a list "
+        "here. Put quotes around the whole value, including brackets and port."
     ),
     "half-a-login": (
-        "The smart host has a user name or a password, but not both. No login is possible with that. Write both, or"
-        " neither."
+        "The smart host has a user name or a password, but not both, or a login without a nexthop. No login is "
+        "possible. Write nexthop, user name and password, or no login."
     ),
     "malformed-username": (
-        "The user name holds a blank or a colon. The table for logins separates it from the password by a colon, "
-        "so that the smart host would be sent something else. Write the name alone."
+        "The user name contains a blank or a colon. The table for logins separates it from the password by a colon, "
+        "so Postfix would send something else to the smart host. Write only the name."
     ),
     "malformed-secret": (
-        "A secret is empty, or has a line break or blanks at its end. It would reach the smart host cut off, and "
-        "the login would fail. Set it again with `reconciler secret set NAME`."
+        "A secret is empty, contains a line break, or has blanks at its start or end. Postfix would send only a part "
+        "of it to the smart host, and the login would fail. Set it again with `reconciler secret set NAME`."
     ),
     "preset-and-nexthop": (
-        "A preset for the smart host stands beside a nexthop of one's own. It is unknown which of them was "
-        "meant. Write "
-        "one of the two."
+        "smart_host has both a preset and a nexthop. It is unclear which of them is intended. Write one of the two."
     ),
     "malformed-sender": (
-        "A key of smart_host.senders is no sender. Postfix looks up whole addresses and @DOMAIN there, and nothing "
-        "else. Write USER@DOMAIN, or @DOMAIN for all of a domain."
+        "A key of smart_host.senders is not a sender. Postfix looks up only whole addresses and @DOMAIN there. Write "
+        "USER@DOMAIN, or @DOMAIN for all senders of a domain."
     ),
     "duplicate-sender": (
-        "Two relays are given for one sender, or the table for them stands in tables/ as well. One of them would be "
+        "Two relays are given for one sender, or tables/ contains a table of the same name. One of them would be "
         "lost. Remove the other."
     ),
     "mixed-wrapping": (
-        "One relay is on port 465, where TLS comes first, and another is not. One service of Postfix speaks to all of "
-        "them, and can't do both. Most relays serve port 587 as well; use it for all of them."
+        "One relay is on port 465, where TLS comes first, and another is not. One Postfix service speaks to all of "
+        "them, and can't do both. Most relays also serve port 587. Use it for all of them."
     ),
     "past-smart-host": (
-        "A row of tables/transport names a transport without a next hop. Postfix then takes the recipient's domain, so "
-        "that this mail goes straight to its MX and not through the smart host. If it should not, write the smart "
-        "host's nexthop behind the colon."
+        "A row of tables/transport names a transport without a next hop. Postfix then uses the recipient's domain, so "
+        "this mail goes directly to its MX and bypasses the smart host. If this is not intended, write the nexthop of "
+        "the smart host after the colon."
     ),
     "not-wrapped": (
-        "default_transport, or a row of tables/sender_transport, sends mail to the smart host by a transport that does "
-        "not begin with TLS, as the smart host's port 465 wants it. The mail would wait. Use port 587, or give the "
-        "transport's service the option smtp_tls_wrappermode=yes."
+        "default_transport, or a row of tables/sender_transport, sends mail to the smart host by a transport that "
+        "does not start with TLS, which the smart host's port 465 requires. The mail would wait. Use port 587, or "
+        "give the transport's service the option smtp_tls_wrappermode=yes."
     ),
 }

@@ -1,12 +1,12 @@
-"""``submission``: where people's mail programs hand in mail (RFC 6409, RFC 8314): port 587, and 465 as *wrapper*.
+"""``submission``: the services for mail programs (RFC 6409, RFC 8314): port 587, and port 465 as *wrapper*.
 
-Nothing goes without TLS and a login there, not even mail to this host's own domains. What main.cf asks of strangers
-(block lists, names in HELO, greylisting) is not asked of those who have logged in; smtpd_sender_restrictions stay in
-force, for they say who may send as whom.
+They accept no mail without TLS and a login, not even for this host's own domains. Clients that have logged in skip what
+main.cf requires of strangers (block lists, names in HELO, greylisting). smtpd_sender_restrictions stay in force,
+because they decide which account may use which sender.
 
-That there is a certificate is asked by rules/consistency.py, and that Dovecot answers by rules/reachability.py.
+rules/consistency.py checks that there is a certificate, and rules/reachability.py checks that Dovecot answers.
 
-Known limit: that a login works at all shows when somebody logs in.
+Known limit: no rule tries a login; only a user's first login shows that it works.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OPTIONS = {
     "smtpd_helo_restrictions": "",
     "smtpd_relay_restrictions": "permit_sasl_authenticated, reject",
     "smtpd_recipient_restrictions": "",
-    "smtpd_reject_unlisted_recipient": "no",  # a mail program is told by a bounce, which its user can read
+    "smtpd_reject_unlisted_recipient": "no",  # the sender learns it from a bounce, which is readable
     "local_header_rewrite_clients": "permit_sasl_authenticated",
     "milter_macro_daemon_name": "ORIGINATING",
 }
@@ -41,21 +41,21 @@ _SASL = ("smtpd_sasl_type", "smtpd_sasl_path")
 
 
 class Schema(BaseModel, extra="forbid", frozen=True):
-    """*enabled* is port 587 with STARTTLS, *wrapper* port 465 with TLS from the first byte as well."""
+    """*enabled* is port 587 with STARTTLS; *wrapper* adds port 465 with TLS from the first byte."""
 
     enabled: bool = True
     wrapper: bool = True
 
     @property
     def services(self) -> frozenset[str]:
-        """The services that it brings."""
+        """The services that the section adds."""
         if not self.enabled:
             return frozenset()
         return frozenset({"submission/inet", *(["submissions/inet"] if self.wrapper else [])})
 
 
 def services(section: object) -> frozenset[str]:
-    """The listeners of mail programs."""
+    """Return the services that mail programs connect to."""
     return section.services if isinstance(section, Schema) else frozenset()
 
 
@@ -75,23 +75,22 @@ def _service(name: str, where: Where) -> Service:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Nobody else brings the services, and somebody knows the passwords."""
+    """Check that master.d does not replace the services, and that a SASL server checks passwords."""
     section = desired.section(Schema)
     brought = section.services if section else frozenset[str]()
     for service in desired.services:
         if service.key in brought:
             what = (
-                f"duplicate service: submission brings {service.key} already, and this one would replace it; change it"
+                f"duplicate service: submission already adds {service.key}, and this one would replace it; change it"
                 ' under "services:" in mail.yaml'
             )
             yield error_at("duplicate-service", service.where, what, service.key)
     own = [scope for scope in smtpd_scopes(merged, facts) if scope.service and scope.service.key in brought]
     if own and not any(scope.parameter(name) for scope in own for name in _SASL):
         what = (
-            "submission needs a SASL server that knows the passwords, and neither smtpd_sasl_type nor "
-            "smtpd_sasl_path is set;"
-            " for Dovecot write parameters: {smtpd_sasl_type: dovecot, smtpd_sasl_path: private/auth}, for Cyrus SASL"
-            " {smtpd_sasl_type: cyrus}"
+            "submission needs a SASL server that checks passwords, but neither smtpd_sasl_type nor smtpd_sasl_path is"
+            " set; for Dovecot write parameters: {smtpd_sasl_type: dovecot, smtpd_sasl_path: private/auth}, for Cyrus"
+            " SASL {smtpd_sasl_type: cyrus}"
         )
         yield error_at("nobody-logs-in", desired.where(SECTION), what, SECTION)
 
@@ -100,7 +99,8 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "nobody-logs-in": (
-        "Mail programs are to log in, and nothing says who knows their passwords. Postfix would ask Cyrus SASL, which "
-        "knows no user unless it was set up. Set smtpd_sasl_type, and smtpd_sasl_path to where Dovecot listens."
+        "Mail programs must log in, but no setting names the server that checks their passwords. Postfix would use "
+        "Cyrus SASL, which knows no users until it is set up. Set smtpd_sasl_type, and set smtpd_sasl_path to the "
+        "socket of Dovecot."
     ),
 }

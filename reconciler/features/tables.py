@@ -1,7 +1,6 @@
-"""``tables/``: Postfix tables as files, and the well-known names that wire themselves.
+"""``tables/``: Postfix tables as files, and the well-known names that set a parameter.
 
-There is no section of mail.yaml for them: a table is there because its file is. What the rules say of a table is kept
-by its bytes, so that one which has not changed is not read again.
+mail.yaml has no section for them: a table exists because its file exists. rules/tables.py checks the tables.
 """
 
 from __future__ import annotations
@@ -31,21 +30,21 @@ WIRED = {
     "aliases": "alias_maps",
     "sni": "tls_server_sni_maps",
 }
-# Of a file without a type of its own; postfix/sni.py says why its rows are not compiled.
+# Types of files without a suffix; postfix/sni.py says why its rows are not compiled.
 _TYPES = {"sni": "texthash"}
 
 
 def type_of(name: str, suffix: str) -> str:
-    """The type of the table in the file ``tables/NAME.SUFFIX``; *suffix* may be empty."""
+    """Return the type of the table in the file ``tables/NAME.SUFFIX``; *suffix* may be empty."""
     return suffix or _TYPES.get(name, "lmdb")
 
 
 class Schema(RootModel[None]):
-    """Nothing may be written under ``tables:``."""
+    """The key ``tables:`` can't have a value."""
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute every table, and the parameter that a well-known name stands for."""
+    """Contribute every table, and the parameter that each well-known name sets."""
     wired = {
         WIRED[name]: Parameter(WIRED[name], table.reference, table.where, SECTION)
         for name, table in desired.tables.items()
@@ -58,7 +57,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """What is wrong with tables is said by rules/tables.py, whoever brought them."""
+    """Yield nothing: rules/tables.py checks the tables of all features."""
     yield from ()
 
 

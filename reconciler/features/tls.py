@@ -1,8 +1,8 @@
-"""``tls``: how mail that leaves is encrypted (TLS_README, "Client TLS limitations" and "security levels").
+"""``tls``: the encryption of outbound mail (TLS_README, "Client TLS limitations" and "security levels").
 
-Whom to trust is never supplied: verify and secure need *ca_file* or *ca_path*, fingerprint needs *fingerprints*.
+Trust has no defaults: verify and secure need *ca_file* or *ca_path*, and fingerprint needs *fingerprints*.
 
-Known limit: the resolver is asked whether it checks DNSSEC, not whether the way to it is safe; 127.0.0.1 is.
+Known limit: reconciler asks whether the resolver checks DNSSEC, not whether the path to it is safe; 127.0.0.1 is.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def _fingerprint(value: str) -> str:
 
 
 class Schema(BaseModel, extra="forbid", frozen=True):
-    """*outbound* is for all mail that leaves, *destinations* for some, by domain or nexthop as transport(5) has it.
+    """*outbound* is the level for all outbound mail, *destinations* for some, by domain or nexthop as in transport(5).
 
-    Unset, outbound is ``encrypt`` when a smart host has a login or is on port 465, else ``may``.
+    If unset, outbound is ``encrypt`` when a smart host has a login or is on port 465, else ``may``.
     """
 
     outbound: Level | None = None
@@ -72,7 +72,7 @@ class Schema(BaseModel, extra="forbid", frozen=True):
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute smtp_tls_security_level, always: Postfix's own default sends in clear text; and what levels need."""
+    """Contribute what levels need, and always smtp_tls_security_level: Postfix's default sends in clear text."""
     section, relay = desired.section(Schema) or Schema(), desired.section(smart_host.Schema)
     values: dict[str, tuple[str, str]] = {_LEVEL: (section.outbound or "", "outbound")}
     if section.fingerprints:
@@ -103,13 +103,13 @@ def _policy(section: Schema, where: Where, facts: Facts) -> Table:
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Whether the name server checks DNSSEC, where a level rests on it."""
+    """Return the resolver if a level depends on DNSSEC."""
     asks = Scope(merged, facts).value("smtp_dns_support_level").lower() == "dnssec"
     return Mentioned(servers=frozenset({RESOLVER} if asks else ()))
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Every level has what it needs, and no login is sent over a connection that nobody asked to encrypt."""
+    """Check that every level has what it needs, and that no login goes over an unencrypted connection."""
     main = Scope(merged, facts)
     yield from _relays(desired, main)
     yield from _resolver(desired, main)
@@ -117,47 +117,47 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if not section:
         return
     if section.destinations and TABLE in desired.tables:
-        what = f"tls.destinations and the table {TABLE} say the same thing twice; keep one of the two"
+        what = f"tls.destinations and the table {TABLE} both set TLS levels; keep one of the two"
         where = desired.where(SECTION, "destinations")
         yield error_at("two-policies", where, what, TABLE)
     known, seen = mail_routes(merged, facts), dict[str, str]()
     for name in section.destinations:
         where = desired.where(SECTION, "destinations", name)
         if problem := bad_nexthop(name.removeprefix("."), known):
-            what = f'tls.destinations: "{name}" is no destination: {problem.partition(", and smtp")[0]}'
+            what = f'tls.destinations: "{name}" is not a destination: {problem.partition(", and smtp")[0]}'
             yield error_at("bad-destination", where, what, name)
         elif (other := seen.setdefault(name.lower(), name)) != name:
-            what = f'tls.destinations: "{name}" is "{other}" once more: capitals make no difference'
+            what = f'tls.destinations: "{name}" repeats "{other}": Postfix ignores case'
             yield error_at("bad-destination", where, what, name)
     for place, level in section.levels.items():
         if place == ("outbound",) and level in _CHECKED and not section.destinations:
-            continue  # rules/prerequisites.py asks
+            continue  # rules/prerequisites.py reports it
         yield from _needs(level, ".".join((SECTION, *place)), desired.where(SECTION, *place), main)
     if section.outbound in _ENFORCED and not main.value("relayhost").strip():
         what = (
-            f"tls.outbound is {section.outbound} for the whole Internet: mail for every server that can't do it waits,"
-            " and bounces; name those that can under tls.destinations"
+            f"tls.outbound is {section.outbound} for the whole Internet: mail for servers that can't do it waits and"
+            " then bounces; name the servers that can under tls.destinations"
         )
         where = desired.where(SECTION, "outbound")
         yield warning_at("tls-for-everybody", where, what, SECTION)
 
 
 def _needs(level: str, name: str, where: Where, main: Scope) -> Iterator[Finding]:
-    """What a level can't do without."""
+    """Report a level whose prerequisites are missing."""
     if level == "fingerprint" and not main.words("smtp_tls_fingerprint_cert_match"):
-        what = f"{name} is fingerprint, and no fingerprint is known: all its mail would wait; write tls.fingerprints"
+        what = f"{name} is fingerprint, but no fingerprint is set: all its mail would wait; write tls.fingerprints"
         yield error_at("no-fingerprints", where, what, name)
     anchors = ("smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_trust_anchor_file")
     if level in _CHECKED and not any(map(main.words, anchors)) and not main.is_on("tls_append_default_CA"):
         what = (
-            f"{name} is {level}, and no authority is trusted: all its mail would wait; write tls.ca_file (Debian's is"
+            f"{name} is {level}, but no authority is trusted: all its mail would wait; write tls.ca_file (Debian's is"
             " /etc/ssl/certs/ca-certificates.crt)"
         )
         yield error_at("no-authority", where, what, name)
 
 
 def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
-    """DANE rests on what the name server has checked."""
+    """Report a name server that does not check DNSSEC, which DANE depends on."""
     problem, parameter = main.facts.answers.get(RESOLVER), main.parameter(_LEVEL)
     if not problem:
         return
@@ -176,7 +176,7 @@ def _resolver(desired: Desired, main: Scope) -> Iterator[Finding]:
 
 
 def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
-    """Relays with a login, or on port 465, and the level that is in force for each."""
+    """Check the level of each relay that has a login or is on port 465."""
     smart, section = desired.section(smart_host.Schema), desired.section(Schema) or Schema()
     parameter = main.parameter(_LEVEL)
     if not smart or not parameter:
@@ -186,14 +186,16 @@ def _relays(desired: Desired, main: Scope) -> Iterator[Finding]:
         name, level = policies.get(relay.nexthop.lower(), ("", main.value(_LEVEL).lower()))
         where = desired.where(SECTION, "destinations", name) if name else parameter.where
         if relay.password and level == "none":
-            cause = f'tls.destinations says none for "{name}"' if name else "tls.outbound is none"
+            cause = f'tls.destinations has none for "{name}"' if name else "tls.outbound is none"
             what = (
-                f"smart_host has a login, but {cause}: the password would travel in plain text, or never be accepted;"
-                " write encrypt"
+                f"smart_host has a login, but {cause}: Postfix would send the password in plain text, or the server"
+                " would refuse it; write encrypt"
             )
             yield error_at("login-in-clear-text", where, what, "smart_host")
         elif smart.is_wrapped and level not in _ENFORCED:
-            what = f'"{relay.nexthop}" begins with TLS, which needs encrypt or more, and its level is {level}'
+            what = (
+                f'"{relay.nexthop}" starts with TLS, which needs the level encrypt or higher, but its level is {level}'
+            )
             yield error_at("wrapper-needs-tls", where, what, relay.nexthop)
 
 
@@ -201,43 +203,43 @@ services = no_services
 PASSING = frozenset({"no-dnssec"})
 EXPLAINED = {
     "login-in-clear-text": (
-        "The smart host has a login, and TLS for mail that leaves is off. The password would travel in plain text,"
-        " or be refused by a careful server. Write tls: {outbound: encrypt}."
+        "The smart host has a login, but TLS for outbound mail is off. Postfix would send the password in plain text, "
+        "or a careful server would refuse it. Write tls: {outbound: encrypt}."
     ),
     "wrapper-needs-tls": (
-        "A smart host on port 465 begins with TLS, and the level for it is below encrypt. Postfix would not even try, "
-        "and mail would wait. Write tls: {outbound: encrypt}, or leave it unset; other domains may have less under "
-        "tls.destinations."
+        "A smart host on port 465 starts with TLS, but its TLS level is below encrypt. Postfix would not even try to "
+        "connect, and mail would wait. Write tls: {outbound: encrypt}, or leave it unset. Other domains may have a "
+        "lower level under tls.destinations."
     ),
     "two-policies": (
-        "tls.destinations and tables/tls_policy both say how mail to some destinations is encrypted. One of them would "
-        "be lost. Keep the table where rows need attributes such as match=, else the section."
+        "tls.destinations and tables/tls_policy both set how Postfix encrypts mail to some destinations. One of them "
+        "would be lost. Keep the table if rows need attributes such as match=, otherwise keep the section."
     ),
     "bad-destination": (
-        "A key of tls.destinations is none that smtp looks up, or stands there twice. Its level would never hold. "
-        "Write a domain, .DOMAIN for all below it, or a nexthop exactly as it is written elsewhere, brackets and port "
-        "included."
+        "A key of tls.destinations is not a name that smtp looks up, or it occurs twice. Its level would never apply. "
+        "Write a domain, .DOMAIN for all names below it, or a nexthop exactly as it is written elsewhere, including "
+        "brackets and port."
     ),
     "malformed-fingerprint": (
-        "A fingerprint is not one of sha256. No certificate would ever match, and mail would wait. Write what "
-        "`openssl x509 -noout -fingerprint -sha256` prints behind the equals sign."
+        "A fingerprint is not a SHA-256 fingerprint. No certificate would ever match, and mail would wait. Write the "
+        "value that `openssl x509 -noout -fingerprint -sha256` prints after the equals sign."
     ),
     "no-fingerprints": (
-        "The level fingerprint holds somewhere, and no fingerprint is given. No certificate would match, and mail "
-        "would wait. List them under tls.fingerprints."
+        "The level fingerprint is set, but no fingerprint is given. No certificate would match, and mail would wait. "
+        "List the fingerprints under tls.fingerprints."
     ),
     "no-authority": (
-        "The level verify or secure holds somewhere, and no authority is trusted to vouch for certificates. None would "
-        "be accepted, and mail would wait. Name a file of authorities in tls.ca_file; none is supplied by default."
+        "The level verify or secure is set, but no certificate authority is trusted. Postfix would accept no "
+        "certificate, and mail would wait. Name a file of authorities in tls.ca_file. There is no default."
     ),
     "no-dnssec": (
-        "The level dane or dane-only holds somewhere, and the name server of this host does not check DNSSEC. No TLSA "
-        "record would be believed: dane would be no more than may, and dane-only would let mail wait. Install a "
-        "resolver that checks, such as unbound, and name 127.0.0.1 in /etc/resolv.conf."
+        "The level dane or dane-only is set, but the name server of this host does not check DNSSEC. Postfix would "
+        "not trust any TLSA record: dane would be no stronger than may, and with dane-only mail would wait. Install a "
+        "resolver that checks DNSSEC, such as unbound, and name 127.0.0.1 in /etc/resolv.conf."
     ),
     "tls-for-everybody": (
-        "TLS is required of every server on the Internet. Some of them have none, or no certificate that proves "
-        "anything; mail for them waits for days and then bounces. Leave outbound at may or dane, and require more of "
-        "the servers that can under tls.destinations, or use a smart host."
+        "TLS is required of every server on the Internet. Some servers do not support it, or have a certificate that "
+        "proves nothing. Mail for them waits for days and then bounces. Leave outbound at may or dane, and require "
+        "more of selected servers under tls.destinations, or use a smart host."
     ),
 }

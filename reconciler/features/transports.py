@@ -1,12 +1,13 @@
-"""``transports``: delivery services of the smtp(8) kind, of which oneshot and relaylim are built in.
+"""``transports``: delivery services of the smtp(8) kind, with oneshot and relaylim built in.
 
-*relaylim* opens one connection at a time to a destination. The limit is a parameter of qmgr(8), named after the
-transport, in main.cf; as an option of the service it would do nothing. *oneshot* tries once: a delivery status filter
-turns every temporary failure into a permanent one, so the bounce quotes what the remote said.
+*relaylim* opens one connection at a time to a destination. The limit is a parameter of qmgr(8) in main.cf, named after
+the transport; as an option of the service it would have no effect. *oneshot* tries once: a delivery status filter turns
+every temporary failure into a permanent one, so the bounce quotes the answer of the remote server.
 
-To qmgr(8) a bounce is a delivery, so it never takes such a destination for dead and defers its mail past the filter.
+For qmgr(8) a bounce is a delivery, so it never treats such a destination as dead, which would defer mail without the
+filter.
 
-Known limit: mail that cannot be handed to the transport at all (its process does not start) waits, and is tried again.
+Known limit: mail that Postfix can't hand to the transport at all (its process does not start) waits for another try.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Time = Annotated[str, StringConstraints(pattern=r"^(?:[0-9]{1,9}s?|[0-9]{1,5}[mh
 
 def _leaving(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if value.is_unspecified or value.is_multicast or "%" in str(value):
-        raise PydanticCustomError("malformed-address", 'no connection starts at "{value}"', {"value": str(value)})
+        raise PydanticCustomError("malformed-address", 'no connection can start at "{value}"', {"value": str(value)})
     return value
 
 
@@ -43,10 +44,11 @@ Address = Annotated[IPv4Address | IPv6Address, AfterValidator(_leaving)]
 
 
 class Transport(BaseModel, extra="forbid", frozen=True):
-    """One transport; what is unset is Postfix's default.
+    """One transport; an unset value means Postfix's default.
 
     *concurrency* is the number of connections to one destination at a time, *rate_delay* the pause between two
-    deliveries to it (``2s``), *retry* whether a temporary failure is tried again, *address* where connections start.
+    deliveries to it (``2s``), *retry* whether Postfix tries again after a temporary failure, *address* where
+    connections start.
     """
 
     concurrency: Annotated[int, Field(ge=1)] | None = None
@@ -61,7 +63,7 @@ class Schema(RootModel[dict[Name, Transport]]):
     """Transports by name."""
 
 
-# Postfix's own services of type unix, whose place a transport of that name would take.
+# Postfix's own services of type unix, which a transport of the same name would replace.
 RESERVED = names(
     """
     anvil bounce cleanup defer discard dnsblog error flush lmtp local pickup postlog proxymap proxywrite qmgr relay
@@ -72,7 +74,7 @@ BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency
 
 
 def services(section: object) -> frozenset[str]:
-    """The transports that are built in, and those that the section names, whether or not it fits."""
+    """Return the built-in transports and those that the section names, even if the section is invalid."""
     named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else ()
     return frozenset(f"{name}/unix" for name in (*BUILT_IN, *named))
 
@@ -117,16 +119,16 @@ def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Ser
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """A transport takes the name of no service of Postfix's own, and its limits are what they seem."""
+    """Check that no transport replaces a service of Postfix, and that limits apply to destinations."""
     section = desired.section(Schema)
     for name, transport in section.root.items() if section else ():
         if name in RESERVED:
-            what = f'transport "{name}" has the name of a service that Postfix needs itself; choose another'
+            what = f'transport "{name}" has the name of a service that Postfix needs; choose another name'
             yield error_at("reserved-transport", desired.where(SECTION, name), what, name)
         limits = {"concurrency": transport.concurrency, "rate_delay": transport.rate_delay}
         if transport.recipient_limit == 1 and (limited := " and ".join(key for key, value in limits.items() if value)):
             what = (
-                f'with recipient_limit 1, {limited} of transport "{name}" would count each recipient by itself, and not'
+                f'with recipient_limit 1, {limited} of transport "{name}" would apply to each recipient instead of'
                 f" each destination; did you mean recipient_limit: 2?"
             )
             where = desired.where(SECTION, name, "recipient_limit")
@@ -137,12 +139,12 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "reserved-transport": (
-        'A transport under "transports:" has the name of a service that does something else. It would replace that'
-        " service, and mail for it would fail. Choose another name."
+        'A transport under "transports:" has the name of a service with another purpose. It would replace that '
+        "service, and mail for the service would fail. Choose another name."
     ),
     "limit-by-recipient": (
-        "A transport delivers to one recipient at a time (recipient_limit: 1). Postfix then counts its connections and "
-        "pauses for each recipient, so that a limit of connections to a destination is none any more. Write "
-        "recipient_limit: 2, or leave it out."
+        "A transport delivers to one recipient at a time (recipient_limit: 1). Postfix then applies connection limits "
+        "and pauses to each recipient, so connections to a destination are no longer limited. Write recipient_limit: "
+        "2, or leave it out."
     ),
 }

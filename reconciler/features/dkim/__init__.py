@@ -1,5 +1,4 @@
-"""The ``dkim`` section: which domains are signed with which key, and how a key is replaced by the next one.
+"""The ``dkim`` section: which domains are signed with which key, and how the next key replaces a key.
 
-`section` is the feature itself; `rolling` says the stages of a roll. Nothing here makes a key: that is
-`host/certificates`.
+`section` is the feature itself; `rolling` defines the stages of a roll. Only `host/certificates` makes keys.
 """

@@ -1,9 +1,9 @@
-"""Rolling a DKIM key without a signature that can't be verified: publish, wait, switch, keep, expire.
+"""Roll a DKIM key so that receivers can verify every signature: publish, wait, switch, keep, expire.
 
-Where a roll stands follows from the section ``dkim`` and the time alone, and each step answers what changes in that
-section. Pure: time enters as an argument. Raises TooEarly for a step whose time has not come.
+The stage of a roll follows from the section ``dkim`` and the time alone, and each step returns the changes to that
+section. Pure: time enters as an argument. Raises TooEarly for a step that must wait.
 
-Known limit: that a key is really published is not asked.
+Known limit: it does not check that a key is really published.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.features.dkim.section import DkimKey, Schema
 
 KEPT = timedelta(days=7)
-"""How long mail that was signed may be under way, in queues that try for days."""
+"""The time that signed mail may be in transit, in queues that retry for days."""
 Values = dict[str, Any]
 
 
@@ -28,7 +28,7 @@ class TooEarly(ReconcilerError):  # noqa: N818 - as in errors.py
 
 
 class KeyState(StrEnum):
-    """Where one key stands."""
+    """The stage of one key."""
 
     SIGNING = "signing"
     WAITING = "waiting"
@@ -38,7 +38,7 @@ class KeyState(StrEnum):
 
 
 class Standing(NamedTuple):
-    """One key: where it stands, and until when; *then* is what comes next."""
+    """One key: its stage, the end of the stage, and the next step in *then*."""
 
     selector: str
     state: KeyState
@@ -52,7 +52,7 @@ class Standing(NamedTuple):
 
     @property
     def data(self) -> dict[str, str | None]:
-        """The same for programs."""
+        """The same as JSON values."""
         until = _text(self.until) if self.until else None
         return {"selector": self.selector, "stage": self.state.value, "until": until}
 
@@ -60,14 +60,14 @@ class Standing(NamedTuple):
 _MEANING = {
     KeyState.SIGNING: "signs",
     KeyState.WAITING: "is published and waits",
-    KeyState.READY: "may sign",
-    KeyState.KEPT: "is kept for mail under way",
-    KeyState.EXPIRED: "may go",
+    KeyState.READY: "is ready to sign",
+    KeyState.KEPT: "is kept for mail in transit",
+    KeyState.EXPIRED: "can be removed",
 }
 
 
 def standings(section: Schema, now: datetime) -> list[Standing]:
-    """Where every key of the section stands."""
+    """Return the stage of every key of the section."""
     standings = [Standing(section.selector, KeyState.SIGNING)] if section.selector and section.signs else []
     if section.next:
         until = published_everywhere(section)
@@ -81,31 +81,31 @@ def standings(section: Schema, now: datetime) -> list[Standing]:
 
 
 def published_everywhere(section: Schema) -> datetime:
-    """When no name server can hold an answer from before *next* was published; nobody ever asked for a first key."""
+    """Return when no name server can hold an answer from before *next*; for a first key, no server holds one."""
     if section.next is None:
-        raise TooEarly("no key waits; `reconciler dkim new SELECTOR` makes one")
+        raise TooEarly("no key is waiting; make one with `reconciler dkim new SELECTOR`")
     return section.next.since + (section.ttl if section.selector else timedelta(0))
 
 
 def begin(section: Schema | None, selector: str, secret: str, now: datetime) -> Values:
     """Publish a new key, which does not sign yet."""
     if section and section.next:
-        what = f'key "{section.next.selector}" waits already; `reconciler dkim roll` signs with it'
+        what = f'key "{section.next.selector}" is already waiting; run `reconciler dkim roll` to sign with it'
         raise TooEarly(what)
     if section and selector in {key.selector for key in section.keys.values()}:
-        raise TooEarly(f'selector "{selector}" is in use; a new key needs a name of its own')
+        raise TooEarly(f'selector "{selector}" is in use; a new key needs a selector of its own')
     return {"next": {"selector": selector, "key": SecretName(secret), "since": _text(now)}}
 
 
 def switch(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
-    """Sign with the key that waits, and keep the one before it."""
+    """Sign with the key that waits, and keep the previous one."""
     until = published_everywhere(section)
     waiting, old = section.next, section.keys.get(())
     if waiting is None or (until > now and not hurry):
-        what = f"some name servers may not know the key before {_text(until)}; --now switches all the same"
+        what = f"some name servers may not know the key before {_text(until)}; use --now to switch anyway"
         raise TooEarly(what)
     if old and section.previous and _state_of(section, section.previous, now) is KeyState.KEPT and not hurry:
-        raise TooEarly(f'key "{section.previous.selector}" is kept for mail under way; --now drops it')
+        raise TooEarly(f'key "{section.previous.selector}" is kept for mail in transit; use --now to remove it anyway')
     values: Values = {"selector": waiting.selector, "key": waiting.key, "next": None}
     if old:
         values["previous"] = {"selector": old.selector, "key": old.key, "since": _text(now)}
@@ -113,12 +113,15 @@ def switch(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
 
 
 def expire(section: Schema, now: datetime, *, hurry: bool = False) -> Values:
-    """Take away the key that was kept."""
+    """Remove the key that was kept."""
     if section.previous is None:
-        raise TooEarly("no key is kept, so none can go")
+        raise TooEarly("no key is kept, so there is none to remove")
     until = section.previous.since + max(KEPT, section.ttl)
     if until > now and not hurry:
-        what = f'mail signed with "{section.previous.selector}" may be under way until {_text(until)}; --now drops it'
+        what = (
+            f'mail signed with "{section.previous.selector}" may be in transit until {_text(until)}; use --now to'
+            " remove the key anyway"
+        )
         raise TooEarly(what)
     return {"previous": None}
 

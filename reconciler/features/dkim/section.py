@@ -1,13 +1,13 @@
-"""``dkim``: mail that begins here is signed by rspamd, with the domain of its From header (RFC 6376).
+"""``dkim``: rspamd signs mail that begins here, with the domain of its From header (RFC 6376).
 
-Signed is what comes over the loopback interface, from sendmail(1), from *networks*, or after a login; what arrives from
-elsewhere keeps the signatures it has. Unless rspamd is the administrator's own (``only_sign: no``), it does nothing
-else: one module is loaded, no action is known, and no list is fetched. A signature covers no Received header.
+rspamd signs mail that comes over the loopback interface, from sendmail(1), from *networks*, or after a login. Mail from
+elsewhere keeps the signatures that it has. Unless rspamd is the administrator's own (``only_sign: no``), it does
+nothing else: it loads one module, knows no action and fetches no list. A signature covers no Received header.
 
-While rspamd does not answer, mail is turned away with 451, or stays in the queue: it leaves signed or not at all
-(``default_action: accept`` says otherwise). *next* and *previous* are keys that are published and do not sign.
+While rspamd does not answer, Postfix answers 451, or keeps mail in the queue, so that no mail leaves unsigned
+(``default_action: accept`` changes this). *next* and *previous* are keys that are published and do not sign.
 
-Known limits: one key for all domains. Whether the keys are published is asked of nobody here.
+Known limits: one key signs for all domains. The rules do not check that the keys are published.
 """
 
 from __future__ import annotations
@@ -65,18 +65,20 @@ modules {{ path = "${{PLUGINSDIR}}/dkim_signing.lua"; }}
 dkim {{ enabled = false; }}
 actions {{ reject = null; add_header = null; rewrite_subject = null; greylist = null; }}
 """
-# Compiling the public suffixes takes rspamd half a minute and 200 MiB; they are for finding links in spam.
+# Compiling the public suffixes takes rspamd half a minute and 200 MiB; it uses them to find links in spam.
 _OPTIONS = f"""{_MADE}\
 filters = "dkim";
 url_tld = "/dev/null";
 """
 
 
-_secret = one_secret("a private key in plain text stays in the history; `reconciler dkim new SELECTOR` makes another")
+_secret = one_secret(
+    "a private key in plain text stays in the history; make another with `reconciler dkim new SELECTOR`"
+)
 
 
 def selector(value: str) -> str:
-    """The selector as DNS compares it; raises ValueError for what can't be one."""
+    """Return the selector as DNS compares it; raise ValueError for a malformed one."""
     if not _SELECTOR.fullmatch(value):
         text = 'not a selector: "{value}"; expected letters, digits and inner hyphens, such as dkim or s2026'
         raise PydanticCustomError("malformed-selector", text, {"value": value})
@@ -85,7 +87,7 @@ def selector(value: str) -> str:
 
 def _domains(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
-        text = "an empty list would sign nothing; leave domains out to sign for all, or say enabled: no"
+        text = "an empty list would sign nothing; leave domains out to sign for all, or write enabled: no"
         raise PydanticCustomError("malformed-signing-domain", text)
     for value in values:
         if not _DOMAIN.fullmatch(value.rstrip(".")):
@@ -103,10 +105,10 @@ def _network(value: str) -> str:
         text = 'not a network: "{value}"; expected an address or one such as 192.0.2.0/24'
         raise PydanticCustomError("malformed-network", text, {"value": value})
     if ip_address(value.partition("/")[0]) != network.network_address:
-        text = '"{value}" has bits set behind its prefix; did you mean {meant}?'
+        text = '"{value}" has bits set beyond its prefix; did you mean {meant}?'
         raise PydanticCustomError("malformed-network", text, {"value": value, "meant": str(network)})
     if network.prefixlen == 0:
-        text = '"{value}" is every client: mail that strangers send through this host would be signed'
+        text = '"{value}" matches every client: rspamd would sign mail that strangers send through this host'
         raise PydanticCustomError("malformed-network", text, {"value": value})
     return str(network)
 
@@ -146,13 +148,13 @@ class DkimKey(BaseModel):
 
 
 class PublishedKey(DkimKey):
-    """A key that is published and does not sign, and since when it does not."""
+    """A key that is published and does not sign; *since* is the time when that began."""
 
     since: Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Schema(BaseModel):
-    """*selector* and *key* sign; *ttl* is how long other name servers may keep an answer of this zone's."""
+    """*selector* and *key* sign; *ttl* is how long other name servers may cache an answer from this zone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -171,31 +173,33 @@ class Schema(BaseModel):
     def _whole(self) -> Self:
         if bool(self.selector) != bool(self.key):
             missing = "key" if self.selector else "selector"
-            raise PydanticCustomError("half-a-key", "signing needs both; {missing} is missing", {"missing": missing})
+            raise PydanticCustomError(
+                "half-a-key", "signing needs selector and key; {missing} is missing", {"missing": missing}
+            )
         if self.enabled and not self.keys:
-            text = "nothing to sign with; `reconciler dkim new SELECTOR` makes a key, or write selector and key"
+            text = "there is no key to sign with; run `reconciler dkim new SELECTOR`, or write selector and key"
             raise PydanticCustomError("half-a-key", text)
         selectors = [key.selector for key in self.keys.values()]
         if len(selectors) != len(set(selectors)):
-            text = "a selector stands for one key: {names}"
+            text = "each key needs a selector of its own, got {names}"
             raise PydanticCustomError("duplicate-selector", text, {"names": ", ".join(selectors)})
         return self
 
     @property
     def keys(self) -> dict[tuple[str, ...], DkimKey]:
-        """Every key by its place in the section; all of them are to be published."""
+        """Every key by its place in the section; DNS must publish all of them."""
         signing = DkimKey(selector=self.selector, key=self.key) if self.selector and self.key else None
         held = {(): signing, ("next",): self.next, ("previous",): self.previous}
         return {place: key for place, key in held.items() if key}
 
     @property
     def signs(self) -> bool:
-        """Whether mail is signed."""
+        """True if rspamd signs mail."""
         return self.enabled and self.selector is not None
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute rspamd, and that it is a Milter of smtpd and of cleanup."""
+    """Contribute rspamd, and make it a Milter of smtpd and of cleanup."""
     section = desired.section(Schema)
     if not section or not section.signs:
         return Contribution()
@@ -207,10 +211,10 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def _files(section: Schema, desired: Desired) -> Mapping[str, File]:
-    """What rspamd reads, by its place below /etc/rspamd.
+    """Return the files that rspamd reads, by their path below /etc/rspamd.
 
-    The key stands in the configuration itself: were it a file beside it, rspamd would sign with the new key under the
-    old selector for as long as it takes to read the new configuration.
+    The key is part of the configuration itself. With the key in a file of its own, rspamd would sign with the new key
+    under the old selector until it has read the new configuration.
     """
     made = {PATH: File.of(_signing(section, desired).encode(), 0o640, OWNER)}
     if section.only_sign:
@@ -220,7 +224,7 @@ def _files(section: Schema, desired: Desired) -> Mapping[str, File]:
 
 
 def record(public: str) -> str:
-    """The TXT record of a key, by its public half in base64: strings of at most 255 octets (RFC 6376, 3.6.2.2)."""
+    """Return the TXT record of a public key in base64: strings of at most 255 octets (RFC 6376, 3.6.2.2)."""
     text = f"v=DKIM1; k=rsa; p={public}"
     return " ".join(f'"{text[at : at + _STRING]}"' for at in range(0, len(text), _STRING))
 
@@ -229,7 +233,7 @@ def _signing(section: Schema, desired: Desired) -> str:
     secret = desired.secrets.get(section.key.name) if section.key else None
     body = "".join(secret.value.split("-----")[2].split()) if secret and _PEM.fullmatch(secret.value) else ""
     networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
-    # What is looked up first is the author's address as it is written, and then a domain in small letters.
+    # rspamd first looks up the author's address as it is written, and then a domain in lower case.
     keys = ", ".join(f'"{domain} %:{section.selector}:{body}"' for domain in section.domains or (_ALL,))
     return (
         f"{_MADE}enabled = true;\nuse_redis = false;\nuse_http_headers = false;\n"
@@ -239,14 +243,14 @@ def _signing(section: Schema, desired: Desired) -> str:
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """The keys are keys, all mail passes the Milter, and nothing changes a message after it was signed."""
+    """Check that the keys are valid, that all mail passes the Milter, and that no message changes after signing."""
     section = desired.section(Schema)
     if not section:
         return
     for place, key in section.keys.items():
         secret = desired.secrets.get(key.key.name)
         if secret and not _PEM.fullmatch(secret.value):
-            what = f"secret {secret.name} is no private RSA key in PEM; `reconciler dkim new {key.selector}` makes one"
+            what = f"secret {secret.name} is not a private RSA key in PEM; run `reconciler dkim new {key.selector}`"
             where = desired.where(SECTION, *place, "key")
             yield error_at("malformed-key", where, what, secret.name)
     if section.signs:
@@ -256,24 +260,24 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _taken_port(facts: Facts, where: Where) -> Iterator[Finding]:
-    """Postfix would hand all mail to whoever listens there."""
+    """Report another program on rspamd's port: Postfix would hand all mail to it."""
     for listener in facts.listeners:
         if listener.port == PORT and listener.program not in {PROGRAM, ""}:
-            what = f"port {PORT}, where rspamd is to listen, is {listener.program}'s already"
+            what = f"port {PORT}, which rspamd needs, is already taken by {listener.program}"
             yield Finding(rule="rspamd-port-taken", where=where, text=what, subject=str(PORT), lasting=False)
 
 
 def _unsigned_mail(merged: Contribution, facts: Facts) -> Iterator[Finding]:
-    """Mail that rspamd never sees."""
+    """Report settings that keep mail away from rspamd."""
     main = Scope(merged, facts)
     places = [(main, "non_smtpd_milters"), *((scope, "smtpd_milters") for scope in smtpd_scopes(merged, facts))]
     for scope, name in places:
         parameter = scope.parameter(name)
         if "no_milters" in scope.words(_OVERRIDE) and (override := scope.parameter(_OVERRIDE)):
-            what = f"{_OVERRIDE} has no_milters: mail that comes this way would not be signed"
+            what = f"{_OVERRIDE} contains no_milters: rspamd would not sign mail that comes this way"
             yield scope.warning("unsigned-mail", override, what, name)
         elif parameter and not re.search(rf":{PORT}\b", scope.value(name)):
-            what = f'{name} is "{scope.value(name)}", without {_MILTER}: mail that comes this way would not be signed'
+            what = f'{name} is "{scope.value(name)}", without {_MILTER}: rspamd would not sign mail that comes this way'
             yield scope.warning("unsigned-mail", parameter, what, name)
 
 
@@ -281,7 +285,7 @@ def _rewritten(merged: Contribution, facts: Facts) -> Iterator[Finding]:
     main = Scope(merged, facts)
     parameter = main.parameter("smtp_generic_maps")
     if parameter and main.words("smtp_generic_maps"):
-        what = "smtp_generic_maps changes addresses in headers after they were signed: their signatures would not hold"
+        what = "smtp_generic_maps changes addresses in headers after signing: the signatures would become invalid"
         yield main.warning("broken-signature", parameter, what)
 
 
@@ -290,50 +294,48 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "half-a-key": (
-        "DKIM has a selector without a key, a key without a selector, or neither. Nothing could be signed. Run "
-        "`reconciler dkim new SELECTOR`, which makes the key and writes both, or say enabled: no."
+        "The section dkim has a selector without a key, a key without a selector, or neither. rspamd could not sign "
+        "mail. Run `reconciler dkim new SELECTOR`, which makes the key and writes both, or write enabled: no."
     ),
     "malformed-selector": (
         "A selector is not a name that DNS can hold before ._domainkey. No receiver could look up the key. Use "
-        "letters, "
-        "digits and inner hyphens."
+        "letters, digits and inner hyphens."
     ),
     "malformed-signing-domain": (
-        "What stands under dkim.domains is no domain. No mail would match it. Write names such as example.com; "
-        "subdomains are names of their own."
+        "An entry of dkim.domains is not a domain, or the list is empty. It would match no mail. Write names such as "
+        "example.com. List subdomains as names of their own."
     ),
     "malformed-network": (
-        "What stands under dkim.networks is no network. rspamd could not read it. Write 192.0.2.0/24 or 2001:db8::/32, "
-        "with no bit set behind the prefix."
+        "An entry of dkim.networks is not a network, or it matches every client. rspamd could not read it, or would "
+        "sign mail from strangers. Write 192.0.2.0/24 or 2001:db8::/32, with no bits set beyond the prefix."
     ),
     "malformed-time": (
-        "A time of dkim can't be read. The moment when a key may sign or go would be unknown. Write 12h, or a "
-        "moment with its "
-        "zone, such as 2026-11-23T10:00:00Z."
+        "A time in the section dkim can't be read. The moment when a key may sign or be removed would be unknown. "
+        "Write a duration such as 12h, or a moment with its time zone, such as 2026-11-23T10:00:00Z."
     ),
     "duplicate-selector": (
-        "Two keys share a selector. DNS can publish one of them, and mail signed with the other would fail. Give each "
-        "key a selector of its own."
+        "Two keys share a selector. DNS can publish only one of them, and receivers could not verify mail signed with "
+        "the other. Give each key a selector of its own."
     ),
     "malformed-key": (
-        "The secret that mail is to be signed with is no private RSA key. rspamd would sign nothing, and say so only "
-        "in its log. Run `reconciler dkim new SELECTOR`, or set the secret to a key in PEM."
+        "The secret for signing is not a private RSA key. rspamd would sign no mail, and would report this only in "
+        "its log. Run `reconciler dkim new SELECTOR`, or set the secret to a key in PEM."
     ),
     "foreign-rspamd": (
-        "rspamd is set up on this host by an administrator's own files, and would do nothing but sign. Its "
-        "filtering would be "
-        "out of force. Write only_sign: no to keep it and have it sign as well, or move the files away."
+        "An administrator's own files set up rspamd on this host, and reconciler would make it do nothing but sign. "
+        "Its filtering would not be in force. Write only_sign: no to keep the filtering and sign as well, or move the "
+        "files away."
     ),
     "rspamd-port-taken": (
-        "Another program listens where rspamd's Milter is to be. Postfix would hand all mail to it, and nothing would "
+        "Another program listens on the port of rspamd's Milter. Postfix would hand all mail to it, and no mail would "
         "be signed. Move the other program to another port."
     ),
     "unsigned-mail": (
-        "A setting of yours prevails over the Milter that signs, so mail which comes that way leaves without a "
-        "signature. Add inet:localhost:11332 to it, or allow this with the reason."
+        "One of your settings prevails over the Milter that signs, so mail that comes this way leaves without a "
+        "signature. Add inet:localhost:11332 to the setting, or write an allowance with the reason."
     ),
     "broken-signature": (
-        "Headers are rewritten when mail leaves, which is after it was signed. Receivers would see a signature that "
-        "does not hold. Rewrite addresses when mail comes in instead, with the canonical tables."
+        "Postfix rewrites headers when mail leaves, which is after signing. Receivers would see an invalid signature. "
+        "Rewrite addresses when mail comes in instead, with the canonical tables."
     ),
 }

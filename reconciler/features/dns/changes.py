@@ -1,7 +1,7 @@
-"""What publishing means for one zone: the records wanted, those that are there, and those of them that we made.
+"""Publishing changes one zone: from the wanted records, those on the server, and those that reconciler made before.
 
-Pure. A record that we did not make is never removed, changed or given another TTL: where it stands in the way of one
-that is wanted, that is a conflict, and a person's to solve. Raises nothing.
+Pure. It never removes or changes a record that reconciler did not make, nor its TTL. If such a record prevents a wanted
+one, that is a conflict, which a person must resolve. Raises nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BESIDE = ("A", "AAAA", "MX", "TXT")
 
 
 class RRsetKey(NamedTuple):
-    """What names a set of records."""
+    """The name and type of a set of records."""
 
     name: str
     type: str
@@ -27,7 +27,7 @@ class RRsetKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RRset:
-    """A set of records as a server has it: *data* by its normal form, as the server says it."""
+    """A set of records on a server: *data* maps the normal form to the form that the server sent."""
 
     ttl: int
     data: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ Live = Mapping[RRsetKey, RRset]
 
 @dataclass(frozen=True, slots=True)
 class RRsetChange:
-    """What becomes of one set of records, which must be *before* when it happens."""
+    """The change of one set of records, which must still be *before* when the change happens."""
 
     key: RRsetKey
     before: RRset
@@ -48,7 +48,7 @@ class RRsetChange:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What would be done in a zone; *ours* is what we have made when it was."""
+    """The changes of a zone; *ours* are the records that reconciler has made after them."""
 
     zone: str
     changes: tuple[RRsetChange, ...]
@@ -57,12 +57,12 @@ class Publication:
 
     @property
     def empty(self) -> bool:
-        """Whether the zone is as wanted."""
+        """True if the zone needs no changes."""
         return not self.changes and not self.conflicts
 
 
 def rrsets_to_query(zone: str, wanted: Iterable[Record], ours: Iterable[Record]) -> list[RRsetKey]:
-    """The sets that a server must be asked for: with each name its CNAME, and all of a name that wants one."""
+    """Return the sets to ask a server for: with each name its CNAME, and all sets of a name that wants a CNAME."""
     records = [*wanted, *ours]
     keys = {RRsetKey(record.name, record.type) for record in records}
     beside = {RRsetKey(key.name, kind) for key in keys if key.type == "CNAME" for kind in BESIDE}
@@ -71,7 +71,7 @@ def rrsets_to_query(zone: str, wanted: Iterable[Record], ours: Iterable[Record])
 
 
 def publication(zone: str, wanted: Iterable[Record], ours: frozenset[Record], live: Live) -> Publication:
-    """What brings the zone from *live* to *wanted*, with nobody's records but *ours* removed."""
+    """Return the changes that bring the zone from *live* to *wanted*; they remove only records of *ours*."""
     sets: dict[RRsetKey, list[Record]] = {RRsetKey(record.name, record.type): [] for record in sorted(ours)}
     for record in wanted:
         sets.setdefault(RRsetKey(record.name, record.type), []).append(record)
@@ -88,19 +88,19 @@ def publication(zone: str, wanted: Iterable[Record], ours: frozenset[Record], li
 
 
 def _foreign(key: RRsetKey, rrset: RRset, ours: frozenset[Record]) -> list[str]:
-    """What is in a set that we did not make."""
+    """Return the data in a set that reconciler did not make."""
     return [data for data in rrset.data if Record(key.name, key.type, data) not in ours]
 
 
 def _set(
     key: RRsetKey, wanted: list[Record], own: Mapping[str, Record], before: RRset, foreign: Mapping[RRsetKey, list[str]]
 ) -> tuple[RRsetChange, list[str], set[Record]]:
-    """What becomes of a set; where it holds somebody else's records, it keeps its TTL."""
+    """Return the change of a set; a set with records of another author keeps its TTL."""
     texts, shared = {record.data for record in wanted}, bool(foreign.get(key))
     clashes, add = list[str](), list[Record]()
     for record in wanted:
         others = _others(record, texts, foreign)
-        clashes += [f"{record}: another author's {other} is there already" for other in others]
+        clashes += [f"{record}: another author's {other} already exists" for other in others]
         if not others and record.data not in before.data and shared:
             # All records of a set have one TTL (RFC 2181, 5.2): another one here would change that of foreign ones.
             add.append(replace(record, ttl=before.ttl))
@@ -112,21 +112,21 @@ def _set(
 
 
 def _others(record: Record, wanted: set[str], foreign: Mapping[RRsetKey, list[str]]) -> list[str]:
-    """What somebody else made that can't stand beside the record."""
+    """Return the records of other authors that can't exist beside the record."""
     same = [data for data in foreign.get(RRsetKey(record.name, record.type), ()) if data not in wanted]
     if record.type == "TXT":
-        # A name may have many TXT records, but of each kind (SPF, DMARC, ...) one: two SPF policies count as none.
+        # A name may have many TXT records, but only one of each kind (SPF, DMARC): receivers ignore two SPF policies.
         kind = tag(record)
         same = [data for data in same if kind and tag(Record(record.name, "TXT", data)) == kind]
     beside = [RRsetKey(record.name, kind) for kind in (BESIDE if record.type == "CNAME" else ("CNAME",))]
     if record.type == "MX":
-        beside.append(RRsetKey(record.data.split()[1], "CNAME"))  # no server takes an MX that leads to one
+        beside.append(RRsetKey(record.data.split()[1], "CNAME"))  # servers refuse an MX that points to a CNAME
     others = [f"{key.type} {data}" for key in beside for data in foreign.get(key, ())]
     return [f"{record.type} {data}" for data in same] + others
 
 
 def lines(publication: Publication) -> list[str]:
-    """What would be done, a record a line, as plans are shown."""
+    """Return the changes, one record on each line, as plans show them."""
     shown = []
     for change in publication.changes:
         renewed = {record.data for record in change.add} & change.before.data.keys()

@@ -1,9 +1,9 @@
-"""The section ``dns`` and the records that it makes: templates rendered once for each domain, by zone.
+"""The section ``dns`` and its records: each template is rendered once for each domain, and the records are by zone.
 
-``email`` is the built-in template, and dns/email.zone.j2 replaces it. Raises nothing; what is wrong with a template or
-with what it makes is a finding at its line.
+``email`` is the built-in template, and dns/email.zone.j2 replaces it. Raises nothing; a fault in a template, or in its
+result, is a finding at its line.
 
-Known limit: a domain is in the one of ``zones`` that ends it, else in a zone of its own.
+Known limit: a domain belongs to the longest of ``zones`` that it ends with, otherwise to a zone of its own.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Templates:
 
 
 def read_templates(files: Tree) -> Templates:
-    """The templates among the files of a commit."""
+    """Return the templates among the files of a commit."""
     templates = {match[1]: files[path] for path in sorted(files) if (match := _TEMPLATE.fullmatch(path))}
     return Templates({name: file.read().decode("utf-8", "replace") for name, file in templates.items()})
 
@@ -89,25 +89,26 @@ def read_templates(files: Tree) -> Templates:
 def _reachable(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     nowhere = value.is_loopback or value.is_unspecified or value.is_link_local or value.is_multicast
     if nowhere or "%" in str(value):
-        text = 'no other host reaches "{value}"; write the address that mail is sent to'
+        text = 'other hosts can\'t reach "{value}"; write the public address of this host'
         raise PydanticCustomError("unreachable-address", text, {"value": str(value)})
     return value
 
 
 _secret = one_secret(
-    "a key in plain text would stay in the history; `tsig-keygen | reconciler secret set tsig`, key: !secret tsig"
+    "a key in plain text would stay in the history; run `tsig-keygen | reconciler secret set tsig`, and"
+    " write key: !secret tsig"
 )
 
 
 def _reports(value: str) -> str:
     if not _ADDRESS.fullmatch(value):
-        text = 'reports go to an address such as postmaster@example.com, got "{value}"'
+        text = 'expected an address for reports, such as postmaster@example.com, got "{value}"'
         raise PydanticCustomError("malformed-reports", text, {"value": value})
     return value if value.startswith(("mailto:", "https:")) else f"mailto:{value}"
 
 
 def _in_short(key: str) -> BeforeValidator:
-    """A mapping, or the one word that stands for it."""
+    """Return a validator that accepts a mapping, or the one word that stands for it."""
 
     def mapping(value: object) -> object:
         return {key: value} if isinstance(value, str) else value
@@ -123,35 +124,35 @@ class _Part(BaseModel):
 
 
 class Dmarc(_Part):
-    """What receivers do with mail that fails, and where their reports go."""
+    """The policy for mail that fails the check, and the address for reports."""
 
     policy: Literal["none", "quarantine", "reject"]
     reports: Reports | None = None
 
     @property
     def text(self) -> str:
-        """The record's text."""
+        """The text of the record."""
         return f"v=DMARC1; p={self.policy}" + (f"; rua={self.reports}" if self.reports else "")
 
 
 class MtaSts(_Part):
-    """The policy (RFC 8461) that a web server of the domain's must serve."""
+    """The policy (RFC 8461) that a web server of the domain must serve."""
 
     mode: Literal["testing", "enforce", "none"]
     max_age: Annotated[int, Field(ge=0, le=31557600)] = 604800
 
     def policy(self, hosts: Iterable[str]) -> str:
-        """The policy's text for a domain with these mail hosts."""
+        """Return the text of the policy for a domain with these mail hosts."""
         lines = ("version: STSv1", f"mode: {self.mode}", *(f"mx: {host}" for host in hosts), f"max_age: {self.max_age}")
         return "".join(f"{line}\r\n" for line in lines)
 
     def text(self, hosts: Iterable[str]) -> str:
-        """The record's text, which tells senders when the policy has changed."""
+        """Return the text of the record; its id changes with the policy."""
         return f"v=STSv1; id={hashlib.sha256(self.policy(hosts).encode()).hexdigest()[:20]}"
 
 
 class UpdateServer(_Part):
-    """The name server that takes updates (RFC 2136), and the key for it."""
+    """The name server that accepts updates (RFC 2136), and the key for them."""
 
     address: IPvAnyAddress
     port: Annotated[int, Field(ge=1, le=65535)] = 53
@@ -159,7 +160,7 @@ class UpdateServer(_Part):
 
 
 class Schema(_Part):
-    """Whose records, and what is in them; *domains* unset: all that mail is accepted for, this host's name aside."""
+    """The domains and the content of their records; *domains* defaults to all mail domains but this host's name."""
 
     ttl: Annotated[int, Field(ge=60, le=604800)] = 3600
     domains: tuple[Domain, ...] | None = None
@@ -176,7 +177,7 @@ class Schema(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Tsig:
-    """A TSIG key; its secret shows in no representation."""
+    """A TSIG key; its representation hides the secret."""
 
     name: str
     algorithm: str
@@ -184,7 +185,7 @@ class Tsig:
 
 
 def key_of(text: str) -> Tsig | None:
-    """The key in a clause as tsig-keygen(8) prints it, or None."""
+    """Return the key in a clause as tsig-keygen(8) prints it, or None."""
     match = _KEY.fullmatch(text)
     return Tsig(match["name"], match["algorithm"], match["secret"]) if match else None
 
@@ -194,7 +195,7 @@ def key_of(text: str) -> Tsig | None:
 
 @dataclass(frozen=True, slots=True)
 class DnsContext:
-    """What the templates are rendered for: a desired state on a host, and the DKIM records by selector."""
+    """The input of the templates: a desired state on a host, and the DKIM records by selector."""
 
     desired: Desired
     facts: Facts
@@ -203,18 +204,18 @@ class DnsContext:
 
     @property
     def section(self) -> Schema:
-        """The section, its defaults where nobody wrote it."""
+        """The section, or its defaults if mail.yaml lacks it."""
         return self.desired.section(Schema) or Schema()
 
     @property
     def templates(self) -> dict[str, str]:
-        """Every template by its name, the built-in one included."""
+        """Every template by its name, including the built-in one."""
         own = self.desired.section(Templates)
         return {EMAIL: DEFAULT} | dict(own.sources if own else {})
 
     @property
     def domains(self) -> list[str]:
-        """The domains that want records."""
+        """The domains that need records."""
         if self.section.domains is not None:
             return sorted(set(self.section.domains))
         main = Scope(self.merged, self.facts)
@@ -224,22 +225,22 @@ class DnsContext:
 
     @property
     def ips(self) -> list[str]:
-        """The addresses of mail.ZONE: those of the section, else this host's public ones."""
+        """The addresses of mail.ZONE: those of the section, otherwise this host's public ones."""
         own = [address.ip for address in self.facts.addresses]
         written = self.section.addresses or [address for address in own if _is_public(address)]
         return [str(address) for address in written]
 
     def zone_of(self, domain: str) -> str:
-        """The zone that the domain's records are in."""
+        """Return the zone of the domain's records."""
         above = [name for name in self.section.zones if domain == name or domain.endswith(f".{name}")]
         return max(above, key=len, default=domain)
 
     def mx(self, domain: str) -> list[str]:
-        """The hosts that are to take the domain's mail."""
+        """Return the hosts that take the domain's mail."""
         return list(self.section.mx) or [f"mail.{self.zone_of(domain)}"]
 
     def where(self, template: str, line: int) -> Where:
-        """The line of a template; of the built-in one, the section."""
+        """Return the place of a template's line; for the built-in template, the place of the section."""
         own = self.desired.section(Templates)
         if own and template in own.sources:
             return Where(f"dns/{template}.zone.j2", line)
@@ -251,7 +252,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _bound_addresses(context: DnsContext) -> dict[str, list[str]]:
-    """The addresses that mail leaves from as well, by the site whose mail it is; under "" those of all mail."""
+    """Return the other addresses that mail leaves from, by site; those of all mail are under ""."""
     addresses: dict[str, list[str]] = {}
     for scope in scopes(context.merged, context.facts):
         bound = addresses.setdefault(owner_of(scope.service) if scope.service else "", [])
@@ -265,7 +266,7 @@ def _bound_addresses(context: DnsContext) -> dict[str, list[str]]:
 
 
 def _spf(context: DnsContext, bound: Iterable[str]) -> str:
-    """The policy that names every address mail leaves from, and the relay's own policy."""
+    """Return the policy that names every address that mail leaves from, and the relay's own policy."""
     section, relay = context.section, context.desired.section(smart_host.Schema)
     networks = [f"ip{6 if ':' in address else 4}:{address}" for address in dict.fromkeys((*context.ips, *bound))]
     includes = (*section.spf_include, *((MAILCHANNELS,) if relay and relay.preset == "mailchannels" else ()))
@@ -274,7 +275,7 @@ def _spf(context: DnsContext, bound: Iterable[str]) -> str:
 
 
 def _spf_by_domain(context: DnsContext) -> tuple[dict[str, str], str]:
-    """The policy of each domain of a site, whose mail leaves from the site's addresses too, and that of all others."""
+    """Return the policy of each domain of a site, which adds the site's addresses, and that of all other domains."""
     bound = _bound_addresses(context)
     shared = bound.get("", [])
     by_domain: dict[str, str] = {}
@@ -285,9 +286,9 @@ def _spf_by_domain(context: DnsContext) -> tuple[dict[str, str], str]:
 
 
 def _shared_values(context: DnsContext) -> dict[str, Any]:
-    """What templates may use that is the same for all domains."""
+    """Return the values for templates that are the same for all domains."""
     section, relay = context.section, context.desired.section(smart_host.Schema)
-    # MailChannels takes mail of a domain from those accounts alone that the domain's own record names.
+    # MailChannels accepts a domain's mail only from the accounts that the domain's own record names.
     account = relay.username if relay and relay.preset == "mailchannels" else ""
     return {
         "ttl": section.ttl, "ips": context.ips, "dkim": list(context.dkim.items()),
@@ -299,7 +300,7 @@ def _shared_values(context: DnsContext) -> dict[str, Any]:
 
 
 def records_of(context: DnsContext, domains: Iterable[str], findings: list[Finding]) -> dict[str, list[Record]]:
-    """The records of these domains, by zone and nothing twice; what is wrong with any goes to *findings*."""
+    """Return the records of these domains by zone, without duplicates, and add faults to *findings*."""
     by_zone: dict[str, dict[Record, Record]] = {}
     values, (spf_by_domain, spf) = _shared_values(context), _spf_by_domain(context)
     broken: set[str] = set()  # a template that fails for one domain fails for all, and is reported once
@@ -319,7 +320,7 @@ def records_of(context: DnsContext, domains: Iterable[str], findings: list[Findi
 
 
 def _domain_values(context: DnsContext, domain: str) -> dict[str, Any]:
-    """What templates may use that is the domain's own."""
+    """Return the values for templates that belong to the domain."""
     within, mx, section = context.zone_of(domain), context.mx(domain), context.section
     mta_sts = section.mta_sts.text(mx) if section.mta_sts else ""
     subdomain, mail = domain.removesuffix(within).removesuffix("."), f"mail.{within}"
@@ -332,7 +333,7 @@ def _domain_values(context: DnsContext, domain: str) -> dict[str, Any]:
 def _rendered(
     context: DnsContext, name: str, source: str, values: Mapping[str, Any]
 ) -> tuple[list[tuple[Where, str]], list[Finding]]:
-    """The lines that a template makes of a domain, each with its place, or why it makes none."""
+    """Return the lines that a template makes for a domain, each with its place, or a finding that says why not."""
     try:
         return [(context.where(name, line), text) for line, text in render_lines(source, values)], []
     except BadTemplate as error:

@@ -1,9 +1,9 @@
-"""``dns``: the records that each mail domain needs, from templates, and the name server that takes them.
+"""``dns``: the records that each mail domain needs, from templates, and the name server that accepts them.
 
-Nothing of it reaches Postfix. The records are made in records.py; here the rules are, which refuse a push whose
-templates make none, or such as do not go together.
+The section contributes nothing to Postfix. records.py makes the records. The rules here refuse a commit whose templates
+make no valid records, or records that conflict.
 
-Known limits: the rules judge the first MOST_JUDGED domains, the commands all of them. One server takes all zones.
+Known limits: the rules check the first MOST_JUDGED domains, the commands all of them. One server takes all zones.
 """
 
 from __future__ import annotations
@@ -29,32 +29,30 @@ _SENTINEL = '"v=DKIM1; k=rsa; p=PUBLISHED"'
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute nothing: DNS is not Postfix's."""
+    """Contribute nothing, because Postfix does not serve DNS."""
     return Contribution()
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-    """Templates make records that go together, for domains and addresses that are there."""
+    """Check that templates make records without conflicts, for domains and addresses that exist."""
     section, templates = desired.section(Schema), desired.section(Templates)
     context = DnsContext(desired, facts, merged, {"dkim": _SENTINEL})
     if not section:
         if templates and templates.sources:
             where = Where(f"dns/{next(iter(templates.sources))}.zone.j2")
-            text = "nothing uses the templates of dns/ while mail.yaml has no section dns"
+            text = "the templates of dns/ have no effect, because mail.yaml has no section dns"
             yield warning_at("unused-template", where, text, "dns")
         return
     if not context.ips and context.domains and not section.mx:
-        text = "this host has no public address that a record could name; write dns.addresses"
+        text = "this host has no public address for the records; write dns.addresses"
         yield Finding(rule="no-address", where=desired.where(SECTION), text=text, subject="dns", lasting=False)
         return
     if not context.domains and section.domains is None:
-        text = "there is no domain that records could be for: mail is accepted for this host's own name alone"
+        text = "there is no domain to make records for: this host accepts mail only for its own name"
         where = desired.where(SECTION)
         yield warning_at("no-domain", where, text, "dns")
     if section.server and (secret := desired.secrets.get(section.server.key.name)) and not key_of(secret.value):
-        text = (
-            f"secret {secret.name} is no TSIG key; `tsig-keygen NAME | reconciler secret set {secret.name}` makes one"
-        )
+        text = f"secret {secret.name} is not a TSIG key; run `tsig-keygen NAME | reconciler secret set {secret.name}`"
         where = desired.where(SECTION, "server", "key")
         yield error_at("malformed-tsig", where, text, secret.name)
     findings: list[Finding] = []
@@ -65,7 +63,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _unnamed_relay(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
-    """Mail leaves from a relay whose addresses no policy names."""
+    """Report a relay whose addresses no SPF policy names."""
     relay = Scope(context.merged, context.facts).value("relayhost").strip()
     policies = [record for own in records.values() for record in own if zone.is_spf(record)]
     if relay and policies and not any(re.search("include:|redirect=", record.text) for record in policies):
@@ -75,15 +73,15 @@ def _unnamed_relay(context: DnsContext, records: Mapping[str, list[Record]]) -> 
 
 
 def _other_hosts(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
-    """A policy that does not list the hosts which the MX records name."""
+    """Report an MTA-STS policy that does not list the hosts of the MX records."""
     for domain in context.domains[:MOST_JUDGED] if context.section.mta_sts else ():
         unlisted = [
             host for host in mail_hosts(records[context.zone_of(domain)], domain) if host not in context.mx(domain)
         ]
         if unlisted:
             text = (
-                f"the MX of {domain} is {unlisted[0]}, which its MTA-STS policy does not list: senders that keep to it"
-                " would deliver nothing; write the hosts under dns.mx"
+                f"the MX of {domain} is {unlisted[0]}, which its MTA-STS policy does not list: senders that follow it"
+                " would deliver no mail; write the hosts under dns.mx"
             )
             where = context.desired.where(SECTION, "mta_sts")
             yield error_at("other-mail-hosts", where, text, domain)
@@ -94,43 +92,45 @@ mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = zone.EXPLAINED | {
     "bad-template": (
-        "A DNS template can't be read or rendered. No record could be made from it. Correct the line; templates have "
-        "for and if, the names that docs/dns.md lists, and nothing that could be called."
+        "A DNS template can't be read or rendered. reconciler can't make records from it. Correct the line. Templates "
+        "have for and if, and the names that docs/dns.md lists. They can't call functions."
     ),
     "unused-template": (
-        "There are DNS templates, and no section dns that would use them. They have no effect. Write dns: {} into "
-        "mail.yaml, or remove them."
+        "The repository contains DNS templates, but no section dns that uses them. They have no effect. Write dns: {} "
+        "into mail.yaml, or remove the templates."
     ),
     "no-address": (
-        "The records of a mail domain name the mail host's addresses, and this host has none that others can reach. "
-        "Behind NAT it can't know better. Write them under dns.addresses, or name other hosts under dns.mx."
+        "The records of a mail domain name the addresses of the mail host, but this host has no public address. "
+        "Behind NAT, reconciler can't find the public address. Write the addresses under dns.addresses, or name other "
+        "hosts under dns.mx."
     ),
     "no-domain": (
-        "The section dns is there, and no mail domain to make records for. Nothing would be published. Name domains in "
-        "mydestination or a table of Postfix, or list them under dns.domains."
+        "mail.yaml has the section dns, but there are no mail domains to make records for. reconciler would publish "
+        "nothing. Name domains in mydestination or in a Postfix table, or list them under dns.domains."
     ),
     "malformed-tsig": (
-        "The secret that updates are to be signed with is no TSIG key. The name server would refuse every update. Set "
-        "it to a key clause as tsig-keygen prints one."
+        "The secret for signing updates is not a TSIG key. The name server would refuse every update. Set the secret "
+        "to a key clause as tsig-keygen prints it."
     ),
     "unreachable-address": (
-        "An address under dns.addresses is one of this host's own loopback, of one wire, or of none. No server "
-        "could send "
-        "mail to it. Write the address that the world knows this host by."
+        "An address under dns.addresses is a loopback, link-local, multicast or unspecified address. Other servers "
+        "could not send mail to it. Write the public address of this host."
     ),
     "malformed-reports": (
-        "Reports are to go to what is no address. Receivers would send none. Write an address, or an https:// place."
+        "The address for reports is not valid. Receivers would send no reports. Write a mail address, or an https:// "
+        "URL."
     ),
     "not-a-domain": (
-        "A name is no domain. No mail would match it, and nothing could be published for it. Write names such as "
-        "example.com, IDNs in xn-- form."
+        "A name is not a valid domain name. It would match no mail, and reconciler could not publish records for it. "
+        "Write names such as example.com, and IDNs in their xn-- form."
     ),
     "unnamed-relay": (
-        "All mail leaves through a smart host, and the SPF policy names this host alone. Receivers would see mail from "
-        "a stranger's address. Write the name of the relay's own policy under dns.spf_include."
+        "All mail leaves through a smart host, but the SPF policy names only this host. Receivers would see mail from "
+        "an address that the policy does not allow. Write the domain of the relay's own policy under dns.spf_include."
     ),
     "other-mail-hosts": (
-        "A template names other mail hosts than the section does. The MTA-STS policy lists those of the section, and "
-        "senders that keep to it would deliver nothing. Write the hosts under dns.mx, and {{ mx }} into the template."
+        "A template names other mail hosts than the section dns. The MTA-STS policy lists the hosts of the section, "
+        "so senders that follow the policy would deliver no mail. Write the hosts under dns.mx, and {{ mx }} into the "
+        "template."
     ),
 }

@@ -1,4 +1,7 @@
-"""Templates of DNS records from the repository, in a language of its own; each line of the result knows its line."""
+"""DNS templates from the repository, in a restricted language; each line of the result knows its template line.
+
+Raises BadTemplate.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _MALFORMED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class BadTemplate(ValueError):  # noqa: N818 - as in errors.py
-    """A template from the repository can't be read, or can't be rendered; *line* is where."""
+    """A template from the repository can't be read or rendered; *line* is the place."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -37,20 +40,20 @@ class BadTemplate(ValueError):  # noqa: N818 - as in errors.py
 
 
 class _Lines(Extension):
-    """Marks each line of the result with its line in the template, and lets no other statement through."""
+    """Mark each line of the result with its line in the template, and refuse other statements."""
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
         previous = statement = ""
         for token in stream:
             if previous == "block_begin" and token.value not in _STATEMENTS:
-                text = f'a zone template has no "{token.value}"; it has {", ".join(_STATEMENTS)}'
+                text = f'a zone template can\'t use "{token.value}"; it can use {", ".join(_STATEMENTS)}'
                 raise TemplateSyntaxError(text, token.lineno)
             if token.type == "tilde":
-                raise TemplateSyntaxError('a zone template has no "~"', token.lineno)
+                raise TemplateSyntaxError('a zone template can\'t use "~"', token.lineno)
             if previous == "block_begin":
                 statement = token.value
             elif token.value in ("if", "recursive") and token.type == "name" and statement == "for":
-                raise TemplateSyntaxError(f'a loop of a zone template has no "{token.value}"', token.lineno)
+                raise TemplateSyntaxError(f'a loop of a zone template can\'t use "{token.value}"', token.lineno)
             if token.type == "block_end":
                 statement = ""
             if previous in ("", "block_end") or token.type == "variable_begin":
@@ -65,22 +68,22 @@ class _Lines(Extension):
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Values are looked at and never asked: no attribute but a loop's own, and no operator that makes them grow."""
+    """Templates read values and call nothing: only a loop has attributes, and no operator makes values grow."""
 
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> NoReturn:  # noqa: ANN401, ARG002 - theirs
-        raise SecurityError(f'a zone template has no "{operator}"')
+        raise SecurityError(f'a zone template can\'t use "{operator}"')
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ANN401 - as above
         return isinstance(obj, LoopContext) and super().is_safe_attribute(obj, attr, value)
 
 
 def _join(values: Iterable[object], by: str = "") -> str:
-    """Join a list; of texts, whose characters would be joined, nothing good comes."""
+    """Join a list; refuse a text, because Jinja would join its characters."""
     parts = [] if isinstance(values, str) else list(map(str, values))
     if isinstance(values, str) or sum(map(len, parts)) + len(by) * len(parts) > _MOST_BYTES:
-        raise SecurityError("join takes a list that is not too long")
+        raise SecurityError("join needs a list, and a result that is not too long")
     return by.join(parts)
 
 
@@ -98,22 +101,22 @@ def _sandbox() -> Environment:
 @functools.lru_cache(maxsize=64)
 def _compiled(source: str) -> Any:  # noqa: ANN401 - jinja2's Template
     if len(source) > _MOST_BYTES:
-        raise BadTemplate(1, f"{len(source)} characters are more than the {_MOST_BYTES} that a template may have")
+        raise BadTemplate(1, f"the template has {len(source)} characters, more than the limit of {_MOST_BYTES}")
     if match := _MALFORMED.search(source.replace("\r\n", "\n")):
         line = source.count("\n", 0, match.start()) + 1
-        raise BadTemplate(line, f"a control character, {match[0]!r}, has no place in a template")
+        raise BadTemplate(line, f"a template can't contain the control character {match[0]!r}")
     try:
         return _sandbox().from_string(source)
     except TemplateSyntaxError as error:
-        raise BadTemplate(error.lineno, error.message or "cannot be read") from error
+        raise BadTemplate(error.lineno, error.message or "it can't be read") from error
     except (RecursionError, SyntaxError) as error:
-        raise BadTemplate(1, "nested too deeply") from error
-    except ValueError as error:  # a number of thousands of digits
+        raise BadTemplate(1, "it is nested too deeply") from error
+    except ValueError as error:  # a number with thousands of digits
         raise BadTemplate(1, str(error)) from error
 
 
 def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, str]]:
-    """Render a template from the repository; each line of the result with the line that it came from."""
+    """Render a template from the repository; return each line of the result with its line in the template."""
     pieces: list[str] = []
     size = 0
     try:
@@ -127,7 +130,7 @@ def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, s
     except (TemplateError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise BadTemplate(_line_of("".join(pieces), 1), str(error) or type(error).__name__) from error
     if size > 4 * _MOST_BYTES or len(pieces) > _MOST_PIECES:
-        raise BadTemplate(_line_of("".join(pieces[-50:]), 1), "it renders without end, or far too much")
+        raise BadTemplate(_line_of("".join(pieces[-50:]), 1), "the result is too long, or has no end")
     lines: list[tuple[int, str]] = []
     for line in "".join(pieces).split("\n"):
         lines.append((_line_of(line, lines[-1][0] if lines else 1), _MARK.sub("", line)))
@@ -135,7 +138,7 @@ def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, s
 
 
 def _line_of(text: str, otherwise: int) -> int:
-    """The template's line by the last mark before the text begins, or of all that was rendered so far."""
+    """Return the template's line: the last mark before a line's text, or the last mark of several lines."""
     marks = list(_MARK.finditer(text))
     leading = [mark for mark in marks if not _MARK.sub("", text[: mark.start()]).strip()] or marks
     return int((leading if "\n" not in text else marks)[-1][1]) if marks else otherwise

@@ -1,11 +1,11 @@
-"""DNS records as text: one reader for zone-file lines, one normal form, and what is wrong with records taken together.
+"""DNS records as text: one reader for lines of zone files, one normal form, and checks of records taken together.
 
-A line is ``NAME. TTL IN TYPE DATA``, as a master file has it (RFC 1035, 5.1), without what would make its meaning hang
-on the lines before it: no indentation, no relative names, no directives. Raises nothing: what can't be read is a
-finding at the line that it came from.
+A line is ``NAME. TTL IN TYPE DATA``, as in a master file (RFC 1035, 5.1), without the features that make its meaning
+depend on the lines before it: no indentation, no relative names, no directives. Raises nothing: a line that can't be
+read becomes a finding at its source.
 
-Known limits: names are ASCII; IDNs are written in their xn-- form. Of SPF (RFC 7208) look-ups are counted as far as the
-record itself says, or as far as *fetch* tells.
+Known limits: names are ASCII; write IDNs in their xn-- form. SPF lookups (RFC 7208) are counted in the record itself,
+and in other policies only if *fetch* returns them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MECHANISMS = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Record:
-    """One record in normal form: its name in lower case with the last period, its data as a zone file has it."""
+    """One record in normal form: its name in lower case with the final period, its data as in a zone file."""
 
     name: str
     type: str
@@ -48,17 +48,17 @@ class Record:
 
     @property
     def text(self) -> str:
-        """What a TXT record says, its strings joined."""
+        """The text of a TXT record, with its strings joined."""
         return joined(self.data)
 
 
 def joined(data: str) -> str:
-    """The strings of a TXT record as one text; bytes that are not ASCII stay escaped."""
+    """Return the strings of a TXT record as one text; bytes that are not ASCII stay escaped."""
     return "".join(_unescaped(match[1] if match[1] is not None else match[2]) for match in _STRINGS.finditer(data))
 
 
 def split(text: str) -> str:
-    """A text as the strings of a TXT record, none of more than 255 octets."""
+    """Return a text as the strings of a TXT record, each of at most 255 octets."""
     parts = [text[at : at + STRING] for at in range(0, len(text), STRING)] or [""]
     return " ".join('"' + "".join(map(_escaped, part)) + '"' for part in parts)
 
@@ -77,7 +77,7 @@ def _escaped(character: str) -> str:
 
 
 class _Odd(Exception):  # noqa: N818 - never leaves this module
-    """What is wrong with a line."""
+    """A line is malformed; the text says why."""
 
 
 def _odd(where: Where, text: str) -> Finding:
@@ -85,7 +85,7 @@ def _odd(where: Where, text: str) -> Finding:
 
 
 def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Record]) -> list[Finding]:
-    """Add the records of *zone* in these lines to *records*, none twice; what is wrong with the others."""
+    """Add the records of *zone* in these lines to *records*, without duplicates; return a finding for each bad line."""
     findings = []
     for where, line in lines:
         if line.strip() and not line.startswith(";"):
@@ -100,12 +100,12 @@ def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Re
 
 def _record(where: Where, line: str, zone: str) -> Record:
     if line[0] in " \t":
-        raise _Odd("it is indented, and would take the name of the line before")
+        raise _Odd("it is indented, and would use the name of the previous line")
     if line[0] in "$@":
-        raise _Odd(f'"{line.split(maxsplit=1)[0]}" stands for what other lines say; write the whole name and the TTL')
+        raise _Odd(f'"{line.split(maxsplit=1)[0]}" depends on other lines; write the whole name and the TTL')
     match = _LINE.fullmatch(line)
     if not match:
-        raise _Odd("expected NAME. TTL IN TYPE DATA, got something else")
+        raise _Odd("expected NAME. TTL IN TYPE DATA")
     name = _name(match["name"])
     if name != f"{zone}." and not name.endswith(f".{zone}."):
         raise _Odd(f'"{name}" is not in the zone {zone}.')
@@ -115,16 +115,16 @@ def _record(where: Where, line: str, zone: str) -> Record:
         raise _Odd(f'expected the class IN, got "{match["cls"]}"')
     kind = match["type"].upper()
     if kind not in TYPES:
-        hint = did_you_mean(kind, TYPES) or f"; known are {', '.join(TYPES)}"
+        hint = did_you_mean(kind, TYPES) or f"; the known types are {', '.join(TYPES)}"
         raise _Odd(f'unknown type "{match["type"]}"{hint}')
     return Record(name, kind, _data(kind, match["data"]), int(match["ttl"]), where)
 
 
 def _name(text: str) -> str:
     if not text.endswith("."):
-        raise _Odd(f'"{text}" lacks the period at its end; did you mean "{text}."?')
+        raise _Odd(f'"{text}" lacks the final period; did you mean "{text}."?')
     if not _NAME.fullmatch(text) or len(text) > STRING - 1:
-        raise _Odd(f'"{text}" is no name')
+        raise _Odd(f'"{text}" is not a valid name')
     return text.lower()
 
 
@@ -161,14 +161,14 @@ def _address(kind: str, text: str) -> str:
 
 
 def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
-    """Numbers of 16 bits and then a host."""
+    """Read numbers of 16 bits, and then a host."""
     numbers, host = words[:count], words[count:]
     if len(host) != 1 or not all(
         re.fullmatch(r"\d{1,5}", number, re.ASCII) and int(number) < 1 << 16 for number in numbers
     ):
         raise _Odd(f'expected {form}, got "{" ".join(words)}"')
     if re.fullmatch(r"[\d.]+|.*:.*", host[0]):
-        raise _Odd(f"{kind} leads to a host's name and never to an address")
+        raise _Odd(f"{kind} must point to a host name, not to an address")
     return " ".join((*(str(int(number)) for number in numbers), _name(host[0])))
 
 
@@ -179,16 +179,16 @@ def _strings(text: str) -> str:
         if not match or match[1] is None:
             raise _Odd('expected text in quotes ("...", with \\" for a quote)')
         if any(int(code) > STRING for code, _ in _ESCAPE.findall(match[1]) if code):
-            raise _Odd("an escape stands for no octet")
+            raise _Odd("an escape is greater than 255")
         pieces.append(_unescaped(match[1]))
         position = match.end()
     whole = "".join(pieces)
     if not whole.isascii() and any(ord(character) > STRING for character in whole):
-        raise _Odd("characters that are not ASCII")
+        raise _Odd("it contains characters that are not ASCII")
     return split(whole)
 
 
-# ---- judging them together -------------------------------------------------------------------------------------------
+# ---- records taken together ------------------------------------------------------------------------------------------
 
 
 def _clash(record: Record, text: str, severity: Severity = Severity.ERROR) -> Finding:
@@ -196,7 +196,7 @@ def _clash(record: Record, text: str, severity: Severity = Severity.ERROR) -> Fi
 
 
 def judge(records: Iterable[Record]) -> Iterator[Finding]:
-    """What is wrong with the records of a zone, all together."""
+    """Yield the faults of the records of a zone, taken together."""
     by_name: dict[str, list[Record]] = {}
     for record in dict.fromkeys(records):
         by_name.setdefault(record.name, []).append(record)
@@ -213,7 +213,7 @@ def judge(records: Iterable[Record]) -> Iterator[Finding]:
 def _beside(name: str, own: list[Record]) -> Iterator[Finding]:
     aliases = [record for record in own if record.type == "CNAME"]
     if aliases and len(own) > 1:
-        yield _clash(aliases[0], f"{name} has a CNAME, and no other record may stand beside one")
+        yield _clash(aliases[0], f"{name} has a CNAME, and no other record may exist beside it")
     times: dict[str, Record] = {}
     for record in own:
         first = times.setdefault(record.type, record)
@@ -222,13 +222,13 @@ def _beside(name: str, own: list[Record]) -> Iterator[Finding]:
 
 
 def tag(record: Record) -> str:
-    """What a TXT record begins with, where that says what it is for (``v=spf1``); empty for any other text."""
+    """Return the start of a TXT record that names its purpose (``v=spf1``); empty for any other record."""
     match = re.match(r"v=[a-z0-9]+", record.text, re.IGNORECASE)
     return match[0].lower() if match and record.type == "TXT" else ""
 
 
 def is_spf(record: Record) -> bool:
-    """Whether it is a name's SPF policy."""
+    """Return whether the record is an SPF policy."""
     return bool(re.match(r"v=spf1(?: |\Z)", record.text, re.IGNORECASE)) if record.type == "TXT" else False
 
 
@@ -237,19 +237,19 @@ def _repeated_kinds(name: str, own: list[Record]) -> Iterator[Finding]:
     for record in own:
         kind = tag(record)
         if kind and first.setdefault(kind, record) is not record:
-            yield _clash(record, f"{name} has more than one {kind} record, so that receivers would use none")
+            yield _clash(record, f"{name} has more than one {kind} record, so receivers would use none")
 
 
 def _exchanger(mx: Record, own: list[Record] | None) -> Iterator[Finding]:
     target = mx.data.split()[1]
     if own and any(record.type == "CNAME" for record in own):
-        yield _clash(mx, f"the MX of {mx.name} leads to {target}, which is a CNAME (RFC 2181, 10.3)")
+        yield _clash(mx, f"the MX of {mx.name} points to {target}, which is a CNAME (RFC 2181, 10.3)")
     elif own and not any(record.type in ("A", "AAAA") for record in own):
-        yield _clash(mx, f"the MX of {mx.name} leads to {target}, which has no address")
+        yield _clash(mx, f"the MX of {mx.name} points to {target}, which has no address")
 
 
 def mail_hosts(records: Iterable[Record], domain: str) -> list[str]:
-    """The hosts that take a domain's mail, the preferred ones first."""
+    """Return the hosts that take a domain's mail, the preferred ones first."""
     own = [record.data.split() for record in records if record.type == "MX" and record.name == f"{domain}."]
     return list(dict.fromkeys(host.rstrip(".") for _, host in sorted(own, key=lambda words: int(words[0]))))
 
@@ -267,9 +267,11 @@ def _spf(record: Record) -> Iterator[Finding]:
     for place, term in enumerate(terms):
         yield from _term(record, term)
         if re.fullmatch(r"[-+~?]?all", term, re.IGNORECASE) and place < len(terms) - 1:
-            yield _wrong(record, f'nothing behind "{term}" is ever read: "{" ".join(terms[place + 1 :])}"')
+            yield _wrong(record, f'receivers ignore the terms after "{term}": "{" ".join(terms[place + 1 :])}"')
     if count := too_many(record):
-        yield _wrong(record, f"{count} look-ups are more than the {MAX_LOOKUPS} that receivers make (RFC 7208, 4.6.4)")
+        yield _wrong(
+            record, f"it needs {count} lookups, more than the {MAX_LOOKUPS} that receivers make (RFC 7208, 4.6.4)"
+        )
 
 
 def _term(record: Record, term: str) -> Iterator[Finding]:
@@ -280,19 +282,19 @@ def _term(record: Record, term: str) -> Iterator[Finding]:
     if not match or name not in _MECHANISMS:
         yield _wrong(record, f'unknown mechanism "{term}"{did_you_mean(name, _MECHANISMS)}')
     elif name == "all" and term[0] not in "-~?":
-        yield _wrong(record, f'"{term}" lets anybody send in this domain\'s name; did you mean "~all"?')
+        yield _wrong(record, f'"{term}" lets any host send in this domain\'s name; did you mean "~all"?')
     elif name in ("include", "exists") and not re.match(r":.", match["value"] or ""):
         yield _wrong(record, f'"{term}" names no domain')
     elif name in ("ip4", "ip6"):
         try:
             if ip_network((match["value"] or "")[1:], strict=False).version != int(name[2]):
-                raise ValueError  # noqa: TRY301 - said once, below
+                raise ValueError  # noqa: TRY301 - reported once, below
         except ValueError:
             yield _wrong(record, f'"{term}" names no {"IPv4" if name == "ip4" else "IPv6"} network')
 
 
 def lookups(text: str, fetch: Callable[[str], str] | None = None, seen: frozenset[str] = frozenset()) -> int:
-    """How many look-ups a policy costs; those of the policies that it includes too, where *fetch* gives their texts."""
+    """Return how many lookups a policy needs, including those of other policies if *fetch* returns their texts."""
     count = 0
     for term in text.split()[1:]:
         match = re.match(r"[-+~?]?([a-z0-9]+)(?:[:=/]|\Z)", term, re.IGNORECASE)
@@ -307,22 +309,24 @@ def lookups(text: str, fetch: Callable[[str], str] | None = None, seen: frozense
 
 
 def too_many(record: Record, fetch: Callable[[str], str] | None = None) -> int:
-    """How many look-ups a policy costs, where they are more than receivers make."""
+    """Return how many lookups a policy needs if these are more than receivers make, else 0."""
     count = lookups(record.text, fetch)
     return count if count > MAX_LOOKUPS else 0
 
 
 EXPLAINED = {
     "malformed-record": (
-        "A line that a DNS template made is no record. A name server would refuse it, or read something else. Write "
-        "NAME. TTL IN TYPE DATA without indentation, every host with the period at its end, text in quotes."
+        "A line that a DNS template made is not a valid record. A name server would refuse it, or misread it. Write "
+        "NAME. TTL IN TYPE DATA without indentation, each host with its final period, and text in quotes."
     ),
     "clashing-records": (
-        "Two records do not go together: something beside a CNAME, an MX that leads to one, two policies of a kind at "
-        "one name, or different TTLs in one set. Receivers would take none of them, or any. Keep one of the two."
+        "Two records conflict: another record beside a CNAME, an MX that points to a CNAME, two policies of one kind "
+        "at one name, or different TTLs in one set. Receivers would use none of them, or an arbitrary one. Keep one "
+        "of the two."
     ),
     "malformed-spf": (
-        "An SPF policy says what receivers can't use: an unknown mechanism, more than ten look-ups, terms behind all, "
-        "or that anybody may send. Mail in the domain's name would fail, or forgeries pass. Correct the policy."
+        "An SPF policy contains something that receivers can't use or that allows forgery: an unknown mechanism, more "
+        "than ten lookups, terms after all, or permission for any host to send. Mail in the domain's name would fail "
+        "the check, or forged mail would pass it. Correct the policy."
     ),
 }

@@ -54,7 +54,7 @@ def test_a_missing_package_and_a_stranger_on_the_port_are_refused_before_anythin
 
     stranger = adopted.host.start("python3", "-m", "http.server", "11332")
     adopted.host.wait_for(lambda: "11332" in adopted.sh("ss -ltn"), what="a stranger")
-    refused(adopted, SIGNED.format(""), "port 11332, where rspamd is to listen, is python3's already")
+    refused(adopted, SIGNED.format(""), "port 11332, which rspamd needs, is already taken by python3")
     stranger.kill()
 
 

@@ -134,7 +134,7 @@ def test_what_somebody_else_made_is_a_conflict_and_stays(adopted: AdoptedHost) -
     push(adopted)
     done = publish(adopted)
     assert done.status == 2
-    assert "one.test. 300 IN MX 10 mail.one.test.: another author's MX 10 theirs.test. is there already" in done.text
+    assert "one.test. 300 IN MX 10 mail.one.test.: another author's MX 10 theirs.test. already exists" in done.text
     assert "another author's CNAME theirs.test." in done.text
     assert 'another author\'s TXT "v=spf1 -all"' in done.text
     assert dig(adopted, "one.test MX") == "10 theirs.test."

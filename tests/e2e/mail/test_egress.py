@@ -186,7 +186,7 @@ def test_bad_input_is_refused_before_anything_changed(off: Pair) -> None:
     pair = off
     for section, said in (
         ("{allow_users: [_rspamdd]}", 'there is no user "_rspamdd"'),
-        ("{ports: []}", "nothing is locked"),
+        ("{ports: []}", "the lockdown has no effect"),
         ("{lockdown: maybe}", "yes or no"),
         ("yes", "is a mapping"),
     ):

@@ -29,7 +29,7 @@ def test_local_clients_relay_by_authenticating_or_by_sendmail_which_leaves_its_u
 
         prevails = adopted.push({"mail.yaml": HELD + "relay_mynetworks: no\n"}, "A parameter prevails")
         assert prevails.accepted, prevails.text
-        assert "relay_mynetworks is no, but smtpd_relay_restrictions says otherwise" in prevails.text
+        assert "relay_mynetworks is no, but smtpd_relay_restrictions prevails over it" in prevails.text
         assert adopted.host.send("root@mx1.example.com", FAR).startswith("250")
 
         on = adopted.push({"mail.yaml": MAIL + "relay_mynetworks: yes\n"}, "The networks relay")

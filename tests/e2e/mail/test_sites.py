@@ -238,7 +238,7 @@ def test_an_address_has_a_name_that_leads_back_to_it_as_dns_says() -> None:
         files = {"sites/site1/site.yaml": DELIVERY.format(domain="one.test", address="192.0.2.10")}
         silent = adopted.push(files, "Nobody says")
         assert silent.accepted, silent.text
-        assert "its reverse name could not be asked of DNS" in silent.text
+        assert "DNS did not answer the query for its reverse name" in silent.text
         adopted.push({"sites/site1/site.yaml": None}, "Off")
 
         for forward, reverse, said in (
@@ -250,7 +250,7 @@ def test_an_address_has_a_name_that_leads_back_to_it_as_dns_says() -> None:
             served(adopted)
             refused = adopted.push(files, "One site")
             assert not refused.accepted
-            assert 'has no reverse name "one.test" that leads back to it' in refused.text
+            assert 'has no reverse name "one.test" that resolves back to it' in refused.text
             assert said in refused.text
         zones(adopted, "@ IN A 192.0.2.10\n", "10 IN PTR ONE.test.\n10 IN PTR other.test.\n")
         served(adopted)

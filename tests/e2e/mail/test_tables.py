@@ -57,7 +57,7 @@ def adopted() -> Iterator[AdoptedHost]:
 def routed(adopted: AdoptedHost) -> AdoptedHost:
     """The host with both tables."""
     told = push(adopted, TRANSPORT, STATES, **BOTH)
-    assert "goes past the smart host" in told
+    assert "bypasses the smart host" in told
     return adopted
 
 

@@ -139,7 +139,7 @@ def test_dane_passes_the_rehearsal_and_levels_without_what_they_need_are_refused
     assert pushed.accepted, pushed.text
     assert adopted.postconf("smtp_dns_support_level") == "dnssec"
     assert "warning" not in pushed.text, pushed.text
-    for tls, said in (("secure", "no authority is trusted"), ("fingerprint", "no fingerprint is known")):
+    for tls, said in (("secure", "no authority is trusted"), ("fingerprint", "no fingerprint is set")):
         refused = adopted.push({"mail.yaml": STATE + f"tls: {{destinations: {{example.com: {tls}}}}}\n"}, "Lacking")
         assert not refused.accepted
         assert said in " ".join(refused.text.split())

@@ -25,7 +25,7 @@ from tests.unit.commits import load_findings
         ("smart_host: {nexthop: 'a b'}\n", "mail.yaml:1:23", "not a nexthop"),
         ("smart_host: {nexthop: a, username: u}\n", "mail.yaml:1:1", "password is missing"),
         ("smart_host: {nexthop: a, username: u, password: !secret nosuch}\n", "mail.yaml:1:49", "secret set nosuch"),
-        ("parameters: {a: !secret x}\n", "mail.yaml:1:17", "readable by every user"),
+        ("parameters: {a: !secret x}\n", "mail.yaml:1:17", "every user of the host can read main.cf"),
         ('parameters:\n  smtpd_banner: "x\\nmynetworks = 0.0.0.0/0"\n', "mail.yaml:2:17", "smtpd_banner"),
         ("transports: {slow: {concurrency: 0}}\n", "mail.yaml:1:34", "greater than"),
         ("transports: {slow: {rate_delay: 2x}}\n", "mail.yaml:1:33", "rate_delay"),

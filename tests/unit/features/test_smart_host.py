@@ -82,16 +82,16 @@ def test_relays_that_do_not_fit_together_are_refused() -> None:
         "mixed-wrapping", smart_host={"nexthop": "[a.example]:465", "senders": {"@b.c": b}}
     )
     straight = {"nexthop": "", "senders": {"@b.c": {"nexthop": "[b.example]:465"}}}
-    assert "goes straight to its MX" in only_finding("mixed-wrapping", smart_host=straight)
+    assert "goes directly to its MX" in only_finding("mixed-wrapping", smart_host=straight)
     typo = {"nexthop": "a.example", "senders": {"@b.c": {"nexthop": "b.example:submisson"}}}
     assert only_finding("malformed-nexthop", smart_host=typo).endswith("did you mean b.example:submission?")
     taken = {"master.d/own.cf": "smart_host unix - - n - - smtp\n"}
     assert findings_of("duplicate-service", files=taken, smart_host={"nexthop": "[a.example]:465"})
     assert not findings_of("duplicate-service", files=taken, smart_host={"nexthop": "[a.example]:587"})
     twice = {"nexthop": "a.example", "senders": {"@b.c": b, "@B.c": b}}
-    assert "capitals" in only_finding("duplicate-sender", smart_host=twice)
+    assert "ignores case" in only_finding("duplicate-sender", smart_host=twice)
     own = {"tables/sender_relayhost": "@b.c  x.example\n"}
-    assert "itself" in only_finding(
+    assert "already makes the table" in only_finding(
         "duplicate-sender", files=own, smart_host={"nexthop": "a.example", "senders": {"@b.c": b}}
     )
 

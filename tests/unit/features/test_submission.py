@@ -47,5 +47,5 @@ def test_submission_can_be_changed_as_a_service_and_not_be_brought_twice() -> No
     changed = composed("submission: {wrapper: no}\nservices: {submission/inet: {maxproc: 50}}\n")
     assert [one.maxproc for one in changed.entries if one.name == "submission"] == ["50"]
     twice = {"master.d/mua.cf": "submission inet n - n - - smtpd\n"}
-    assert "submission brings submission/inet already" in only_finding("duplicate-service", READY, twice, submission={})
+    assert "submission already adds submission/inet" in only_finding("duplicate-service", READY, twice, submission={})
     assert not findings_of("duplicate-service", READY, twice)

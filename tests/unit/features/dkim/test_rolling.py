@@ -36,7 +36,7 @@ def test_a_roll_publishes_waits_switches_keeps_and_expires() -> None:
     values |= switch(section(values), later)
     assert section(values).selector == "s2"
     assert stages(section(values), later) == [("s2", KeyState.SIGNING), ("s1", KeyState.KEPT)]
-    with pytest.raises(TooEarly, match="under way until 2026-11-30T22:00:00Z"):
+    with pytest.raises(TooEarly, match="in transit until 2026-11-30T22:00:00Z"):
         expire(section(values), later + 167 * HOUR)
 
     assert stages(section(values), later + 168 * HOUR)[1] == ("s1", KeyState.EXPIRED)
@@ -61,7 +61,7 @@ def test_a_time_to_live_moves_both_ends() -> None:
 
 def test_what_is_out_of_order_is_refused_and_says_what_comes_first() -> None:
     waiting = {**FIRST, **begin(section(FIRST), "s2", "dkim-s2", NOW)}
-    with pytest.raises(TooEarly, match="waits already; `reconciler dkim roll`"):
+    with pytest.raises(TooEarly, match="is already waiting; run `reconciler dkim roll`"):
         begin(section(waiting), "s3", "dkim-s3", NOW)
     with pytest.raises(TooEarly, match='"s1" is in use'):
         begin(section(FIRST), "s1", "dkim-s1", NOW)

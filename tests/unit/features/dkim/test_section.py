@@ -93,7 +93,7 @@ def test_only_named_domains_are_signed_and_the_administrators_rspamd_keeps_its_o
 NEXT = "{{selector: s1, key: !secret k, next: {{selector: {}, key: !secret k, since: {}}}}}"
 BAD = {
     "{}": "half-a-key mail.yaml:1",
-    "{selector: s1}": "dkim: signing needs both; key is missing",
+    "{selector: s1}": "dkim: signing needs selector and key; key is missing",
     "{selector: s1, key: secret-text}": "plain-text-secret",
     "{selector: -s, key: !secret k}": 'malformed-selector mail.yaml:2:12: dkim.selector: not a selector: "-s"',
     "{selector: s1, key: !secret kk}": "missing-secret mail.yaml:2:21: there is no secrets/kk.age in this commit",

@@ -52,7 +52,7 @@ def test_what_is_wrong_with_a_template_stands_at_its_line() -> None:
     assert only_finding("bad-template", None, {"dns/more.zone.j2": "; x\n{{ nmae }}"}, dns=DNS).startswith(
         "dns/more.zone.j2:2:1"
     )
-    assert "nothing uses" in only_finding("unused-template", None, {"dns/email.zone.j2": "; x"})
+    assert "no section dns" in only_finding("unused-template", None, {"dns/email.zone.j2": "; x"})
     with pytest.raises(InvalidSource, match=r"only files named NAME\.zone\.j2"):
         desired(None, {"dns/email.j2": ""})
 
@@ -62,7 +62,7 @@ def test_the_section_refuses_what_it_can_not_use() -> None:
         ({"domains": ["@v.example"]}, "not a domain"),
         ({"ttl": "5"}, "dns.ttl"),
         ({"dmarc": "strict"}, "none, quarantine"),
-        ({"tls_rpt": "nobody"}, "reports go to an address"),
+        ({"tls_rpt": "nobody"}, "an address for reports"),
         ({"server": {"address": "192.0.2.53", "key": "abc"}}, "plain text"),
         ({"sever": {}}, "did you mean server"),
     ):
