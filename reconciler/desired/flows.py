@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     IPvAnyAddress,
     TypeAdapter,
@@ -30,6 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
+from reconciler.features.section import Section
 from reconciler.model import Finding, Where, did_you_mean
 
 if TYPE_CHECKING:
@@ -139,9 +138,7 @@ Word = Annotated[str, AfterValidator(_one_word)]
 Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several)]
 
 
-class _Expect(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Expect(Section):
     refused: Annotated[str | None, BeforeValidator(_code)] = None
     status: Literal["sent", "bounced", "deferred"] | None = None
     transport: str | None = None
@@ -172,9 +169,7 @@ class _Expect(BaseModel):
         return self
 
 
-class _Flow(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Flow(Section):
     client: Annotated[IPvAnyAddress, AfterValidator(_somebody)] | None = None
     port: Annotated[str, Field(pattern=r"^(\d{1,5}|[a-z][a-z0-9_-]*)$")] = "smtp"
     helo: Word = "client.rehearsal.example"

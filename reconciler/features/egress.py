@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from reconciler.features import parameters
+from reconciler.features.section import Section
 from reconciler.model import (
     Companion,
     Contribution,
@@ -40,7 +41,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 
 
-class Schema(BaseModel, extra="forbid", frozen=True):
+class Schema(Section):
     """Only Postfix and *allow_users* may connect to *ports*."""
 
     lockdown: bool = True

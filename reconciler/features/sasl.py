@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
+from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.scopes import Scope
 
@@ -21,7 +20,7 @@ SECTION = "sasl"
 _HEADER = "smtpd_sasl_authenticated_header"
 
 
-class Schema(BaseModel, extra="forbid", frozen=True):
+class Schema(Section):
     """An unset value means Postfix's default, which is no."""
 
     authenticated_header: bool | None = None

@@ -18,12 +18,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, InstanceOf, model_validator
+from pydantic import AfterValidator, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import parameters
 from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.secret_names import secrets
+from reconciler.features.section import Section
 from reconciler.features.sites import sites_in
 from reconciler.model import (
     Companion,
@@ -88,14 +89,12 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Secrets = Annotated[list[InstanceOf[SecretName]], _secrets]
 
 
-class Schema(BaseModel):
+class Schema(Section):
     """*domain* is the domain of rewritten senders, by default myhostname; the first of *secrets* signs, all are valid.
 
     *key* is a single secret. *exclude* adds domains that PostSRSd never rewrites; ``.example.com`` stands for all names
     below it.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
     domain: Domain | None = None

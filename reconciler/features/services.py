@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
 from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -93,7 +94,7 @@ def _writable(value: str) -> str:
     return value.strip()
 
 
-class ServiceChange(BaseModel, extra="forbid", frozen=True):
+class ServiceChange(Section):
     """Changes to the stock service of that name; a new service needs *command*.
 
     The fields are those of master(5). *options* are its ``-o`` settings by name, *arguments* the words after them.

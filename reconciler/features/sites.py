@@ -18,11 +18,12 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, RootModel, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
+from reconciler.features.section import Section
 from reconciler.model import (
     Contribution,
     Finding,
@@ -75,14 +76,14 @@ def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
-class Delivery(BaseModel, extra="forbid", frozen=True):
+class Delivery(Section):
     """Where the site's mail leaves from: at most one IPv4 and one IPv6 *address*, and the name in HELO."""
 
     address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
     helo: Domain
 
 
-class Site(BaseModel, extra="forbid", frozen=True):
+class Site(Section):
     """One site: its domains, and its delivery if their mail does not leave from the host's own address."""
 
     domains: tuple[Domain, ...] = ()

@@ -15,10 +15,11 @@ import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.secret_names import one_secret
+from reconciler.features.section import Section
 from reconciler.model import (
     Contribution,
     Finding,
@@ -91,10 +92,8 @@ def _username(value: object) -> object:
     return value
 
 
-class Relay(BaseModel):
+class Relay(Section):
     """A next hop and its login."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     nexthop: Annotated[str, BeforeValidator(_nexthop)]
     username: Annotated[str | None, BeforeValidator(_username)] = None

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
+from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Parameter, Service, error_at, nothing_mentioned
 from reconciler.postfix.restrictions import smtpd_scopes
 
@@ -40,7 +39,7 @@ _WRAPPER = {"smtpd_tls_wrappermode": "yes"}
 _SASL = ("smtpd_sasl_type", "smtpd_sasl_path")
 
 
-class Schema(BaseModel, extra="forbid", frozen=True):
+class Schema(Section):
     """*enabled* is port 587 with STARTTLS; *wrapper* adds port 465 with TLS from the first byte."""
 
     enabled: bool = True

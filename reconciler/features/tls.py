@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
+from reconciler.features.section import Section
 from reconciler.model import (
     RESOLVER,
     Contribution,
@@ -52,7 +53,7 @@ def _fingerprint(value: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, 64, 2))
 
 
-class Schema(BaseModel, extra="forbid", frozen=True):
+class Schema(Section):
     """*outbound* is the level for all outbound mail, *destinations* for some, by domain or nexthop as in transport(5).
 
     If unset, outbound is ``encrypt`` when a smart host has a login or is on port 465, else ``may``.

@@ -15,9 +15,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, Field, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Parameter, Service, Table, error_at, nothing_mentioned, warning_at
 from reconciler.postfix.vocabulary import names
 
@@ -43,7 +44,7 @@ def _leaving(value: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 Address = Annotated[IPv4Address | IPv6Address, AfterValidator(_leaving)]
 
 
-class Transport(BaseModel, extra="forbid", frozen=True):
+class Transport(Section):
     """One transport; an unset value means Postfix's default.
 
     *concurrency* is the number of connections to one destination at a time, *rate_delay* the pause between two

@@ -17,10 +17,11 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf, model_validator
+from pydantic import AfterValidator, BeforeValidator, InstanceOf, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.secret_names import one_secret
+from reconciler.features.section import Section
 from reconciler.model import (
     Companion,
     Contribution,
@@ -138,10 +139,8 @@ def _moment(value: object) -> object:
 Selector = Annotated[str, AfterValidator(selector)]
 
 
-class DkimKey(BaseModel):
+class DkimKey(Section):
     """A selector and its private key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     selector: Selector
     key: Annotated[InstanceOf[SecretName], _secret]
@@ -153,10 +152,8 @@ class PublishedKey(DkimKey):
     since: Annotated[datetime, BeforeValidator(_moment)]
 
 
-class Schema(BaseModel):
+class Schema(Section):
     """*selector* and *key* sign; *ttl* is how long other name servers may cache an answer from this zone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
     selector: Selector | None = None

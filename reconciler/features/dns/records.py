@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, IPvAnyAddress
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, IPvAnyAddress
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host
@@ -22,6 +22,7 @@ from reconciler.features.dns import zone
 from reconciler.features.dns.template import BadTemplate, render_lines
 from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.secret_names import one_secret
+from reconciler.features.section import Section
 from reconciler.features.sites import owner_of, sites_in
 from reconciler.model import Finding, SecretName, Where, error_at
 from reconciler.postfix.scopes import Scope, scopes
@@ -119,11 +120,7 @@ def _in_short(key: str) -> BeforeValidator:
 Reports = Annotated[str, AfterValidator(_reports)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Dmarc(_Part):
+class Dmarc(Section):
     """The policy for mail that fails the check, and the address for reports."""
 
     policy: Literal["none", "quarantine", "reject"]
@@ -135,7 +132,7 @@ class Dmarc(_Part):
         return f"v=DMARC1; p={self.policy}" + (f"; rua={self.reports}" if self.reports else "")
 
 
-class MtaSts(_Part):
+class MtaSts(Section):
     """The policy (RFC 8461) that a web server of the domain must serve."""
 
     mode: Literal["testing", "enforce", "none"]
@@ -151,7 +148,7 @@ class MtaSts(_Part):
         return f"v=STSv1; id={hashlib.sha256(self.policy(hosts).encode()).hexdigest()[:20]}"
 
 
-class UpdateServer(_Part):
+class UpdateServer(Section):
     """The name server that accepts updates (RFC 2136), and the key for them."""
 
     address: IPvAnyAddress
@@ -159,7 +156,7 @@ class UpdateServer(_Part):
     key: Annotated[InstanceOf[SecretName], _secret]
 
 
-class Schema(_Part):
+class Schema(Section):
     """The domains and the content of their records; *domains* defaults to all mail domains but this host's name."""
 
     ttl: Annotated[int, Field(ge=60, le=604800)] = 3600
