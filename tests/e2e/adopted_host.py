@@ -63,6 +63,9 @@ find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
 readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
+# What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
+LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler"
+_copies: dict[str, str] = {}
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
 
 
@@ -99,19 +102,23 @@ class AdoptedHost:
         daemon: bool = True,
     ) -> None:
         proven = PROVEN * ("[probation]" not in settings)
-        self._state = state
+        self._state, self._given = state, settings
         self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
         self.daemon: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
+        copy = _copies.get(self._adoption())
         with ExitStack() as opened:
-            self.host = opened.enter_context(Host(postfix=True, systemd=self.systemd))
+            self.host = opened.enter_context(Host(postfix=not copy, systemd=self.systemd))
             self._log = opened.enter_context(tempfile.TemporaryFile("w+"))
-            self._prepare()
-            if self._adopt:
-                self.host.run("reconciler", "once", "--adopt")
+            self.host.write("/etc/reconciler.toml", self._settings)
+            if copy:
+                self.host.run("sh", "-c", f"cd / && rm -rf {LEFT} && base64 -d | tar -xz", input=copy)
+                self.host.start_postfix()
+            else:
+                self._prepare()
             if self._daemon:
                 self.start_daemon()
             self._closing = opened.pop_all()
@@ -123,8 +130,13 @@ class AdoptedHost:
         if kind is None:
             assert "Traceback" not in log, log
 
+    def _adoption(self) -> str:
+        """Return what an adoption depends on; empty for one that is made anew: a probation knows this host's log."""
+        provisional = "[probation]" in self._given or "[confirm]" in self._given
+        copied = self._adopt and self._owner == "root" and not (self.systemd or provisional)
+        return json.dumps(dict(self._state)) if copied else ""
+
     def _prepare(self) -> None:
-        self.host.write("/etc/reconciler.toml", self._settings)
         for path, text in self._state.items():
             self.host.write(f"/root/state/{path}", text or "")
         if self._owner != "root":
@@ -135,6 +147,10 @@ class AdoptedHost:
             self.host.run("chmod", "755", "/root")
         self.sh(f"install -d -o {self._owner} {CLONE}")
         self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
+        if self._adopt:
+            self.host.run("reconciler", "once", "--adopt")
+        if key := self._adoption():
+            _copies[key] = self.sh(f"cd / && tar -cz {LEFT} | base64")
 
     # The daemon
 

@@ -8,6 +8,7 @@ the run. What cannot be imitated is real: a full file system (test_killed_anywhe
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from tests.e2e.crash_driver import (
     NEW,
     RELOAD,
     RESTART,
+    UNREHEARSED,
     CrashDriver,
     has_no_service,
     is_routed,
@@ -35,11 +37,24 @@ ERRORS = ((errno.EIO, "once"), (errno.ENOSPC, "lasting"), (errno.EROFS, "lasting
 
 
 @pytest.fixture
-def crasher() -> Iterator[CrashDriver]:
+def rehearsing() -> Iterator[CrashDriver]:
     """A host that was adopted."""
+    with _adopted() as made:
+        yield made
+
+
+@pytest.fixture
+def crasher() -> Iterator[CrashDriver]:
+    """A host that was adopted, and that holds no rehearsals."""
+    with _adopted(UNREHEARSED) as made:
+        yield made
+
+
+@contextmanager
+def _adopted(settings: str = "") -> Iterator[CrashDriver]:
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=settings) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         made = CrashDriver(adopted)
         made.run("once")
@@ -76,14 +91,14 @@ def told(capsys: pytest.CaptureFixture[str], what: str, ends: dict[int, int]) ->
         print(f"\n    {what}: {sum(ends.values())} effects failed; statuses {ends}")
 
 
-def test_an_adoption_and_its_first_apply(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
-    crasher.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
-    crasher.adopted.sh(
+def test_an_adoption_and_its_first_apply(rehearsing: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    rehearsing.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
+    rehearsing.adopted.sh(
         "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
         " rm -r /var/lib/reconciler && mkdir -m 711 /var/lib/reconciler && postfix reload"
     )
-    crasher.save("fresh")
-    told(capsys, "adoption and apply", suffer(crasher, ("once", "--adopt"), is_routed(crasher.host)))
+    rehearsing.save("fresh")
+    told(capsys, "adoption and apply", suffer(rehearsing, ("once", "--adopt"), is_routed(rehearsing.host)))
 
 
 def test_an_undo(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:

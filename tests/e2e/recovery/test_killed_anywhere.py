@@ -18,6 +18,7 @@ from tests.e2e.crash_driver import (
     NEW,
     RELOAD,
     RESTART,
+    UNREHEARSED,
     CrashDriver,
     has_no_service,
     is_routed,
@@ -58,7 +59,7 @@ def fresh() -> Iterator[CrashDriver]:
 
 @pytest.fixture(scope="module")
 def _adopted() -> Iterator[CrashDriver]:
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         yield CrashDriver(adopted)
 
@@ -171,7 +172,7 @@ def test_a_recovery_killed_anywhere(adopted: CrashDriver, capsys: pytest.Capture
 def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with AdoptedHost(settle="20ms", daemon=False, settings='[drift]\npolicy = "commit"\n') as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED + '[drift]\npolicy = "commit"\n') as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         crasher = CrashDriver(adopted)
         crasher.run("once")
@@ -198,7 +199,7 @@ def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
 
 def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     manual = '[confirm]\nmode = "manual"\ntime = "1s"\n'
-    with AdoptedHost(settle="20ms", daemon=False, settings=manual) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED + manual) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         crasher = CrashDriver(adopted)
         adopted.write_past_hook({"tables/transport": NEW}, "Nobody confirms it")
@@ -259,7 +260,7 @@ class _Rewriting(CrashDriver):
 def test_a_companion_that_is_turned_on_changed_and_turned_off_killed_anywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         with_secrets(adopted, daemon=False)
         crasher = _Rewriting(adopted)
@@ -296,7 +297,7 @@ class _LockedDown(CrashDriver):
 def test_a_lockdown_that_is_turned_on_changed_and_turned_off_killed_anywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         crasher = _LockedDown(adopted)
         for what, said, ports in (
