@@ -1,7 +1,7 @@
-"""The words: every value that travels between the stages, how a pass can end, and what can go wrong.
+"""The values that pass between the stages, the outcomes of a pass, and the errors.
 
-Other folders import the words from here (`from reconciler.model import Finding`); `errors` and `phase` keep their own
-names.
+Other folders import these types from here (`from reconciler.model import Finding`). The exceptions are `errors` and
+`phase`, which are imported as modules.
 
 Invariant: it holds values only, and knows no file format, no program and no rule.
 """

@@ -1,4 +1,4 @@
-"""What people asked for, and what features make of it."""
+"""The desired state as values, and the contributions that features derive from it. Raises nothing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SecretName:
-    """``!secret NAME`` as it stands in YAML: the name of a file secrets/NAME.age."""
+    """The tag ``!secret NAME`` as written in YAML; it names the file secrets/NAME.age."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """An opened secret. Its value shows in no representation; its digest may."""
+    """A decrypted secret. No representation shows its value; its digest may be shown."""
 
     name: str
     value: str = field(repr=False)
@@ -35,7 +35,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What people asked for, validated: *sections* of mail.yaml by their schema, *places* of each key."""
+    """The validated desired state: *sections* of mail.yaml by their schema, and the *places* of its keys."""
 
     sections: Mapping[type, object]
     tables: Mapping[str, Table]
@@ -46,12 +46,12 @@ class Desired:
     allowances: tuple[Allowance, ...] = ()
 
     def section(self, schema: type[T]) -> T | None:
-        """Return the section of that schema, or None when it was not written."""
+        """Return the section of that schema, or None when mail.yaml does not have it."""
         value = self.sections.get(schema)
         return value if isinstance(value, schema) else None
 
     def where(self, *path: str) -> Where:
-        """Where that key was written; a key that was not written is where its nearest parent is."""
+        """Return the place of a key, or the place of its nearest parent if the key is not written."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
@@ -60,9 +60,9 @@ class Desired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """A program beside Postfix that is managed with it: its *files* by path in a folder of its own.
+    """A program beside Postfix that reconciler manages with it; *files* are in its own folder, by path.
 
-    *servers* is where Postfix will find it; *name* is the Debian package's too.
+    *servers* are the sockets on which Postfix reaches it; *name* is also the name of the Debian package.
     """
 
     name: str
@@ -73,9 +73,9 @@ class Companion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
-    """What one feature, or all of them merged, adds to the target: by name, each with its origin.
+    """The items that one feature, or all features merged, adds to the target; by name, each with its origin.
 
-    A service that is None takes away the one of that name from the features below.
+    A service of None removes the service of that name which features below contribute.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Contribution:
     companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def over(self, below: Contribution) -> Contribution:
-        """Both merged, where this one prevails; what is taken away is gone."""
+        """Return both merged, without removed services; this contribution takes precedence over *below*."""
         services = {**below.services, **self.services}
         return Contribution(
             parameters={**below.parameters, **self.parameters},
@@ -95,5 +95,5 @@ class Contribution:
 
     @property
     def entries(self) -> list[Service]:
-        """The services that are there, in master.cf's order."""
+        """Return the services that are not removed, in the order of master.cf."""
         return [service for service in self.services.values() if service]

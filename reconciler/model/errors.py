@@ -1,6 +1,6 @@
-"""What can go wrong, sorted by who must act.
+"""The exceptions of reconciler, sorted by the person who must act.
 
-Each error's text reads ``where: what``, in lower case, with the offending text quoted. Secrets never enter a text.
+Each error's text reads ``where: what``, in lower case, and quotes the wrong text. No text contains a secret.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class ReconcilerError(Exception):
-    """The root of all that reconciler raises on purpose."""
+    """The base class of all errors that reconciler raises on purpose."""
 
 
-class WithFindings(ReconcilerError):  # noqa: N818 - names say who must act, not that they are errors
-    """An error that carries the findings which explain it, never an empty list."""
+class WithFindings(ReconcilerError):  # noqa: N818 - names tell who must act
+    """An error with the findings that explain it; there is at least one."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("\n".join(str(finding) for finding in findings))
@@ -26,21 +26,21 @@ class WithFindings(ReconcilerError):  # noqa: N818 - names say who must act, not
 
 
 class InvalidSource(WithFindings):
-    """The author must fix the commit: it cannot be read as a desired state."""
+    """The author must fix the commit, because it cannot be read as a desired state."""
 
 
 class UnsafePlan(WithFindings):
-    """The reviewer must confirm: the plan takes away more than a slip of the hand should."""
+    """The reviewer must confirm the plan, because it removes more than a mistake should be able to remove."""
 
 
 class CheckFailed(WithFindings):
-    """The author must fix the commit: Postfix's own programs refuse the staged generation."""
+    """The author must fix the commit, because Postfix's own programs refuse the staged generation."""
 
 
 class CommandFailed(ReconcilerError):  # noqa: N818
-    """An outside command ended badly or not in time.
+    """An external command failed or timed out.
 
-    *status* is its exit status, or None when it had to be ended after its time-out.
+    *status* is its exit status, or None when it was killed after its time-out.
     """
 
     def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
@@ -51,8 +51,8 @@ class CommandFailed(ReconcilerError):  # noqa: N818
 
 
 class Unavailable(ReconcilerError):  # noqa: N818
-    """Our own trouble (disk, lock, time-out, a package being installed): postponed and tried again."""
+    """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
 
 
 class BadSettings(ReconcilerError):  # noqa: N818
-    """The operator must fix reconciler's own settings file."""
+    """The operator must fix the settings file of reconciler."""

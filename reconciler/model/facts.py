@@ -1,6 +1,6 @@
-"""More words for what is true of this host: listeners, certificates and servers, as values for the rules.
+"""The facts of this host as values for the rules: listeners, certificates, servers and more.
 
-All values are frozen and compare by what they say. Nothing here performs I/O, and nothing here raises.
+All values are frozen and compare by their contents. This module performs no I/O and raises nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A TCP socket that a process listens on; *ours* says that it is a child of the Postfix we manage."""
+    """A TCP socket that a process listens on; *ours* is true for a child of the Postfix that we manage."""
 
     address: str
     port: int
@@ -24,15 +24,16 @@ class Listener:
 
 
 class Key(NamedTuple):
-    """A private key: the digest of its public half, empty when only OpenSSL can read it."""
+    """A private key; *public* is the digest of its public key, empty when only OpenSSL can read it."""
 
     public: str
 
 
 class Certificate(NamedTuple):
-    """A certificate: the digest of its public key, its names, the whole days it is still good, whether it is yet.
+    """A certificate: the digest of its public key, its names, and its validity.
 
-    *public* is empty, and *names* too, when only OpenSSL can read it.
+    *days* is the number of whole days until it expires, and *begun* is false before its validity begins. *public* and
+    *names* are empty when only OpenSSL can read it.
     """
 
     public: str
@@ -42,14 +43,14 @@ class Certificate(NamedTuple):
 
 
 class Pem(NamedTuple):
-    """A PEM file's keys and certificates in their order; *problem* says what is wrong with the file as such."""
+    """The keys and certificates of a PEM file in their order; *problem* describes an error of the file as a whole."""
 
     blocks: tuple[Key | Certificate, ...] = ()
     problem: str = ""
 
 
 class Server(NamedTuple):
-    """Where a program that Postfix asks listens: a unix socket's *path*, or a *host* and port."""
+    """The address of a program that Postfix queries: the *path* of a unix socket, or a *host* and a *port*."""
 
     host: str = ""
     port: int = 0
@@ -57,11 +58,11 @@ class Server(NamedTuple):
 
 
 RESOLVER = Server(port=53)
-"""The name server of resolv.conf(5), which answers when it checks DNSSEC."""
+"""The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""
 
 
 class Mentioned(NamedTuple):
-    """What a desired state names that only the host can tell of: files, PEM files among them, servers, addresses."""
+    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses."""
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()
@@ -71,11 +72,12 @@ class Mentioned(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is true of this host now.
+    """The state of this host now.
 
-    *parameters* maps every name this Postfix knows to its default; *programs* are the files of daemon_directory;
-    *ports* are services(5)'s, *packages* versions. Of what the desired state names, *files* says whether it can be
-    read, *pems* what is in it, *answers* why a server gives none or "", *names* what leads back to an address, or None.
+    *parameters* maps every parameter of this Postfix to its default. *programs* are the files in daemon_directory,
+    *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
+    the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
+    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
     """
 
     host: str
@@ -95,5 +97,5 @@ class Facts:
 
     @property
     def compiled_type(self) -> str:
-        """The type of the tables that features make: LMDB where this Postfix has it."""
+        """Return the type for tables that features make: lmdb if this Postfix supports it, else hash."""
         return "lmdb" if "lmdb" in self.map_types else "hash"

@@ -1,4 +1,4 @@
-"""What is wrong or doubtful, and where."""
+"""Findings, the places that they name, and the allowances that turn errors into warnings. Raises nothing."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One such comment: the rule, the reason, its place, and the *last* line that it is for."""
+    """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers."""
 
     rule: str
     reason: str
     where: Where
     last: int
     certain: bool = True
-    """Whether it has the colon; without one, prose may look like it."""
+    """False without the colon; such a comment may be ordinary text."""
 
     @property
     def places(self) -> tuple[tuple[str, str, int], ...]:
-        """Rule, file and line of the findings that it is about: on its own line, and on the one it stands above."""
+        """Return rule, file and line of the findings that it covers: on its own line, and on the line below it."""
         return tuple((self.rule, self.where.file, line) for line in (self.where.line, self.last))
 
 
 def printable(text: str) -> str:
-    """The text on one line, so that no name or value can play tricks with a terminal."""
+    """Return the text on one line, with control characters escaped so that they cannot affect a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text)
 
 
 class Severity(StrEnum):
-    """Whether a finding refuses the commit."""
+    """The severity of a finding: an error refuses the commit, a warning does not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -37,7 +37,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Where:
-    """A place in the desired state; lines and columns count from 1, and a whole file is line 1."""
+    """A place in the desired state; lines and columns count from 1, and line 1 stands for a whole file."""
 
     file: str
     line: int = 1
@@ -49,10 +49,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing wrong (error) or doubtful (warning).
+    """One error, or one warning.
 
-    *lasting*: it follows from the commit and the installed Postfix alone, not from addresses, ports, files, users or
-    running services. *subject*: what it is about, the same on whichever line of another commit it stands.
+    *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
+    users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
     """
 
     rule: str
@@ -68,24 +68,24 @@ class Finding:
 
     @property
     def is_error(self) -> bool:
-        """Whether it refuses the commit."""
+        """Return whether it refuses the commit."""
         return self.severity is Severity.ERROR
 
     def as_warning(self, reason: str) -> Finding:
-        """The same finding, reported instead of refused, and why."""
+        """Return the same finding as a warning, with the reason added to its text."""
         return replace(self, severity=Severity.WARNING, text=f"{self.text} ({reason})")
 
 
 def error_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
-    """An error that follows from the commit alone; its *subject* is the text where nothing else names it."""
+    """Return an error that follows from the commit alone; its *subject* defaults to the text."""
     return Finding(rule=rule, where=where, text=text, subject=subject or text)
 
 
 def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
-    """A warning that follows from the commit alone; its *subject* is the text where nothing else names it."""
+    """Return a warning that follows from the commit alone; its *subject* defaults to the text."""
     return Finding(rule=rule, where=where, text=text, subject=subject or text, severity=Severity.WARNING)
 
 
 def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:
-    """The findings that refuse a commit."""
+    """Return the findings that refuse a commit."""
     return [finding for finding in findings if finding.is_error]

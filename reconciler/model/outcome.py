@@ -1,4 +1,4 @@
-"""How a pass ended."""
+"""The outcomes of a pass."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Live was the target already."""
+    """Live was equal to the target already."""
 
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The target is live and answers."""
+    """The target is live and passed verification."""
 
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing changed: the findings say why."""
+    """Nothing changed; the findings give the reasons."""
 
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """It went live, did not answer, and the old generation is back."""
+    """The target went live and failed, and the generation before is live again."""
 
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The undo failed as well: a person must look."""
+    """Rolling back failed as well; a person must act."""
 
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """Our own trouble: tried again later."""
+    """A problem outside the commit prevented the pass; it is tried again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Superseded:
-    """A later commit came first; *by* is its oid."""
+    """A later commit replaced this one; *by* is its oid."""
 
     by: str
 

@@ -1,4 +1,4 @@
-"""What a module of rules states, and what those state that have nothing to say."""
+"""The interface of a module of rules, and defaults for its members. Raises nothing."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 
 class Rules(Protocol):
-    """What a module of rules states."""
+    """The interface of a module of rules."""
 
     @property
     def EXPLAINED(self) -> Mapping[str, str]:  # noqa: N802 - modules name it as the constant it is
-        """What its rules mean, by their names."""
+        """Return the explanations of its rules, by rule name."""
 
     @property
     def PASSING(self) -> Collection[str]:  # noqa: N802 - as above
-        """Those of its rules whose findings come and go with the host, so that an allowance may be idle for now."""
+        """Return the rules whose findings depend on the host, so that an unused allowance for them is no error."""
 
     def mentioned(self, merged: Contribution, facts: Facts, /) -> Mentioned:
-        """What its rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
+        """Return what its rules need to know of the host; *facts* may lack its files, pems, answers and names."""
 
     def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
-        """What is wrong or doubtful about *merged*, all features together."""
+        """Yield the findings about *merged*, the contributions of all features together."""
 
 
 def nothing_mentioned(*_: object) -> Mentioned:
-    """The ``mentioned`` of rules that ask nothing more of the host."""
+    """Return nothing, as the ``mentioned`` of rules that need no more facts."""
     return Mentioned()
 
 
 def no_services(*_: object) -> frozenset[str]:
-    """The ``services`` of a feature that brings none."""
+    """Return nothing, as the ``services`` of a feature that adds none."""
     return frozenset()

@@ -1,11 +1,11 @@
-"""next_phase(phase, outcome, ...) and nothing else decides what the daemon does between passes.
+"""next_phase(phase, outcome, ...) alone decides what the daemon does between passes.
 
-A probation goes on beneath the phases that a later commit, a failed attempt or an operator brings about, and is what
-they end in. Its time is counted on a clock that can't be set and that stands still while the host is off; after a
-boot it begins anew, for nothing tells how long the host was away.
+A probation continues beneath Retrying, Refusing and Suspended, and the daemon returns to it when they end. Its time is
+counted on a clock that cannot be set and that stops while the host is off. After a boot it starts again, because the
+length of the downtime is unknown.
 
-Pure: time enters as an argument. TRANSITIONS is the table that ARCHITECTURE.md's diagram is drawn from; a test holds it
-to next_phase(). Raises nothing.
+Pure: the time is an argument. The diagram in ARCHITECTURE.md is drawn from TRANSITIONS, and a test compares the table
+with next_phase(). Raises nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FREE_RELOADS = 3
 
 
 class Wake(StrEnum):
-    """Why the daemon woke."""
+    """The reason for a pass."""
 
     START = "start"
     PUSH = "push"
@@ -36,11 +36,11 @@ class Wake(StrEnum):
     SIGNAL = "signal"
     OPERATOR = "operator"
     CERTIFICATE = "certificate"
-    SECRET = "secret"  # noqa: S105 - a word, not one
+    SECRET = "secret"  # noqa: S105 - a name, not a password
 
 
 class Clock(NamedTuple):
-    """Seconds since the host booted, asleep or awake, and which boot that was."""
+    """The seconds since the host booted, times of sleep included, and the identity of that boot."""
 
     boot: str
     seconds: float
@@ -48,15 +48,16 @@ class Clock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """Live is what the branch asks for."""
+    """Live is what the branch requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probation:
-    """*generation* is live, provisionally *until* then: it is rolled back when real traffic meets a cause of ours.
+    """*generation* is live on probation *until* a time; a fault of our configuration in the mail log rolls it back.
 
-    With *confirm* it goes back as well unless a person confirms it in time. *lasts* seconds count from *since*;
-    *mark* is where the mail log stood right before *revision* went live, and *earlier* the probation it cut short.
+    With *confirm*, it is also rolled back unless a person confirms it in time. It lasts *lasts* seconds from *since*.
+    *mark* is the position in the mail log right before *revision* went live. *earlier* is the probation that
+    *revision* interrupted.
     """
 
     generation: int
@@ -82,7 +83,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Refusing:
-    """*revision* is quarantined: not tried again until the branch moves or an operator says so."""
+    """*revision* is quarantined; it is not tried again until the branch moves or an operator requests it."""
 
     revision: str
     probation: Probation | None = None
@@ -90,10 +91,10 @@ class Refusing:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """No pass changes anything, because *who* said *why*.
+    """No pass changes anything; *who* asked for that, and *why* is the reason.
 
-    It ends at *until*, or when the branch leaves *tip*, whichever is set, or by resume. *quarantined* is the revision
-    that a rollback left behind. A *probation* waits: no automatic rollback happens meanwhile.
+    It ends at *until* or when the branch leaves *tip*, if these are set, or when an operator runs resume.
+    *quarantined* is the revision that a rollback left. A *probation* waits: meanwhile there is no automatic rollback.
     """
 
     why: str
@@ -106,7 +107,7 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """The undo failed: only resume by a person leaves it."""
+    """Rolling back failed; only an operator's resume ends this phase."""
 
     reason: str
 
@@ -115,29 +116,29 @@ Phase = Steady | Probation | Retrying | Refusing | Suspended | Halted
 TRANSITIONS = (
     ("Steady", "a commit is Applied", "Probation"),
     ("Steady", "Applied, Unchanged", "Steady"),
-    ("Steady", "Postponed, or Refused for the moment", "Retrying"),
-    ("Steady", "Refused for good, or RolledBack", "Refusing"),
+    ("Steady", "Postponed, or Refused without a lasting error", "Retrying"),
+    ("Steady", "Refused with a lasting error, or RolledBack", "Refusing"),
     ("Steady", "Broken", "Halted"),
     ("Probation", "a commit is Applied", "Probation"),
     ("Probation", "Applied, Unchanged", "Probation"),
-    ("Probation", "its time, or confirm", "Steady"),
-    ("Probation", "Postponed, or Refused for the moment", "Retrying"),
-    ("Probation", "Refused for good, or RolledBack", "Refusing"),
+    ("Probation", "its time is over, or confirm", "Steady"),
+    ("Probation", "Postponed, or Refused without a lasting error", "Retrying"),
+    ("Probation", "Refused with a lasting error, or RolledBack", "Refusing"),
     ("Probation", "Broken", "Halted"),
     ("Retrying", "a commit is Applied", "Probation"),
     ("Retrying", "Applied, Unchanged", "Steady"),
-    ("Retrying", "Postponed, or Refused for the moment", "Retrying"),
-    ("Retrying", "Refused for good, or RolledBack", "Refusing"),
+    ("Retrying", "Postponed, or Refused without a lasting error", "Retrying"),
+    ("Retrying", "Refused with a lasting error, or RolledBack", "Refusing"),
     ("Retrying", "Broken", "Halted"),
     ("Refusing", "the branch moves, or once REV", "Steady"),
     ("Steady", "suspend, rollback, rescue", "Suspended"),
-    ("Suspended", "its time, the branch, or resume", "Steady"),
+    ("Suspended", "its time is over, the branch moves, or resume", "Steady"),
     ("Halted", "resume", "Steady"),
 )
 
 
 def next_phase(phase: Phase, outcome: Outcome, revision: str, begun: Probation | None = None) -> Phase:
-    """The phase after a pass for *revision* ended so; *begun* is the probation of a commit that has just gone live."""
+    """Return the phase after a pass for *revision*; *begun* is the probation of a commit that has just gone live."""
     running = probation_of(phase)
     match outcome:
         case Applied() if begun:
@@ -151,7 +152,7 @@ def next_phase(phase: Phase, outcome: Outcome, revision: str, begun: Probation |
         case RolledBack():
             return Refusing(revision, running)
         case Broken(findings):
-            return Halted(str(findings[0]) if findings else "the undo failed")
+            return Halted(str(findings[0]) if findings else "rolling back failed")
         case Postponed(reason):
             return _again(phase, revision, reason)
         case Superseded():
@@ -161,7 +162,7 @@ def next_phase(phase: Phase, outcome: Outcome, revision: str, begun: Probation |
 
 
 def _good_enough(running: Probation | None) -> Probation | None:
-    """What is left of a probation once a newer commit went live on top: only causes of its own count against it."""
+    """Return a probation after a newer commit went live; only faults in the mail log count now, no confirmation."""
     return replace(running, confirm=False) if running and running.watched else None
 
 
@@ -171,16 +172,17 @@ def _again(phase: Phase, revision: str, reason: str) -> Retrying:
 
 
 def pause(phase: Phase) -> float | None:
-    """Seconds until a Retrying phase tries again: they double, up to five minutes. None for every other phase."""
+    """Return the seconds until a Retrying phase tries again: they double, up to five minutes. None for other phases."""
     if not isinstance(phase, Retrying):
         return None
     return float(min(FIRST_PAUSE * 2 ** min(phase.attempts - 1, 10), LONGEST_PAUSE))
 
 
 def next_allowed(history: Sequence[float], now: float, interval: float) -> float:
-    """When the next reload may be: *history* are the times of earlier ones, oldest first, on the same clock as *now*.
+    """Return the time of the next permitted reload; *history* holds earlier ones, oldest first, on the clock of *now*.
 
-    Three are free, and each comes back after *interval* seconds: a burst is answered at once, a storm at that pace.
+    Three reloads are free, and every *interval* seconds one becomes free again. So a short burst is served at once, and
+    a long one at that rate.
     """
     free, at = float(FREE_RELOADS), None
     for then in history:
@@ -195,7 +197,7 @@ def next_allowed(history: Sequence[float], now: float, interval: float) -> float
 
 
 def probation_of(phase: Phase) -> Probation | None:
-    """The probation that is the phase, or goes on beneath it."""
+    """Return the probation that is the phase or that continues beneath it."""
     match phase:
         case Probation():
             return phase
@@ -206,7 +208,7 @@ def probation_of(phase: Phase) -> Probation | None:
 
 
 def on_probation(phase: Phase, running: Probation | None) -> Phase:
-    """The same phase with another probation, or none: one that was over, confirmed, or overtaken."""
+    """Return the same phase with another probation, or with none if the old one ended."""
     match phase:
         case Probation():
             return running or Steady()
@@ -217,33 +219,34 @@ def on_probation(phase: Phase, running: Probation | None) -> Phase:
 
 
 def left(running: Probation, clock: Clock) -> float:
-    """Seconds until the probation is over, whatever became of the wall clock."""
+    """Return the seconds until the probation is over; changes of the wall clock have no effect."""
     if running.since.boot != clock.boot:
         return running.lasts
     return min(max(running.lasts - (clock.seconds - running.since.seconds), 0.0), running.lasts)
 
 
 def carried_on(running: Probation, clock: Clock, now: datetime) -> Probation:
-    """The same probation in this boot of the host: one of an earlier boot begins its time anew."""
+    """Return the same probation for this boot; the time of one from an earlier boot starts again."""
     if running.since.boot == clock.boot:
         return running
     return replace(running, since=clock, until=now + timedelta(seconds=running.lasts))
 
 
 def failed(phase: Phase, running: Probation, mark: tuple[int, int, str]) -> Phase:
-    """The phase after *running* went back: its commit is quarantined, and the one before it proves itself from *mark*.
+    """Return the phase after *running* was rolled back.
 
-    A commit that is quarantined on top of it stays so.
+    Its commit is quarantined, and the probation before it continues from *mark* in the mail log. A later commit that is
+    already quarantined stays quarantined.
     """
     earlier = replace(running.earlier, mark=mark) if running.earlier else None
     return replace(phase, probation=earlier) if isinstance(phase, Refusing) else Refusing(running.revision, earlier)
 
 
-# ---- what ends by itself, or by a person -----------------------------------------------------------------------------
+# ---- the end of a phase, by time, branch or operator -----------------------------------------------------------------
 
 
 def ended(phase: Phase, tip: str, now: datetime) -> Phase:
-    """The phase once time and branch are looked at: a suspension ends, a quarantine is left behind."""
+    """Return the phase for this time and branch: a suspension may end, and so may a quarantine or retries."""
     match phase:
         case Suspended(until=until) if until is not None and now >= until:
             return resumed(phase)
@@ -256,7 +259,7 @@ def ended(phase: Phase, tip: str, now: datetime) -> Phase:
 
 
 def quarantined(phase: Phase) -> str:
-    """The revision in quarantine, which a suspension must not forget."""
+    """Return the revision in quarantine, which a suspension keeps, or an empty text."""
     match phase:
         case Refusing(revision) | Suspended(quarantined=revision):
             return revision
@@ -265,7 +268,7 @@ def quarantined(phase: Phase) -> str:
 
 
 def resumed(phase: Phase) -> Phase:
-    """The phase after a person said resume."""
+    """Return the phase after an operator ran resume."""
     if isinstance(phase, Suspended) and phase.quarantined:
         return Refusing(phase.quarantined, phase.probation)
     if isinstance(phase, Suspended):

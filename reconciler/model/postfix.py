@@ -1,4 +1,4 @@
-"""Postfix in three nouns: a parameter, a service, a table."""
+"""A parameter, a service and a table of Postfix as values. Raises nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.model.tree import OTHERS
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One main.cf parameter: its value as the text Postfix reads, and who said so (*section* of the desired state)."""
+    """One main.cf parameter: its value as Postfix reads it, and the *section* of the desired state that sets it."""
 
     name: str
     value: str
@@ -20,9 +20,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One master.cf entry, in master(5)'s own fields; ``-`` stands for Postfix's default of a field.
+    """One master.cf entry with the fields of master(5); ``-`` stands for a field's default.
 
-    *overrides* are its ``-o name=value`` options; *arguments* everything else after the command.
+    *overrides* are its ``-o name=value`` options; *arguments* are all other words after the command.
     """
 
     name: str
@@ -39,21 +39,21 @@ class Service:
 
     @property
     def key(self) -> str:
-        """How Postfix tells services apart, and how ``postconf -M`` names one: ``smtp/inet``."""
+        """Return the unique key of the service, such as ``smtp/inet``, as ``postconf -M`` prints it."""
         return f"{self.name}/{self.type}"
 
     def finding(self, rule: str, text: str, *, lasting: bool = True) -> Finding:
-        """An error about the service as such."""
+        """Return an error about the service as a whole."""
         text = f'service "{self.name}" of type {self.type}: {text}'
         return Finding(rule=rule, where=self.where, text=text, subject=self.key, lasting=lasting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A Postfix table as source text; parsed only by those who need its entries.
+    """A Postfix table as source text; only code that needs its entries parses it.
 
-    *compiler* (``postmap``, ``postalias``) is empty for types that Postfix reads as text; *mode* is the map's too.
-    *pieces* are the first line and the file of each of several that made it.
+    *compiler* is ``postmap`` or ``postalias``, and empty for types that Postfix reads as text. *mode* also applies to
+    the compiled map. If several files make the table, *pieces* gives the first line and the name of each.
     """
 
     name: str
@@ -66,16 +66,16 @@ class Table:
 
     @property
     def is_secret(self) -> bool:
-        """Whether its file is kept from all users but its owner and group: it holds logins."""
+        """Return whether only its owner and group may read the file, because it holds passwords."""
         return not self.mode & OTHERS
 
     @property
     def where(self) -> Where:
-        """The table as a whole."""
+        """Return the place of the table as a whole."""
         return Where(self.file)
 
     def at(self, line: int) -> Where:
-        """Where a line of its source was written."""
+        """Return the place in the desired state of a line of its source."""
         first, file = next((piece for piece in reversed(self.pieces) if piece[0] <= line), (1, self.file))
         return Where(file, line - first + 1)
 
@@ -83,12 +83,12 @@ class Table:
         self, rule: str, line: int, text: str, about: str = "",
         *, severity: Severity = Severity.ERROR, lasting: bool = True,
     ) -> Finding:  # fmt: skip
-        """A finding about a line of it; *about* is what stands there and is wrong."""
+        """Return a finding about a line of the table; *about* is the wrong text there."""
         subject = f"{self.name} {about}".rstrip()
         text = f"table {self.name}: {text}"
         return Finding(rule=rule, where=self.at(line), text=text, subject=subject, severity=severity, lasting=lasting)
 
     @property
     def reference(self) -> str:
-        """How a parameter names this table: the same bytes hold in staging and live."""
+        """Return the reference for use in a parameter; it is valid both in the stage and live."""
         return f"{self.type}:$config_directory/{self.name}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """A commit of the watched branch; *oid* is its full hexadecimal name, *tree* that of its tree.
+    """A commit of the watched branch; *oid* is its full hexadecimal name, *tree* the name of its tree.
 
     *trailers* are the lines of its message that read ``Name: value`` (git-interpret-trailers(1)).
     """
@@ -25,5 +25,5 @@ class Revision:
 
     @property
     def short(self) -> str:
-        """The first seven digits, as git prints them."""
+        """Return the first seven digits of the oid, as git prints them."""
         return self.oid[:7]

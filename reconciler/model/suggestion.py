@@ -1,4 +1,4 @@
-"""The name that was probably meant, and the question that offers it."""
+"""Suggestions of the name that was probably meant. Raises nothing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean X?`` where a close name exists, else nothing."""
+    """Return ``; did you mean X?`` if a similar name exists, else an empty text."""
     return meant(closest(word, known))
 
 
 def meant(text: str | None) -> str:
-    """Return ``; did you mean TEXT?``, or nothing without a text."""
+    """Return ``; did you mean TEXT?``, or an empty text if *text* is empty or None."""
     return f"; did you mean {text}?" if text else ""
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name that *word* was most likely meant to be, or None."""
+    """Return the known name that is most similar to *word*, or None."""
     matches = get_close_matches(word.lower(), list(known), n=1, cutoff=0.75)
     return matches[0] if matches else None

@@ -1,4 +1,4 @@
-"""Files as values, the difference between two trees, and what it needs."""
+"""Files as values, and the plan that leads from one tree to another. Raises nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Where
 
 
-OTHERS = 0o007  # the permissions of all users but a file's owner and group
+OTHERS = 0o007  # the permission bits of users other than the owner and the group
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as a value: equal when digest, mode, owner and compiler are; *read* fetches its bytes when needed.
+    """A file as a value; two are equal if digest, mode, owner and compiler are. *read* returns its bytes when needed.
 
-    *digest* is sha256 in hexadecimal, *owner* ``user:group``, *compiled* ``postmap lmdb`` or the like for a source.
+    *digest* is the sha256 in hexadecimal and *owner* is ``user:group``. For the source of a table, *compiled* is the
+    compiler and the type, such as ``postmap lmdb``.
     """
 
     digest: str
@@ -30,25 +31,25 @@ class File:
 
     @classmethod
     def of(cls, content: bytes, mode: int = 0o644, owner: str = "root:root", compiled: str = "") -> File:
-        """The file with that content."""
+        """Return a file with the given content."""
         return cls(hashlib.sha256(content).hexdigest(), mode, owner, lambda: content, compiled)
 
     @property
     def is_secret(self) -> bool:
-        """Whether it is kept from all users but its owner and group, as files with passwords and keys are."""
+        """Return whether only its owner and group may read it, as for files with passwords and keys."""
         return not self.mode & OTHERS
 
     def lines(self) -> list[str]:
-        """Its text by lines; bytes that are not UTF-8 survive a round trip."""
+        """Return the lines of its text; bytes that are not UTF-8 survive a round trip."""
         return self.read().decode("utf-8", "surrogateescape").splitlines()
 
 
 Tree = Mapping[str, File]
-BESIDE = "../"  # what the path of a companion's file begins with in a Tree, whose root is Postfix's folder
+BESIDE = "../"  # begins the path of a companion's file in a Tree, whose root is Postfix's folder
 
 
 class Kind(StrEnum):
-    """What a change is about."""
+    """The kind of item that a change is about."""
 
     PARAMETER = "parameter"
     SERVICE = "service"
@@ -59,9 +60,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference in the words of mail: *before* or *after* is None for what comes or goes.
+    """One difference in mail's terms; *before* is None for an added item, *after* for a removed one.
 
-    *within* names the table of an entry; *where* is its origin in the desired state, if it has one.
+    *within* names the table of an entry; *where* is its origin in the desired state, if there is one.
     """
 
     kind: Kind
@@ -73,7 +74,7 @@ class Change:
 
 
 class Activation(StrEnum):
-    """What a running Postfix needs to take over a new generation, weakest first."""
+    """The ways to have a running Postfix use a new generation, from the weakest to the strongest."""
 
     NOTHING = "nothing"
     RELOAD = "reload"
@@ -92,5 +93,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether live is the target already."""
+        """Return whether live equals the target already."""
         return not self.changes

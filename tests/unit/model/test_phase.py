@@ -55,10 +55,10 @@ def finding(*, lasting: bool) -> Finding:
 OUTCOMES: list[tuple[str, Outcome, type]] = [
     ("Applied, Unchanged", Applied(), Steady),
     ("Applied, Unchanged", Unchanged(), Steady),
-    ("Postponed, or Refused for the moment", Postponed("disk full"), Retrying),
-    ("Postponed, or Refused for the moment", Refused((finding(lasting=False),)), Retrying),
-    ("Refused for good, or RolledBack", Refused((finding(lasting=False), finding(lasting=True))), Refusing),
-    ("Refused for good, or RolledBack", RolledBack((finding(lasting=False),)), Refusing),
+    ("Postponed, or Refused without a lasting error", Postponed("disk full"), Retrying),
+    ("Postponed, or Refused without a lasting error", Refused((finding(lasting=False),)), Retrying),
+    ("Refused with a lasting error, or RolledBack", Refused((finding(lasting=False), finding(lasting=True))), Refusing),
+    ("Refused with a lasting error, or RolledBack", RolledBack((finding(lasting=False),)), Refusing),
     ("Broken", Broken((finding(lasting=False),)), Halted),
 ]
 
