@@ -1,6 +1,6 @@
 """Postfix's own language: main.cf, master.cf, tables, macros, restriction lists, next hops and its vocabulary.
 
-Text goes in, values come out.
+The input is text, and the output is values.
 
-Invariant: it is pure, runs no program, and cannot tell the desired state from a live file.
+Invariant: it is pure, runs no program, and does not distinguish the desired state from a live file.
 """

@@ -1,6 +1,7 @@
-"""What a table may answer: the actions of access(5) and header_checks(5).
+"""The actions that a table may contain: those of access(5) and header_checks(5), and TLS policies.
 
-smtpd answers 451 4.3.5 to an action it does not know; cleanup ignores it, and the filter fails open. Raises nothing.
+smtpd answers 451 4.3.5 to an unknown action. cleanup ignores one, so that the check does not stop the mail. Raises
+nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _REPLY = re.compile(r"[45]\d\d\s+\S")
 
 
 def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> str | None:
-    """What is wrong with the result of an access table, or None."""
+    """Return the problem with the result of an access table, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action in _ACCESS:
@@ -50,7 +51,7 @@ def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> 
     if value.isdigit() or _REPLY.match(value):
         return None
     if ":" in value:
-        return f'"{value}" names a table, which an access table may not; name a restriction class instead'
+        return f'"{value}" names a table, which is not allowed in an access table; use a restriction class instead'
     for restriction in parsed(value):
         if restriction.name not in KNOWN and restriction.name not in classes:
             hint = did_you_mean(restriction.name, {*_ACCESS, *KNOWN, *classes})
@@ -59,37 +60,37 @@ def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> 
 
 
 def checks_problem(value: str, routes: MailRoutes) -> str | None:
-    """What is wrong with the action of a header or body check, or None."""
+    """Return the problem with the action of a header or body check, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action not in _CHECKS:
         hint = did_you_mean(action, _CHECKS)
-        return f'unknown action "{word}": Postfix would ignore the rule, and let pass what it was to stop{hint}'
+        return f'unknown action "{word}": Postfix would ignore the entry, and the mail would pass{hint}'
     return _bad_text(action, rest.strip(), routes)
 
 
 def screen_problem(value: str) -> str | None:
-    """What is wrong with the result of a postscreen access table, or None."""
+    """Return the problem with the result of a postscreen access table, or None."""
     if value.lower() in _SCREEN:
         return None
     hint = did_you_mean(value, _SCREEN)
-    return f'unknown action "{value}": postscreen knows permit, reject and dunno, and would ignore it{hint}'
+    return f'unknown action "{value}": postscreen would ignore it, and knows only permit, reject and dunno{hint}'
 
 
 def policy_problem(value: str) -> str | None:
-    """What is wrong with a TLS policy (smtp_tls_policy_maps); smtp(8) defers mail for a destination of a bad one."""
+    """Return the problem with a TLS policy (smtp_tls_policy_maps), for which smtp(8) would defer mail, or None."""
     level, *attributes = words(value) or [""]
     then = "mail to that destination would wait"
     if level.lower() not in _LEVELS:
         return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
     for attribute in attributes if level.lower() != "none" else ():
-        name, equals, given = attribute.strip("{} ").partition("=")
+        name, equals, text = attribute.strip("{} ").partition("=")
         if not equals or name.strip().lower() not in _ATTRIBUTES:
             return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(), _ATTRIBUTES)}'
-        if problem := _bad_attribute(name.strip().lower(), given.strip()):
+        if problem := _bad_attribute(name.strip().lower(), text.strip()):
             return f"{problem}: {then}"
         if name.strip().lower() == "match" and level.lower() not in _MATCHED:
-            return f'"{attribute}" has no meaning at the level {level}: {then}; the levels are {", ".join(_MATCHED)}'
+            return f'"{attribute}" has no meaning at the level {level}: {then}; use it with {", ".join(_MATCHED)}'
     return None
 
 
@@ -98,17 +99,17 @@ def _bad_attribute(name: str, value: str) -> str | None:
         return f'unknown cipher grade "{value}"{did_you_mean(value, CIPHERS)}'
     for word in re.split(r"[\s,:]+", value) if name == "protocols" else ():
         if word and not PROTOCOL.fullmatch(word):
-            return f'unknown protocol "{word}"; protocols are such as >=TLSv1.2 or !SSLv3'
+            return f'unknown protocol "{word}"; expected a protocol such as >=TLSv1.2 or !SSLv3'
     return None
 
 
 def numeric_reply(value: str) -> bool:
-    """Whether an all-numeric result, which permits, looks like a reply code that was to reject."""
+    """Return whether an all-numeric result, which permits, looks like a reply code that should reject."""
     return bool(re.fullmatch(r"[45]\d\d", value))
 
 
 def _bad_text(action: str, text: str, routes: MailRoutes) -> str | None:
-    """Actions whose text matters; what a pattern puts in for $1 is not known."""
+    """Return the problem with the text of an action, or None; the text for $1 of a pattern is unknown."""
     if "$" in text:
         return None
     if action == "filter":
@@ -119,5 +120,5 @@ def _bad_text(action: str, text: str, routes: MailRoutes) -> str | None:
     if action in {"redirect", "bcc"} and "@" not in text:
         return f'{action.upper()} needs user@domain, got "{text}"; Postfix would ignore it'
     if action == "prepend" and not text:
-        return "PREPEND needs a text; Postfix would ignore it"
+        return "PREPEND needs a header; Postfix would ignore it"
     return None

@@ -1,4 +1,4 @@
-"""Tables of aliases: what an entry stands for, and the keys that stand for a whole domain. Raises nothing."""
+"""Alias tables: the targets of an entry, and the keys for a whole domain. Raises nothing."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 def targets(entry: Entry) -> list[str]:
-    """The addresses that an alias stands for."""
+    """Return the addresses that an alias expands to."""
     value = entry.value.lower()
-    # Most aliases are one address, and re.split() costs ten times as much as to see that.
+    # Most aliases are one address, and re.split() takes ten times as long as these two tests.
     return [address for address in re.split(r"[,\s]+", value) if address] if "," in value or " " in value else [value]
 
 
 def domain_of(address: str) -> str:
-    """``@domain``, as the key of all addresses there; a name alone is its own."""
+    """Return ``@domain``, the key for all addresses in the domain; a name without a domain stays as it is."""
     _, at, domain = address.rpartition("@")
     return at + domain
 
 
 def holds_domains(source: bytes) -> bool:
-    """Whether a key stands for all addresses of a domain."""
+    """Return whether a table has a key for all addresses of a domain."""
     return source.startswith(b"@") or b"\n@" in source

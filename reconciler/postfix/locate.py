@@ -1,8 +1,8 @@
-"""Where in the desired state the cause of Postfix's words stands: an entry of a table, a setting, a service.
+"""The place in the desired state that a message of Postfix is about: an entry of a table, a setting or a service.
 
-Pure: the words name a file and its line, a parameter, a value or a part of one. Raises nothing.
+Pure: a message names a file and its line, a parameter, or a value or part of one. Raises nothing.
 
-Known limit: it is a guess, the best that words allow; what names nothing of ours is put down to the service that spoke.
+Known limit: the place is a guess. A message that names no part of the desired state is attributed to its service.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"(?P<path>/[^\s,:]+),? line (?P<line>\d+)")
 _PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)')
-# What Postfix says of a setting without its name.
+# Messages of Postfix about settings that they do not name.
 _PHRASES = (
     ("No server certs", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
     ("STARTTLS", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
@@ -47,16 +47,16 @@ _SHORTEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Locator:
-    """Everything that may be the cause: what features made of the desired state, for a configuration *directory*."""
+    """The possible causes: the contributions of all features, for a configuration *directory*."""
 
     merged: Contribution
     directory: str
 
     def locate(self, text: str, service: Service | None) -> Where:
-        """The place that *text*, said by *service*, leads to."""
-        text = text.replace("><", "")  # where Postfix puts what it could not read
+        """Return the place that *text*, a message of *service*, is about."""
+        text = text.replace("><", "")  # Postfix marks the position of a syntax error so
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
-        # From the surest to the vaguest: a line, a name, a known phrase, words of a value, quoted words, an address.
+        # From certain to vague: a line, a name, a known phrase, words of a value, quoted words, an address.
         where = (
             self._line(text) or self._named(text, settings) or self._phrased(text, settings)
             or self._worded(text, settings) or self._part(text, settings) or self._listener(text)
@@ -64,36 +64,36 @@ class Locator:
         return where or (service.where if service else Where("mail.yaml"))
 
     def _line(self, text: str) -> Where | None:
-        """An entry of a table that is read as text."""
+        """Return the place of an entry in a table that Postfix reads as text."""
         match = _LINE.search(text)
         table = self.merged.tables.get(own_name(self._general(match["path"])) or "") if match else None
         return table.at(int(match["line"])) if match and table else None
 
     def _named(self, text: str, settings: list[Parameter]) -> Where | None:
-        """The setting that is named, or whose value is quoted; a service's own options come first."""
+        """Return the place of a setting whose name or value is in the text; the service's own options come first."""
         long = (setting for setting in settings if len(setting.value) >= _SHORTEST)
-        quoted = next((setting for setting in long if f'"{setting.value}"' in text), None)
-        named = quoted or next((setting for setting in settings if _holds(text, setting.name)), None)
-        return self._entry(text, named) if named else None
+        by_value = next((setting for setting in long if f'"{setting.value}"' in text), None)
+        setting = by_value or next((setting for setting in settings if _holds(text, setting.name)), None)
+        return self._entry(text, setting) if setting else None
 
     def _worded(self, text: str, settings: list[Parameter]) -> Where | None:
-        """The setting of which a word is said, or the table that stands in one."""
+        """Return the place of a setting if the text has a word of its value, or of a table in it."""
         general = self._general(text)
         for setting in settings:
-            listed = words(setting.value)
-            tables = (word.partition(":")[2] for word in listed if ":{" in word)
-            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (setting.value, *listed, *tables)):
+            elements = words(setting.value)
+            tables = (word.partition(":")[2] for word in elements if ":{" in word)
+            if any(len(word) >= _SHORTEST and _holds(general, word) for word in (setting.value, *elements, *tables)):
                 return self._entry(text, setting)
         return None
 
     def _entry(self, text: str, setting: Parameter) -> Where:
-        """Of a setting that a table has made by itself, the entry that the words speak of."""
+        """Return the place of a setting; if a table generated it, the place of the entry that the text names."""
         names = [table.name for table in self.merged.tables.values() if table.file == setting.where.file]
         parts = [part for match in _PART.findall(text) for part in match if part]
         return next((place for name in names for place in self._entries(parts, name)), setting.where)
 
     def _part(self, text: str, settings: list[Parameter]) -> Where | None:
-        """A setting or an entry that holds what the words quote."""
+        """Return the place of a setting or an entry that contains a quoted part of the text."""
         parts = [part for match in _PART.findall(text) for part in match if part]
         for part in parts:
             for setting in settings:
@@ -114,7 +114,7 @@ class Locator:
         return next((setting.where for name in names for setting in settings if setting.name == name), None)
 
     def _listener(self, text: str) -> Where | None:
-        """The service that can't have its address, or whose program is told of."""
+        """Return the place of a service whose address or program the text names."""
         for service in self.merged.entries:
             parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", service.name) if part]
             is_named = service.type == "inet" and all(_holds(text, part) for part in parts)
@@ -123,10 +123,10 @@ class Locator:
         return None
 
     def _general(self, text: str) -> str:
-        """As the desired state writes it."""
+        """Return the text with the configuration directory as the desired state writes it."""
         return text.replace(self.directory, CONFIG_DIRECTORY)
 
 
 def _holds(text: str, word: str) -> bool:
-    """Whether a word stands in the text, not as part of a longer one."""
+    """Return whether the text contains a word, not as part of a longer word."""
     return word in text and re.search(rf"(?<![\w@.-]){re.escape(word)}(?![\w-]|\.\w)", text) is not None

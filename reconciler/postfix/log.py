@@ -1,8 +1,9 @@
-"""What the lines of the mail log mean: what is fatal, what is a cause of ours, and what only differs each time.
+"""The meaning of mail log lines: fatal errors, faults of our own configuration, and the parts that vary.
 
-Pure. Nothing that a client, a sender or another server can choose to say makes a line a cause. Raises nothing.
+Pure. Text that a client, a sender or another server chooses never makes a line a fault of ours. Raises nothing.
 
-Known limit: messages are recognised by Postfix's own words; what a later version says in others is passed over.
+Known limit: messages are recognised by Postfix's own wording; a message that a later version words differently is
+missed.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-# Commands that people and panels run log under the same name, and their mistakes say nothing about the daemons.
+# Commands that users and control panels run log under the same name; their errors are not errors of the daemons.
 COMMANDS = frozenset({
     "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
     "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
 })  # fmt: skip
 _LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
-# A delivery agent whose master was killed goes on with its message, and a new one finds the queue file locked.
+# After its master was killed, a delivery agent continues with its message, and its successor finds the file locked.
 _ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
 _ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
 _FATAL = re.compile(
@@ -27,7 +28,7 @@ _FATAL = re.compile(
     | unsupported\ dictionary\ type""",
     re.VERBOSE,
 )
-# What only real traffic meets. Each begins where Postfix's own words do: what others say stands further right.
+# Faults that only real traffic shows. Each pattern starts where Postfix's own words do; quoted text follows later.
 _CAUSE = re.compile(
     r"""(?:fatal|panic|error):[ ]
     | (?:\w+:\ )?reject(?:_warning)?:\ \S+\ from\ \S+:\ 451\ 4\.3\.(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
@@ -44,13 +45,13 @@ _UNDELIVERED = re.compile(
     r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
     re.IGNORECASE,
 )
-_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program's words
+_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program
 _QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
 _OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
 
 
 class LogLine(NamedTuple):
-    """A line as Postfix wrote it: the tag (syslog_name, a slash, the program), the process, the text."""
+    """A line that Postfix wrote: the tag (syslog_name, a slash, the program), the process id, and the text."""
 
     tag: str
     pid: int
@@ -58,32 +59,32 @@ class LogLine(NamedTuple):
 
     @property
     def program(self) -> str:
-        """The daemon's name: ``smtpd`` of ``postfix/submission/smtpd``."""
+        """Return the name of the daemon, such as ``smtpd`` for ``postfix/submission/smtpd``."""
         return self.tag.rpartition("/")[2]
 
 
 def parse(line: str) -> LogLine | None:
-    """Read a line of syslog, of the journal or of postlogd; None for one of another form."""
+    """Parse a line of syslog, of the journal or of postlogd; return None for another format."""
     match = _LINE.search(line)
     return LogLine(match["tag"], int(match["pid"]), match["text"]) if match else None
 
 
 def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> list[LogLine]:
-    """Return what an instance's daemons cannot go on with; *names* are its syslog_name and those of its services.
+    """Return the fatal lines of an instance's daemons; *names* are its syslog_name and those of its services.
 
-    Fatal errors, panics, tables that cannot be opened, processes that die as they start, and the answer "Server
-    configuration error" to clients. What was logged by commands that anybody may run is left out.
+    These are fatal errors, panics, tables that cannot be opened, processes that exit at their start, and the reply
+    "Server configuration error" to clients. Lines of commands that any user may run are left out.
     """
     return [line for line in _of_daemons(lines, names) if _FATAL.search(line.text)]
 
 
 def causes(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
-    """Return what only our own configuration can cause, of what an instance's daemons say of real traffic."""
+    """Return the lines of an instance's daemons that only a fault of our own configuration can cause."""
     return [line for line in _of_daemons(lines, names) if _is_cause(line)]
 
 
 def _of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLine]:
-    """What an instance's daemons say, but for what only the death of a master explains."""
+    """Return the lines of an instance's daemons, without those that a killed master explains."""
     parsed = (line for text in lines if (line := parse(text)))
     return (
         line
@@ -95,17 +96,17 @@ def _of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLin
 def _is_cause(line: LogLine) -> bool:
     if line.program not in _SPEAKS_FOR_OTHERS and _UNDELIVERED.search(line.text):
         return True
-    # A master that is stopped in the instant of its start logs a fatal master_sigdeath; no setting is wrong then.
+    # A master that is stopped while it starts logs a fatal master_sigdeath, which no setting causes.
     return bool(_CAUSE.match(line.text)) and "master_sigdeath" not in line.text
 
 
 def steady(text: str) -> str:
-    """Return a message without what differs each time: process ids, queue ids, names and addresses of others."""
+    """Return a message without its variable parts: process ids, queue ids, names and addresses of other parties."""
     return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)))
 
 
 def since_activation(lines: list[str]) -> list[str]:
-    """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
+    """Return the lines since the master last read its configuration; earlier lines are of another configuration."""
     starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
     return lines[starts[-1] :] if starts else lines
 

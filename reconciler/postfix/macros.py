@@ -1,9 +1,9 @@
 """``$name`` in main.cf values, as mac_parse(3) and mac_expand(3) read it.
 
-references() and expand() raise MalformedMacro for text that Postfix could not expand either. Both sides of
+references() and expand() raise MalformedMacro for text that Postfix cannot expand. Both sides of
 ``${name?{yes}:{no}}`` count as references, as they do for postconf(1).
 
-Known limits: of the operators, ``level`` is the only suffix known (``<level``), as in Postfix's own defaults.
+Known limit: ``level`` is the only supported suffix of an operator (``<level``), as in Postfix's own defaults.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*")
 _CLOSING = {"(": ")", "{": "}"}
 
 
-class MalformedMacro(Exception):  # noqa: N818 - it says what the text is
-    """A text that mac_expand(3) can't expand."""
+class MalformedMacro(Exception):  # noqa: N818 - the name describes the text
+    """mac_expand(3) cannot expand the text."""
 
 
 class EndlessMacro(MalformedMacro):
-    """A value that refers to itself."""
+    """A value refers to itself."""
 
 
 class Macro(NamedTuple):
-    """One ``${...}``: a name or a comparison, and what stands for it when that is empty and when it is not."""
+    """One ``${...}``: a name or a comparison, and the texts that replace it if that is *filled* or *empty*."""
 
     name: str
     comparison: tuple[str, str, str] | None
@@ -44,7 +44,7 @@ class Macro(NamedTuple):
 
 
 def references(text: str) -> Iterator[str]:
-    """Every name that *text* refers to."""
+    """Yield each name that *text* refers to."""
     for piece in _pieces(text):
         if isinstance(piece, str):
             continue
@@ -58,7 +58,7 @@ def references(text: str) -> Iterator[str]:
 
 
 def expand(text: str, lookup: Lookup, depth: int = 0) -> str:
-    """*text* with every name replaced; one that *lookup* does not know is empty."""
+    """Return *text* with each name replaced by its value; a name that *lookup* does not know is empty."""
     if depth > MAX_DEPTH:
         raise EndlessMacro(f'"{text}" refers to itself')
     if "$" not in text:
@@ -88,7 +88,7 @@ def _compared(left: str, sign: str, right: str, lookup: Lookup, depth: int) -> s
 
 
 def _pieces(text: str) -> Iterator[str | Macro]:
-    """Literal text and macros in turn; ``$$`` is a literal dollar."""
+    """Yield literal texts and macros in their order; ``$$`` is a literal dollar."""
     position = 0
     while (dollar := text.find("$", position)) >= 0:
         yield text[position:dollar]
@@ -103,12 +103,12 @@ def _pieces(text: str) -> Iterator[str | Macro]:
             yield Macro(match.group(), None, None, None)
             position = match.end()
         else:
-            raise MalformedMacro(f'"${after}" names nothing; a dollar sign itself is written $$')
+            raise MalformedMacro(f'"${after}" is not a parameter name; write a literal dollar sign as $$')
     yield text[position:]
 
 
 def _enclosed(text: str, start: int) -> tuple[str, int]:
-    """What stands between the bracket at *start* and its partner, and where that ends."""
+    """Return the text between the bracket at *start* and its closing bracket, and the position after that."""
     opening, closing = text[start], _CLOSING[text[start]]
     level = 0
     for position in range(start, len(text)):
@@ -127,15 +127,15 @@ def _macro(inside: str) -> Macro:
             raise MalformedMacro(f'"${{{inside}}}": expected {{a}} == {{b}}')
         right, end = _enclosed(rest, match.end())
         comparison, rest = (left, match[1] + match[2], right), rest[end:].lstrip()
-    elif named := _NAME.match(inside):
-        name, rest = named[1], inside[named.end() :]
+    elif name_match := _NAME.match(inside):
+        name, rest = name_match[1], inside[name_match.end() :]
     else:
-        raise MalformedMacro(f'"${{{inside}}}" holds no parameter name')
+        raise MalformedMacro(f'"${{{inside}}}" contains no parameter name')
     return Macro(name, comparison, *_sides(rest, inside))
 
 
 def _sides(rest: str, inside: str) -> tuple[str | None, str | None]:
-    """The texts after ``?`` and after ``:``; without braces, such a text runs to the end."""
+    """Return the texts after ``?`` and after ``:``; without braces, such a text extends to the end."""
     filled = empty = None
     if rest.startswith("?"):
         filled, rest = _side(rest[1:])

@@ -1,4 +1,4 @@
-"""One network of a list, as match_hostaddr reads it."""
+"""The syntax of one network in a list, as match_hostaddr parses it. Raises nothing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _FOUR = re.compile(r"\[?\d+\.\d+\.\d+\.\d+")
 
 
 def problem_of(pattern: str) -> str | None:
-    """What is wrong with one network, or None; a name, a file or a table is none."""
+    """Return the problem with one network, or None; names, files and tables have none."""
     if pattern.startswith("/") or not _NUMERIC.match(pattern):
         return None
     if ";" in pattern:
-        return f"holds a semicolon, and would match no client{meant(pattern.rstrip(';'))}"
+        return f"contains a semicolon, and would match no client{meant(pattern.rstrip(';'))}"
     if "/" not in pattern and ":" not in pattern:
         return _no_address(pattern)
     if ":" in pattern and not pattern.startswith("["):
@@ -40,7 +40,7 @@ def problem_of(pattern: str) -> str | None:
 
 
 def _no_address(pattern: str) -> str | None:
-    """Four numbers that are no address; Postfix would take them for a name that nobody has."""
+    """Return the problem if four numbers are no address; Postfix would read them as a host name."""
     if not _FOUR.match(pattern):
         return None
     try:
@@ -56,8 +56,8 @@ def _why_not(bare: str) -> str:
         network = ip_network(bare, strict=False)
     except ValueError:
         return "is not a network"
-    shown = str(network) if network.version == 4 else f"[{network.network_address}]/{network.prefixlen}"  # noqa: PLR2004
-    return f"has bits of a host in it{meant(shown)}"
+    suggestion = str(network) if network.version == 4 else f"[{network.network_address}]/{network.prefixlen}"  # noqa: PLR2004
+    return f"has host bits set{meant(suggestion)}"
 
 
 def _bracketed(pattern: str) -> str | None:

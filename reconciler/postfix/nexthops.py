@@ -1,7 +1,7 @@
 """Next hops: HOST, [HOST], HOST:PORT and [HOST]:PORT, as host_port(3) and smtp(8) read them.
 
-smtp(8) ends when it reads a next hop that is none of these, with whatever mail it had at hand; a relayhost of that
-kind stops all mail that leaves. Services of other programs (pipe, error, virtual) read what they like. Raises nothing.
+smtp(8) exits at a next hop of another form, and the mail that it was delivering waits. Such a relayhost stops all
+outbound mail. Other programs (pipe, error, virtual) read next hops in their own way. Raises nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import closest
+from reconciler.model import closest, meant
 from reconciler.postfix.scopes import Scope, words
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class MailRoutes:
-    """Where mail can be handed on: the transports, those of smtp(8) and its LMTP kind among them, and port names."""
+    """The transports, of these the ones of smtp(8) and of lmtp(8), and the known port names."""
 
     transports: frozenset[str]
     smtp: frozenset[str]
@@ -35,7 +35,7 @@ class MailRoutes:
 
 
 def mail_routes(merged: Contribution, facts: Facts) -> MailRoutes:
-    """What master.cf and the host offer: qmgr(8) reaches the private services of type unix."""
+    """Collect the transports of master.cf and the port names; qmgr(8) reaches only private services of type unix."""
     private = [service for service in merged.entries if service.type == "unix" and service.private != "n"]
     return MailRoutes(
         transports=frozenset(service.name for service in private),
@@ -46,7 +46,7 @@ def mail_routes(merged: Contribution, facts: Facts) -> MailRoutes:
 
 
 def port_names(main: Scope) -> dict[str, int]:
-    """Port names of the host, and Postfix's own (known_tcp_ports)."""
+    """Return the port names of the host, and those of Postfix itself (known_tcp_ports)."""
     known = dict(main.facts.ports)
     for group in words(main.value("known_tcp_ports")):
         *names, number = group.split("=")
@@ -55,7 +55,7 @@ def port_names(main: Scope) -> dict[str, int]:
 
 
 def bad_route(value: str, routes: MailRoutes) -> str | None:
-    """What is wrong with the next hop of ``transport:nexthop``, or None."""
+    """Return the problem with the next hop of ``transport:nexthop``, or None."""
     transport, _, nexthop = value.partition(":")
     if transport.strip() in routes.lmtp:
         return bad_nexthop(nexthop, routes, lmtp=True)
@@ -63,20 +63,20 @@ def bad_route(value: str, routes: MailRoutes) -> str | None:
 
 
 def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | None:
-    """What is wrong with a next hop, or a list of them; none at all is fine."""
+    """Return the problem with a next hop or a list of them, or None; an empty list has none."""
     if lmtp and text.startswith("unix:"):
         return None
     for hop in words(text.removeprefix("inet:") if lmtp else text):
         if problem := _problem(hop, routes.ports):
-            meant = next((other for other in _candidates(text, hop, routes) if _is_fine(other, routes)), None)
-            hint = f"; did you mean {meant}?" if meant else ""
+            candidates = (other for other in _candidates(text, hop, routes) if _is_fine(other, routes))
+            hint = meant(next(candidates, None))
             program = "lmtp" if lmtp else "smtp"
             return f'malformed nexthop "{text.strip()}": {problem}, and {program} would die at every delivery{hint}'
     return None
 
 
 def _problem(hop: str, ports: frozenset[str]) -> str | None:
-    """What host_port(3) and smtp_parse_destination() say of one next hop."""
+    """Return the error of host_port(3) or smtp_parse_destination() for one next hop, or None."""
     if hop.startswith("["):
         match = _BRACKETED.fullmatch(hop)
         if not match:
@@ -86,14 +86,14 @@ def _problem(hop: str, ports: frozenset[str]) -> str | None:
         host, colon, port = hop.rpartition(":")
         host, port = (host, port) if colon else (hop, "")
     if not is_host(host):
-        return f'"{host}" is no host' if host else "the host is missing"
+        return f'"{host}" is not a host' if host else "the host is missing"
     if port.isdigit():
         return None if 0 < int(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
     return f'unknown port "{port}"' if port and port not in ports else None
 
 
 def is_host(text: str) -> bool:
-    """A name or an address, as valid_hostname(3) and valid_hostaddr(3) have them."""
+    """Return whether the text is a valid name or address for valid_hostname(3) and valid_hostaddr(3)."""
     try:
         return bool(ip_address(text.removeprefix("IPv6:").removeprefix("ipv6:")))
     except ValueError:
@@ -105,7 +105,7 @@ def _is_fine(text: str, routes: MailRoutes) -> bool:
 
 
 def _candidates(text: str, hop: str, routes: MailRoutes) -> Iterator[str]:
-    """What was probably meant."""
+    """Yield the next hops that were probably meant."""
     yield re.sub(r"\s+", "", text)
     bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
     yield bare

@@ -1,10 +1,10 @@
-"""The host itself as a next hop: where its own services listen, and which of them would send mail there again.
+"""The host itself as a next hop: mail loops through the services of this configuration.
 
-A next hop is this host when it is one of its addresses or names, and an smtpd of this configuration listens there; what
-comes in by that service takes the same road again. Raises nothing.
+A next hop is this host if it is one of its addresses or names and an smtpd of this configuration listens there. Mail
+that arrives at that service is routed to the same next hop again. Raises nothing.
 
-Known limits: names are known only as myhostname and localhost; next hops without brackets lead to MX hosts, which
-nobody asks here. A listener that changes the road (proxy filter, another cleanup, a content filter) is none.
+Known limits: the only known names are myhostname and localhost. Next hops without brackets lead to MX hosts, which are
+not looked up. A listener that routes mail differently (proxy filter, another cleanup, content filter) does not count.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Facts
 
-COMES_BACK = "mail would come back until it bounces"
+COMES_BACK = "mail would loop until it bounces"
 _HOP = re.compile(r"(?:\[(?P<inside>[^\]]+)\]|(?P<bare>localhost))(?::(?P<port>[\w-]+))?", re.IGNORECASE)
 _LISTENER = re.compile(r"(?:\[?(?P<host>[^\]]*?)\]?:)?(?P<port>[\w-]+)")
 _SMTP = 25
-# What makes a listener a different road: mail that comes in there need not go out as before.
+# With other values of these, a listener may route mail differently.
 _OTHER_ROADS = ("smtpd_proxy_filter", "cleanup_service_name")
 
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """An smtpd by which mail takes the same road again; *host* is empty for the addresses of inet_interfaces.
+    """An smtpd of this configuration; *host* is empty for the addresses of inet_interfaces.
 
-    *filters* and *routes*: whether that holds for a content_filter, and for every other next hop; *checks*: whether
-    header and body checks see it as before; *same*: no proxy or cleanup of its own changes the road.
+    *filters* is true if it sends mail to a content_filter again, *routes* if it sends mail to any other next hop again,
+    and *checks* if header and body checks apply again. *same* is true without its own proxy filter or cleanup.
     """
 
     name: str
@@ -51,10 +51,10 @@ class _Listener:
 
 @dataclass(frozen=True, slots=True)
 class OwnHost:
-    """Where this configuration itself listens, and the transports of smtp(8), which would go there.
+    """The listeners of this configuration, and the transports of smtp(8), which can connect to them.
 
-    *default* is the transport of mail that leaves; *kept* are the domains whose mail has another one by itself, None
-    when only a table knows them.
+    *default* is the transport of outbound mail. *kept* are the domains with another transport by their address class,
+    or None if these domains are in a table.
     """
 
     name: str
@@ -67,34 +67,35 @@ class OwnHost:
     kept: frozenset[str] | None
 
     def hops(self, route: str, key: str = "") -> list[str]:
-        """The next hops of ``transport:nexthop``, if smtp(8) reads them; *key* is whose mail that is, in a table."""
+        """Return the next hops of ``transport:nexthop``, if smtp(8) reads them; *key* is the key of the table entry."""
         transport, _, text = route.partition(":")
         if not transport.strip() and self.kept is not None and key.rpartition("@")[2].lower() not in self.kept:
             transport = self.default
         return words(text) if transport.strip() in self.transports else []
 
     def suspects(self) -> re.Pattern[str]:
-        """What a next hop that may lead here looks like: an address, or a name of ours. Most rows name neither."""
+        """Return a pattern for next hops that may be this host: an address, or a name. Most rows have neither."""
         inside = rf"(?:ipv6:)?(?:{re.escape(self.name)}|[\d.]+|[\da-f.]*:[\da-f:.]*)"
         return re.compile(rf"\[{inside}\]|localhost", re.IGNORECASE)
 
     def is_certain(self, hop: str) -> bool:
-        """Whether the next hop is this host wherever that is."""
+        """Return whether the next hop is this host, whatever its addresses are."""
         match = _HOP.fullmatch(hop)
         host = _host(match) if match else ""
         return host in {"localhost", self.name} or _is_loopback(host)
 
     def back_to(self, hop: str, *, filtered: bool = False) -> str | None:
-        """The name of the smtpd that would get mail for that next hop, and send it there again."""
+        """Return the name of the smtpd that would receive mail for the next hop and send it there again."""
         for listener in self._listening(hop):
             if listener.filters if filtered else listener.routes:
                 return listener.name
         return None
 
     def back_by_action(self, value: str, *, checks: bool) -> str | None:
-        """The smtpd that gets mail for the FILTER of a table, and would filter it again; smtp(8) bounces at once at 25.
+        """Return the smtpd that receives mail from a table's FILTER action, and would filter it again.
 
-        *checks*: the table is one of header or body checks. What other tables say of mail from here is not known.
+        At port 25, smtp(8) bounces such mail at once. *checks* is true for a table of header or body checks. For other
+        tables it is unknown whether the action applies to mail from this host.
         """
         action, _, route = value.partition(" ")
         for hop in self.hops(route.strip()) if action.lower() == "filter" else ():
@@ -104,14 +105,14 @@ class OwnHost:
         return None
 
     def proxied_again(self, text: str) -> str | None:
-        """The smtpd behind smtpd_proxy_filter that hands mail to the same place again."""
-        # smtpd connects to the very host that is written, as smtp(8) does to one in brackets; no host means localhost.
+        """Return the smtpd behind smtpd_proxy_filter that passes mail to the same filter again."""
+        # smtpd looks up no MX hosts, as smtp(8) for a host in brackets; no host means localhost.
         place = re.sub(r"\A([^\[:]*):", r"[\1]:", text.removeprefix("inet:")).replace("[]", "[127.0.0.1]")
         listeners = self._listening(place, proxied=True)
         return next((listener.name for listener in listeners if listener.proxy == text), None)
 
     def _listening(self, hop: str, *, proxied: bool = False) -> Iterator[_Listener]:
-        """The smtpds of this configuration that a next hop leads to."""
+        """Yield the smtpds of this configuration that a next hop leads to."""
         match = _HOP.fullmatch(hop)
         if match:
             host, port = _host(match), _port(match["port"] or "smtp", dict(self.ports))
@@ -120,7 +121,7 @@ class OwnHost:
                     yield listener
 
     def _reaches(self, host: str, listening: str) -> bool:
-        """Whether a listener on that address, or on those of inet_interfaces, is reached by that host."""
+        """Return whether a connection to *host* reaches a listener on an address, or on those of inet_interfaces."""
         mine = host in self.addresses or host in {"localhost", self.name} or _is_loopback(host)
         if not mine:
             return False
@@ -133,7 +134,7 @@ class OwnHost:
 
 
 def own_host(merged: Contribution, facts: Facts) -> OwnHost:
-    """What master.cf and the host say of where mail would come back."""
+    """Collect the listeners and next hops of this host from master.cf and the facts."""
     main = Scope(merged, facts)
     ports = port_names(main)
     kept = [*main.words("mydestination"), *main.words("virtual_mailbox_domains")]
@@ -168,16 +169,16 @@ def _listeners(main: Scope, ports: dict[str, int]) -> Iterator[_Listener]:
 
 
 def _keeps(scope: Scope, main: Scope) -> bool:
-    """Whether mail that comes in there is for whom it was for before: nobody else rewrites its recipients."""
+    """Return whether mail that arrives there keeps its recipients: no other address mapping or milter applies."""
     maps = "no_address_mappings"
-    # What main.cf leaves unmapped may be mapped here for the first time, and then be for somebody else.
-    first, again = [maps in place.words("receive_override_options") for place in (main, scope)]
+    # Addresses that main.cf does not map may be mapped here for the first time, which changes the recipient.
+    unmapped_before, unmapped = [maps in place.words("receive_override_options") for place in (main, scope)]
     milters = scope.value("smtpd_milters")
-    return (again or not first) and (not milters or milters == main.value("smtpd_milters"))
+    return (unmapped or not unmapped_before) and (not milters or milters == main.value("smtpd_milters"))
 
 
 def _host(match: re.Match[str]) -> str:
-    """The host of a next hop, as addresses and names are compared."""
+    """Return the host of a next hop in the form for comparisons."""
     text = (match["inside"] or match["bare"]).lower().removeprefix("ipv6:")
     try:
         return str(ip_address(text))

@@ -1,4 +1,4 @@
-"""What values name outside themselves, read from the text alone."""
+"""The tables, programs and files that values name, found from the text alone. Raises nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Parameter, Service
 
 TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)")
-# What a type appends to the name that a value gives; types that are not here have no file of their own.
+# The suffixes that a type appends to the name in a value; types that are not here have no file.
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "btree": (".db",), "cdb": (".cdb",), "cidr": ("",), "dbm": (".pag", ".dir"), "hash": (".db",), "lmdb": (".lmdb",),
     "pcre": ("",), "regexp": ("",), "sdbm": (".pag", ".dir"), "texthash": ("",),
@@ -32,10 +32,11 @@ _TABLES = re.compile(
     r"_maps?\Z|_checks\Z|_domains\Z|_per_site\Z|_clientcerts\Z|_access_list\Z|_command_filter\Z|_status_filter\Z"
     r"|_reply_filter\Z|_database\Z|_auth_cache_name\Z|^mydestination\Z|^local_header_rewrite_clients\Z"
 )
-# Postfix makes these itself, or only lists what others name.
+# Postfix creates these tables itself.
 MADE = re.compile(
     r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
 )
+# These only list tables that other parameters name.
 _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
@@ -45,7 +46,7 @@ _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
 
 class Reference(NamedTuple):
-    """A table as a value names it: ``TYPE:NAME``."""
+    """A reference to a table in a value: ``TYPE:NAME``."""
 
     type: str
     name: str
@@ -55,7 +56,7 @@ class Reference(NamedTuple):
 
 
 def programs_of(service: Service) -> list[str]:
-    """The absolute paths of the programs that pipe(8) and spawn(8) run."""
+    """Return the absolute paths of the programs that pipe(8) and spawn(8) run."""
     options = [word.strip("{} ") for word in service.arguments]
     argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
     return [path.split()[0] for path in argv if path.startswith("/")]
@@ -65,13 +66,13 @@ def programs_of(service: Service) -> list[str]:
 
 
 def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
-    """The tables that a setting names, those behind proxy: and inside pipemap: and unionmap: included."""
+    """Return the tables that a setting names, including those in proxy:, pipemap: and unionmap: tables."""
     if not holds_tables(scope, parameter.name):
         return []
     references: list[Reference] = []
     previous = ""
     for word in words(scope.expanded(parameter.value) or ""):
-        # A policy server (inet:HOST:PORT) and an IPv6 network without brackets look like TYPE:NAME and are no tables.
+        # A policy server (inet:HOST:PORT) and an IPv6 network without brackets look like TYPE:NAME, but are no tables.
         if previous.lower() != "check_policy_service" and not problem_of(word):
             references += tables_in(word)
         previous = word
@@ -79,7 +80,7 @@ def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
 
 
 def holds_tables(scope: Scope, name: str) -> bool:
-    """Whether a parameter's value may name tables."""
+    """Return whether the value of a parameter may name tables."""
     if name in LISTS or name in NETWORK_LISTS:
         return True
     if name in _LISTING:
@@ -88,7 +89,7 @@ def holds_tables(scope: Scope, name: str) -> bool:
 
 
 def tables_in(word: str) -> Iterator[Reference]:
-    """The tables in one word of a list."""
+    """Yield the tables in one word of a list."""
     if word.startswith("{"):
         word = next(iter(words(word[1:-1])), "")
     match = _TYPE.match(word)
@@ -105,7 +106,7 @@ def tables_in(word: str) -> Iterator[Reference]:
 
 
 def table_inside(reference: Reference) -> Table | None:
-    """The table that a value itself holds, between braces or as static:, as the file that it could have been."""
+    """Return the table that a value contains, in braces or as static:, in the form of a table file."""
     kind, text = reference.type, reference.name
     if kind == "static":
         return Table(name=str(reference), type=kind, source=f"* {text.strip('{} ')}\n".encode(), file="")
@@ -118,7 +119,7 @@ def table_inside(reference: Reference) -> Table | None:
 
 
 def own_name(name: str) -> str | None:
-    """The file's name, when it lies in the configuration's own directory."""
+    """Return the name of a file in the configuration directory, or None for another file."""
     for directory in (CONFIG_DIRECTORY, "/etc/postfix"):
         rest = name.removeprefix(f"{directory}/")
         if rest != name and "/" not in rest:
@@ -127,7 +128,7 @@ def own_name(name: str) -> str | None:
 
 
 def paths_of(reference: Reference, facts: Facts) -> list[str]:
-    """The files behind a table; none for what needs no file."""
+    """Return the files of a table; a table that needs no file has none."""
     directory = facts.parameters.get("config_directory", "/etc/postfix")
     name = reference.name.replace(CONFIG_DIRECTORY, directory)
     if name.startswith("{"):
@@ -142,7 +143,7 @@ def paths_of(reference: Reference, facts: Facts) -> list[str]:
 
 
 def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The files outside that a process reads as it starts and never again: certificates, keys, and tables of text."""
+    """Return the outside files that a process reads only at its start: certificates, keys, and text tables."""
     paths: set[str] = set()
     for scope in scopes(merged, facts):
         for parameter in scope.written:
@@ -155,7 +156,7 @@ def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
 
 
 def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
-    """The files that must load together: each certificate with its key, and the files of each chain."""
+    """Return the groups of files that must match: each certificate with its key, and the files of each chain."""
     groups = set()
     for scope in scopes(merged, facts):
         if scope.service and not any(FILES.search(parameter.name) for parameter in scope.written):
@@ -169,12 +170,12 @@ def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
 
 
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:
-    """The absolute paths in a setting."""
+    """Return the absolute paths in a setting."""
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
 
 
 def offers_tls(scope: Scope) -> bool:
-    """Whether smtpd offers TLS here."""
+    """Return whether smtpd offers TLS in this scope."""
     level = scope.value("smtpd_tls_security_level").lower()
     flags = ("smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_wrappermode")
     return level not in {"", "none"} or any(map(scope.is_on, flags))

@@ -1,4 +1,4 @@
-"""smtpd's access restriction lists as a language: their words, and what they let through."""
+"""The language of smtpd's access restriction lists: their words, and the clients that they permit. Raises nothing."""
 
 from __future__ import annotations
 
@@ -50,43 +50,43 @@ KNOWN = ALONE | WITH_ARGUMENT
 _BY_PROOF = ("permit_tls_", "permit_dnswl_", "permit_rhswl_")
 _LOOPBACK = ip_address("127.0.0.1"), ip_address("::1")
 FINAL = frozenset({"permit", "reject", "defer"})
-# smtpd_check.c, rcpt_required: without one of them smtpd ends with "specify at least one working instance of".
+# smtpd_check.c, rcpt_required: without one of these, smtpd exits with "specify at least one working instance of".
 PROTECTION = names(
     "check_relay_domains reject_unauth_destination reject defer defer_if_permit defer_unauth_destination"
 )
 
 
 class Restriction(NamedTuple):
-    """One restriction of a list, lower case, and its argument, if it takes one."""
+    """One restriction of a list in lower case, and its argument if it takes one."""
 
     name: str
     argument: str | None = None
 
 
 def smtpd_scopes(merged: Contribution, facts: Facts) -> list[Scope]:
-    """One scope for each service that smtpd runs."""
+    """Return one scope for each service that runs smtpd."""
     return [scope for scope in scopes(merged, facts) if scope.service and scope.service.command == "smtpd"]
 
 
 def parsed(text: str) -> list[Restriction]:
-    """The restrictions of a list, in order."""
+    """Return the restrictions of a list, in order."""
     restrictions = []
     rest = iter(words(text))
     for word in rest:
         name = word.lower()
         argument = next(rest, "") if name in WITH_ARGUMENT else None
-        # Postfix's own words are the same in capitals; a class or a table is not.
+        # Postfix ignores the case of its own words, but not of a class or a table.
         restrictions.append(Restriction(name if name in KNOWN else word, argument))
     return restrictions
 
 
 def classes_of(scope: Scope) -> list[str]:
-    """Return the names of the restriction classes that are defined."""
+    """Return the names of the defined restriction classes."""
     return scope.words("smtpd_restriction_classes")
 
 
 def relays_mynetworks(scope: Scope) -> bool:
-    """Whether both lists let a client of mynetworks through to any destination."""
+    """Return whether both lists permit a client of mynetworks to send to any destination."""
     return all(_permits_mynetworks(scope, name) for name in RELAY)
 
 
@@ -96,18 +96,18 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
             return True
         if restriction.name in PROTECTION:
             return False
-    return True  # what a list does not decide passes
+    return True  # a list without a decision permits the client
 
 
 def depends_on_client(scope: Scope) -> bool:
-    """Whether a list may let in others than this host itself: tables, servers and certificates know more clients."""
+    """Return whether a list may permit clients other than this host, by a table, a server or a certificate."""
     texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
     for text in texts:
-        asked = parsed(text)
-        closed = any(restriction.name in FINAL - {"permit"} for restriction in asked)
-        for restriction in asked:
-            name, asks = restriction.name, restriction.name in WITH_TABLE | {"check_policy_service"}
-            if asks and not (restriction.argument or "").startswith("static:"):
+        restrictions = parsed(text)
+        closed = any(restriction.name in FINAL - {"permit"} for restriction in restrictions)
+        for restriction in restrictions:
+            name, looks_up = restriction.name, restriction.name in WITH_TABLE | {"check_policy_service"}
+            if looks_up and not (restriction.argument or "").startswith("static:"):
                 return True
             if closed and (name.startswith(_BY_PROOF) or (name == "permit_mynetworks" and not _is_mine(scope))):
                 return True
@@ -115,7 +115,7 @@ def depends_on_client(scope: Scope) -> bool:
 
 
 def _is_mine(scope: Scope) -> bool:
-    """Whether mynetworks holds this host itself, so far as that can be read."""
+    """Return whether mynetworks contains a loopback address; tables and names in it are not read."""
     for word in scope.words("mynetworks"):
         with suppress(ValueError):
             network = ip_network(word.replace("[", "").replace("]", ""), strict=False)

@@ -1,4 +1,4 @@
-"""Transports and next hops in values: which parameters and tables hold them."""
+"""The parameters and tables that contain transports and next hops. Raises nothing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _HOST = re.compile(r"\[.*|[^:/\s]+\.[^:/\s]*(?::\w+)?")
 
 
 def transport_of(value: str) -> str:
-    """The transport of ``transport:nexthop``; empty when the default is meant."""
+    """Return the transport of ``transport:nexthop``; it is empty for the default transport."""
     return value.partition(":")[0].strip()
 
 
 def unknown_transport(value: str, known: Collection[str]) -> str | None:
-    """What is wrong with the transport of ``transport:nexthop``, or None."""
+    """Return the problem with the transport of ``transport:nexthop``, or None."""
     name = transport_of(value)
     if not name or name in known:
         return None
@@ -47,7 +47,7 @@ def unknown_transport(value: str, known: Collection[str]) -> str | None:
 
 
 def destinations(scope: Scope, parameter: Parameter) -> list[str]:
-    """The ``transport:nexthop`` values in a setting, those of static: and inline: tables included."""
+    """Return the ``transport:nexthop`` values in a setting, including those in static: and inline: tables."""
     value = (scope.expanded(parameter.value) or "").strip()
     if parameter.name in TRANSPORTS:
         return [value]
@@ -57,7 +57,7 @@ def destinations(scope: Scope, parameter: Parameter) -> list[str]:
 
 
 def values_in(text: str) -> list[str]:
-    """The answers that a setting itself holds, in static: and inline: tables."""
+    """Return the values of the static: and inline: tables in a setting."""
     values = []
     for word in words(text):
         if word.startswith("static:"):

@@ -1,7 +1,7 @@
-"""Where a setting holds: main.cf, or one service of master.cf with its own ``-o`` options over it.
+"""The scope of a setting: main.cf, or one service of master.cf, whose own ``-o`` options override main.cf.
 
-A Scope answers what a parameter's value is there, as the daemon would see it. ``$config_directory`` stays as it is
-written, for that is how a value names a file of the generation. Raises nothing.
+A Scope returns the value of a parameter there, as the daemon sees it. ``$config_directory`` is not expanded, because
+values name the files of a generation with it. Raises nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONFIG_DIRECTORY = "$config_directory"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """main.cf, or the options of *service* over it."""
+    """main.cf, or main.cf with the options of *service*."""
 
     merged: Contribution
     facts: Facts
@@ -30,35 +30,35 @@ class Scope:
 
     @property
     def written(self) -> list[Parameter]:
-        """The settings that are written in this very place."""
+        """Return the settings that are written in this scope itself."""
         return list(self.service.overrides) if self.service else list(self.merged.parameters.values())
 
     def parameter(self, name: str) -> Parameter | None:
-        """The setting of that name which holds here, if somebody wrote one; the last option wins."""
+        """Return the setting of a parameter that applies here, or None if there is none; the last option wins."""
         own = [override for override in self.service.overrides if override.name == name] if self.service else []
         return own[-1] if own else self.merged.parameters.get(name)
 
     def value(self, name: str) -> str:
-        """The expanded value that holds here, Postfix's default included; empty when it can't be expanded."""
+        """Return the expanded value that applies here, or Postfix's default; empty if it cannot be expanded."""
         return self.expanded(self._text(name) or "") or ""
 
     def expanded(self, text: str) -> str | None:
-        """*text* expanded, a name that nobody defines being empty; None where it can't be expanded."""
+        """Return *text* with its names expanded, or None if that fails; an undefined name is empty."""
         try:
             return expand(text, self._lookup)
         except MalformedMacro:
             return None
 
     def words(self, name: str) -> list[str]:
-        """The value as the list it is."""
+        """Return the elements of a value that is a list."""
         return words(self.value(name))
 
     def is_on(self, name: str) -> bool:
-        """Whether a yes/no parameter says yes."""
+        """Return whether a yes/no parameter is yes."""
         return self.value(name).lower() == "yes"
 
     def where(self, *names: str) -> Where:
-        """Where the first of *names* is written that is, else the service."""
+        """Return the place of the first of *names* that is set, else the place of the service."""
         for parameter in map(self.parameter, names):
             if parameter:
                 return parameter.where
@@ -68,7 +68,7 @@ class Scope:
         self, rule: str, parameter: Parameter, text: str, about: str = "",
         *, severity: Severity = Severity.ERROR, lasting: bool = True,
     ) -> Finding:  # fmt: skip
-        """A finding about a setting written here; *about* is the part of its value that is wrong."""
+        """Return a finding about a setting of this scope; *about* is the wrong part of its value."""
         place = f"{self.service.key} {parameter.name}" if self.service else parameter.name
         label = f"service {self.service.key}: " if self.service else ""
         subject = f"{place} {about}".rstrip()
@@ -77,16 +77,16 @@ class Scope:
         )
 
     def warning(self, rule: str, parameter: Parameter, text: str, about: str = "", *, lasting: bool = True) -> Finding:
-        """A warning about a setting written here, as finding() makes an error."""
+        """Return a warning about a setting of this scope, as finding() returns an error."""
         return self.finding(rule, parameter, text, about, severity=Severity.WARNING, lasting=lasting)
 
     def place_of(self, parameter: Parameter) -> Scope:
-        """The scope in which a setting is written that holds here: this one, or main.cf."""
+        """Return the scope that contains a setting which applies here: this scope, or main.cf."""
         own = self.service and parameter in self.service.overrides
         return self if own else Scope(self.merged, self.facts)
 
     def endless(self, text: str) -> bool:
-        """Whether *text* leads back to itself."""
+        """Return whether *text* refers to itself."""
         try:
             expand(text, self._lookup)
         except EndlessMacro:
@@ -100,19 +100,19 @@ class Scope:
         return parameter.value if parameter else self.facts.parameters.get(name)
 
     def _lookup(self, name: str) -> str | None:
-        # $$config_directory, for a value is expanded in turn, and $$ is the dollar that stays.
+        # $$config_directory, because the value is expanded again, and $$ becomes a literal dollar.
         return "$" + CONFIG_DIRECTORY if name == "config_directory" else self._text(name)
 
 
 def scopes(merged: Contribution, facts: Facts) -> Iterator[Scope]:
-    """main.cf first, then every service."""
+    """Yield the scope of main.cf, then the scope of each service."""
     yield Scope(merged, facts)
     for service in merged.entries:
         yield Scope(merged, facts, service)
 
 
 def words(text: str) -> list[str]:
-    """The elements of a list, split at commas and blanks; ``{...}`` stays together (mystrtokq(3))."""
+    """Split a list at commas and blanks; ``{...}`` is one element (mystrtokq(3))."""
     elements: list[str] = []
     start, level = 0, 0
     for position, character in enumerate(text + " "):

@@ -1,10 +1,10 @@
-"""tls_server_sni_maps: the certificates that smtpd(8) shows by the name a client asks for (postconf(5), "postmap -F").
+"""tls_server_sni_maps: smtpd(8) selects a certificate by the name that a client requests (postconf(5), "postmap -F").
 
-A row is a name, and the files of a key and its certificates in that order. Tables that Postfix reads as text take the
-files in as a process starts, like every other certificate; what is in a compiled map came from there by ``postmap -F``,
-private keys included, and would have to be made anew for each renewal. So ours are text. Raises nothing.
+A row is a name, and the files of a key and its certificates in that order. For a table that Postfix reads as text, a
+process loads the files at its start, as it does other certificates. A compiled map contains the files themselves,
+private keys included, and each renewal would need ``postmap -F`` again; so our tables are text. Raises nothing.
 
-Known limit: of tables outside the commit, and of inline: ones, no row is known.
+Known limit: the rows of tables outside the commit, and of inline: tables, are unknown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PARAMETER = "tls_server_sni_maps"
 
 
 class Row(NamedTuple):
-    """A row: the *table*, the *name* that clients ask for, the *files* for it, and where it is written."""
+    """A row: the *table*, the *name* that clients request, the *files* for it, and the place of the row."""
 
     table: str
     name: str
@@ -34,14 +34,14 @@ class Row(NamedTuple):
     where: Where
 
     def finding(self, rule: str, text: str, about: str, severity: Severity = Severity.ERROR) -> Finding:
-        """A finding about this row; all of them are of the moment."""
+        """Return a finding about this row; all of these are of the moment."""
         what = f'table {self.table}: "{self.name}": {text}'
         subject = f"{self.table} {self.name} {about}"
         return Finding(rule=rule, where=self.where, text=what, subject=subject, severity=severity, lasting=False)
 
 
 def references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Reference]]:
-    """Every table that is asked, with the setting that names it."""
+    """Yield each table that is looked up, with the setting that names it."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             if parameter.name == PARAMETER:
@@ -49,13 +49,13 @@ def references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Para
 
 
 def names(merged: Contribution, facts: Facts) -> frozenset[tuple[str, str]]:
-    """The name and the type of each table of the configuration's own directory that is asked."""
-    asked = ((own_name(reference.name), reference.type) for _, _, reference in references(merged, facts))
-    return frozenset((name, kind) for name, kind in asked if name)
+    """Return the name and the type of each table in the configuration directory that is looked up."""
+    tables = ((own_name(reference.name), reference.type) for _, _, reference in references(merged, facts))
+    return frozenset((name, kind) for name, kind in tables if name)
 
 
 def rows(merged: Contribution, facts: Facts) -> Iterator[Row]:
-    """The rows of all tables that smtpd reads as text."""
+    """Yield the rows of all tables that smtpd reads as text."""
     for name in sorted({name for name, _ in names(merged, facts)}):
         table = merged.tables.get(name)
         if table and not table.compiler:
@@ -64,5 +64,5 @@ def rows(merged: Contribution, facts: Facts) -> Iterator[Row]:
 
 
 def files(merged: Contribution, facts: Facts) -> frozenset[str]:
-    """The files that rows name: a process reads them as it starts, and never again."""
+    """Return the files that rows name; a process reads them only at its start."""
     return frozenset(path for row in rows(merged, facts) for path in row.files if path.startswith("/"))

@@ -1,8 +1,8 @@
-"""main.cf and master.cf: one reader and one writer for each syntax, and the lines that tables share with them.
+"""Readers and writers of main.cf and master.cf, and the logical lines that tables share with them.
 
-Readers never raise on bad text: they return what they understood and a Finding for each line they did not, as
-``file:line:column``. Writers take values that the readers or the schema accepted, and quote or fold; they raise
-ValueError for a value that cannot be written, which the schema refuses first (unwritable() says why).
+Readers never raise on bad text: they return the items that they can parse, and a Finding with ``file:line:column`` for
+each other line. Writers take values that the readers or the schema accepted, and quote or fold them. They raise
+ValueError for a value that cannot be written; the schema refuses such values before (unwritable() gives the reason).
 
 Rules: postconf(5) and master(5) "file format".
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SERVICE_TYPES = ("inet", "unix", "unix-dgram", "fifo", "pass")
-# Daemons that end at once with "unexpected command-line argument"; pipe(8) and spawn(8) take words, others' may.
+# These daemons exit with "unexpected command-line argument"; pipe(8), spawn(8) and other programs may take words.
 WITHOUT_ARGUMENTS = frozenset({
     "anvil", "bounce", "cleanup", "discard", "error", "flush", "lmtp", "local", "pickup", "postlogd", "postscreen",
     "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
     "virtual",
 })  # fmt: skip
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transports lend theirs: mydomain.com-out_...
-# A folded line means a setting where it has main.cf's own form, or the name of one of its parameters.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transport names are part of some: mydomain.com-out_...
+# A folded line would be a setting if it looks like one in main.cf, or begins with the name of a parameter.
 _SETTING = re.compile(
     r"\s*(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\s+=|=\s+\S)"
     r"|(?:[a-z][a-z0-9]*(?:_[a-z0-9]+)+|myhostname|mydomain|myorigin|mydestination|mynetworks|relayhost)=)"
@@ -36,23 +36,23 @@ _FIELDS = ("private", "unprivileged", "chroot")
 
 
 class Logical(NamedTuple):
-    """A logical line: its physical lines, as (number, text), comments and blanks left out."""
+    """A logical line: its physical lines as (number, text), without comments and blank lines."""
 
     parts: tuple[tuple[int, str], ...]
 
     @property
     def line(self) -> int:
-        """The number of its first physical line."""
+        """Return the number of its first physical line."""
         return self.parts[0][0]
 
     @property
     def text(self) -> str:
-        """The line as Postfix reads it."""
+        """Return the line as Postfix reads it."""
         return " ".join(text.strip() for _, text in self.parts)
 
 
 def logical_lines(text: str) -> Iterator[Logical]:
-    """Join continuation lines (they start with blanks) and drop comments and blank lines, as readlline(3) does."""
+    """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does."""
     parts: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
@@ -70,7 +70,7 @@ def logical_lines(text: str) -> Iterator[Logical]:
 
 
 def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]]:
-    """Read main.cf; of a name that is set twice the last one wins, as in Postfix."""
+    """Read main.cf; if a name is set twice, the last setting wins, as in Postfix."""
     parameters: dict[str, Parameter] = {}
     findings = []
     for logical in logical_lines(text):
@@ -84,29 +84,29 @@ def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]
 
 
 def unwritable(value: str) -> str | None:
-    """Why *value* cannot stand in main.cf, or None when it can. Line breaks are fine: they are folded."""
+    """Return why *value* cannot be written to main.cf, or None if it can. Line breaks are allowed: they are folded."""
     if _CONTROL.search(value):
-        return "holds a control character"
+        return "contains a control character"
     first, *others = value.split("\n")
     depth = first.count("{") - first.count("}")
     for line in others:
-        if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is the value's own
-            return f'holds a line that would start a setting of its own: "{line.strip()}"'
+        if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is part of the value
+            return f'contains a line that would start another setting: "{line.strip()}"'
         if line.lstrip().startswith("#"):
-            return f'holds a line that Postfix would take for a comment: "{line.strip()}"'
+            return f'contains a line that Postfix would read as a comment: "{line.strip()}"'
         depth += line.count("{") - line.count("}")
     return None
 
 
 def folded(value: str) -> str:
-    """Write a value for main.cf: every line break becomes a continuation line."""
+    """Return a value in the form for main.cf: each line after the first becomes a continuation line."""
     if reason := unwritable(value):
         raise ValueError(reason)
     return "\n    ".join(line.strip() for line in value.split("\n") if line.strip())
 
 
 def one_line(value: str) -> str:
-    """The value as Postfix sees it, for comparing and for showing."""
+    """Return the value as Postfix reads it, for comparison and display."""
     return " ".join(value.split())
 
 
@@ -121,7 +121,7 @@ class _Token:
 
 
 def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
-    """Read master.cf entries in their order; duplicates are kept for those who want to refuse them."""
+    """Read master.cf entries in their order; duplicates are kept, so that a caller can refuse them."""
     services: list[Service] = []
     findings: list[Finding] = []
     for logical in logical_lines(text):
@@ -137,7 +137,7 @@ def read_master(text: str, file: str) -> tuple[list[Service], list[Finding]]:
 
 
 def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
-    """Words, and ``{ ... }`` groups as one word each (master(5)), which may run over line ends."""
+    """Yield the words; a ``{ ... }`` group is one word and may span lines (master(5))."""
     pieces: list[str] = []
     start, depth = Where(file, logical.line), 0
     for number, line in logical.parts:
@@ -188,16 +188,16 @@ def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token,
         )
 
     if kind.text not in SERVICE_TYPES:
-        yield bad(kind, f"the type is one of {', '.join(SERVICE_TYPES)}{did_you_mean(kind.text, SERVICE_TYPES)}")
+        yield bad(kind, f"the type must be one of {', '.join(SERVICE_TYPES)}{did_you_mean(kind.text, SERVICE_TYPES)}")
     for token, field in zip(flags, _FIELDS, strict=True):
         if token.text not in {"-", "y", "n"}:
-            yield bad(token, f"{field} is y, n or -")
+            yield bad(token, f"{field} must be y, n or -")
     if kind.text == "inet" and flags[0].text == "y":
-        yield bad(flags[0], "an inet service can't be private (the master would die at the next reload)")
+        yield bad(flags[0], "an inet service can't be private (the master would exit at the next reload)")
     if not re.fullmatch(r"-|\d+\??", wakeup.text):
-        yield bad(wakeup, "wakeup is a number of seconds, with ? when it may be idle, or -")
+        yield bad(wakeup, "wakeup must be a number of seconds, with ? to skip an unused service, or -")
     if not re.fullmatch(r"-|\d+", maxproc.text):
-        yield bad(maxproc, "maxproc is a number or -")
+        yield bad(maxproc, "maxproc must be a number or -")
 
 
 def _options(service: str, tokens: list[_Token]) -> tuple[list[Parameter], list[str], list[Finding]]:
@@ -206,7 +206,7 @@ def _options(service: str, tokens: list[_Token]) -> tuple[list[Parameter], list[
     findings: list[Finding] = []
     rest = iter(tokens)
     for token in rest:
-        if any(not word.startswith("-") for word in arguments):  # options end where the command's own words begin
+        if any(not word.startswith("-") for word in arguments):  # options end at the first word of the command
             arguments.append(f"{{{token.text}}}" if token.braced else token.text)
         elif token.text == "-o" and not token.braced:
             setting = next(rest, None)
@@ -240,20 +240,20 @@ def _spaces(service: str, name: str, where: Where) -> Finding:
 
 
 def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
-    """A finding for every service that an earlier one already names: Postfix would silently use the last."""
+    """Yield a finding for each service with the key of an earlier one; Postfix would use the last one silently."""
     first: dict[str, Service] = {}
     for service in services:
         if other := first.get(service.key):
             what = (
                 f'duplicate service "{service.name}" of type {service.type}:'
-                f" {other.where} has it already, and the last one would win"
+                f" {other.where} defines it already, and Postfix would use only the last one"
             )
             yield error_at("duplicate-service", service.where, what, service.key)
         first.setdefault(service.key, service)
 
 
 def write_override(override: Parameter) -> str:
-    """``-o name=value``, in braces when the value holds blanks (master(5))."""
+    """Return ``-o name=value``, in braces if the value contains blanks (master(5))."""
     value = one_line(override.value)
     if not re.search(r"\s", value) and not value.startswith("{"):
         return f"-o {override.name}={value}"
@@ -263,7 +263,7 @@ def write_override(override: Parameter) -> str:
 
 
 def _shown(override: Parameter) -> str:
-    """The option as it may have been written by hand, in a form that no writer of ours would choose."""
+    """Return the option for display, even if a person wrote it in a form that write_override() refuses."""
     try:
         return write_override(override)
     except ValueError:
@@ -271,7 +271,7 @@ def _shown(override: Parameter) -> str:
 
 
 def show_service(service: Service) -> str:
-    """The service in one line, as ``postconf -M`` would put it."""
+    """Return the service in one line, as ``postconf -M`` prints it."""
     fields = (
         service.name, service.type, service.private, service.unprivileged, service.chroot, service.wakeup,
         service.maxproc, service.command, *map(_shown, service.overrides), *service.arguments,
@@ -284,16 +284,16 @@ def show_service(service: Service) -> str:
 
 EXPLAINED = {
     "malformed-parameter": (
-        'A line of main.cf is no "name = value". Postfix\'s programs would stop at it. Write the name, an equals '
-        "sign and the value on one line, and begin continuation lines with a blank."
+        'A line of main.cf does not have the form "name = value". Postfix\'s programs would exit at it. Write the '
+        "name, an equals sign and the value on one line, and begin continuation lines with a blank."
     ),
     "malformed-service": (
-        "A line of master.cf lacks a field or holds a word that has no place there. The master would end at its "
-        "next reload, or the service's program would end when it starts. A service has eight fields (master(5)); "
+        "A line of master.cf lacks a field or contains an unexpected word. The master would exit at its next "
+        "reload, or the program of the service would exit at its start. A service has eight fields (master(5)); "
         "options follow as -o name=value without blanks around the equals sign, or as -o { name = value }."
     ),
     "duplicate-service": (
-        "Two entries of master.cf have the same name and type. Postfix takes the last one without a word, and the "
-        'other has no effect. Remove one, or change a stock service under "services:" in mail.yaml.'
+        "Two entries of master.cf have the same name and type. Postfix uses the last one silently, and the other "
+        'one has no effect. Remove one, or change a stock service under "services:" in mail.yaml.'
     ),
 }

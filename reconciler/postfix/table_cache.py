@@ -1,6 +1,6 @@
-"""What was derived from a table before, so that 100,000 entries which have not changed are not walked again.
+"""A cache of findings by table, so that 100,000 unchanged entries are not walked again.
 
-A table is known by its bytes, which are not kept. Raises nothing.
+The digest of a table's bytes is part of the key; the bytes are not kept. Raises nothing.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _MOST_KEPT = 1024
 
 
 class CachedTable:
-    """One table, and what rules found in it before."""
+    """A table whose findings are cached by rule."""
 
     _findings: ClassVar[dict[tuple[Hashable, ...], tuple[Finding, ...]]] = {}
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        named = (table.name, table.type, table.file, table.compiler, table.pieces)
-        self._key = (*named, hashlib.sha256(table.source).digest())
+        identity = (table.name, table.type, table.file, table.compiler, table.pieces)
+        self._key = (*identity, hashlib.sha256(table.source).digest())
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
-        """What a rule finds in this table, which may follow from the table and *by* alone."""
+        """Return the findings of a rule in this table; they may depend on the table and *by* alone."""
         key = (rule, *self._key, *by)
         findings = self._findings.get(key)
         if findings is None:

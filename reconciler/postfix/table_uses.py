@@ -1,7 +1,7 @@
-"""What each table is for: the settings and restrictions that ask it. Raises nothing.
+"""The uses of each table: the settings and restrictions that look it up. Raises nothing.
 
-Known limit: of tables that stand in a setting itself, those of routes are not given: rules/routes.py and
-rules/mail_loops.py read their values with the setting.
+Known limit: inline tables of routes are left out, because rules/routes.py and rules/mail_loops.py read them with the
+setting.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a table is for: a parameter's name, or that of the restriction which asks it."""
+    """A use of a table: the *name* of the parameter or of the restriction that looks it up."""
 
     name: str
     classes: frozenset[str] = frozenset()
 
 
 class InlineTable(NamedTuple):
-    """A table that a setting itself holds, and what it is for."""
+    """A table that a setting contains, and its use."""
 
     scope: Scope
     parameter: Parameter
@@ -38,7 +38,7 @@ class InlineTable(NamedTuple):
     table: Table
 
     def finding(self, finding: Finding) -> Finding:
-        """What was found in the table, at the setting."""
+        """Return a finding of the table with the place of the setting."""
         return self.scope.finding(
             finding.rule, self.parameter, finding.text, finding.subject,
             severity=finding.severity, lasting=finding.lasting,
@@ -46,23 +46,23 @@ class InlineTable(NamedTuple):
 
 
 def uses_by_table(merged: Contribution, facts: Facts) -> dict[str, frozenset[Use]]:
-    """What each table of the configuration's own directory is for, by its name."""
+    """Return the uses of each table in the configuration directory, by table name."""
     uses: dict[str, set[Use]] = {}
-    for _, _, use, reference in _asked(merged, facts):
+    for _, _, use, reference in _references(merged, facts):
         uses.setdefault(own_name(reference.name) or "", set()).add(use)
-    return {name: frozenset(those) for name, those in uses.items()}
+    return {name: frozenset(table_uses) for name, table_uses in uses.items()}
 
 
 def inline_tables(merged: Contribution, facts: Facts) -> Iterator[InlineTable]:
-    """The tables that settings themselves hold, but for those of routes."""
-    for scope, parameter, use, reference in _asked(merged, facts):
+    """Yield the tables that settings contain, except tables of routes."""
+    for scope, parameter, use, reference in _references(merged, facts):
         table = table_inside(reference) if use.name not in TRANSPORT_MAPS | RELAY_MAPS else None
         if table:
             yield InlineTable(scope, parameter, use, table)
 
 
-def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
-    """Every table that a setting names, with what it is for there."""
+def _references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
+    """Yield each table that a setting names, with its use there."""
     for scope in scopes(merged, facts):
         classes = frozenset(scope.words("smtpd_restriction_classes"))
         for parameter in scope.written:
@@ -75,8 +75,8 @@ def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Paramete
 
 
 def _uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:
-    """The uses of tables in a list of restrictions, each with the text that names the table."""
-    # A table that stands in a list by itself is asked as the list's own check_..._access would ask it (smtpd_check.c).
+    """Yield the uses of tables in a list of restrictions, each with the text that names the table."""
+    # A list looks up a table without a restriction as its own check_..._access does (smtpd_check.c).
     implied = name.replace("smtpd_", "check_").replace("_restrictions", "_access") if name in LISTS else ""
     for restriction in parsed(text):
         if restriction.name in WITH_TABLE:

@@ -1,10 +1,10 @@
-"""Tables: one reader for all their syntaxes, which keeps nothing unless asked to.
+"""One reader for the syntaxes of all tables.
 
-Readers never raise on bad text: they give the entries they understood, and a Finding for each line they did not. A
-table is its bytes; its entries are walked as often as somebody needs them, for a list of 100,000 takes 25 MiB.
+Readers never raise on bad text: they return the entries that they can parse, and a Finding for each other line. Only
+the bytes of a table are kept, because a list of 100,000 entries takes 25 MiB; each use parses them again.
 
-Known limits: ``if``/``endif`` blocks of cidr, pcre and regexp tables are not nested in the result; their entries count
-as if they stood alone. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
+Known limits: ``if``/``endif`` blocks of cidr, pcre and regexp tables are not nested in the result; entries inside them
+are read like any other entry. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PATTERN_TYPES = frozenset({"pcre", "regexp"})
 _BLOCK = 1 << 16
 _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
-_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix, as access(5) looks it up
+_IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix that access(5) looks up
 _QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
 
 
 class Entry(NamedTuple):
-    """One line of a Postfix table: its key, its value and the line it starts on (a tuple, for there are many)."""
+    """One entry of a Postfix table: its key, its value and its first line (a tuple, because there are many)."""
 
     key: str
     value: str
@@ -40,47 +40,47 @@ class Entry(NamedTuple):
 
 
 def table_of(path: str, file: File) -> Table:
-    """The table that a file of a tree is the source of, and that is compiled."""
+    """Return the compiled table whose source is a file of a tree."""
     compiler, _, kind = file.compiled.partition(" ")
     return Table(name=path, type=kind, source=file.read(), file=path, compiler=compiler, mode=file.mode)
 
 
 class Entries:
-    """A table's entries, read anew each time somebody walks them."""
+    """The entries of a table; each iteration reads them again."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def __iter__(self) -> Iterator[Entry]:
-        """All of them in their order, duplicates included."""
+        """Yield all entries in their order, duplicates included."""
         return walk(self._table, [])
 
 
 def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
-    """Read a table's entries in their order, duplicates included."""
+    """Read the entries of a table in their order, duplicates included."""
     findings: list[Finding] = []
     return list(walk(table, findings)), findings
 
 
 def walk(table: Table, findings: list[Finding]) -> Iterator[Entry]:
-    """Give one entry after another; what is wrong with the lines has gone to *findings* when all were given."""
+    """Yield the entries in their order; after the last one, *findings* holds the findings for all bad lines."""
     findings += _marked(table)
     aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
     if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
         return _read_plain(table, findings)
     parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
-    entries, found = _read_logical(table.source.decode("utf-8", "surrogateescape"), table, parse)
-    findings += found
+    entries, problems = _read_logical(table.source.decode("utf-8", "surrogateescape"), table, parse)
+    findings += problems
     return iter(entries)
 
 
 def has_blocks(table: Table) -> bool:
-    """Whether there are ``if`` blocks, which keep some lookups from the entries inside."""
+    """Return whether there are ``if`` blocks, which exclude some lookups from the entries inside."""
     return bool(_IF.search(table.source))
 
 
 def _marked(table: Table) -> Iterator[Finding]:
-    """A byte order mark belongs to the first key, which then matches nothing."""
+    """Yield a finding for a byte order mark: it is part of the first key, which then matches nothing."""
     if table.source.startswith(_MARK):
         what = (
             f"table {table.name}: starts with a byte order mark, which would be part of the first key; save it as plain"
@@ -89,14 +89,14 @@ def _marked(table: Table) -> Iterator[Finding]:
 
 
 def _is_plain(source: bytes) -> bool:
-    """Whether there are neither continuation lines nor quotes."""
-    # Plain searches take a third of the time of the pattern, which is for the few tables that they leave open.
+    """Return whether there are neither continuation lines nor quotes."""
+    # Plain searches take a third of the time of the pattern, which then decides for few tables.
     suspect = any(mark in source for mark in (b"\n ", b"\n\t", b'"')) or source[:1] in (b" ", b"\t")
     return not suspect or not re.search(rb'^(?:[ \t]+[^ \t#]|[^\s#"]*")', source, re.MULTILINE)
 
 
 def _blocks(source: bytes, start: int = 0) -> Iterator[bytes]:
-    """A large text in pieces that end where a line does."""
+    """Yield a large text in blocks that end at a line end."""
     while start < len(source):
         end = source.find(b"\n", start + _BLOCK) + 1 or len(source)
         yield source[start:end]
@@ -104,7 +104,7 @@ def _blocks(source: bytes, start: int = 0) -> Iterator[bytes]:
 
 
 def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
-    """The common case, in one pass. A million lines take about a second, and no more memory than a thousand."""
+    """Read the common case, line by line. A million lines take about a second, and constant memory."""
     first = 1
     for block in _blocks(table.source):
         lines = block.decode("utf-8", "surrogateescape").split("\n")
@@ -148,13 +148,13 @@ def _bad_entry(table: Table, line: int, text: str) -> Finding:
 
 
 def _pair(text: str) -> tuple[str, str] | None:
-    """A key ends at the first blank outside quotes, which are part of it (postmap(1))."""
+    """Split at the first blank outside quotes; the quotes are part of the key (postmap(1))."""
     match = _QUOTED_KEY.match(text)
     return (match[1], match[2]) if match else None
 
 
 def _network(text: str) -> tuple[str, str] | None:
-    """A network and its result; ``if NETWORK`` and ``endif`` lines give an empty key (cidr_table(5))."""
+    """Split a network from its result; ``if NETWORK`` and ``endif`` lines have an empty key (cidr_table(5))."""
     if re.fullmatch(r"endif|if\s*!*\s*\S+", text, re.IGNORECASE):
         return "", ""
     match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
@@ -167,7 +167,7 @@ def _alias(text: str) -> tuple[str, str] | None:
 
 
 def _pattern(text: str) -> tuple[str, str] | None:
-    """A pattern and its action; ``if`` and ``endif`` lines give an empty key."""
+    """Split a pattern from its action; ``if`` and ``endif`` lines have an empty key."""
     if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
         return "", ""
     match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
@@ -175,12 +175,12 @@ def _pattern(text: str) -> tuple[str, str] | None:
 
 
 def entry_lines(source: bytes, start: int = 0) -> Iterator[bytes]:
-    """The first lines of a table's entries, cheaply: neither blank, nor comment, nor continuation."""
+    """Yield the first line of each entry quickly: no blank lines, comments and continuation lines."""
     return chain.from_iterable(_first_lines(block) for block in _blocks(source, start))
 
 
 def count_entries(source: bytes) -> int:
-    """How many entries a table has."""
+    """Return the number of entries of a table."""
     return sum(len(_first_lines(block)) for block in _blocks(source))
 
 
@@ -189,11 +189,11 @@ def _first_lines(block: bytes) -> list[bytes]:
 
 
 def sample(table: Table) -> list[Entry]:
-    """The first, a middle and the last entry, without reading those between."""
+    """Return the first, a middle and the last entry without reading the others."""
     source = table.source
     if not _is_plain(source):
-        read = read_table(table)[0]
-        return [read[place] for place in (0, len(read) // 2, -1)] if read else []
+        entries = read_table(table)[0]
+        return [entries[place] for place in (0, len(entries) // 2, -1)] if entries else []
     ends = (source.rfind(b"\n", 0, max(0, len(source) - size)) + 1 for size in (_BLOCK, len(source)))
     last = next((lines[-1:] for start in ends if (lines := list(entry_lines(source, start)))), [])
     middle = islice(entry_lines(source, source.find(b"\n", len(source) // 2) + 1), 1)
@@ -202,14 +202,14 @@ def sample(table: Table) -> list[Entry]:
 
 
 def repeated(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries whose key an earlier one holds; compiled maps fold case and keep the first (postmap(1))."""
+    """Return the entries whose key an earlier entry has; compiled maps fold case and keep the first (postmap(1))."""
     seen: Counter[str] = Counter()
-    again = []
+    duplicates = []
     for entry in entries:
         seen[entry.key.lower()] += 1
         if seen[entry.key.lower()] > 1:
-            again.append(entry)
-    return again
+            duplicates.append(entry)
+    return duplicates
 
 
 EXPLAINED = {

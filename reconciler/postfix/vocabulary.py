@@ -1,7 +1,7 @@
-"""What Postfix's defaults can't tell about its parameters: enumerations, word lists, and where empty or 0 is fatal.
+"""Properties of parameters that Postfix's defaults do not show: their words, and which may not be empty or 0.
 
-Taken from the tables of Postfix 3.7's sources (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)). Facts
-only: no functions but the ones that build the tables, and the one that names the parameters of each service.
+The tables come from the sources of Postfix 3.7 (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)). Its
+functions only build the tables, or return the parameters of each service. Raises nothing.
 
 Known limit: a word that a later Postfix adds to an enumeration must be added here.
 """
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from reconciler.model import Service
 
 Vocabulary = tuple[frozenset[str], bool]
-"""The words, in lower case (the empty one where empty is allowed), and whether another one is fatal."""
+"""The words in lower case (with the empty word if empty is allowed), and whether another word is fatal."""
 
 
 def names(text: str) -> frozenset[str]:
-    """The words of *text*."""
+    """Return the words of *text*."""
     return frozenset(text.split())
 
 
@@ -32,13 +32,13 @@ def _ignored(text: str, *, empty: bool = False) -> Vocabulary:
 
 
 def _both(known: dict[str, Vocabulary]) -> dict[str, Vocabulary]:
-    """What holds for smtp holds for lmtp, which is the same program."""
-    theirs = {name: words for name, words in known.items() if name.startswith("smtp_")}
-    return known | {name.replace("smtp_", "lmtp_", 1): words for name, words in theirs.items()}
+    """Add the parameters of smtp under the names of lmtp, which is the same program."""
+    of_smtp = {name: words for name, words in known.items() if name.startswith("smtp_")}
+    return known | {name.replace("smtp_", "lmtp_", 1): words for name, words in of_smtp.items()}
 
 
 _CLIENT_LEVELS = _fatal("none may encrypt dane dane-only fingerprint verify secure", empty=True)
-# smtpd(8) knows no more than three, and takes fingerprint, verify and secure for encrypt.
+# smtpd(8) treats fingerprint, verify and secure as encrypt.
 _SERVER_LEVELS = _fatal("none may encrypt fingerprint verify secure", empty=True)
 _CIPHERS = _fatal("export low medium high null")
 CIPHERS = _CIPHERS[0]
@@ -130,9 +130,9 @@ LISTS: dict[str, Vocabulary] = _both(
         "virtual_mailbox_lock": _fatal("fcntl flock dotlock"),
     }
 )
-# 64-bit numbers; the others have 32.
+# Numbers of 64 bits; all others have 32 bits.
 LONG = names("lmdb_map_size mailbox_size_limit message_size_limit queue_minfree virtual_mailbox_limit")
-# Texts whose default happens to look like a number.
+# Texts whose default looks like a number.
 NOT_NUMBERS = names("mail_release_date milter_protocol smtp_tcp_port lmtp_tcp_port")
 # Texts that may not be empty.
 NOT_EMPTY = names(
@@ -195,7 +195,7 @@ NOT_ZERO = names(
     virtual_alias_recursion_limit virtual_minimum_uid
     """
 )
-# Postfix 3.7, postconf_service.c: per-service parameters, and the one that gives each its default.
+# Postfix 3.7, postconf_service.c: the per-service parameters, each with the parameter for its default.
 PER_SERVICE = {
     "recipient_limit": "default_recipient_limit",
     "extra_recipient_limit": "default_extra_recipient_limit",
@@ -215,7 +215,7 @@ PER_SERVICE = {
     "transport_rate_delay": "default_transport_rate_delay",
 }
 _TIMED = ("pipe", "spawn")
-# Values whose names the daemon itself fills in (main.cf's "raw" parameters, and the shell's own).
+# Values with names that the daemon or the shell expands ("raw" parameters of main.cf).
 RAW = names(
     "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"
     " postscreen_expansion_filter postscreen_reject_footer smtpd_expansion_filter smtpd_reject_footer"
@@ -224,7 +224,7 @@ RAW = names(
 
 
 def per_service(services: list[Service]) -> dict[str, str]:
-    """The parameters that exist because a service does, each with the one that gives its default."""
+    """Return the parameters that exist for each service, each with the parameter for its default."""
     known = {
         f"{service.name}_{suffix}": default
         for service in services

@@ -145,4 +145,4 @@ def test_lines_that_set_nothing_are_folded(value: str) -> None:
 def test_lines_that_look_like_settings_are_refused(line: str) -> None:
     [told] = load_findings(f'parameters: {{a: "x\\n{line}"}}\n')
 
-    assert "would start a setting of its own" in told.text
+    assert "would start another setting" in told.text

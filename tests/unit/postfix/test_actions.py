@@ -28,7 +28,7 @@ ROUTES = MailRoutes(
         ("FILTER scn:x", "did you mean scan?"),
         ("FILTER smtp:[a", "a closing bracket is missing"),
         ("BCC root", "BCC needs user@domain"),
-        ("PREPEND", "PREPEND needs a text"),
+        ("PREPEND", "PREPEND needs a header"),
     ],
 )
 def test_an_access_table_answers_what_smtpd_knows(answer: str, problem: str) -> None:

@@ -30,9 +30,9 @@ def test_what_postfix_reads_is_no_problem(pattern: str) -> None:
     [
         ("192.0.2.300", "is not an address, and would match no client"),
         ("192.0.2.1-192.0.2.9", "would match no client; did you mean a network such as 192.0.2.0/24?"),
-        ("10.0.0.0/8;", "holds a semicolon, and would match no client; did you mean 10.0.0.0/8?"),
-        ("10.0.0.1/8", "has bits of a host in it; did you mean 10.0.0.0/8?"),
-        ("[fe80::1]/64", "has bits of a host in it; did you mean [fe80::]/64?"),
+        ("10.0.0.0/8;", "contains a semicolon, and would match no client; did you mean 10.0.0.0/8?"),
+        ("10.0.0.1/8", "has host bits set; did you mean 10.0.0.0/8?"),
+        ("[fe80::1]/64", "has host bits set; did you mean [fe80::]/64?"),
         ("2001:db8::/32", "must be in brackets; did you mean [2001:db8::]/32?"),
         ("192.168.1.0/255.255.255.0", "has no prefix length; did you mean 192.168.1.0/24?"),
         ("10.0.0.0/33", "is not a network"),
