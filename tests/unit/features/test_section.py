@@ -1,3 +1,5 @@
+"""The base of sections: its keys are fixed, and so are its values."""
+
 from __future__ import annotations
 
 import pytest
@@ -7,6 +9,8 @@ from reconciler.features.section import Section
 
 
 class Delay(Section):
+    """A section of one key."""
+
     minutes: int = 5
 
 
