@@ -121,7 +121,7 @@ def test_the_account_is_in_the_received_header_while_it_is_to_be(adopted: Adopte
     for said, is_told in ((HEADER, True), ("", False)):
         pushed = adopted.push({"mail.yaml": ON + said, **ROUTES}, "Names" if said else "No names")
         assert pushed.accepted, pushed.text
-        assert ("learns the account" in pushed.text) == is_told
+        assert ("learns which account" in pushed.text) == is_told
         count = len(adopted.host.received(2525))
         with spoken(adopted.host, 587) as client:
             client.login("ada", "geheim-42")

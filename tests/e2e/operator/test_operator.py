@@ -190,7 +190,7 @@ def test_deleting_the_branch_is_refused_at_the_push_and_past_the_hook_what_is_li
     adopted.git("update-ref", "-d", "refs/heads/main")
     status = adopted.wait_for("Refused")
     assert status["last"]["findings"][0]["rule"] == "branch-deleted"
-    assert "the branch main is gone" in status["last"]["findings"][0]["text"]
+    assert "the branch main does not exist" in status["last"]["findings"][0]["text"]
     assert status["phase"]["name"] == "Retrying"
     assert adopted.live() == before
     adopted.git("update-ref", "refs/heads/main", good)

@@ -56,7 +56,7 @@ TROUBLES = {
     "garbage in packed-refs": (
         "mv {repo}/refs/heads/main /tmp/main; echo 'x y z garbage' >{repo}/packed-refs",
         "rm -f {repo}/packed-refs; mv /tmp/main {repo}/refs/heads/main",
-        "the branch main is gone",
+        "the branch main does not exist",
     ),
     "garbage in the ref": (
         "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",
