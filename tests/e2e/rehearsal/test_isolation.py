@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from reconciler.rehearsal.rehearse import NAMESPACES, PROGRAM
-from tests.e2e.hosts import ADDRESS, CHECKOUT, Host
+from tests.e2e.hosts import ADDRESS, CHECKOUT, Host, HostError
 from tests.e2e.inside.attacker import ATTACKS
 from tests.e2e.rehearsal_driver import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state
 
@@ -215,12 +215,11 @@ def test_nothing_survives_the_death_of_whoever_holds_it() -> None:
         host.write("/root/asked", asked(state(), program=HANGS))
         for moment in [0.0, *(chance.uniform(0.0, 0.6) for _ in range(7)), 1.5]:
             process = host.start("sh", "-c", f"exec {REHEARSING[0]} {REHEARSING[1]} </root/asked", env=ENVIRONMENT)
-            reached = host.wait_for(lambda: [one for one in _below(process.pid) if "unshare" in one.name()])  # noqa: B023
-            time.sleep(moment)
-            holder = reached[0].parent()
+            holder = host.wait_for(lambda: _holder(process.pid), what="a rehearsal")  # noqa: B023
             assert holder
+            time.sleep(moment)
             holder.kill()
-            host.wait_for(lambda: trace(host) == before, what=f"the end of all, {moment:.2f} s in")
+            ends(host, before, f"{moment:.2f} s in")
 
 
 def test_nothing_survives_a_rehearsal_that_does_not_end() -> None:
@@ -228,7 +227,7 @@ def test_nothing_survives_a_rehearsal_that_does_not_end() -> None:
         before = trace(host)
         done = rehearsed(host, state(), program=HANGS, timeout=2.0)
         assert "not done in time" in done.trouble or "time" in done.trouble, done.trouble
-        host.wait_for(lambda: trace(host) == before, what="the end of all")
+        ends(host, before, "after its time")
 
 
 def test_nothing_survives_a_rehearsal_that_ends_well() -> None:
@@ -238,8 +237,20 @@ def test_nothing_survives_a_rehearsal_that_ends_well() -> None:
         assert trace(host) == before
 
 
-def _below(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children(recursive=True)
+def ends(host: Host, before: str, when: str) -> None:
+    """Wait until nothing of a rehearsal is left; a failure says what is."""
+    with suppress(HostError):
+        host.wait_for(lambda: trace(host) == before, what="the end of all")
+    assert trace(host) == before, when
+
+
+def _holder(pid: int) -> psutil.Process | None:
+    """The process below *pid* that started unshare; None before."""
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "unshare" in process.name():
+                return process.parent()
+    return None
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
