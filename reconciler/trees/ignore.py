@@ -1,10 +1,10 @@
-"""Ignore rules: what is left alone on this host for a while, however it was edited by hand.
+"""Ignore rules: each leaves one hand edit of this host in place until a given day.
 
-What is left alone is carried: the target gets the live value in the place of its own, so that no pass and no push puts
-it back while the rule holds. Pure; raises nothing.
+The target carries such an edit: it has the live value instead of its own, so no pass and no push reverts the edit while
+the rule is in force. Pure; raises nothing.
 
-Known limits: of main.cf a rule may name one parameter, of every other file the whole of it. A file that is gone, or in
-whose place stands something else, is put back all the same. What is carried is not linted.
+Known limits: a rule may name one parameter of main.cf, but only the whole of any other file. A file that is missing, or
+that is no longer a regular file, is restored despite a rule. The rules do not check the carried values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAIN = "main.cf"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A file, or one parameter of main.cf, that is left alone up to *until*, and why."""
+    """An ignore rule: it leaves a file, or one parameter of main.cf, in place until *until*, and gives the reason."""
 
     file: str
     parameter: str
@@ -35,36 +35,37 @@ class Rule:
 
     @property
     def what(self) -> str:
-        """As the settings write it: ``transport`` or ``main.cf:smtpd_banner``."""
+        """Return the name as in the settings: ``transport`` or ``main.cf:smtpd_banner``."""
         return f"{self.file}:{self.parameter}" if self.parameter else self.file
 
 
 class Carried(NamedTuple):
-    """A target with what is left alone as it is live, and the *names* of that."""
+    """A target with the live values of the hand edits that ignore rules leave in place, and the *names* of those."""
 
     tree: Tree
     names: tuple[str, ...] = ()
 
 
 def holding(rules: Iterable[Rule], now: datetime) -> tuple[Rule, ...]:
-    """The rules that have not expired."""
+    """Return the rules that have not expired."""
     return tuple(rule for rule in rules if now < rule.until)
 
 
 def left_alone(target: Tree, live: Tree, base: Tree | None, carried: Collection[str], rules: Iterable[Rule]) -> Carried:
-    """The target with what is left alone as it is live.
+    """Return the target with the live values of the hand edits that *rules* leave in place.
 
-    *base* is what the live commit made of this host, None when it is unknown; *carried* was left alone already.
+    *base* is the tree that the live commit rendered to, or None if unknown. *carried* has the names that the live
+    generation carries already.
     """
     result, names = dict(target), list[str]()
     for rule in rules:
         if rule.file not in live or rule.file not in target or not live[rule.file].digest.isalnum():
-            continue  # gone, or no regular file, whose digest says so in words
-        is_, wanted, was = (_value(tree, rule) for tree in (live, result, base or {}))
-        if is_ == wanted or not (rule.what in carried or (base is not None and is_ != was)):
+            continue  # missing, or not a regular file: its digest is then a text in words
+        current, wanted, previous = (_value(tree, rule) for tree in (live, result, base or {}))
+        if current == wanted or not (rule.what in carried or (base is not None and current != previous)):
             continue
         names.append(rule.what)
-        result[rule.file] = _with(result[MAIN], rule.parameter, is_) if rule.parameter else live[rule.file]
+        result[rule.file] = _with(result[MAIN], rule.parameter, current) if rule.parameter else live[rule.file]
     return Carried(result, tuple(names))
 
 
@@ -80,7 +81,7 @@ def _value(tree: Tree, rule: Rule) -> str | File | None:
 
 
 def _with(file: File, name: str, value: object) -> File:
-    """main.cf with that value; None takes the parameter away."""
+    """Return main.cf with that value; None removes the parameter."""
     lines = _text(file).split("\n")
     new = [] if value is None else [f"{name} = {value}".rstrip()]
     place = len(lines) - 1 if lines[-1] == "" else len(lines)
@@ -93,13 +94,13 @@ def _with(file: File, name: str, value: object) -> File:
 
 
 def limits(rules: Iterable[Rule], now: datetime, files: Collection[str], parameters: Collection[str]) -> Iterator[str]:
-    """What is wrong with the rules on this host: expired, or about something that is not there."""
+    """Yield what is wrong with the rules on this host: expired, or without an effect."""
     for rule in rules:
         if now >= rule.until:
-            yield f"ignore rule {rule.what} expired on {rule.until:%Y-%m-%d %H:%M}: drift is put back again"
+            yield f"ignore rule {rule.what} expired on {rule.until:%Y-%m-%d %H:%M}: drift is reverted again"
         elif rule.file not in files:
             hint = did_you_mean(rule.file, files)
-            yield f"ignore rule {rule.what}: no file of ours has that name, so it does nothing{hint}"
+            yield f"ignore rule {rule.what}: reconciler manages no file of that name, so the rule has no effect{hint}"
         elif rule.parameter and rule.parameter not in parameters:
             hint = did_you_mean(rule.parameter, parameters)
-            yield f"ignore rule {rule.what}: Postfix has no such parameter, so it does nothing{hint}"
+            yield f"ignore rule {rule.what}: Postfix has no such parameter, so the rule has no effect{hint}"

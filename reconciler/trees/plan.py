@@ -1,7 +1,8 @@
-"""diff(live, target) is a Plan: what would change in the words of mail, and the activations that needs.
+"""diff(live, target) returns a Plan: the changes in mail's terms, and the activations that they need.
 
-Pure, and cheap where little changed: of a table, only the lines between the first and the last difference are parsed.
-What is secret (mode 0600) shows as changed, never how. Raises UnsafePlan from raise_if_unsafe() alone.
+Pure, and fast if little has changed: of a table, only the lines between the first and the last difference are parsed.
+For a secret file (mode 0600), the plan shows that it changed, never its contents. Only raise_if_unsafe() raises: the
+error is UnsafePlan.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.model import Tree
 
 MAIN, MASTER = "main.cf", "master.cf"
-# postconf(5) says of the first two that they need a stop and a start; the others name what the running master holds.
+# According to postconf(5), the first two need a stop and a start; the running master keeps the values of the others.
 NEEDS_RESTART = frozenset({
     "inet_interfaces", "inet_protocols", "queue_directory", "data_directory", "daemon_directory", "command_directory",
     "mail_owner", "setgid_group", "process_id_directory",
@@ -32,7 +33,7 @@ _BLOCK = 1 << 16
 
 
 def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
-    """Compare two trees; *origin* tells where in the desired state the target's settings were written."""
+    """Compare two trees; *origin* has the places in the desired state where the target's settings are written."""
     changes: list[Change] = []
     for path in sorted(live.keys() | target.keys(), key=_order):
         before, after = live.get(path), target.get(path)
@@ -46,7 +47,7 @@ def _order(path: str) -> tuple[int, str]:
 
 
 def activations(changes: Collection[Change]) -> tuple[Activation, ...]:
-    """What Postfix needs to take these over: nothing for files of companions, which are told by themselves."""
+    """Return the activations that the changes need; companions' files need none, because apply/ handles companions."""
     if not changes:
         return ()
     if all(change.what.startswith(BESIDE) for change in changes):
@@ -72,7 +73,7 @@ def _file_changes(path: str, before: File | None, after: File | None, origin: Co
 
 
 def _lines(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    """A companion's file by its lines: those of one place are one change."""
+    """Yield the changes of a companion's file; adjacent lines are one change."""
     companion = origin.companions.get(path.split("/", 2)[1])
     where = companion.where if companion else None
     old, new = (file.lines() if file else [] for file in (before, after))
@@ -133,7 +134,7 @@ def _services(before: File | None, after: File | None, origin: Contribution) -> 
 
 
 def _layout(path: str, before: File | None, after: File | None) -> Change:
-    """Bytes that differ and mean the same: comments, order or blanks."""
+    """Return a change of bytes without a change of meaning: comments, order or blanks."""
     return Change(
         kind=Kind.FILE,
         what=path,
@@ -173,7 +174,7 @@ def _read_entries(path: str, file: File, text: bytes) -> dict[str, tuple[str, in
 
 
 def _middle(old: bytes, new: bytes) -> tuple[int, bytes, bytes]:
-    """The lines between the first and the last difference, and how many lines come before them."""
+    """Return the number of equal lines at the start, and the lines between the first and the last difference."""
     start = _line_start(old, _common_prefix(old, new))
     tail = _common_suffix(old, new, min(len(old), len(new)) - start)
     old_end, new_end = _line_end(old, len(old) - tail), _line_end(new, len(new) - tail)
@@ -181,7 +182,7 @@ def _middle(old: bytes, new: bytes) -> tuple[int, bytes, bytes]:
 
 
 def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """Both texts with the lines they share left blank, so that line numbers hold; continuation lines forbid it."""
+    """Blank the lines that both texts share, which keeps line numbers; continuation lines make this impossible."""
     if re.search(rb"^[ \t]", old, re.MULTILINE) or re.search(rb"^[ \t]", new, re.MULTILINE):
         return old, new
     old_lines, new_lines = old.split(b"\n"), new.split(b"\n")
@@ -191,7 +192,7 @@ def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
 
 
 def _line_start(text: bytes, at: int) -> int:
-    """The start of the logical line around *at*: continuation lines belong to the one they continue."""
+    """Return the start of the logical line around *at*, which includes its continuation lines."""
     start = text.rfind(b"\n", 0, at) + 1
     while start and text[start : start + 1] in (b" ", b"\t"):
         start = text.rfind(b"\n", 0, start - 1) + 1
@@ -206,7 +207,7 @@ def _line_end(text: bytes, at: int) -> int:
 
 
 def _common_prefix(one: bytes, other: bytes) -> int:
-    """How many bytes agree at the start, by blocks first: a table of millions differs in a few lines."""
+    """Return how many bytes agree at the start; compare blocks first, because large tables differ in few lines."""
     limit = min(len(one), len(other))
     at = 0
     while at < limit and one[at : at + _BLOCK] == other[at : at + _BLOCK]:
@@ -217,7 +218,7 @@ def _common_prefix(one: bytes, other: bytes) -> int:
 
 
 def _common_suffix(one: bytes, other: bytes, limit: int) -> int:
-    """How many bytes agree at the end, *limit* at most; by blocks as well, for a copy of each text would be large."""
+    """Return how many bytes agree at the end, at most *limit*; compare blocks, because a copy of each text is large."""
     at, size = 0, min(_BLOCK, limit)
     while at < limit and one[len(one) - at - size : len(one) - at] == other[len(other) - at - size : len(other) - at]:
         at += size
@@ -229,10 +230,10 @@ def _common_suffix(one: bytes, other: bytes, limit: int) -> int:
 
 
 def raise_if_unsafe(plan: Plan, *, confirmed: bool, rows: Mapping[str, int] = MappingProxyType({})) -> None:
-    """Refuse to take over 30 % of a table of ten entries or more away, unless somebody confirmed it.
+    """Refuse a plan that removes over 30 % of a table of ten entries or more, unless a commit confirmed it.
 
-    *rows* are the deletions in each table that were confirmed by their number. Raises UnsafePlan, with the sum and what
-    to write.
+    *rows* has the number of confirmed deletions for each table. Raises UnsafePlan, with the number of deletions and the
+    trailer that confirms them.
     """
     if confirmed:
         return
@@ -257,7 +258,7 @@ def _too_many(plan: Plan, path: str, file: File, known: int) -> Iterator[Finding
     if total >= MANY and count - known > SHARE * total:
         where = next((change.where for change in (*whole, *gone) if change.where), Where(f"tables/{path}"))
         text = (
-            f"table {path} would lose {count} of its {total} entries ({count * 100 // total} %); if that is meant, add"
-            ' the trailer "Confirm: deletions" to a commit message'
+            f"table {path} would lose {count} of its {total} entries ({count * 100 // total} %); if that is intended,"
+            ' add the trailer "Confirm: deletions" to a commit message'
         )
         yield Finding(rule="too-many-deletions", where=where, text=text, subject=path)

@@ -1,11 +1,7 @@
-"""A Contribution becomes a Tree: same input, same bytes. The door to Jinja2.
+"""render() turns a Contribution into a Tree: the same input gives the same bytes. Only this module uses Jinja2.
 
-Values are data: they pass the writers of syntax.py and are never read as a template. Tables are their own source, byte
-for byte. Raises ValueError for a value that no rule refused and no writer can write.
-
-Templates from the repository are read by render_lines() in a language of its own: for, if and a few filters, with
-nothing to call and no attribute to reach. Raises BadTemplate for what it can't read. Each line of the result knows the
-line of the template that it came from.
+Values are data: the writers of syntax.py write them, and Jinja2 never reads them as a template. A table is written as
+its source, byte for byte. Raises ValueError for a value that no rule refused but no writer can write.
 """
 
 from __future__ import annotations
@@ -25,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
-    """Postfix's files, and its companions' beside them; *templates* are sources by name (``postfix/main.cf.j2``)."""
+    """Return the files of Postfix and of its companions; *templates* are sources by name (``postfix/main.cf.j2``)."""
     environment = _environment(tuple(sorted(templates.items())))
     tree = {
         name.removeprefix("postfix/").removesuffix(".j2"): File.of(
@@ -35,8 +31,11 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
         if name.startswith("postfix/")
     }
     tree |= {table.name: _source(table) for table in merged.tables.values()}
-    beside = merged.companions.values()
-    return tree | {f"{BESIDE}{one.name}/{path}": file for one in beside for path, file in one.files.items()}
+    return tree | {
+        f"{BESIDE}{companion.name}/{path}": file
+        for companion in merged.companions.values()
+        for path, file in companion.files.items()
+    }
 
 
 @functools.lru_cache(maxsize=2)
@@ -55,7 +54,7 @@ def _text(environment: Environment, name: str, merged: Contribution) -> str:
 
 
 def _order(parameter: Parameter) -> tuple[bool, str]:
-    """compatibility_level first, for it decides what the others mean; then by name."""
+    """Sort compatibility_level first, because it decides what the others mean; then sort by name."""
     return parameter.name != "compatibility_level", parameter.name
 
 

@@ -278,7 +278,7 @@ def test_systemd_sees_that_it_is_ready_how_it_is_and_that_it_lives(installed: Ho
 
 def test_the_unit_leaves_room_for_rehearsals(installed: Host) -> None:
     told = push(installed, "rehearsed")
-    assert "flows: 3 of 3 hold" in told, told
+    assert "flows: 3 of 3 passed" in told, told
     assert "checked and rehearsed" in told
     assert "rehearsal off" not in installed.run("reconciler", "status").stdout
 

@@ -69,13 +69,13 @@ def test_when_a_rule_ends_the_edit_is_drift_again(policy: str) -> None:
         if policy == "commit":
             adopted.host.wait_for(lambda: BRANCH in adopted.git("branch", "--list"), what="a commit")
             assert "smtpd_banner: hello" in adopted.git("show", f"{BRANCH}:mail.yaml")
-        assert any("expired" in limit and "put back again" in limit for limit in adopted.told()["limits"])
+        assert any("expired" in limit and "reverted again" in limit for limit in adopted.told()["limits"])
 
 
 def test_a_rule_about_nothing_is_told() -> None:
     with AdoptedHost(settings=settings("revert", what=("main.cf:smtpd_baner", "transprot"))) as adopted:
         limits = "\n".join(adopted.told()["limits"])
-    assert (
-        "main.cf:smtpd_baner: Postfix has no such parameter, so it does nothing; did you mean smtpd_banner?" in limits
-    )
-    assert "transprot: no file of ours has that name, so it does nothing; did you mean transport?" in limits
+    parameter = "main.cf:smtpd_baner: Postfix has no such parameter, so the rule has no effect"
+    file = "transprot: reconciler manages no file of that name, so the rule has no effect"
+    assert f"{parameter}; did you mean smtpd_banner?" in limits
+    assert f"{file}; did you mean transport?" in limits

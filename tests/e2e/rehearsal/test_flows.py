@@ -160,9 +160,9 @@ def test_a_flow_that_fails_refuses_the_push_and_check_says_so(shared: AdoptedHos
 def test_flows_are_played_though_nothing_else_has_changed(shared: AdoptedHost) -> None:
     push = shared.push({"mail.yaml": MAIL, "flows/all.yaml": HOLDS}, "Only a test")
     assert push.accepted, push.text
-    assert "flows: 1 of 1 hold" in push.text
+    assert "flows: 1 of 1 passed" in push.text
     checked = shared.reconciler("check")
-    assert checked.text.endswith("no errors; flows: 1 of 1 hold\n")
+    assert checked.text.endswith("no errors; flows: 1 of 1 passed\n")
     told = json.loads(shared.reconciler("check", "--json").text)
     assert told["flows"] == {"tests": 1, "played": True}
     assert shared.sh("find /var/lib/reconciler/private -name 'check-*'") == ""
@@ -174,8 +174,8 @@ def test_flows_that_could_not_be_played_are_told_of() -> None:
             {"flows/all.yaml": LOST, "mail.yaml": MAIL + "  disable_vrfy_command: yes\n"}, "No rehearsal"
         )
         assert push.accepted
-        assert "flows: 1 not played, there was no rehearsal" in push.text
-        assert adopted.reconciler("check").text.endswith("flows: 1 not played, there was no rehearsal\n")
+        assert "flows: 1 not run, there was no rehearsal" in push.text
+        assert adopted.reconciler("check").text.endswith("flows: 1 not run, there was no rehearsal\n")
         assert "rehearsal off: rehearsal.mode is off in the settings" in adopted.status()["limits"]
 
 
@@ -190,6 +190,6 @@ def test_where_namespaces_are_not_permitted_status_says_so_and_pushes_go_on() ->
             }
         )
         assert pushed.accepted, pushed.text
-        assert "flows: 1 not played, there was no rehearsal" in pushed.text
+        assert "flows: 1 not run, there was no rehearsal" in pushed.text
         assert adopted.told()["limits"] == ["rehearsal off: namespaces are not permitted"]
         assert adopted.host.dialogue(["QUIT"])[0] == "220 changed ESMTP"

@@ -54,5 +54,5 @@ def test_a_rule_ends() -> None:
     assert holding([BANNER], NOW) == (BANNER,)
     assert holding([BANNER], BANNER.until) == ()
     assert list(limits([BANNER], BANNER.until, ["main.cf"], ["smtpd_banner"])) == [
-        "ignore rule main.cf:smtpd_banner expired on 2026-11-23 00:00: drift is put back again"
+        "ignore rule main.cf:smtpd_banner expired on 2026-11-23 00:00: drift is reverted again"
     ]

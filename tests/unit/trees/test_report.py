@@ -96,24 +96,24 @@ def test_errors_come_first_and_a_push_without_changes_says_so() -> None:
 def test_flows_are_counted_where_they_were_played() -> None:
     failed = Finding(rule="flow-fails", where=Where("flows/a.yaml"), text="", subject="")
 
-    assert flow_line(3, [failed, WARNING], played=True) == "flows: 2 of 3 hold"
-    assert flow_line(3, [], played=False) == "flows: 3 not played, there was no rehearsal"
+    assert flow_line(3, [failed, WARNING], played=True) == "flows: 2 of 3 passed"
+    assert flow_line(3, [], played=False) == "flows: 3 not run, there was no rehearsal"
 
 
 @pytest.mark.parametrize(
     ("outcome", "generation", "lines"),
     [
         (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)"]),
-        (Unchanged(), 4, ["nothing to do: live is what this commit asks for (generation 4)"]),
+        (Unchanged(), 4, ["nothing to do: the live configuration already matches this commit (generation 4)"]),
         (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong", "generation 4 (abc1234) stays live"]),
-        (Refused(()), None, ["refused, nothing changed", "nothing of ours is live yet"]),
-        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: it was not confirmed in time", "  b:2:1: wrong",
+        (Refused(()), None, ["refused, nothing changed", "no generation is live yet"]),
+        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time", "  b:2:1: wrong",
                                    "generation 4 (abc1234) is live again"]),
-        (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it went live and did not answer",
+        (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it failed activation or verification",
                                      "  a:1:1: warning: doubtful", "generation 4 (abc1234) is live again"]),
-        (Broken(()), 4, ["BROKEN: it did not answer, and the rollback failed too; an administrator must act now"]),
+        (Broken(()), 4, ["BROKEN: the commit failed, and the rollback failed too; an administrator must act now"]),
         (Postponed("dpkg works"), 4, ["postponed: dpkg works", "generation 4 (abc1234) stays live"]),
-        (Superseded("0123456789"), 4, ["superseded by 0123456, which came right after it"]),
+        (Superseded("0123456789"), 4, ["superseded by 0123456, which was pushed right after it"]),
     ],
 )  # fmt: skip
 def test_an_outcome_says_what_is_live_now(outcome: Outcome, generation: int | None, lines: list[str]) -> None:
