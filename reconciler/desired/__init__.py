@@ -1,6 +1,6 @@
-"""A commit: its files are read, judged and changed.
+"""The files of a commit: this folder reads them, judges them and changes them.
 
-Bytes go in; Desired, findings, or the bytes of a changed file come out.
+The input is bytes. The output is Desired, findings, or the bytes of a changed file.
 
 Invariant: it is pure, and knows nothing of git, of the host and of what is live.
 """

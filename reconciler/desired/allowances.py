@@ -1,9 +1,9 @@
-"""``# allow RULE: reason``: a person accepts what one rule says of one line, and says why.
+"""``# allow RULE: reason``: a person accepts the findings of one rule on one line, and gives the reason.
 
 The comment stands at the end of that line (YAML), or on a line of its own above it (YAML, tables, master.d). An error
 that is allowed becomes a warning that quotes the reason; a warning is no longer shown. Raises nothing.
 
-Known limit: what is only found when Postfix's own programs read the stage can't be allowed, nor what can't be read.
+Known limit: an allowance has no effect on the findings of Postfix's own programs, or on files that can't be read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 
 def found_in(source: bytes, file: str) -> Iterator[Allowance]:
-    """The allowances of a table or of master.d, where a comment has its line to itself; cheap where there are none."""
+    """Yield the allowances of a table or of master.d, where a comment has a line of its own; fast if there are none."""
     if _MAY_HOLD.search(source):
         yield from read(source.decode("utf-8", "surrogateescape"), file, lambda _: True, trailing=False)
 
 
 def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: bool) -> Iterator[Allowance]:
-    """The allowances in *text*; *is_comment* tells of a position whether a comment can begin there."""
+    """Yield the allowances in *text*; *is_comment* returns True for a position at which a comment can begin."""
     line, counted = 1, 0
     for match in _COMMENT.finditer(text):
         start = match.start()
@@ -36,7 +36,7 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
         alone = not before.strip()
         if not is_comment(start) or not (alone or (trailing and before[-1].isspace() and before.lstrip()[0] != "#")):
             continue
-        # Lines are counted on from the comment before: from the start each time would be slow with many of them.
+        # Count lines from the previous comment: counting from the start each time would be slow with many comments.
         line, counted = line + text.count("\n", counted, start), start
         last = line + (_next_line(text, match.end()) if alone else 0)
         rest = match["rest"].strip()
@@ -45,7 +45,7 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
 
 
 def _next_line(text: str, end: int) -> int:
-    """How many lines further the next one is that is no comment."""
+    """Return the distance in lines to the next line that is not a comment."""
     aside = _ASIDE.match(text, end)
     return aside.group().count("\n") if aside else 0
 
@@ -53,9 +53,10 @@ def _next_line(text: str, end: int) -> int:
 def honour(
     findings: Iterable[Finding], allowances: Collection[Allowance], rules: Collection[str], passing: Collection[str]
 ) -> Iterator[Finding]:
-    """The findings as they stand after all allowances; what is wrong with those is a finding too.
+    """Yield the findings after all allowances, and findings about invalid or unused allowances.
 
-    *rules* are the names that can be allowed; of those in *passing* nobody can say that an allowance is not needed.
+    *rules* are the names that can be allowed. The findings of the rules in *passing* come and go with the host, so an
+    allowance for one of them is never reported as unused.
     """
     reasoned = (allowance for allowance in allowances if allowance.certain and allowance.reason)
     valid = dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
@@ -73,16 +74,16 @@ def honour(
         if allowance not in valid:
             yield from _invalid(allowance, rules)
         elif allowance not in used and allowance.rule not in passing:
-            what = f'nothing is wrong here that "# allow {allowance.rule}" would allow; remove the comment'
+            what = f'"# allow {allowance.rule}" has no effect: this rule finds nothing here; remove the comment'
             yield _finding("unused-allowance", allowance, what)
 
 
 def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:
     rule, known = allowance.rule, allowance.rule in rules
     if known:
-        yield _finding("bad-allowance", allowance, f"it has no effect without a reason: # allow {rule}: WHY")
+        yield _finding("bad-allowance", allowance, f"it has no effect without a reason; write # allow {rule}: REASON")
     elif allowance.certain or did_you_mean(rule, rules):
-        what = f'"# allow {rule}" has no effect: there is no such rule that could be allowed{did_you_mean(rule, rules)}'
+        what = f'"# allow {rule}" has no effect: no rule of this name can be allowed{did_you_mean(rule, rules)}'
         yield _finding("bad-allowance", allowance, what)
 
 
@@ -92,11 +93,12 @@ def _finding(rule: str, allowance: Allowance, text: str) -> Finding:
 
 EXPLAINED = {
     "bad-allowance": (
-        "A comment was to allow what a rule says, and does not: it gives no reason, or names no rule that can be "
-        "allowed. The finding it was meant for stands. Write # allow RULE: REASON at the end of the line or on the "
-        "line above it; `reconciler explain` lists the names."
+        "A comment is meant to allow the findings of a rule, but it gives no reason, or names no rule that can be "
+        "allowed. It has no effect, and the finding remains. Write # allow RULE: REASON at the end of the line or on "
+        "the line above it; `reconciler explain` lists the names."
     ),
     "unused-allowance": (
-        "A comment allows what is not found. Left there, it would hide the next mistake on its line. Remove it."
+        "A comment allows a rule that finds nothing there. If it stays, it hides the next mistake on its line. "
+        "Remove the comment."
     ),
 }

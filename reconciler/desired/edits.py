@@ -1,8 +1,8 @@
-"""What `set` and `smart-host` write: a parameter, or the smart host, as a change of a commit's YAML text.
+"""The edits of `set` and `smart-host`: they write a parameter, or the smart host, into a commit's YAML text.
 
-Each function answers the files that change, as whole texts in which comments and layout stay, and none where the text
-says it already. A value goes where it is written now: hosts/HOST.yaml if that has it, else mail.yaml. Pure. Raises
-CannotRevise where the text is written in a way that no small change can say it; every change is read back first.
+Each function returns the complete text of each file that changes, and keeps its comments and layout. It returns nothing
+if the text already has the value. A value goes to the file that has it now: hosts/HOST.yaml, else mail.yaml. The module
+is pure. It reads back every change, and raises CannotRevise if no small change of the text can express the value.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LOGIN = ("username", "password")
 
 
 class CannotRevise(ReconcilerError):  # noqa: N818 - as in errors.py
-    """The author must write it by hand, and the text says where."""
+    """Raised when the author must write the value by hand; the text says where."""
 
 
 def set_parameter(files: Tree, host: str, name: str, value: str) -> dict[str, bytes]:
-    """Have ``parameters`` say so."""
+    """Set a parameter in ``parameters``."""
     key = (parameters.SECTION, name)
     text = _home(files, host, key)
     if text.value(key) != value:
@@ -42,12 +42,12 @@ def set_parameter(files: Tree, host: str, name: str, value: str) -> dict[str, by
 
 
 def unset_parameter(files: Tree, host: str, name: str) -> dict[str, bytes]:
-    """Have ``parameters`` say nothing of it on this host."""
+    """Remove a parameter from ``parameters`` on this host."""
     return _without(files, host, (parameters.SECTION, name), "null", None)
 
 
 def set_smart_host(files: Tree, host: str, nexthop: str, username: str | None) -> dict[str, bytes]:
-    """Have ``smart_host`` be that next hop, with a login if there is a *username*, and without one if not."""
+    """Set the next hop of ``smart_host``, with a login if there is a *username*, else without one."""
     key = (smart_host.SECTION,)
     text = _home(files, host, key)
     old = text.value(key)
@@ -72,21 +72,21 @@ def set_smart_host(files: Tree, host: str, nexthop: str, username: str | None) -
 
 
 def _sealed(files: Tree, secret: SecretName) -> SecretName:
-    """The secret, if the commit has it."""
+    """Return the secret; raise CannotRevise if the commit does not have it."""
     path = f"secrets/{secret.name}.age"
     if path not in files:
-        how = f"in a clone, `reconciler secret set {secret.name}`, commit and push it; then try again"
+        how = f"in a clone, run `reconciler secret set {secret.name}`, commit and push the file, then try again"
         raise CannotRevise(f"there is no {path} on the branch, so no login would be possible; {how}")
     return secret
 
 
 def drop_smart_host(files: Tree, host: str) -> dict[str, bytes]:
-    """Have no smart host on this host."""
+    """Remove the smart host of this host."""
     return _without(files, host, (smart_host.SECTION,), "off", "no")
 
 
 def _without(files: Tree, host: str, key: Path, raw: str, value: Any) -> dict[str, bytes]:  # noqa: ANN401 - YAML's values
-    """Without that key; where it would show through from mail.yaml, or the file be left empty, *raw* instead."""
+    """Remove a key; write *raw* instead if mail.yaml sets the key too, or if the file would be empty without it."""
     text = _home(files, host, key)
     if not text.has(key) or text.value(key) == value:
         return {}
@@ -94,7 +94,7 @@ def _without(files: Tree, host: str, key: Path, raw: str, value: Any) -> dict[st
     try:
         if not instead or isinstance(text.value(key), dict):
             text.drop(key)
-    except CannotRevise:  # as in braces, where a value can be replaced
+    except CannotRevise:  # as in braces, where it can replace a value but not remove a key
         if raw == "null":
             raise
         instead = True
@@ -104,14 +104,14 @@ def _without(files: Tree, host: str, key: Path, raw: str, value: Any) -> dict[st
 
 
 def set_values(files: Tree, host: str, section: str, wanted: Mapping[str, Any]) -> dict[str, bytes]:
-    """Have a section say all of *wanted*, in its order; None takes a key away, and a mapping replaces a whole one."""
+    """Write all of *wanted* into a section, in order; None removes a key, and a mapping replaces the old one."""
     text = _home(files, host, (section,))
     for name, value in wanted.items():
         key = (section, name)
         if value is not None and text.value(key) != value:
             text.put(key, [_flow(value)], value)
         elif value is None and text.has(key):
-            if text.is_flow((section,)):  # braces lose no key, but can be replaced
+            if text.is_flow((section,)):  # a key in braces can't be removed, but the braces can be replaced
                 rest = {other: kept for other, kept in text.value((section,)).items() if other != name}
                 text.put((section,), [_flow(rest)], rest)
             else:
@@ -120,7 +120,7 @@ def set_values(files: Tree, host: str, section: str, wanted: Mapping[str, Any]) 
 
 
 def _flow(value: Any) -> str:  # noqa: ANN401 - YAML's values
-    """A value as it stands inside of braces."""
+    """Return a value as it is written inside braces."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {_flow(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -143,7 +143,7 @@ def _home(files: Tree, host: str, key: Path) -> _Text:
 
 
 class _Text:
-    """One YAML file, changed step by step; each step is read back, and must say that and nothing else."""
+    """One YAML file that is changed step by step; each step is read back, and must have the intended effect only."""
 
     def __init__(self, files: Tree, path: str) -> None:
         self.path = path
@@ -151,11 +151,11 @@ class _Text:
         self._value = _value(self._now)
 
     def keys(self) -> set[str]:
-        """The sections that it has."""
+        """Return the sections that the file has."""
         return set(self._value)
 
     def has(self, key: Path) -> bool:
-        """Whether it says anything of that key."""
+        """Return True if the file has that key."""
         try:
             at(self._value, key)
         except (KeyError, TypeError, ValueError, IndexError):
@@ -163,15 +163,15 @@ class _Text:
         return True
 
     def value(self, key: Path) -> Any:  # noqa: ANN401 - YAML's values
-        """What it says of a key; None when nothing."""
+        """Return the value of a key, or None if the file does not have the key."""
         return at(self._value, key) if self.has(key) else None
 
     def is_flow(self, key: Path) -> bool:
-        """Whether that mapping stands in braces."""
+        """Return True if that mapping is written in braces."""
         return spans(self._now)[key].flow
 
     def put(self, key: Path, raws: Iterable[str], value: Any) -> None:  # noqa: ANN401 - YAML's values
-        """Write one of *raws*, which all mean *value*."""
+        """Write the first of *raws* that reads back as *value*."""
         wanted = deepcopy(self._value)
         inside = wanted
         for name in key[:-1]:
@@ -181,7 +181,7 @@ class _Text:
         self._take((lambda raw=raw: yaml_editor.put(self._now, key, raw) for raw in raws), wanted, key)
 
     def drop(self, key: Path) -> None:
-        """Take a key away, and the mapping that it leaves empty."""
+        """Remove a key, and each mapping that becomes empty."""
         wanted = deepcopy(self._value)
         for length in range(len(key), 0, -1):
             del at(wanted, key[: length - 1])[key[length - 1]]
@@ -200,16 +200,16 @@ class _Text:
                 self._now, self._value = text, value
                 return
         line = _line(self._now, key)
-        what = f'"{".".join(key)}" can\'t be written there without changing more; write it by hand, and push'
+        what = f'"{".".join(key)}" can\'t be changed there without changing other text; edit the file by hand, and push'
         raise CannotRevise(f"{self.path}:{line}:1: {what}")
 
     def changed(self) -> dict[str, bytes]:
-        """The file, if it differs by now."""
+        """Return the file if it has changed."""
         return {self.path: self._now.encode("utf-8")} if self._now != self._before else {}
 
 
 def _value(text: str) -> Mapping[str, Any]:
-    """What a YAML text says; raises ValueError for one that can't be read."""
+    """Return the values of a YAML text; raise ValueError for a text that can't be read."""
     findings: list[Any] = []
     read = yaml_reader.read(SHARED, File.of(text.encode("utf-8")), findings)
     if findings:
@@ -218,7 +218,7 @@ def _value(text: str) -> Mapping[str, Any]:
 
 
 def _line(text: str, key: Path) -> int:
-    """The line of that key, or of what it would stand in."""
+    """Return the line of that key, or of the mapping that would contain it."""
     known = spans(text)
     for length in range(len(key), 0, -1):
         if key[:length] in known:

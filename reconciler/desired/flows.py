@@ -1,13 +1,13 @@
-"""``flows/*.yaml``: mail-flow tests, which say who sends what to whom and what must happen.
+"""``flows/*.yaml``: mail-flow tests, which define who sends what to whom, and the expected result.
 
     not an open relay:
-      client: 203.0.113.7                    # unset: a stranger
+      client: 203.0.113.7                    # default: an unknown client
       from: a@elsewhere.example
       to: b@elsewhere.example
       expect: refused                        # accepted, refused, or a mapping of the fields of Expect
 
-Promises: read() turns every mistake into a finding with its place, and a file of mistakes into no flows. It raises
-nothing. Addresses may use main.cf's own names (``postmaster@$myhostname``).
+Promises: read() turns every mistake into a finding with its place, and returns no flows from a file with mistakes. It
+raises nothing. Addresses may use the parameters of main.cf (``postmaster@$myhostname``).
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expect:
-    """What must become of a flow's mail; None for what does not matter.
+    """The expected result of a flow; a field that does not matter is None.
 
-    *refused* is the beginning of a reply code (``55``), empty for any; None when it must be accepted. The rest is about
-    mail that was accepted: the *status* in the log, *transport* and *nexthop*, the envelope's *sender* and *recipient*s
-    after all rewriting, and the *source* address and *helo* it leaves with.
+    *refused* is the beginning of a reply code (``55``), or empty for any code; None means that Postfix must accept the
+    mail. The other fields are about accepted mail: the *status* in the log, *transport* and *nexthop*, the envelope's
+    *sender* and *recipient*s after all rewriting, and the *source* address and *helo* of the outbound connection.
     """
 
     refused: str | None = None
@@ -58,17 +58,17 @@ class Expect:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether it takes a delivery to know."""
+        """True if the test needs a delivery."""
         further = (self.status, self.transport, self.nexthop, self.recipient, self.sender, self.source, self.helo)
         return any(field is not None for field in further)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A mail-flow test: a *client* address sends mail to a *port* of ours.
+    """A mail-flow test: a *client* address sends mail to a *port* of this host.
 
-    It says *helo*, uses *tls* where that is offered, and has authenticated as *login*, if that is not empty. *header*
-    are further lines of the message; without *hosts* the test is for all.
+    The client sends *helo*, uses *tls* if the port offers it, and has authenticated as *login* unless that is empty.
+    *header* has additional header lines of the message. Without *hosts*, the test is for all hosts.
     """
 
     name: str
@@ -105,13 +105,13 @@ def _several(value: object) -> object:
 
 
 def _plain(text: str) -> str:
-    """What may stand in an SMTP command or a header: one line, and no bracket that would end an address."""
+    """Return a text that is safe in an SMTP command or a header: one line, without a bracket that ends an address."""
     if not text.isprintable() or "<" in text or ">" in text:
         raise PydanticCustomError("invalid-value", "expected plain text on one line, without < or >")
     return text
 
 
-def _somebody(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _client_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
         raise PydanticCustomError("invalid-value", 'no client has the address "{text}"', {"text": str(address)})
     return address
@@ -165,12 +165,12 @@ class _Expect(Section):
     @model_validator(mode="after")
     def _one_or_the_other(self) -> _Expect:
         if self.refused is not None and len(self.model_fields_set) > 1:
-            raise PydanticCustomError("bad-expectation", "mail that is refused has no further fate: leave the rest out")
+            raise PydanticCustomError("bad-expectation", "refused mail is not delivered: remove the other keys")
         return self
 
 
 class _Flow(Section):
-    client: Annotated[IPvAnyAddress, AfterValidator(_somebody)] | None = None
+    client: Annotated[IPvAnyAddress, AfterValidator(_client_address)] | None = None
     port: Annotated[str, Field(pattern=r"^(\d{1,5}|[a-z][a-z0-9_-]*)$")] = "smtp"
     helo: Word = "client.rehearsal.example"
     tls: bool = True
@@ -187,7 +187,7 @@ _KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
 
 
 def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
-    """The flows of a commit for *host*, in the order of its files; what is wrong with any goes to *findings*."""
+    """Return the flows of a commit for *host*, in the order of its files; append what is wrong to *findings*."""
     flows: list[Flow] = []
     for path in sorted(files):
         if _PATH.fullmatch(path):
@@ -225,15 +225,15 @@ def _flow(name: str, flow: _Flow, where: Where) -> Flow:
 
 EXPLAINED = {
     "flow-fails": (
-        "A mail-flow test of flows/ does not hold: in a rehearsal of this configuration mail met another fate than the"
-        " test expects. Fix the configuration, or change the test if the promise has changed."
+        "A mail-flow test of flows/ fails: in a rehearsal of this configuration, mail had another result than the test"
+        " expects. Fix the configuration, or change the test if the expectation has changed."
     ),
     "bad-code": (
-        "A mail-flow test expects a reply code that is none. No test of the file is played. Write a code such as 554,"
-        " a class such as 5xx, or yes for any refusal."
+        "A mail-flow test expects an invalid reply code. No test of the file is run. Write a code such as 554, a class"
+        " such as 5xx, or yes for any refusal."
     ),
     "bad-expectation": (
-        "A mail-flow test expects something that can't be read. No test of the file is played. Write accepted, refused,"
+        "A mail-flow test has an expectation that can't be read. No test of the file is run. Write accepted, refused,"
         " or a mapping such as {transport: smtp, recipient: a@b.example}."
     ),
 }

@@ -1,14 +1,15 @@
-"""A hand edit as a change of the desired state: what was edited live, said in the words of the repository.
+"""A hand edit as a change of the desired state: express() translates the live edit into the files of the repository.
 
-express() answers files that load and render to exactly what the host had after the edit, and tells what it could not
-say. Every single change is proven by loading and rendering; what fails that, or may hold a password, is only told.
-Pure; raises InvalidSource when the commit that it builds upon can't be read.
+express() returns files that load and render to exactly the files of the host after the edit, and lists what it could
+not express. It proves each change by loading and rendering it. A change that fails the proof, or that may contain a
+password, is only listed. Pure; raises InvalidSource if the commit that it builds upon can't be read.
 
-Where a change goes: a repository with a hosts/ folder serves several hosts, and merging one host's edit must not change
-the others, so it goes to hosts/HOST.yaml; else to mail.yaml and master.d. Tables are the same for all hosts.
+The file for a change: a repository with a hosts/ folder serves several hosts, and merging one host's edit must not
+change the others, so the change goes to hosts/HOST.yaml; else to mail.yaml and master.d. Tables are the same for all
+hosts.
 
-Known limits: comments and the order of lines in main.cf and master.cf have no place in the repository. A service's
-option that is taken away has none either, where the stock brings it.
+Known limits: the repository has no place for comments and for the order of lines in main.cf and master.cf, or for the
+removal of an option from a stock service.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Secret, Tree
 
 BY_HAND = "master.d/by-hand.cf"
-MOST_SAID = 300  # each takes some milliseconds to prove
+MOST_EXPRESSED = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
-_TELLING = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
+_PASSWORD_HINT = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
 _FIELDS = {
     "private": "private", "unpriv": "unprivileged", "chroot": "chroot", "wakeup": "wakeup", "maxproc": "maxproc",
     "command": "command",
@@ -57,14 +58,14 @@ State = dict[Item, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostInputs:
-    """What a commit needs besides its files to be this host's configuration."""
+    """The inputs besides the commit's files from which this host's configuration is rendered."""
 
     facts: Facts
     templates: Mapping[str, str]
     secrets: Mapping[str, Secret]
 
     def rendered(self, files: Tree) -> tuple[Tree, Contribution]:
-        """The host's files, and who asked for what; raises InvalidSource, also for a password in plain text."""
+        """Return the host's files and their origin; raise InvalidSource, also for a password in plain text."""
         desired = load(files, self.facts.host, self.secrets)
         merged = compose(desired, self.facts)
         if leaks := list(passwords.rules(desired, self.facts, merged)):
@@ -74,7 +75,7 @@ class HostInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryEdit:
-    """A hand edit as *files* of the commit that change, its *changes*, and the lines of what stays *unexpressed*."""
+    """A hand edit: the *files* of the commit that change, its *changes*, and the *unexpressed* rest as lines."""
 
     files: Mapping[str, bytes | None]
     changes: tuple[Change, ...]
@@ -82,12 +83,12 @@ class RepositoryEdit:
 
     @property
     def names(self) -> list[str]:
-        """What was edited, for a subject line."""
+        """Return the names of the edited settings, for a subject line."""
         return list(dict.fromkeys(change.within or change.what for change in self.changes))
 
 
 def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: Collection[str] = ()) -> RepositoryEdit:
-    """Say what was done to *base* as changes of *files*; *without* are names that are left alone (ignore rules)."""
+    """Express the edit of *base* as changes of *files*; *without* are the names that ignore rules leave in place."""
     gone = [path for path in (MAIN, MASTER) if path in base and path not in edited]
     base = {path: file for path, file in base.items() if path not in gone}
     edits = [
@@ -96,20 +97,20 @@ def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: 
     changes = (*edits, *(Change(kind=Kind.FILE, what=path, before="", after=None) for path in gone))
     editor = _Editor(files, inputs)
     before, after = state(base), state(edited)
-    unsaid = {Item(Kind.FILE, path): None for path in (MAIN, MASTER) if _has_more(path, base, edited)}
-    editor.say_at_once({item: after[item] for item in map(_item, changes) if item in after})
+    remaining = {Item(Kind.FILE, path): None for path in (MAIN, MASTER) if _has_more(path, base, edited)}
+    editor.express_at_once({item: after[item] for item in map(_item, changes) if item in after})
     for count, item in enumerate(sorted({_item(change) for change in changes}, key=_in_order)):
-        sayable = count < MOST_SAID and (item in before or item in after)
-        if not sayable or not editor.say(item, before.get(item), after.get(item), edited):
-            unsaid[item] = None
+        expressible = count < MOST_EXPRESSED and (item in before or item in after)
+        if not expressible or not editor.express(item, before.get(item), after.get(item), edited):
+            remaining[item] = None
     unexpressed = tuple(
-        line for path in dict.fromkeys(map(_path, unsaid)) for line in _raw_diff(path, base, edited, unsaid)
+        line for path in dict.fromkeys(map(_path, remaining)) for line in _raw_diff(path, base, edited, remaining)
     )
     return RepositoryEdit(files=editor.changed(), changes=changes, unexpressed=unexpressed)
 
 
 def _has_more(path: str, base: Tree, edited: Tree) -> bool:
-    """Whether there are lines that no parameter and no service stands for: comments, and what nobody understands."""
+    """Return True if there are new comments, or lines that can't be read as a parameter or a service."""
     old, new = _text(base.get(path)), _text(edited.get(path))
     known = set(old.splitlines())
     comments = any(line.lstrip().startswith("#") and line not in known for line in new.splitlines())
@@ -117,7 +118,7 @@ def _has_more(path: str, base: Tree, edited: Tree) -> bool:
 
 
 def state(tree: Tree) -> State:
-    """What a tree means, thing by thing: equal where Postfix would do the same."""
+    """Return the meaning of each item of a tree: two states are equal if Postfix would behave the same."""
     items: State = {}
     for path, file in tree.items():
         if path == MAIN:
@@ -135,19 +136,19 @@ def _text(file: File | None) -> str:
 
 
 def _meaning(service: Service) -> str:
-    """The service in one line, where the order of its options, which means nothing, is always the same."""
+    """Return the service in one line, with its options sorted, because their order has no meaning."""
     options = {option.name: option for option in service.overrides}
     return show_service(replace(service, overrides=tuple(options[name] for name in sorted(options))))
 
 
 def _item(change: Change) -> Item:
-    """The thing that a change is about; what only differs in layout or mode is no parameter and no service."""
+    """Return the item of a change; a difference in layout or mode belongs to the file, not to a setting in it."""
     kind = change.kind if change.kind in {Kind.PARAMETER, Kind.SERVICE} else Kind.FILE
     return Item(kind, change.within or change.what)
 
 
 def _in_order(item: Item) -> tuple[bool, Item]:
-    """Services first: parameters are named after them."""
+    """Sort services first, because parameters are named after them."""
     return item.kind is not Kind.SERVICE, item
 
 
@@ -156,37 +157,37 @@ def _path(item: Item) -> str:
 
 
 def _name(item: Item) -> str:
-    """As an ignore rule names it."""
+    """Return the name that an ignore rule uses."""
     return f"{MAIN}:{item.name}" if item.kind is Kind.PARAMETER else _path(item)
 
 
 def is_secret(path: str, *trees: Tree) -> bool:
-    """Whether that file is a secret in any of these trees."""
+    """Return True if that file is a secret in any of these trees."""
     return any(tree[path].is_secret for tree in trees if path in tree)
 
 
 def _may_hold_password(*texts: str | None) -> bool:
-    """Whether a password may be in it."""
-    return any(_TELLING.search(text or "") for text in texts)
+    """Return True if any text may contain a password."""
+    return any(_PASSWORD_HINT.search(text or "") for text in texts)
 
 
-def _raw_diff(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> Iterator[str]:
-    """What the repository has no words for, as a diff, unless a password may be in it."""
-    names = sorted({item.name for item in unsaid if _path(item) == path} - {path})
+def _raw_diff(path: str, base: Tree, edited: Tree, remaining: Collection[Item]) -> Iterator[str]:
+    """Yield what the repository can't express as a diff, unless it may contain a password."""
+    names = sorted({item.name for item in remaining if _path(item) == path} - {path})
     yield f"{path}: {', '.join(names)}" if names else path
     old, new = base.get(path), edited.get(path)
     if new is None:
-        yield "  (gone, or no regular file)"
+        yield "  (the file is gone, or is not a regular file)"
         return
     if old and new and (old.mode, old.owner) != (new.mode, new.owner):
-        yield f"  it was mode {new.mode:04o}, {new.owner} instead of mode {old.mode:04o}, {old.owner}"
+        yield f"  mode {new.mode:04o}, {new.owner} instead of mode {old.mode:04o}, {old.owner}"
     if is_secret(path, base, edited):
-        yield "  (secret: not shown)"
+        yield "  (not shown: secret)"
         return
     was, is_ = (_text(file).splitlines() for file in (old, new))
     lines = list(difflib.unified_diff(was, is_, lineterm="", n=0))[2:]
     if _may_hold_password(*lines):
-        yield "  (it may hold a password: not shown)"
+        yield "  (not shown: it may contain a password)"
         return
     yield from (f"  {printable(line)}" for line in lines[:MOST_DIFFERENT])
     if len(lines) > MOST_DIFFERENT:
@@ -197,7 +198,7 @@ def _raw_diff(path: str, base: Tree, edited: Tree, unsaid: Collection[Item]) -> 
 
 
 class _Editor:
-    """The files of a commit, changed step by step; each step is proven before it counts."""
+    """The files of a commit, changed step by step; each step is proven before it is accepted."""
 
     def __init__(self, files: Tree, inputs: HostInputs) -> None:
         self._before, self._files, self._inputs = files, dict(files), inputs
@@ -205,7 +206,7 @@ class _Editor:
         self._state = state(tree)
 
     def changed(self) -> dict[str, bytes | None]:
-        """The files that differ by now."""
+        """Return the files that have changed."""
         paths = self._before.keys() | self._files.keys()
         return {
             path: self._files[path].read() if path in self._files else None
@@ -213,8 +214,8 @@ class _Editor:
             if self._files.get(path) is not self._before.get(path)
         }
 
-    def say_at_once(self, wanted: State) -> None:
-        """Have the commit say all parameters that were set, if that needs no second thought: one proof for all."""
+    def express_at_once(self, wanted: State) -> None:
+        """Express all parameters that were set in one step, because one proof is fast; change nothing if it fails."""
         values = {
             item: after
             for item, after in wanted.items()
@@ -225,10 +226,10 @@ class _Editor:
         }
         keys = (((parameters.SECTION, item.name), scalars(self._named(after))[0]) for item, after in values.items())
         if values and (changed := self._yaml(*keys)):
-            self._prove(changed, lambda became: became == {**self._state, **values})
+            self._prove(changed, lambda result: result == {**self._state, **values})
 
-    def say(self, item: Item, before: str | None, after: str | None, edited: Tree) -> bool:
-        """Have the commit say so, if there is a way that changes nothing else."""
+    def express(self, item: Item, before: str | None, after: str | None, edited: Tree) -> bool:
+        """Express the edit of one item, and return True, if there is a way that changes nothing else."""
         if self._holds(self._state, item, after):
             return True
         if is_secret(item.name, edited) or _may_hold_password(item.name, before, after):
@@ -236,42 +237,42 @@ class _Editor:
         return any(self._try(item, after, changed) for changed in self._ways(item, after, edited))
 
     def _try(self, item: Item, after: str | None, changed: Mapping[str, bytes | None] | None) -> bool:
-        def as_edited(became: State) -> bool:
-            others = ({key: value for key, value in side.items() if key != item} for side in (self._state, became))
-            return self._holds(became, item, after) and next(others) == next(others)
+        def as_edited(result: State) -> bool:
+            others = ({key: value for key, value in side.items() if key != item} for side in (self._state, result))
+            return self._holds(result, item, after) and next(others) == next(others)
 
         return changed is not None and self._prove(changed, as_edited)
 
     def _prove(self, changed: Mapping[str, bytes | None], right: Callable[[State], bool]) -> bool:
-        """Take the change over, if what it renders to is right."""
+        """Accept the change if it renders to the right state."""
         files = {path: file for path, file in self._files.items() if path not in changed}
         files |= {path: File.of(content) for path, content in changed.items() if content is not None}
         try:
             tree, origin = self._inputs.rendered(files)
-            became = state(tree)
+            result = state(tree)
         except (InvalidSource, ValueError):
             return False
-        if not right(became):
+        if not right(result):
             return False
-        self._files, self._state, self._origin = files, became, origin
+        self._files, self._state, self._origin = files, result, origin
         return True
 
-    def _holds(self, became: State, item: Item, after: str | None) -> bool:
-        """Whether it is as it was edited; a parameter that was taken away may as well be written as its default."""
-        value = became.get(item)
+    def _holds(self, result: State, item: Item, after: str | None) -> bool:
+        """Return True if the item is as edited; a removed parameter may also be written with its default value."""
+        value = result.get(item)
         default = self._inputs.facts.parameters.get(item.name) if item.kind is Kind.PARAMETER else None
         return value == after or (after is None and default is not None and value == one_line(default))
 
-    # ---- ways to say it ----
+    # ---- ways to express it ----
 
     @property
     def _shared(self) -> bool:
-        """Whether other hosts read mail.yaml and master.d as well."""
+        """True if other hosts read mail.yaml and master.d as well."""
         return any(host_in(path) for path in self._files)
 
     @property
     def _own(self) -> str:
-        """The YAML file that is this host's alone."""
+        """Return the YAML file that only this host reads."""
         mine = (path for path in self._files if host_in(path) == self._inputs.facts.host)
         return next(mine, f"hosts/{self._inputs.facts.host}.yaml") if self._shared else "mail.yaml"
 
@@ -286,7 +287,7 @@ class _Editor:
             yield {table.file: edited[item.name].read() if item.name in edited else None}
 
     def _yaml(self, *values: tuple[tuple[str, ...], str | None]) -> Mapping[str, bytes | None] | None:
-        """The host's own YAML file with these values, None for a key that goes; None when there is no such way."""
+        """Return the host's own YAML file with these values, where None removes a key; None if that is impossible."""
         try:
             text = _text(self._files.get(self._own))
             for path, raw in values:
@@ -307,7 +308,7 @@ class _Editor:
             yield from (self._yaml((key, raw)) for raw in scalars(text))
 
     def _named(self, value: str) -> str:
-        """The value as people write it: ``table:NAME`` for a table of the commit."""
+        """Return the value with ``table:NAME`` for each table of the commit, as people write it."""
         for table in self._origin.tables.values():
             if table.file.startswith("tables/"):
                 value = re.sub(rf"(?<![\w:]){re.escape(table.reference)}(?![\w.-])", f"table:{table.name}", value)
@@ -327,7 +328,7 @@ class _Editor:
             return
 
     def _master(self, key: str, path: str, after: Service | None) -> Mapping[str, bytes | None] | None:
-        """A file of master.d with that service changed, added or removed."""
+        """Return a file of master.d with that service changed, added or removed."""
         text = _text(self._files.get(path))
         lines = text.split("\n")
         new = _entry(after) if after else []
@@ -342,7 +343,7 @@ class _Editor:
 
 
 def _fields(known: Service | None, after: Service) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What ``services`` has to say for *known* to become *after*, as paths below the service and YAML."""
+    """Yield the values of ``services`` that turn *known* into *after*, as paths below the service and YAML."""
     private = "n" if after.type == "inet" else "-"
     before = known or Service(name=after.name, type=after.type, private=private, command="", where=after.where)
     for name, field in _FIELDS.items():
@@ -361,23 +362,24 @@ def _quoted(word: str) -> str:
 
 
 def _entry(service: Service) -> list[str]:
-    """The lines of a master.cf entry, one for each option."""
+    """Return the lines of a master.cf entry, one for each option."""
     alone = replace(service, overrides=(), arguments=())
-    options = [f"    {write_override(Parameter(one.name, one.value, one.where))}" for one in service.overrides]
-    return [show_service(alone), *options, *([f"    {' '.join(service.arguments)}"] if service.arguments else [])]
+    options = (Parameter(option.name, option.value, option.where) for option in service.overrides)
+    lines = [f"    {write_override(option)}" for option in options]
+    return [show_service(alone), *lines, *([f"    {' '.join(service.arguments)}"] if service.arguments else [])]
 
 
 # ---- the message -----------------------------------------------------------------------------------------------------
 
 
 def message(subject: str, edit: RepositoryEdit, about: Collection[str], trailers: Collection[str]) -> str:
-    """The commit's message: what changed, when and by whom, and what is not in the commit."""
+    """Return the commit's message: what changed, when and by whom, and what is not in the commit."""
     shown = [change for change in edit.changes if not _may_hold_password(change.what, change.before, change.after)]
     hidden = len(edit.changes) - len(shown)
-    more = [f"  and {hidden} that may hold a password: not shown"] if hidden else []
+    more = [f"  and {hidden} more, not shown because they may contain a password"] if hidden else []
     parts = ["\n".join([*change_lines(shown), *more])]
     parts.append("\n".join(about))
     if edit.unexpressed:
-        parts.append("\n".join(["Not in this commit, for the repository has no words for it:", "", *edit.unexpressed]))
+        parts.append("\n".join(["Not in this commit, because the repository can't express it:", "", *edit.unexpressed]))
     parts.append("\n".join(trailers))
     return "\n\n".join([subject, *(part for part in parts if part)]) + "\n"

@@ -1,6 +1,6 @@
-"""Which file of a commit is what, by its path; and what was probably meant by a path that nothing reads.
+"""The layout of a commit: the meaning of each file by its path, and the likely intent of a path that nothing reads.
 
-Known limit: a file in a place that is not of the known ones passes in silence, unless its name comes close to one.
+Known limit: a file outside the known places gets no finding, unless its name is similar to one of them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ RESERVED_NAMES = frozenset(
 )
 PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
 FILES_ALONE = frozenset({tables.SECTION})
-"""The sections that are files and are never written in YAML."""
-ENTRIES = {sites.SECTION: "sites are not written here: each has a file of its own, sites/siteNN/site.yaml"}
-"""The sections whose entries are a YAML file each, and what is said of one that is written elsewhere."""
+"""The sections that are files of their own and are never written in YAML."""
+ENTRIES = {sites.SECTION: "sites are not written here: each site has a file of its own, sites/siteNN/site.yaml"}
+"""The sections with a YAML file for each entry, and the error text for an entry that is written elsewhere."""
 _INSTEAD = {
-    "main.cf": 'main.cf is written by reconciler; put its values under "parameters:" in mail.yaml',
-    "master.cf": 'master.cf is written by reconciler; use "services:" in mail.yaml, or master.d/NAME.cf',
+    "main.cf": 'reconciler writes main.cf; put its values under "parameters:" in mail.yaml',
+    "master.cf": 'reconciler writes master.cf; use "services:" in mail.yaml, or master.d/NAME.cf',
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
@@ -43,7 +43,7 @@ _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
 def misplaced(files: Tree, host: str) -> Iterator[Finding]:
-    """Files that nothing reads, where their name says that something was meant to."""
+    """Yield a finding for each file that nothing reads although its name suggests that it should have an effect."""
     hosts: dict[str, str] = {}
     for path in sorted(files):
         top, _, rest = path.partition("/")
@@ -85,7 +85,7 @@ def _misplaced_service(path: str, name: str) -> Iterator[Finding]:
     if not name.endswith(".cf"):
         yield _error("misplaced-file", path, f'only files named NAME.cf are read in master.d, got "{name}"')
     elif "/" in name:
-        yield _error("misplaced-file", path, f'nothing reads folders below master.d, got "{name}"; move it up')
+        yield _error("misplaced-file", path, f'nothing reads folders in master.d, got "{name}"; move it up')
 
 
 def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Finding]:
@@ -96,9 +96,9 @@ def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Find
         return
     name = match[1]
     if name in seen:
-        yield _error("misplaced-file", path, f'host "{name}" is there twice: {seen[name]} has it already', name)
+        yield _error("misplaced-file", path, f'duplicate host "{name}": {seen[name]} is its file already', name)
     elif name != host and name.lower() == host.lower():
-        what = f'nothing reads it: this host is "{host}", got "{name}"; rename it to hosts/{host}.yaml'
+        what = f'nothing reads this file: this host is "{host}", got "{name}"; rename it to hosts/{host}.yaml'
         yield _error("misplaced-file", path, what, name)
     seen.setdefault(name, path)
 
@@ -116,18 +116,18 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
 
 
 def entry_of(path: str) -> tuple[str, str] | None:
-    """The section and the key in it that a whole file is: sites/site12/site.yaml is sites.site12; None for others."""
+    """Return the section and key whose value is a whole file, as sites.site12 for sites/site12/site.yaml, or None."""
     match = _SITE.fullmatch(path)
     return (sites.SECTION, match[1]) if match else None
 
 
 def folders(files: Tree) -> dict[type, object]:
-    """The sections that are folders of files of their own form."""
+    """Return the sections that are folders of files in a form of their own."""
     return {Templates: read_templates(files)}
 
 
 def host_in(path: str) -> str | None:
-    """The name of the host that a file is for, or None."""
+    """Return the name of the host that a file is for, or None."""
     match = _HOST.fullmatch(path)
     return match[1] if match else None
 
@@ -136,7 +136,7 @@ def host_in(path: str) -> str | None:
 
 
 def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
-    """The tables of a commit, with what sites add to them; what is wrong with their names goes to *findings*."""
+    """Yield the tables of a commit with the entries of sites; append errors in their names to *findings*."""
     pieces_by_table: dict[str, list[tuple[str, str]]] = {}
     for path, name in _sources(files):
         base, _, suffix = name.partition(".")
@@ -146,7 +146,7 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
         # Sites may add to a table of the same file name; a second file in tables/ may not.
         elif others and (others[0][1] != name or path.startswith("tables/")):
             text = (
-                f"table {base} is there twice: {others[0][0]} has it already, and both would be"
+                f"duplicate table {base}: {others[0][0]} is its source already, and both would become"
                 f" $config_directory/{base}"
             )
             findings.append(_error("ambiguous-table", path, text, base))
@@ -162,7 +162,7 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
 
 
 def _sources(files: Tree) -> Iterator[tuple[str, str]]:
-    """The files of tables, each with the name in it: those of all, then those of sites by their numbers."""
+    """Yield each table file with the table's file name: those of tables/ first, then those of sites by number."""
     for path in sorted(files):
         name = path.removeprefix("tables/")
         if name != path and not _is_prose(name):
@@ -173,20 +173,20 @@ def _sources(files: Tree) -> Iterator[tuple[str, str]]:
 
 
 def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
-    """Pieces that begin with more of a line, which would be a line of the piece before."""
+    """Yield an error for each piece that begins with a continuation line, which would extend the piece before."""
     for (before, _), (path, text) in pairwise(parts):
         lines = enumerate(text.decode("utf-8", "replace").split("\n"), 1)
         first = next(((number, line) for number, line in lines if line.strip() and line.strip()[0] != "#"), None)
         if first and first[1][0].isspace():
             what = (
-                f'"{first[1].strip()}" begins with blanks, so that Postfix would read it as more of the last line of'
-                f" {before}; write it from the first column on"
+                f'"{first[1].strip()}" begins with blanks, so Postfix would read it as a continuation of the last line'
+                f" of {before}; remove the blanks"
             )
             yield error_at("malformed-entry", Where(path, first[0]), what, path)
 
 
 def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str], ...]]:
-    """One text of several, each beginning on a line of its own, and where each begins."""
+    """Join texts so that each begins on a line of its own; return the text, and the first line of each piece."""
     if len(parts) == 1:
         return parts[0][1], ()
     pieces, texts, line = [], [], 1
@@ -202,7 +202,7 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     known = (*COMPILED_TYPES, *TEXT_TYPES)
     if _PASSWORDS.match(base):
         text = (
-            f"table {base} would keep passwords in the history; use smart_host with password: !secret NAME,"
+            f"table {base} would store passwords in the history; use smart_host with password: !secret NAME,"
             " after `reconciler secret set NAME`"
         )
         return "plain-text-secret", text
@@ -211,19 +211,19 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     if suffix and suffix not in known:
         return (
             "invalid-table",
-            f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known are " + ", ".join(known)}',
+            f'unknown table type "{suffix}"{did_you_mean(suffix, known) or "; known types are " + ", ".join(known)}',
         )
     return None
 
 
 def unwired(commit_tables: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
-    """Tables whose name comes close to one that wires itself, and that no value refers to."""
+    """Yield a warning for each table that no value refers to, and whose name is similar to a well-known one."""
     missing = tables.WIRED.keys() - {table.name for table in commit_tables}
     for table in commit_tables:
         meant = None if table.name in tables.WIRED else closest(table.name, sorted(missing))
         named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
         if meant and not any(named.search(value) for value in values):
-            text = f"nothing asks table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
+            text = f"nothing uses table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
             yield warning_at("unused-table", table.where, text, table.name)
 
 
@@ -231,7 +231,7 @@ def unwired(commit_tables: Collection[Table], values: Collection[str]) -> Iterat
 
 
 def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
-    """Files in secrets/ that are not encrypted, or not what their name says; *opened* could be, so they are."""
+    """Yield an error for each misnamed or unencrypted file in secrets/; those in *opened* were decrypted."""
     for path in sorted(files):
         name = path.removeprefix("secrets/")
         base = PurePosixPath(name).name
@@ -239,13 +239,13 @@ def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
             continue
         if _SECRET.fullmatch(name):
             if name.removesuffix(".age") not in opened and not _is_sealed(files[path]):
-                yield _error("plain-text-secret", path, _in_clear(path, "does not begin as an age file does"), name)
+                yield _error("plain-text-secret", path, _in_clear(path, "does not begin like an age file"), name)
         elif hint := did_you_mean(name, ("recipients",)):
             yield _error("misplaced-file", path, f'nothing reads "{path}"{hint}', name)
         elif _is_sealed(files[path]):
             yield _error("misplaced-file", path, f'only secrets/NAME.age is read here, got "{path}"', name)
         else:
-            yield _error("plain-text-secret", path, _in_clear(path, "is not NAME.age"), name)
+            yield _error("plain-text-secret", path, _in_clear(path, "is not named NAME.age"), name)
 
 
 def _is_sealed(file: File) -> bool:
@@ -256,25 +256,25 @@ def _in_clear(path: str, why: str) -> str:
     secret = re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
     return (
         f'"{path}" {why}, so it is not encrypted and stays readable in the history; remove it, run'
-        f" `reconciler secret set {secret}`, and change the password: it has been seen"
+        f" `reconciler secret set {secret}`, and change the password, which others may have seen"
     )
 
 
 EXPLAINED = {
     "misplaced-file": (
-        "A file lies where nothing reads it, though its name says that it was meant to have an effect. It would "
-        "change nothing. Move or rename it as the finding says; files named README* and *.md may lie anywhere."
+        "A file is in a place where nothing reads it, although its name suggests that it should have an effect. It "
+        "would change nothing. Move or rename it as the finding says; files named README* and *.md may be anywhere."
     ),
     "ambiguous-table": (
         "Two files are the source of the same table. Both would be compiled to the same name, and one of them "
-        "would be lost. Keep one, or give the other a name of its own."
+        "would be lost. Keep one, or rename the other."
     ),
     "invalid-table": (
-        "The name of a file in tables/ can't be that of a table. Names are letters, digits, - and _, and may end "
+        "A file in tables/ has a name that no table can have. Names are letters, digits, - and _, and may end "
         "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash. Rename the file."
     ),
     "unused-table": (
-        "A table looks like one that wires itself, but for its spelling, and no setting names it. Its entries "
-        "would have no effect. Rename it to the well-known name, or name it in a parameter as table:NAME."
+        "No setting names a table, and its name is a likely misspelling of one that reconciler wires itself. Its "
+        "entries would have no effect. Rename it to the well-known name, or name it in a parameter as table:NAME."
     ),
 }

@@ -1,7 +1,7 @@
-"""Desired and Facts -> Findings: what is wrong or doubtful, each with its rule's name and its place.
+"""Desired and Facts -> Findings: the errors and warnings of a commit, each with its rule's name and its place.
 
-lint() is pure and total: it raises nothing, and what it says of one commit on one host never changes. The rules of a
-feature are in its file, all others in rules/; no rule and no feature is known here by its name.
+lint() is pure and total: it raises nothing, and always returns the same findings for the same commit and facts. The
+rules of a feature are in its file, all others in rules/. This module names no rule and no feature.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
-"""What the rules mean that judge a commit which could be read, by their names."""
+"""The explanations of the rules that judge a readable commit, by their names."""
 _ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
 PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
-"""The rules whose findings come and go with the host, so that an allowance may be idle for now."""
+"""The rules whose findings come and go with the host, so that an allowance may be unused for some time."""
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """What the rules ask of the host; of *facts*, its files, pems, answers and names need not be filled."""
+    """Return what the rules need to know of the host; the files, pems, answers and names of *facts* may be empty."""
     questions = [part.mentioned(merged, facts) for part in _PARTS]
     return Mentioned(
         paths=frozenset().union(*(question.paths for question in questions)),
@@ -38,24 +38,24 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
-    """Everything that is wrong or doubtful, by place, and nothing twice; *merged* is what compose() made of both.
+    """Return all findings without duplicates, sorted by place; *merged* is the result of compose() for both.
 
-    What people allowed has been allowed.
+    The commit's allowances have been applied to the findings.
     """
     findings = list(desired.findings)
     for part in _PARTS:
         findings += part.rules(desired, facts, merged)
     findings = list(allowances.honour(findings, desired.allowances, _ALLOWABLE, PASSING))
-    # What is wrong in main.cf is wrong in each service that reads it; the reader hears of it once.
+    # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 
 
 def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Finding]:
-    """Never worse than now: an error that is equally true of what is live becomes a warning."""
+    """Return the findings, where an error that the live commit has too is a warning: a commit may keep an old fault."""
     known = {(finding.rule, finding.subject) for finding in live if finding.is_error}
     return [
-        finding.as_warning("already so in what is live")
+        finding.as_warning("the live commit has the same error")
         if finding.is_error and (finding.rule, finding.subject) in known
         else finding
         for finding in findings

@@ -1,10 +1,9 @@
-"""A commit's files become Desired, or every reason why they do not, each as ``file:line:column: what``.
+"""load() reads a commit's files into Desired, or reports every error in them, each as ``file:line:column: what``.
 
-load() raises InvalidSource with all findings of the commit at once; doubts that do not refuse it travel in
-Desired.findings. Their texts are printable, whatever the files hold.
+load() raises InvalidSource with all findings of the commit at once. Warnings do not refuse the commit; they are in
+Desired.findings. The texts are printable, whatever the files contain.
 
-Known limit: of the other hosts' files only what stands in them is judged, and by the schema alone: the rules need the
-facts of a host.
+Known limit: the files of other hosts are checked against the schema only, because the rules need the facts of a host.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMA
 
 
 def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
-    """Read what people asked for on *host*; *secrets* are those of the commit that could be opened."""
+    """Return the desired state for *host*; *secrets* are those of the commit that could be decrypted."""
     findings = [*layout.misplaced(files, host), *layout.unsealed(files, secrets)]
     base = _base(files, findings)
     hosts = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.host_in(path)}
@@ -67,7 +66,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
 
 
 def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
-    """What may stand although a rule speaks against it; nothing that another host's file says."""
+    """Yield the allowances of the commit, without those in the files of other hosts."""
     for read in documents:
         yield from (allowance for allowance in read.allowances if layout.host_in(allowance.where.file) in {None, host})
     for table in tables:
@@ -78,7 +77,7 @@ def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: T
 
 
 def _printable(finding: Finding) -> Finding:
-    """The same finding, safe to show on a terminal."""
+    """Return the same finding, safe to show on a terminal."""
     where = replace(finding.where, file=printable(finding.where.file))
     return replace(finding, where=where, text=printable(finding.text), subject=printable(finding.subject))
 
@@ -87,22 +86,22 @@ def _printable(finding: Finding) -> Finding:
 
 
 def _base(files: Tree, findings: list[Finding]) -> Document:
-    """mail.yaml, which must say something."""
+    """Return mail.yaml, which must have at least one key."""
     if "mail.yaml" not in files:
-        text = "mail.yaml is missing: without it nothing is desired"
+        text = "mail.yaml is missing: without it the desired state is empty"
         findings.append(error_at("empty-state", Where("mail.yaml"), text))
         return Document({})
     before = len(findings)
     base = yaml_reader.read("mail.yaml", files["mail.yaml"], findings)
     findings += _nulls(base)
     if not base.value and len(findings) == before:
-        text = "mail.yaml holds no key; that never means that everything should go"
+        text = "mail.yaml has no key; an empty desired state never means that everything is to be removed"
         findings.append(error_at("empty-state", Where("mail.yaml"), text))
     return base
 
 
 def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> None:
-    """Merge mappings by key; lists and scalars are replaced, and null removes, however deep it stands."""
+    """Merge mappings by key; lists and scalars replace the old value, and null removes it, at any depth."""
     target, source = at(below.value, path), at(above.value, path)
     for key, value in source.items():
         here, old = (*path, key), target.get(key)
@@ -110,13 +109,13 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
             target.pop(key, None)
             below.forget(here, old)
         elif isinstance(value, dict):
-            if not isinstance(old, dict):  # a scalar below gives way as a whole, its place too
+            if not isinstance(old, dict):  # a mapping replaces a scalar as a whole, including its place
                 below.forget(here, old)
                 target[key] = {}
             below.adopt(above, here)
             _overlay(below, above, here)
             if value and not old and all(inner is None for inner in value.values()) and not target[key]:
-                # It only removes, from what was not there anyway.
+                # The mapping only removes keys that do not exist.
                 del target[key]
                 below.forget(here)
         else:
@@ -126,7 +125,7 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
 
 
 def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Finding]) -> None:
-    """Make sections of the files that are an entry each."""
+    """Build the sections whose entries are files."""
     for section, where_to_write in layout.ENTRIES.items():
         if where := merged.keys.get((section,)):
             findings.append(error_at("unknown-key", where, where_to_write, section))
@@ -141,19 +140,19 @@ def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Fin
 
 def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
-        in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema says what it misses
+        in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema reports the missing value
         if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
             yield error_at("null-value", where, schema_errors.no_value(path), ".".join(path))
 
 
 def _holds_nulls(path: yaml_reader.Path) -> bool:
-    """Whether null is a value of its own there, as under ``services``, where it removes one of the stock."""
+    """Return True if null is a value there, as under ``services``, where it removes a stock service."""
     return len(path) == 1 and path[0] in _SCHEMAS and _takes_null(path[0])
 
 
 @cache
 def _takes_null(section: str) -> bool:
-    """Whether the schema of a section takes null for any of its keys."""
+    """Return True if the schema of a section accepts null for any of its keys."""
     keys = _ADAPTERS[section].json_schema().get("patternProperties", {})
     return any({"type": "null"} in schema.get("anyOf", ()) for schema in keys.values())
 
@@ -162,7 +161,7 @@ def _takes_null(section: str) -> bool:
 
 
 def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Finding]) -> dict[type, object]:
-    """The sections of a merged document that fit their schemas; *own* are the services of master.d."""
+    """Return the sections of a merged document that fit their schemas; *own* are the services of master.d."""
     findings += _nulls(merged)
     sections = _sections(merged, findings)
     findings += _missing_secrets(merged, files)
@@ -171,13 +170,13 @@ def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Fi
 
 
 def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, list[Service]]) -> Iterator[Finding]:
-    """What is wrong in another host's file, merged as that host would."""
+    """Yield the errors in another host's file, merged as that host would merge it."""
     findings: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
     _graft(merged, {}, findings)
     _judged(merged, *commit, findings)
-    # What is wrong in mail.yaml has been found already, with this host's own file over it.
+    # The errors of mail.yaml have been found already, merged with this host's own file.
     return (finding for finding in findings if finding.where.file == path)
 
 
@@ -193,10 +192,10 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
         except ValidationError as error:
             for problem in error.errors(include_url=False):
-                # Of an unknown key, the neighbours are what its author may have meant.
+                # The author of an unknown key may have meant one of its neighbours.
                 level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
                 finding = schema_errors.invalid(key, dict(problem), _fields(key, level), merged)
-                # A null has been refused as such; that it is no text either is not a second mistake.
+                # A null has been refused as such; do not report that it is not a text either.
                 if problem["input"] is not None or finding.where not in null_places:
                     findings.append(finding)
     return sections
@@ -204,7 +203,7 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
 
 @cache
 def _fields(section: str, level: tuple[str | int, ...]) -> list[str]:
-    """The field names that a section knows at that depth."""
+    """Return the field names that a section has at that depth."""
     schema = _ADAPTERS[section].json_schema()
     nodes = _variants(schema, schema)
     for part in level:
@@ -222,7 +221,7 @@ def _fields(section: str, level: tuple[str | int, ...]) -> list[str]:
 
 
 def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a node of a JSON schema stands for: itself, another by its name, or one of several."""
+    """Resolve a node of a JSON schema: to itself, to the node that it names, or to its alternatives."""
     if reference := node.get("$ref"):
         return _variants(schema["$defs"][reference.rpartition("/")[2]], schema)
     several = node.get("anyOf")
@@ -236,12 +235,12 @@ def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
         if isinstance(value, SecretName) and value.name not in names:
             hint = did_you_mean(value.name, names)
             command = f"reconciler secret set {value.name}"
-            text = f"there is no secrets/{value.name}.age in this commit; make it with `{command}`{hint}"
+            text = f"there is no secrets/{value.name}.age in this commit; create it with `{command}`{hint}"
             yield error_at("missing-secret", where, text, value.name)
 
 
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:
-    """Every text that could name a table."""
+    """Yield every text that could name a table."""
     for read in documents:
         yield from (value for path in read.places if isinstance(value := at(read.value, path), str))
     for service in own:
@@ -251,20 +250,20 @@ def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:
 
 EXPLAINED = {
     "empty-state": (
-        "The commit holds no mail.yaml, or one without any key. That is never taken for a wish to remove "
-        "everything. Restore the file; `reconciler init` makes a repository that has a complete one."
+        "The commit has no mail.yaml, or one without any key. reconciler never takes this as a request to remove "
+        "everything. Restore the file; `reconciler init` creates a repository with a complete one."
     ),
     "null-value": (
-        "A key has no value. In YAML that means nothing at all, which is neither an empty text nor Postfix's "
+        "A key has no value. In YAML that means null, which is neither an empty text nor Postfix's "
         'default. Write "" for an empty value, or remove the key; null removes a key in hosts/ and a service in '
         "services only."
     ),
     "unknown-key": (
-        "mail.yaml or hosts/NAME.yaml has a key that no section knows. It would have no effect, and what was meant"
-        ' by it would be missing. Correct its spelling; parameters of Postfix belong under "parameters:".'
+        "mail.yaml or hosts/NAME.yaml has a key that no section defines. It would have no effect, and the intended"
+        ' setting would be missing. Correct its spelling; parameters of Postfix belong under "parameters:".'
     ),
     "missing-secret": (
-        "A value says !secret NAME, and the commit has no secrets/NAME.age. Without it Postfix could not log in. "
-        "Make it with `reconciler secret set NAME`, and commit it."
+        "A value refers to !secret NAME, but the commit has no secrets/NAME.age. Without it Postfix could not log in. "
+        "Create it with `reconciler secret set NAME`, and commit it."
     ),
 }

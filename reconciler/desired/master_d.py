@@ -1,6 +1,6 @@
-"""The services of a commit: those that master.d/ defines, and what ``services`` changes that nothing brings.
+"""The services of a commit: those that master.d/ defines, and those that ``services`` adds without a command.
 
-Raises nothing: what is wrong is a finding.
+Raises nothing: every error is a finding.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ FILE = re.compile(r"master\.d/[^/]+\.cf")
 
 
 def read(files: Tree, findings: list[Finding]) -> list[Service]:
-    """master.d in the order of its file names; a service that Postfix or a feature brings already is a duplicate."""
+    """Return the services of master.d by file name; one that Postfix or a feature already defines is a duplicate."""
     own: list[Service] = []
     for path in sorted(filter(FILE.fullmatch, files)):
         services, problems = read_master(files[path].read().decode("utf-8", "surrogateescape"), path)
         own += services
         findings += problems
     always = frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
-    taken = [service for service in own if service.key in always]
-    for service in taken:
+    already_defined = [service for service in own if service.key in always]
+    for service in already_defined:
         text = (
-            f"duplicate service: {service.key} is there already, and the last one would win;"
+            f"duplicate service: {service.key} is already defined, and the last definition would win;"
             f' change it under "services:" in mail.yaml'
         )
         findings.append(error_at("duplicate-service", service.where, text, service.key))
-    places = {service.where for service in taken}
+    places = {service.where for service in already_defined}
     findings += [finding for finding in duplicates(own) if finding.where not in places]
     return own
 
 
 def without_command(merged: Document, sections: Mapping[type, object], own: list[Service]) -> Iterator[Finding]:
-    """Services that nothing brings, and that do not say what they run; *own* are those of master.d."""
+    """Yield an error for each new service without a command; *own* are the services of master.d."""
     section = sections.get(Schema)
     known = {service.key for service in own}
     for feature in FEATURES:
-        # A section with a mistake in it may still name its services: what is known of them spares a second finding.
+        # A section with an error may still name its services: knowing them avoids a second finding.
         known |= feature.services(sections.get(feature.Schema, merged.value.get(feature.SECTION)))
     for key, change in section.root.items() if isinstance(section, Schema) else ():
         if change and change.command is None and key not in known:
@@ -59,7 +59,7 @@ def without_command(merged: Document, sections: Mapping[type, object], own: list
 
 EXPLAINED = {
     "service-without-command": (
-        "A service that neither Postfix nor the commit defines is changed, and does not say what it runs. Give it "
-        "a command, such as smtpd; if a stock service was meant, correct its name, which is NAME/TYPE."
+        "The commit changes a service that neither Postfix nor the commit defines, and gives it no command. Give it "
+        "a command, such as smtpd; if you meant a stock service, correct its name, which is NAME/TYPE."
     ),
 }

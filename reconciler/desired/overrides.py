@@ -1,4 +1,4 @@
-"""What ``parameters`` prevails over."""
+"""Find the values that ``parameters`` overrides."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from reconciler.model import Contribution, printable
 if TYPE_CHECKING:
     from reconciler.model import Desired, Facts, Parameter, Where
 
-# ---- what prevails over what -----------------------------------------------------------------------------------------
-
 
 class Override(NamedTuple):
-    """A custom parameter, and what a feature would have made of it."""
+    """A custom parameter, and the parameter that a feature would have set."""
 
     above: Parameter
     below: Parameter
@@ -26,7 +24,7 @@ class Override(NamedTuple):
 
 
 def overridden(desired: Desired, facts: Facts) -> list[Override]:
-    """What ``parameters`` overrides of what people wrote elsewhere; what nobody wrote is no news."""
+    """Return the values of other sections that ``parameters`` overrides, without defaults that no file sets."""
     below, custom = Contribution(), parameters.contribute(desired, facts, Contribution()).parameters
     for feature in FEATURES:
         if feature is not parameters:
@@ -39,14 +37,14 @@ def overridden(desired: Desired, facts: Facts) -> list[Override]:
 
 
 def _is_written(parameter: Parameter, desired: Desired) -> bool:
-    """Whether somebody wrote it, or it holds when nobody says anything."""
+    """Return True if a file of the commit sets it, False if it is a default."""
     if parameter.section == baseline.SECTION:
         return parameter.where == desired.places.get((baseline.SECTION,))
     return bool(key_of(parameter.where, desired))
 
 
 def key_of(where: Where, desired: Desired) -> tuple[str, ...]:
-    """What is written at that place: the path of a key, or a file of its own; empty when nobody wrote it."""
+    """Return the path of the key at that place, or its file if it has a form of its own; empty for a default."""
     paths = [path for path, place in desired.places.items() if place == where]
     if paths:
         return max(paths, key=len)

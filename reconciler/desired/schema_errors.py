@@ -1,6 +1,6 @@
-"""What a schema has against a value, in words for people and at its place.
+"""The errors of a schema, translated into texts for people, each at its place.
 
-Takes pydantic's error items as plain mappings, so that nothing of pydantic's own names or types shows in a text.
+The module takes pydantic's error items as plain mappings, so that no text shows pydantic's own names or types.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ _PARAMETERS = frozenset({
 
 
 def unknown_section(key: str, value: object, known: Collection[str]) -> str:
-    """Why *key* can't stand at the top of a file, and where its author meant it to be."""
+    """Return why *key* can't be at the top of a file, and where its author probably meant to write it."""
     text = f'unknown key "{key}"'
     if hint := did_you_mean(key, known):
         return text + hint
     is_parameter = key in _PARAMETERS or re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+", key)
     if is_parameter and not isinstance(value, dict):
-        return f"{text}; as a parameter of Postfix put it under parameters: {{{key}: ...}}"
-    return f"{text}; known are {', '.join(sorted(known))}"
+        return f"{text}; if it is a parameter of Postfix, write it under parameters: {{{key}: ...}}"
+    return f"{text}; known keys are {', '.join(sorted(known))}"
 
 
 def no_value(path: Path) -> str:
-    """What to write for a key without a value."""
+    """Return what to write for a key without a value."""
     if (path[0] == "parameters" and len(path) > 1) or "options" in path[:-1]:
         return f'{path[-1]} has no value; write "" for an empty one (null removes in hosts/ and services only)'
     if path in {("parameters",), ("services",), ("transports",), ("tls",)}:
@@ -63,7 +63,7 @@ def no_value(path: Path) -> str:
 
 
 def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merged: Document) -> Finding:
-    """Put one of pydantic's errors into our words and at its place; *fields* are those that the section knows."""
+    """Translate one of pydantic's errors into a finding at its place; *fields* are those that the section has."""
     kind, path = item["type"], _path(section, item, merged)
     places = merged.keys if kind == "extra_forbidden" else merged.places
     where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), Where("mail.yaml"))
@@ -72,7 +72,7 @@ def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merg
 
 
 def _path(section: str, item: Mapping[str, Any], merged: Document) -> Path:
-    """The path in the file: of what pydantic names, only what somebody wrote, and a key that is missing."""
+    """Return the path in the file: of pydantic's path, only the keys that the file has, and a missing key."""
     path: Path = (section,)
     for part in item["loc"]:
         here = (*path, str(part))
@@ -86,7 +86,7 @@ def _text(path: Path, item: Mapping[str, Any], fields: Collection[str]) -> str:
     key = next(part for part in reversed(path) if not part.isdigit() or part == path[0])
     if kind == "extra_forbidden":
         return f'unknown key "{path[-1]}" in {".".join(path[:-1])}' + (
-            did_you_mean(path[-1], fields) or f"; known are {', '.join(fields)}"
+            did_you_mean(path[-1], fields) or f"; known keys are {', '.join(fields)}"
         )
     if kind == "missing":
         return f"{name} is missing"
@@ -129,7 +129,7 @@ def _no_mapping(path: Path, value: object, fields: Collection[str], *, is_model:
 
 
 def _list(name: str, key: str, value: list[Any]) -> str:
-    """A list where one text is expected."""
+    """Return the text for a list where one text is expected."""
     meant = one_text(key, value)
     if meant is None:
         return f"{name} is one text, got a list"
@@ -162,11 +162,10 @@ def _service(name: str) -> str:
 
 EXPLAINED = {
     "invalid-value": (
-        "A value of mail.yaml does not have the form that its key needs. The finding says which form that is, and "
-        "what was found instead. Correct the value; nothing goes live until every key can be read."
+        "A value of mail.yaml does not have the form that its key needs. The finding names the expected form and the "
+        "value. Correct the value; nothing goes live until every key can be read."
     ),
     "missing-key": (
-        "A section lacks a key that it cannot do without. Nothing can be written from it. Add the key, or remove "
-        "the section."
+        "A section lacks a required key, so reconciler can't use the section. Add the key, or remove the section."
     ),
 }

@@ -1,10 +1,10 @@
-"""One value of a YAML text is set or taken away, and the rest stays as it was written: comments, order, blanks.
+"""put() and drop() set or remove one value of a YAML text, and keep the rest as written: comments, order, blanks.
 
-put() and drop() work on the places that document.py knows, and never write a text anew. Both raise ValueError for a
-text that is no YAML, and for what they can't do where it stands.
+They edit the text at the positions that yaml_reader.spans() returns, and never generate the text again. Both raise
+ValueError for a text that is not YAML, and for a change that is impossible at its place.
 
-Known limits: a value that other keys share through an alias changes for all of them, and a mapping in braces loses no
-key. Whoever calls reads the result, and sees whether it says what was meant.
+Known limits: a value that other keys share through an alias changes for all of them, and drop() can't remove a key from
+a mapping in braces. The caller must read the result, and check that it has the intended value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _STEP = 2
 
 
 def put(text: str, path: Path, raw: str) -> str:
-    """The text in which *path* holds the scalar *raw*; mappings on the way are made where there are none."""
+    """Return the text in which *path* has the scalar *raw*; add missing mappings on the way."""
     known = spans(text)
     depth = max((length for length in range(len(path) + 1) if path[:length] in known), default=0)
     if not known:
@@ -28,7 +28,7 @@ def put(text: str, path: Path, raw: str) -> str:
     if depth == len(path):
         return _replaced(text, span, raw)
     if span.inside is None:
-        raise ValueError(f'"{".".join(path[:depth])}" is no mapping')
+        raise ValueError(f'"{".".join(path[:depth])}" is not a mapping')
     if span.flow:
         before = ", " if span.inside else ""
         return text[: span.end - 1].rstrip() + before + _flow(path[depth:], raw) + text[span.end - 1 :]
@@ -39,11 +39,11 @@ def put(text: str, path: Path, raw: str) -> str:
 
 
 def drop(text: str, path: Path) -> str:
-    """The text without that key, and without the mapping that it leaves empty."""
+    """Return the text without that key, and without each mapping that becomes empty."""
     known = spans(text)
     span, above = known.get(path), known.get(path[:-1])
     if span is None or above is None or above.inside is None or above.flow:
-        raise ValueError(f'"{".".join(path)}" can\'t be taken away where it stands')
+        raise ValueError(f'"{".".join(path)}" can\'t be removed at its place')
     if len(above.inside) == 1 and len(path) > 1:
         return drop(text, path[:-1])
     start = text.rfind("\n", 0, span.key) + 1
@@ -53,12 +53,12 @@ def drop(text: str, path: Path) -> str:
 
 
 def scalars(value: str) -> list[str]:
-    """The ways to write the value after a key, the plainest first; inside of braces only the last is sure to hold."""
+    """Return the ways to write the value after a key, the plainest first; only the last is safe inside braces."""
     return [raw for raw in (value, "'" + value.replace("'", "''") + "'") if _reads_as(f"k: {raw}", {"k": value})]
 
 
 def scalar(value: str) -> str:
-    """The value as YAML text that reads back as that very value wherever it stands; raises ValueError."""
+    """Return the value as YAML text that reads back as the same value anywhere; raise ValueError if there is none."""
     for raw in scalars(value):
         if _reads_as(f"k: {{k: {raw}, l: m}}", {"k": {"k": value, "l": "m"}}):
             return raw
@@ -77,7 +77,7 @@ def _key(name: str) -> str:
 
 
 def _block(path: Path, raw: str, column: int) -> str:
-    """A key and what stands below it: the first level by indentation, the others in braces."""
+    """Return a key and the value below it: the first level by indentation, the others in braces."""
     key, *rest = path
     if not rest:
         return f"{_key(key)}: {raw}"
@@ -98,7 +98,7 @@ def _replaced(text: str, span: Span, raw: str) -> str:
 
 
 def _line_end(text: str, at: int) -> int:
-    """Where the line after the one around *at* begins; a block scalar ends there already."""
+    """Return the start of the line after the one around *at*; a block scalar already ends at the start of a line."""
     if at and text[at - 1] == "\n":
         return at
     return text.find("\n", at) + 1 or len(text)

@@ -1,11 +1,11 @@
-"""A YAML file becomes plain values with their places; the door to PyYAML.
+"""read() turns a YAML file into plain values with their places; only this module uses PyYAML.
 
-Safe YAML only: no tag but ``!secret``, no duplicate keys, bounded in size, depth and aliases. A value is the scalar's
-text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or no. read()
-never raises on bad text: it answers an empty document, and findings say why; where quotes would have helped, they say
-what to write. What stands under a key for a password is never repeated.
+It accepts safe YAML only: no tag but ``!secret``, no duplicate keys, and limits for size, depth and aliases. A value is
+the scalar's text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or
+no. read() never raises on bad text: it returns an empty document, and findings with the reason. If quotes are missing,
+the finding says what to write. No finding quotes the value of a key for a password.
 
-Known limits: one error of the YAML itself hides those that come after it in the file. Merge keys (``<<``) are refused.
+Known limits: one syntax error of the YAML hides later errors in the file. Merge keys (``<<``) are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 16
 MAX_NODES = 100_000
-MAX_EXPLAINED = 1000  # of a longer line nobody guesses what was meant
+MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
 _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
 _NULLS = frozenset({"", "~", "null"})
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -44,12 +44,12 @@ Path = tuple[str, ...]
 
 
 class Bracketed(list[Any]):
-    """A list that was written in brackets, as nexthops and IPv6 addresses are."""
+    """A list in brackets, which may be a nexthop or an IPv6 address without quotes."""
 
 
 @dataclass(slots=True)
 class Document:
-    """Plain values (text, None, SecretName, lists, mappings), and by its path the place of each and of its key."""
+    """Plain values (text, None, SecretName, lists, mappings), and the places of each value and key by path."""
 
     value: Any = None
     places: dict[Path, Where] = field(default_factory=dict)
@@ -57,17 +57,17 @@ class Document:
     allowances: tuple[Allowance, ...] = ()
 
     def copy(self) -> Document:
-        """The same again, to be changed by itself."""
+        """Return an independent copy."""
         return Document(deepcopy(self.value), dict(self.places), dict(self.keys), self.allowances)
 
     def forget(self, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
-        """Drop the places of *value*, which stood at *path*, and of all that it holds."""
+        """Drop the places of *value* at *path*, and of all values in it."""
         for place in _paths(value, path):
             self.places.pop(place, None)
             self.keys.pop(place, None)
 
     def adopt(self, other: Document, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
-        """Take over where *value* stands in another document, and all that it holds."""
+        """Copy from another document the places of *value* at *path*, and of all values in it."""
         for place in _paths(value, path):
             self.places[place] = other.places[place]
             if place in other.keys:
@@ -82,7 +82,7 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's v
 
 
 def read(path: str, file: File, findings: list[Finding]) -> Document:
-    """Read one file; what is wrong with it goes to *findings*, and the document is empty then."""
+    """Read one file; on an error, append it to *findings* and return an empty document."""
     content = file.read()
     try:
         return _read(path, content)
@@ -93,7 +93,7 @@ def read(path: str, file: File, findings: list[Finding]) -> Document:
     except yaml.MarkedYAMLError as error:
         findings.append(_unquoted(path, content.decode(), error) or _unexplained(path, error))
     except yaml.reader.ReaderError as error:
-        what = f"{error.reason}; write it as an escape inside of double quotes"
+        what = f"{error.reason}; write it as an escape inside double quotes"
         findings.append(_error(_mark_at(path, content.decode(), error.position), what))
     except yaml.YAMLError as error:
         findings.append(_error(Where(path), str(error).splitlines()[0]))
@@ -102,7 +102,7 @@ def read(path: str, file: File, findings: list[Finding]) -> Document:
 
 def _read(path: str, content: bytes) -> Document:
     if len(content) > MAX_BYTES:
-        raise _Rejected(Where(path), f"{len(content)} bytes are more than the {MAX_BYTES} that a YAML file may have")
+        raise _Rejected(Where(path), f"the file has {len(content)} bytes; a YAML file may have at most {MAX_BYTES}")
     text = content.decode()
     _refuse_dangers(path, text)
     document, root = Document({}), yaml.compose(text, Loader=_Loader)
@@ -139,18 +139,18 @@ def _unexplained(path: str, error: yaml.MarkedYAMLError) -> Finding:
     return _error(_mark(path, error.problem_mark), f"{problem} ({error.context})" if error.context else problem)
 
 
-# ---- what quotes would have helped -----------------------------------------------------------------------------------
+# ---- missing quotes --------------------------------------------------------------------------------------------------
 
 
 def quoted(text: str) -> str:
-    """The text as a quoted scalar."""
+    """Return the text as a quoted scalar."""
     if '"' in text or "\\" in text:
         return "'" + text.replace("'", "''") + "'"
     return f'"{text}"'
 
 
 def one_text(key: str, items: list[Any]) -> str | None:
-    """The text that was meant by a list where one text is expected, or None when nobody can tell."""
+    """Return the likely text for a list where one text is expected, or None if it is unknown."""
     if not items or not all(isinstance(item, str) and item for item in items):
         return None
     if isinstance(items, Bracketed) and len(items) == 1 and _NEXTHOP_KEY.search(key):
@@ -161,7 +161,7 @@ def one_text(key: str, items: list[Any]) -> str | None:
 
 
 def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
-    """A finding that says what to quote, where the line with the error shows what was meant."""
+    """Return a finding that says what to quote, if the line with the error shows the intended value, or None."""
     mark = error.problem_mark
     lines = text.splitlines()
     if mark is None or mark.line >= len(lines):
@@ -170,13 +170,13 @@ def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | No
     if len(line) > MAX_EXPLAINED:
         return None
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return _error(Where(path, mark.line + 1), "a line begins with a tab; YAML is indented with blanks only")
+        return _error(Where(path, mark.line + 1), "the line begins with a tab; indent YAML with blanks only")
     for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
         for match in reversed(list(pattern.finditer(line))):
             if match.start("value") <= mark.column and (what := say(match, _scalar_in(match))):
                 key = match["key"] or ""
                 if is_secret(key):
-                    what = f"a password does not stand here in plain text; write {key}: !secret NAME"
+                    what = f"a password must not be in plain text here; write {key}: !secret NAME"
                 elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE):
                     return None
                 return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
@@ -184,7 +184,7 @@ def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | No
 
 
 def _scalar_in(match: re.Match[str]) -> str:
-    """The value without what follows it: a comment, and inside of { } the next key or the end."""
+    """Return the value without a comment after it, and inside { } without the next key or the end."""
     value, before = match["value"], match.string[: match.start("value")]
     if before.count("{") > before.count("}"):
         end = value.find("]") + 1
@@ -200,7 +200,7 @@ def _written(match: re.Match[str], value: str) -> str:
 
 
 def is_secret(text: str) -> bool:
-    """Whether that key, or the line up to a value, says that a password follows."""
+    """Return True if that key, or the line up to a value, shows that a password follows."""
     return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\s*\Z", text, re.IGNORECASE))
 
 
@@ -221,14 +221,14 @@ def _indicated(match: re.Match[str], value: str) -> str:
 def _paired(match: re.Match[str], value: str) -> str | None:
     if not re.search(r":(?:\s|\Z)", value):
         return None
-    return f"a text with a colon and a blank reads as a key; quote the whole value: {_written(match, value)}"
+    return f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _refuse_dangers(path: str, text: str) -> None:
-    """Look at the stream before anything is built from it."""
+    """Check the stream before any value is built from it."""
     depth = documents = 0
     for event in yaml.parse(text, Loader=_Loader):
         tag = getattr(event, "tag", None)
@@ -242,29 +242,30 @@ def _refuse_dangers(path: str, text: str) -> None:
             what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
             raise _Rejected(where, what)
         if depth > MAX_DEPTH:
-            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels")
+            raise _Rejected(where, f"the value is nested deeper than {MAX_DEPTH} levels")
         if documents > 1:
-            raise _Rejected(where, "a second YAML document begins here; a file holds one")
+            raise _Rejected(where, "a second YAML document begins here; a file can have only one")
 
 
 class _Reader:
-    """Builds plain values from nodes and notes where each stood."""
+    """Builds plain values from nodes, and records the place of each."""
 
     def __init__(self, path: str, document: Document) -> None:
         self.path, self.places, self.keys, self.budget = path, document.places, document.keys, MAX_NODES
         self._texts: list[tuple[int, int]] = []
 
     def is_comment(self, position: int) -> bool:
-        """Whether what begins there is in no scalar, so that a # begins a comment."""
+        """Return True if that position is outside all scalars, so that a # begins a comment."""
         return not any(start <= position < end for start, end in self._texts)
 
     def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML's values
         self.budget -= 1
         where = _mark(self.path, node.start_mark)
         if self.budget < 0:
-            raise _Rejected(where, f"more than {MAX_NODES} values, aliases counted as often as they are used")
+            raise _Rejected(where, f"the file has more than {MAX_NODES} values, where each use of an alias counts")
         if len(path) > MAX_DEPTH:
-            raise _Rejected(where, f"nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others")
+            what = f"the value is nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others"
+            raise _Rejected(where, what)
         if path:
             self.places.setdefault(path, where)
         if isinstance(node, yaml.MappingNode):
@@ -280,13 +281,13 @@ class _Reader:
         for key_node, value_node in node.value:
             where = _mark(self.path, key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-                raise _Rejected(where, "a key is a plain word; merge keys and composite keys are not supported")
+                raise _Rejected(where, "a key must be a plain word; merge keys and composite keys are not supported")
             key = key_node.value
             if key in result:
-                raise _Rejected(where, f'"{key}" was set already at line {self.keys[(*path, key)].line}')
+                raise _Rejected(where, f'"{key}" is already set at line {self.keys[(*path, key)].line}')
             self.keys.setdefault((*path, key), where)
             if not isinstance(value_node, yaml.ScalarNode):
-                self.places[(*path, key)] = where  # a collection is where its key is
+                self.places[(*path, key)] = where  # the place of a collection is that of its key
             result[key] = self.value(value_node, (*path, key))
         return result
 
@@ -305,9 +306,9 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a value stands in its text, as offsets: its key's first character, its own, and where its last one ends.
+    """The position of a value in its text, as offsets: the start of its key, its own start, and its end.
 
-    *column* is its key's; *flow* says that it is inside of braces, or has some; *inside* names the keys of a mapping.
+    *column* is that of its key. *flow* is True for a value in or inside braces. *inside* has the keys of a mapping.
     """
 
     key: int
@@ -319,7 +320,7 @@ class Span:
 
 
 def spans(text: str) -> dict[Path, Span]:
-    """Where each value of a mapping stands, at whatever depth, the root at ``()``; raises ValueError for bad YAML."""
+    """Return the span of each value of a mapping at any depth, the root at ``()``; raise ValueError for bad YAML."""
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -331,7 +332,7 @@ def spans(text: str) -> dict[Path, Span]:
 
 
 def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
-    """Note a node and what it holds; the offset where its last character stands, comments after it left out."""
+    """Record the spans of a node and its values; return its end offset, without comments after it."""
     if len(path) > MAX_DEPTH:
         raise ValueError("nested too deeply")
     end = node.end_mark.index
@@ -350,14 +351,14 @@ def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) 
 
 
 def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - YAML's values
-    """The value at a path of keys and list positions."""
+    """Return the value at a path of keys and list positions."""
     for key in path:
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in words for people."""
+    """Return the kind of a value, in words for people."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -369,8 +370,8 @@ def kind_of(value: object) -> str:
 
 EXPLAINED = {
     "unreadable-yaml": (
-        "A file is not YAML as reconciler reads it. Nothing in it can be judged, so nothing goes live. The finding"
-        " names the place and, where quotes are what is missing, what to write; tags other than !secret, merge "
-        "keys and duplicate keys are not accepted."
+        "A file is not valid YAML, or uses a part of YAML that reconciler does not accept. reconciler can't check the"
+        " file, so nothing goes live. The finding names the place and, if quotes are missing, what to write. Tags other"
+        " than !secret, merge keys and duplicate keys are not accepted."
     ),
 }

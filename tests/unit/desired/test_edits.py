@@ -116,7 +116,7 @@ def test_a_value_of_one_host_does_not_fall_back_to_that_of_all() -> None:
     ],
 )
 def test_what_can_not_be_written_there_is_left_to_a_person(mail: str) -> None:
-    with pytest.raises(CannotRevise, match=r"^mail\.yaml:\d+:1: \"parameters\.[bn]\" can't be written there"):
+    with pytest.raises(CannotRevise, match=r"^mail\.yaml:\d+:1: \"parameters\.[bn]\" can't be changed there"):
         unset_parameter(tree(mail), HOST, "n") if "{n" in mail else set_parameter(tree(mail), HOST, "b", "v")
 
 

@@ -78,7 +78,7 @@ MISTAKES = {
     "to: x@y\n  client: 1.2.3\n  expect: refused": '3:11: a.client is an IPv4 or IPv6 address, got "1.2.3"',
     "to: x@y\n  client: 224.0.0.1\n  expect: refused": '3:11: a.client: no client has the address "224.0.0.1"',
     "to: []\n  expect: refused": "2:3: a.to: expected at least one",
-    "to: x@y\n  expect: {refused: 550, status: sent}": "3:3: a.expect: mail that is refused has no further fate",
+    "to: x@y\n  expect: {refused: 550, status: sent}": "3:3: a.expect: refused mail is not delivered",
     "to: x@y\n  tls: maybe\n  expect: refused": '3:8: a.tls is yes or no, got "maybe"',
     "to: x@y\n  expect: {status: sennt}": "3:20: a.expect.status is one of sent, bounced, deferred, got",
     "to: x@y\n  header: X-A\n  expect: refused": '3:11: a.header is a mapping of NAME: VALUE, got "X-A"',

@@ -56,8 +56,8 @@ def test_a_table_that_no_value_names_and_that_almost_wires_itself_is_a_warning()
     used = "parameters: {smtp_generic_maps: 'table:generics'}\n"
 
     assert [one.text for one in load_commit(used, **files).findings] == [
-        "nothing asks table alias; did you mean aliases, which is alias_maps?",
-        "nothing asks table transports; did you mean transport, which is transport_maps?",
+        "nothing uses table alias; did you mean aliases, which is alias_maps?",
+        "nothing uses table transports; did you mean transport, which is transport_maps?",
     ]
 
 

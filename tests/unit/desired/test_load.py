@@ -108,7 +108,7 @@ def test_another_host_s_file_is_judged_as_that_host_merges_it() -> None:
 def test_a_host_has_one_file() -> None:
     [told] = load_findings("hostname: a.b\n", {"hosts/mx1.yaml": "hostname: c.d\n", "hosts/mx1.yml": "hostname: e.f\n"})
 
-    assert str(told) == 'hosts/mx1.yml:1:1: host "mx1" is there twice: hosts/mx1.yaml has it already'
+    assert str(told) == 'hosts/mx1.yml:1:1: duplicate host "mx1": hosts/mx1.yaml is its file already'
 
 
 def test_a_service_of_master_d_or_a_transport_can_be_changed_without_a_command() -> None:

@@ -13,7 +13,7 @@ from tests.unit.commits import load_findings
         ("a: !!python/name:os.system x\n", "mail.yaml:1:4", "the only one is !secret"),
         ("a: !secret [x]\n", "mail.yaml:1:4", "!secret"),
         ("a: &x [*x]\n", "mail.yaml:1:4", "alias"),
-        ("a: b\na: c\n", "mail.yaml:2:1", "set already at line 1"),
+        ("a: b\na: c\n", "mail.yaml:2:1", "already set at line 1"),
         ("a: {<<: {b: c}}\n", "mail.yaml:1:5", "merge keys"),
         ("a: b\n---\nc: d\n", "mail.yaml:2:1", "second YAML document"),
         ("a: " + "[" * 20 + "]" * 20, "mail.yaml:1:19", "nested deeper"),
@@ -52,9 +52,9 @@ from tests.unit.commits import load_findings
         ("hostname: [a.b]\n", "mail.yaml:1:1", 'hostname: "a.b"'),
         ("parameters:\nhostname: a.b\n", "mail.yaml:1:12", "remove the key, or write parameters: {}"),
         ("hostname:\n", "mail.yaml:1:10", "give it one or remove the key"),
-        ("myorigin: a\n", "mail.yaml:1:1", "put it under parameters: {myorigin: ...}"),
-        ("smtpd_banner: a\n", "mail.yaml:1:1", "put it under parameters:"),
-        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known are dkim, dns, "),
+        ("myorigin: a\n", "mail.yaml:1:1", "write it under parameters: {myorigin: ...}"),
+        ("smtpd_banner: a\n", "mail.yaml:1:1", "write it under parameters:"),
+        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known keys are dkim, dns, "),
     ],
 )  # fmt: skip
 def test_bad_yaml_is_refused_at_its_place_with_its_cause(mail: str, place: str, cause: str) -> None:

@@ -60,7 +60,7 @@ def test_a_text_with_a_colon_and_a_blank_is_to_be_quoted() -> None:
 
 
 def test_a_line_that_begins_with_a_tab_is_told_of() -> None:
-    assert refusal("p:\n\ta: b\n") == "mail.yaml:2:1: a line begins with a tab; YAML is indented with blanks only"
+    assert refusal("p:\n\ta: b\n") == "mail.yaml:2:1: the line begins with a tab; indent YAML with blanks only"
 
 
 @pytest.mark.parametrize("value", ["@hunter2", "!hunter2", "!hunter2 x", "[hunter2]x", "hunter2: x", "%hunter2"])
@@ -134,4 +134,4 @@ def test_bytes_that_are_not_text_are_refused_with_their_line() -> None:
 def test_a_huge_yaml_file_is_refused_unread() -> None:
     [told] = load_findings("a: " + "x" * (1 << 20))
 
-    assert "more than" in told.text
+    assert "at most" in told.text

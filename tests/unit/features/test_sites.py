@@ -146,7 +146,7 @@ def test_an_address_is_here_and_has_a_name_that_leads_back() -> None:
         ("sites/12/site.yaml", "domains: []\n", "did you mean sites/site12?"),
         ("sites/site012/site.yaml", "domains: []\n", "did you mean sites/site12?"),
         ("sites/site1/sites.yaml", "domains: []\n", "only site.yaml and tables/NAME are read"),
-        ("sites/site1/tables/sasl_passwd", "a b\n", "would keep passwords"),
+        ("sites/site1/tables/sasl_passwd", "a b\n", "would store passwords"),
     ],
 )
 def test_bad_input_has_its_place_and_says_what_was_meant(path: str, text: str, said: str) -> None:
@@ -199,5 +199,5 @@ def test_what_is_wrong_in_a_fragment_is_told_at_its_own_line_and_a_key_of_two_si
     assert "sites/site1/tables/transport:2 already has it" in text
     wrong = {"tables/transport": "b.example smtp:\n", "sites/site1/tables/transport": "\na.example nowhere:\n"}
     assert only_finding("unknown-transport", files=wrong).startswith("sites/site1/tables/transport:2:1: ")
-    with pytest.raises(InvalidSource, match="is there twice"):
+    with pytest.raises(InvalidSource, match="duplicate table"):
         desired(files={"tables/transport.pcre": "/a/ smtp:\n"} | files)
