@@ -36,7 +36,8 @@ IN_THE_WAY = 2599
 CANNOT_START = f"services:\n  {IN_THE_WAY}/inet: {{command: smtpd}}\n{MAIL}  inet_interfaces: 127.0.0.1\n"
 SERVER = "run/crashing.sock"
 # What is put back between two runs: the configuration, reconciler's state, and a Postfix that runs with them.
-SAVE = "rm -rf {base}; mkdir {base}; cp -a /etc/postfix {base}/postfix; cp -a /var/lib/reconciler {base}/state"
+SAVED = "/var/saved"
+SAVE = "rm -rf {base}; mkdir -p {base}; cp -a /etc/postfix {base}/postfix; cp -a /var/lib/reconciler {base}/state"
 RESTORE = """
     rm -rf /var/lib/reconciler /etc/.postfix.reconciler /etc/postfix
     cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
@@ -80,7 +81,7 @@ class CrashDriver:
 
     def save(self, base: str) -> None:
         """Remember the host as it is now, under that name."""
-        self.base = f"/root/{base}"
+        self.base = f"{SAVED}/{base}"
         self.adopted.sh(SAVE.format(base=self.base))
 
     def restore(self, activate: str = RELOAD) -> None:

@@ -18,6 +18,7 @@ from tests.e2e.crash_driver import (
     NEW,
     RELOAD,
     RESTART,
+    SAVED,
     UNREHEARSED,
     CrashDriver,
     has_no_service,
@@ -69,8 +70,8 @@ def adopted(_adopted: CrashDriver) -> CrashDriver:
     """A host that was adopted, with its first generation live and the branch where that came from."""
     crasher = _adopted
     crasher.adopted.git("update-ref", "refs/heads/main", crasher.first)
-    if (crasher.host.root / "root/adopted").exists():
-        crasher.base = "/root/adopted"
+    if (crasher.host.root / SAVED[1:] / "adopted").exists():
+        crasher.base = f"{SAVED}/adopted"
         crasher.restore(RESTART)
     crasher.save("adopted")
     return crasher
