@@ -43,8 +43,8 @@ RESTORE = """
     cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
     {activate}
 """
-RELOAD = "pkill -HUP -x master || postfix quick-start 2>/dev/null"
-RESTART = "postfix stop 2>/dev/null; postfix quick-start 2>/dev/null"
+RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
+RESTART = "postfix stop 2>/dev/null; postfix start 2>/dev/null"
 # A rehearsal is one effect, which changes nothing on the host: an adoption and its first apply try it in each state.
 UNREHEARSED = '[rehearsal]\nmode = "off"\n'
 
