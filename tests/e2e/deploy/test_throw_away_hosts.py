@@ -201,7 +201,7 @@ def test_systemd_runs_postfix_in_a_cgroup_of_its_own(systemd_host: Host) -> None
     assert host.run("systemctl", "is-active", "postfix", check=False).stdout == "inactive\n"
     host.run("systemctl", "start", "postfix")
     unit = "/system.slice/system-postfix.slice/postfix@-.service"
-    assert f"0::{unit}\n" in host.run("sh", "-c", "cat /proc/$(pgrep -x master)/cgroup").stdout
+    assert f"0::{unit}\n" in host.run("sh", "-c", "cat /proc/$(pgrep -ox master)/cgroup").stdout
     assert "0::/visitor\n" in host.run("cat", "/proc/self/cgroup").stdout
     assert host.send("a@client.test", "root").startswith("250 ")
     host.wait_for(lambda: "status=sent" in host.mail_log(), what="the delivery in the journal")

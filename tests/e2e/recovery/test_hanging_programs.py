@@ -91,14 +91,11 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.host.write("/usr/sbin/git", HANG, 0o755)
         adopted.sh("postconf -e smtpd_banner=by-hand")
         adopted.host.wait_for(lambda: not greets(adopted, "by-hand"), what="the edit to be put back")
+        limited(adopted, "a hand edit is not on drift/")  # a commit, below, needs a git that works for a moment
         oid = committed(adopted, banner("meanwhile"))
         adopted.wait_for("Applied", oid)
         assert greets(adopted, "meanwhile")
-        limits = adopted.host.wait_for(
-            lambda: [one for one in adopted.told()["limits"] if "can't add a note to" in one], 60, "a word"
-        )
-        assert oid[:7] in limits[0]
-        assert any("a hand edit is not on drift/" in one for one in adopted.told()["limits"])
+        limited(adopted, f"can't add a note to {oid[:7]}")
         adopted.sh("rm /usr/sbin/git")
         push = adopted.push(banner("after"))
         assert push.accepted, push.text
@@ -106,6 +103,12 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.host.wait_for(lambda: adopted.told()["limits"] == [], 60, "everything to be written")
         assert "by-hand" in adopted.git("log", "-p", BRANCH)
         assert "live" in adopted.notes(push.oid)
+
+
+def limited(adopted: AdoptedHost, text: str) -> str:
+    """Wait for the limit in the status that holds this text, and return it."""
+    limits = adopted.host.wait_for(lambda: [one for one in adopted.told()["limits"] if text in one], what=text)
+    return str(limits[0])
 
 
 def committed(adopted: AdoptedHost, files: dict[str, str | None]) -> str:
