@@ -14,6 +14,7 @@ from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probatio
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.record import Passed, concluded
+from reconciler.state.generations import PATIENCE
 from reconciler.state.manifest import intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -93,7 +94,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
-        with edges.generations.lock():
+        with edges.generations.lock(PATIENCE):
             recover(edges)
             live = edges.generations.live()
             plan = diff(edges.generations.read(target), target)
@@ -126,7 +127,7 @@ def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
     """Change nothing until the given time, or until `resume` is run."""
-    with edges.generations.lock():
+    with edges.generations.lock(PATIENCE):
         phase = edges.journal.phase()
         if isinstance(phase, Halted):
             raise NotPossible(f"{why_paused(phase)}; check the host, then run `reconciler resume`")
@@ -137,6 +138,6 @@ def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
 
 def resume(edges: Edges) -> Phase:
     """End a suspension, or a halt whose cause an operator has fixed."""
-    with edges.generations.lock():
+    with edges.generations.lock(PATIENCE):
         edges.journal.set_phase(resumed(edges.journal.phase()))
     return edges.journal.phase()

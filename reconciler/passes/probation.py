@@ -46,6 +46,7 @@ from reconciler.passes.record import Passed, concluded, note
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.syntax import read_master
+from reconciler.state.generations import PATIENCE
 from reconciler.state.manifest import intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -301,7 +302,7 @@ def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
 
 def confirm(edges: Edges, who: str) -> Probation | None:
     """End the probation and keep the commit; return None when no commit is on probation."""
-    with edges.generations.lock():
+    with edges.generations.lock(PATIENCE):
         phase = current(edges)
         running = probation_of(phase)
         if running:

@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from reconciler.host.effects import named
 from reconciler.host.programs import postfix
@@ -53,6 +53,9 @@ KEEP = 20
 ADOPTED_FILES = ("main.cf", "master.cf")
 DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
+PATIENCE = 10.0
+"""Seconds that an operator's short command waits for a running pass."""
+_PAUSE = 0.05
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
 
@@ -159,16 +162,20 @@ class Generations:
         return known[1]
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the only lock of this host's state; raise Unavailable if another pass holds it or dpkg is running."""
+    def lock(self, patience: float = 0) -> Iterator[None]:
+        """Hold the only lock of this host's state; *patience* is how many seconds to wait for it.
+
+        Raises Unavailable if another pass holds it for longer, or dpkg is running.
+        """
         self.prepare()
         if _held_by_other(DPKG_LOCK):
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        deadline = time.monotonic() + patience
         with (self.private / "lock").open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable(BUSY) from None
+            while not _locked(stream):
+                if time.monotonic() >= deadline:
+                    raise Unavailable(BUSY)
+                time.sleep(_PAUSE)
             yield
 
     def age(self) -> None:
@@ -352,6 +359,14 @@ class Generations:
         self.host.sync(new)
         self.host.remove(target)
         self.host.rename(new, target)
+
+
+def _locked(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _held_by_other(lock: Path) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -221,6 +223,22 @@ def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generatio
 def test_one_lock_for_all_passes(generations: Generations) -> None:
     with generations.lock(), pytest.raises(Unavailable, match="another pass is running"), generations.lock():
         pass
+
+
+def test_an_operator_waits_for_a_running_pass(generations: Generations) -> None:
+    locked, free = threading.Event(), threading.Event()
+
+    def run_a_pass() -> None:
+        with generations.lock():
+            locked.set()
+            free.wait()
+
+    with ThreadPoolExecutor() as threads:
+        threads.submit(run_a_pass)
+        locked.wait()
+        threading.Timer(0.2, free.set).start()
+        with generations.lock(60):
+            assert free.is_set()
 
 
 def test_no_pass_while_dpkg_works(generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
