@@ -13,6 +13,7 @@ from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
+from reconciler.postfix.log import was_stopped
 from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.host.effects import Host
+    from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
@@ -43,7 +45,7 @@ def go_live(
 
     *before* is Postfix as it ran until now; the result holds Postfix as the new live main.cf describes it.
     """
-    log = open_log(edges.host, before.values["maillog_file"])
+    log = open_log(edges.host, before.values["maillog_file"], before.values["mail_owner"])
     mark, after = log.mark(), before
     try:
         if live_path(edges.generations) != generation.path:
@@ -54,19 +56,7 @@ def go_live(
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
         edges.say("verify")
-        known = gather(edges.host, edges.settings)
-        verified = verify(
-            Expected(
-                instance=after,
-                services=_services(generation, origin),
-                addresses=known.addresses,
-                ports=known.ports,
-                log=log,
-                mark=mark,
-                since=since,
-                settle=edges.settings.settle,
-            )
-        )
+        verified = verify(_expected(after, _services(generation, origin), log, mark, edges, since=since))
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
         return Verified(after, (_STOPPED_MEANWHILE,)) if stopped else verified
     except (ReconcilerError, OSError) as error:
@@ -84,6 +74,26 @@ def reload(edges: Edges) -> tuple[Finding, ...]:
     if live is None or postfix.running(instance) is None:
         return ()
     return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
+
+
+def probe(edges: Edges) -> tuple[Finding, ...]:
+    """Ask the running Postfix, as it is, whether all its services answer."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None:
+        return ()
+    log = open_log(edges.host, instance.values["maillog_file"], instance.values["mail_owner"])
+    expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+    return verify(replace(expected, settle=0)).findings
+
+
+def _expected(
+    instance: postfix.Instance, services: tuple[Service, ...], log: MailLog, mark: Mark, edges: Edges, since: float = 0
+) -> Expected:
+    known = gather(edges.host, edges.settings)
+    return Expected(
+        instance=instance, services=services, addresses=known.addresses, ports=known.ports, log=log, mark=mark,
+        since=since, settle=edges.settings.settle,
+    )  # fmt: skip
 
 
 def live_path(generations: Generations) -> Path | None:
@@ -128,10 +138,10 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
         return None
-    log = open_log(host, instance.values["maillog_file"])
+    log = open_log(host, instance.values["maillog_file"], instance.values["mail_owner"])
     deadline = time.monotonic() + _LOG_DELAY
     # A syslog daemon writes the master's last line a little after its end.
-    while (stopped := postfix.was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
+    while (stopped := was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
         time.sleep(_LOG_DELAY / 10)
     return stopped
 

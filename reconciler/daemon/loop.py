@@ -246,6 +246,10 @@ class Daemon:
         passed = self._probation.look()
         if self._probation.trouble:
             self._log.warning(Event.LOOK_FAILED, why=self._probation.trouble)
+        for line in self._probation.doubted:
+            self._log.warning(
+                Event.LINE_DOUBTED, line=line, why="Postfix answers, and none of its processes wrote this"
+            )
         if passed:
             self._report(passed, [Wake.TIMER])
             self.wake(Wake.TIMER)  # for commits that were pushed later

@@ -2,13 +2,14 @@
 
 Promises: a quiet log is not read, and a busy log is read once a second; if the kernel can't watch the log, it is read
 every few seconds. look() returns the pass that ended the probation. Raises nothing: a failed read is tried again, and
-*trouble* contains the reason.
+*trouble* contains the reason; *doubted* the lines of the last look that no process of Postfix is known to have written.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.daemon.watch import changes
@@ -32,12 +33,13 @@ class ProbationWatch:
         self._look: Look | None = None
         self.at = 0.0
         self.trouble = ""
+        self.doubted: list[str] = []
 
     def look(self) -> Passed | None:
         """Check now whether the commit may stay live; return the pass that rolled it back, or None."""
         phase = self._edges.journal.phase()
         running = probation_of(phase)
-        self.trouble = ""
+        self.trouble, self.doubted = "", []
         if running is None or isinstance(phase, Suspended):
             self._look, self.at = None, math.inf
             return None
@@ -46,6 +48,8 @@ class ProbationWatch:
                 self._look = Look(running, self._edges)
             self._look.running = running  # its number and its time may have changed
             passed = prove(self._edges, self._look)
+            self.doubted = [f"{line.tag}[{line.pid}]: {line.text}" for line in self._look.doubted.values()]
+            self._look.doubted.clear()
             over = left(running, clock())
         except (ReconcilerError, OSError) as error:
             self.trouble, over = str(error), WITHOUT_WATCH
@@ -55,6 +59,9 @@ class ProbationWatch:
 
     def look_soon(self) -> None:
         """Look soon, because lines were logged; lines of the same second are read together."""
+        if self._look is not None:
+            with suppress(ReconcilerError, OSError):
+                self._look.witness()  # at once: a process that logs a fatal error ends after a second
         self.at = min(self.at, time.monotonic() + GATHER)
 
     def watch(self) -> int | None:

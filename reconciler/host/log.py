@@ -36,6 +36,7 @@ class Event(StrEnum):
     WATCH_LOST = "watch_lost"
     OUTBOUND_REFUSED = "outbound_refused"
     LOOK_FAILED = "look_failed"
+    LINE_DOUBTED = "line_doubted"
     FAILED = "failed"
     SITE_REMOVED = "site_removed"
     REMOVAL_WAITS = "removal_waits"

@@ -1,5 +1,9 @@
 """Read the mail log, wherever this host keeps it. postfix/log.py interprets its lines.
 
+A line ends where its writer ended it: other characters that Unicode calls line ends come from clients. Of the journal,
+only the entries of root and of *mail_owner* are read; journald gets the user from the kernel. A syslog file does not
+show who wrote a line: any local user can log as Postfix (*forgeable*), so that its lines need a second witness.
+
 Promises: mark() remembers a position, since() returns every line after it, across a rotation by renaming or by
 truncating, and before() the lines just ahead of it; *places* are the paths that change when a line is logged. If no log
 can be read, all of these are empty, and *limit* gives the reason for `status`. Raises CommandFailed when journalctl
@@ -11,14 +15,19 @@ visible some milliseconds after it was logged.
 
 from __future__ import annotations
 
+import json
 import mmap
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from reconciler.host.effects import numeric
+from reconciler.postfix.log import is_by
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from reconciler.host.effects import Host
 
@@ -45,6 +54,10 @@ class MailLog(Protocol):
         """The reason why the log can't be read, or empty."""
 
     @property
+    def forgeable(self) -> bool:
+        """Whether local users can add lines in the name of Postfix."""
+
+    @property
     def places(self) -> tuple[Path, ...]:
         """The paths that change when a line is logged: the file or its folder, or the journal's folders."""
 
@@ -61,21 +74,28 @@ class MailLog(Protocol):
         """Return the last line that this process of that program logged, however old; empty if there is none."""
 
 
-def open_log(host: Host, maillog_file: str = "", files: Iterable[Path] = FILES) -> MailLog:
+def open_log(host: Host, maillog_file: str = "", mail_owner: str = "", files: Iterable[Path] = FILES) -> MailLog:
     """Return an instance's log: its maillog_file, else systemd's journal, else a syslog file."""
     if maillog_file:
         path = Path(maillog_file)
         return (
             UnreadableLog(f"mail log unreadable: it is written to {path}")
             if path.is_relative_to("/dev")
-            else LogFile(path)
+            else LogFile(path, forgeable=path in files)  # postlogd's socket is for Postfix alone, syslog's is for all
         )
     if JOURNAL.exists() and shutil.which("journalctl"):
-        return SystemdJournal(host)
+        return SystemdJournal(host, _uids(mail_owner))
     readable = [path for path in files if path.is_file()]
     return (
         LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: there is no journal and no log file")
     )
+
+
+def _uids(mail_owner: str) -> frozenset[int]:
+    """Return the users whose processes are Postfix's daemons: root and mail_owner, by name or by number."""
+    with suppress(KeyError):
+        return frozenset({0, numeric(f"{mail_owner}:0")[0]})
+    return frozenset({0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,7 @@ class UnreadableLog:
 
     limit: str
     places: tuple[Path, ...] = ()
+    forgeable: bool = False
 
     def mark(self) -> Mark:
         """Remember nothing."""
@@ -108,6 +129,7 @@ class LogFile:
 
     path: Path
     limit: str = ""
+    forgeable: bool = True
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -144,9 +166,8 @@ class LogFile:
 
     def last_of(self, program: str, pid: int) -> str:
         """Return the last such line of the file, or of the one before it; a gigabyte takes a second."""
-        wanted = f"/{program}[{pid}]: ".encode()
         files = (self.path, self.path.with_name(f"{self.path.name}.1"))
-        return next((line for path in files if (line := _last_line(path, wanted))), "")
+        return next((line for path in files if (line := _last_line(path, program, pid))), "")
 
     def _rotated(self) -> Iterator[Path]:
         return self.path.parent.glob(f"{self.path.name}?*")
@@ -156,17 +177,21 @@ class LogFile:
         return path.is_file() and path.stat().st_ino == inode
 
 
-def _last_line(path: Path, wanted: bytes) -> str:
-    """Return the last line of a file that holds these bytes; the file is searched by mapping it."""
+def _last_line(path: Path, program: str, pid: int) -> str:
+    """Return the last line of a file that this process logged; the file is searched by mapping it."""
+    wanted = f"/{program}[{pid}]: ".encode()
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            place = text.rfind(wanted)
-            if place < 0:
-                return ""
-            start, end = text.rfind(b"\n", 0, place) + 1, text.find(b"\n", place)
-            return text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
+            place = len(text)
+            while (place := text.rfind(wanted, 0, place)) >= 0:
+                start, end = text.rfind(b"\n", 0, place) + 1, text.find(b"\n", place)
+                line = text[start : end if end >= 0 else len(text)].decode("utf-8", "replace")
+                if is_by(line, program, pid):  # else a client or another program wrote the words
+                    return line
+                place = start
     except (FileNotFoundError, ValueError):  # an empty file can't be mapped
-        return ""
+        pass
+    return ""
 
 
 def _tail(path: Path) -> list[str]:
@@ -177,17 +202,20 @@ def _lines(path: Path, start: int, length: int = -1) -> list[str]:
     try:
         with path.open("rb") as stream:
             stream.seek(start)
-            return stream.read(length).decode("utf-8", "replace").splitlines()
+            text = stream.read(length).decode("utf-8", "replace")
     except FileNotFoundError:
         return []
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 @dataclass(frozen=True, slots=True)
 class SystemdJournal:
-    """systemd's journal, in which mail is a facility."""
+    """systemd's journal, in which mail is a facility; *uids* are the users whose entries count."""
 
     host: Host
+    uids: frozenset[int]
     limit: str = ""
+    forgeable: bool = False
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -196,28 +224,46 @@ class SystemdJournal:
 
     def mark(self) -> Mark:
         """Return the cursor of the last mail line; after any other, journalctl omits the first mail line."""
-        text = self._journalctl("--facility=mail", "--lines=1", "--show-cursor")
+        text = self._journalctl("--output=short-iso", "--facility=mail", "--lines=1", "--show-cursor")
         return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
 
     def since(self, mark: Mark) -> list[str]:
         """Return the lines after that entry; all lines if the journal was empty."""
-        after = (f"--after-cursor={mark.cursor}",) if mark.cursor else ()
-        return self._journalctl("--facility=mail", *after).splitlines()
+        return self._lines(*((f"--after-cursor={mark.cursor}",) if mark.cursor else ()))
 
     def before(self, mark: Mark) -> list[str]:
         """Return the last few thousand lines up to the mark."""
         if not mark.cursor:
             return []
-        up_to = (f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")
-        return self._journalctl("--facility=mail", *up_to).splitlines()[::-1]
+        return self._lines(f"--cursor={mark.cursor}", "--reverse", f"--lines={BEFORE_LINES}")[::-1]
 
     def last_of(self, program: str, pid: int) -> str:
         """Return the last line of that process in the journal."""
-        lines = self._journalctl("--facility=mail", f"_PID={pid}", "--lines=20").splitlines()
-        return next((line for line in reversed(lines) if f"/{program}[{pid}]: " in line), "")
+        lines = self._lines(f"_PID={pid}", "--lines=20")
+        return next((line for line in reversed(lines) if is_by(line, program, pid)), "")
+
+    def _lines(self, *options: str) -> list[str]:
+        """Return entries as lines of the form ``tag[pid]: text``."""
+        fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID"
+        entries = self._journalctl("--output=json", "--all", fields, "--facility=mail", *options).split("\n")
+        return [line for entry in entries if entry and (line := entry_line(json.loads(entry), self.uids))]
 
     def _journalctl(self, *options: str) -> str:
-        argv = ("journalctl", "--quiet", "--no-pager", "--output=short-iso", *options)
+        argv = ("journalctl", "--quiet", "--no-pager", *options)
         done = self.host.run(argv)
         nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
         return "" if nothing_found else done.checked().stdout
+
+
+def entry_line(entry: dict[str, object], uids: Collection[int]) -> str:
+    """Return an entry of ``journalctl --output=json`` as one line; empty unless a process of *uids* wrote it.
+
+    systemd.journal-fields(7): journald itself sets the fields that begin with an underscore.
+    """
+    if str(entry.get("_UID")) not in map(str, uids):
+        return ""
+    message = entry.get("MESSAGE")
+    if isinstance(message, list):  # bytes, where a client's are not UTF-8
+        message = bytes(one for one in message if isinstance(one, int)).decode("utf-8", "replace")
+    text = str(message).replace("\n", " ")
+    return f"{entry.get('SYSLOG_IDENTIFIER')}[{entry.get('_PID')}]: {text}"

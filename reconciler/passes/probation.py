@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from reconciler.apply.activate import died
+from reconciler.apply.activate import died, probe
 from reconciler.apply.protocol import apply, undo
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
@@ -77,7 +77,8 @@ def mark(edges: Edges) -> Mark:
 
 
 def _log(edges: Edges) -> MailLog:
-    return open_log(edges.host, edges.postfix().values["maillog_file"])
+    values = edges.postfix().values
+    return open_log(edges.host, values["maillog_file"], values["mail_owner"])
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
@@ -132,7 +133,9 @@ class Look:
         self._seen = Mark(*running.mark)
         self._names = _names(edges)
         self._known = self._excused()
+        self._daemons: set[int] = set()
         self.found: dict[tuple[str, str], LogLine] = {}
+        self.doubted: dict[tuple[str, str], LogLine] = {}
 
     def is_of(self, running: Probation) -> bool:
         """Return whether this is the look for that probation; its generation number and end time may have changed."""
@@ -151,12 +154,22 @@ class Look:
     def findings(self) -> list[Finding]:
         """Return every fault of the configuration that the log shows since the commit went live and not before."""
         if self.running.watched:
+            self.witness()
             reached = self.log.mark()
-            for one in causes(self.log.since(self._seen), self._names):
-                if (one.tag, steady(one.text)) not in self._known:
-                    self.found.setdefault((one.tag, steady(one.text)), one)
+            logged = causes(self.log.since(self._seen), self._names)
+            new = {key: line for line in logged if (key := (line.tag, steady(line.text))) not in self._known}
+            doubted = {key: line for key, line in new.items() if self.log.forgeable and line.pid not in self._daemons}
+            if doubted and probe(self._edges):
+                doubted = {}
+            self.doubted |= doubted
+            self.found |= {key: line for key, line in new.items() if key not in doubted}
             self._seen = reached
         return [_finding(one) for one in self.found.values()]
+
+    def witness(self) -> None:
+        """Remember the processes of Postfix: any local user can write to a syslog file as Postfix does."""
+        if self.log.forgeable:
+            self._daemons |= postfix.processes(self._edges.postfix())
 
     def _excused(self) -> set[tuple[str, str]]:
         """Return the faults logged before; of those before the last activation, none that rolled a commit back."""

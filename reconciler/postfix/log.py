@@ -19,14 +19,20 @@ COMMANDS = frozenset({
     "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
     "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
 })  # fmt: skip
-_LINE = re.compile(r"(?:^|\s)(?P<tag>[^\s\[\]]+)\[(?P<pid>\d+)\]: (?P<text>.*)")
+# A time and a host's name stand ahead of the tag. A word that ends in a colon is another program's tag, without a
+# process number: what follows is its text, in which anybody may have written a tag.
+_LINE = re.compile(
+    r"(?:[^ \[\]]*[^ \[\]:] +){0,8}?(?P<tag>[^ \[\]]+)\[(?P<pid>[0-9]{1,10})\]: (?P<text>.*)", re.ASCII | re.DOTALL
+)
 # After its master was killed, a delivery agent continues with its message, and its successor finds the file locked.
 _ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
-_ACTIVATED = re.compile(r"/master\[\d+\]: (?:reload|daemon started) --")
+_ACTIVATED = ("reload --", "daemon started --")
+# Each begins where Postfix's own words do, because the words of others stand further right.
 _FATAL = re.compile(
-    r"""(?:fatal|panic|error):\ | Server\ configuration\ error | bad\ command\ startup\ --\ throttling
-    | unsupported\ dictionary\ type""",
-    re.VERBOSE,
+    r"""(?:fatal|panic|error):[ ]
+    | (?:\w+:[ ])?reject(?:_warning)?:[ ]\S+[ ]from[ ]\S+:[ ]451[ ]4\.3\.5[ ]
+    | warning:[ ](?:\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling | (?:\w+:[ ])?unsupported[ ]dictionary[ ]type)""",
+    re.VERBOSE | re.ASCII,
 )
 # Faults that only real traffic shows. Each pattern starts where Postfix's own words do; quoted text follows later.
 _CAUSE = re.compile(
@@ -65,8 +71,14 @@ class LogLine(NamedTuple):
 
 def parse(line: str) -> LogLine | None:
     """Parse a line of syslog, of the journal or of postlogd; return None for another format."""
-    match = _LINE.search(line)
+    match = _LINE.fullmatch(line)
     return LogLine(match["tag"], int(match["pid"]), match["text"]) if match else None
+
+
+def is_by(text: str, program: str, pid: int) -> bool:
+    """Return whether this process of that program logged the line, and not only somebody who names it."""
+    line = parse(text)
+    return line is not None and (line.program, line.pid) == (program, pid)
 
 
 def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> list[LogLine]:
@@ -75,7 +87,7 @@ def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> 
     These are fatal errors, panics, tables that cannot be opened, processes that exit at their start, and the reply
     "Server configuration error" to clients. Lines of commands that any user may run are left out.
     """
-    return [line for line in _of_daemons(lines, names) if _FATAL.search(line.text)]
+    return [line for line in _of_daemons(lines, names) if _FATAL.match(line.text)]
 
 
 def causes(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
@@ -106,9 +118,23 @@ def steady(text: str) -> str:
 
 
 def since_activation(lines: list[str]) -> list[str]:
-    """Return the lines since the master last read its configuration; earlier lines are of another configuration."""
-    starts = [number for number, line in enumerate(lines) if _ACTIVATED.search(line)]
+    """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
+    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line)]
     return lines[starts[-1] :] if starts else lines
+
+
+def _is_activation(line: LogLine) -> bool:
+    return line.program == "master" and line.text.startswith(_ACTIVATED)
+
+
+def was_stopped(last_line: str) -> bool | None:
+    """Return whether a master was stopped on purpose, by the last line that it logged; None without one.
+
+    ``postfix stop``, ``postfix abort``, systemctl and a shutdown all end it with SIGTERM, which it logs; a master that
+    dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
+    """
+    line = parse(last_line)
+    return line.text.rstrip() == "terminating on signal 15" if line else None
 
 
 def _is_of(line: LogLine, names: Collection[str]) -> bool:

@@ -338,3 +338,9 @@ class AdoptedHost:
             return "".join(self.host.dialogue(["QUIT"], port)[:1]).startswith("220 ")
         except OSError:
             return False
+
+
+class BootedHost(AdoptedHost):
+    """An adopted host that systemd runs, whose mail log is the journal."""
+
+    systemd = True

@@ -209,7 +209,7 @@ class Host:
     def mail_log(self) -> str:
         """Return what programs logged as mail: from /var/log/mail.log, or from the journal under systemd."""
         if self.systemd:
-            return self.run("journalctl", "--quiet", "--facility=mail", "--output=short-iso").stdout
+            return self.run("journalctl", "--quiet", "--all", "--facility=mail", "--output=short-iso").stdout
         return self.read("/var/log/mail.log")
 
     def queue(self) -> list[dict[str, Any]]:

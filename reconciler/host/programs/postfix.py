@@ -44,9 +44,9 @@ FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_dir
 PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
 HASHING = ("hash_queue_names", "hash_queue_depth")
 LIVE = (
-    *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_version", "maillog_file", "syslog_name",
-    "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols", "smtpd_tls_wrappermode",
-    "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
+    *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
+    "syslog_name", "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols",
+    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
 )  # fmt: skip
 STOCK_DIRECTORY = Path("/etc/postfix")
 POSTCONF = Path("/usr/sbin/postconf")
@@ -266,6 +266,18 @@ def running(instance: Instance) -> int | None:
     return None
 
 
+def processes(instance: Instance) -> frozenset[int]:
+    """Return the process ids of this instance's master, the last one if none runs, and of the daemons it runs now."""
+    pid = last_pid(instance)
+    if pid is None:
+        return frozenset()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii") if running(instance) is not None else ""
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        children = ""
+    return frozenset({pid, *map(int, children.split())})
+
+
 def last_pid(instance: Instance) -> int | None:
     """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
     try:
@@ -273,15 +285,6 @@ def last_pid(instance: Instance) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return int(text) if text.isdigit() else None
-
-
-def was_stopped(last_line: str) -> bool | None:
-    """Whether a master was stopped on purpose, by the last line that it logged; None without one.
-
-    ``postfix stop``, ``postfix abort``, systemctl and a shutdown all end it with SIGTERM, which it logs; a master that
-    dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
-    """
-    return last_line.rstrip().endswith("terminating on signal 15") if last_line else None
 
 
 def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:

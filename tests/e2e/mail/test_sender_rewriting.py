@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, AdoptedHost, BootedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,14 +197,8 @@ def test_without_the_package_it_is_refused_before_anything_changed(adopted: Adop
     assert adopted.live() == live
 
 
-class Booted(AdoptedHost):
-    """A site that systemd runs."""
-
-    systemd = True
-
-
 def test_systemd_runs_it_while_it_is_on_and_as_before_when_it_is_off() -> None:
-    with Booted() as adopted:
+    with BootedHost() as adopted:
         adopted.host.sink(SINK)
         with_secrets(adopted)
         state = "systemctl is-enabled postsrsd; systemctl is-active postsrsd || true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,20 +82,64 @@ def test_a_log_that_does_not_exist_yet_is_read_from_its_start(tmp_path: Path) ->
 def test_the_log_is_where_this_host_keeps_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maillog, "JOURNAL", path.with_name("nosuch"))
     host = RecordedHost({})
-    assert maillog.open_log(host, "/var/log/postfix.log") == maillog.LogFile(Path("/var/log/postfix.log"))
-    assert maillog.open_log(host, "", [path.with_name("nosuch"), path]) == maillog.LogFile(path)
+    own = maillog.open_log(host, "/var/log/postfix.log")
+    assert own == maillog.LogFile(Path("/var/log/postfix.log"), forgeable=False)
+    assert maillog.open_log(host, "/var/log/mail.log").forgeable, "syslog writes to this one too"
+    assert maillog.open_log(host, files=[path.with_name("nosuch"), path]) == maillog.LogFile(path)
     assert "/dev/stdout" in maillog.open_log(host, "/dev/stdout").limit
-    nothing = maillog.open_log(host, "", [])
+    nothing = maillog.open_log(host, files=[])
     assert "unreadable" in nothing.limit
     assert nothing.since(nothing.mark()) == nothing.before(nothing.mark()) == []
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r"])
+def test_only_a_newline_ends_a_line(path: Path, end: str) -> None:
+    log = maillog.LogFile(path)
+    mark = log.mark()
+    line = f'NOQUEUE: reject: RCPT from x[192.0.2.1]: 450 <"x{end} postfix/smtpd[99]: fatal: forged "@v.example>'
+    append(path, f"2026-11-22T10:00:00+00:00 mx1 postfix/smtpd[7]: {line}\n")
+    (one,) = log.since(mark)
+    assert parse(one) == ("postfix/smtpd", 7, line)
+
+
+def test_the_last_line_of_a_process_is_its_own_and_not_one_that_names_it(path: Path) -> None:
+    own = "2026-11-22T10:00:00+00:00 mx1 postfix/master[432]: reload -- version 3.7.11"
+    append(path, f"{own}\n")
+    command = "warning: non-SMTP command from x[192.0.2.1]: GET /master[432]: terminating on signal 15"
+    append(path, f"2026-11-22T10:00:01+00:00 mx1 postfix/smtpd[7]: {command}\n")
+    append(path, "2026-11-22T10:00:02+00:00 mx1 ada: postfix/master[432]: terminating on signal 15\n")
+    assert maillog.LogFile(path).last_of("master", 432) == own
+
+
+POSTFIX = 103  # mail_owner, where the journal was recorded
+JOURNAL = [json.loads(line) for line in transcript("journal.jsonl").splitlines()]
+
+
 def test_the_journal_is_asked_by_its_cursor() -> None:
     host = RecordedHost(
-        {"--show-cursor": transcript("journal-cursor.txt"), "--facility=mail": transcript("journal.txt")}
+        {"--show-cursor": transcript("journal-cursor.txt"), "--facility=mail": transcript("journal.jsonl")}
     )
-    log = maillog.SystemdJournal(host)
+    log = maillog.SystemdJournal(host, frozenset({0, POSTFIX}))
     mark = log.mark()
     assert mark.cursor.startswith("s=523c2093cf214bd197a8ccdbd9980292;")
-    assert [one.text for line in log.since(mark) if (one := parse(line))][-1].startswith("reload")
+    assert any(one.text.startswith("reload") for line in log.since(mark) if (one := parse(line)))
     assert f"--after-cursor={mark.cursor}" in host.asked[-1]
+
+
+def test_of_the_journal_only_what_postfix_wrote_is_read() -> None:
+    host = RecordedHost({"--facility=mail": transcript("journal.jsonl")})
+    lines = maillog.SystemdJournal(host, frozenset({0, POSTFIX})).since(maillog.Mark())
+    assert len(lines) == len(JOURNAL) - 1, "a local user wrote one of them"
+    assert not [line for line in lines if "fatal" in line]
+    assert all(parse(line) for line in lines)
+
+
+def test_an_entry_is_one_line_whatever_it_holds() -> None:
+    lines = [maillog.entry_line(entry, {0}) for entry in JOURNAL[-2:]]
+    assert lines == ["postfix/smtpd[316]: warning: one two", "postfix/smtpd[317]: connect from \ufffd\ufffd"]
+
+
+@pytest.mark.parametrize("message", [None, 7, [], ["two", "messages"], {"a": 1}])
+def test_an_odd_entry_is_no_fatal_error(message: object) -> None:
+    line = maillog.entry_line({"_UID": "0", "MESSAGE": message}, {0})
+    assert "fatal" not in line

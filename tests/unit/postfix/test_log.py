@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.log import causes, fatal_lines, parse, steady
+from reconciler.postfix.log import causes, fatal_lines, parse, since_activation, steady, was_stopped
 from tests.unit.recorded_host import transcript
 
 NAMES = {"postfix", "postfix/submission"}
@@ -82,6 +82,53 @@ def test_a_server_configuration_error_is_fatal_for_those_who_ask() -> None:
         "451 4.3.5 Server configuration error; from=<a@example.com>"
     )
     assert [one.program for one in fatal_lines([line])] == ["smtpd"]
+
+
+SAID = ("fatal: x", "panic: x", "error: x", "451 4.3.5 Server configuration error", "unsupported dictionary type: y")
+
+
+@pytest.mark.parametrize("said", [*SAID, "warning: z: bad command startup -- throttling"])
+@pytest.mark.parametrize("end", [" ", "\u2028", "\x85", "\r", "\x0b"])
+def test_what_a_client_says_is_never_fatal_and_never_a_cause(said: str, end: str) -> None:
+    lines = [
+        logged(f"postfix/smtpd[7]: {text}")
+        for text in (
+            f'NOQUEUE: reject: RCPT from x[192.0.2.1]: 450 4.1.8 <"x{end}postfix/smtpd[9]: {said}"@v.example>: no',
+            f"warning: non-SMTP command from x[192.0.2.1]: GET /smtpd[9]: {said}",
+            f"3B2A1C0F2: message-id=<{said}{end}postfix/smtpd[9]: {said}>",
+            f"improper command pipelining after EHLO from x[192.0.2.1]: {said}{end}postfix/master[1]: {said}",
+        )
+    ]
+    assert fatal_lines(lines) == []
+    assert causes(lines, NAMES) == []
+
+
+@pytest.mark.parametrize("tag", ["ada:", "kernel:", "cron[9]:", "sshd[7]: error:", "x: y"])
+def test_what_another_program_says_is_not_postfix(tag: str) -> None:
+    assert fatal_lines([logged(f"{tag} postfix/smtpd[9]: fatal: x")]) == []
+    assert causes([logged(f"{tag} postfix/smtpd[9]: fatal: x")], NAMES) == []
+
+
+def test_only_a_master_starts_an_activation() -> None:
+    lines = [logged("postfix/master[5]: reload -- version 3.7.11"), logged("postfix/smtpd[7]: fatal: x")]
+    said = logged("postfix/smtpd[7]: warning: non-SMTP command from x[192.0.2.1]: GET /master[5]: reload -- version")
+    assert since_activation([*lines, said]) == [*lines, said]
+
+
+COMMAND = "postfix/smtpd[7]: warning: non-SMTP command from x[192.0.2.1]: GET /master[5]: terminating on signal 15"
+
+
+@pytest.mark.parametrize(
+    ("line", "stopped"),
+    [
+        ("postfix/master[5]: terminating on signal 15", True),
+        ("postfix/master[5]: reload -- version 3.7.11", False),
+        (COMMAND, False),
+        ("", None),
+    ],
+)
+def test_a_master_was_stopped_if_it_says_so_itself(line: str, stopped: bool | None) -> None:
+    assert was_stopped(line) is stopped
 
 
 def test_a_queue_file_that_an_orphan_still_holds_is_nobodys_fault() -> None:

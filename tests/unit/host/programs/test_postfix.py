@@ -12,6 +12,7 @@ from reconciler.host.maillog import LogFile
 from reconciler.host.programs import postfix
 from reconciler.model import Finding, Where
 from reconciler.model.errors import CommandFailed
+from reconciler.postfix.log import was_stopped
 from reconciler.rehearsal.inside import room
 from tests.unit.recorded_host import STAGE, TRANSCRIPTS, RecordedHost, commands, transcript
 
@@ -121,8 +122,8 @@ def test_without_a_pid_file_nothing_runs(tmp_path: Path) -> None:
 )
 def test_the_mail_log_tells_a_stopped_master_from_a_dead_one(log: str, pid: int, stopped: bool) -> None:
     recorded = LogFile(TRANSCRIPTS / f"mail-log-{log}.txt")
-    assert postfix.was_stopped(recorded.last_of("master", pid)) is stopped
-    assert postfix.was_stopped(recorded.last_of("master", 4711)) is None
+    assert was_stopped(recorded.last_of("master", pid)) is stopped
+    assert was_stopped(recorded.last_of("master", 4711)) is None
 
 
 def test_a_rehearsal_which_imports_nothing_makes_main_cf_as_old_as_the_host_does() -> None:
