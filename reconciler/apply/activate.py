@@ -45,7 +45,7 @@ def go_live(
 
     *before* is Postfix as it ran until now; the result holds Postfix as the new live main.cf describes it.
     """
-    log = open_log(edges.host, before.values["maillog_file"], before.values["mail_owner"])
+    log = open_log(edges.host, before.values)
     mark, after = log.mark(), before
     try:
         if live_path(edges.generations) != generation.path:
@@ -81,7 +81,7 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     live, instance = edges.generations.live(), edges.postfix()
     if live is None:
         return ()
-    log = open_log(edges.host, instance.values["maillog_file"], instance.values["mail_owner"])
+    log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
     return verify(replace(expected, settle=0)).findings
 
@@ -138,7 +138,7 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
         return None
-    log = open_log(host, instance.values["maillog_file"], instance.values["mail_owner"])
+    log = open_log(host, instance.values)
     deadline = time.monotonic() + _LOG_DELAY
     # A syslog daemon writes the master's last line a little after its end.
     while (stopped := was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:

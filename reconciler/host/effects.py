@@ -263,9 +263,13 @@ def _fsync(path: Path) -> None:
 def numeric(owner: str) -> tuple[int, int]:
     """Return the uid and gid of ``user:group``; an unknown name must be a number, else raise KeyError."""
     user, _, group = owner.partition(":")
-    uid = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
     gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
-    return uid, gid
+    return uid_of(user), gid
+
+
+def uid_of(user: str) -> int:
+    """Return a user's uid, by its name or its number; raise KeyError for an unknown name."""
+    return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
 
 
 @functools.cache

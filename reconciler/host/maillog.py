@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from reconciler.host.effects import numeric
+from reconciler.host.effects import uid_of
 from reconciler.postfix.log import is_by
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from reconciler.host.effects import Host
 
@@ -74,17 +74,17 @@ class MailLog(Protocol):
         """Return the last line that this process of that program logged, however old; empty if there is none."""
 
 
-def open_log(host: Host, maillog_file: str = "", mail_owner: str = "", files: Iterable[Path] = FILES) -> MailLog:
-    """Return an instance's log: its maillog_file, else systemd's journal, else a syslog file."""
-    if maillog_file:
-        path = Path(maillog_file)
+def open_log(host: Host, values: Mapping[str, str], files: Collection[Path] = FILES) -> MailLog:
+    """Return the log of an instance with these parameters: its maillog_file, systemd's journal, or a syslog file."""
+    if values["maillog_file"]:
+        path = Path(values["maillog_file"])
         return (
             UnreadableLog(f"mail log unreadable: it is written to {path}")
             if path.is_relative_to("/dev")
             else LogFile(path, forgeable=path in files)  # postlogd's socket is for Postfix alone, syslog's is for all
         )
     if JOURNAL.exists() and shutil.which("journalctl"):
-        return SystemdJournal(host, _uids(mail_owner))
+        return SystemdJournal(host, _uids(values["mail_owner"]))
     readable = [path for path in files if path.is_file()]
     return (
         LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: there is no journal and no log file")
@@ -94,7 +94,7 @@ def open_log(host: Host, maillog_file: str = "", mail_owner: str = "", files: It
 def _uids(mail_owner: str) -> frozenset[int]:
     """Return the users whose processes are Postfix's daemons: root and mail_owner, by name or by number."""
     with suppress(KeyError):
-        return frozenset({0, numeric(f"{mail_owner}:0")[0]})
+        return frozenset({0, uid_of(mail_owner)})
     return frozenset({0})
 
 

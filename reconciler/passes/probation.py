@@ -77,8 +77,7 @@ def mark(edges: Edges) -> Mark:
 
 
 def _log(edges: Edges) -> MailLog:
-    values = edges.postfix().values
-    return open_log(edges.host, values["maillog_file"], values["mail_owner"])
+    return open_log(edges.host, edges.postfix().values)
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:

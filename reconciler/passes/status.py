@@ -214,7 +214,7 @@ def _phase(edges: Edges) -> tuple[Phase, int | None]:
 def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
     try:
         instance = edges.postfix()
-        log = open_log(edges.host, instance.values["maillog_file"], instance.values["mail_owner"])
+        log = open_log(edges.host, instance.values)
         limits = [log.limit] if log.limit else []
         return postfix.running(instance) is not None, instance.values["mail_version"], limits
     except (ReconcilerError, OSError) as error:

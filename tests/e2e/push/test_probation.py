@@ -208,7 +208,7 @@ import json, select, subprocess, sys, time
 from reconciler.host.effects import Host
 from reconciler.host.maillog import open_log
 from reconciler.daemon.watch import changes
-log = open_log(Host())
+log = open_log(Host(), {"maillog_file": "", "mail_owner": "postfix"})
 number = changes(log.places)
 poll = select.poll()
 poll.register(number, select.POLLIN)

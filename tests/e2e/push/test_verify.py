@@ -22,7 +22,7 @@ from reconciler.apply.verify import Expected, verify
 
 host, directory = Host(), Path("/etc/postfix")
 instance = postfix.live(host, directory)
-log = open_log(host, instance.values["maillog_file"], instance.values["mail_owner"])
+log = open_log(host, instance.values)
 mark, since = log.mark(), facts.boot_clock()
 exec(sys.argv[1])
 known = facts.gather(host, Settings(host="mx1", config_directory=directory))

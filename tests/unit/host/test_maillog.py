@@ -79,15 +79,20 @@ def test_a_log_that_does_not_exist_yet_is_read_from_its_start(tmp_path: Path) ->
     assert log.since(mark) == ["first"]
 
 
+def logging(maillog_file: str = "") -> dict[str, str]:
+    """Return the parameters that decide where an instance logs."""
+    return {"maillog_file": maillog_file, "mail_owner": "postfix"}
+
+
 def test_the_log_is_where_this_host_keeps_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maillog, "JOURNAL", path.with_name("nosuch"))
     host = RecordedHost({})
-    own = maillog.open_log(host, "/var/log/postfix.log")
+    own = maillog.open_log(host, logging("/var/log/postfix.log"))
     assert own == maillog.LogFile(Path("/var/log/postfix.log"), forgeable=False)
-    assert maillog.open_log(host, "/var/log/mail.log").forgeable, "syslog writes to this one too"
-    assert maillog.open_log(host, files=[path.with_name("nosuch"), path]) == maillog.LogFile(path)
-    assert "/dev/stdout" in maillog.open_log(host, "/dev/stdout").limit
-    nothing = maillog.open_log(host, files=[])
+    assert maillog.open_log(host, logging("/var/log/mail.log")).forgeable, "syslog writes to this one too"
+    assert maillog.open_log(host, logging(), [path.with_name("nosuch"), path]) == maillog.LogFile(path)
+    assert "/dev/stdout" in maillog.open_log(host, logging("/dev/stdout")).limit
+    nothing = maillog.open_log(host, logging(), [])
     assert "unreadable" in nothing.limit
     assert nothing.since(nothing.mark()) == nothing.before(nothing.mark()) == []
 
