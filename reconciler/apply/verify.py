@@ -90,7 +90,7 @@ class Target(NamedTuple):
 
 def verify(expected: Expected) -> Verified:
     """Verify the running Postfix; return no finding when all is well."""
-    daemons: set[int] = set()
+    daemons: set[int] | None = set() if expected.log.forgeable else None
     with _Conversations(expected) as conversations:
         death = _death(expected, daemons)
         logged = _fatal(expected, daemons)
@@ -104,14 +104,14 @@ def verify(expected: Expected) -> Verified:
     return Verified(expected.instance, findings, died=bool(death), silent=silent)
 
 
-def _death(expected: Expected, daemons: set[int]) -> list[Finding]:
-    """Wait until the master has lived for the settle time, or is dead; add the processes that it ran to *daemons*."""
+def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
+    """Wait until the master has lived for the settle time, or is dead; meanwhile, collect its *daemons*."""
     start = time.monotonic()
     while (now := time.monotonic() - start) < expected.settle:
         if postfix.running(expected.instance) is None:
             text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
             return [Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)]
-        daemons |= postfix.processes(expected.instance)
+        _collect(daemons, expected)
         time.sleep(min(_POLL, expected.settle - now))
     return []
 
@@ -119,11 +119,19 @@ def _death(expected: Expected, daemons: set[int]) -> list[Finding]:
 # ---- the mail log ----------------------------------------------------------------------------------------------------
 
 
-def _fatal(expected: Expected, daemons: set[int]) -> list[Finding]:
-    """Return what the log holds against the configuration; a log that local users can write to needs *daemons*."""
-    daemons |= postfix.processes(expected.instance)  # after fatal(), a daemon sleeps for a second before it ends
-    known = daemons if expected.log.forgeable else None
-    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, known)
+def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
+    """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
+    _collect(daemons, expected)
+    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons)
+
+
+def _collect(daemons: set[int] | None, expected: Expected) -> None:
+    """Add Postfix's processes, unless it is None: then only Postfix can write to the log.
+
+    A daemon sleeps for a second between its fatal error and its end, so it is found here.
+    """
+    if daemons is not None:
+        daemons |= postfix.processes(expected.instance)
 
 
 def fatal_since(
