@@ -19,25 +19,26 @@ COMMANDS = frozenset({
     "mailq", "newaliases", "postalias", "postcat", "postconf", "postdrop", "postfix", "postfix-script", "postkick",
     "postlock", "postlog", "postmap", "postmulti", "postqueue", "postsuper", "posttls-finger", "sendmail",
 })  # fmt: skip
-# A time and a host's name stand ahead of the tag. A word that ends in a colon is another program's tag, without a
-# process number: what follows is its text, in which anybody may have written a tag.
+# A time and a host's name precede the tag. A word that ends in a colon is the tag of another program, without a process
+# number; the text after it may quote any tag.
 _LINE = re.compile(
     r"(?:[^ \[\]]*[^ \[\]:] +){0,8}?(?P<tag>[^ \[\]]+)\[(?P<pid>[0-9]{1,10})\]: (?P<text>.*)", re.ASCII | re.DOTALL
 )
 # After its master was killed, a delivery agent continues with its message, and its successor finds the file locked.
 _ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
 _ACTIVATED = ("reload --", "daemon started --")
-# Each begins where Postfix's own words do, because the words of others stand further right.
+# Each pattern starts where Postfix's own words do, because quoted text follows later. They are verbose: spaces are [ ].
+_ERROR = r"(?:fatal|panic|error):[ ]"
+_REJECT = r"(?:\w+:[ ])?reject(?:_warning)?:[ ]\S+[ ]from[ ]\S+:[ ]451[ ]4\.3\."
 _FATAL = re.compile(
-    r"""(?:fatal|panic|error):[ ]
-    | (?:\w+:[ ])?reject(?:_warning)?:[ ]\S+[ ]from[ ]\S+:[ ]451[ ]4\.3\.5[ ]
+    rf"""{_ERROR} | {_REJECT}5[ ]
     | warning:[ ](?:\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling | (?:\w+:[ ])?unsupported[ ]dictionary[ ]type)""",
     re.VERBOSE | re.ASCII,
 )
-# Faults that only real traffic shows. Each pattern starts where Postfix's own words do; quoted text follows later.
+# Faults that only real traffic shows.
 _CAUSE = re.compile(
-    r"""(?:fatal|panic|error):[ ]
-    | (?:\w+:\ )?reject(?:_warning)?:\ \S+\ from\ \S+:\ 451\ 4\.3\.(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
+    rf"""{_ERROR}
+    | {_REJECT}(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
       (?:Temporary\ lookup\ failure|[Mm]ail\ transport\ unavailable))
     | (?:\w+:\ )?warning:\ (?:\w+:\ )?(?:
         \S+:\ bad\ command\ startup\ --\ throttling
@@ -76,7 +77,7 @@ def parse(line: str) -> LogLine | None:
 
 
 def is_by(text: str, program: str, pid: int) -> bool:
-    """Return whether this process of that program logged the line, and not only somebody who names it."""
+    """Return whether this process of that program logged the line; a line that quotes its tag does not count."""
     line = parse(text)
     return line is not None and (line.program, line.pid) == (program, pid)
 
