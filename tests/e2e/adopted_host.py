@@ -45,6 +45,7 @@ path = "/srv/mail-state.git"
 settle = "{settle}"
 reload_interval = "0s"
 """
+UNREHEARSED = '[rehearsal]\nmode = "off"\n'
 PROVEN = '[probation]\ntime = "0s"\n'
 STATE: Files = {
     "mail.yaml": """\
@@ -102,7 +103,7 @@ class AdoptedHost:
         daemon: bool = True,
     ) -> None:
         proven = PROVEN * ("[probation]" not in settings)
-        self._state, self._given = state, settings
+        self._state, self._provisional = state, not proven or "[confirm]" in settings
         self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
@@ -132,8 +133,7 @@ class AdoptedHost:
 
     def _adoption(self) -> str:
         """Return what an adoption depends on; empty for one that is made anew: a probation knows this host's log."""
-        provisional = "[probation]" in self._given or "[confirm]" in self._given
-        copied = self._adopt and self._owner == "root" and not (self.systemd or provisional)
+        copied = self._adopt and self._owner == "root" and not (self.systemd or self._provisional)
         return json.dumps(dict(self._state)) if copied else ""
 
     def _prepare(self) -> None:

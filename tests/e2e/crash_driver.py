@@ -45,8 +45,6 @@ RESTORE = """
 """
 RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
 RESTART = "postfix stop 2>/dev/null; postfix start 2>/dev/null"
-# A rehearsal is one effect, which changes nothing on the host: an adoption and its first apply try it in each state.
-UNREHEARSED = '[rehearsal]\nmode = "off"\n'
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, STATE, AdoptedHost
+from tests.e2e.adopted_host import MAIL, STATE, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import CHECKOUT, Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A rehearsal would meet what is planted here before any traffic did.
-LONG = '[probation]\ntime = "10m"\n[rehearsal]\nmode = "off"\n'
+LONG = '[probation]\ntime = "10m"\n' + UNREHEARSED
 # A table that fails (DATABASE_README): smtpd answers EHLO as ever, and every recipient with 451.
 BROKEN = MAIL + "  virtual_alias_maps: fail:planted\n"
 FAILURE = "Temporary lookup failure"
@@ -185,7 +185,7 @@ def test_nothing_runs_while_nothing_is_logged(adopted: AdoptedHost) -> None:
 
 
 def test_a_cause_that_was_there_before_excuses_its_like() -> None:
-    settings = '[probation]\ntime = "6s"\n[rehearsal]\nmode = "off"\n'
+    settings = '[probation]\ntime = "6s"\n' + UNREHEARSED
     with AdoptedHost(settings=settings, state={**STATE, "mail.yaml": BROKEN}) as adopted:
         assert mailed(adopted).startswith("451 4.3.0")
         adopted.wait_for_phase("Refusing")  # back to what the host had before it was adopted

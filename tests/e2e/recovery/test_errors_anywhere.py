@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import AdoptedHost
+from tests.e2e.adopted_host import UNREHEARSED, AdoptedHost
 from tests.e2e.crash_driver import (
     CANNOT_START,
     IN_THE_WAY,
     NEW,
     RELOAD,
     RESTART,
-    UNREHEARSED,
     CrashDriver,
     has_no_service,
     is_routed,

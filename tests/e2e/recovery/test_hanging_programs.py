@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.adopted_host import CLONE, IDENTITY, MAIL, AdoptedHost
+from tests.e2e.adopted_host import CLONE, IDENTITY, MAIL, UNREHEARSED, AdoptedHost
 
 STATE_DIRECTORY = "/var/lib/reconciler"
 BRANCH = "refs/heads/drift/mx1.example.com"
@@ -144,7 +144,7 @@ def test_a_commit_whose_event_was_lost_in_an_overflowing_queue_is_applied() -> N
     ],
 )
 def test_without_inotify_the_timer_notices_changes_and_status_says_so(limit: str, number: int, told: str) -> None:
-    with AdoptedHost(settle="20ms", settings='resync = "1s"\n[rehearsal]\nmode = "off"\n', daemon=False) as adopted:
+    with AdoptedHost(settle="20ms", settings='resync = "1s"\n' + UNREHEARSED, daemon=False) as adopted:
         leave = ("unshare", "-m", sys.executable, "-c", LEAVE_CHROOT)
         adopted.start_daemon(*leave, "sh", "-c", FEW, limit, str(number))
         assert any(told in one and "inotify" in one for one in adopted.told()["limits"]), adopted.told()["limits"]

@@ -1,7 +1,8 @@
 """Killed by SIGKILL at every single effect on the host, with a real Postfix running: old or new whole, and mail up.
 
 Every point is one run that dies right before or right after its nth effect, and then the next run of reconciler on what
-that left. Effects are counted first, so that a new one is tried as soon as it exists.
+that left. Effects are counted first, so that a new one is tried as soon as it exists. A rehearsal is one effect, which
+changes nothing on the host: an adoption and its first apply try it, and the other changes run without.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, REPOSITORY, AdoptedHost
+from tests.e2e.adopted_host import MAIL, REPOSITORY, UNREHEARSED, AdoptedHost
 from tests.e2e.crash_driver import (
     CANNOT_START,
     IN_THE_WAY,
@@ -19,7 +20,6 @@ from tests.e2e.crash_driver import (
     RELOAD,
     RESTART,
     SAVED,
-    UNREHEARSED,
     CrashDriver,
     has_no_service,
     is_routed,

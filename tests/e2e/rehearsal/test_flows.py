@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import CLONE, MAIL, AdoptedHost
+from tests.e2e.adopted_host import CLONE, MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import Host
 from tests.e2e.rehearsal_driver import rehearsed, state
 
@@ -169,7 +169,7 @@ def test_flows_are_played_though_nothing_else_has_changed(shared: AdoptedHost) -
 
 
 def test_flows_that_could_not_be_played_are_told_of() -> None:
-    with AdoptedHost(settings='[rehearsal]\nmode = "off"\n') as adopted:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
         push = adopted.push(
             {"flows/all.yaml": LOST, "mail.yaml": MAIL + "  disable_vrfy_command: yes\n"}, "No rehearsal"
         )
