@@ -187,7 +187,7 @@ _KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
 
 
 def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
-    """Return the flows of a commit for *host*, in the order of its files; append what is wrong to *findings*."""
+    """Return the flows of a commit for *host*, in the order of its files; append their errors to *findings*."""
     flows: list[Flow] = []
     for path in sorted(files):
         if _PATH.fullmatch(path):

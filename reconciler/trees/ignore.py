@@ -94,7 +94,7 @@ def _with(file: File, name: str, value: object) -> File:
 
 
 def limits(rules: Iterable[Rule], now: datetime, files: Collection[str], parameters: Collection[str]) -> Iterator[str]:
-    """Yield what is wrong with the rules on this host: expired, or without an effect."""
+    """Yield the faults of the rules on this host: they expired, or have no effect."""
     for rule in rules:
         if now >= rule.until:
             yield f"ignore rule {rule.what} expired on {rule.until:%Y-%m-%d %H:%M}: drift is reverted again"

@@ -205,7 +205,7 @@ def test_a_pusher_who_leaves_or_interrupts_sees_no_traceback(pushing: Pushing, h
         update = f"{pushing.first} {pushing.first} refs/heads/main\n".encode()
         assert process.communicate(update)[1] == b""
         assert process.returncode == 0
-    # Whoever runs these tests in the background may have them ignore an interrupt.
+    # A shell that starts the tests in the background has them ignore interrupts.
     with subprocess.Popen(
         ["env", "--default-signal=INT", pushing.path / "hooks" / hook],
         cwd=pushing.path, env=ENVIRONMENT | PATH | {"GIT_DIR": "."},
