@@ -233,8 +233,9 @@ def test_on_changed_and_off_again_cost_no_message_and_leave_no_trace(adopted: Ad
     sender = Thread(target=flow)
     sender.start()
     try:
-        push(adopted, own, QUICK + "transports: {slow: {helo: one.example.com}}\n")
-        push(adopted, own, QUICK + "transports: {slow: {helo: two.example.com, concurrency: 1}}\n")
+        for helo, more in (("one.example.com", ""), ("two.example.com", ", concurrency: 1")):
+            push(adopted, own, f"{QUICK}transports: {{slow: {{helo: {helo}{more}}}}}\n")
+            adopted.host.wait_for(lambda: any(one.helo == helo for one in sink.received), what=helo)  # noqa: B023
         push(adopted, usual)
     finally:
         over.set()
