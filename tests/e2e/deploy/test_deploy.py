@@ -7,7 +7,6 @@ import hashlib
 import signal
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,15 @@ LISTING = (
 @pytest.fixture(scope="session")
 def wheels() -> str:
     """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:16]
+    lock = CHECKOUT / "deploy" / "requirements.lock"
+    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may want the same
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # another process may want the same
         if not (folder / "complete").exists():
-            pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-            subprocess.run([*pip, "wheel", "--wheel-dir", folder, *wanted], check=True, timeout=300)
+            pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
+            pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+            subprocess.run([*pip, *pinned, "--dest", folder], check=True, timeout=300)
             (folder / "complete").touch()
     return folder.as_uri()
 
