@@ -93,6 +93,17 @@ def restart(unit: str) -> tuple[str, ...]:
     return ("systemctl", "restart", "--", unit)
 
 
+def apart(start: Sequence[str], stop: Sequence[str], what: str) -> tuple[str, ...]:
+    """Start a program that puts itself into the background, in a unit of its own, with no limit of ours.
+
+    No pid file is named: systemd does not read one below a folder of another user, and would end the program again.
+    """
+    ends = " ".join(f'"{word}"' for word in stop)
+    properties = ("Type=forking", "GuessMainPID=no", f"ExecStop={ends}")
+    options = (f"--description={what}", "--collect", *(f"--property={each}" for each in properties))
+    return ("systemd-run", "--quiet", *options, "--", *start)
+
+
 def stop(unit: str) -> tuple[str, ...]:
     """Stop it and everything it started."""
     return ("systemctl", "stop", "--", unit)

@@ -264,6 +264,13 @@ def test_a_command_can_not_fill_the_memory() -> None:
         assert not (host.root / "tmp/filled").exists()
 
 
+def test_the_kernel_ends_a_rehearsal_first_when_memory_is_short() -> None:
+    pipes = "score unix - n n - - pipe user=nobody argv=/usr/bin/diff /dev/null /proc/self/oom_score_adj\n"
+    with Host() as host:
+        done = rehearsed(host, state(files={"master.d/p.cf": pipes}))
+        assert "Command output: 0a1 > 1000" in done.log, done.log
+
+
 def test_a_command_can_not_multiply_without_end() -> None:
     with Host() as host:
         host.write("/etc/bomb.py", BOMB)
