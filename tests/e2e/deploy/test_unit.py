@@ -38,7 +38,7 @@ IN_FORCE = {
     "PrivateTmp": "yes", "PrivateDevices": "yes", "PrivateMounts": "yes", "ProtectClock": "yes",
     "ProtectControlGroups": "yes", "ProtectKernelLogs": "yes", "ProtectKernelModules": "yes",
     "ProtectKernelTunables": "yes", "ProtectHostname": "no", "RestrictSUIDSGID": "no", "UMask": "0022",
-    "NoNewPrivileges": "yes", "LockPersonality": "yes", "MemoryDenyWriteExecute": "yes", "RestrictRealtime": "yes",
+    "NoNewPrivileges": "yes", "LockPersonality": "yes", "MemoryDenyWriteExecute": "no", "RestrictRealtime": "yes",
     "SystemCallArchitectures": "native", "SystemCallErrorNumber": "1",
 }  # fmt: skip
 SETS = {
