@@ -9,6 +9,7 @@ Raises OSError as the kernel gives it, and CommandFailed when a program does not
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import grp
 import os
@@ -21,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from reconciler.host import copying
 from reconciler.model.errors import CommandFailed
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ class Host:
     @effect
     def write(self, path: Path, content: bytes, mode: int = 0o644, owner: str = "", mtime: float | None = None) -> None:
         """Write a new file or overwrite an old one; it is at no time more readable than *mode* allows."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             if owner:
@@ -168,16 +170,22 @@ class Host:
     @effect
     def copy(self, source: Path, target: Path) -> None:
         """Copy a file or an empty folder with mode, owner and times; sockets and pipes are left out."""
-        status = source.lstat()
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-            target.chmod(status.st_mode & 0o7777)
-        elif source.is_file():
-            shutil.copy2(source, target, follow_symlinks=False)
-        else:
-            return
-        os.chown(target, status.st_uid, status.st_gid)
-        target.chmod(status.st_mode & 0o7777)  # chown clears the set-id bits
+        copying.copy(source, target)
+
+    @effect
+    def copy_whole(self, source: Path, target: Path) -> None:
+        """Copy a folder of another user with everything in it, into a folder that only root can enter."""
+        copying.copy_whole(source, target)
+
+    @effect
+    def share(self, source: Path, target: Path) -> None:
+        """Give a file a second name, so that it is edited in both places; it is copied to another file system."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copying.copy(source, target)
 
     @effect
     def link(self, path: Path, to: Path, like: Path) -> None:

@@ -35,12 +35,13 @@ from reconciler.state.manifest import (
     Stage,
     compiled_name,
     digest,
+    identity,
     kept_link,
     read_manifest,
     signature,
-    walk,
     written,
 )
+from reconciler.state.others import Others, is_folder_of_others, is_of_others, walk
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Generations:
         self.rescue = state / "rescue" / PROGRAM
         self.private = state / "private"
         self.companions = Companions(state, host)
+        self.others = Others(state, config_directory, host)
         self._digests: dict[str, tuple[Signature, str]] = {}
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
 
@@ -198,14 +200,19 @@ class Generations:
         return self.private / "stage" / name
 
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
-        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied."""
+        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied.
+
+        A foreign file that others may edit is the same file in every generation, for their edits must not be lost.
+        """
+        if self.adopted:
+            self.others.set_apart(self.config_directory.resolve())
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
             self.host.make_directory(folder)
-        foreign = {path: signature(self.config_directory / path) for path in self._foreign(target)}
+        foreign = {path: identity(self.config_directory / path) for path in self._foreign(target)}
         for path in foreign:
-            self._carry(path, root)
+            self._carry(path, root, share=self.adopted)
         for path, file in target.items():
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, foreign)
@@ -235,7 +242,7 @@ class Generations:
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Return whether a foreign file was added, removed or changed since it was carried."""
-        return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
+        return {path: identity(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(
         self, stage: Stage, target: Tree, revision: str, source: Source, carried: tuple[str, ...] = ()
@@ -305,7 +312,8 @@ class Generations:
 
         Raises Unavailable if the directory is edited meanwhile; then nothing has changed.
         """
-        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
+        self.others.set_apart(self.config_directory)
+        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory)}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
@@ -314,7 +322,7 @@ class Generations:
         self.switch(self.place(stage, target, "", Source(SourceKind.ADOPTED)))
         self.host.remove(self.beside)
         self.host.symlink(self.beside, self.link)
-        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
+        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory)}:
             raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
         self.host.exchange(self.config_directory, self.beside)
         self.host.remove(self.beside)
@@ -328,15 +336,21 @@ class Generations:
         if live := self.live():
             self.companions.keep_as_files(live)
         if self.adopted:
+            self.others.set_apart(self.config_directory.resolve())
             self._copy_whole(self.beside)
             self.host.exchange(self.config_directory, self.beside)
             self.host.remove(self.beside)
+        self.others.give_back(self.config_directory)
 
-    def _carry(self, path: str, root: Path) -> None:
+    def _carry(self, path: str, root: Path, *, share: bool = False) -> None:
         """Copy an entry of the live directory; a link that points out of it keeps its target."""
         source = self.config_directory / path
         if source.is_symlink():
             self.host.link(root / path, kept_link(self.config_directory, path), source)
+        elif is_folder_of_others(source):  # before adoption, for a check
+            self.host.copy_whole(source, root / path)
+        elif share and source.is_file() and is_of_others(source):
+            self.host.share(source, root / path)
         else:
             self.host.copy(source, root / path)
 
@@ -354,7 +368,7 @@ class Generations:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
         self.host.make_directory(new)
-        for path in walk(self.config_directory, set()):
+        for path in walk(self.config_directory):
             self._carry(path, new)
         self.host.sync(new)
         self.host.remove(target)

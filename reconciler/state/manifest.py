@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.model import BESIDE, File
+from reconciler.state.others import is_of_others
 from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from reconciler.model import Tree
 
@@ -122,16 +124,6 @@ def compiled_name(path: str, file: File) -> str:
     return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
 
 
-def walk(root: Path, without: set[str]) -> Iterator[str]:
-    """Yield the relative paths below *root* except *without*, each folder before its contents."""
-    for directory, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted([*folders, *names]):
-            path = str(Path(directory, name).relative_to(root))
-            if path not in without:
-                yield path
-
-
 def kept_link(root: Path, path: str) -> Path:
     """Return the target of the link *path* below *root*, in a form that is valid from any folder."""
     to = (root / path).readlink()
@@ -145,6 +137,12 @@ def signature(path: Path) -> Signature:
     folder = path.is_dir() and not path.is_symlink()
     times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
     return status.st_mode, status.st_uid, status.st_gid, *times
+
+
+def identity(path: Path) -> Signature:
+    """Return a signature that changes when another entry takes the path, but not when others edit what is theirs."""
+    status = path.lstat()
+    return (stat.S_IFMT(status.st_mode), status.st_ino) if is_of_others(path) else signature(path)
 
 
 def digest(path: Path) -> str:
