@@ -13,6 +13,7 @@ Known limit: a link in such a folder that leads out of it by `..` must become an
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import os
@@ -61,12 +62,20 @@ class Others:
         for path in list(walk(root)):
             link = root / path
             place = link.readlink() if link.is_symlink() else None
-            if place and self._is_kept(place) and place.lstat().st_dev == link.lstat().st_dev:
-                self._host.exchange(link, place)
+            if place and self._is_kept(place) and self._exchanged(link, place):
                 self._host.remove(place)
         for home in self._homes:
             if home.is_dir() and all(_is_only_a_way(home / path) for path in walk(home)):
                 self._host.remove(home)
+
+    def _exchanged(self, link: Path, place: Path) -> bool:
+        try:
+            self._host.exchange(link, place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        return True
 
     def _move(self, root: Path, path: str) -> None:
         device = (root / path).lstat().st_dev
