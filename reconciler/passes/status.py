@@ -128,7 +128,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges)],
+        "limits": [*limits, *more, *edges.repo.limits, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges)],
     }
 
 

@@ -2,7 +2,8 @@
 
 Reading uses libgit2 and the objects directly. It works for every owner of the repository, whatever HEAD names, with
 packed refs, and while gc moves objects. Writing uses git itself, run as the repository's owner, so that no file in it
-belongs to root. Each thread has one handle; a repository that was replaced is opened again.
+belongs to root. Each thread has one handle; a repository that was replaced is opened again. Before libgit2 or git open
+anything, inspection.py has looked at it. A repository of root's that others may change is read, but never written.
 
 Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
 files over 64 MiB (never read: their header holds the size), over 100,000 entries. Raises UnknownRevision for a name
@@ -29,11 +30,12 @@ from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOp
 from reconciler.model import File, Finding, Revision, Tree, Where, printable
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
 from reconciler.repository import git
+from reconciler.repository.inspection import Inspection, candidates, is_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.host.effects import Host
+    from reconciler.host.effects import Completed, Host
 
 T = TypeVar("T")
 MAX_BYTES = 64 << 20
@@ -64,6 +66,15 @@ class Repository:
         self.path, self.branch = path, branch
         self._host, self._quarantine = host, quarantine
         self._threads = threading.local()
+        self._inspection = Inspection(path, quarantine)
+
+    @property
+    def limits(self) -> list[str]:
+        """Return what is not done because of the state of the repository."""
+        try:
+            return [text] if (text := self._not_written()) else []
+        except OSError:
+            return []  # that it is not there is more than a limit
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -76,14 +87,15 @@ class Repository:
 
     def tip(self, branch: str = "") -> Revision | None:
         """Return the commit that the branch names, or None if there is no such branch."""
+        ref = f"refs/heads/{branch or self.branch}"
 
         def look(handle: pygit2.Repository) -> Revision | None:
-            reference = handle.references.get(f"refs/heads/{branch or self.branch}")
+            reference = handle.references.get(ref)
             if reference:
                 _whole(handle, reference.target)
             return revision_of(reference.peel(pygit2.Commit)) if reference else None
 
-        return self._ask(look)
+        return self._ask(look, (ref,))
 
     def required_tip(self) -> Revision:
         """Return the tip of the watched branch; raise NoBranch if there is none."""
@@ -101,7 +113,7 @@ class Repository:
             except (KeyError, ValueError):
                 return None
 
-        if found := self._ask(look):
+        if found := self._ask(look, candidates(name)):
             return found
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
@@ -162,14 +174,14 @@ class Repository:
             except KeyError:
                 return None
 
-        return self._ask(look)
+        return self._ask(look, (NOTES,))
 
     def note(self, oid: str, text: str) -> None:
         """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
         note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
         argv = ("notes", f"--ref={NOTES}", "append", "-m", note, oid)
         try:
-            done = git.write(self._host, self.path, self.owner, argv)
+            done = self._write(argv, NOTES)
         except CommandFailed as error:
             raise self._unavailable(f"can't add a note to {oid[:7]}: git timed out") from error
         if done.status:
@@ -179,7 +191,7 @@ class Repository:
         """Put a commit on a branch as the repository's owner; return its name, or None if the branch moved."""
         stream = git.fast_import(commit, branch, time.time())
         try:
-            done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+            done = self._write(("fast-import", "--quiet"), f"refs/heads/{branch}", stream)
         except CommandFailed as error:
             raise self._unavailable(f"can't commit to {branch}: git timed out") from error
         if not done.status:
@@ -189,15 +201,37 @@ class Repository:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr else ""
         raise self._unavailable(f"can't commit to {branch}: {reason}")
 
+    def _write(self, argv: tuple[str, ...], ref: str, stream: bytes | None = None) -> Completed:
+        """Run git as the owner, unless that is root and others may change what git reads and where it writes."""
+        try:
+            self._inspection.look((ref,))
+            if reason := self._not_written():
+                raise Unavailable(reason)
+        except (OSError, ValueError) as error:
+            raise self._unavailable(getattr(error, "strerror", None) or str(error)) from error
+        return git.write(self._host, self.path, self.owner, argv, stream)
+
+    def _not_written(self) -> str:
+        where = self._inspection.open_to_others()
+        return where and (
+            f"repository {self.path}: no note and no commit is written, because it is root's and others may change "
+            f"{where}; give it to a user of its own, for example with `chown -R git:git {self.path}`"
+        )
+
     # ---- libgit2 ----
 
-    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
-        """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one."""
+    def _ask(self, question: Callable[[pygit2.Repository], T], refs: Iterable[str] = ()) -> T:
+        """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one.
+
+        A question that reads *refs* is asked after a look at all that libgit2 opens then.
+        """
         try:
+            self._look(refs)
             return question(self._handle())
         except (pygit2.GitError, KeyError, ValueError, OSError):
             self._threads.kept = None
         try:
+            self._look(refs)
             return question(self._handle())
         except KeyError as error:
             raise self._unavailable(f"object {error.args[0]} is missing") from error
@@ -206,12 +240,17 @@ class Repository:
         except (pygit2.GitError, ValueError) as error:
             raise self._unavailable(str(error)) from error
 
+    def _look(self, refs: Iterable[str]) -> None:
+        if named := tuple(refs):
+            self._inspection.look(named)
+
     def _handle(self) -> pygit2.Repository:
         status = self.path.stat()
         seen = (status.st_dev, status.st_ino, status.st_ctime_ns)
         kept: tuple[tuple[int, int, int], pygit2.Repository] | None = getattr(self._threads, "kept", None)
         if kept and kept[0] == seen:
             return kept[1]
+        self._inspection.look(())
         handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
         if self._quarantine:
             handle.odb.add_disk_alternate(self._quarantine)
@@ -283,7 +322,7 @@ def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]
 def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
     """Return the handle; raise ValueError for a truncated loose object, on which libgit2 1.9 hangs with the GIL."""
     path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
-    data = path.read_bytes() if path.is_file() else b""  # else packed, or from a push that git has just checked
+    data = path.read_bytes() if is_regular(path) else b""  # else packed, or from a push that git has just checked
     try:
         while data and not inflating.eof:
             inflating.decompress(data, 1 << 20)

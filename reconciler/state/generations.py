@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from reconciler.host.effects import named
+from reconciler.host.ownership import is_folder_of_others, is_of_others
 from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
@@ -41,7 +42,7 @@ from reconciler.state.manifest import (
     signature,
     written,
 )
-from reconciler.state.others import Others, is_folder_of_others, is_of_others, walk
+from reconciler.state.others import Others, walk
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:

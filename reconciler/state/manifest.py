@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.host.ownership import is_of_others
 from reconciler.model import BESIDE, File
-from reconciler.state.others import is_of_others
 from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.effects import named
+from reconciler.host.ownership import is_folder_of_others, is_of_others, rights
 from reconciler.model.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
 
 SUFFIX = ".others"
-_ACL = "system.posix_acl_access"
 
 
 class Others:
@@ -48,7 +47,7 @@ class Others:
         """Move each folder of others below *root* to its stable place, and leave a link to it."""
         if is_of_others(root):
             raise Unavailable(
-                f"{root}: another user than root may change it ({_rights(root)}), and so what Postfix runs as root; "
+                f"{root}: another user than root may change it ({rights(root)}), and so what Postfix runs as root; "
                 "run `chown root:root` and `chmod go-w` on it"
             )
         if any(is_folder_of_others(root / path) for path in walk(root)):
@@ -116,11 +115,6 @@ def _is_only_a_way(path: Path) -> bool:
     return stat.S_ISDIR(path.lstat().st_mode) and not is_of_others(path)
 
 
-def _rights(path: Path) -> str:
-    status = path.stat()
-    return f"{named(status.st_uid, status.st_gid)}, mode {stat.S_IMODE(status.st_mode):04o}"
-
-
 def walk(root: Path, without: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
     """Yield the relative paths below *root* except *without*, each folder before its contents.
 
@@ -133,20 +127,3 @@ def walk(root: Path, without: frozenset[str] | set[str] = frozenset()) -> Iterat
             path = str(Path(directory, name).relative_to(root))
             if path not in without:
                 yield path
-
-
-def is_folder_of_others(path: Path) -> bool:
-    """Return whether it is a folder, not a link, that another user than root may change."""
-    return stat.S_ISDIR(path.lstat().st_mode) and is_of_others(path)
-
-
-def is_of_others(path: Path) -> bool:
-    """Return whether another user than root may change a file or a folder: its owner, its group, others, or an ACL."""
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        return False
-    if status.st_uid not in {0, os.geteuid()} or status.st_mode & stat.S_IWOTH:
-        return True
-    if not status.st_mode & stat.S_IWGRP:  # with an ACL, these bits are its mask
-        return False
-    return status.st_gid not in {0, os.getegid()} or _ACL in os.listxattr(path, follow_symlinks=False)

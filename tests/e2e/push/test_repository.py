@@ -39,6 +39,7 @@ TREES = {
     "a path with ..": ("{mail}040000 tree {tree}\t..\n", '".." is not a plain path name'),
     "a path named .git": ("{mail}040000 tree {tree}\t.git\n", '".git" is not a plain path name'),
 }
+MOVES = "cp {repo}/refs/heads/topic {repo}/main; mv {repo}/main {repo}/refs/heads/main"
 # What breaks the repository, what mends it, and the reason that must be in `status` meanwhile.
 TROUBLES = {
     "moved away": ("mv {repo} /srv/away", "mv /srv/away {repo}", "No such file or directory"),
@@ -62,6 +63,38 @@ TROUBLES = {
         "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",
         "cp /tmp/main {repo}/refs/heads/main",
         "repository /srv/mail-state.git: ",
+    ),
+    # A thread of libgit2's that waits for a pipe stops the whole daemon. Each comes in one step, as its maker would.
+    "a pipe for the ref": (
+        "cp {repo}/refs/heads/main /srv/main; mkfifo {repo}/pipe; mv {repo}/pipe {repo}/refs/heads/main",
+        "mv -f /srv/main {repo}/refs/heads/main",
+        "/srv/mail-state.git/refs/heads/main: a pipe, socket or device is never opened; remove it",
+    ),
+    "a ref that names a pipe": (
+        "mkfifo {repo}/refs/heads/pipe; echo 'ref: refs/heads/pipe' >{repo}/refs/heads/main",
+        "rm {repo}/refs/heads/pipe",
+        "/srv/mail-state.git/refs/heads/pipe: a pipe, socket or device is never opened; remove it",
+    ),
+    "a pipe for an object": (
+        "mv {object} /srv/object; mkfifo {object}",
+        "mv -f /srv/object {object}",
+        ": a pipe, socket or device is never opened; remove it",
+    ),
+    "a pipe for the configuration": (
+        "cp {repo}/config /srv/config; mkfifo {repo}/pipe; mv {repo}/pipe {repo}/config; " + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "/srv/mail-state.git/config: a pipe, socket or device is never opened; remove it",
+    ),
+    "a device for the configuration": (
+        "cp {repo}/config /srv/config; mknod {repo}/device c 5 0; mv {repo}/device {repo}/config; " + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "/srv/mail-state.git/config: a pipe, socket or device is never opened; remove it",
+    ),
+    "a configuration that includes a pipe": (
+        "cp -p {repo}/config /srv/config; mkfifo /srv/pipe; printf '[Include]\npath = /srv/pipe\n' >>{repo}/config; "
+        + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "includes another file, which is never read; remove [include]",
     ),
 }
 
@@ -203,3 +236,39 @@ def test_a_hundred_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_be
 def assert_matches(pattern: str, text: str) -> None:
     """Fail with the whole text when a line of it does not match."""
     assert re.search(pattern, text), text
+
+
+# ---- a repository of root's that others may write to -----------------------------------------------------------------
+
+MARK = "/tmp/mark"
+
+
+def test_a_repository_of_roots_that_a_group_may_write_to_runs_nothing_of_theirs_as_root() -> None:
+    with AdoptedHost(daemon=False) as adopted:
+        adopted.sh(
+            f"groupadd mailadm && useradd -G mailadm mary && cd {REPOSITORY} && "
+            "git config core.sharedRepository group && chgrp -R mailadm . && chmod -R g+rwX ."
+        )
+        adopted.start_daemon()
+        program = "printf '#!/bin/sh\\nid -u >>/tmp/mark\\n'"
+        adopted.sh(
+            f"cd {REPOSITORY} && mkdir mine && for hook in reference-transaction post-commit; do"
+            f" {program} >hooks/$hook; {program} >mine/$hook; chmod 755 hooks/$hook mine/$hook; done && cp config c &&"
+            " git config -f c core.hooksPath $PWD/mine && git config -f c core.fsmonitor $PWD/mine/post-commit &&"
+            " git config -f c core.editor $PWD/mine/post-commit && mv c config",
+            user="mary",
+        )
+        oid = adopted.write_past_hook({"tables/transport": f"{ROUTE}shared.test  relaylim:\n"})
+        adopted.sh(f"rm -f {MARK}")  # that was the operator's own git
+        status = adopted.wait_for("Applied", oid)
+        assert "no note and no commit is written" in " ".join(status["limits"])
+        assert adopted.notes(oid) == "" or "no note found" in adopted.notes(oid)
+        refused = adopted.reconciler("set", "smtpd_helo_required", "yes")
+        assert refused.status == 75
+        assert "chown -R git:git" in refused.text
+        assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: ")
+        adopted.sh(f"chown -R mary:mailadm {REPOSITORY}")
+        assert adopted.reconciler("set", "smtpd_helo_required", "yes").status == 0
+        adopted.patiently(lambda: adopted.status()["limits"] == [], "no limit any more")
+        assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: "), "no hook runs at all, as its owner either"
+        assert adopted.sh(f"find {REPOSITORY} -user root") == ""

@@ -12,7 +12,7 @@ from reconciler.host.effects import Host
 from reconciler.model import File, Tree
 from reconciler.model.errors import Unavailable
 from reconciler.state.generations import Generations
-from reconciler.state.others import is_of_others, walk
+from reconciler.state.others import walk
 from reconciler.state.source import Source, SourceKind
 from tests.unit.other_users import NOBODY
 
@@ -192,24 +192,7 @@ def test_a_configuration_directory_that_others_may_change_is_not_followed(
         applied(generations) if adopted else generations.adopt()
 
 
-@pytest.mark.parametrize(
-    ("mode", "owner", "group", "others"),
-    [
-        (0o755, 0, 0, False),
-        (0o750, 0, NOBODY, False),
-        (0o775, 0, 0, False),
-        (0o770, 0, NOBODY, True),
-        (0o1777, 0, 0, True),
-        (0o700, NOBODY, 0, True),
-    ],
-)
-def test_whose_a_folder_is_follows_from_its_owner_and_its_mode(
-    tmp_path: Path, mode: int, owner: int, group: int, *, others: bool
-) -> None:
-    (folder := tmp_path / "folder").mkdir()
-    os.chown(folder, owner, group)
-    folder.chmod(mode)
-    (folder / "x").touch()
-
-    assert is_of_others(folder) == others
-    assert list(walk(tmp_path)) == ["folder"] if others else ["folder", "folder/x"]
+def test_a_folder_of_others_is_named_and_not_entered(generations: Generations) -> None:
+    assert list(walk(generations.config_directory, {"access"})) == [
+        "main.cf", "master.cf", "panel", "sasl", "sasl/smtpd.conf",
+    ]  # fmt: skip
