@@ -1,7 +1,11 @@
 """Change the host: the only module that runs other programs and changes the file system.
 
 Reading is not an effect. Each method marked with @effect changes the host, is atomic or idempotent by itself, and calls
-before() and after(), which a test replaces to kill the process at any of them. Nothing is durable until sync().
+before() and after(), which a test replaces to kill the process at any of them.
+
+Promises: when a method that says "durably" returns, its content and its name are on disk, in that order: the bytes are
+flushed and fsynced before a name leads to them, and the folder after. write(), copy(), link(), set_time() and folders
+that are not *lasting* are durable after sync(). A removal is not durable: a loss of power may bring the file back.
 
 Raises OSError as the kernel gives it, and CommandFailed when a program does not end in time.
 """
@@ -129,10 +133,16 @@ class Host:
         os.kill(pid, number)
 
     @effect
-    def make_directory(self, path: Path, mode: int = 0o755) -> None:
-        """Make a folder and its parents, if they are missing; *mode* applies whatever the umask is."""
+    def make_directory(self, path: Path, mode: int = 0o755, *, lasting: bool = True) -> None:
+        """Make a folder and its parents, if they are missing; *mode* applies whatever the umask is.
+
+        They are durable if *lasting*; the folders of a stage become durable with their files, by sync().
+        """
+        new = [folder for folder in (path, *path.parents) if lasting and not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(mode)
+        for folder in reversed(new):
+            fsync(folder.parent)
 
     @effect
     def write(self, path: Path, content: bytes, mode: int = 0o644, owner: str = "", mtime: float | None = None) -> None:
@@ -153,19 +163,22 @@ class Host:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
+            stream.flush()
             os.fsync(descriptor)
         beside.rename(path)
-        _fsync(path.parent)
+        fsync(path.parent)
 
     @effect
     def append(self, path: Path, content: bytes) -> None:
         """Add to the end of a file, durably; the reader drops a torn last line."""
+        new = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, content)
+        with os.fdopen(descriptor, "ab") as stream:
+            stream.write(content)
+            stream.flush()
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if new:
+            fsync(path.parent)
 
     @effect
     def copy(self, source: Path, target: Path) -> None:
@@ -207,15 +220,15 @@ class Host:
         beside.unlink(missing_ok=True)
         beside.symlink_to(to)
         beside.rename(path)
-        _fsync(path.parent)
+        fsync(path.parent)
 
     @effect
     def rename(self, source: Path, target: Path) -> None:
         """Rename within a file system, durably."""
         source.rename(target)
-        _fsync(target.parent)
+        fsync(target.parent)
         if source.parent != target.parent:
-            _fsync(source.parent)
+            fsync(source.parent)
 
     @effect
     def exchange(self, one: Path, other: Path) -> None:
@@ -224,8 +237,8 @@ class Host:
         if libc.renameat2(_AT_FDCWD, bytes(one), _AT_FDCWD, bytes(other), _RENAME_EXCHANGE):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(one))
-        _fsync(one.parent)
-        _fsync(other.parent)
+        fsync(one.parent)
+        fsync(other.parent)
 
     @effect
     def remove(self, path: Path) -> None:
@@ -237,13 +250,15 @@ class Host:
 
     @effect
     def sync(self, folder: Path) -> None:
-        """Make a folder and everything below it durable."""
+        """Make a file, or a folder and everything below it, durable; its own name is the caller's."""
+        if not folder.is_dir():
+            fsync(folder)
         for directory, _, names in os.walk(folder):
             for name in names:
                 path = Path(directory, name)
                 if path.is_file() and not path.is_symlink():
-                    _fsync(path)
-            _fsync(Path(directory))
+                    fsync(path)
+            fsync(Path(directory))
 
 
 def _end(process: subprocess.Popen[bytes]) -> bytes:
@@ -259,7 +274,8 @@ def _end(process: subprocess.Popen[bytes]) -> bytes:
     return bytes(stderr)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

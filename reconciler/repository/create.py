@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pygit2
 from pygit2.enums import FileMode
 
+from reconciler.host.effects import Host
 from reconciler.host.settings import shipped
 from reconciler.model.errors import ReconcilerError
 from reconciler.repository.repo import revision_of
@@ -38,7 +39,7 @@ def create(
     """Make the bare repository *path* with its first commit, the hooks, and their address of this host's daemon.
 
     The commit holds *source* unchanged, or the starter state with this host's name and its *recipient* in secrets/.
-    The repository has the owner of its parent folder, and appears complete, by one rename.
+    The repository has the owner of its parent folder, and appears complete and durable, by one rename.
     """
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotCreated(f"{path}: already exists and is not an empty folder")
@@ -48,7 +49,8 @@ def create(
         try:
             revision = _seed(beside, settings, settings_file, _Seed(settings.host, recipient, source))
             _give(beside, path.parent.stat())
-            beside.rename(path)
+            Host().sync(beside)
+            Host().rename(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:

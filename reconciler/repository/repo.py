@@ -190,8 +190,9 @@ class Repository:
     def commit(self, commit: git.Commit, branch: str) -> str | None:
         """Put a commit on a branch as the repository's owner; return its name, or None if the branch moved."""
         stream = git.fast_import(commit, branch, time.time())
+        argv = ("-c", "core.fsync=all", "fast-import", "--quiet")  # the panel's request goes when the commit is there
         try:
-            done = self._write(("fast-import", "--quiet"), f"refs/heads/{branch}", stream)
+            done = self._write(argv, f"refs/heads/{branch}", stream)
         except CommandFailed as error:
             raise self._unavailable(f"can't commit to {branch}: git timed out") from error
         if not done.status:

@@ -242,11 +242,11 @@ class Companions:
             return
         stage = self._state / "private" / "stage" / f"rescue-{name}"
         self._host.remove(stage)
-        self._host.make_directory(stage, 0o700)
+        self._host.make_directory(stage, 0o700, lasting=False)
         for place in map(Path, program.PLACES):
             if (place.is_file() or place.is_symlink()) and not self._is_ours(name, place):
                 copy = stage / place.relative_to("/")
-                self._host.make_directory(copy.parent)
+                self._host.make_directory(copy.parent, lasting=False)
                 if place.is_symlink():
                     self._host.link(copy, place.readlink(), place)
                 else:
@@ -276,17 +276,19 @@ class Companions:
 
     def _give_back(self, name: str, place: str) -> None:
         original, path = self._kept(name) / place.lstrip("/"), Path(place)
-        if original.is_symlink():
-            self._host.link(path, original.readlink(), original)
-        elif original.is_file():
+        if original.is_symlink() or original.is_file():
             self._place(original, path)
         elif os.path.lexists(path):
             self._host.remove(path)
 
     def _place(self, source: Path, path: Path) -> None:
-        """Put a copy of a file in place by one rename."""
+        """Put a copy of a file or of a link in place by one rename."""
         beside = path.with_name(f".{path.name}.new")
-        self._host.copy(source, beside)
+        if source.is_symlink():
+            self._host.link(beside, source.readlink(), source)
+        else:
+            self._host.copy(source, beside)
+            self._host.sync(beside)
         self._host.rename(beside, path)
 
 

@@ -210,7 +210,7 @@ class Generations:
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
-            self.host.make_directory(folder)
+            self.host.make_directory(folder, lasting=False)
         foreign = {path: identity(self.config_directory / path) for path in self._foreign(target)}
         for path in foreign:
             self._carry(path, root, share=self.adopted)
@@ -257,7 +257,7 @@ class Generations:
                 owner = named(status.st_uid, status.st_gid)
                 files[made] = FileRecord(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
         self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
-        self.host.make_directory(stage.folder)
+        self.host.make_directory(stage.folder, lasting=False)
         self.host.sync(stage.folder)
         place = self.folder / f"{number}-{revision[:7] or source.kind.value}"
         self.host.rename(stage.folder, place)
@@ -368,7 +368,7 @@ class Generations:
     def _copy_whole(self, target: Path) -> None:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
-        self.host.make_directory(new)
+        self.host.make_directory(new, lasting=False)
         for path in walk(self.config_directory):
             self._carry(path, new)
         self.host.sync(new)

@@ -71,7 +71,6 @@ PROVEN_END_TO_END = {
     "daemon/report.py": "e2e/push/test_push.py",
     "host/dns/nameserver.py": "e2e/mail/test_dns.py",
     "host/dns/resolver.py": "e2e/operator/test_probe.py",
-    "host/effects.py": "e2e/recovery/test_errors_anywhere.py",
     "host/programs/daemons.py": "e2e/drift/test_drift.py",
     "host/programs/postsrsd.py": "e2e/mail/test_sender_rewriting.py",
     "host/programs/rspamd.py": "e2e/mail/test_dkim.py",
