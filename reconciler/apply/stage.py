@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import postfix, postmap
 from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
-from reconciler.model.errors import CheckFailed, ReconcilerError, Unavailable
+from reconciler.model.errors import CheckFailed, Unavailable
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
@@ -37,7 +37,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     """Stage a target, compile its tables, have Postfix's own programs read it, and rehearse; raises CheckFailed."""
     edges.generations.prepare()
     target = order.plan.target
-    try:
+    with ExitStack() as failing:
+        failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
         findings = []
         if not order.trusted:
@@ -52,11 +53,13 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
         if errors_in(findings):
             raise CheckFailed(findings)
-    except (ReconcilerError, OSError):
-        with suppress(OSError):  # the first error is the one to report
-            edges.host.remove(edges.generations.stage_folder(name))
-        raise
+        failing.pop_all()
     return Staged(stage, tuple(findings), rehearsed)
+
+
+def _discard(edges: Edges, name: str) -> None:
+    with suppress(OSError):  # the error before it is the one to report
+        edges.host.remove(edges.generations.stage_folder(name))
 
 
 def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:

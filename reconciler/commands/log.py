@@ -60,7 +60,7 @@ def log_lines(line: ConclusionLine) -> Iterator[str]:
     details = list(_edit(line))
     details += ["Postfix had died and was started"] if line.get("revived") else []
     details += [_REVIVED.get(name, f"{name} had died and was started") for name in line.get("started") or ()]
-    details += [line[key] for key in ("reason", "why") if line.get(key)]
+    details += [line[key] for key in ("reason", "why") if line.get(key) and not (key == "reason" and line["findings"])]
     details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
     details += [
         f"{finding['file']}:{finding['line']}:{finding['column']}: "

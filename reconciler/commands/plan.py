@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.console import Context, say, say_all, say_bug
 from reconciler.commands.contract import change_line, override_line
+from reconciler.commands.exit_status import status_without
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.records import finding_line
 from reconciler.trees.report import finding_lines, plan_lines
@@ -28,16 +30,19 @@ if TYPE_CHECKING:
 def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
     """Show what a commit would change.
 
-    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused.
+    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused,
+    70 a bug in reconciler.
     """
     edges = context.edges()
     revision = wanted_revision(edges, rev)
     try:
-        live = LiveCommit(edges)
-        judged = permit(judge(revision, edges, live), live, edges.repo)
+        with internal_errors():
+            live = LiveCommit(edges)
+            judged = permit(judge(revision, edges, live), live, edges.repo)
     except WithFindings as error:
+        say_bug(error)
         _findings_or_json(error.findings, json_output=json_output)
-        sys.exit(1)
+        sys.exit(status_without(error))
     plan, findings = judged.plan, judged.findings
     overrides = overridden(judged.understood.desired, judged.understood.facts)
     if json_output:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.passes.status import Status
+    from reconciler.state.records import ConclusionLine, FindingLine
 
 
 @click.command("status")
@@ -59,6 +60,7 @@ def status_lines(status: Status) -> Iterator[str]:
         else "nothing (not adopted)"
     )
     yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
+    yield from (f"  {one['text']}" for one in _bugs(last))
     postfix, drift = status["postfix"], status["drift"]
     running = "running" if postfix["running"] else "NOT RUNNING"
     daemon = "running" if status["daemon"] else "not running"
@@ -89,6 +91,11 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  {_advice(status)}"
 
 
+def _bugs(last: ConclusionLine | None) -> list[FindingLine]:
+    """Return the bugs in reconciler that ended the last pass."""
+    return [finding for finding in (last or {}).get("findings", []) if finding["rule"] == "internal-error"]
+
+
 def _advice(status: Status) -> str:
     phase, live = status["phase"], status["live"]
     mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
@@ -99,6 +106,8 @@ def _advice(status: Status) -> str:
             return f"if mail works as it should, run `reconciler confirm`; {mail}"
         case "Probation":
             return f"nothing to do: {mail}"
+        case "Retrying" if _bugs(status["last"]):
+            return f"tried {phase['attempts']} times, and will be tried again; {mail}; report the bug"
         case "Retrying":
             return f"tried {phase['attempts']} times, and will be tried again: {phase['reason']}"
         case "Refusing":

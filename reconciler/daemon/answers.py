@@ -1,13 +1,15 @@
 """The answers to requests over the socket: check, follow, status and wake.
 
 Each answer runs in the thread of its request. The result of a check is kept for the next pass; apart from that, an
-answer changes only the queue of reasons. Raises ReconcilerError; the client shows its text.
+answer changes only the queue of reasons. Raises ReconcilerError; the client shows its text. A bug in reconciler is
+logged with its traceback; a check that meets one refuses the push, with the bug as its finding.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from reconciler.host.log import Event
 from reconciler.model.errors import WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory, check
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import status
 from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
 
@@ -41,22 +44,38 @@ class Answers:
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by the name of the request."""
-        return {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+        handlers = {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+        return {name: partial(self._safely, handler) for name, handler in handlers.items()}
+
+    def _safely(self, handler: Handler, request: Message) -> Iterator[Message]:
+        """Answer a request; a bug in reconciler is logged, and is an error for the client."""
+        messages = handler(request)  # raises KeyError or ValueError for a request that can't be understood
+        try:
+            with internal_errors():
+                yield from messages
+        except InternalError as error:
+            self._log.error(Event.FAILED, traceback=error.traceback)
+            yield {"error": str(error)}
 
     def check(self, request: Message) -> Iterator[Message]:
         """Answer pre-receive: do everything up to the swap, and keep the result for the pass."""
-        repo = self._edges.repo
-        if request.get("quarantine"):
-            repo = repo.with_quarantine(Path(str(request["quarantine"])))
-        revision = repo.revision(str(request["new"]))
+        quarantine = request.get("quarantine")
+        return self._check(str(request["new"]), Path(str(quarantine)) if quarantine else None)
+
+    def _check(self, new: str, quarantine: Path | None) -> Iterator[Message]:
+        repo = self._edges.repo.with_quarantine(quarantine) if quarantine else self._edges.repo
+        revision = repo.revision(new)
         memory = Memory()
         self._board.forget(revision.oid)
         yield {"line": f"{self._edges.settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began = time.monotonic()
         try:
-            checked = check(revision, replace(self._edges, repo=repo), memory)
+            with internal_errors():
+                checked = check(revision, replace(self._edges, repo=repo), memory)
         except WithFindings as error:
+            if isinstance(error, InternalError):
+                self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
             yield from self._refusal()
             return
@@ -78,7 +97,7 @@ class Answers:
         """Answer post-receive: wake the daemon, then show the progress of the commit's pass until it ends."""
         lines = self._board.follow(str(request["revision"]))
         self._wake(Wake.PUSH)
-        yield from lines
+        return lines
 
     def status(self, _: Message) -> Iterator[Message]:
         """Answer `reconciler status`, with the facts that only the daemon knows."""
@@ -87,7 +106,7 @@ class Answers:
     def wake(self, request: Message) -> Iterator[Message]:
         """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
-        yield {"done": {}}
+        return iter([{"done": {}}])
 
 
 def _summary(checked: Checked, seconds: float) -> str:

@@ -14,7 +14,6 @@ import math
 import os
 import signal
 import time
-import traceback
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,11 +35,11 @@ from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
 from reconciler.host.log import Event, get
 from reconciler.host.programs import systemd
-from reconciler.model import Applied, Broken, Postponed, RolledBack
+from reconciler.model import Applied, Broken, RolledBack
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Wake
 from reconciler.passes.check import forget
-from reconciler.passes.record import Passed
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
 from reconciler.passes.status import phase_data
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.apply.edges import Edges
+    from reconciler.passes.record import Passed
 
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
 
@@ -83,7 +83,8 @@ class Daemon:
         self._queue.wake(reason)
 
     def _limits(self) -> list[str]:
-        return [*self._watcher.limits, *self._last.troubles]
+        troubles = (self._probation.trouble, self._renewals.trouble)
+        return [*self._watcher.limits, *self._last.troubles, *filter(None, troubles)]
 
     def _say(self, step: str) -> None:
         self._log.debug(Event.STEPPED, step=step)
@@ -121,7 +122,7 @@ class Daemon:
         while not self._stopping:
             before = self.edges.journal.phase()
             reasons = self._queue.ready()
-            self._work(reasons)
+            self._work_safely(reasons)
             if held := self._queue.held_for(Wake.PUSH):
                 wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
                 self._board.begin(self._tip(), wait)
@@ -139,6 +140,15 @@ class Daemon:
                 self._arrange(sleep)
                 self._wait(sleep)
 
+    def _work_safely(self, reasons: Sequence[Wake]) -> None:
+        """Do the work that is due; a bug in reconciler is logged and shown, and the daemon continues."""
+        try:
+            with internal_errors():
+                self._work(reasons)
+        except InternalError as error:
+            self._log.error(Event.FAILED, traceback=error.traceback)
+            self._last = replace(self._last, bug=str(error))
+
     def _work(self, reasons: Sequence[Wake]) -> None:
         """Do the work that is due: look at the probation, and make a pass for *reasons*."""
         if reasons or self._probation.at <= time.monotonic():
@@ -148,6 +158,7 @@ class Daemon:
             self._pass(reasons)
             self._prove()
             self._rearm()
+            self._last = replace(self._last, bug="")
 
     # ---- asleep ------------------------------------------------------------------------------------------------------
 
@@ -209,16 +220,12 @@ class Daemon:
     # ---- a pass ------------------------------------------------------------------------------------------------------
 
     def _pass(self, reasons: Sequence[Wake]) -> None:
-        """Make one pass; an exception is a bug in reconciler, so log it in full and continue."""
+        """Make one pass, and what follows from it."""
         self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
         memory, tip = self._slot.take(), self._tip()
         if Wake.SECRET in reasons:
             forget(self.edges, memory)  # a secret that could not be decrypted may be readable now
-        try:
-            passed = one_pass(self.edges, memory, reasons[0])
-        except Exception as error:  # noqa: BLE001 - a bug must not stop the daemon
-            self._log.error(Event.FAILED, traceback=traceback.format_exc())
-            passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), tip, quiet=True)
+        passed = one_pass(self.edges, memory, reasons[0])
         self._last = self._last.recorded(passed)
         self._slot.put_back(memory)
         self._report(passed, reasons, tip)

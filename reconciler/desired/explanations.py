@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXPLAINED = {
+    "internal-error": (
+        "reconciler itself has a bug, and this input meets it; no commit is to blame, and nothing that was live "
+        "changed. A push is rejected; a commit that is on the branch already is tried again with growing pauses, and a "
+        "later one without that input goes live. Report the bug to the maintainers with the finding, the version "
+        "(`reconciler --version`) and the traceback. The daemon's log has the traceback (`journalctl -u reconciler`), "
+        "and a command prints it if RECONCILER_DEBUG is set. It can quote your configuration, so remove what is "
+        "confidential first."
+    ),
     "activation": (
         "Postfix could not be reloaded or started with the new configuration. The generation before it was restored. "
         "The finding quotes the program's error; `reconciler log` and the mail log have more details."

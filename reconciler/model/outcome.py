@@ -46,9 +46,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A problem outside the commit prevented the pass; it is tried again."""
+    """A problem outside the commit prevented the pass; it is tried again. The *findings* tell a bug in reconciler."""
 
     reason: str
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

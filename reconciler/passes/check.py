@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
 from reconciler.host.facts import gather_again
+from reconciler.model import errors_in
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check(
     understood already.
     """
     checked = memory.recall(revision, edges)
-    if checked is None or not (checked.stage or checked.rehearsed or checked.judged.plan.empty):
+    if checked is None or not (checked.stage or checked.rehearsed or _is_nothing(checked)):
         live = LiveCommit(edges)
         judged = permit(judge(revision, edges, live, known), live, edges.repo)
         forget(edges, memory)
@@ -83,6 +84,22 @@ def check(
         checked = _staged(judged, live, edges) if wanted else Checked(judged)
     memory.checked = checked
     return checked
+
+
+def _is_nothing(checked: Checked) -> bool:
+    """Return whether the commit changes nothing on this host and is free of errors; a pass remembers others as well."""
+    return checked.judged.plan.empty and not errors_in(checked.findings)
+
+
+def permitted(checked: Checked, live: LiveCommit, edges: Edges) -> Checked:
+    """Return a judged commit if it may go live; raise what permit() raises if not.
+
+    If nothing would change, no later step plays its flows, so they are played here.
+    """
+    judged = permit(checked.judged, live, edges.repo)
+    if judged.plan.empty and judged.flows and not checked.rehearsed:
+        return _staged(judged, live, edges)
+    return replace(checked, judged=judged)
 
 
 def _staged(judged: Judged, live: LiveCommit, edges: Edges) -> Checked:

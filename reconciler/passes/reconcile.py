@@ -9,8 +9,8 @@ from reconciler.apply.protocol import apply
 from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import ReconcilerError, WithFindings
-from reconciler.passes.check import Checked, forget
-from reconciler.passes.judge import LiveCommit, judge, permit, to_rehearse
+from reconciler.passes.check import Checked, forget, permitted
+from reconciler.passes.judge import LiveCommit, judge, to_rehearse
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -28,10 +28,10 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
             forget(edges, memory)
             checked = Checked(judge(revision, edges, live))
         memory.checked = checked
+        if not _accepted(checked.judged, live, edges):
+            memory.checked = checked = permitted(checked, live, edges)
         if checked.judged.plan.empty or (checked.judged.restores and not restore):
             return Unchanged(checked.findings)
-        if not checked.judged.restores:
-            memory.checked = checked = replace(checked, judged=permit(checked.judged, live, edges.repo))
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if isinstance(outcome, Applied):
@@ -42,6 +42,14 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         return Postponed(str(error))
     else:
         return Applied((*checked.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
+
+
+def _accepted(judged: Judged, live: LiveCommit, edges: Edges) -> bool:
+    """Return whether the commit was accepted before and its files are live, so that no fault of it is news."""
+    if not judged.restores:
+        return False
+    endings = (conclusion.outcome for conclusion in edges.journal.conclusions(judged.revision.oid))
+    return live.is_made_of(judged.revision) or any(isinstance(ending, Applied | Unchanged) for ending in endings)
 
 
 def _settled(judged: Judged, edges: Edges) -> Judged:

@@ -19,6 +19,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
 from reconciler.passes.hand_edit import drift, ignored, limits_of
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.site_requests import waiting
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
@@ -155,8 +156,9 @@ def _in_force(live: str, last: Conclusion | None) -> str:
 def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
     """Return the state of each DKIM key that a commit names; empty when the commit can't be read any more."""
     try:
-        files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
-        section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+        with internal_errors():
+            files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
+            section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
     except ReconcilerError:
         return []
     shown = standings(section, datetime.now(UTC)) if section and section.enabled else []

@@ -238,7 +238,7 @@ def conclusion_from(line: Mapping[str, Any]) -> Conclusion:
 def _outcome_from(line: Mapping[str, Any]) -> Outcome:
     name = line["outcome"]
     if name == Postponed.__name__:
-        return Postponed(line["reason"])
+        return Postponed(line["reason"], tuple(finding_from(finding) for finding in line["findings"]))
     if name == Superseded.__name__:
         return Superseded(line["by"])
     return _WITH_FINDINGS[name](tuple(finding_from(finding) for finding in line["findings"]))

@@ -30,7 +30,7 @@ class Daemon:
 
     def __init__(self, repository: Path) -> None:
         self.repository = Repository(repository, "main", Host())
-        self.status = "accepted"
+        self.status = "checked"
         self.lines = ["mx1  a line"]
         self.asked: list[dict[str, Any]] = []
         self.files: set[str] = set()
@@ -112,6 +112,46 @@ def test_a_refused_push_is_rejected_with_its_findings(pushing: Pushing, daemon: 
     assert not taken
     assert said[0] == 'mail.yaml:12:31: unknown restriction "x"'
     assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        ({"error": "no space left on device"}, "reconciler: no space left on device: this commit was not checked"),
+        (
+            {"nonsense": 1},
+            "reconciler: no reason given: this commit was not checked, so it is not accepted; push again",
+        ),
+        ({"done": {"status": "failed"}}, "a line"),
+        ({"done": {}}, "a line"),
+    ],
+)
+def test_a_daemon_that_answers_without_its_consent_rejects(pushing: Pushing, last: dict[str, Any], why: str) -> None:
+    def check(_: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"line": "a line"}
+        yield last
+
+    server = Control(pushing.socket, None, {"check": check}, pushing.path)
+    server.start()
+    pushing.commit()
+    taken, said = pushing.push()
+    server.stop()
+    assert not taken
+    assert said[0] == "a line"
+    assert any(line.startswith(why) for line in said)
+    assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+def test_an_error_while_a_commit_is_followed_is_no_traceback(pushing: Pushing) -> None:
+    daemon = Daemon(pushing.path)
+    handlers = {"check": daemon.check, "follow": lambda _: iter([{"error": "a bug"}])}
+    server = Control(pushing.socket, None, handlers, pushing.path)
+    server.start()
+    pushing.commit()
+    taken, said = pushing.push()
+    server.stop()
+    assert taken
+    assert said[-1] == "reconciler: a bug: run `reconciler status` on the host to see the result of this commit"
 
 
 def test_nothing_that_steers_a_terminal_gets_through(pushing: Pushing, daemon: Daemon) -> None:

@@ -80,7 +80,6 @@ PROVEN_END_TO_END = {
     "passes/operator.py": "e2e/operator/test_operator.py",
     "passes/probation.py": "e2e/push/test_probation.py",
     "passes/propose.py": "e2e/drift/test_drift_commit.py",
-    "passes/reconcile.py": "e2e/push/test_push.py",
     "passes/renewal.py": "e2e/push/test_daemon_wakes.py",
     "passes/run.py": "e2e/push/test_push.py",
     "passes/site_requests.py": "e2e/mail/test_sites.py",
