@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from reconciler.apply import companions
 from reconciler.apply.activate import died, keep_running, live_path
 from reconciler.host.programs import postfix
-from reconciler.state.records import Step
+from reconciler.model import Unchanged
+from reconciler.state.records import Conclusion, Step
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,31 +27,45 @@ def recover(edges: Edges) -> Intent | None:
     work.
     """
     generations = edges.generations
-    if (healed := generations.heal()) and postfix.running(instance := edges.postfix()) is not None:
-        edges.say(f"generation {healed.number} is live again: the live link was missing")
-        postfix.reload(edges.host, instance)
     intent = edges.journal.open_intent()
+    if intent and intent.before and not generations.holds(intent.before):
+        intent = None  # it is none of this host's; status shows it
+    if healed := generations.heal():
+        _tell(f"{generations.link} led to no generation; generation {healed.number} is live again", intent, edges)
+        if postfix.running(instance := edges.postfix()) is not None:
+            postfix.reload(edges.host, instance)
     if intent is None:
         return None
     edges.say("recover")
-    before = generations.get(intent.before) if intent.before else None
-    if before and generations.adopted:
-        restarting = Step.RESTART in intent.steps
-        _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
-        for generation in generations.all():
-            if intent.newest is not None and generation.number > intent.newest:
-                edges.host.remove(generation.path)
-        instance = edges.postfix()
-        if postfix.running(instance) is None:
-            if intent.ran and (restarting or died(instance, edges.host)):
-                postfix.start(edges.host, instance)
-        elif restarting:
-            postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
-        else:
-            postfix.reload(edges.host, instance)
+    if intent.before and generations.adopted:
+        _undo(intent, generations.get(intent.before), edges)
     companions.release(edges)
     generations.sweep()
     return intent
+
+
+def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
+    """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran."""
+    restarting = Step.RESTART in intent.steps
+    _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
+    for generation in edges.generations.all():
+        if intent.newest is not None and generation.number > max(intent.newest, before.number):
+            edges.host.remove(generation.path)
+    instance = edges.postfix()
+    if postfix.running(instance) is None:
+        if intent.ran and (restarting or died(instance, edges.host)):
+            postfix.start(edges.host, instance)
+    elif restarting:
+        postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
+    else:
+        postfix.reload(edges.host, instance)
+
+
+def _tell(what: str, intent: Intent | None, edges: Edges) -> None:
+    """Have it on record; during an interrupted pass a conclusion would close its intent too soon."""
+    edges.say(what)
+    if intent is None:
+        edges.journal.conclude(Conclusion(outcome=Unchanged(), revision="", why=what))
 
 
 def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, start: bool) -> None:

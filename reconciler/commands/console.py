@@ -139,11 +139,12 @@ class Context:
         """
         settings, host = self.settings, Host()
         directory, configuration = state_directory or settings.state, settings.config_directory
+        backup = state_directory / "backup" if state_directory else settings.backup
         if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
             configuration = state_directory / "etc"
         return Edges(
             settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
-            generations=Generations(directory, configuration, host),
+            generations=Generations(directory, configuration, host, backup),
             journal=Journal(directory / "private", host), templates=_templates(),
             say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
         )  # fmt: skip

@@ -57,7 +57,7 @@ def status_lines(status: Status) -> Iterator[str]:
     where = (
         f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
         if live
-        else "nothing (not adopted)"
+        else f"nothing ({'its files are gone' if status.get('lost') else 'not adopted'})"
     )
     yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
     yield from (f"  {one['text']}" for one in _bugs(last))
@@ -99,6 +99,8 @@ def _bugs(last: ConclusionLine | None) -> list[FindingLine]:
 def _advice(status: Status) -> str:
     phase, live = status["phase"], status["live"]
     mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
+    if status.get("lost"):
+        return f"fix this now: {status['lost']}"
     match phase["name"]:
         case "Steady":
             return "nothing to do" if live else "to adopt: `reconciler plan`, then `reconciler once --adopt`"

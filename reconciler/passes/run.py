@@ -8,14 +8,15 @@ raises nothing; the operator's commands raise NotPossible when there is no gener
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.recover import recover, revive
 from reconciler.model import Applied, Postponed, RolledBack, Unchanged
-from reconciler.model.errors import CommandFailed, ReconcilerError
-from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, ended, next_phase
+from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
 from reconciler.passes.internal_error import InternalError, internal_errors
@@ -96,6 +97,10 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passe
     if not edges.generations.adopted:
         passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
         return
+    if lost := edges.generations.lost:
+        raise Unavailable(lost)
+    with suppress(OSError):  # status shows that a copy is missing
+        edges.generations.keep_originals()
     found, dead = hand_edit.find(edges), ""
     passed.edit = hand_edit.Kept(found)
     if found.files:
@@ -131,8 +136,8 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if reports and passed.edit.found.files and is_live(revision, edges) and not hand_edit.only_ignored(revision, edges):
         passed.quiet = True
         return
-    live = edges.generations.live()
-    if live and live.revision != revision.oid:
+    live, restores = edges.generations.live(), isinstance(phase, Refusing) and accepted is None
+    if live and live.revision != revision.oid and not restores:
         passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
 

@@ -23,7 +23,7 @@ from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.site_requests import waiting
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
-from reconciler.state.journal import phase_line
+from reconciler.state.phases import phase_line
 from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
@@ -96,6 +96,7 @@ class Status(TypedDict):
     phase: dict[str, Any]
     before: int | None
     live: Live | None
+    lost: str | None
     last: ConclusionLine | None
     drift: list[str]
     ignored: list[str]
@@ -120,6 +121,7 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
         "phase": phase_data(phase),
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
+        "lost": generations.lost or None,
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
@@ -129,7 +131,9 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
-        "limits": [*limits, *more, *edges.repo.limits, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges)],
+        "limits": [
+            *limits, *more, *edges.repo.limits, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges), *_records(edges),
+        ],  # fmt: skip
     }
 
 
@@ -183,6 +187,14 @@ def _rehearsal(edges: Edges) -> list[str]:
         return ["rehearsal off: rehearsal.mode is off in the settings"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def _records(edges: Edges) -> list[str]:
+    """Return what is damaged in the records, and what is missing for a rescue."""
+    intent = edges.journal.open_intent()
+    elsewhere = intent and intent.before and not edges.generations.holds(intent.before)
+    odd = f"the last intent in {edges.journal.path} names no generation of this host and is ignored"
+    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits()]
 
 
 def _companions(edges: Edges) -> dict[str, Running]:

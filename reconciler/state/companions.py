@@ -25,6 +25,7 @@ from reconciler.host.programs.service import Was
 from reconciler.model import BESIDE, Finding, Severity, Where
 from reconciler.model.errors import CommandFailed
 from reconciler.state.manifest import digest
+from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -212,7 +213,7 @@ class Companions:
 
     def _release(self, name: str) -> None:
         program, kept = PROGRAMS[name], self._kept(name)
-        was = Was(**json.loads((kept / _WAS).read_text())) if kept.exists() else program.look(self._host)
+        was = _was(kept) or program.look(self._host)
         program.stop(self._host)
         if kept.exists():
             for place in program.PLACES:
@@ -300,6 +301,15 @@ def check(host: Host, folder: Path) -> list[Finding]:
         if (folder / name).is_dir()
         for finding in program.check(host, folder / name)
     ]
+
+
+def _was(kept: Path) -> Was | None:
+    """Return the recorded state of a service from before it was managed; None if it is missing or can't be read."""
+    try:
+        said = json.loads((kept / _WAS).read_bytes())
+        return Was(running=bool(said["running"]), enabled=bool(said["enabled"]))
+    except (OSError, *DAMAGED):
+        return None
 
 
 def _silent(name: str, what: str, severity: Severity) -> Finding:

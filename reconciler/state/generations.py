@@ -17,6 +17,7 @@ import struct
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
     PENDING,
     PROGRAM,
+    UNREADABLE,
     FileRecord,
     Generation,
     Signature,
@@ -37,6 +39,7 @@ from reconciler.state.manifest import (
     compiled_name,
     digest,
     identity,
+    intact,
     kept_link,
     read_manifest,
     signature,
@@ -63,12 +66,15 @@ NOT_A_FILE = "not a regular file"
 
 
 class Generations:
-    """The generations below *state*, and *config_directory*, which is a link to them once adopted."""
+    """The generations below *state*, and *config_directory*, which is a link to them once adopted.
 
-    def __init__(self, state: Path, config_directory: Path, host: Host) -> None:
+    *backup* holds a second copy of the files from before adoption: without *state*, a rescue takes them from there.
+    """
+
+    def __init__(self, state: Path, config_directory: Path, host: Host, backup: Path) -> None:
         self.state, self.config_directory, self.host = state, config_directory, host
         self.folder, self.link = state / "generations", state / "live" / PROGRAM
-        self.rescue = state / "rescue" / PROGRAM
+        self.rescue, self.backup = state / "rescue" / PROGRAM, backup / PROGRAM
         self.private = state / "private"
         self.companions = Companions(state, host)
         self.others = Others(state, config_directory, host)
@@ -93,6 +99,36 @@ class Generations:
             return None
         path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
         return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
+
+    @property
+    def lost(self) -> str:
+        """What to do if the adopted directory leads to no generation; empty if it leads to one."""
+        if not self.adopted or self.live() is not None:
+            return ""
+        what = f"{self.config_directory} leads to {self.link}, where no generation is left"
+        if not self.original:
+            return f"{what}, and there is no copy of the files from before adoption in {self.backup}"
+        return f"{what}; run `reconciler rescue` to restore the files from before adoption, from {self.original}"
+
+    @property
+    def original(self) -> Path | None:
+        """The folder with the host's files from before adoption: the one in the state, else the backup."""
+        return next((one for one in (self.rescue, self.backup) if (one / ADOPTED_FILES[0]).is_file()), None)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether that is the folder of a generation of this host."""
+        return path.parent == self.folder and bool(_NAME.match(path.name)) and path.is_dir()
+
+    def limits(self) -> list[str]:
+        """Return what is damaged or missing: the live manifest, or a copy of the files from before adoption."""
+        live = self.live()
+        told = []
+        if live and live.source == UNREADABLE:
+            told.append(f"{live.path / MANIFEST} can't be read; hand edits are not noticed until a pass writes it anew")
+        if self.adopted:
+            missing = [one for one in (self.rescue, self.backup) if not one.is_dir()]
+            told += [f"{one} is missing; it should hold the files from before adoption" for one in missing]
+        return told
 
     def get(self, path: Path) -> Generation:
         """Return the generation in a folder; its manifest is read again only if it changed."""
@@ -265,10 +301,10 @@ class Generations:
 
     def rescue_tree(self) -> Tree:
         """Return the host's files from before adoption: main.cf, master.cf, and the files that ours replaced."""
-        live = self.live()
-        names = {*ADOPTED_FILES, *(live.files if live else ())}
-        found = [name for name in sorted(names) if not name.startswith(BESIDE) and (self.rescue / name).is_file()]
-        return {name: self._as_file(self.rescue / name) for name in found}
+        live, original = self.live(), self.original
+        names = {*ADOPTED_FILES, *(live.files if live else ())} if original else set()
+        paths = {name: original / name for name in sorted(names) if original and not name.startswith(BESIDE)}
+        return {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
 
     @staticmethod
     def _as_file(path: Path) -> File:
@@ -317,6 +353,8 @@ class Generations:
         seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory)}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)
+            self.host.remove(self.backup)  # of an earlier adoption
+        self.keep_originals()
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
         self._copy_whole(stage.root)
         target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
@@ -332,8 +370,30 @@ class Generations:
             raise Unavailable(f"{self.link}: the live link is missing")
         return live
 
+    def keep_originals(self) -> None:
+        """Have the files from before adoption in the state and outside of it; make the missing copy from the other."""
+        original = self.original
+        if original and not self.backup.is_dir():
+            self.host.make_directory(self.backup.parent, 0o700)
+            self._copy_whole(self.backup, original)
+        if original and not self.rescue.is_dir():
+            self._copy_whole(self.rescue, original)
+
+    def restore(self) -> Generation:
+        """Make a generation of the files from before adoption live, when no other one is left."""
+        if self.original is None:
+            raise Unavailable(self.lost)
+        stage = Stage(self.private / "stage" / "rescue" / PROGRAM, {})
+        self._copy_whole(stage.root, self.original)
+        target = {path: self._as_file(stage.root / path) for path in ADOPTED_FILES if (stage.root / path).is_file()}
+        placed = self.place(stage, target, "", Source(SourceKind.RESCUE))
+        self._point_at(placed)
+        return placed
+
     def release(self) -> None:
         """Replace the link with a directory of the live files, in one exchange; the state does not change."""
+        if self.lost:
+            raise Unavailable(self.lost)
         if live := self.live():
             self.companions.keep_as_files(live)
         if self.adopted:
@@ -343,11 +403,12 @@ class Generations:
             self.host.remove(self.beside)
         self.others.give_back(self.config_directory)
 
-    def _carry(self, path: str, root: Path, *, share: bool = False) -> None:
-        """Copy an entry of the live directory; a link that points out of it keeps its target."""
-        source = self.config_directory / path
+    def _carry(self, path: str, root: Path, origin: Path | None = None, *, share: bool = False) -> None:
+        """Copy an entry of *origin*, the live directory if none; a link that points out of it keeps its target."""
+        origin = origin or self.config_directory
+        source = origin / path
         if source.is_symlink():
-            self.host.link(root / path, kept_link(self.config_directory, path), source)
+            self.host.link(root / path, kept_link(origin, path), source)
         elif is_folder_of_others(source):  # before adoption, for a check
             self.host.copy_whole(source, root / path)
         elif share and source.is_file() and is_of_others(source):
@@ -356,21 +417,31 @@ class Generations:
             self.host.copy(source, root / path)
 
     def heal(self) -> Generation | None:
-        """If the live link or its target is missing, point it at the newest generation that can be trusted."""
+        """If the live link or its target is missing, point it at the newest generation that can be trusted.
+
+        A folder in its place is kept beside it: somebody's work may be in it.
+        """
         if not self.adopted or self.live() is not None:
             return None
-        trusted = next((one for one in self.all() if not one.tainted), None)
+        known = [one for one in self.all() if not one.tainted]
+        trusted = next((one for one in known if intact(one)), known[0] if known else None)
         if trusted:
-            self.host.make_directory(self.link.parent)
-            self.switch(trusted)
+            self._point_at(trusted)
         return trusted
 
-    def _copy_whole(self, target: Path) -> None:
+    def _point_at(self, generation: Generation) -> None:
+        self.host.make_directory(self.link.parent)
+        if self.link.is_dir() and not self.link.is_symlink():
+            free = (self.link.with_name(f"{PROGRAM}.found-{number}") for number in count(1))
+            self.host.rename(self.link, next(path for path in free if not path.exists()))
+        self.switch(generation)
+
+    def _copy_whole(self, target: Path, origin: Path | None = None) -> None:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
         self.host.make_directory(new, lasting=False)
-        for path in walk(self.config_directory):
-            self._carry(path, new)
+        for path in walk(origin or self.config_directory):
+            self._carry(path, new, origin)
         self.host.sync(new)
         self.host.remove(target)
         self.host.rename(new, target)

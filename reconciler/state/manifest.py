@@ -12,10 +12,12 @@ import os
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.host.ownership import is_of_others
 from reconciler.model import BESIDE, File
+from reconciler.state.phases import DAMAGED
+from reconciler.state.phases import text as _text
 from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:
@@ -100,13 +102,29 @@ def read_manifest(path: Path) -> Generation:
     """Return the generation in the folder *path*, named ``NUMBER-REVISION``."""
     number = int(path.name.partition("-")[0])
     try:
-        data = json.loads((path / NAME).read_text())
-        files = {name: FileRecord(**record) for name, record in data["files"].items()}
+        data = json.loads((path / NAME).read_bytes())
+        files = {_relative(name): _record(record) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
-        revision, source, tainted = str(data["revision"]), source_from(str(data["source"])), bool(data["tainted"])
+        revision, source, tainted = _text(data["revision"]), source_from(_text(data["source"])), bool(data["tainted"])
         return Generation(number, path, revision, source, files, tainted, carried, edit)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGED):
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
+
+
+def _record(data: dict[str, Any]) -> FileRecord:
+    record = FileRecord(**data)
+    if not isinstance(record.mode, int) or not 0 <= record.mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
+        raise ValueError("expected a mode")
+    for value in (record.owner, record.sha256, record.compiled, record.made_from):
+        _text(value)
+    return record
+
+
+def _relative(name: str) -> str:
+    inside = name.removeprefix(BESIDE)
+    if not inside or inside.startswith("/") or ".." in inside.split("/") or "\0" in inside:
+        raise ValueError("expected a path within the generation")
+    return name
 
 
 def written(generation: Generation) -> bytes:

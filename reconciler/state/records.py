@@ -2,7 +2,7 @@
 
 ``log --json`` prints a conclusion in the same form. Promises: lines of an earlier version can be read, and a conclusion
 that was read is written with the same keys. Reading raises KeyError, TypeError, ValueError or AttributeError for any
-other line.
+other line, also for a value of another type.
 """
 
 from __future__ import annotations
@@ -148,6 +148,34 @@ class ConclusionLine(TypedDict, total=False):
     started: list[str] | None
 
 
+# ---- types -----------------------------------------------------------------------------------------------------------
+
+
+_NONE = type(None)
+_INTENT: dict[str, tuple[type, ...]] = {
+    "revision": (str,), "source": (str,), "before": (str,), "newest": (int, _NONE), "ran": (bool,),
+}  # fmt: skip
+_CONCLUSION: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("outcome", "revision", "at", "reason", "by", "wake", "why", "drift_by", "package"), (str,)),
+    **dict.fromkeys(("author", "subject", "signer", "kept", "kept_on", "not_kept"), (str, _NONE)),
+    "seconds": (int, float), "generation": (int, _NONE), "edited": (int,), "revived": (bool,),
+    "findings": (list,), "drift": (list,), "left_alone": (list, _NONE), "started": (list, _NONE),
+}  # fmt: skip
+_FINDING: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("rule", "file", "severity", "text", "subject"), (str,)),
+    "line": (int,), "column": (int,), "lasting": (bool,),
+}  # fmt: skip
+
+
+def _typed(line: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise TypeError unless each known key has a value of its type, and lists but the findings hold texts."""
+    for key, value in line.items():
+        if key in types and not isinstance(value, types[key]):
+            raise TypeError(f"{key} is {type(value).__name__}")
+        if isinstance(value, list) and key != "findings" and not all(isinstance(one, str) for one in value):
+            raise TypeError(f"{key} holds other things than texts")
+
+
 # ---- intents ---------------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +190,7 @@ def intent_line(intent: Intent) -> dict[str, Any]:
 
 def intent_from(line: Mapping[str, Any], steps: Iterable[str]) -> Intent:
     """Read an intent, and the steps that followed it; an unknown step of another version is ignored."""
+    _typed(line, _INTENT)
     source, newest, begun = str(line["source"]), line.get("newest"), set(steps)
     return Intent(
         revision=str(line["revision"]),
@@ -219,6 +248,7 @@ def edited_line(edited: Edited) -> ConclusionLine:
 
 def conclusion_from(line: Mapping[str, Any]) -> Conclusion:
     """Read a conclusion."""
+    _typed(line, _CONCLUSION)
     at = datetime.strptime(line["at"], _AT).replace(tzinfo=UTC)
     about = About(line["author"], line["subject"], line["generation"]) if "author" in line else None
     return Conclusion(
@@ -277,6 +307,7 @@ def finding_line(finding: Finding) -> FindingLine:
 
 def finding_from(line: FindingLine) -> Finding:
     """Read a finding."""
+    _typed(line, _FINDING)
     return Finding(
         rule=line["rule"],
         where=Where(line["file"], line["line"], line["column"]),

@@ -64,7 +64,7 @@ readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
 # What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
-LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler"
+LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler var/backups/reconciler"
 _copies: dict[str, str] = {}
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
 

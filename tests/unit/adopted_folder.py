@@ -38,7 +38,7 @@ class Adopted:
         (configuration / "main.cf").write_text("old = 1\n")
         (configuration / "master.cf").write_text("")
         host = Host()
-        generations = Generations(folder / "state", configuration, host)
+        generations = Generations(folder / "state", configuration, host, folder / "backup")
         generations.prepare()
         generations.adopt()
         templates = shipped("templates")

@@ -42,7 +42,7 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     facts = gather(host, settings, mentioned(merged, facts))
     root = shipped("templates")
     templates = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.j2")}
-    generations = Generations(settings.state, settings.config_directory, host)
+    generations = Generations(settings.state, settings.config_directory, host, settings.backup)
     generations.prepare()
     stage = generations.stage(render(merged, templates), f"tested-{time.monotonic_ns()}", time.time() - 60)
     compiled = [table for table in merged.tables.values() if table.compiler]
