@@ -132,8 +132,14 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
         "refused": [one._asdict() for one in nftables.refused(edges.host)],
         "daemon": daemon,
         "limits": [
-            *limits, *more, *edges.repo.limits, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges), *_records(edges),
-        ],  # fmt: skip
+            *limits,
+            *more,
+            *edges.repo.limits,
+            *limits_of(live, edges),
+            *_rehearsal(edges),
+            *waiting(edges),
+            *_records(edges),
+        ],
     }
 
 

@@ -37,7 +37,7 @@ def generations(tmp_path: Path) -> Generations:
     for name in ("panel", "panel/deep", "panel/virtual", "access"):
         os.chown(live / name, NOBODY, NOBODY)
     (live / "panel").chmod(0o2750)
-    made = Generations(tmp_path / "state", live, Host())
+    made = Generations(tmp_path / "state", live, Host(), tmp_path / "backup")
     made.prepare()
     return made
 
