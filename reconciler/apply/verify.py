@@ -49,7 +49,7 @@ class Expected:
     """The state that is expected after an activation.
 
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
-    *settle* is how long the master must live, *patience* how long a service may take to answer.
+    *settle* is how long the master must live, *patience* how long a service may take to answer, twice.
     """
 
     instance: postfix.Instance
@@ -297,9 +297,12 @@ class _Conversations:
         return [found for one in self._futures if (wait or one.done()) and (found := one.result())]
 
     def _visit(self, target: Target) -> _Problem | None:
-        """Try until a new process answers well or the patience ends; a bad answer of a new process is final."""
-        deadline = time.monotonic() + self._expected.patience
-        pause = _POLL
+        """Try until a new process answers well or the patience ends; a bad answer of a new process is final.
+
+        A service that stays silent is given its time once more, because on a busy machine the commit is not to blame.
+        """
+        patience, again = self._expected.patience, False
+        deadline, pause = time.monotonic() + patience, _POLL
         while not self._stop.is_set():
             try:
                 self._talk(target, max(_POLL, deadline - time.monotonic()))
@@ -310,8 +313,10 @@ class _Conversations:
             else:
                 return None
             if time.monotonic() > deadline:
-                text = f"no answer in {self._expected.patience:g} s: {problem}"
-                return _Problem(_finding("service-silent", target, text), is_silence=True)
+                if again:
+                    text = f"no answer in {2 * patience:g} s: {problem}"
+                    return _Problem(_finding("service-silent", target, text), is_silence=True)
+                again, deadline = True, time.monotonic() + patience
             self._stop.wait(pause)
             # Each try adds a line to the mail log and counts against an smtpd's max_use.
             pause = min(pause * 1.5, _PAUSE)
