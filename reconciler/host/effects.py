@@ -7,7 +7,8 @@ Promises: when a method that says "durably" returns, its content and its name ar
 flushed and fsynced before a name leads to them, and the folder after. write(), copy(), link(), set_time() and folders
 that are not *lasting* are durable after sync(). A removal is not durable: a loss of power may bring the file back.
 
-Raises OSError as the kernel gives it, and CommandFailed when a program does not end in time.
+Raises OSError as the kernel gives it, CommandFailed when a program does not end in time or prints without end, and
+Stopping for a program that stop() ended or forbids.
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ import ctypes
 import errno
 import functools
 import grp
+import math
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from reconciler.host import copying
-from reconciler.model.errors import CommandFailed
+from reconciler.host.pipes import MOST_OUTPUT, Interrupted, Limits, TooMuch, exchange
+from reconciler.model.errors import CommandFailed, Stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,8 +78,63 @@ def effect(method: Method[P, R]) -> Method[P, R]:
     return functools.update_wrapper(counted, method)
 
 
+def _shown(argv: Sequence[str]) -> str:
+    """Return the beginning of a command, without what act() puts before it."""
+    own = argv[len(_WITH_US) :] if tuple(argv[: len(_WITH_US)]) == _WITH_US else argv
+    return " ".join(own[:3])
+
+
+class Progress(NamedTuple):
+    """The program that a thread runs, and when it must have ended; without one, when the last one ended."""
+
+    program: str = ""
+    until: float = -math.inf
+
+
+_at: dict[int, Progress] = {}
+
+
+def progress(thread: int) -> Progress:
+    """Return what a thread is doing, by its number (threading.get_ident())."""
+    return _at.get(thread, Progress())
+
+
+class _OfThread(threading.local):
+    """The limits on the programs that a thread runs: whether stop() spares them, and when they must have ended."""
+
+    spared = False
+    until = math.inf
+
+
+_of_thread = _OfThread()
+
+
 class Host:
     """The real host."""
+
+    _stopped = False
+
+    def stop(self) -> None:
+        """End the programs that run, and run no more, except those of spared(); safe in a signal handler."""
+        self._stopped = True
+
+    @contextmanager
+    def spared(self) -> Iterator[None]:
+        """Let this thread run its programs to their end, even after stop(): half an activation would stop mail."""
+        before, _of_thread.spared = _of_thread.spared, True
+        try:
+            yield
+        finally:
+            _of_thread.spared = before
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Limit the time of all the programs together that this thread runs here."""
+        before, _of_thread.until = _of_thread.until, min(_of_thread.until, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            _of_thread.until = before
 
     def before(self, what: str) -> None:
         """Called right before each effect."""
@@ -92,18 +153,37 @@ class Host:
         cwd: Path | None = None,
     ) -> Completed:
         """Run a program that only reads; *owner* is the uid and gid to run it as. Its process group ends with it."""
+        limits = self._limits(timeout)
         identity = {} if owner is None else {"user": owner[0], "group": owner[1], "extra_groups": []}
         process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - argv is ours, never a shell's
             list(argv), stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT | dict(env or {}), cwd=cwd,
             start_new_session=True, **identity,
         )  # fmt: skip
+        said: dict[str, bytearray] = {}
+        me = threading.get_ident()
+        _at[me] = Progress(_shown(argv), time.monotonic() + limits.seconds)
         try:
-            stdout, stderr = process.communicate(input, timeout)
-        except subprocess.TimeoutExpired:
-            raise CommandFailed(argv, None, _end(process).decode(errors="replace")) from None
-        text = [stream.decode("utf-8", "surrogateescape") for stream in (stdout, stderr)]
+            exchange(process, input or b"", limits, said)
+        except TimeoutError:
+            raise CommandFailed(argv, None, _end(process, said)) from None
+        except TooMuch:
+            _end(process, said)
+            raise CommandFailed(argv, None, "", f"printed more than {MOST_OUTPUT >> 20} MiB") from None
+        except Interrupted:
+            _end(process, said)
+            raise Stopping(f"{argv[0]}: reconciler is stopping") from None
+        finally:
+            _at[me] = Progress(until=time.monotonic())
+        text = [bytes(said[name]).decode("utf-8", "surrogateescape") for name in ("stdout", "stderr")]
         return Completed(tuple(argv), process.returncode, *text)
+
+    def _limits(self, seconds: float) -> Limits:
+        """Return the limits for a program that this thread runs now; raise Stopping if it may run none."""
+        spared = _of_thread.spared
+        if self._stopped and not spared:
+            raise Stopping("reconciler is stopping")
+        return Limits(min(seconds, _of_thread.until - time.monotonic()), lambda: self._stopped and not spared)
 
     @effect
     def act(
@@ -261,17 +341,16 @@ class Host:
             fsync(Path(directory))
 
 
-def _end(process: subprocess.Popen[bytes]) -> bytes:
+def _end(process: subprocess.Popen[bytes], said: dict[str, bytearray]) -> str:
     """Kill a program with its group and return its last output; a process outside the group may hold the pipes."""
     os.killpg(process.pid, signal.SIGKILL)
-    try:
-        _, stderr = process.communicate(timeout=_LAST_WORDS)
-    except subprocess.TimeoutExpired as late:
-        stderr = late.stderr or b""
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                stream.close()
-    return bytes(stderr)
+    with suppress(TimeoutError, TooMuch):
+        exchange(process, b"", Limits(_LAST_WORDS), said)
+    process.poll()  # one that hangs in the kernel is not waited for
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            stream.close()
+    return said.get("stderr", bytearray()).decode(errors="replace")
 
 
 def fsync(path: Path) -> None:

@@ -40,11 +40,11 @@ class CheckFailed(WithFindings):
 class CommandFailed(ReconcilerError):  # noqa: N818
     """An external command failed or timed out.
 
-    *status* is its exit status, or None when it was killed after its time-out.
+    *status* is its exit status, or None when it was killed: after its time-out, or for the reason *killed*.
     """
 
-    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
-        how = "timed out" if status is None else f"exited with {status}"
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str, killed: str = "timed out") -> None:
+        how = killed if status is None else f"exited with {status}"
         last = "; ".join(line.strip() for line in stderr.strip().splitlines()[-5:])
         super().__init__(f"{' '.join(argv)}: {how}" + (f": {last}" if last else ""))
         self.argv, self.status, self.stderr = tuple(argv), status, stderr
@@ -52,6 +52,10 @@ class CommandFailed(ReconcilerError):  # noqa: N818
 
 class Unavailable(ReconcilerError):  # noqa: N818
     """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
+
+
+class Stopping(Unavailable):
+    """The daemon is stopping: it starts no more programs, except to finish an activation that has begun."""
 
 
 class BadSettings(ReconcilerError):  # noqa: N818
