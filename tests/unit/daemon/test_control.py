@@ -137,7 +137,7 @@ def test_a_bad_request_is_answered_and_harms_nobody(running: Path, sent: bytes) 
 
 
 def test_a_client_that_goes_away_harms_nobody(running: Path) -> None:
-    for _ in range(control.MAX_CONNECTIONS * 2):
+    for _ in range(control.PLACES["check"] * 2):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(running))
             client.sendall(b'{"do": "check", "new": "x"}\n')
@@ -146,7 +146,7 @@ def test_a_client_that_goes_away_harms_nobody(running: Path) -> None:
 
 def test_connections_are_bounded_and_their_places_come_back(running: Path) -> None:
     clients = []
-    for _ in range(control.MAX_CONNECTIONS):
+    for _ in range(control.PLACES[""]):
         client = socket.socket(socket.AF_UNIX)
         client.connect(str(running))
         clients.append(client)
