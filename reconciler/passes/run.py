@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
-from reconciler.apply.recover import recover, revive
+from reconciler.apply.recover import recover, revive, revive_beside
 from reconciler.model import Applied, Postponed, RolledBack, Unchanged
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
@@ -45,6 +45,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
                 with internal_errors():
                     passed = _recovered_pass(edges, memory, accepted, passed)
                     passed.seconds = time.monotonic() - began
+                    passed.revived = edges.revived() or passed.revived
                     _conclude(passed, edges, wake, accepted)
             except InternalError as error:
                 passed = _failed(error, passed, edges, wake)
@@ -52,6 +53,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
         passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
         passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
+        passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
     passed.seconds = time.monotonic() - began
     return passed
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
+PATIENCE = 6.0
+"""Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
@@ -111,11 +113,18 @@ class Status(TypedDict):
 
 def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
+    without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
+    with edges.host.within(PATIENCE):
+        return _status(edges, [*limits], without, daemon=daemon)
+
+
+def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool) -> Status:
     generations = edges.generations
     live = generations.live()
     last = edges.journal.last()
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
+    refused, unknown = _refused(edges)
     return {
         "host": edges.settings.host,
         "phase": phase_data(phase),
@@ -129,14 +138,15 @@ def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
         "queue": _queue(edges),
         "companions": _companions(edges),
         "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
-        "refused": [one._asdict() for one in nftables.refused(edges.host)],
+        "refused": refused,
         "daemon": daemon,
         "limits": [
             *limits,
             *more,
+            *unknown,
             *edges.repo.limits,
             *limits_of(live, edges),
-            *_rehearsal(edges),
+            *without,
             *waiting(edges),
             *_records(edges),
         ],
@@ -186,6 +196,14 @@ def _queue(edges: Edges) -> list[Waiting]:
         kinds.setdefault(steady(why), []).append((why, count))
     told = [(sum(count for _, count in one), printable(one[0][0])) for one in kinds.values()]
     return [{"why": why, "messages": count} for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
+
+
+def _refused(edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the users whose connections the lockdown refused, and why that is unknown."""
+    try:
+        return [one._asdict() for one in nftables.refused(edges.host)], []
+    except (ReconcilerError, OSError) as error:
+        return [], [f"can't query the lockdown: {error}"]
 
 
 def _rehearsal(edges: Edges) -> list[str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from reconciler.host.programs import PROGRAMS
 from reconciler.host.programs.service import Was
 from reconciler.model import BESIDE, Finding, Severity, Where
-from reconciler.model.errors import CommandFailed
+from reconciler.model.errors import CommandFailed, ReconcilerError
 from reconciler.state.manifest import digest
 from reconciler.state.phases import DAMAGED
 
@@ -76,7 +76,7 @@ class Companions:
         """Return why that companion does not work; empty when it does."""
         try:
             return PROGRAMS[name].answers(self._host, self.folder(name))
-        except (CommandFailed, OSError) as error:
+        except (ReconcilerError, OSError) as error:
             return str(error)
 
     def watched(self, generation: Generation) -> set[Path]:

@@ -50,6 +50,7 @@ from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import IO
 
     from reconciler.host.effects import Host
     from reconciler.model import Tree
@@ -60,7 +61,9 @@ DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 PATIENCE = 10.0
 """Seconds that an operator's short command waits for a running pass."""
-_PAUSE = 0.05
+ACTIVATION_PATIENCE = 15.0
+"""Seconds to wait while another thread or process starts, stops or reloads Postfix."""
+_LOCK_POLL = 0.05
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
 
@@ -207,14 +210,42 @@ class Generations:
         Raises Unavailable if another pass holds it for longer, or dpkg is running.
         """
         self.prepare()
-        if _held_by_other(DPKG_LOCK):
+        if self.packages_change():
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        with self._held("lock", BUSY, patience):
+            yield
+
+    @contextmanager
+    def activation(self, patience: float = ACTIVATION_PATIENCE) -> Iterator[None]:
+        """Hold the lock for a change of what Postfix reads, and for its start, stop and reload.
+
+        A pass holds it from the swap to the end of its verification, and not while it checks; so a master that died
+        can be started beside a check that hangs. Raises Unavailable if it is not free within *patience* seconds.
+        """
+        with self._held("activation", "Postfix is being started, stopped or reloaded", patience):
+            yield
+
+    @contextmanager
+    def service(self) -> Iterator[None]:
+        """Hold the daemon's lock, for all its life; raise Unavailable if another daemon manages this state."""
+        self.prepare()
+        with self._held("daemon", f"another reconciler daemon runs with {self.state}"):
+            yield
+
+    @staticmethod
+    def packages_change() -> bool:
+        """Return whether dpkg is at work, which stops and starts Postfix by itself."""
+        return _held_by_other(DPKG_LOCK)
+
+    @contextmanager
+    def _held(self, name: str, busy: str, patience: float = 0.0) -> Iterator[None]:
+        """Hold a lock of its own open file, so that threads exclude each other like processes."""
         deadline = time.monotonic() + patience
-        with (self.private / "lock").open("w") as stream:
+        with (self.private / name).open("w") as stream:
             while not _locked(stream):
                 if time.monotonic() >= deadline:
-                    raise Unavailable(BUSY)
-                time.sleep(_PAUSE)
+                    raise Unavailable(busy)
+                time.sleep(_LOCK_POLL)
             yield
 
     def age(self) -> None:
