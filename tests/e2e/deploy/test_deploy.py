@@ -371,6 +371,16 @@ def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, com
     assert master(installed) == pid
 
 
+def test_a_folder_of_the_socket_that_was_removed_is_made_again_by_the_running_daemon(installed: Host) -> None:
+    pid = shown(installed, "MainPID")
+    installed.run("rm", "-r", "/run/reconciler")
+    installed.wait_for(
+        lambda: "daemon running" in installed.run("reconciler", "status", check=False).stdout, what="the socket"
+    )
+    assert "live and verified" in push(installed, "after the socket was lost")
+    assert shown(installed, "MainPID") == pid
+
+
 def test_a_postfix_that_an_administrator_stopped_stays_stopped(installed: Host) -> None:
     stop_postfix(installed)
     assert "live" in push(installed, "while it was stopped")
