@@ -16,7 +16,6 @@ import time
 from contextlib import suppress
 
 LONGEST_REPLY = 64 << 10
-_LONGEST_LINE = 8192
 _BLOCK = 4096
 
 
@@ -26,6 +25,10 @@ class HungUp(ConnectionError):  # noqa: N818 - what a server did, not an error o
 
 class TooLong(OSError):  # noqa: N818 - as above
     """The server sends a reply without end."""
+
+
+class TooSlow(TimeoutError):  # noqa: N818 - as above
+    """The server has begun a reply and does not end it in time."""
 
 
 class Replies:
@@ -42,7 +45,7 @@ class Replies:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._size = 0
 
-    def readline(self, limit: int = _LONGEST_LINE) -> bytes:
+    def readline(self, limit: int = LONGEST_REPLY + 1) -> bytes:
         """Return the next line with its end, at most *limit* bytes of it; nothing when the server has hung up."""
         try:
             while b"\n" not in self._buffer and len(self._buffer) < limit and (piece := self._more()):
@@ -57,12 +60,14 @@ class Replies:
         return line
 
     def _more(self) -> bytes:
-        if self._deadline is not None:
-            rest = self._deadline - time.monotonic()
-            if rest <= 0:
-                raise TimeoutError("timed out")
-            self._connection.settimeout(rest)
-        return self._connection.recv(_BLOCK)
+        try:
+            if self._deadline is not None:
+                self._connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
+            return self._connection.recv(_BLOCK)
+        except TimeoutError:
+            if self._buffer or self._size:
+                raise TooSlow("its reply does not end in time") from None
+            raise
 
     def close(self) -> None:
         """Forget what was read ahead; the connection stays open."""

@@ -122,7 +122,7 @@ def committed(adopted: AdoptedHost, files: dict[str, str | None]) -> str:
 
 # ---- Postfix's programs ----------------------------------------------------------------------------------------------
 
-CHANGE: dict[str, str | None] = {"tables/transport": "new.test  smtp:[127.0.0.1]:2525\n"} | banner("later")
+CHANGE = {**banner("later"), "tables/transport": "new.test  smtp:[127.0.0.1]:2525\n"}
 PROVEN_WITHIN = 15.0  # seconds in which a dead master must be back
 HANGING = {"a compile": ("postmap", "*lmdb:*"), "a check": ("postconf", "*-n*"), "a rehearsal": ("unshare", "*play*")}
 
