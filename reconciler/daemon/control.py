@@ -71,7 +71,7 @@ class Control:
 
     def __init__(self, socket: Path, group: str | None, handlers: Mapping[str, Handler], repository: Path) -> None:
         self._path, self._group, self._handlers, self._repository = socket, group, handlers, repository
-        self._places = _Places()
+        self._places = Places()
         self._renewing = threading.Lock()
         self._listener: sockets.socket | None = None
         self._identity: tuple[int, int] | None = None
@@ -209,7 +209,7 @@ class Control:
             raise Unavailable(f'socket {self._path}: there is no group "{self._group}" (daemon.group)') from None
 
 
-class _Places:
+class Places:
     """The places that are taken, by user and kind of request; safe from any thread."""
 
     def __init__(self) -> None:

@@ -1,14 +1,17 @@
-"""The effects: what is durable is on disk before its name, by the order of the system calls."""
+"""The effects: what is durable is on disk before its name, and what stops or bounds the programs of a host."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from reconciler.host.effects import Host
+from reconciler.host.effects import Host, progress
+from reconciler.model.errors import CommandFailed, Stopping
 from tests.unit.system_calls import Call, calls, not_durable, traced
 
 DURABLE = {
@@ -97,3 +100,53 @@ def test_an_appended_line_is_whole_or_an_error(tmp_path: Path) -> None:
 
     assert path.read_bytes() == b"first\nsecond\n"
     assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116
+
+
+# ---- programs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_kills_the_program_that_runs_with_its_group_and_no_other_starts() -> None:
+    host = Host()
+    threading.Timer(0.3, host.stop).start()
+    began = time.monotonic()
+    with pytest.raises(Stopping, match="sh: reconciler is stopping"):
+        host.run(("sh", "-c", "sleep 60 & sleep 60"))
+    with pytest.raises(Stopping):
+        host.run(("true",))
+    assert time.monotonic() - began < 20
+
+
+def test_a_stop_spares_an_activation() -> None:
+    host = Host()
+    threading.Timer(0.2, host.stop).start()
+    with host.spared():
+        assert host.run(("sh", "-c", "sleep 1; echo done")).stdout == "done\n"
+    with pytest.raises(Stopping):
+        host.run(("true",))
+
+
+def test_programs_share_the_time_within_and_have_their_own_after_it() -> None:
+    host = Host()
+    began = time.monotonic()
+    with host.within(0.3):
+        with pytest.raises(CommandFailed, match="timed out"):
+            host.run(("sleep", "60"))
+        with pytest.raises(CommandFailed, match="timed out"), host.within(60):
+            host.run(("sleep", "60"))
+    assert time.monotonic() - began < 20
+    assert host.run(("sleep", "0.1")).status == 0
+
+
+def test_a_program_that_prints_without_end_fails() -> None:
+    with pytest.raises(CommandFailed, match="yes: printed more than 128 MiB"):
+        Host().run(("yes",))
+
+
+def test_progress_names_the_program_of_a_thread_and_the_end_of_its_time() -> None:
+    host, me, seen = Host(), threading.get_ident(), []
+    threading.Timer(0.5, lambda: seen.append(progress(me))).start()
+    host.act(("sleep", "1"), timeout=30)
+    ended = progress(me)
+    assert seen[0].program == "sleep 1"
+    assert ended.program == ""
+    assert ended.until <= time.monotonic() < seen[0].until
