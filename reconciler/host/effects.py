@@ -173,6 +173,9 @@ class Host:
         except Interrupted:
             _end(process, said)
             raise Stopping(f"{argv[0]}: reconciler is stopping") from None
+        except BaseException:  # Ctrl-C does not reach a program in a session of its own
+            _end(process, said)
+            raise
         finally:
             _at[me] = Progress(until=time.monotonic())
         text = [bytes(said[name]).decode("utf-8", "surrogateescape") for name in ("stdout", "stderr")]
