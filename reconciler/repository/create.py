@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from reconciler.host.settings import Settings
     from reconciler.model import Revision
 
+# What git itself refuses in a push, before it is asked of a hook: damaged objects, a size that only fills the disk, and
+# a rewind, which needs `git config reconciler.allowRewind true`, then a push that turns this off, and another one.
+MAX_PUSH = 256 << 20  # bytes; a whole history with tables of a million rows takes a tenth of it
+RECEIVE = {
+    "receive.fsckObjects": "true", "transfer.fsckObjects": "true", "receive.maxInputSize": str(MAX_PUSH),
+    "receive.denyNonFastForwards": "true", "receive.denyDeleteCurrent": "refuse",
+}  # fmt: skip
 HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
 PLACEHOLDER = b"mx1.example.com"
 _QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
@@ -62,6 +69,8 @@ def _seed(beside: Path, settings: Settings, settings_file: Path, seed: _Seed) ->
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
     for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
         handle.config[f"reconciler.{name}"] = str(value)
+    for name, text in RECEIVE.items():
+        handle.config[name] = text
     (hooks := beside / "hooks").mkdir(exist_ok=True)
     for name, mode in HOOKS.items():
         shutil.copyfile(shipped("hooks") / name, hooks / name)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _SYMBOLIC = b"ref:"
 _ALTERNATES = Path("info", "alternates")
-_INCOMING = "tmp_objdir-"
+_INCOMING = "tmp_objdir-"  # the objects of another push: git reads them, and not this process
+_PACKED = ("info", "pack")
 _FORMS = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 FILES = ("HEAD", "config", "config.worktree", "packed-refs", "shallow")
 CONFIGURATIONS = ("config", "config.worktree")
@@ -50,8 +51,11 @@ class Inspection:
         self._quarantine = quarantine
         self._clean: dict[str, tuple[int, int]] = {}
 
-    def look(self, refs: Iterable[str]) -> None:
-        """Look at everything that is opened to read the commits that these *refs* name."""
+    def look(self, refs: Iterable[str], *, deep: bool = True) -> None:
+        """Look at everything that is opened to read the commits that these *refs* name, and their history.
+
+        If not *deep*, loose objects are left out: who reads one alone looks at it alone.
+        """
         self._path.stat()
         if os.path.lexists(self._path / "commondir"):
             raise ValueError(f"{self._path / 'commondir'}: a linked worktree can't be followed, only its repository")
@@ -61,7 +65,7 @@ class Inspection:
             _without_include(self._path / name)
         for ref in refs:
             self._look_at_ref(ref)
-        self._look_at_objects(self._path / "objects", _MOST_STEPS)
+        self._look_at_objects(self._path / "objects", _MOST_STEPS, deep=deep)
         if self._quarantine:
             self._look_at_objects(self._quarantine, 0)
 
@@ -82,37 +86,37 @@ class Inspection:
             if not content.startswith(_SYMBOLIC) or not _is_name(ref):
                 return
 
-    def _look_at_objects(self, folder: Path, steps: int) -> None:
+    def _look_at_objects(self, folder: Path, steps: int, *, deep: bool = True) -> None:
         """Look at a folder of objects, and at those that it borrows from."""
         for entry in list(os.scandir(folder)):
-            if entry.is_dir():
-                if not entry.name.startswith(_INCOMING):  # of another push; git reads it, and not this process
-                    self._look_into(entry.path)
-            elif not entry.is_file():
-                is_regular(Path(entry.path))
+            if not entry.is_dir():
+                if not entry.is_file():
+                    is_regular(Path(entry.path))
+            elif entry.name in _PACKED or (deep and not entry.name.startswith(_INCOMING)):
+                self._look_into(entry)
         if steps and is_regular(folder / _ALTERNATES):
             for line in _start_of(folder / _ALTERNATES, _LARGEST).split(b"\n"):
                 other = folder / os.fsdecode(line)
                 if line and not line.startswith(b"#") and b"\0" not in line and other.is_dir():
                     self._look_at_objects(other, steps - 1)
 
-    def _look_into(self, folder: str) -> None:
+    def _look_into(self, folder: os.DirEntry[str]) -> None:
         try:
-            status = Path(folder).stat()
+            status = folder.stat()
             now = status.st_ino, status.st_ctime_ns
-            if self._clean.get(folder) == now:
+            if self._clean.get(folder.path) == now:
                 return
-            entries = list(os.scandir(folder))
+            entries = list(os.scandir(folder.path))
         except FileNotFoundError:  # gc removed it
             return
-        folders = [entry.path for entry in entries if entry.is_dir()]
+        folders = [entry for entry in entries if entry.is_dir()]
         for entry in entries:
             if not entry.is_file() and not entry.is_dir():
                 is_regular(Path(entry.path))
         for each in folders:
             self._look_into(each)
         if not folders and time.time() - status.st_ctime > _SETTLED:
-            self._clean[folder] = now
+            self._clean[folder.path] = now
 
 
 def candidates(name: str) -> list[str]:

@@ -16,6 +16,7 @@ keeps the last; reconciler writes its notes under the pass's lock.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import zlib
@@ -42,6 +43,7 @@ MAX_BYTES = 64 << 20
 MAX_ENTRIES = 100_000
 MAX_PATH = 1024
 MAX_SHOWN = 200  # characters of an author or a subject
+_FULL_NAME = re.compile(r"[0-9a-f]{40}")
 NOTES = "refs/notes/reconciler"
 _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
@@ -106,20 +108,23 @@ class Repository:
 
     def revision(self, name: str) -> Revision:
         """Return the commit that git resolves *name* to."""
+        full = bool(_FULL_NAME.fullmatch(name))
 
         def look(handle: pygit2.Repository) -> Revision | None:
+            if full:
+                _whole(handle, name)
             try:
                 return revision_of(handle.revparse_single(name).peel(pygit2.Commit))
             except (KeyError, ValueError):
                 return None
 
-        if found := self._ask(look, candidates(name)):
+        if found := self._ask(look, candidates(name), deep=not full):
             return found
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
     def read(self, revision: Revision) -> Tree:
         """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand."""
-        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)))
+        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)), deep=True)
         if findings:
             raise InvalidSource(findings)
         return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
@@ -130,7 +135,7 @@ class Repository:
         def look(handle: pygit2.Repository) -> bool:
             return old == new or (old in handle and handle.descendant_of(new, old))
 
-        return self._ask(look)
+        return self._ask(look, deep=True)
 
     def between(self, old: str, new: str) -> list[Revision]:
         """Return the commits after *old* and before *new*, newest first; none if either is missing."""
@@ -142,7 +147,7 @@ class Repository:
             walk.hide(old)
             return [revision_of(commit) for commit in walk if str(commit.id) != new]
 
-        return self._ask(look)
+        return self._ask(look, deep=True)
 
     def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
         """Return the newest commit, up to *oid*, that wrote any of these lines; None if there is no such file."""
@@ -155,7 +160,7 @@ class Repository:
             found = (revision_of(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
             return max(found, key=lambda revision: revision.committed_at, default=None)
 
-        return self._ask(look)
+        return self._ask(look, deep=True)
 
     def with_quarantine(self, path: Path) -> Repository:
         """Return the same repository with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
@@ -174,7 +179,7 @@ class Repository:
             except KeyError:
                 return None
 
-        return self._ask(look, (NOTES,))
+        return self._ask(look, (NOTES,), deep=True)
 
     def note(self, oid: str, text: str) -> None:
         """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
@@ -221,18 +226,21 @@ class Repository:
 
     # ---- libgit2 ----
 
-    def _ask(self, question: Callable[[pygit2.Repository], T], refs: Iterable[str] = ()) -> T:
+    def _ask(self, question: Callable[[pygit2.Repository], T], refs: Iterable[str] = (), *, deep: bool = False) -> T:
         """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one.
 
-        A question that reads *refs* is asked after a look at all that libgit2 opens then.
+        A question that reads *refs*, or many objects (*deep*), is asked after a look at all that libgit2 opens then.
         """
+        named = tuple(refs)
         try:
-            self._look(refs)
+            if named or deep:
+                self._inspection.look(named, deep=deep)
             return question(self._handle())
         except (pygit2.GitError, KeyError, ValueError, OSError):
             self._threads.kept = None
         try:
-            self._look(refs)
+            if named or deep:
+                self._inspection.look(named, deep=deep)
             return question(self._handle())
         except KeyError as error:
             raise self._unavailable(f"object {error.args[0]} is missing") from error
@@ -241,17 +249,13 @@ class Repository:
         except (pygit2.GitError, ValueError) as error:
             raise self._unavailable(str(error)) from error
 
-    def _look(self, refs: Iterable[str]) -> None:
-        if named := tuple(refs):
-            self._inspection.look(named)
-
     def _handle(self) -> pygit2.Repository:
         status = self.path.stat()
         seen = (status.st_dev, status.st_ino, status.st_ctime_ns)
         kept: tuple[tuple[int, int, int], pygit2.Repository] | None = getattr(self._threads, "kept", None)
         if kept and kept[0] == seen:
             return kept[1]
-        self._inspection.look(())
+        self._inspection.look((), deep=False)
         handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
         if self._quarantine:
             handle.odb.add_disk_alternate(self._quarantine)

@@ -2,6 +2,7 @@
 
 Promises: a generation is placed whole by one rename and reconciler never changes it again; another generation becomes
 live by one rename of a link; foreign files, which neither the manifest nor the target names, are carried unchanged.
+Files and folders that other users may change stay the same ones in all generations (others.py).
 
 Raises OSError from the file system, and Unavailable while another process holds a lock or keeps changing files.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.host.effects import Host
 from reconciler.host.settings import Settings
-from reconciler.repository.create import HOOKS, NotCreated, create
+from reconciler.repository.create import HOOKS, RECEIVE, NotCreated, create
 from reconciler.repository.repo import Repository
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import git
@@ -36,6 +36,7 @@ def test_the_starter_state_gets_this_hosts_name_and_key(tmp_path: Path) -> None:
     assert git(path, "rev-parse", "HEAD") == revision.oid
     recorded = {name: git(path, "config", f"reconciler.{name}") for name in ("settings", "socket", "branch")}
     assert recorded == {"settings": str(FILE), "socket": "/run/x y.sock", "branch": "prod/mail"}
+    assert {name: git(path, "config", name) for name in RECEIVE} == RECEIVE
     assert {name: (path / "hooks" / name).stat().st_mode & 0o777 for name in HOOKS} == HOOKS
     assert git(path, "fsck", "--strict") == ""
 
