@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import postfix, postmap
-from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
+from reconciler.model import Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
-from reconciler.rehearsal.rehearse import Impossible, rehearse
+from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             findings += _compile(target, order, stage, edges)
         rehearsed = False
         if order.rehearsal and not order.trusted and not errors_in(findings):
-            found, rehearsed = _rehearse(order.rehearsal, stage, edges)
-            findings += found
+            findings += _rehearse(order.rehearsal, stage, edges)
+            rehearsed = True
         directory = str(edges.settings.config_directory)
         findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
         if errors_in(findings):
@@ -62,19 +62,11 @@ def _discard(edges: Edges, name: str) -> None:
         edges.host.remove(edges.generations.stage_folder(name))
 
 
-def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
-    """Return a rehearsal's findings and whether it was held; without kernel support, check and verify remain."""
+def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]:
+    """Return the findings of a rehearsal; nothing excuses one in which Postfix did not run."""
     edges.say("rehearse")
-    try:
-        found = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
-        return rehearsal.excuse(found), True
-    except Impossible as reason:
-        doubt = Finding(
-            rule="not-rehearsed", where=Where("mail.yaml"), subject="rehearsal",
-            text=f"not rehearsed, because this host does not support it: {reason}",
-            severity=Severity.WARNING, lasting=False,
-        )  # fmt: skip
-        return [doubt], False
+    done = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
+    return rehearsal.excuse(done.findings) if done.is_whole else done.findings
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:

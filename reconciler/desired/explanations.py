@@ -125,9 +125,15 @@ EXPLAINED = {
         "new route at its next delivery attempt. `postqueue -f` makes Postfix try all deferred mail at once."
     ),
     "not-rehearsed": (
-        "This host can't run a rehearsal: its kernel refuses a mount or a network that a rehearsal needs. Everything"
-        " else was checked, and the commit is verified after the swap and can be rolled back. Set rehearsal.mode to off"
-        " to silence this warning."
+        "The rehearsal of this commit failed by itself, or did not end in time. That is a problem of this host or of"
+        " reconciler and no fault of the commit, but what was not rehearsed does not go live. reconciler tries again,"
+        " with growing pauses. If a host can't hold rehearsals at all, set rehearsal.mode to off: check and verify"
+        " remain."
+    ),
+    "rehearsal-exceeds": (
+        "In a rehearsal, the programs that this configuration starts took more memory or more processes than all of"
+        " Postfix needs. The rehearsal ended at once, and the host is not affected. Look for a command of master.cf, an"
+        " alias, or debugger_command that starts itself again and again, or that writes without end."
     ),
     "master-fails": (
         "In a rehearsal, Postfix's master did not start with this configuration, or ended soon after. On the host, all "

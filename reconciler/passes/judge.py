@@ -245,11 +245,15 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
-    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one."""
+    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one.
+
+    A rehearsal that fails for both is no fault of the live commit, which runs: it excuses nothing.
+    """
     if live.generation is None or live.is_made_of(revision) or live.understood is None:
         return []
     try:
         script = write(*live.understood)
-        return rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host)
+        done = rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host)
     except ReconcilerError:
         return []
+    return done.findings if done.is_whole else []

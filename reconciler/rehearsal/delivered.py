@@ -65,8 +65,8 @@ def waiting_transport(line: LogLine) -> str | None:
 def _flows(evidence: Evidence) -> Iterator[Finding]:
     """Yield the mail-flow tests that fail."""
     script = evidence.script
-    severity = Severity.WARNING if script.databases else Severity.ERROR
-    unsure = f" (uncertain: a rehearsal can't reach {script.databases[0]})" if script.databases else ""
+    severity = Severity.WARNING if evidence.empty else Severity.ERROR
+    unsure = f" (uncertain: a rehearsal can't reach {evidence.empty[0]})" if evidence.empty else ""
     for flow, asked, result in zip(script.flows, script.play["flows"], evidence.report["flows"], strict=False):
         if problem := _problem(flow, asked["id"], result, evidence):
             text = f'flow "{flow.name}": {problem}{unsure}'

@@ -35,6 +35,19 @@ class Evidence:
     deaths: tuple[LogLine, ...]
     _locator: Locator
 
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Return the tables and lists that were empty, though they are not on the host."""
+        closed = dict.fromkeys(
+            self.script.doubted[path] for path in self.report["closed"] if path in self.script.doubted
+        )
+        return (*self.script.databases, *closed)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Return everything that was not shown as it is on the host, as Postfix names it."""
+        return (*self.empty, *self.report["closed"])
+
     def service_of(self, line: LogLine) -> Service | None:
         """Return the service that wrote a line, known by its tag."""
         match = _TAG.match(line.tag)

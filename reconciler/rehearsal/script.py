@@ -20,7 +20,7 @@ from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import depends_on_client
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.tables import Entries
-from reconciler.rehearsal import outside
+from reconciler.rehearsal import named, outside
 from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.master_cf import (
     LMTP,
@@ -36,7 +36,7 @@ from reconciler.rehearsal.master_cf import (
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Service, Table
 
@@ -53,7 +53,8 @@ class Script:
 
     *services* are in the order of their tags (``r0``, ``r1``). *flows* are played in this order; *unserved* are the
     flows whose port no listener serves, and *ports* are the port names of this host. *databases* are the tables that
-    are empty, and *master_cf* replaces the candidate's, whose *directory* Postfix uses.
+    are empty, *doubted* those that are empty if others may not read their files, by their paths. *master_cf* replaces
+    the candidate's, whose *directory* Postfix uses.
     """
 
     services: tuple[Service, ...]
@@ -61,6 +62,7 @@ class Script:
     flows: tuple[Flow, ...]
     unserved: tuple[Flow, ...]
     databases: tuple[str, ...]
+    doubted: Mapping[str, str]
     ports: frozenset[str]
     master_cf: str
     directory: str
@@ -93,6 +95,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         flows=tuple(flow for flow, listener in reached if listener),
         unserved=tuple(flow for flow, listener in reached if not listener),
         databases=outside.databases(merged, facts),
+        doubted=named.doubted(main),
         ports=frozenset(facts.ports),
         master_cf=played_master(main, services, ports),
         directory=facts.parameters.get("config_directory", "/etc/postfix"),
@@ -116,7 +119,11 @@ def _room(main: Scope) -> messages.Room:
     )
     return messages.Room(
         parameters=parameters,
-        files=sorted(path for path, is_there in main.facts.files.items() if is_there),
+        files=named.files(main),
+        folders_of_files=named.folders(main),
+        chains=named.loaded_together(main.merged, main.facts),
+        compiled=named.compiled(main),
+        texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
         chroot=any(service.chroot == "y" for service in main.merged.entries),
         space=_space(main),

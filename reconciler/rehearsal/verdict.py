@@ -61,6 +61,12 @@ def findings_of(script: Script, report: Report) -> list[Finding]:
     return [one for one in first if one.is_error or not any(unnumbered(_warning_of(one)) in text for text in errors)]
 
 
+def is_whole(report: Report) -> bool:
+    """Return whether Postfix ran to the end, and a listener answered if any was asked."""
+    asked = report["dialogues"]
+    return report["alive"] and (not asked or any(reply.startswith("2") for one in asked for _, reply in one["steps"]))
+
+
 def _warning_of(finding: Finding) -> str:
     return finding.text.partition(" warns: ")[2] or finding.text
 
@@ -108,7 +114,7 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
 
 def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:
     """Return whether a warning is about the rehearsal itself, or another finding covers it."""
-    if _HARMLESS.search(warning) or any(name in line.text for name in evidence.script.databases):
+    if _HARMLESS.search(warning) or any(name in line.text for name in evidence.unseen):
         return True
     if throttled := _THROTTLED.search(line.text):
         return any(death.program in {throttled[1], "master"} for death in evidence.deaths)
@@ -152,9 +158,7 @@ def _is_known(listener: PlayedListener, error: str, evidence: Evidence) -> bool:
 
 def _is_explained(reply: str, listener: PlayedListener, evidence: Evidence) -> bool:
     """Return whether the isolation explains the reply: an unreachable table, a client without a certificate."""
-    return bool(evidence.script.databases and "4.3.0" in reply) or (
-        listener["asks_certificate"] and "certificate" in reply
-    )
+    return bool(evidence.empty and "4.3.0" in reply) or (listener["asks_certificate"] and "certificate" in reply)
 
 
 def _why(number: int, evidence: Evidence) -> str:

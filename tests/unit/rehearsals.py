@@ -27,6 +27,7 @@ def report(*log: str, **more: Any) -> Report:  # noqa: ANN401 - JSON
     """Return the report of a rehearsal in which Postfix logged these lines."""
     happened = {
         "start_failure": "",
+        "closed": [],
         "alive": True,
         "log": list(log),
         "dialogues": [],

@@ -1,5 +1,7 @@
 """What Postfix logs in a rehearsal: a datagram socket at /dev/log, and the file that maillog_file names.
 
+Promises: no more than MOST of either is kept.
+
 Raises OSError when the socket cannot be made.
 """
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GRACE = 1.5
+MOST = 8 << 20
 _POLL = 0.05
 
 
@@ -25,6 +28,7 @@ class RehearsalLog:
     def __init__(self, maillog_file: str) -> None:
         self.lines: list[str] = []
         self.hurry: Callable[[], None] = lambda: None
+        self._size = 0
         self._news = threading.Condition()
         self._file = Path(maillog_file) if maillog_file and not maillog_file.startswith("/dev/") else None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -35,6 +39,9 @@ class RehearsalLog:
     def _read(self) -> None:
         while True:
             text = self._socket.recv(65536).decode("utf-8", "replace").rstrip("\0\n")
+            self._size += len(text)
+            if self._size > MOST:
+                continue  # what is not read any more is lost; nothing waits for it
             with self._news:
                 self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text))
                 self._news.notify_all()
@@ -59,6 +66,7 @@ class RehearsalLog:
                     self._file.write_text("")
 
     def _filed(self) -> list[str]:
-        if self._file is None or not self._file.exists():
+        if self._file is None or not self._file.is_file():
             return []
-        return self._file.read_text("utf-8", "replace").splitlines()
+        with self._file.open("rb") as stream:
+            return stream.read(MOST).decode("utf-8", "replace").splitlines()

@@ -11,11 +11,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.rehearsal.inside.limits import PROCESSES
+
 if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Parameters
 
 PATIENCE = 8.0
-PROCESSES = 1000
 CAPABILITIES = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service", "sys_chroot",
 )  # fmt: skip
@@ -26,8 +27,7 @@ def start(parameters: Parameters, directory: str) -> str:
     """Start the master with the configuration in *directory*; return nothing when it is up, else why it is not."""
     # The limit counts all processes of a user, those of the host as well, so it starts from what there is.
     threads = int(_THREADS.read_text().split()[3].partition("/")[2])
-    resource.setrlimit(resource.RLIMIT_NPROC, (threads + PROCESSES,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # 1 is what keeps the kernel from asking the host's own handler
+    resource.setrlimit(resource.RLIMIT_NPROC, (threads + 2 * PROCESSES,) * 2)
     argv = [
         "setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in CAPABILITIES), "--",
         f"{parameters['daemon_directory']}/master", "-w", "-c", directory,
