@@ -6,6 +6,7 @@ Unavailable, CommandFailed or OSError when the check itself can't be carried out
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from contextlib import ExitStack, suppress
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import postfix, postmap
+from reconciler.host.programs.vocabulary import says
 from reconciler.model import Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
 from reconciler.postfix.locate import Locator
+from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
 from reconciler.rehearsal.rehearse import rehearse
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Stage
     from reconciler.state.source import Source
 
+_PROGRAMS = ("postconf", "postmap", "postalias")
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
@@ -51,6 +55,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             rehearsed = True
         directory = str(edges.settings.config_directory)
         findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
+        findings = _quotable(findings, order.origin, stage)
         if errors_in(findings):
             raise CheckFailed(findings)
         failing.pop_all()
@@ -106,6 +111,25 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
     if where == Where("mail.yaml"):
         where = Locator(origin, directory).locate(finding.text, None)
     return replace(finding, where=where)
+
+
+def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> list[Finding]:
+    """Return the findings without what Postfix's programs, which ran as root, quote of files outside the commit."""
+
+    @functools.cache
+    def known() -> list[str]:
+        own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
+        tables = [
+            table.source.decode("utf-8", "surrogateescape") for table in origin.tables.values() if not table.is_secret
+        ]
+        return [*own, *tables, "\n".join([*origin.tables, str(stage.root)])]
+
+    return [
+        replace(one, text=cut(one.text, known(), says), subject=cut(one.subject, known(), says))
+        if one.rule in _PROGRAMS
+        else one
+        for one in findings
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,24 @@ def doubted(main: Scope) -> dict[str, str]:
     return found
 
 
+def known(main: Scope, played: str) -> tuple[str, ...]:
+    """Return the texts that a finding may quote: the commit without its secrets, the host's defaults, and the play."""
+    values = [text for scope, value in _settings(main) for text in (value, expanded(scope, value))]
+    defaults = [expanded(main, value) for value in main.facts.parameters.values()]
+    tables = [
+        f"{table.name}\n{table.source.decode('utf-8', 'replace')}"
+        for table in main.merged.tables.values()
+        if not table.is_secret
+    ]
+    here = [*map(str, main.facts.addresses), *main.facts.ports, *main.facts.users, main.facts.host]
+    return ("\n".join([*values, *defaults, *here, *main.merged.tables, *logins(main).values(), played]), *tables)
+
+
+def _settings(main: Scope) -> Iterator[tuple[Scope, str]]:
+    for scope in scopes(main.merged, main.facts):
+        yield from ((scope, parameter.value) for parameter in scope.written)
+
+
 def _plain(scope: Scope, value: str) -> Iterator[str]:
     """Yield the files that a list includes."""
     yield from (word.lstrip("!") for word in words(expanded(scope, value)) if word.lstrip("!").startswith("/"))

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.host.programs.vocabulary import says
 from reconciler.model import Finding, Where
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.rehearsal.inside.messages import Candidate, Request
@@ -80,7 +81,7 @@ def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> Rehear
         return Rehearsed([_failure("rehearsal-exceeds", f"in a rehearsal this configuration takes {excess}")], False)
     except Unavailable as error:
         return Rehearsed([_failure("not-rehearsed", f"the rehearsal could not be held: {error}")], False)
-    return Rehearsed(findings_of(script, report), is_whole(report))
+    return Rehearsed(findings_of(script, report, says), is_whole(report))
 
 
 def _failure(rule: str, text: str) -> Finding:

@@ -10,6 +10,7 @@ to the smtpd behind postscreen, not to postscreen.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -44,6 +45,8 @@ _CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipi
 _MAIL_PORTS = (LMTP, SMTP, SMTPS, 587)
 _NAME_SERVER = ("127.0.0.1", 53)
 _SAMPLES, _BEGINNING = 2, 4096
+# What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
+_MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
 _SIZES, _LEAST_SPACE = ("message_size_limit", "queue_minfree"), 256 << 20
 
 
@@ -67,6 +70,11 @@ class Script:
     master_cf: str
     directory: str
     merged: Contribution = field(compare=False)
+    facts: Facts = field(compare=False)
+
+    def known(self) -> tuple[str, ...]:
+        """Return the texts that a finding may quote."""
+        return named.known(Scope(self.merged, self.facts), f"{self.master_cf}\n{json.dumps(self.play)}")
 
 
 def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
@@ -98,6 +106,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         doubted=named.doubted(main),
         ports=frozenset(facts.ports),
         master_cf=played_master(main, services, ports),
+        facts=facts,
         directory=facts.parameters.get("config_directory", "/etc/postfix"),
         merged=merged,
     )
@@ -126,7 +135,11 @@ def _room(main: Scope) -> messages.Room:
         texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
         chroot=any(service.chroot == "y" for service in main.merged.entries),
-        space=_space(main),
+        limits=messages.Limits(
+            space=_space(main),
+            memory=_MEMORY + len(main.merged.entries) * _MORE_MEMORY,
+            processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,
+        ),
     )
 
 

@@ -20,51 +20,51 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MEMORY = 1 << 30
-PROCESSES = 1000
+    from reconciler.rehearsal.inside.messages import Limits
+
 SECONDS = 60
 PAUSE = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _URGENT = -15
 
 
-def inherit(space: int) -> None:
+def inherit(limits: Limits) -> None:
     """Limit this process and all that it starts: its data, its files, its processor time, and no core file."""
-    limits = {
-        resource.RLIMIT_DATA: MEMORY,
-        resource.RLIMIT_FSIZE: space,
+    ceilings = {
+        resource.RLIMIT_DATA: limits["memory"],
+        resource.RLIMIT_FSIZE: limits["space"],
         resource.RLIMIT_CPU: SECONDS,
         resource.RLIMIT_CORE: 1,  # 1 is what keeps the kernel from asking the host's own handler
     }
-    for kind, most in limits.items():
+    for kind, most in ceilings.items():
         ceiling = resource.getrlimit(kind)[1]
         least = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
         resource.setrlimit(kind, (least, least))
 
 
-def guard(end: Callable[[str], None]) -> None:
+def guard(limits: Limits, end: Callable[[str], None]) -> None:
     """Look again and again; when the candidate has taken too much, kill it and *end* with the reason."""
-    threading.Thread(target=_guard, args=(end,), name="guard", daemon=True).start()
+    threading.Thread(target=_guard, args=(limits, end), name="guard", daemon=True).start()
 
 
-def _guard(end: Callable[[str], None]) -> None:
+def _guard(limits: Limits, end: Callable[[str], None]) -> None:
     with suppress(OSError):  # a thousand processes leave little of a processor to the one that must end them
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _URGENT)
-    while not (excess := _excess()):
+    while not (excess := _excess(limits)):
         time.sleep(PAUSE)
     with suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)  # all but this one (kill(2)), and none can fork meanwhile
     end(excess)
 
 
-def _excess() -> str:
+def _excess(limits: Limits) -> str:
     """Return what there is too much of, or empty."""
     running = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - twenty times a second
-    if len(running) > PROCESSES:
-        return f"more than {PROCESSES:,} processes"
+    if len(running) > limits["processes"]:
+        return f"more than {limits['processes']:,} processes"
     files = os.statvfs("/")
     taken = (files.f_blocks - files.f_bfree) * files.f_frsize + sum(_own_memory(running))
-    return f"more than {MEMORY >> 20:,} MiB of memory" if taken > MEMORY else ""
+    return f"more than {limits['memory'] >> 20:,} MiB of memory" if taken > limits["memory"] else ""
 
 
 def _own_memory(processes: list[str]) -> Iterator[int]:

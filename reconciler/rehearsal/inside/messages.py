@@ -102,8 +102,16 @@ class Parameters(TypedDict):
     maillog_file: str
 
 
+class Limits(TypedDict):
+    """What all processes of a rehearsal may take together: *memory* in bytes, files in *space*, and *processes*."""
+
+    space: int
+    memory: int
+    processes: int
+
+
 class Room(TypedDict):
-    """What the candidate's root is made of: *files* are shown, *folders* are made, *space* is in bytes.
+    """What the candidate's root is made of: *files* are shown, *folders* are made.
 
     Of *folders_of_files* the files are shown. The files of one of the *chains* are loaded together. *compiled* has the
     type and the suffix of each table that is read in a compiled form, by its path; *texts* are what stands in the files
@@ -118,7 +126,7 @@ class Room(TypedDict):
     texts: dict[str, str]
     folders: list[str]
     chroot: bool
-    space: int
+    limits: Limits
 
 
 class WorldParameters(TypedDict):

@@ -46,23 +46,24 @@ def play(request: messages.Request) -> Report:
     began = time.monotonic()
     asked, candidate = request["play"], request["candidate"]
     try:
-        closed = room.build(request)
+        built = room.build(request)
     except room.Unusable as problem:
         return _unheld(str(problem))
-    limits.inherit(asked["room"]["space"])
-    limits.guard(lambda excess: _end(Exceeded(exceeded=excess)))
+    limits.inherit(asked["room"]["limits"])
+    limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))
     tls = context(request["stand_ins"]["ec"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
     world = World(asked["world"], tls)
+    room.compile_tables(built.tables)
     parameters = asked["room"]["parameters"]
     log = RehearsalLog(parameters["maillog_file"])
     talks = Talks(world.connect)
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
-    built = time.monotonic() - began
-    failure = master.start(parameters, candidate["directory"])
+    ready = time.monotonic() - began
+    failure = master.start(parameters, candidate["directory"], asked["room"]["limits"]["processes"])
     report = _unheld(failure)
-    report["closed"], report["received"] = closed, world.received
-    report["seconds"] |= {"built": built, "up": time.monotonic() - began}
+    report["closed"], report["received"] = built.closed, world.received
+    report["seconds"] |= {"built": ready, "up": time.monotonic() - began}
     if not failure:
         _speak(asked, talks, report)
         report["seconds"]["spoken"] = time.monotonic() - began

@@ -21,13 +21,12 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.rehearsal.inside import pem, shown
+from reconciler.rehearsal.inside import master, pem, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,8 +55,8 @@ _PRIVATE_FOLDERS = (
 )  # fmt: skip
 _CHROOT = ("hosts", "localtime", "nsswitch.conf", "resolv.conf", "services")
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+_FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
 _LARGEST_PEM = 1 << 20
-_PATIENCE = 10.0
 _OURS = "rehearsal"
 _MOST_SHOWN = 4096
 _OF_A_PLACE = {
@@ -78,18 +77,24 @@ def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, opti
         raise OSError(number, f"mount: {os.strerror(number)}", str(target))
 
 
-def build(request: Request) -> list[str]:
-    """Make the root that the request describes, and move into it; nothing of the old one stays in reach.
+class Built(NamedTuple):
+    """The named files that have a stand-in, because others may not read them; *tables* are those still to be compiled.
 
-    Return the files that the configuration names and that have a stand-in, because not every user may read them.
+    A table is its type, its source and its place.
     """
+
+    closed: list[str]
+    tables: list[tuple[str, str, Path]]
+
+
+def build(request: Request) -> Built:
+    """Make the root that the request describes, and move into it; nothing of the old one stays in reach."""
     room, candidate = request["play"]["room"], request["candidate"]
     mount("none", Path("/"), flags=_REC | _PRIVATE)
     sockets = _sockets()  # read from /proc, which the room covers
     named = _Named(room, candidate, request["stand_ins"])
     data = shown.find(room["parameters"]["data_directory"])
-    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={room['space']},nr_inodes={_INODES}")
-    _folder(BASE / _OURS)
+    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={room['limits']['space']},nr_inodes={_INODES}")
     _system()
     _devices()
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
@@ -104,12 +109,11 @@ def build(request: Request) -> list[str]:
     _enter()
     mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV)
     mount("none", Path("/proc"), flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)  # sysctls are the host's own
-    _compile(candidate["directory"], named.compiled())
     _spool(room["parameters"], data, chroot=room["chroot"])
     for folder in room["folders"]:
         with suppress(OSError):  # it is part of what is shown, or Postfix says why it can't be
             _made(Path(folder), 0o1777)
-    return sorted(named.closed)
+    return Built(sorted(named.closed), list(named.compiled()))
 
 
 # ---- the host's part -------------------------------------------------------------------------------------------------
@@ -195,7 +199,8 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _put(text: str, inside: Path) -> None:
     """Show a text as a file, instead of what is there."""
-    ours = BASE / _OURS / f"{len(os.listdir(BASE / _OURS))}"  # noqa: PTH208 - a number that is free
+    folder = _folder(BASE / _OURS)
+    ours = folder / f"{len(os.listdir(folder))}"  # noqa: PTH208 - a number that is free
     ours.write_text(text, "utf-8", "surrogateescape")
     os.utime(ours, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
     if inside.exists():
@@ -342,16 +347,18 @@ class _Named:
                 yield kind, self._room["texts"].get(name.removesuffix(suffix), ""), place
 
 
-def _compile(directory: str, tables: Iterable[tuple[str, str, Path]]) -> None:
-    """Have Postfix's own program make the stand-ins of compiled tables."""
+def compile_tables(tables: Iterable[tuple[str, str, Path]]) -> None:
+    """Have Postfix's own program make the stand-ins of compiled tables, by a configuration of ours; needs a network."""
     made: dict[str, Path] = {}
     for number, (kind, source, place) in enumerate(tables):
-        path = Path("/", _OURS, f"table-{number}")
+        path = _folder(Path("/", _OURS)) / f"table-{number}"
         path.write_text(source, "utf-8", "surrogateescape")
         made[f"{kind}:{path}"] = place
     if made:
-        argv = ("/usr/sbin/postmap", "-c", directory, *made)
-        subprocess.run(argv, check=True, capture_output=True, timeout=_PATIENCE)  # noqa: S603 - the request is ours
+        folder = _folder(Path("/", _OURS, "postfix"))
+        (folder / "main.cf").write_text(_FOR_POSTMAP)
+        os.utime(folder / "main.cf", (time.time() - AGE,) * 2)
+        master.compile_tables(str(folder), made)
     for table, place in made.items():
         path = Path(table.partition(":")[2])
         mount(path.with_name(path.name + place.suffix), place, flags=BIND)

@@ -44,8 +44,17 @@ def test_nobody_stands_in_where_the_candidate_listens_itself() -> None:
 
 
 def test_there_is_room_for_the_largest_message() -> None:
-    assert script_of({"message_size_limit": "1000"}).play["room"]["space"] >= 256 << 20
-    assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["space"] > 15 << 30
+    assert script_of({"message_size_limit": "1000"}).play["room"]["limits"]["space"] >= 256 << 20
+    assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["limits"]["space"] > 15 << 30
+
+
+def test_many_services_may_take_more_than_few() -> None:
+    few = script_of().play["room"]["limits"]
+    many = script_of(files={"master.d/m.cf": "".join(f"s{n} unix - - n - - smtp\n" for n in range(500))})
+    more = many.play["room"]["limits"]
+    assert few["processes"] >= 1000
+    assert more["processes"] - few["processes"] >= 1000
+    assert more["memory"] > few["memory"] >= 1 << 30
 
 
 def test_every_class_of_addresses_has_a_recipient() -> None:
