@@ -3,8 +3,8 @@
 Promises: nothing on the host changes, and nothing survives, even if this process is killed: the program runs in its own
 network, mount, process, IPC and UTS namespaces, whose first process dies with this one. Only limit() gives a reason why
 this host can't hold one; a rehearsal that fails for any other reason is an error, and the commit does not go live.
-play() raises Exceeded when the candidate takes too much, Unavailable when the rehearsal fails by itself or does not end
-in time, and OSError as the kernel gives it.
+play() raises Excessive when the candidate takes too much, Unavailable when the rehearsal fails by itself or does not
+end in time, and OSError as the kernel gives it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
     return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip()}"
 
 
-class Exceeded(ReconcilerError):  # noqa: N818 - as in errors.py
+class Excessive(ReconcilerError):  # noqa: N818 - as in errors.py
     """The candidate took more of the machine than a rehearsal may."""
 
 
@@ -77,7 +77,7 @@ def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> Rehear
     """Play the script with the candidate in *stage*, mounted as *directory*; a failed rehearsal is an error itself."""
     try:
         report = play(script, stage, directory, host)
-    except Exceeded as excess:
+    except Excessive as excess:
         return Rehearsed([_failure("rehearsal-exceeds", f"in a rehearsal this configuration takes {excess}")], False)
     except Unavailable as error:
         return Rehearsed([_failure("not-rehearsed", f"the rehearsal could not be held: {error}")], False)
@@ -115,7 +115,7 @@ def play(
     except ValueError:
         raise Unavailable(_last(done.stderr) or f"it ends with status {done.status} and without an answer") from None
     if "exceeded" in answer:
-        raise Exceeded(answer["exceeded"])
+        raise Excessive(answer["exceeded"])
     if "trouble" in answer:
         raise Unavailable(_last(answer["trouble"]))
     return answer

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.rehearsal.inside.messages import Candidate, Parameters, Request, Room
-    from reconciler.rehearsal.inside.shown import Found
+    from reconciler.rehearsal.inside.shown import Reached
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
 AGE = 10.0  # as in host/programs/postfix.py, which nothing in here may import
@@ -135,7 +135,7 @@ def _system() -> None:
             _show(found)
 
 
-def _show(found: Found) -> bool:
+def _show(found: Reached) -> bool:
     """Show a file, or a folder without what others may not read in it; tell whether it could be shown."""
     _lay(found)
     inside = _inside(found.real)
@@ -151,7 +151,7 @@ def _show(found: Found) -> bool:
     return True
 
 
-def _lay(found: Found) -> None:
+def _lay(found: Reached) -> None:
     """Make the folders and the links that lead to a file, as they are on the host."""
     for folder, status in found.folders:
         inside = _inside(folder)
@@ -277,7 +277,7 @@ class _Named:
     def __init__(self, room: Room, candidate: Candidate, given: Mapping[str, str]) -> None:
         self._room = room
         self._link, self._shown_as, self._stage = candidate["directory"], _directory(candidate), candidate["stage"]
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, Reached] = {}
         self.closed: dict[str, Path] = {}
         closed = _closed_below(Path(self._stage))
         self._staged = {path: self._shown_as / path.relative_to(self._stage) for path in closed}
@@ -379,7 +379,7 @@ def _enter() -> None:
 # ---- the spool -------------------------------------------------------------------------------------------------------
 
 
-def _spool(parameters: Parameters, data: Found | None, *, chroot: bool) -> None:
+def _spool(parameters: Parameters, data: Reached | None, *, chroot: bool) -> None:
     """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time.
 
     *data* is the host's data_directory: one that exists has the owner and the mode that it has on the host.

@@ -20,7 +20,7 @@ _MOST_LINKS = 40  # path_resolution(7)
 _FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Found(NamedTuple):
+class Reached(NamedTuple):
     """Where a path leads: its *real* place without links, the *links* and the *folders* on the way, with their status.
 
     *is_open* tells that every user may pass all the folders and read the file at their end.
@@ -38,7 +38,7 @@ class Found(NamedTuple):
         return self.status.st_dev, self.status.st_ino
 
 
-def find(path: str) -> Found | None:
+def find(path: str) -> Reached | None:
     """Find an absolute path; None if it is missing, is neither a file nor a folder, or belongs to the kernel."""
     opened = [os.open("/", _FLAGS)]
     try:
@@ -50,7 +50,7 @@ def find(path: str) -> Found | None:
             os.close(descriptor)
 
 
-def _found(path: str, opened: list[int]) -> Found | None:
+def _found(path: str, opened: list[int]) -> Reached | None:
     """Walk along *path*; *opened* are the folders from the root to the present one."""
     names: list[str] = []
     links: list[tuple[Path, str]] = []
@@ -81,7 +81,7 @@ def _found(path: str, opened: list[int]) -> Found | None:
         return None
     is_open = all(one.st_mode & stat.S_IXOTH for one in folders.values()) and is_for_all(status)
     hidden = any(real.is_relative_to(one) for one in HIDDEN)
-    return Found(real, status, tuple(links), tuple(folders.items()), is_open and not hidden)
+    return Reached(real, status, tuple(links), tuple(folders.items()), is_open and not hidden)
 
 
 def _leave(names: list[str], opened: list[int], depth: int) -> None:

@@ -91,7 +91,7 @@ def _in_usr(_: dict[str, Any]) -> bool:
 
 
 def _in_etc(_: dict[str, Any]) -> bool:
-    with Path("/etc/passwd").open("a") as stream:  # the folder is the rehearsal's own, but not this file
+    with Path("/etc/services").open("a") as stream:  # the folder is the rehearsal's own, but not this file
         return stream.write("# attacked\n") > 0
 
 
