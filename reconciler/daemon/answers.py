@@ -1,12 +1,15 @@
 """The answers to requests over the socket: check, follow, status and wake.
 
-Each answer runs in the thread of its request. The result of a check is kept for the next pass; apart from that, an
-answer changes only the queue of reasons. Raises ReconcilerError; the client shows its text. A bug in reconciler is
-logged with its traceback; a check that meets one refuses the push, with the bug as its finding.
+Each answer runs in the thread of its request. The result of a check is kept for the next pass, and a refused one is put
+on record with the user who asked; apart from that, an answer changes only the queue of reasons. Raises ReconcilerError;
+the client shows its text. A bug in reconciler is logged with its traceback; a check that meets one refuses the push,
+with the bug as its finding.
 """
 
 from __future__ import annotations
 
+import pwd
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -14,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.log import Event
+from reconciler.model import errors_in
 from reconciler.model.errors import WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory, check
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import status
+from reconciler.state.records import RefusedCheck
 from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
 
 if TYPE_CHECKING:
@@ -29,7 +34,11 @@ if TYPE_CHECKING:
     from reconciler.daemon.control import Handler, Message
     from reconciler.daemon.progress import ProgressBoard
     from reconciler.host.log import Log
+    from reconciler.model import Revision
     from reconciler.passes.check import Checked
+
+
+MOST_RECORDED = 5
 
 
 class Answers:
@@ -41,6 +50,7 @@ class Answers:
     ) -> None:  # fmt: skip
         self._edges, self._slot, self._board = edges, slot, board
         self._wake, self._limits, self._log = wake, limits, log
+        self._recording = threading.Lock()
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by the name of the request."""
@@ -60,9 +70,9 @@ class Answers:
     def check(self, request: Message) -> Iterator[Message]:
         """Answer pre-receive: do everything up to the swap, and keep the result for the pass."""
         quarantine = request.get("quarantine")
-        return self._check(str(request["new"]), Path(str(quarantine)) if quarantine else None)
+        return self._check(str(request["new"]), Path(str(quarantine)) if quarantine else None, int(request["uid"]))
 
-    def _check(self, new: str, quarantine: Path | None) -> Iterator[Message]:
+    def _check(self, new: str, quarantine: Path | None, uid: int) -> Iterator[Message]:
         repo = self._edges.repo.with_quarantine(quarantine) if quarantine else self._edges.repo
         revision = repo.revision(new)
         memory = Memory()
@@ -76,6 +86,7 @@ class Answers:
         except WithFindings as error:
             if isinstance(error, InternalError):
                 self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)
+            self._record(revision, error, uid, time.monotonic() - began)
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
             yield from self._refusal()
             return
@@ -85,6 +96,16 @@ class Answers:
         yield {"line": _summary(checked, time.monotonic() - began)}
         self._slot.put(memory)
         yield {"done": {"status": "checked"}}
+
+    def _record(self, revision: Revision, error: WithFindings, uid: int, seconds: float) -> None:
+        """Put a refused check on record, with the user who asked for it."""
+        findings = tuple(errors_in(error.findings))[:MOST_RECORDED]
+        check = RefusedCheck(revision=revision.oid, uid=uid, user=_name_of(uid), findings=findings, seconds=seconds)
+        self._log.warning(
+            Event.CHECK_REFUSED, revision=revision.oid, uid=uid, user=check.user, findings=[*map(str, findings)]
+        )
+        with self._recording:
+            self._edges.journal.refuse(check)
 
     def _refusal(self) -> Iterator[Message]:
         live = self._edges.generations.live()
@@ -107,6 +128,14 @@ class Answers:
         """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         return iter([{"done": {}}])
+
+
+def _name_of(uid: int) -> str:
+    """Return the name of a user, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _summary(checked: Checked, seconds: float) -> str:

@@ -8,10 +8,11 @@ any number of lines ``{"line": TEXT}`` and a last one, ``{"done": {...}}`` or ``
 While a handler waits, it yields an empty message now and then. The server does not send it, but tests whether the
 client is still connected.
 
-The kernel identifies the client (unix(7), SO_PEERCRED and SO_PEERGROUPS). Root may do everything; the repository's
-owner and the members of the group may do what GUEST_MAY lists. The size of requests and the time for each are limited.
-Each user has PLACES of its own for each kind of request, and for connections that have not asked yet; so a user who
-takes all of them takes none from root, from other users, or from its own checks.
+The kernel identifies the client (unix(7), SO_PEERCRED and SO_PEERGROUPS). A handler finds the client's user as ``uid``
+in the request. Root may do everything; the repository's owner and the members of the group may do what GUEST_MAY lists.
+The size of requests and the time for each are limited. Each user has PLACES of its own for each kind of request, and
+for connections that have not asked yet; so a user who takes all of them takes none from root, from other users, or from
+its own checks.
 
 renew() makes the socket again after it has vanished, with its folder if necessary. If that fails, *limits* contains the
 reason.
@@ -176,7 +177,7 @@ class Control:
             if not self._permitted(connection, what):
                 _send(connection, {"error": "not permitted"})
                 return
-            for message in self._handlers[what](request):
+            for message in self._handlers[what](request | {"uid": _credentials(connection)[0]}):
                 if _hung_up(connection) if not message else not _send(connection, message):
                     return
         except (KeyError, TypeError, ValueError) as error:

@@ -32,6 +32,7 @@ class Event(StrEnum):
     WOKE = "woke"
     STEPPED = "stepped"
     CHECKED = "checked"
+    CHECK_REFUSED = "check_refused"
     PASSED = "passed"
     PHASE_CHANGED = "phase_changed"
     NOTE_LOST = "note_lost"

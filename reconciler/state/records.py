@@ -36,6 +36,7 @@ _AT = "%Y-%m-%dT%H:%M:%SZ"
 _WITH_FINDINGS = {kind.__name__: kind for kind in (Unchanged, Applied, Refused, RolledBack, Broken)}
 _ADOPT = "adopt"  # an intent's name for the source that its generation calls "adopted"
 _COMPANION = "companion "
+CHECK_REFUSED = "CheckRefused"
 
 
 class Step(StrEnum):
@@ -107,6 +108,18 @@ class Conclusion:
     started: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedCheck:
+    """A check that refused a commit, with the user who asked for it, and the first findings."""
+
+    revision: str
+    uid: int
+    user: str
+    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+
 class FindingLine(TypedDict):
     """A finding as the journal and the contract have it."""
 
@@ -146,6 +159,8 @@ class ConclusionLine(TypedDict, total=False):
     not_kept: str | None
     revived: bool
     started: list[str] | None
+    uid: int
+    user: str
 
 
 # ---- types -----------------------------------------------------------------------------------------------------------
@@ -291,6 +306,34 @@ def _attribution_from(told: str, package: str, at: datetime) -> Attribution:
     """Read the author of an edit from the text of Attribution.told."""
     who = "dpkg" if package else told.removeprefix("while ").removeprefix("by ")
     return Attribution(who=who, at=at.timestamp(), package=package)
+
+
+# ---- refused checks --------------------------------------------------------------------------------------------------
+
+
+def refused_line(check: RefusedCheck) -> ConclusionLine:
+    """Return a refused check in its form on disk, which ``log --json`` prints as well: a conclusion's first keys."""
+    return ConclusionLine(
+        outcome=CHECK_REFUSED,
+        revision=check.revision,
+        at=check.at.strftime(_AT),
+        seconds=round(check.seconds, 3),
+        findings=[finding_line(finding) for finding in check.findings],
+        uid=check.uid,
+        user=check.user,
+    )
+
+
+def refused_from(line: Mapping[str, Any]) -> RefusedCheck:
+    """Read a refused check."""
+    return RefusedCheck(
+        revision=str(line["revision"]),
+        uid=int(line["uid"]),
+        user=str(line["user"]),
+        findings=tuple(finding_from(finding) for finding in line["findings"]),
+        seconds=float(line["seconds"]),
+        at=datetime.strptime(line["at"], _AT).replace(tzinfo=UTC),
+    )
 
 
 # ---- findings --------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
     assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
     check, follow = daemon.asked
     assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
-    assert follow == {"do": "follow", "revision": new}
+    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid()}
     assert "mail.yaml" in daemon.files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,19 @@ def test_a_broken_push_is_rejected_with_its_place_and_the_likely_intent(adopted:
     assert "did you mean reject_unknown_sender_domain?" in push.text
     assert (adopted.live(), adopted.tip()) == (before, tip)
     assert adopted.told()["phase"]["name"] == "Steady"
+
+
+def test_a_refused_push_is_on_record_with_the_user_who_asked(adopted: AdoptedHost) -> None:
+    push = adopted.push({"mail.yaml": TYPO}, "A typo")
+    assert not push.accepted
+    line = adopted.log("-1")[0]
+    assert (line["outcome"], line["uid"], line["user"]) == ("CheckRefused", 0, "root")
+    assert "reject_unknown_sender_domian" in line["findings"][0]["text"]
+    assert "asked for by root (uid 0)" in adopted.reconciler("log", "-1").text
+    lines = [json.loads(one) for one in adopted.daemon_log().splitlines() if one.startswith("{")]
+    refused = [one for one in lines if one["event"] == "check_refused"]
+    assert refused[-1]["uid"] == 0
+    assert line["revision"] == refused[-1]["revision"]
 
 
 def test_the_same_commit_written_past_the_hook_is_refused_and_nothing_live_changes_by_a_byte(

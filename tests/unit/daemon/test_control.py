@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def check(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Echo."""
     yield {"line": f"checking {request['new']}"}
-    yield {"done": {"status": "refused"}}
+    yield {"done": {"status": "refused", "uid": request["uid"]}}
 
 
 def trouble(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -91,7 +91,7 @@ def eventually(path: Path) -> None:
 
 def test_an_answer_comes_line_by_line(running: Path) -> None:
     answer = list(ask(running, {"do": "check", "new": "abc"}, 5))
-    assert answer == [{"line": "checking abc"}, {"done": {"status": "refused"}}]
+    assert answer == [{"line": "checking abc"}, {"done": {"status": "refused", "uid": os.geteuid()}}]
 
 
 def test_the_socket_is_roots_and_the_groups_in_a_folder_open_to_all(running: Path) -> None:
@@ -356,3 +356,9 @@ def test_a_daemon_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 def test_not_permitted_is_its_own_error() -> None:
     assert not issubclass(NotPermitted, Unavailable)
+
+
+def test_a_handler_learns_who_asks_from_the_kernel_and_not_from_the_request(running: Path) -> None:
+    assert as_user(running, NOBODY, [], {"do": "wake", "uid": 0}) == {"NotPermitted": "not permitted; ask as root"}
+    answered = as_user(running, NOBODY, [], {"do": "check", "new": "x", "uid": 0})
+    assert answered == {"done": {"status": "refused", "uid": NOBODY}}

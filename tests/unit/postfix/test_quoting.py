@@ -6,9 +6,11 @@ import pytest
 
 from reconciler.postfix.quoting import cut
 
-VOCABULARY = frozenset(
-    ["cidr", "map", "line", "bad", "address", "pattern", "skipping", "this", "rule", "fatal", "open", "database", "db", "No", "such", "file", "or", "directory", "valid", "hostname", "invalid", "character", "decimal", "error", "unknown", "smtpd", "restriction", "warning"]
-)
+SAYINGS = """
+    cidr map line bad address pattern skipping this rule fatal open database db No such file or directory
+    valid hostname invalid character decimal error unknown smtpd restriction warning
+"""
+VOCABULARY = frozenset(SAYINGS.split())
 COMMIT = ("check_client_access cidr:/etc/reconciler/identity.age, permit", "10.0.0.1/8 REJECT go-away\n")
 
 

@@ -13,8 +13,8 @@ import pytest
 from reconciler.host.effects import Host
 from reconciler.model import Applied, Broken, Finding, Postponed, Refused, RolledBack, Unchanged, Where
 from reconciler.model.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
-from reconciler.state.journal import Journal
-from reconciler.state.records import Conclusion, Intent, Step
+from reconciler.state.journal import MOST_REFUSED, Journal
+from reconciler.state.records import Conclusion, Intent, RefusedCheck, Step
 from reconciler.state.source import Source, SourceKind
 from tests.unit.state.test_phases import PHASES, PROBATION
 
@@ -224,3 +224,38 @@ def test_the_limits_of_a_long_journal_are_those_of_its_end(journal: Journal) -> 
         stream.write(f"{json.dumps({'step': 'x' * 1000})}\n" * 100)
 
     assert journal.limits() == []
+
+
+# ---- refused checks --------------------------------------------------------------------------------------------------
+
+
+def refused(number: int) -> RefusedCheck:
+    finding = Finding(rule="r", where=Where("mail.yaml", 3), text="x" * 2000, subject="s")
+    return RefusedCheck(revision=f"{number:040}", uid=1001, user="ada", findings=(finding,), seconds=0.5)
+
+
+def test_a_refused_check_is_read_back_as_it_was_and_is_no_pass(journal: Journal) -> None:
+    journal.intend(INTENT)
+    journal.refuse(refused(1))
+    (read,) = journal.refused()
+    assert read == replace(refused(1), at=read.at)
+    assert [*journal.refused("0" * 40)] == []
+    assert journal.open_intent() == INTENT
+    assert journal.last() is None
+
+
+def test_any_number_of_refused_checks_takes_a_bounded_place_and_no_pass(journal: Journal) -> None:
+    journal.conclude(Conclusion(outcome=Applied(), revision="a"))
+    for number in range(700):
+        journal.refuse(refused(number))
+    assert journal.refused_path.stat().st_size < MOST_REFUSED + 4096
+    assert next(journal.refused()).revision == f"{699:040}"
+    assert journal.last() is not None
+
+
+def test_a_damaged_line_of_a_refused_check_is_left_out(journal: Journal) -> None:
+    journal.refuse(refused(1))
+    with journal.refused_path.open("a") as stream:
+        stream.write('{"refused": {"revision": 1}}\n{"refused": null}\n[]\n{"ref')
+    journal.refuse(refused(2))
+    assert [check.revision for check in journal.refused()] == [refused(2).revision, refused(1).revision]
