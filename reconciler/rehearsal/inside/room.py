@@ -56,7 +56,7 @@ _PRIVATE_FOLDERS = (
 _CHROOT = ("hosts", "localtime", "nsswitch.conf", "resolv.conf", "services")
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 _FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
-_LARGEST_PEM = 1 << 20
+_SMALL = _LARGEST_PEM = 1 << 20
 _OURS = "rehearsal"
 _MOST_SHOWN = 4096
 _OF_A_PLACE = {
@@ -131,8 +131,24 @@ def _system() -> None:
     _close(BASE / _LOCAL.relative_to("/") / "etc")
     _folder(BASE / "etc")
     for name in ETC:
-        if (found := shown.find(f"/etc/{name}")) and found.is_open:
+        if (found := shown.find(f"/etc/{name}")) and found.is_open and not _copy(found):
             _show(found)
+
+
+def _copy(found: Reached) -> bool:
+    """Copy a small file, which costs a tenth of two mounts; tell whether it was one."""
+    inside = _inside(found.real)
+    if not stat.S_ISREG(found.status.st_mode) or found.status.st_size > _SMALL or inside.exists():
+        return False
+    with found.real.open("rb") as stream:
+        status = os.fstat(stream.fileno())
+        if (status.st_dev, status.st_ino) != found.identity or not shown.is_for_all(status):
+            return False
+        _lay(found)
+        inside.write_bytes(stream.read(_SMALL))
+    inside.chmod(status.st_mode & 0o7777)
+    os.utime(inside, ns=(status.st_atime_ns, status.st_mtime_ns))  # or a table would look older than its source
+    return True
 
 
 def _show(found: Reached) -> bool:
@@ -180,15 +196,15 @@ def _closed_below(folder: Path, depth: int = 8) -> Iterator[Path]:
     """Yield the files below a folder that others may not read, and those in folders that they may not enter."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                is_closed = not shown.is_for_all(entry.stat(follow_symlinks=False))
-                if is_closed:
-                    yield from _files_below(Path(entry.path))
-                elif depth > 1:
-                    yield from _closed_below(Path(entry.path), depth - 1)
-            elif stat.S_ISREG(mode) and not mode & stat.S_IROTH:
+            if entry.is_symlink():
+                continue
+            is_open = shown.is_for_all(entry.stat(follow_symlinks=False))
+            if entry.is_file(follow_symlinks=False) and not is_open:
                 yield Path(entry.path)
+            elif entry.is_dir(follow_symlinks=False) and not is_open:
+                yield from _files_below(Path(entry.path))
+            elif entry.is_dir(follow_symlinks=False) and depth > 1:
+                yield from _closed_below(Path(entry.path), depth - 1)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
