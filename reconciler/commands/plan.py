@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.commands.console import Context, say, say_all, say_bug
-from reconciler.commands.contract import change_line, override_line
+from reconciler.commands.contract import change_line, override_line, power_line
 from reconciler.commands.exit_status import status_without
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
@@ -17,7 +17,7 @@ from reconciler.model.errors import WithFindings
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.records import finding_line
-from reconciler.trees.report import finding_lines, plan_lines
+from reconciler.trees.report import finding_lines, plan_lines, power_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,11 +48,13 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     if json_output:
         changes = [change_line(change) for change in plan.changes]
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
-                 "overrides": [override_line(override) for override in overrides]}  # fmt: skip
+                 "overrides": [override_line(override) for override in overrides],
+                 "powers": [power_line(power) for power in judged.powers]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
         say_all(plan_lines(plan))
+        say_all(power_lines(judged.powers))
         say_all(finding_lines(findings))
         say_all(map(str, overrides))
     sys.exit(2 if plan.changes else 0)

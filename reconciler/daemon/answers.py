@@ -91,7 +91,7 @@ class Answers:
             yield from self._refusal()
             return
         changes = checked.judged.plan.changes
-        yield from ({"line": line} for line in push_lines(changes, checked.findings))
+        yield from ({"line": line} for line in push_lines(changes, checked.findings, checked.judged.powers))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(changes))
         yield {"line": _summary(checked, time.monotonic() - began)}
         self._slot.put(memory)

@@ -168,6 +168,10 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
             f'the master looks for "{service.command}" below daemon_directory: clients would connect and get no answer'
         )
         yield service.finding("unknown-program", f"{what}; did you mean {service.command.rpartition('/')[2]}?")
+    elif not {"", ".", ".."}.isdisjoint(service.command.split("/")):
+        base = service.command.rpartition("/")[2]
+        what = f'"{service.command}" is not the plain name of a program in daemon_directory, and the master would run'
+        yield service.finding("unknown-program", f"{what} as root what it leads to; did you mean {base}?")
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
@@ -281,7 +285,8 @@ PASSING = frozenset({"missing-program"})
 EXPLAINED = {
     "unknown-program": (
         "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "
-        "Correct the name. To run programs of other packages, use spawn or pipe."
+        "Correct the name, which is that of a file in daemon_directory, without dots. To run programs of other "
+        "packages, use spawn or pipe."
     ),
     "missing-program": (
         "A service runs a program that does not exist on this host. Its deliveries would wait. Install the program, "

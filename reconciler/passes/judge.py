@@ -26,6 +26,7 @@ from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
 from reconciler.state.manifest import UNREADABLE
 from reconciler.state.source import Source, SourceKind
+from reconciler.trees.gained import gained
 from reconciler.trees.ignore import Carried, holding, left_alone
 from reconciler.trees.plan import activations, diff, raise_if_unsafe
 from reconciler.trees.render import render
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.host.settings import Settings
     from reconciler.model import Plan, Revision, Tree
+    from reconciler.postfix.root_equivalent import Power
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
@@ -94,13 +96,17 @@ class LiveCommit:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a commit means for this host now; *rules* are the ignore rules that held, *order* is what apply() is for."""
+    """What a commit means for this host now; *rules* are the ignore rules that held, *order* is what apply() is for.
+
+    *powers* are the settings that the commit adds or changes and that let its author act as another user.
+    """
 
     revision: Revision
     understood: Understood
     rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
     order: Order
+    powers: tuple[Power, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -121,7 +127,7 @@ class Judged:
     def when_live(self, live: Tree, facts: Facts) -> Judged:
         """Return what judge() would return for the same commit, now that it is live."""
         order = replace(self.order, plan=diff(live, live), trusted=True)
-        return replace(self, understood=self.understood._replace(facts=facts), order=order)
+        return replace(self, understood=self.understood._replace(facts=facts), order=order, powers=())
 
 
 def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood | None = None) -> Judged:
@@ -140,7 +146,9 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood 
         origin=origin, carried=carried.names,
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
     )  # fmt: skip
-    return Judged(revision, Understood(desired, facts, origin), rules, tuple(findings), order)
+    return Judged(
+        revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts)
+    )
 
 
 def rules_now(settings: Settings) -> tuple[Rule, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.desired.overrides import Override
     from reconciler.model import Contribution, Facts, Finding, Plan, Tree
+    from reconciler.postfix.root_equivalent import Power
 
 NO_NAME = "0" * 40  # git's name for a missing object
 _ATTEMPTS = 5
@@ -56,13 +57,14 @@ class ProposedRepository(Repository):
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The commit that was made, its changes on this host, and the warnings of its check."""
+    """The commit that was made, its changes on this host, the rights that it gives, and the warnings of its check."""
 
     revision: Revision
     where: str
     plan: Plan
     findings: tuple[Finding, ...]
     overrides: list[Override]
+    powers: tuple[Power, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         if oid := edges.repo.commit(commit, edges.repo.branch):
             where, plan = ", ".join(sorted(changed)), checked.judged.plan
             overrides = overridden(then.desired, then.facts)
-            return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides)
+            return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides, checked.judged.powers)
     raise Unavailable(f"another process keeps updating the branch {edges.repo.branch}")
 
 

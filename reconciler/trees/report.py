@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.model import Change, Finding, Outcome, Plan
+    from reconciler.postfix.root_equivalent import Power
 
 WIDTH = 78
 DEFAULT = Where("mail.yaml")  # the origin of defaults
@@ -103,11 +104,20 @@ def flow_line(flows: int, findings: Iterable[Finding], *, played: bool) -> str:
     return f"flows: {flows - failed} of {flows} passed"
 
 
-def push_lines(changes: Sequence[Change], findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield for the pusher what a push would change, and its findings."""
+def power_lines(powers: Sequence[Power]) -> Iterator[str]:
+    """Yield one line for each setting that lets its author act as another user, root first; at most MOST in all."""
+    ordered = sorted(powers, key=lambda power: not power.is_root)
+    yield from (f"  {printable(str(power))}" for power in ordered[:MOST])
+    if len(ordered) > MOST:
+        yield f"  ... and {len(ordered) - MOST} more settings that give their author the rights of other users"
+
+
+def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: Sequence[Power] = ()) -> Iterator[str]:
+    """Yield for the pusher what a push would change, the rights that it gives its author, and its findings."""
     yield from change_lines(changes)
     if not changes:
         yield "  no changes for this host"
+    yield from power_lines(powers)
     yield from (f"  {line}" for line in finding_lines(findings))
     yield ""
 

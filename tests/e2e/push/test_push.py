@@ -70,6 +70,34 @@ def test_a_push_is_on_record_in_status_log_and_git_notes(adopted: AdoptedHost) -
     assert "live and verified" in adopted.notes(push.oid)
 
 
+def test_the_pusher_reads_what_makes_an_author_root_and_reads_it_once(adopted: AdoptedHost) -> None:
+    mail = MAIL + "  debugger_command: /usr/bin/logger debugged\n"
+    pipe = "logged unix - n n - - pipe user=nobody argv=/usr/bin/logger\n"
+    files = {"mail.yaml": mail, "master.d/pipe.cf": pipe, "tables/aliases": 'logged: "|/usr/bin/logger"\n'}
+    adopted.commit(files, "Give the author rights")
+    told = [
+        "this makes its author root: debugger_command (mail.yaml:5:21)",
+        "this runs commands as nobody: service logged/unix (master.d/pipe.cf:1:1)",
+        'this runs commands as nobody: "logged" in aliases (tables/aliases:1:1)',
+    ]
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/feature")
+    plan = adopted.reconciler("plan", "feature").text
+    assert [line for line in told if line not in plan] == []
+    shown = json.loads(adopted.reconciler("plan", "feature", "--json").text)["powers"]
+    assert [(one["what"], one["root"]) for one in shown] == [
+        ("debugger_command", True), ("service logged/unix", False), ('"logged" in aliases', False)
+    ]  # fmt: skip
+    push = adopted.push(None)
+    assert push.accepted
+    assert [line for line in told if line not in push.text] == []
+    again = adopted.push({"tables/aliases": 'logged: "|/usr/bin/logger"\nlisted: "|/usr/bin/logger -t x"\n'})
+    assert again.accepted
+    assert [line for line in again.text.splitlines() if "  this " in line] == [
+        'remote:   this runs commands as nobody: "listed" in aliases (tables/aliases:2:1)        '
+    ]
+    assert adopted.push({"mail.yaml": MAIL, "master.d/pipe.cf": None, "tables/aliases": None}).accepted
+
+
 def test_a_push_that_changes_nothing_says_so(adopted: AdoptedHost) -> None:
     generation = adopted.told()["live"]["generation"]
     push = adopted.push({}, "Nothing at all")

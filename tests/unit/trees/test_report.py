@@ -21,7 +21,9 @@ from reconciler.model import (
     Unchanged,
     Where,
 )
+from reconciler.postfix.root_equivalent import ROOT, Power
 from reconciler.trees.report import (
+    MOST,
     WIDTH,
     change_lines,
     finding_lines,
@@ -29,6 +31,7 @@ from reconciler.trees.report import (
     needs,
     outcome_lines,
     plan_lines,
+    power_lines,
     probation_line,
     push_lines,
 )
@@ -91,6 +94,18 @@ def test_a_plan_says_what_it_needs() -> None:
 def test_errors_come_first_and_a_push_without_changes_says_so() -> None:
     assert list(finding_lines([WARNING, ERROR])) == ["b:2:1: wrong", "a:1:1: warning: doubtful"]
     assert list(push_lines([], [WARNING])) == ["  no changes for this host", "  a:1:1: warning: doubtful", ""]
+
+
+def test_the_rights_that_a_push_gives_its_author_are_named_root_first_and_safe_for_a_terminal() -> None:
+    vmail = Power("runs commands as vmail", "service x/unix", "pipe", Where("master.d/a.cf"))
+    root = Power(ROOT, "debugger\x1b_command", "/a", Where("mail.yaml", 12, 3))
+
+    assert list(push_lines([], [], [vmail, root]))[1:3] == [
+        r"  this makes its author root: debugger\x1b_command (mail.yaml:12:3)",
+        "  this runs commands as vmail: service x/unix (master.d/a.cf:1:1)",
+    ]
+    assert len(list(power_lines([vmail] * (MOST + 5)))) == MOST + 1
+    assert list(power_lines([vmail] * (MOST + 5)))[-1].startswith("  ... and 5 more")
 
 
 def test_flows_are_counted_where_they_were_played() -> None:
