@@ -149,7 +149,7 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
                 f"duplicate table {base}: {others[0][0]} is its source already, and both would become"
                 f" $config_directory/{base}"
             )
-            findings.append(_error("ambiguous-table", path, text, base))
+            findings.append(error_at("ambiguous-table", Where(path), text, base, Where(others[0][0])))
         else:
             pieces_by_table.setdefault(base, []).append((path, name))
     for base, parts in pieces_by_table.items():

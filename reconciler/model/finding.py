@@ -8,7 +8,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers."""
+    """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.
+
+    ``# allow RULE in FILE: reason`` covers the whole file *within* instead.
+    """
 
     rule: str
     reason: str
@@ -16,10 +19,13 @@ class Allowance:
     last: int
     certain: bool = True
     """False without the colon; such a comment may be ordinary text."""
+    within: str = ""
 
     @property
     def places(self) -> tuple[tuple[str, str, int], ...]:
-        """Return rule, file and line of the findings that it covers: on its own line, and on the line below it."""
+        """Return rule, file and line of the findings that it covers: its own line and the next; 0 is a whole file."""
+        if self.within:
+            return ((self.rule, self.within, 0),)
         return tuple((self.rule, self.where.file, line) for line in (self.where.line, self.last))
 
 
@@ -53,6 +59,7 @@ class Finding:
 
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
+    *also* is the second place, if two places contradict each other; the text names both.
     """
 
     rule: str
@@ -61,6 +68,7 @@ class Finding:
     subject: str
     severity: Severity = Severity.ERROR
     lasting: bool = True
+    also: Where | None = None
 
     def __str__(self) -> str:
         mark = "" if self.severity is Severity.ERROR else "warning: "
@@ -76,9 +84,9 @@ class Finding:
         return replace(self, severity=Severity.WARNING, text=f"{self.text} ({reason})")
 
 
-def error_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+def error_at(rule: str, where: Where, text: str, subject: str = "", also: Where | None = None) -> Finding:
     """Return an error that follows from the commit alone; its *subject* defaults to the text."""
-    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+    return Finding(rule=rule, where=where, text=text, subject=subject or text, also=also)
 
 
 def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:

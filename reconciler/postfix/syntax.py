@@ -248,7 +248,7 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
                 f'duplicate service "{service.name}" of type {service.type}:'
                 f" {other.where} defines it already, and Postfix would use only the last one"
             )
-            yield error_at("duplicate-service", service.where, what, service.key)
+            yield error_at("duplicate-service", service.where, what, service.key, other.where)
         first.setdefault(service.key, service)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def _duplicates(table: Table) -> Iterator[Finding]:
             f"{table.at(one.line)}".removesuffix(":1") if table.pieces else f"line {one.line}" for one in (entry, other)
         )
         what = f'duplicate key "{entry.key}": {theirs} already has it, and Postfix would ignore {mine}'
-        yield table.finding("duplicate-entry", entry.line, what, entry.key)
+        yield replace(table.finding("duplicate-entry", entry.line, what, entry.key), also=table.at(other.line))
 
 
 def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
