@@ -77,7 +77,7 @@ def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> G
     """Give the stage its number, and record that the swap begins; after an error, nothing of it is left."""
     generations, made = edges.generations, staged.stage.folder
     try:
-        after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.carried)
+        after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.deviations)
         made = after.path
         if generations.drift():
             generations.taint(before)

@@ -23,6 +23,7 @@ from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
 from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
+from reconciler.state.manifest import NONE, Deviations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ class Rehearsal:
 class Order:
     """The target to make live, with its *source*; *origin* says where each setting comes from in the desired state.
 
-    *carried* names the edits that an ignore rule leaves in place. A *trusted* target was live and verified before
+    *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*.
     """
 
@@ -163,5 +164,5 @@ class Order:
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False
-    carried: tuple[str, ...] = ()
+    deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None

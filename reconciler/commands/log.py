@@ -13,6 +13,7 @@ import click
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.options import as_json, pass_context
 from reconciler.state.records import conclusion_line, refused_line
+from reconciler.trees.report import left_out_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,7 @@ def log_lines(line: ConclusionLine) -> Iterator[str]:
     details += ["Postfix had died and was started"] if line.get("revived") else []
     details += [_REVIVED.get(name, f"{name} had died and was started") for name in line.get("started") or ()]
     details += [line[key] for key in ("reason", "why") if line.get(key) and not (key == "reason" and line["findings"])]
+    details += left_out_lines(line.get("left_out") or {})
     details += [f"superseded by {line['by'][:7]}"] if line.get("by") else []
     details += [
         f"{finding['file']}:{finding['line']}:{finding['column']}: "

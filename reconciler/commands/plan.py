@@ -15,6 +15,7 @@ from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
 from reconciler.passes.internal_error import internal_errors
+from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.records import finding_line
 from reconciler.trees.report import finding_lines, plan_lines, power_lines
@@ -38,7 +39,8 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
     try:
         with internal_errors():
             live = LiveCommit(edges)
-            judged = permit(judge(revision, edges, live), live, edges.repo)
+            isolation = Isolation(revision, edges, live)
+            judged = isolation.run(lambda apart: permit(judge(revision, edges, live, apart=apart), live, edges.repo))
     except WithFindings as error:
         say_bug(error)
         _findings_or_json(error.findings, json_output=json_output)
@@ -49,6 +51,7 @@ def plan_command(context: Context, rev: str | None, *, json_output: bool) -> Non
         changes = [change_line(change) for change in plan.changes]
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
                  "overrides": [override_line(override) for override in overrides],
+                 "left_out": dict(judged.apart.kept),
                  "powers": [power_line(power) for power in judged.powers]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:

@@ -82,7 +82,7 @@ class Answers:
         began = time.monotonic()
         try:
             with internal_errors():
-                checked = check(revision, replace(self._edges, repo=repo), memory)
+                checked = check(revision, replace(self._edges, repo=repo), memory, base=repo.tip())
         except WithFindings as error:
             if isinstance(error, InternalError):
                 self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)

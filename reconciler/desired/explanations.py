@@ -57,6 +57,12 @@ EXPLAINED = {
         "A service of the new configuration does not answer on its address. The generation before was restored. "
         "See the mail log: usually the service's program ends as soon as a client connects."
     ),
+    "site-left-out": (
+        "A site's part of the commit has an error. Everything else of the commit went live; the site stays as it was "
+        "live, or out if it was not live. A push that brings such an error is rejected; this happens to a commit that "
+        "came past the check, or when the host has changed. Correct the site's files and push: the correction goes "
+        "live like any commit. An error of the moment, such as DNS, is tried again at every pass."
+    ),
     "quarantined": (
         "The commit has a lasting error, or was rolled back. It is not tried again until the branch moves. Push a "
         "correction, or run `reconciler once REV` to try this commit again."

@@ -21,10 +21,11 @@ from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
 from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
 from reconciler.model.errors import CheckFailed, ReconcilerError
+from reconciler.passes.apart import NOTHING, Apart, files_of, left_out
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
-from reconciler.state.manifest import UNREADABLE
+from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.gained import gained
 from reconciler.trees.ignore import Carried, holding, left_alone
@@ -54,9 +55,9 @@ class Understood(NamedTuple):
     origin: Contribution
 
 
-def understand(revision: Revision, edges: Edges) -> Understood:
-    """Load a commit, compose its features, and gather the facts that it refers to."""
-    files = edges.repo.read(revision)
+def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
+    files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets)
     desired = replace(desired, findings=(*desired.findings, *unopened))
@@ -79,6 +80,10 @@ class LiveCommit:
         """Whether that commit is the one that is live."""
         return self.generation is not None and self.generation.revision == revision.oid
 
+    def is_all_of(self, revision: Revision) -> bool:
+        """Whether that commit is live, and no site was left out of it."""
+        return self.generation is not None and self.generation.revision == revision.oid and not self.generation.kept
+
     def has(self, tree: Tree) -> bool:
         """Whether its files, as they were written, are these."""
         return self.generation is not None and self.generation.owned() == tree
@@ -89,16 +94,28 @@ class LiveCommit:
         if self.generation is None or not self.generation.revision:
             return None
         try:
-            return understand(self._edges.repo.revision(self.generation.revision), self._edges)
+            return understand(self._edges.repo.revision(self.generation.revision), self._edges, self.generation.kept)
         except (ReconcilerError, ValueError):
             return None
+
+    @cached_property
+    def files(self) -> Tree:
+        """Return its files as they are live; none before adoption, after a rollback, or if it is unreadable."""
+        if self.generation is None or not self.generation.revision:
+            return {}
+        try:
+            revision = self._edges.repo.revision(self.generation.revision)
+            return files_of(revision, self._edges, self.generation.kept)
+        except ReconcilerError:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a commit means for this host now; *rules* are the ignore rules that held, *order* is what apply() is for.
 
-    *powers* are the settings that the commit adds or changes and that let its author act as another user.
+    *powers* are the settings that the commit adds or changes and that let its author act as another user. *apart* are
+    the sites that are left out.
     """
 
     revision: Revision
@@ -107,6 +124,7 @@ class Judged:
     findings: tuple[Finding, ...]
     order: Order
     powers: tuple[Power, ...] = ()
+    apart: Apart = NOTHING
 
     @property
     def plan(self) -> Plan:
@@ -130,10 +148,11 @@ class Judged:
         return replace(self, understood=self.understood._replace(facts=facts), order=order, powers=())
 
 
-def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood | None = None) -> Judged:
-    """Load, lint, render and diff; *known* is the commit if it was understood already."""
-    desired, facts, origin = known or understand(revision, edges)
-    findings = lint(desired, facts, origin)
+def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | None = None) -> Judged:
+    """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
+    apart = apart or Apart(left_out(revision, edges))
+    desired, facts, origin = understand(revision, edges, apart.kept)
+    findings = [*lint(desired, facts, origin), *apart.warnings()]
     target = render(origin, edges.templates)
     on_disk = edges.generations.read(target)
     rules = rules_now(edges.settings)
@@ -143,11 +162,11 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood 
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
-        origin=origin, carried=carried.names,
+        origin=origin, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
     )  # fmt: skip
     return Judged(
-        revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts)
+        revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
     )
 
 
@@ -219,7 +238,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
         judged = replace(judged, findings=tuple(excused(judged.findings, _findings_of(live, judged.revision))))
     if errors_in(judged.findings):
         raise CheckFailed(judged.findings)
-    if not live.is_made_of(judged.revision):  # an operator confirmed a commit that is live already
+    if not live.is_all_of(judged.revision):  # an operator confirmed a commit that is live already
         confirmed = _trailers(judged.revision, live.generation, repo)
         raise_if_unsafe(judged.plan, confirmed=CONFIRMATION in confirmed, rows=confirmed_rows(confirmed))
     return judged
@@ -227,7 +246,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
     """Return the findings of the live commit by today's facts; none if it is *revision* itself, or before adoption."""
-    if live.is_made_of(revision) or live.understood is None:
+    if live.is_all_of(revision) or live.understood is None:
         return []
     try:
         return lint(*live.understood)
@@ -257,7 +276,7 @@ def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Findi
 
     A rehearsal that fails for both is no fault of the live commit, which runs: it excuses nothing.
     """
-    if live.generation is None or live.is_made_of(revision) or live.understood is None:
+    if live.generation is None or live.is_all_of(revision) or live.understood is None:
         return []
     try:
         script = write(*live.understood)

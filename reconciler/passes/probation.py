@@ -47,7 +47,7 @@ from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.syntax import read_master
 from reconciler.state.generations import PATIENCE
-from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
@@ -235,7 +235,14 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
     source = Source(SourceKind.BACK, number=old.number)
-    order = Order(plan=plan, revision=old.revision, source=source, committed_at=time.time(), trusted=True)
+    order = Order(
+        plan=plan,
+        revision=old.revision,
+        source=source,
+        committed_at=time.time(),
+        trusted=True,
+        deviations=Deviations(kept=old.kept),
+    )
     try:
         if isinstance(apply(order, edges), Applied):
             edges.generations.taint(live)

@@ -139,7 +139,8 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
         passed.quiet = True
         return
     live, restores = edges.generations.live(), isinstance(phase, Refusing) and accepted is None
-    if live and live.revision != revision.oid and not restores:
+    is_new = live is not None and live.revision != revision.oid and not restores
+    if is_new or (live and live.kept and not passed.edit.found.files):
         passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
 

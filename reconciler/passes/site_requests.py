@@ -18,6 +18,7 @@ from reconciler.host.log import Event
 from reconciler.model import errors_in, printable
 from reconciler.model.errors import ReconcilerError, WithFindings
 from reconciler.model.phase import Halted, Suspended
+from reconciler.passes.apart import live_files
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.propose import Nothing, Proposal, propose
 
@@ -45,10 +46,11 @@ def _why(site: str, edges: Edges) -> Path:
 
 def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
     """Commit the removal of everything that belongs to a site."""
+    live = live_files(site, edges)
     proposal = Proposal(
         subject=f"Remove {site}", author=author, everywhere=True,
-        revise=lambda files, _host: removal(files, site).files,
-        body=lambda files: removal(files, site).body,
+        revise=lambda files, _host: removal(files, site, live).files,
+        body=lambda files: removal(files, site, live).body,
     )  # fmt: skip
     return propose(proposal, edges)
 

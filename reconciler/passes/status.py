@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
+from reconciler.features.sites import site_of
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import nftables, postfix, postqueue
-from reconciler.model import Unchanged, printable
+from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
+from reconciler.passes.apart import files_of
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.site_requests import waiting
@@ -28,10 +30,12 @@ from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.apply.edges import Edges
+    from reconciler.model import Tree
     from reconciler.model.phase import Phase
+    from reconciler.state.manifest import Generation
     from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
@@ -47,6 +51,7 @@ SHOWN = (
     "findings",
     "reason",
     "by",
+    "left_out",
     "author",
     "subject",
     "drift",
@@ -105,6 +110,7 @@ class Status(TypedDict):
     postfix: PostfixState
     queue: list[Waiting]
     companions: dict[str, Running]
+    left_out: dict[str, str]
     dkim: list[dict[str, Any]]
     refused: list[dict[str, Any]]
     daemon: bool
@@ -125,6 +131,7 @@ def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
+    files = _files(edges, _in_force(live.revision if live else "", last))
     return {
         "host": edges.settings.host,
         "phase": phase_data(phase),
@@ -137,7 +144,8 @@ def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool
         "postfix": {"running": running, "version": version},
         "queue": _queue(edges),
         "companions": _companions(edges),
-        "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
+        "left_out": dict(_left_out(live, last)),
+        "dkim": _dkim(files, edges),
         "refused": refused,
         "daemon": daemon,
         "limits": [
@@ -149,6 +157,7 @@ def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool
             *without,
             *waiting(edges),
             *_records(edges),
+            *_sites(files),
         ],
     }
 
@@ -173,11 +182,30 @@ def _in_force(live: str, last: Conclusion | None) -> str:
     return last.revision if last and isinstance(last.outcome, Unchanged) and last.revision else live
 
 
-def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
-    """Return the state of each DKIM key that a commit names; empty when the commit can't be read any more."""
+def _files(edges: Edges, revision: str) -> Tree:
+    """Return the files of the commit in force; none when it can't be read any more."""
+    try:
+        return files_of(edges.repo.revision(revision), edges) if revision else {}
+    except ReconcilerError:
+        return {}
+
+
+def _left_out(live: Generation | None, last: Conclusion | None) -> Mapping[str, str]:
+    """Return the sites that are left out, each with the commit that it keeps its files from."""
+    if last and isinstance(last.outcome, Applied | Unchanged) and last.revision:
+        return last.outcome.left_out
+    return live.kept if live else {}
+
+
+def _sites(files: Tree) -> Iterator[str]:
+    if any(map(site_of, files)):
+        yield "sites/ is no security boundary: who may change a site's files may change the mail of the whole host"
+
+
+def _dkim(files: Tree, edges: Edges) -> list[dict[str, Any]]:
+    """Return the state of each DKIM key that the commit in force names."""
     try:
         with internal_errors():
-            files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
             section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
     except ReconcilerError:
         return []

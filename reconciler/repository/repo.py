@@ -36,6 +36,8 @@ from reconciler.repository.inspection import Inspection, candidates, is_regular
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    Without = Callable[[str], bool]
+
     from reconciler.host.effects import Completed, Host
 
 T = TypeVar("T")
@@ -122,9 +124,13 @@ class Repository:
             return found
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
-    def read(self, revision: Revision) -> Tree:
-        """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand."""
-        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)), deep=True)
+    def read(self, revision: Revision, without: Without = lambda _: False) -> Tree:
+        """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand.
+
+        Files and folders whose path *without* returns True for are left out, whatever they are.
+        """
+        root = pygit2.Oid(hex=revision.tree)
+        entries, findings = self._ask(lambda handle: _entries(handle, root, without), deep=True)
         if findings:
             raise InvalidSource(findings)
         return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
@@ -294,7 +300,9 @@ def revision_of(commit: pygit2.Commit) -> Revision:
     )
 
 
-def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[str, str, int]], list[Finding]]:
+def _entries(
+    handle: pygit2.Repository, root: pygit2.Oid, without: Without
+) -> tuple[list[tuple[str, str, int]], list[Finding]]:
     """Return the files below a tree as path, blob and mode, and the findings about them."""
     files: list[tuple[str, str, int]] = []
     findings: list[Finding] = []
@@ -302,11 +310,13 @@ def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[st
     while pending:
         prefix, oid = pending.pop()
         for entry in _tree(handle, oid):
+            name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+            if without(prefix + name):
+                continue
             count += 1
             if count > MAX_ENTRIES:
                 text = f"more than {MAX_ENTRIES} files and folders in one commit"
                 return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
-            name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
             path, mode = prefix + name, entry.filemode
             if wrong := _wrong(handle, path, name, entry.id, mode):
                 findings.append(wrong)

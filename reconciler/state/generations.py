@@ -30,9 +30,11 @@ from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
 from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
+    NONE,
     PENDING,
     PROGRAM,
     UNREADABLE,
+    Deviations,
     FileRecord,
     Generation,
     Signature,
@@ -314,7 +316,7 @@ class Generations:
         return {path: identity(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(
-        self, stage: Stage, target: Tree, revision: str, source: Source, carried: tuple[str, ...] = ()
+        self, stage: Stage, target: Tree, revision: str, source: Source, deviations: Deviations = NONE
     ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
@@ -324,7 +326,8 @@ class Generations:
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
                 files[made] = FileRecord(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
-        self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
+        new = Generation(number, stage.folder, revision, source, files)
+        self._write(stage.folder, replace(new, carried=deviations.carried, kept=deviations.kept))
         self.host.make_directory(stage.folder, lasting=False)
         self.host.sync(stage.folder)
         place = self.folder / f"{number}-{revision[:7] or source.kind.value}"

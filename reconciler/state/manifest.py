@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.host.ownership import is_of_others
 from reconciler.model import BESIDE, File
@@ -48,8 +49,9 @@ class FileRecord:
 class Generation:
     """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says what made it.
 
-    *carried* names the edits that an ignore rule left in place. *edit* is the state of a hand edit that is to be kept:
-    PENDING, or the commit that holds it.
+    *carried* names the edits that an ignore rule left in place. *kept* has the sites that were left out of the commit,
+    each with the commit that its files come from; empty if it is not live. *edit* is the state of a hand edit that is
+    to be kept: PENDING, or the commit that holds it.
     """
 
     number: int
@@ -60,6 +62,7 @@ class Generation:
     tainted: bool = False
     carried: tuple[str, ...] = ()
     edit: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -85,6 +88,16 @@ class Generation:
         }
 
 
+class Deviations(NamedTuple):
+    """How a generation differs from its commit on purpose; both as in Generation."""
+
+    carried: tuple[str, ...] = ()
+    kept: Mapping[str, str] = MappingProxyType({})
+
+
+NONE = Deviations()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A tree in progress under private/: *foreign* are the signatures of carried files, for a last comparison."""
@@ -105,8 +118,9 @@ def read_manifest(path: Path) -> Generation:
         data = json.loads((path / NAME).read_bytes())
         files = {_relative(name): _record(record) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
+        kept = {_text(site): _text(oid) for site, oid in data.get("kept", {}).items()}
         revision, source, tainted = _text(data["revision"]), source_from(_text(data["source"])), bool(data["tainted"])
-        return Generation(number, path, revision, source, files, tainted, carried, edit)
+        return Generation(number, path, revision, source, files, tainted, carried, edit, kept)
     except (OSError, *DAMAGED):
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
 
@@ -132,6 +146,7 @@ def written(generation: Generation) -> bytes:
     data = {
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
+        **({"kept": dict(generation.kept)} if generation.kept else {}),
         "files": {path: asdict(record) for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()

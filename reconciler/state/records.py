@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _AT = "%Y-%m-%dT%H:%M:%SZ"
 _WITH_FINDINGS = {kind.__name__: kind for kind in (Unchanged, Applied, Refused, RolledBack, Broken)}
+_WITHOUT_SITES = {kind.__name__: kind for kind in (Unchanged, Applied)}
 _ADOPT = "adopt"  # an intent's name for the source that its generation calls "adopted"
 _COMPANION = "companion "
 CHECK_REFUSED = "CheckRefused"
@@ -147,6 +148,7 @@ class ConclusionLine(TypedDict, total=False):
     subject: str | None
     signer: None
     generation: int | None
+    left_out: dict[str, str]
     wake: str
     why: str
     drift: list[str]
@@ -240,6 +242,8 @@ def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
         line["reason"] = outcome.reason
     if isinstance(outcome, Superseded):
         line["by"] = outcome.by
+    if left_out := getattr(outcome, "left_out", {}):
+        line["left_out"] = dict(left_out)
     if about := conclusion.about:
         line |= {"author": about.author, "subject": about.subject, "signer": None, "generation": about.generation}
     if conclusion.wake:
@@ -286,7 +290,10 @@ def _outcome_from(line: Mapping[str, Any]) -> Outcome:
         return Postponed(line["reason"], tuple(finding_from(finding) for finding in line["findings"]))
     if name == Superseded.__name__:
         return Superseded(line["by"])
-    return _WITH_FINDINGS[name](tuple(finding_from(finding) for finding in line["findings"]))
+    findings = tuple(finding_from(finding) for finding in line["findings"])
+    if left_out := line.get("left_out"):
+        return _WITHOUT_SITES[name](findings, {str(site): str(oid) for site, oid in left_out.items()})
+    return _WITH_FINDINGS[name](findings)
 
 
 def _edited_from(line: Mapping[str, Any], at: datetime) -> Edited:

@@ -25,7 +25,7 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Change, Finding, Outcome, Plan
     from reconciler.postfix.root_equivalent import Power
@@ -132,11 +132,13 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     """Yield for the pusher how a pass ended; *live* is the short oid of the live commit."""
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "no generation is live yet"
     match outcome:
-        case Applied():
+        case Applied(_, left_out):
             before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
             yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
-        case Unchanged():
+            yield from left_out_lines(left_out)
+        case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"
+            yield from left_out_lines(left_out)
         case Refused(findings):
             yield "refused, nothing changed"
             yield from (f"  {line}" for line in finding_lines(findings))
@@ -154,6 +156,12 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield stays
         case Superseded(by):
             yield f"superseded by {by[:7]}, which was pushed right after it"
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> Iterator[str]:
+    """Yield one line for each site that was left out of a commit, with the commit that it keeps its files from."""
+    for site, oid in left_out.items():
+        yield f"{site} is left out and " + (f"stays as in {oid[:7]}" if oid else "nothing of it is live")
 
 
 def probation_line(phase: dict[str, Any]) -> str:
