@@ -13,7 +13,7 @@ from reconciler.commands.options import as_json, pass_context
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes import status as state
-from reconciler.trees.report import probation_line
+from reconciler.trees.report import left_out_lines, probation_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +75,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
         yield f"  outbound connections that the lockdown refused, by user: {refused}"
+    yield from (f"  {line}" for line in left_out_lines(status.get("left_out") or {}))
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (

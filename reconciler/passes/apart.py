@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from reconciler.features.sites import site_of
 from reconciler.model import Finding, Severity
+from reconciler.state.source import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision, Tree
+    from reconciler.state.manifest import Generation
 
 RULE = "site-left-out"
 _MOST = 20
@@ -69,6 +71,14 @@ def files_of(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = 
     return files
 
 
+def commit_of(live: Generation | None, edges: Edges) -> tuple[str, Mapping[str, str]]:
+    """Return the commit that a generation's files are from, empty for none, and its Apart.kept; rollbacks lead back."""
+    known = {one.number: one for one in edges.generations.all()} if live and not live.revision else {}
+    while live and not live.revision:
+        live = known.pop(live.source.number or 0, None) if live.source.kind is SourceKind.ROLLBACK else None
+    return (live.revision, live.kept) if live else ("", {})
+
+
 def _of_site(name: str, oid: str, edges: Edges) -> Tree:
     """Return a site's files in a commit; whatever other sites have there does not matter."""
     if not oid:
@@ -88,10 +98,8 @@ def files_by_site(files: Tree) -> dict[str, Tree]:
 
 def live_files(name: str, edges: Edges) -> Tree:
     """Return a site's files as they are live; none if what is live comes from no commit."""
-    live = edges.generations.live()
-    if live is None or not live.revision:
-        return {}
-    return _of_site(name, live.kept.get(name, live.revision), edges)
+    revision, kept = commit_of(edges.generations.live(), edges)
+    return _of_site(name, kept.get(name, revision), edges)
 
 
 def names_in(findings: Iterable[Finding]) -> list[str]:

@@ -66,8 +66,8 @@ class Isolation:
 
     def _without(self, apart: Apart, sites: Collection[str]) -> dict[str, str]:
         """Return Apart.kept with more sites left out."""
-        live, theirs = self.live.generation, files_by_site(self.live.files)
-        kept = {name: live.kept.get(name, live.revision) if live and name in theirs else "" for name in sites}
+        (oid, known), theirs = self.live.commit, files_by_site(self.live.files)
+        kept = {name: known.get(name, oid) if name in theirs else "" for name in sites}
         return dict(sorted({**apart.kept, **kept}.items(), key=lambda item: number_of(item[0])))
 
     # ---- who is at fault ---------------------------------------------------------------------------------------------

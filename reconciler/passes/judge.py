@@ -21,7 +21,7 @@ from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
 from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
 from reconciler.model.errors import CheckFailed, ReconcilerError
-from reconciler.passes.apart import NOTHING, Apart, files_of, left_out
+from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
@@ -99,13 +99,16 @@ class LiveCommit:
             return None
 
     @cached_property
+    def commit(self) -> tuple[str, Mapping[str, str]]:
+        """Return the commit that its files are from, and the sites that were left out of it, as commit_of() does."""
+        return commit_of(self.generation, self._edges)
+
+    @cached_property
     def files(self) -> Tree:
-        """Return its files as they are live; none before adoption, after a rollback, or if it is unreadable."""
-        if self.generation is None or not self.generation.revision:
-            return {}
+        """Return its files as they are live, also after a rollback; none before adoption, or if it is unreadable."""
+        oid, kept = self.commit
         try:
-            revision = self._edges.repo.revision(self.generation.revision)
-            return files_of(revision, self._edges, self.generation.kept)
+            return files_of(self._edges.repo.revision(oid), self._edges, kept) if oid else {}
         except ReconcilerError:
             return {}
 

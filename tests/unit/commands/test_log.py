@@ -24,6 +24,16 @@ def test_a_service_died_and_the_lockdown_was_loaded_again() -> None:
     ]
 
 
+def test_a_site_that_was_left_out_has_a_line() -> None:
+    line: ConclusionLine = {
+        "at": "", "outcome": "Applied", "revision": "", "findings": [], "left_out": {"site12": "3f2a9c1d", "site13": ""}
+    }  # fmt: skip
+    assert [one.strip() for one in log_lines(line)][1:] == [
+        "site12 is left out and stays as in 3f2a9c1",
+        "site13 is left out and nothing of it is live",
+    ]
+
+
 def test_a_journal_of_the_version_with_one_folder_reads_as_it_did(tmp_path: Path) -> None:
     journal = Journal(tmp_path, Host())
     journal.path.write_bytes((RECORDED / "journal.jsonl").read_bytes())

@@ -8,10 +8,11 @@ import pytest
 
 from reconciler.model import errors_in
 from reconciler.model.errors import WithFindings
-from reconciler.passes.apart import RULE, Apart, files_of, left_out, live_files, names_in
+from reconciler.passes.apart import RULE, Apart, files_of, live_files, names_in
 from reconciler.passes.check import Checked, Memory, check
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import Judged, LiveCommit, judge, permit
+from reconciler.state.source import Source, SourceKind
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST, facts
 from tests.unit.repositories import commit, commit_tree, git
@@ -298,10 +299,15 @@ def test_an_error_of_the_moment_is_tried_again_at_the_next_pass(
     assert "site12-out/unix" in [change.what for change in later.plan.changes]
 
 
-def test_what_was_left_out_is_read_from_the_live_generation(adopted: Adopted) -> None:
+def test_after_a_rollback_a_site_stays_as_the_rollback_made_it(adopted: Adopted) -> None:
     old = live_with(adopted, BOTH)
+    first = adopted.edges.generations.live()
+    assert first
+    second = live_with(adopted, CHANGED | claims(site12="new.example") | THIRTEEN)
+    back = Source(SourceKind.ROLLBACK, number=first.number)
+    stage = adopted.edges.generations.stage(first.owned(), "pass", 1_000_000_000.0)
+    (stage.root / "virtual.lmdb").touch()
+    adopted.edges.generations.switch(adopted.edges.generations.place(stage, first.owned(), "", back))
     found = judged(adopted, pushed(adopted, CHANGED | BROKEN | THIRTEEN))
-    assert left_out(found.revision, adopted.edges) == {}
-    adopted.go_live(found)
-    assert left_out(found.revision, adopted.edges) == {"site12": old}
-    assert judge(found.revision, adopted.edges, LiveCommit(adopted.edges)).plan.empty
+    assert found.apart.kept == {"site12": old}
+    assert second != old

@@ -155,6 +155,19 @@ def test_links_and_submodules_are_refused_all_at_once(tmp_path: Path) -> None:
     assert rules_of(repository, tree) == {"mail.yaml": "symlink", "sub": "submodule"}
 
 
+def test_what_is_left_out_is_not_even_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = bare(tmp_path / "mail.git")
+    git(repository.path, "update-index", "--add", "--cacheinfo", f"120000,{'1' * 40},sites/site1/link", "--cacheinfo",
+        f"160000,{'2' * 40},sites/site1/module")  # fmt: skip
+    blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"x")
+    git(repository.path, "update-index", "--add", "--cacheinfo", f"100644,{blob},mail.yaml")
+    revision = repository.revision(commit_tree(repository.path, git(repository.path, "write-tree", "--missing-ok")))
+    monkeypatch.setattr(repo, "MAX_ENTRIES", 3)
+    assert set(repository.read(revision, lambda path: path.startswith("sites/site1"))) == {"mail.yaml"}
+    with pytest.raises(InvalidSource):
+        repository.read(revision)
+
+
 @pytest.mark.parametrize(
     "name", [b"..", b".", b".git", b".GIT", b"/etc", b"a/b", b"a\\b", b"a\nb", b"a\x1b[31m", b"\xff", b'a"']
 )
