@@ -19,7 +19,7 @@ class Unchanged:
     """
 
     findings: tuple[Finding, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Applied:
     """The target is live and passed verification; *left_out* as in Unchanged."""
 
     findings: tuple[Finding, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,14 +196,15 @@ class UsedTable(NamedTuple):
         return self.use.name, self.name or str(self.table and self.table.source)
 
     def powers(self) -> Iterator[Power]:
-        """Yield those of its entries."""
-        scope = self.scope
-        if self.table is None:
-            return
-        for entry in Entries(self.table):
-            where = self.table.at(entry.line) if self.name else self.use.where
-            for effect in _of_entry(scope, self.use.name, entry.value):
-                yield Power(effect, f'"{entry.key}" in {self.name or self.use.name}', entry.value, where)
+        """Yield those of all its entries."""
+        for entry in Entries(self.table) if self.table else ():
+            where = self.table.at(entry.line) if self.table and self.name else self.use.where
+            yield from self.of_entry(entry.key, entry.value, where)
+
+    def of_entry(self, key: str, value: str, where: Where) -> Iterator[Power]:
+        """Yield those of one entry."""
+        for effect in _of_entry(self.scope, self.use.name, value):
+            yield Power(effect, f'"{key}" in {self.name or self.use.name}', value, where)
 
 
 def tables_with_powers(merged: Contribution, facts: Facts) -> Iterator[UsedTable]:
