@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler.host import facts
 from reconciler.host.programs import postfix
+from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Service, Where
 from reconciler.postfix.log import fatal_lines, since_activation, steady
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
@@ -32,6 +33,7 @@ from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failur
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from ipaddress import IPv4Interface, IPv6Interface
+    from pathlib import Path
 
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.postfix.log import LogLine
@@ -142,7 +144,7 @@ def fatal_since(
     before = fatal_lines(since_activation(log.before(mark)), names)
     known = {(line.tag, steady(line.text)) for line in before}
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
-    return [_logged(line, services) for line in new.values()]
+    return [_logged(line, services, instance.directory) for line in new.values()]
 
 
 def _is_stopping(line: LogLine) -> bool:
@@ -150,12 +152,12 @@ def _is_stopping(line: LogLine) -> bool:
     return "master_sigdeath" in line.text
 
 
-def _logged(line: LogLine, services: Sequence[Service]) -> Finding:
+def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Finding:
     running = [service for service in services if service.command == line.program]
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
-    text = f"{line.program} logged: {line.text}"
+    text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 
 

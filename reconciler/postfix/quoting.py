@@ -21,6 +21,7 @@ _WORD = re.compile(r"[^\s\"'<>()\[\]{},;:=|]+")
 _PART = re.compile(r"[A-Za-z0-9]+")
 _LINE = re.compile(r"(?<=line )\d+\b")
 _SEVERAL = re.compile(r"\.\.\.(?:[^\sA-Za-z0-9\"]*\.\.\.)+")
+_QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = 3
 
 
@@ -32,6 +33,16 @@ def cut(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
         return match[0] if match.start() in numbers or _may_stay(match[0], known, says) else CUT
 
     return _SEVERAL.sub(CUT, _WORD.sub(shown, text))
+
+
+def cut_quotes(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
+    """Return the text of a live log line, whose other words are about clients, with the quoted words cut so."""
+    return _QUOTED.sub(lambda match: f'"{cut(match[1], known, says)}"', text)
+
+
+def without_quotes(text: str) -> str:
+    """Return the text with whatever is quoted cut: equal for one message, whatever may be quoted of it when."""
+    return _QUOTED.sub(f'"{CUT}"', text)
 
 
 def _may_stay(word: str, known: Collection[str], says: Callable[[str], bool]) -> bool:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from reconciler.host.programs import postfix
+from reconciler.postfix.quoting import cut_quotes
 
 _FOLDERS = (Path("/usr/lib/postfix"), Path("/usr/libexec/postfix"))
 _PROGRAMS = ("postconf", "postmap", "postalias", "postfix")
@@ -28,6 +29,15 @@ _KEPT = 4096
 def says(word: str) -> bool:
     """Return whether that word is one of Postfix's own, in any of its programs."""
     return word.isascii() and word.isalpha() and _is_said(word, postfix.installed())
+
+
+def quotable(text: str, directory: Path) -> str:
+    """Return a line of the live log without quoted words that neither Postfix nor the configuration there says."""
+    known = []
+    for name in (postfix.MAIN, postfix.MASTER):
+        with suppress(OSError):
+            known.append((directory / name).read_text("utf-8", "surrogateescape"))
+    return cut_quotes(text, known, says)
 
 
 @functools.lru_cache(maxsize=_KEPT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.quoting import cut
+from reconciler.postfix.quoting import cut, cut_quotes, without_quotes
 
 SAYINGS = """
     cidr map line bad address pattern skipping this rule fatal open database db No such file or directory
@@ -53,3 +53,10 @@ def test_a_word_of_the_commit_stays(text: str) -> None:
 def test_a_part_of_a_word_is_no_word() -> None:
     assert cut("perm", ("permit",), lambda _: False) == "..."
     assert cut("permit", ("permits permit",), lambda _: False) == "permit"
+
+
+def test_of_a_live_line_only_the_quoted_words_are_judged() -> None:
+    line = 'warning: from mail.client.example[192.0.2.77]: unknown smtpd restriction: "hunter2"; table "permit"'
+    shown = 'warning: from mail.client.example[192.0.2.77]: unknown smtpd restriction: "..."; table "permit"'
+    assert cut_quotes(line, COMMIT, VOCABULARY.__contains__) == shown
+    assert without_quotes(shown) == without_quotes(line)
