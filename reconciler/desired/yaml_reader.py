@@ -189,7 +189,7 @@ def _scalar_in(match: re.Match[str]) -> str:
     if before.count("{") > before.count("}"):
         end = value.find("]") + 1
         value = value[:end] + re.split(r"[,}]", value[end:])[0]
-    return re.sub(r"\s+#.*", "", value).strip(" ")
+    return re.sub(r"(?<!\s)\s+#.*", "", value).strip(" ")
 
 
 def _written(match: re.Match[str], value: str) -> str:
@@ -201,7 +201,7 @@ def _written(match: re.Match[str], value: str) -> str:
 
 def is_secret(text: str) -> bool:
     """Return True if that key, or the line up to a value, shows that a password follows."""
-    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\s*\Z", text, re.IGNORECASE))
+    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(), re.IGNORECASE))
 
 
 def _bracketed(match: re.Match[str], value: str) -> str | None:

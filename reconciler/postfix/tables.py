@@ -155,22 +155,22 @@ def _pair(text: str) -> tuple[str, str] | None:
 
 def _network(text: str) -> tuple[str, str] | None:
     """Split a network from its result; ``if NETWORK`` and ``endif`` lines have an empty key (cidr_table(5))."""
-    if re.fullmatch(r"endif|if\s*!*\s*\S+", text, re.IGNORECASE):
+    if re.fullmatch(r"endif|if\s*(?:!+\s*)?[^!\s]\S*", text, re.IGNORECASE):
         return "", ""
     match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
     return (match[1], match[2]) if match else None
 
 
 def _alias(text: str) -> tuple[str, str] | None:
-    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s][^:]*?))\s*:(?:\s+|(?=\S))(.*\S)', text)
-    return (match[1] or match[2], match[3]) if match else None
+    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s](?:[^:]*[^:\s])?))\s*:\s*(\S.*)', text)
+    return (match[1] or match[2], match[3].rstrip()) if match else None
 
 
 def _pattern(text: str) -> tuple[str, str] | None:
     """Split a pattern from its action; ``if`` and ``endif`` lines have an empty key."""
     if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
         return "", ""
-    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
+    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2)[^\\])*\2[A-Za-z]*)\s+(\S.*)", text)
     return (match[1], match[3]) if match else None
 
 

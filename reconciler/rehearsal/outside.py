@@ -27,7 +27,7 @@ _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|
 _DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
 _SOCKET = re.compile(rb":unix:([^\s,}]+)")
-_LOCAL = re.compile(rb"(?:\[?(127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
+_LOCAL = re.compile(rb"(?:\[?((?<![\d.])127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
 
 
 def loopback(main: Scope) -> str:

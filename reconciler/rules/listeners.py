@@ -86,7 +86,7 @@ def _bad_host(endpoint: ListenAddress, facts: Facts) -> Iterator[Finding]:
         return
     address = _address(endpoint.host)
     if address is None:
-        if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:]*", endpoint.host):
+        if re.fullmatch(r"[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:]*", endpoint.host):
             what = f'"{endpoint.host}" is not an IP address; write IPv6 as [::1]:25'
             yield _finding("malformed-address", endpoint.service, what, lasting=True)
     elif not _is_here(address, facts):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "virtual_alias_expansion_limit"
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
-_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(\S*;)(?=\s|$)")
+_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)")
 _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)')
 
 

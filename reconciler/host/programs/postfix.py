@@ -165,7 +165,7 @@ def complaints(completed: Completed, stage: str, files: Mapping[str, str]) -> It
     """Every line of standard error is a finding, exit status 0 notwithstanding."""
     program = Path(completed.argv[0]).name
     for line in completed.stderr.splitlines():
-        text = re.sub(r"^\S*?\w+: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
+        text = re.sub(r"^\S*\w: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
         if text and not text.endswith("makedefs.out"):  # Debian's own link, which Debian's own check complains about
             yield _placed(program, text, stage, files)
 

@@ -37,7 +37,7 @@ class Unit:
 
     def runs(self, word: str) -> bool:
         """Whether it is there and starts something of that name (Debian's postfix.service starts ``/bin/true``)."""
-        return self.loaded and re.search(rf"path=\S*/{word}", self.command) is not None
+        return self.loaded and re.search(rf"(?<!\S)path=\S*/{word}", self.command) is not None
 
 
 def is_running() -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GRACE = 1.5
 MOST = 8 << 20
+LONGEST = 4096  # characters of a line that are kept
 _POLL = 0.05
 
 
@@ -43,7 +44,7 @@ class RehearsalLog:
             if self._size > MOST:
                 continue  # what is not read any more is lost; nothing waits for it
             with self._news:
-                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text))
+                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text[:LONGEST]))
                 self._news.notify_all()
             if "-- throttling" in text:
                 threading.Timer(GRACE, self.hurry).start()
@@ -69,4 +70,5 @@ class RehearsalLog:
         if self._file is None or not self._file.is_file():
             return []
         with self._file.open("rb") as stream:
-            return stream.read(MOST).decode("utf-8", "replace").splitlines()
+            text = stream.read(MOST).decode("utf-8", "replace")
+        return [line[:LONGEST] for line in text.split("\n")]
