@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired import allowances, flows, layout, lint, load, master_d, schema_errors, yaml_reader
+from reconciler.desired import allowances, budget, flows, layout, lint, load, master_d, schema_errors, yaml_reader
 from reconciler.postfix import syntax, tables
 
 if TYPE_CHECKING:
@@ -195,6 +195,10 @@ EXPLAINED = {
         "The commit contains a file that is larger than reconciler reads. Move the data to a database, or split the "
         "table."
     ),
+    "object-too-large": (
+        "The commit itself, a tag or a list of files in it is larger than any that people write, such as a message of "
+        "many megabytes. reconciler does not unpack it. Rewrite the commit, and push it again."
+    ),
     "malformed-recipient": (
         "A line of secrets/recipients is not an age recipient, so secrets can't be encrypted for it. Write one age1..."
         " or ssh- key on each line, and comments after #."
@@ -208,7 +212,7 @@ EXPLAINED = {
         'accident. If it is intended, add the trailer "Confirm: deletions" to the commit\'s message.'
     ),
 }
-_SOURCES = (lint, allowances, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
+_SOURCES = (lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
 
 
 def explanations() -> Mapping[str, str]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.recover import recover, revive, revive_beside
-from reconciler.model import Applied, Postponed, RolledBack, Unchanged
-from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged
+from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable, WithFindings
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
@@ -129,7 +129,11 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if accepted is None and isinstance(phase, Suspended | Halted):
         passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
         return
-    revision = accepted or wanted(tip, phase, edges, passed)
+    try:
+        revision = accepted or wanted(tip, phase, edges, passed)
+    except WithFindings as error:  # the history can't be read within the limits
+        passed.outcome = Refused(error.findings)
+        return
     if revision is None:
         return
     passed.revision = revision.oid
