@@ -64,6 +64,7 @@ _OWNED = re.compile(
     rf"({NAME.pattern})-[^/]+",
     re.DOTALL,
 )
+_ROUTE = re.compile(rb"(site[1-9][0-9]{0,8}-out):")
 _UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
 Address = IPv4Address | IPv6Address
 
@@ -290,13 +291,15 @@ def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iter
 
 def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
     """Report rows without their service, and services without any row."""
+    idle = {service_of(name).encode() for name, site in sites.items() if site.delivery and not site.domains}
+    rows = (table.source for table in desired.tables.values()) if idle else ()
+    idle -= {match[1] for source in rows for match in _ROUTE.finditer(source)}
     for name, site in sites.items():
         service = service_of(name)
         if site.delivery and f"{service}/unix" not in merged.services:
             what = f"this removes {service}, which delivers the mail of {name}: the mail would wait in the queue"
             yield error_at("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
-        rows = (table.source for table in desired.tables.values())
-        if site.delivery and not site.domains and not any(f"{service}:".encode() in row for row in rows):
+        if service.encode() in idle:
             where = desired.where(SECTION, name, "delivery")
             what = (
                 f"{name} has an address but no domains: no mail leaves from the address; list the domains under domains"

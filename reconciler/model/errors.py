@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model.finding import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,11 +20,11 @@ class ReconcilerError(Exception):
 
 
 class WithFindings(ReconcilerError):  # noqa: N818 - names tell who must act
-    """An error with the findings that explain it; there is at least one."""
+    """An error with the findings that explain it; there is at least one. Very many are counted, not kept."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(str(finding) for finding in findings))
-        self.findings = tuple(findings)
+        self.findings = listed(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
 class InvalidSource(WithFindings):

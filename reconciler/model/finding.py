@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.model import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,14 @@ class Finding:
     lasting: bool = True
     also: Where | None = None
 
+    def __post_init__(self) -> None:
+        """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""
+        if len(self.text) > limits.TEXT:
+            object.__setattr__(self, "text", f"{self.text[: limits.TEXT]}...")
+        if len(self.subject) > limits.TEXT:
+            digest = hashlib.sha256(self.subject.encode("utf-8", "surrogatepass")).hexdigest()
+            object.__setattr__(self, "subject", digest)
+
     def __str__(self) -> str:
         mark = "" if self.severity is Severity.ERROR else "warning: "
         return printable(f"{self.where}: {mark}{self.text}")
@@ -92,6 +107,23 @@ def error_at(rule: str, where: Where, text: str, subject: str = "", also: Where 
 def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
     """Return a warning that follows from the commit alone; its *subject* defaults to the text."""
     return Finding(rule=rule, where=where, text=text, subject=subject or text, severity=Severity.WARNING)
+
+
+def listed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings to show and to record: at most limits.LISTED, errors first, and the number of the others."""
+    if len(findings) <= limits.LISTED:
+        return tuple(findings)
+    order = sorted(range(len(findings)), key=lambda place: not findings[place].is_error)
+    shown, hidden = (
+        [findings[place] for place in sorted(part)] for part in (order[: limits.LISTED], order[limits.LISTED :])
+    )
+    errors = errors_in(hidden)
+    text = f"{len(hidden)} more findings are not listed; {len(errors)} of them are errors"
+    more = Finding(
+        rule="more-findings", where=hidden[0].where, text=text, subject=text,
+        severity=Severity.ERROR if errors else Severity.WARNING, lasting=any(error.lasting for error in errors),
+    )  # fmt: skip
+    return (*shown, more)
 
 
 def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:

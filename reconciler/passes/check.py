@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
 from reconciler.host.facts import gather_again
-from reconciler.model import errors_in
+from reconciler.model import errors_in, listed
 from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
 
@@ -38,8 +38,8 @@ class Checked:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings of the commit and of its check."""
-        return (*self.judged.findings, *self.doubts)
+        """The findings of the commit and of its check, as they are shown and recorded."""
+        return listed((*self.judged.findings, *self.doubts))
 
 
 class Memory:

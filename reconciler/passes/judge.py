@@ -7,12 +7,14 @@ Raises InvalidSource for a commit that can't be read; CheckFailed and UnsafePlan
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.stage import Order, Rehearsal
+from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
 from reconciler.desired.lint import excused, lint, mentioned
 from reconciler.desired.load import load
@@ -59,7 +61,7 @@ def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None 
     """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
     files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
-    desired = load(files, edges.settings.host, secrets)
+    desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     desired = replace(desired, findings=(*desired.findings, *unopened))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     origin = compose(desired, facts)
@@ -155,7 +157,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
     apart = apart or Apart(left_out(revision, edges))
     desired, facts, origin = understand(revision, edges, apart.kept)
-    findings = [*lint(desired, facts, origin), *apart.warnings()]
+    findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
     target = render(origin, edges.templates)
     on_disk = edges.generations.read(target)
     rules = rules_now(edges.settings)
@@ -252,7 +254,7 @@ def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
     if live.is_all_of(revision) or live.understood is None:
         return []
     try:
-        return lint(*live.understood)
+        return lint(*live.understood, Budget(time.thread_time))
     except ReconcilerError:
         return []  # a commit that can't be judged any more excuses no finding
 

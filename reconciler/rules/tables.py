@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, error_at, nothing_mentioned, warning_at
+from reconciler.model import Finding, error_at, limits, nothing_mentioned, warning_at
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -62,7 +62,7 @@ def _duplicates(table: Table) -> Iterator[Finding]:
     if table.type in PATTERN_TYPES or table.type == "cidr":
         return
     entries = Entries(table)
-    again = repeated(entries)
+    again = repeated(entries, limits.FINDINGS + 1)
     keys = {entry.key.lower() for entry in again}
     first: dict[str, Entry] = {}
     for entry in entries if again else ():

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.features import compose
 from reconciler.model import Severity, Where
+from reconciler.postfix.macros import EndlessMacro
 from reconciler.postfix.scopes import Scope, scopes, words
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
@@ -48,8 +49,9 @@ def test_what_can_not_be_expanded_is_empty_and_a_circle_is_endless() -> None:
     main, _ = both({"mail_name": "${", "luser_relay": "$luser_relay"})
 
     assert (main.value("mail_name"), main.expanded("${")) == ("", None)
-    assert main.endless("$luser_relay")
-    assert not main.endless("${")
+    assert isinstance(main.failure("$luser_relay"), EndlessMacro)
+    assert not isinstance(main.failure("${"), EndlessMacro)
+    assert main.failure("$myhostname") is None
 
 
 def test_a_finding_of_a_service_names_it() -> None:
