@@ -28,6 +28,7 @@ from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Service, Where
 from reconciler.postfix.log import fatal_lines, since_activation, steady
+from reconciler.postfix.numbers import as_number
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def targets(expected: Expected) -> list[Target]:
         if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
             continue
         host, _, name = service.name.rpartition(":")
-        port = int(name) if name.isdigit() else expected.ports.get(name, 0)
+        port = as_number(name) if name.isdigit() else expected.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else _interfaces(expected)
         addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
     return list(dict.fromkeys(addresses))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
 from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -
 def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
     host, name = (match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name)
-    return ListenAddress(service, host, name, int(name) if name.isdigit() else ports.get(name))
+    return ListenAddress(service, host, name, as_number(name) if name.isdigit() else ports.get(name))
 
 
 def _bad_port(endpoint: ListenAddress, ports: dict[str, int]) -> Iterator[Finding]:
