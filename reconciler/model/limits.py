@@ -40,10 +40,19 @@ VALUE = 256 << 10
 """The characters of a parameter's value after all names in it are expanded."""
 ALL_EXPANDED = 2 << 20
 """The characters of all values, expanded."""
-READ_BY_SERVICES = 64 << 20
+READ_BY_SERVICES = 16 << 20
 """The characters of the longest value, once for each service that may read it."""
 LINES = 2_000_000
 """The lines of all tables."""
+LINE = 256 << 10
+"""The characters of an entry of a table, with its continuation lines."""
+
+# ---- DNS ----
+
+TEMPLATES = 32
+"""The templates in dns/."""
+RENDERED = 64 << 10
+"""The characters that all templates make for one domain."""
 
 # ---- findings and time ----
 

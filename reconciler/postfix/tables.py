@@ -112,6 +112,9 @@ def _read_plain(table: Table, findings: list[Finding], most: int) -> Iterator[En
             if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
         ]
         bad = (_bad_entry(table, at, words[0]) for words, at in split if len(words) == 1 and words[0][0] != "#")
+        if len(block) > limits.LINE:  # a block is only that long if one of its lines is
+            findings += [_too_long(table, at) for at, line in enumerate(lines, first) if len(line) > limits.LINE]
+            entries = [entry for entry in entries if len(lines[entry.line - first]) <= limits.LINE]
         like = (_alias_like(table, entry) for entry in entries if entry.key[-1] == ":" and not _IPV6.match(entry.key))
         findings += islice(chain(bad, like if table.type != "cidr" else ()), max(most - len(findings), 0))
         first += len(lines) - 1
@@ -127,12 +130,20 @@ def _read_logical(
     table: Table, parse: Callable[[str], tuple[str, str] | None], findings: list[Finding], most: int
 ) -> Iterator[Entry]:
     for logical in logical_lines(table.source.decode("utf-8", "surrogateescape")):
+        if sum(len(text) for _, text in logical.parts) > limits.LINE:
+            findings += [_too_long(table, logical.line)][: most - len(findings)]
+            continue
         pair = parse(logical.text)
         if pair is None or logical.parts[0][1][0] in " \t":
             if len(findings) < most:
                 findings.append(_bad_entry(table, logical.line, logical.text))
         elif pair[0]:
             yield Entry(pair[0], pair[1], logical.line)
+
+
+def _too_long(table: Table, line: int) -> Finding:
+    what = f"table {table.name}: an entry may have at most {limits.LINE} characters; split it"
+    return error_at("malformed-entry", table.at(line), what, f"line {line}")
 
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
