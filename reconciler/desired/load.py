@@ -41,18 +41,18 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)
     hosts = {path: read(path) for path in sorted(files) if layout.host_in(path)}
-    own = master_d.read(files, findings, budget)
+    own, sealed = master_d.read(files, findings, budget), _sealed(files)
     merged = base.copy()
     for path, above in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, above)
     entries = {path: read(path) for path in sorted(files) if layout.entry_of(path)}
     _graft(merged, entries, findings)
-    sections = _judged(merged, files, own, findings)
+    sections = _judged(merged, sealed, own, findings)
     for path, above in hosts.items():
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
-            findings += _elsewhere(path, base, above, (files, own))
+            findings += _elsewhere(path, base, above, (sealed, own))
     tables = {table.name: table for table in layout.read_tables(files, findings, budget)}
     tests = flows.read(files, host, findings, budget)
     findings += layout.unwired(tables.values(), _values([base, *hosts.values()], own))
@@ -169,16 +169,19 @@ def _takes_null(section: str) -> bool:
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Finding]) -> dict[type, object]:
-    """Return the sections of a merged document that fit their schemas; *own* are the services of master.d."""
+def _judged(merged: Document, sealed: list[str], own: list[Service], findings: list[Finding]) -> dict[type, object]:
+    """Return the sections of a merged document that fit their schemas.
+
+    *sealed* are the names of the commit's secrets, *own* the services of master.d.
+    """
     findings += _nulls(merged)
     sections = _sections(merged, findings)
-    findings += _missing_secrets(merged, files)
+    findings += _missing_secrets(merged, sealed)
     findings += master_d.without_command(merged, sections, own)
     return sections
 
 
-def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, list[Service]]) -> Iterator[Finding]:
+def _elsewhere(path: str, base: Document, read: Document, commit: tuple[list[str], list[Service]]) -> Iterator[Finding]:
     """Yield the errors in another host's file, merged as that host would merge it."""
     findings: list[Finding] = []
     merged = base.copy()
@@ -237,8 +240,11 @@ def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, An
     return [node_variant for variant in several for node_variant in _variants(variant, schema)] if several else [node]
 
 
-def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
-    names = sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+def _sealed(files: Tree) -> list[str]:
+    return sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+
+
+def _missing_secrets(merged: Document, names: list[str]) -> Iterator[Finding]:
     for path, where in merged.places.items():
         value = at(merged.value, path)
         if isinstance(value, SecretName) and value.name not in names:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST = 10  # sites that are put back one by one to find the cause of an error that names none of them
+_TRIES = 20  # judgments of one commit that may look for who is at fault
 _Key = tuple[str, str, frozenset[str]]
 
 
@@ -93,7 +94,7 @@ class Isolation:
         if not suspects and len(changed) <= _MOST:
             suspects = sorted(changed, key=number_of)
         key = _key(error)
-        if not suspects or key not in self._errors(apart.kept):
+        if not suspects or len(self._found) > _TRIES or key not in self._errors(apart.kept):
             return []  # postmap or a rehearsal found it, and asking them about each site would take too long
         return [site for site in suspects if key not in self._errors(self._without(apart, {site}))]
 

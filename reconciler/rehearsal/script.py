@@ -213,7 +213,7 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
         elif host in {"loopback-only", "localhost"}:
             listening += [LOOPBACK, "::1"]
         else:
-            listening += [host.strip("[]")] if re.fullmatch(r"\[?[0-9a-fA-F.:]+\]?", host) else []
+            listening += [host.strip("[]")] if _is_address(host.strip("[]")) else []
     protocols = main.words("inet_protocols")
     kinds: dict[tuple[bool, bool], str] = {}
     for address in listening:
@@ -222,6 +222,13 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
             # 127.0.0.1 and ::1 are treated alike, but strangers of the two families may be treated differently.
             kinds.setdefault((loopback, ":" in address and not loopback), address)
     return list(kinds.values())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _is_loopback(address: str) -> bool:
