@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
@@ -82,3 +84,8 @@ def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
     done = script_of(files=pass_service, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["192.0.2.10"]
     assert done.unserved == ()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1::", "192.0.2.C5", ":", "1d"])
+def test_what_only_looks_like_an_address_is_not_talked_to(host: str) -> None:
+    assert listeners(script_of({"inet_interfaces": f"{host}, 127.0.0.1"}).play) == {("127.0.0.1", 25)}
