@@ -9,6 +9,7 @@ with the bug as its finding.
 from __future__ import annotations
 
 import pwd
+import re
 import threading
 import time
 from dataclasses import replace
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 MOST_RECORDED = 5
+_OID = re.compile("[0-9a-f]{40}")
 
 
 class Answers:
@@ -69,8 +71,10 @@ class Answers:
 
     def check(self, request: Message) -> Iterator[Message]:
         """Answer pre-receive: do everything up to the swap, and keep the result for the pass."""
-        quarantine = request.get("quarantine")
-        return self._check(str(request["new"]), Path(str(quarantine)) if quarantine else None, int(request["uid"]))
+        quarantine, new = request.get("quarantine"), str(request["new"])
+        if not _OID.fullmatch(new):  # git's expressions, such as a search through all messages, are for operators
+            raise ValueError("new is not the full name of a commit")
+        return self._check(new, Path(str(quarantine)) if quarantine else None, int(request["uid"]))
 
     def _check(self, new: str, quarantine: Path | None, uid: int) -> Iterator[Message]:
         repo = self._edges.repo.with_quarantine(quarantine) if quarantine else self._edges.repo

@@ -73,7 +73,8 @@ class Found(list[Finding]):
         self._budget.look(finding.where)
         if len(self) >= limits.FINDINGS:
             what = f"this commit has more than {limits.FINDINGS} findings, and nothing is looked for beyond this one"
-            raise InvalidSource([*self, error_at("too-many-findings", finding.where, what, "too many findings")])
+            # First, so that it is among those that are listed.
+            raise InvalidSource([error_at("too-many-findings", finding.where, what, "too many findings"), *self])
         super().append(finding)
 
     def extend(self, findings: Iterable[Finding]) -> None:

@@ -31,6 +31,29 @@ FILES: dict[str, tuple[Files, str]] = {
         r"mail.yaml:5:\d+: .*reconciler secret set",
     ),
 }
+MACROS = "".join(f"  a{level}: {f'$a{level - 1}' * 10}\n" for level in range(1, 12))
+BOMBS: dict[str, tuple[Files, str]] = {
+    "a pattern that can match in many ways": (
+        {"tables/x.pcre": "/" + r"\a" * 60 + "\n"}, r"tables/x.pcre:1:1: .*expected a key and a value"
+    ),
+    "macros that grow": ({"mail.yaml": MAIL + "  a0: x\n" + MACROS}, r"mail.yaml:\d+:\d+: .*names are expanded"),
+    "comments among scalars": (
+        {"flows/a.yaml": "".join(f'k{number}: "#" # allow x: y\n' for number in range(20_000))},
+        "more than 10000 findings",
+    ),
+    "rows without a value": ({"tables/virtual": "x\n" * 400_000}, "more than 10000 findings"),
+    "parameters that are unknown": (
+        {"mail.yaml": MAIL + "".join(f"  k{number}: x\n" for number in range(3000))},
+        "2000 more findings are not listed",
+    ),
+    "a long list that many services may read": (
+        {
+            "mail.yaml": MAIL + f"  smtpd_client_event_limit_exceptions: {'127.0.0.1, ' * 15_000}\n",
+            "master.d/x.cf": "".join(f"x{number} unix - - n - - smtp\n" for number in range(200)),
+        },
+        "services may read, is too large",
+    ),
+}  # fmt: skip
 TREES = {
     "an empty tree": ("", "mail.yaml"),
     "a symbolic link": ("120000 blob {passwd}\tmail.yaml\n", '"mail.yaml" is a symbolic link'),
@@ -154,9 +177,55 @@ def test_a_file_of_200_megabytes_is_refused_without_being_read(adopted: AdoptedH
     assert '"tables/huge" holds 200 MiB; the limit is 64 MiB' in push.text
     adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
     assert_matches("holds 200 MiB", refused(adopted, push.oid, before))
+    assert peak(adopted) < 150, "its bytes were never in memory"
+
+
+def test_a_commit_message_of_100_megabytes_is_refused_without_being_read(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.commit({})
+    adopted.sh("head -c 100M /dev/zero | tr '\\0' a >/tmp/message")
+    large = adopted.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-F", "/tmp/message", where=CLONE)
+    adopted.git("reset", "--quiet", "--hard", large, where=CLONE)
+    push = adopted.push()
+    assert not push.accepted
+    assert f"the object {large} holds 100 MiB; the limit for a commit" in push.text
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches(f"{large} holds 100 MiB", refused(adopted, large, before))
+    adopted.git("commit", "--quiet", "--allow-empty", "--message", "On top", where=CLONE)
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches(f"{large} holds 100 MiB", refused(adopted, adopted.tip(), before))
+    assert peak(adopted) < 150, "it was never in memory"
+
+
+def test_one_content_under_many_names_counts_each_time(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.commit({})
+    adopted.sh(f"cd {CLONE} && truncate -s 40M tables/a && cp tables/a tables/b && git add . && git commit -qm Same")
+    push = adopted.push()
+    assert not push.accepted
+    assert "the files of this commit hold 80 MiB together; the limit is 64 MiB" in push.text
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches("hold 80 MiB together", refused(adopted, push.oid, before))
+    assert peak(adopted) < 150, "its bytes were never in memory"
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_no_text_stops_the_daemon(adopted: AdoptedHost, case: str) -> None:
+    files, reason = BOMBS[case]
+    before = adopted.live()
+    push = adopted.push(files)
+    assert not push.accepted
+    assert_matches(reason, push.text)
+    assert len(push.text) < 200_000
+    oid = adopted.write_past_hook(files)
+    assert_matches(reason, refused(adopted, oid, before))
+    assert len(adopted.told()["last"]["findings"]) <= 1001
+
+
+def peak(adopted: AdoptedHost) -> int:
+    """The most memory that the daemon ever had, in MiB."""
     assert adopted.daemon is not None
-    peak = adopted.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]
-    assert int(peak) < 150 << 10, "its bytes were never in memory"
+    return int(adopted.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]) >> 10
 
 
 # ---- trouble of the repository itself --------------------------------------------------------------------------------

@@ -72,8 +72,8 @@ def test_more_findings_than_the_limit_end_the_search(monkeypatch: pytest.MonkeyP
         return
     with pytest.raises(InvalidSource) as raised:
         linted(state)
-    assert [one.rule for one in raised.value.findings][-1] == "too-many-findings"
-    assert raised.value.findings[-1].text == (
+    assert raised.value.findings[0].rule == "too-many-findings"
+    assert raised.value.findings[0].text == (
         "this commit has more than 2 findings, and nothing is looked for beyond this one"
     )
 
