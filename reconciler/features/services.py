@@ -18,7 +18,7 @@ from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.syntax import SERVICE_TYPES, read_master, unwritable
+from reconciler.postfix.syntax import SERVICE_TYPES, is_balanced, read_master, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join
 
 def _writable(value: str) -> str:
     reason = unwritable(value)
-    if not reason and value.count("{") != value.count("}"):
+    if not reason and not is_balanced(value):
         reason = "contains braces that do not match, which master.cf can't express"
     if reason:
         raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})

@@ -83,11 +83,15 @@ def references(text: str, depth: int = 0) -> Iterator[str]:
 
 def expand(text: str, lookup: Lookup) -> str:
     """Return *text* with each name replaced by its value; a name that *lookup* does not know is empty."""
+    if "$" not in text and len(text) < limits.VALUE:  # as most values are
+        return text
     return _expand(text, lookup, 0, _Room())
 
 
 def cost(text: str, lookup: Lookup) -> int:
     """Return how many characters an expansion reads; it never reads many more than limits.VALUE."""
+    if "$" not in text:
+        return len(text) + _EACH
     room = _Room()
     with suppress(MalformedMacro):
         _expand(text, lookup, 0, room)
