@@ -60,7 +60,7 @@ class Budget:
             raise beyond(where, f"this commit takes more than {limits.SECONDS:g} s to judge; reduce or split it")
 
 
-class Found(list[Finding]):
+class BoundedFindings(list[Finding]):
     """Findings up to limits.FINDINGS; with each, the clock is looked at."""
 
     def __init__(self, budget: Budget, findings: Iterable[Finding] = ()) -> None:

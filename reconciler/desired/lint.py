@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.desired import allowances
-from reconciler.desired.budget import Budget, Found, bound_values
+from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.features import FEATURES
 from reconciler.model import Mentioned
 from reconciler.rules import RULES
@@ -49,7 +49,7 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     The commit's allowances have been applied to the findings.
     """
     budget = budget or Budget()
-    found = Found(budget, desired.findings)
+    found = BoundedFindings(budget, desired.findings)
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
         budget.look()

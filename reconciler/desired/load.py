@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.desired import flows, layout, master_d, schema_errors, yaml_reader
 from reconciler.desired.allowances import found_in
-from reconciler.desired.budget import Budget, Found
+from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, error_at, printable
@@ -36,7 +36,7 @@ _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMA
 def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget | None = None) -> Desired:
     """Return the desired state for *host*; *secrets* are those of the commit that could be decrypted."""
     budget = budget or Budget()
-    findings = Found(budget, layout.misplaced(files, host))
+    findings = BoundedFindings(budget, layout.misplaced(files, host))
     findings += layout.unsealed(files, secrets)
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)

@@ -52,7 +52,7 @@ _DEBUGGED = re.compile(r"-[A-Za-z]*D[A-Za-z]*")
 _HARMLESS = re.compile(r"\w+|(?:TZ|LANG|LC_[A-Z]+)=[^/]*")
 _SPOOLS = re.compile(r"(?:/var/mail|/var/spool/mail)(?:/|\Z)")
 # Mail for root is written by root, and a file such as .bashrc is run by its owner.
-_HIDDEN = re.compile(r"(?:\A|.*/)\.(?!mail|mbox).*[^/]", re.IGNORECASE)
+_HIDDEN = re.compile(r"(?:\A|/)\.(?!mail|mbox)(?=.)", re.IGNORECASE | re.DOTALL)
 
 
 class Power(NamedTuple):
@@ -119,7 +119,7 @@ def _effect(scope: Scope, parameter: Parameter, value: str) -> str:
 def _of_mailboxes(name: str, value: str) -> str:
     """Return the effect of a place that mail is written to."""
     leaves = ".." in value.split("/")
-    if name == "home_mailbox" and (leaves or _HIDDEN.fullmatch(value)):
+    if name == "home_mailbox" and (leaves or (_HIDDEN.search(value) and not value.endswith("/"))):
         return ROOT
     if name == "mail_spool_directory" and (leaves or not _SPOOLS.match(value)):
         return ROOT

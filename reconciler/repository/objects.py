@@ -22,9 +22,9 @@ from reconciler.model.errors import InvalidSource
 from reconciler.repository.inspection import is_regular
 
 _PIECE = 1 << 20
-_MOST_TAGS = 8
+_MOST_TAGS, _DIGITS = 8, 20
 _NEW, _OLD = 1, 2  # which of two commits leads to a third
-_LOOSE = re.compile(rb"(\w+) (\d{1,20})\0")
+_LOOSE = re.compile(rb"([a-z]+) ([0-9]+)\0")
 
 
 class ObjectTooLarge(InvalidSource):
@@ -46,7 +46,7 @@ def whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository
         if data:
             start, data = inflating.decompress(data, _PIECE), inflating.unconsumed_tail
             header = _LOOSE.match(start)
-            _measure(str(oid), header[1] == b"blob" if header else False, int(header[2]) if header else 0)
+            _measure(str(oid), header[1] == b"blob" if header else False, int(header[2][:_DIGITS]) if header else 0)
         while data and not inflating.eof:
             inflating.decompress(data, _PIECE)
             data = inflating.unconsumed_tail

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.desired.budget import Budget, Found
+from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
 from reconciler.features import compose
@@ -88,7 +88,7 @@ def test_a_rule_ends_when_there_are_too_many_findings(monkeypatch: pytest.Monkey
             yield warning_at("w", Where("a"), "w")
 
     with pytest.raises(InvalidSource):
-        Found(Budget()).extend(endless())  # type: ignore[arg-type]
+        BoundedFindings(Budget()).extend(endless())  # type: ignore[arg-type]
     assert len(made) == 6
 
 

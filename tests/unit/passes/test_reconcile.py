@@ -20,6 +20,7 @@ from tests.unit.repositories import commit
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.desired.budget import Budget
     from reconciler.model import Contribution, Desired, Facts, Outcome, Revision
 
 WRONG = Finding(rule="wrong", where=Where("mail.yaml"), text="wrong in any case", subject="it")
@@ -48,10 +49,10 @@ def finds(monkeypatch: pytest.MonkeyPatch, finding: Finding, *, in_live: bool) -
     """Let the rules find this in a commit from now on; *in_live*, in the live commit as well, which is judged last."""
     lint_as_it_is, seen = lint, list[object]()
 
-    def found(desired: Desired, facts: Facts, origin: Contribution) -> list[Finding]:
+    def found(desired: Desired, facts: Facts, origin: Contribution, budget: Budget) -> list[Finding]:
         seen.append(desired)
         more = [finding] if in_live or desired is seen[0] else []
-        return [*lint_as_it_is(desired, facts, origin), *more]
+        return [*lint_as_it_is(desired, facts, origin, budget), *more]
 
     monkeypatch.setattr("reconciler.passes.judge.lint", found)
 

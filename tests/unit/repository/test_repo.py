@@ -163,7 +163,7 @@ def test_what_is_left_out_is_not_even_looked_at(tmp_path: Path, monkeypatch: pyt
     blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"x")
     git(repository.path, "update-index", "--add", "--cacheinfo", f"100644,{blob},mail.yaml")
     revision = repository.revision(commit_tree(repository.path, git(repository.path, "write-tree", "--missing-ok")))
-    monkeypatch.setattr(repo, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(limits, "ENTRIES", 3)
     assert set(repository.read(revision, lambda path: path.startswith("sites/site1"))) == {"mail.yaml"}
     with pytest.raises(InvalidSource):
         repository.read(revision)
