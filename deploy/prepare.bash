@@ -98,12 +98,32 @@ find_python() {
     stop 1 "no python3 of version 3.11 or later on PATH"
 }
 
-# Make .venv in the checkout and install the project in it, with an extra or without.
+# Install exactly what lock files pin: pip compares each file with its SHA-256 before it installs the first one. Its list
+# of all allowed sums is hundreds of lines long, and one of them is enough.
+install_pinned() {
+    local python=$1
+    shift
+    "$python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps "$@" 2>&1 | sed '
+        s/.*THESE PACKAGES DO NOT MATCH.*/refused, nothing was installed: another file than the lock file pins:/
+        /^ *Expected *or /d'
+}
+
+# Install the project of the checkout with the build backend that is pinned too, so that nothing else is fetched.
+install_project() {
+    local python=$1
+    shift
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation "$@"
+}
+
+# Make .venv in the checkout and install the project in it, with the tools of its tests or without.
 install_python() {
-    local extra=${1:-} python stamps=(.venv/stamp) wanted
-    [[ -z $extra ]] || stamps+=(".venv/stamp-$extra")
-    # The first half of pyproject.toml decides what is installed; the scripts in .venv hold the path.
-    wanted=$(sed '/^\[tool/,$d' pyproject.toml | sha256sum)$PWD
+    local extra=${1:-} python stamps=(.venv/stamp) locks=(-r deploy/requirements.lock) wanted
+    if [[ $extra ]]; then
+        stamps+=(.venv/stamp-test)
+        locks+=(-r tests/requirements.lock)
+    fi
+    # The first half of pyproject.toml and the locks decide what is installed; the scripts in .venv hold the path.
+    wanted=$(sed '/^\[tool/,$d' pyproject.toml | cat - deploy/*.lock tests/*.lock | sha256sum)$PWD
     if [[ -x .venv/bin/python && $(cat "${stamps[-1]}" 2>/dev/null) == "$wanted" ]]; then
         return
     fi
@@ -111,7 +131,10 @@ install_python() {
         python=$(find_python)
         step "making .venv with $python" "$python" -m venv --clear .venv
     fi
-    step "installing reconciler${extra:+ and its $extra tools} into .venv" \
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
+    step "installing the packages for reconciler${extra:+ and its tests} into .venv" \
+        install_pinned .venv/bin/python --only-binary :all: "${locks[@]}"
+    [[ -z $extra ]] || step "installing the tools that exist as sources only" \
+        install_pinned .venv/bin/python --no-build-isolation -r tests/sources.lock
+    step "installing reconciler into .venv" install_project .venv/bin/python -e .
     tee "${stamps[@]}" <<<"$wanted" >/dev/null
 }

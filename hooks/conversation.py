@@ -1,7 +1,7 @@
 """The parts that both git hooks share: the place of the daemon, and one conversation with it.
 
 Promises: this module imports only the standard library, and no module that is slow to import, because hooks run as the
-user who pushes, with any Python from 3.9 on. It raises only Silence, so a pusher never sees a traceback.
+user who pushes, with any Python from 3.9 on. It raises only Silence and Trouble, so a pusher never sees a traceback.
 
 Known limit: the place of the daemon and the branch come from the repository's own configuration (`git config
 reconciler.socket`, `reconciler.branch`, written by `reconciler init`); the settings file is not read here.
@@ -18,6 +18,10 @@ NO_COMMIT = "0" * 40
 
 class Silence(Exception):  # noqa: N818 - it is what the daemon answers
     """The daemon gave no answer; the text says why."""
+
+
+class Trouble(Exception):  # noqa: N818 - as above
+    """The daemon answered that it could not do what it was asked; the text says why."""
 
 
 def say(text: str) -> None:
@@ -77,7 +81,7 @@ def ask(path: str, request: dict[str, object], patience: float) -> dict[str, obj
                     elif "done" in message:
                         return dict(message["done"])
                     else:
-                        raise Silence(f"reconciler did not answer: {message.get('error', 'no reason given')}")
+                        raise Trouble(f"reconciler: {message.get('error', 'no reason given')}")
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
     except ConnectionResetError:
         raise Silence("reconciler stopped before it answered") from None

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Edges:
     """Everything outside the program that a pass works with, and *say*, which reports each step as it begins.
 
-    *activated* is called for each reload and restart of Postfix.
+    *activated* is called for each reload and restart of Postfix; *revived* says whether Postfix died and was started
+    beside the pass.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Edges:
     templates: Mapping[str, str]
     say: Callable[[str], None] = field(default=lambda _: None)
     activated: Callable[[], None] = field(default=lambda: None)
+    revived: Callable[[], bool] = field(default=lambda: False)
 
     def postfix(self) -> postfix.Instance:
         """Return the managed Postfix as its live main.cf describes it now."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.apply.stage import Order
+    from reconciler.apply.verify import Verified
     from reconciler.model import Outcome
     from reconciler.state.manifest import Generation, Stage
 
@@ -52,37 +53,51 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 
     edges.say("staged and checked" if stage else "stage and check")
     staged = _undisturbed(order, edges, stage)
-    made = staged.stage.folder
+    with edges.generations.activation(), edges.host.spared():
+        after = _placed(order, before, staged, edges)
+        rows = rerouted(order.plan)  # before the swap, because it reads the live files
+        step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
+        silent = generations.companions.silent(before)
+        doubts = companions.provide(before, after, order.origin, edges)
+        if errors_in(doubts):
+            return _undo(before, after, Activation.NOTHING, doubts, edges, silent)
+        verified = _swap(after, step, instance, order, edges)
+        if errors_in(verified.findings):
+            if live_path(generations) != before.path:
+                return _undo(before, after, step, verified.findings, edges, silent)
+            companions.back(before, after, edges)
+            raise Unavailable(verified.findings[0].text)  # the rename failed, so nothing has changed
+    left = requeue(rows, verified.instance, edges.host)
+    with edges.host.spared():
+        left += companions.release(edges)
+    return Applied((*staged.doubts, *doubts, *verified.findings, *left))
+
+
+def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> Generation:
+    """Give the stage its number, and record that the swap begins; after an error, nothing of it is left."""
+    generations, made = edges.generations, staged.stage.folder
     try:
-        after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.carried)
+        after = generations.place(staged.stage, order.plan.target, order.revision, order.source, order.deviations)
         made = after.path
         if generations.drift():
             generations.taint(before)
-        journal.step(Step.SWAP)
+        edges.journal.step(Step.SWAP)
     except OSError:
-        with suppress(OSError):  # as above
+        with suppress(OSError):  # the first error is the one to report
             edges.host.remove(made)
         raise
+    return after
 
-    rows = rerouted(order.plan)  # before the swap, because it reads the live files
-    step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
-    silent = generations.companions.silent(before)
-    doubts = companions.provide(before, after, order.origin, edges)
-    if errors_in(doubts):
-        return undo(before, after, Activation.NOTHING, doubts, edges, silent)
+
+def _swap(after: Generation, step: Activation, instance: postfix.Instance, order: Order, edges: Edges) -> Verified:
+    """Make the generation live, and verify it."""
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
     verified = go_live(after, step, instance, edges, order.origin)
     # A service that died under the old configuration may be throttled; a master that dies of the new one logs why.
     if verified.silent and (step is Activation.RELOAD or verified.died):
         edges.say("restart: Postfix does not answer and logs no reason")
         verified = go_live(after, Activation.RESTART, verified.instance, edges, order.origin)
-    if not errors_in(verified.findings):
-        left = [*requeue(rows, verified.instance, edges.host), *companions.release(edges)]
-        return Applied((*staged.doubts, *doubts, *verified.findings, *left))
-    if live_path(generations) == before.path:
-        companions.back(before, after, edges)
-        raise Unavailable(verified.findings[0].text)  # the rename failed, so nothing has changed
-    return undo(before, after, step, verified.findings, edges, silent)
+    return verified
 
 
 def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
@@ -105,6 +120,14 @@ def undo(
 
     Companions are restored first, and those that *before* does not use stop last; *silent* ones may stay silent.
     """
+    with edges.generations.activation(), edges.host.spared():
+        return _undo(before, after, step, findings, edges, silent)
+
+
+def _undo(
+    before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges,
+    silent: Collection[str] = (),
+) -> Outcome:  # fmt: skip
     edges.say("roll back")
     with suppress(OSError):  # recover() works with and without it
         edges.journal.step(Step.UNDO)

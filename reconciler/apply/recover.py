@@ -1,4 +1,7 @@
-"""Recover an interrupted pass: make the old generation complete and live, and run Postfix if it ran before."""
+"""Recover an interrupted pass, and start a master that died.
+
+Promises: both hold the activation lock while they change something, so neither runs beside an activation.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ from typing import TYPE_CHECKING
 from reconciler.apply import companions
 from reconciler.apply.activate import died, keep_running, live_path
 from reconciler.host.programs import postfix
-from reconciler.state.records import Step
+from reconciler.model import Unchanged
+from reconciler.model.errors import ReconcilerError
+from reconciler.state.generations import ACTIVATION_PATIENCE
+from reconciler.state.records import Conclusion, Step
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,31 +32,54 @@ def recover(edges: Edges) -> Intent | None:
     work.
     """
     generations = edges.generations
-    if (healed := generations.heal()) and postfix.running(instance := edges.postfix()) is not None:
-        edges.say(f"generation {healed.number} is live again: the live link was missing")
-        postfix.reload(edges.host, instance)
     intent = edges.journal.open_intent()
+    if intent and intent.before and not generations.holds(intent.before):
+        intent = None  # it is none of this host's; status shows it
+    if generations.adopted and generations.live() is None:
+        _heal(intent, edges)
     if intent is None:
         return None
     edges.say("recover")
-    before = generations.get(intent.before) if intent.before else None
-    if before and generations.adopted:
-        restarting = Step.RESTART in intent.steps
-        _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
-        for generation in generations.all():
-            if intent.newest is not None and generation.number > intent.newest:
-                edges.host.remove(generation.path)
-        instance = edges.postfix()
-        if postfix.running(instance) is None:
-            if intent.ran and (restarting or died(instance, edges.host)):
-                postfix.start(edges.host, instance)
-        elif restarting:
-            postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
-        else:
-            postfix.reload(edges.host, instance)
-    companions.release(edges)
+    with generations.activation(), edges.host.spared():
+        if intent.before and generations.adopted:
+            _undo(intent, generations.get(intent.before), edges)
+        companions.release(edges)
     generations.sweep()
     return intent
+
+
+def _heal(intent: Intent | None, edges: Edges) -> None:
+    """Make a generation live again where the live link leads to none."""
+    link = edges.generations.link
+    with edges.generations.activation(), edges.host.spared():
+        if healed := edges.generations.heal():
+            _tell(f"{link} led to no generation; generation {healed.number} is live again", intent, edges)
+            if postfix.running(instance := edges.postfix()) is not None:
+                postfix.reload(edges.host, instance)
+
+
+def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
+    """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran."""
+    restarting = Step.RESTART in intent.steps
+    _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
+    for generation in edges.generations.all():
+        if intent.newest is not None and generation.number > max(intent.newest, before.number):
+            edges.host.remove(generation.path)
+    instance = edges.postfix()
+    if postfix.running(instance) is None:
+        if intent.ran and (restarting or died(instance, edges.host)):
+            postfix.start(edges.host, instance)
+    elif restarting:
+        postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
+    else:
+        postfix.reload(edges.host, instance)
+
+
+def _tell(what: str, intent: Intent | None, edges: Edges) -> None:
+    """Have it on record; during an interrupted pass a conclusion would close its intent too soon."""
+    edges.say(what)
+    if intent is None:
+        edges.journal.conclude(Conclusion(outcome=Unchanged(), revision="", why=what))
 
 
 def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, start: bool) -> None:
@@ -65,10 +94,26 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
         raise
 
 
-def revive(edges: Edges) -> bool:
+def revive(edges: Edges, patience: float = ACTIVATION_PATIENCE) -> bool:
     """Start a master that died; one that an administrator stopped stays stopped. Return whether it was started."""
     if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
         return False
-    edges.say("start Postfix, which had died")
-    postfix.start(edges.host, instance)
+    with edges.generations.activation(patience):
+        if not died(instance, edges.host):  # another thread has started it
+            return False
+        edges.say("start Postfix, which had died")
+        postfix.start(edges.host, instance)
     return True
+
+
+def revive_beside(edges: Edges) -> bool:
+    """Start a master that died while a pass runs that can't do so, for example because a program hangs.
+
+    Does nothing beside an activation, which may just have stopped Postfix, or while dpkg is at work.
+    """
+    if edges.generations.packages_change():
+        return False
+    try:
+        return revive(edges, patience=0.0)
+    except (ReconcilerError, OSError):
+        return False

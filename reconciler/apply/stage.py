@@ -6,20 +6,24 @@ Unavailable, CommandFailed or OSError when the check itself can't be carried out
 
 from __future__ import annotations
 
+import functools
 import re
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import postfix, postmap
-from reconciler.model import Contribution, Finding, Severity, Table, Where, errors_in
-from reconciler.model.errors import CheckFailed, ReconcilerError, Unavailable
+from reconciler.host.programs.vocabulary import says
+from reconciler.model import Contribution, Finding, Table, Where, errors_in
+from reconciler.model.errors import CheckFailed, Unavailable
 from reconciler.postfix.locate import Locator
+from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
-from reconciler.rehearsal.rehearse import Impossible, rehearse
+from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
+from reconciler.state.manifest import NONE, Deviations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Stage
     from reconciler.state.source import Source
 
+_PROGRAMS = ("postconf", "postmap", "postalias")
 _DISK = re.compile(r"No space left|Read-only file system|Input/output error|Disk quota exceeded")
 
 
@@ -37,7 +42,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     """Stage a target, compile its tables, have Postfix's own programs read it, and rehearse; raises CheckFailed."""
     edges.generations.prepare()
     target = order.plan.target
-    try:
+    with ExitStack() as failing:
+        failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
         findings = []
         if not order.trusted:
@@ -46,32 +52,27 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             findings += _compile(target, order, stage, edges)
         rehearsed = False
         if order.rehearsal and not order.trusted and not errors_in(findings):
-            found, rehearsed = _rehearse(order.rehearsal, stage, edges)
-            findings += found
+            findings += _rehearse(order.rehearsal, stage, edges)
+            rehearsed = True
         directory = str(edges.settings.config_directory)
         findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
+        findings = _quotable(findings, order.origin, stage)
         if errors_in(findings):
             raise CheckFailed(findings)
-    except (ReconcilerError, OSError):
-        with suppress(OSError):  # the first error is the one to report
-            edges.host.remove(edges.generations.stage_folder(name))
-        raise
+        failing.pop_all()
     return Staged(stage, tuple(findings), rehearsed)
 
 
-def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> tuple[list[Finding], bool]:
-    """Return a rehearsal's findings and whether it was held; without kernel support, check and verify remain."""
+def _discard(edges: Edges, name: str) -> None:
+    with suppress(OSError):  # the error before it is the one to report
+        edges.host.remove(edges.generations.stage_folder(name))
+
+
+def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]:
+    """Return the findings of a rehearsal; nothing excuses one in which Postfix did not run."""
     edges.say("rehearse")
-    try:
-        found = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
-        return rehearsal.excuse(found), True
-    except Impossible as reason:
-        doubt = Finding(
-            rule="not-rehearsed", where=Where("mail.yaml"), subject="rehearsal",
-            text=f"not rehearsed, because this host does not support it: {reason}",
-            severity=Severity.WARNING, lasting=False,
-        )  # fmt: skip
-        return [doubt], False
+    done = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
+    return rehearsal.excuse(done.findings) if done.is_whole else done.findings
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
@@ -113,6 +114,25 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
     return replace(finding, where=where)
 
 
+def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> list[Finding]:
+    """Return the findings without what Postfix's programs, which ran as root, quote of files outside the commit."""
+
+    @functools.cache
+    def known() -> list[str]:
+        own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
+        tables = [
+            table.source.decode("utf-8", "surrogateescape") for table in origin.tables.values() if not table.is_secret
+        ]
+        return [*own, *tables, "\n".join([*origin.tables, str(stage.root)])]
+
+    return [
+        replace(one, text=cut(one.text, known(), says), subject=cut(one.subject, known(), says))
+        if one.rule in _PROGRAMS
+        else one
+        for one in findings
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A stage that passed its check: the *doubts* are warnings; *rehearsed* says whether a rehearsal was part of it."""
@@ -134,7 +154,7 @@ class Rehearsal:
 class Order:
     """The target to make live, with its *source*; *origin* says where each setting comes from in the desired state.
 
-    *carried* names the edits that an ignore rule leaves in place. A *trusted* target was live and verified before
+    *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*.
     """
 
@@ -144,5 +164,5 @@ class Order:
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
     trusted: bool = False
-    carried: tuple[str, ...] = ()
+    deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None

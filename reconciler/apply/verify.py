@@ -25,13 +25,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler.host import facts
 from reconciler.host.programs import postfix
+from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Service, Where
 from reconciler.postfix.log import fatal_lines, since_activation, steady
+from reconciler.postfix.numbers import as_number
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from ipaddress import IPv4Interface, IPv6Interface
+    from pathlib import Path
 
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.postfix.log import LogLine
@@ -49,7 +52,7 @@ class Expected:
     """The state that is expected after an activation.
 
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
-    *settle* is how long the master must live, *patience* how long a service may take to answer.
+    *settle* is how long the master must live, *patience* how long a service may take to answer, twice.
     """
 
     instance: postfix.Instance
@@ -150,7 +153,7 @@ def fatal_since(
     before = fatal_lines(since_activation(log.before(mark)), names)
     known = {(line.tag, steady(line.text)) for line in before}
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
-    return [_logged(line, services) for line in new.values()]
+    return [_logged(line, services, instance.directory) for line in new.values()]
 
 
 def _is_stopping(line: LogLine) -> bool:
@@ -158,12 +161,12 @@ def _is_stopping(line: LogLine) -> bool:
     return "master_sigdeath" in line.text
 
 
-def _logged(line: LogLine, services: Sequence[Service]) -> Finding:
+def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Finding:
     running = [service for service in services if service.command == line.program]
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
     where = blamed[0].where if len(blamed) == 1 else _NOWHERE
-    text = f"{line.program} logged: {line.text}"
+    text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 
 
@@ -183,7 +186,7 @@ def targets(expected: Expected) -> list[Target]:
         if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
             continue
         host, _, name = service.name.rpartition(":")
-        port = int(name) if name.isdigit() else expected.ports.get(name, 0)
+        port = as_number(name) if name.isdigit() else expected.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else _interfaces(expected)
         addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
     return list(dict.fromkeys(addresses))
@@ -305,9 +308,12 @@ class _Conversations:
         return [found for one in self._futures if (wait or one.done()) and (found := one.result())]
 
     def _visit(self, target: Target) -> _Problem | None:
-        """Try until a new process answers well or the patience ends; a bad answer of a new process is final."""
-        deadline = time.monotonic() + self._expected.patience
-        pause = _POLL
+        """Try until a new process answers well or the patience ends; a bad answer of a new process is final.
+
+        A service that stays silent is given its time once more, because on a busy machine the commit is not to blame.
+        """
+        patience, again = self._expected.patience, False
+        deadline, pause = time.monotonic() + patience, _POLL
         while not self._stop.is_set():
             try:
                 self._talk(target, max(_POLL, deadline - time.monotonic()))
@@ -318,8 +324,10 @@ class _Conversations:
             else:
                 return None
             if time.monotonic() > deadline:
-                text = f"no answer in {self._expected.patience:g} s: {problem}"
-                return _Problem(_finding("service-silent", target, text), is_silence=True)
+                if again:
+                    text = f"no answer in {2 * patience:g} s: {problem}"
+                    return _Problem(_finding("service-silent", target, text), is_silence=True)
+                again, deadline = True, time.monotonic() + patience
             self._stop.wait(pause)
             # Each try adds a line to the mail log and counts against an smtpd's max_use.
             pause = min(pause * 1.5, _PAUSE)

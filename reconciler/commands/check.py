@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.console import Context, say, say_all, say_bug
 from reconciler.commands.contract import override_line
+from reconciler.commands.exit_status import status_without
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model import File, Revision, errors_in
 from reconciler.model.errors import WithFindings
 from reconciler.passes.check import Memory, check, forget
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.propose import ProposedRepository
 from reconciler.repository.secrets import SEALED
 from reconciler.state.records import finding_line
@@ -44,7 +46,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     r"""Check a commit or a folder, and list all findings.
 
     Changes nothing. Without REV, checks the tip of the branch. Exit status: 0 no errors (there can be warnings),
-    1 errors.
+    1 errors, 70 a bug in reconciler.
 
     \b
     Examples:
@@ -56,20 +58,23 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
         edges, revision = _folder(edges, tree) if tree else (edges, wanted_revision(edges, rev))
-        memory, root, checked = Memory(), os.geteuid() == 0, None
+        memory, root, checked, status = Memory(), os.geteuid() == 0, None, 0
         overrides: list[Override] = []
         try:
-            checked = check(revision, edges, memory, stage=root)
-            desired, facts, _ = checked.judged.understood
-            findings, overrides = checked.findings, overridden(desired, facts)
+            with internal_errors():
+                checked = check(revision, edges, memory, stage=root)
+                desired, facts, _ = checked.judged.understood
+                findings, overrides = checked.findings, overridden(desired, facts)
         except WithFindings as error:
+            say_bug(error)
             findings = tuple(
                 one if root or one.rule != SEALED else one.as_warning("root can") for one in error.findings
             )
+            status = status_without(error) if errors_in(findings) else 0
         forget(edges, memory)
     if not root:
         say("limit: Postfix's own programs did not run, and no secret was decrypted; run this as root", err=True)
-    status, tests, played = 1 if errors_in(findings) else 0, 0, False
+    tests, played = 0, False
     if checked:
         tests, played = checked.judged.flows, checked.rehearsed
     if json_output:

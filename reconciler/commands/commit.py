@@ -18,7 +18,7 @@ from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory
 from reconciler.passes.propose import Nothing, Proposal, Proposed
 from reconciler.passes.run import one_pass
-from reconciler.trees.report import finding_lines, plan_lines
+from reconciler.trees.report import finding_lines, plan_lines, power_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +59,7 @@ def _tell(proposed: Proposed, edges: Edges) -> None:
     revision = proposed.revision
     say(f"{edges.settings.host}   {revision.short}  {revision.subject}\n")
     say_all(plan_lines(proposed.plan))
+    say_all(power_lines(proposed.powers))
     say_all(finding_lines(proposed.findings))
     say_all(f"  {override}" for override in proposed.overrides)
     say(f"\ncommitted to {edges.repo.branch}, in {proposed.where}")

@@ -1,7 +1,7 @@
 """The parts that all commands share: settings and edges on demand, errors as exit statuses, colour on a terminal.
 
-Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read, 75 a failure on this host, 1 any other
-error.
+Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings that can't be read, 75 a failure on
+this host, 1 any other error.
 """
 
 from __future__ import annotations
@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.apply.edges import Edges
-from reconciler.commands.exit_status import CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE, status_of
+from reconciler.commands.exit_status import (
+    BUG,
+    CONFIGURATION,
+    INTERRUPTED,
+    NOT_PERMITTED,
+    TEMPORARY,
+    USAGE,
+    status_of,
+)
 from reconciler.daemon.control import NotPermitted, ask
 from reconciler.host.effects import Host
+from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings, shipped
 from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import provisional
 from reconciler.repository import repo
 from reconciler.state.generations import Generations
@@ -42,8 +52,10 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (BadSettings, CONFIGURATION),
     (Unavailable, TEMPORARY),
     (OSError, TEMPORARY),
+    (InternalError, BUG),
     (ReconcilerError, 1),
 )
+_OF_CLICK = (click.exceptions.Abort, click.exceptions.Exit, click.ClickException)
 _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 _PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
 
@@ -55,7 +67,8 @@ class Reconciler(click.Group):
         """Run the command, and turn errors into exit statuses."""
         _keep_examples(self)
         try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
+            with internal_errors(*_OF_CLICK):
+                return super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.exceptions.Abort:
             sys.exit(INTERRUPTED)
         except click.ClickException as error:
@@ -64,9 +77,16 @@ class Reconciler(click.Group):
         except BrokenPipeError:
             sys.exit(0)
         except (ReconcilerError, OSError) as error:
+            say_bug(error)
             status = next(status for kind, status in _STATUSES if isinstance(error, kind))
             where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
             _stop(status, where)
+
+
+def say_bug(error: Exception) -> None:
+    """Print the traceback if the error is a bug in reconciler, and the environment asks for it."""
+    if isinstance(error, InternalError) and DEBUG in os.environ:
+        click.echo(error.traceback, err=True)
 
 
 def _keep_examples(command: click.Command) -> None:
@@ -119,11 +139,12 @@ class Context:
         """
         settings, host = self.settings, Host()
         directory, configuration = state_directory or settings.state, settings.config_directory
+        backup = state_directory / "backup" if state_directory else settings.backup
         if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
             configuration = state_directory / "etc"
         return Edges(
             settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
-            generations=Generations(directory, configuration, host),
+            generations=Generations(directory, configuration, host, backup),
             journal=Journal(directory / "private", host), templates=_templates(),
             say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
         )  # fmt: skip
@@ -166,5 +187,7 @@ def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool 
         number, short = (live.number, live.name) if live else (None, "")
         say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
         say_all(provisional(edges))
+    if passed.traceback and DEBUG in os.environ:
+        click.echo(passed.traceback, err=True)
     context.poke()
     sys.exit(status_of(passed.outcome))

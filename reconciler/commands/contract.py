@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconciler.desired.overrides import Override
     from reconciler.model import Change
+    from reconciler.postfix.root_equivalent import Power
 
 
 def change_line(change: Change) -> dict[str, Any]:
@@ -28,3 +29,8 @@ def override_line(override: Override) -> dict[str, str]:
         "parameter": above.name, "where": str(above.where), "value": above.value, "section": below.section,
         "instead_of": below.value, "instead_where": str(below.where),
     }  # fmt: skip
+
+
+def power_line(power: Power) -> dict[str, Any]:
+    """Return a setting that lets its author act as another user, and whether that user is root."""
+    return {"effect": power.effect, "what": power.what, "where": str(power.where), "root": power.is_root}

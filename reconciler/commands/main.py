@@ -1,7 +1,7 @@
 """The entry point: the group of all commands.
 
-Exit status: 64 wrong usage, 77 not permitted, 78 settings that can't be read; each command's help lists the others.
-Every command except run works without the daemon.
+Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings that can't be read; each command's
+help lists the others. Every command except run works without the daemon.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ def once_command(context: Context, rev: str | None, *, adopt: bool, json_output:
 
     With REV, also applies a commit that is in quarantine or that rewinds the branch.
 
-    Exit status: 0 applied or nothing to do, 1 refused, 3 rolled back, 4 broken, 75 postponed, suspended, not adopted,
-    or another pass is running.
+    Exit status: 0 applied or nothing to do, 1 refused, 3 rolled back, 4 broken, 70 a bug in reconciler, 75 postponed,
+    suspended, not adopted, or another pass is running.
     """
     edges, memory = context.permitted(), Memory()
     accepted = edges.repo.revision(rev) if rev else None

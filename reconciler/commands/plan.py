@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.commands.console import Context, say, say_all
-from reconciler.commands.contract import change_line, override_line
+from reconciler.commands.console import Context, say, say_all, say_bug
+from reconciler.commands.contract import change_line, override_line, power_line
+from reconciler.commands.exit_status import status_without
 from reconciler.commands.options import as_json, pass_context, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
+from reconciler.passes.internal_error import internal_errors
+from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.records import finding_line
-from reconciler.trees.report import finding_lines, plan_lines
+from reconciler.trees.report import finding_lines, plan_lines, power_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,26 +31,33 @@ if TYPE_CHECKING:
 def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
     """Show what a commit would change.
 
-    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused.
+    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused,
+    70 a bug in reconciler.
     """
     edges = context.edges()
     revision = wanted_revision(edges, rev)
     try:
-        live = LiveCommit(edges)
-        judged = permit(judge(revision, edges, live), live, edges.repo)
+        with internal_errors():
+            live = LiveCommit(edges)
+            isolation = Isolation(revision, edges, live)
+            judged = isolation.run(lambda apart: permit(judge(revision, edges, live, apart=apart), live, edges.repo))
     except WithFindings as error:
+        say_bug(error)
         _findings_or_json(error.findings, json_output=json_output)
-        sys.exit(1)
+        sys.exit(status_without(error))
     plan, findings = judged.plan, judged.findings
     overrides = overridden(judged.understood.desired, judged.understood.facts)
     if json_output:
         changes = [change_line(change) for change in plan.changes]
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
-                 "overrides": [override_line(override) for override in overrides]}  # fmt: skip
+                 "overrides": [override_line(override) for override in overrides],
+                 "left_out": dict(judged.apart.kept),
+                 "powers": [power_line(power) for power in judged.powers]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
         say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
         say_all(plan_lines(plan))
+        say_all(power_lines(judged.powers))
         say_all(finding_lines(findings))
         say_all(map(str, overrides))
     sys.exit(2 if plan.changes else 0)

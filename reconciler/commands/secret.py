@@ -10,8 +10,10 @@ import click
 
 from reconciler.commands.console import say, say_all
 from reconciler.passes.operator import NotPossible
-from reconciler.repository import secrets
+from reconciler.repository import clone, secrets
 from reconciler.trees.report import finding_lines
+
+FOLDER = "secrets"
 
 
 @click.group("secret")
@@ -34,12 +36,10 @@ def secret_set(name: str) -> None:
       reconciler secret set smart_host
       pass show relay | reconciler secret set smart_host
     """
-    folder = _clone() / "secrets"
+    top = _clone()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise click.UsageError(f'a secret\'s name has only letters, digits, "_", "-" and ".", got "{name}"')
-    recipients, findings = (
-        secrets.read_recipients((folder / "recipients").read_text()) if (folder / "recipients").is_file() else ([], [])
-    )
+    recipients, findings = secrets.read_recipients((_read(top) or b"").decode("utf-8", "replace"))
     if findings:
         say_all(finding_lines(findings))
         sys.exit(1)
@@ -53,22 +53,32 @@ def secret_set(name: str) -> None:
     )
     if not value:
         raise NotPossible("the secret is empty; nothing was written")
-    target = folder / f"{name}.age"
-    target.write_bytes(secrets.encrypt(value, recipients))
+    try:
+        clone.write(top, FOLDER, f"{name}.age", secrets.encrypt(value, recipients))
+    except OSError as error:
+        raise NotPossible(f"{FOLDER}/{name}.age can't be written: {error.strerror}") from error
     say(f"secrets/{name}.age is encrypted to {len(recipients)} recipient(s); write `!secret {name}`, commit and push")
 
 
 @secret_group.command("list")
 def secret_list() -> None:
     """List the secrets of this clone."""
-    for path in sorted((_clone() / "secrets").glob("*.age")):
+    for path in sorted((_clone() / FOLDER).glob("*.age")):
         say(path.stem)
 
 
+def _read(top: Path) -> bytes | None:
+    try:
+        return clone.read(top, FOLDER, "recipients")
+    except OSError as error:
+        raise NotPossible(f"{secrets.RECIPIENTS} can't be read: {error.strerror}") from error
+
+
 def _clone() -> Path:
-    """Return the top folder of the clone that contains the current folder."""
+    """Return the top folder of the clone that contains the current folder, relative to it: no name can be replaced."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
+    for depth in range(len(here.parts)):
+        folder = Path(*[".."] * depth)
         if (folder / "mail.yaml").is_file():
             return folder
     raise NotPossible(f"{here}: not inside a clone of the desired state (no mail.yaml here or above)")

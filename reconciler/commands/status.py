@@ -13,12 +13,13 @@ from reconciler.commands.options import as_json, pass_context
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes import status as state
-from reconciler.trees.report import probation_line
+from reconciler.trees.report import left_out_lines, probation_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.passes.status import Status
+    from reconciler.state.records import ConclusionLine, FindingLine
 
 
 @click.command("status")
@@ -56,9 +57,10 @@ def status_lines(status: Status) -> Iterator[str]:
     where = (
         f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
         if live
-        else "nothing (not adopted)"
+        else f"nothing ({'its files are gone' if status.get('lost') else 'not adopted'})"
     )
     yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
+    yield from (f"  {one['text']}" for one in _bugs(last))
     postfix, drift = status["postfix"], status["drift"]
     running = "running" if postfix["running"] else "NOT RUNNING"
     daemon = "running" if status["daemon"] else "not running"
@@ -73,6 +75,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield from (f"  {key['text']}" for key in status.get("dkim", ()))
     if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
         yield f"  outbound connections that the lockdown refused, by user: {refused}"
+    yield from (f"  {line}" for line in left_out_lines(status.get("left_out") or {}))
     yield from (f"  limit: {limit}" for limit in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (
@@ -89,9 +92,16 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"  {_advice(status)}"
 
 
+def _bugs(last: ConclusionLine | None) -> list[FindingLine]:
+    """Return the bugs in reconciler that ended the last pass."""
+    return [finding for finding in (last or {}).get("findings", []) if finding["rule"] == "internal-error"]
+
+
 def _advice(status: Status) -> str:
     phase, live = status["phase"], status["live"]
     mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
+    if status.get("lost"):
+        return f"fix this now: {status['lost']}"
     match phase["name"]:
         case "Steady":
             return "nothing to do" if live else "to adopt: `reconciler plan`, then `reconciler once --adopt`"
@@ -99,6 +109,8 @@ def _advice(status: Status) -> str:
             return f"if mail works as it should, run `reconciler confirm`; {mail}"
         case "Probation":
             return f"nothing to do: {mail}"
+        case "Retrying" if _bugs(status["last"]):
+            return f"tried {phase['attempts']} times, and will be tried again; {mail}; report the bug"
         case "Retrying":
             return f"tried {phase['attempts']} times, and will be tried again: {phase['reason']}"
         case "Refusing":

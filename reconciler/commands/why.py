@@ -23,6 +23,7 @@ from reconciler.host.facts import gather
 from reconciler.host.programs import manual
 from reconciler.model import printable
 from reconciler.model.errors import ReconcilerError
+from reconciler.passes.apart import files_of
 from reconciler.passes.judge import understand
 from reconciler.postfix.syntax import one_line, read_main, read_master
 from reconciler.postfix.vocabulary import PER_SERVICE
@@ -160,7 +161,7 @@ def _said(generation: Generation | None, edges: Edges) -> _Said | None:
         return None
     try:
         revision = edges.repo.revision(generation.revision)
-        return _Said(revision, edges.repo.read(revision), *understand(revision, edges))
+        return _Said(revision, files_of(revision, edges), *understand(revision, edges))
     except ReconcilerError:
         return None
 

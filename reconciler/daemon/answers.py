@@ -1,21 +1,30 @@
 """The answers to requests over the socket: check, follow, status and wake.
 
-Each answer runs in the thread of its request. The result of a check is kept for the next pass; apart from that, an
-answer changes only the queue of reasons. Raises ReconcilerError; the client shows its text.
+Each answer runs in the thread of its request. The result of a check is kept for the next pass, and a refused one is put
+on record with the user who asked; apart from that, an answer changes only the queue of reasons. Raises ReconcilerError;
+the client shows its text. A bug in reconciler is logged with its traceback; a check that meets one refuses the push,
+with the bug as its finding.
 """
 
 from __future__ import annotations
 
+import pwd
+import re
+import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.log import Event
+from reconciler.model import errors_in
 from reconciler.model.errors import WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory, check
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import status
+from reconciler.state.records import RefusedCheck
 from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
 
 if TYPE_CHECKING:
@@ -26,7 +35,12 @@ if TYPE_CHECKING:
     from reconciler.daemon.control import Handler, Message
     from reconciler.daemon.progress import ProgressBoard
     from reconciler.host.log import Log
+    from reconciler.model import Revision
     from reconciler.passes.check import Checked
+
+
+MOST_RECORDED = 5
+_OID = re.compile("[0-9a-f]{40}")
 
 
 class Answers:
@@ -38,34 +52,64 @@ class Answers:
     ) -> None:  # fmt: skip
         self._edges, self._slot, self._board = edges, slot, board
         self._wake, self._limits, self._log = wake, limits, log
+        self._recording = threading.Lock()
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by the name of the request."""
-        return {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+        handlers = {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+        return {name: partial(self._safely, handler) for name, handler in handlers.items()}
+
+    def _safely(self, handler: Handler, request: Message) -> Iterator[Message]:
+        """Answer a request; a bug in reconciler is logged, and is an error for the client."""
+        messages = handler(request)  # raises KeyError or ValueError for a request that can't be understood
+        try:
+            with internal_errors():
+                yield from messages
+        except InternalError as error:
+            self._log.error(Event.FAILED, traceback=error.traceback)
+            yield {"error": str(error)}
 
     def check(self, request: Message) -> Iterator[Message]:
         """Answer pre-receive: do everything up to the swap, and keep the result for the pass."""
-        repo = self._edges.repo
-        if request.get("quarantine"):
-            repo = repo.with_quarantine(Path(str(request["quarantine"])))
-        revision = repo.revision(str(request["new"]))
+        quarantine, new = request.get("quarantine"), str(request["new"])
+        if not _OID.fullmatch(new):  # git's expressions, such as a search through all messages, are for operators
+            raise ValueError("new is not the full name of a commit")
+        return self._check(new, Path(str(quarantine)) if quarantine else None, int(request["uid"]))
+
+    def _check(self, new: str, quarantine: Path | None, uid: int) -> Iterator[Message]:
+        repo = self._edges.repo.with_quarantine(quarantine) if quarantine else self._edges.repo
+        revision = repo.revision(new)
         memory = Memory()
         self._board.forget(revision.oid)
         yield {"line": f"{self._edges.settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began = time.monotonic()
         try:
-            checked = check(revision, replace(self._edges, repo=repo), memory)
+            with internal_errors():
+                checked = check(revision, replace(self._edges, repo=repo), memory, base=repo.tip())
         except WithFindings as error:
+            if isinstance(error, InternalError):
+                self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)
+            self._record(revision, error, uid, time.monotonic() - began)
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
             yield from self._refusal()
             return
         changes = checked.judged.plan.changes
-        yield from ({"line": line} for line in push_lines(changes, checked.findings))
+        yield from ({"line": line} for line in push_lines(changes, checked.findings, checked.judged.powers))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(changes))
         yield {"line": _summary(checked, time.monotonic() - began)}
         self._slot.put(memory)
         yield {"done": {"status": "checked"}}
+
+    def _record(self, revision: Revision, error: WithFindings, uid: int, seconds: float) -> None:
+        """Put a refused check on record, with the user who asked for it."""
+        findings = tuple(errors_in(error.findings))[:MOST_RECORDED]
+        check = RefusedCheck(revision=revision.oid, uid=uid, user=_name_of(uid), findings=findings, seconds=seconds)
+        self._log.warning(
+            Event.CHECK_REFUSED, revision=revision.oid, uid=uid, user=check.user, findings=[*map(str, findings)]
+        )
+        with self._recording:
+            self._edges.journal.refuse(check)
 
     def _refusal(self) -> Iterator[Message]:
         live = self._edges.generations.live()
@@ -78,7 +122,7 @@ class Answers:
         """Answer post-receive: wake the daemon, then show the progress of the commit's pass until it ends."""
         lines = self._board.follow(str(request["revision"]))
         self._wake(Wake.PUSH)
-        yield from lines
+        return lines
 
     def status(self, _: Message) -> Iterator[Message]:
         """Answer `reconciler status`, with the facts that only the daemon knows."""
@@ -87,7 +131,15 @@ class Answers:
     def wake(self, request: Message) -> Iterator[Message]:
         """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
-        yield {"done": {}}
+        return iter([{"done": {}}])
+
+
+def _name_of(uid: int) -> str:
+    """Return the name of a user, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _summary(checked: Checked, seconds: float) -> str:

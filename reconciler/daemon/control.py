@@ -8,9 +8,14 @@ any number of lines ``{"line": TEXT}`` and a last one, ``{"done": {...}}`` or ``
 While a handler waits, it yields an empty message now and then. The server does not send it, but tests whether the
 client is still connected.
 
-The kernel identifies the client (unix(7), SO_PEERCRED and SO_PEERGROUPS). Root may do everything; the repository's
-owner and the members of the group may do what GUEST_MAY lists. The number of connections, the size of requests and the
-time for each are limited, so a client can't block the daemon.
+The kernel identifies the client (unix(7), SO_PEERCRED and SO_PEERGROUPS). A handler finds the client's user as ``uid``
+in the request. Root may do everything; the repository's owner and the members of the group may do what GUEST_MAY lists.
+The size of requests and the time for each are limited. Each user has PLACES of its own for each kind of request, and
+for connections that have not asked yet; so a user who takes all of them takes none from root, from other users, or from
+its own checks.
+
+renew() makes the socket again after it has vanished, with its folder if necessary. If that fails, *limits* contains the
+reason.
 
 Raises Unavailable when no daemon answers, or when another daemon has the socket. The client raises NotPermitted when it
 may not make the request. The text of a handler's ReconcilerError is sent to the client.
@@ -28,6 +33,7 @@ import socket as sockets
 import struct
 import threading
 import time
+from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -40,10 +46,15 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     Message = dict[str, Any]
+    _Place = tuple[int, str]
+    """A user and a kind of request."""
     Handler = Callable[[Message], Iterator[Message]]
 GUEST_MAY = frozenset({"check", "follow", "status"})
 MAX_REQUEST = 64 << 10
-MAX_CONNECTIONS = 32
+PLACES = {"": 16, "check": 16, "follow": 16, "status": 8, "wake": 8}
+"""How many requests of each kind one user may have at the same time; "" is a connection that has not asked yet."""
+MOST_USERS = 32  # whose requests are answered at the same time, beside root
+_BACKLOG, _BREATH = 128, 0.1
 _PATIENCE = 10.0  # seconds for a client to send its request, and to read each line of the answer
 _SO_PEERGROUPS = 59  # unix(7); Python has no name for it
 _CREDENTIALS = struct.Struct("iII")
@@ -61,15 +72,41 @@ class Control:
 
     def __init__(self, socket: Path, group: str | None, handlers: Mapping[str, Handler], repository: Path) -> None:
         self._path, self._group, self._handlers, self._repository = socket, group, handlers, repository
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._stopped = threading.Event()
+        self._places = Places()
+        self._renewing = threading.Lock()
         self._listener: sockets.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._identity: tuple[int, int] | None = None
+        self.limits: list[str] = []
 
     def start(self) -> None:
         """Start to listen; replace a socket without a listener."""
         if _answers(self._path):
             raise Unavailable(f"socket {self._path}: another reconciler answers there")
+        self._listen()
+
+    def renew(self) -> None:
+        """Listen anew if the socket has vanished or was replaced; safe from any thread."""
+        with self._renewing:
+            if self._listener is None or _identity(self._path) == self._identity:
+                return
+            self._close()
+            try:
+                self._listen()
+            except Unavailable as error:
+                self.limits = [f"git hooks and commands can't reach the daemon: {error}"]
+            else:
+                self.limits = []
+
+    def stop(self) -> None:
+        """Stop listening and remove the socket, without waiting for answers in progress."""
+        with self._renewing:
+            if self._listener and _identity(self._path) == self._identity:
+                with suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+            self._close()
+            self._listener = None
+
+    def _listen(self) -> None:
         group = self._gid()
         listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
@@ -81,60 +118,66 @@ class Control:
             if os.geteuid() == 0:
                 os.chown(self._path, 0, group)
             self._path.chmod(0o660)
-            listener.listen(MAX_CONNECTIONS)  # no client can connect before this
+            listener.listen(_BACKLOG)  # no client can connect before this
+            self._identity = _identity(self._path)
         except OSError as error:
             listener.close()
             raise Unavailable(f"socket {self._path}: {error.strerror or error}") from error
         self._listener = listener
-        self._thread = threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True).start()
 
-    def stop(self) -> None:
-        """Stop listening and remove the socket, without waiting for answers in progress."""
-        self._stopped.set()
-        if self._listener and self._thread:
+    def _close(self) -> None:
+        """End the listener's thread; connections that are open stay open."""
+        if self._listener:
             with suppress(OSError):
-                self._path.unlink(missing_ok=True)
-            self._listener.shutdown(sockets.SHUT_RDWR)
-            self._thread.join()
+                self._listener.shutdown(sockets.SHUT_RDWR)
             self._listener.close()
-        self._listener = self._thread = None
 
     def _accept(self, listener: sockets.socket) -> None:
-        while True:
+        while listener.fileno() >= 0:
             try:
                 connection, _ = listener.accept()
             except ConnectionAbortedError:
                 continue
-            except OSError:
-                if self._stopped.wait(0.1):
-                    return
-                continue  # out of file descriptors: others will be closed
-            if not self._places.acquire(blocking=False):
-                _send(connection, {"error": "too many requests at once; try again"})
-                connection.close()
+            except OSError:  # it is closed, or there are no file descriptors: others will be closed
+                time.sleep(_BREATH)
                 continue
-            threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
+            place = (_user(connection), "")
+            if not self._places.take(place):
+                _refuse(connection)
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(connection, place), name="request", daemon=True).start()
+            except RuntimeError:  # the machine has no more threads
+                self._places.leave(place)
+                _refuse(connection)
 
-    def _serve(self, connection: sockets.socket) -> None:
-        try:
-            with connection:
+    def _serve(self, connection: sockets.socket, place: _Place) -> None:
+        with connection:
+            try:
                 connection.settimeout(_PATIENCE)
-                self._answer(connection)
-        finally:
-            self._places.release()
+                request = _request(connection)
+            finally:
+                self._places.leave(place)
+            what = str(request.get("do")) if request else ""
+            if not request or what not in self._handlers:
+                _send(connection, {"error": "unknown request"})
+                return
+            place = (place[0], what)
+            if not self._places.take(place):
+                _refuse(connection)
+                return
+            try:
+                self._answer(connection, request, what)
+            finally:
+                self._places.leave(place)
 
-    def _answer(self, connection: sockets.socket) -> None:
-        request = _request(connection)
-        handler = self._handlers.get(str(request.get("do"))) if request else None
-        if not request or not handler:
-            _send(connection, {"error": "unknown request"})
-            return
+    def _answer(self, connection: sockets.socket, request: Message, what: str) -> None:
         try:
-            if not self._permitted(connection, request["do"]):
+            if not self._permitted(connection, what):
                 _send(connection, {"error": "not permitted"})
                 return
-            for message in handler(request):
+            for message in self._handlers[what](request | {"uid": _credentials(connection)[0]}):
                 if _hung_up(connection) if not message else not _send(connection, message):
                     return
         except (KeyError, TypeError, ValueError) as error:
@@ -143,8 +186,7 @@ class Control:
             _send(connection, {"error": str(error)})
 
     def _permitted(self, connection: sockets.socket, what: str) -> bool:
-        credentials = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _CREDENTIALS.size)
-        _, uid, gid = _CREDENTIALS.unpack(credentials)
+        uid, gid = _credentials(connection)
         if uid in (0, os.geteuid()):
             return True
         if what not in GUEST_MAY:
@@ -166,6 +208,58 @@ class Control:
             return grp.getgrnam(self._group).gr_gid
         except KeyError:
             raise Unavailable(f'socket {self._path}: there is no group "{self._group}" (daemon.group)') from None
+
+
+class Places:
+    """The places that are taken, by user and kind of request; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: Counter[_Place] = Counter()
+
+    def take(self, place: _Place) -> bool:
+        """Take a place; return False if none is left for this user and kind, or for one more user."""
+        user, what = place
+        with self._lock:
+            users = {one for one, _ in self._taken} - {0}
+            if self._taken[place] >= PLACES[what] or (user and user not in users and len(users) >= MOST_USERS):
+                return False
+            self._taken[place] += 1
+        return True
+
+    def leave(self, place: _Place) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._taken[place] -= 1
+            if not self._taken[place]:
+                del self._taken[place]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what distinguishes the socket at *path* from one that is made later; None without one."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _credentials(connection: sockets.socket) -> tuple[int, int]:
+    """Return the client's uid and gid."""
+    _, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _CREDENTIALS.size))
+    return uid, gid
+
+
+def _user(connection: sockets.socket) -> int:
+    """Return the client's uid, with 0 for the daemon's own user."""
+    uid, _ = _credentials(connection)
+    return 0 if uid == os.geteuid() else uid
+
+
+def _refuse(connection: sockets.socket) -> None:
+    connection.settimeout(0)  # a client that does not read costs nothing
+    _send(connection, {"error": "too many requests at once; try again"})
+    connection.close()
 
 
 def _answers(path: Path) -> bool:

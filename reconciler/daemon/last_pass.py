@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """The reason why a pass was not recorded, the note that was not written, and whether panels' requests wait."""
+    """The reason why a pass was not recorded, the note that was not written, and whether panels' requests wait.
+
+    *bug* is a bug in reconciler that ended the work around a pass.
+    """
 
     unrecorded: str = ""
     lost_note: str = ""
     requests_wait: bool = False
+    bug: str = ""
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
@@ -44,4 +48,5 @@ class LastPass:
     def troubles(self) -> list[str]:
         """The problems as `reconciler status` shows them."""
         record = [f"nothing can be recorded: {self.unrecorded}"] if self.unrecorded else []
-        return [*record, *([f"not written: {self.lost_note}"] if self.lost_note else [])]
+        note = [f"not written: {self.lost_note}"] if self.lost_note else []
+        return [*record, *note, *([self.bug] if self.bug else [])]

@@ -3,8 +3,8 @@
 Each reason to wake has one slot, so many pushes at once are one pass for the latest. Postfix is not reloaded more often
 than the settings permit, unless its master is dead. While nothing happens, the daemon sleeps in one poll(2), which ends
 by a wake, the end of Postfix's master, the resync timer, a retry that is due, a line
-in the mail log while a commit is on probation, or systemd's watchdog. Raises Unavailable when another daemon has the
-socket.
+in the mail log while a commit is on probation, or systemd's watchdog. While it works, the guard watches what it can't.
+Raises Unavailable when another daemon manages the same state, or has the socket.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import os
 import signal
 import time
-import traceback
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from reconciler.daemon.answers import Answers
 from reconciler.daemon.checked import CheckedSlot
 from reconciler.daemon.control import Control
 from reconciler.daemon.egress_log import EgressLog
+from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
@@ -36,11 +37,11 @@ from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
 from reconciler.host.log import Event, get
 from reconciler.host.programs import systemd
-from reconciler.model import Applied, Broken, Postponed, RolledBack
-from reconciler.model.errors import ReconcilerError
+from reconciler.model import Applied, Broken, RolledBack
+from reconciler.model.errors import ReconcilerError, Stopping
 from reconciler.model.phase import Wake
 from reconciler.passes.check import forget
-from reconciler.passes.record import Passed
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
 from reconciler.passes.status import phase_data
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reconciler.apply.edges import Edges
+    from reconciler.passes.record import Passed
 
 LOOK_FOR_MASTER = 2.0  # seconds, while Postfix is stopped
 
@@ -60,7 +62,9 @@ class Daemon:
         settings = edges.settings
         self._log = get(host=settings.host)
         self._queue = WakeQueue(settings.reload_interval, lambda: self._master.pid() is not None)
-        self.edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        self._guard = Guard(edges, self._look, self._log)
+        self.edges = replace(edges, revived=self._guard.revived)
         self._master = Master(self.edges)
         self._probation = ProbationWatch(self.edges)
         self._slot = CheckedSlot(self.edges)
@@ -82,14 +86,24 @@ class Daemon:
         """Fill the reason's slot; safe from any thread and from a signal handler."""
         self._queue.wake(reason)
 
+    def _look(self) -> None:
+        """Do what the guard does beside the loop: have the socket made again if it has vanished."""
+        self._control.renew()
+
     def _limits(self) -> list[str]:
-        return [*self._watcher.limits, *self._last.troubles]
+        troubles = (self._probation.trouble, self._renewals.trouble)
+        own = (*self._watcher.limits, *self._control.limits, *self._last.troubles, *self._guard.limits)
+        return [*own, *filter(None, troubles)]
 
     def _say(self, step: str) -> None:
         self._log.debug(Event.STEPPED, step=step)
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT; an activation that has begun ends first, and any other program is killed."""
+        with self.edges.generations.service():
+            self._run()
+
+    def _run(self) -> None:
         self._signals, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
@@ -100,12 +114,15 @@ class Daemon:
         self.edges.generations.sweep()
         self._watcher.start()
         self._control.start()
+        self._guard.start()
         self._log.info(Event.STARTED, pid=os.getpid())
         self.wake(Wake.START)
         try:
-            self._loop()
+            with suppress(Stopping):
+                self._loop()
         finally:
             systemd.notify("STOPPING=1")
+            self._guard.stop()
             self._control.stop()
             self._egress.stop()
             self._watcher.stop()
@@ -114,6 +131,7 @@ class Daemon:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+        self.edges.host.stop()
         self._queue.ring()
 
     def _loop(self) -> None:
@@ -121,7 +139,7 @@ class Daemon:
         while not self._stopping:
             before = self.edges.journal.phase()
             reasons = self._queue.ready()
-            self._work(reasons)
+            self._work_safely(reasons)
             if held := self._queue.held_for(Wake.PUSH):
                 wait = f"waits {math.ceil(held)} s: at most one reload in {self._queue.interval:g} s"
                 self._board.begin(self._tip(), wait)
@@ -139,6 +157,15 @@ class Daemon:
                 self._arrange(sleep)
                 self._wait(sleep)
 
+    def _work_safely(self, reasons: Sequence[Wake]) -> None:
+        """Do the work that is due; a bug in reconciler is logged and shown, and the daemon continues."""
+        try:
+            with internal_errors():
+                self._work(reasons)
+        except InternalError as error:
+            self._log.error(Event.FAILED, traceback=error.traceback)
+            self._last = replace(self._last, bug=str(error))
+
     def _work(self, reasons: Sequence[Wake]) -> None:
         """Do the work that is due: look at the probation, and make a pass for *reasons*."""
         if reasons or self._probation.at <= time.monotonic():
@@ -148,11 +175,13 @@ class Daemon:
             self._pass(reasons)
             self._prove()
             self._rearm()
+            self._last = replace(self._last, bug="")
 
     # ---- asleep ------------------------------------------------------------------------------------------------------
 
     def _arrange(self, sleep: Sleep) -> None:
         """Give *sleep* everything that can end it; an event from before it was watched wakes at once."""
+        self._control.renew()
         sleep.until_signal(self._signals)
         if interval := systemd.watchdog_interval():
             sleep.beat(interval / 2, partial(systemd.notify, "WATCHDOG=1"))
@@ -174,7 +203,8 @@ class Daemon:
     def _wait(self, sleep: Sleep) -> None:
         """Sleep until there is a reason to wake, or until a delayed reason or a look is due."""
         while not self._stopping and self._queue.empty:
-            woken = sleep.wait()
+            with self._guard.asleep():
+                woken = sleep.wait()
             if Waker.BELL in woken:
                 self._queue.silence()
             if Waker.SIGNAL in woken:  # its handler has already filled a slot
@@ -199,6 +229,7 @@ class Daemon:
         outside = {path for path in paths if not path.is_relative_to(directory)}
         live, companions = self.edges.generations.live(), self.edges.generations.companions
         beside = companions.watched(live) if live else set()
+        beside |= {self.edges.settings.socket}
         files = {Wake.CERTIFICATE: outside, Wake.SECRET: {self.edges.settings.identity}, Wake.DRIFT: beside}
         self._watcher.watch_files(files)
         self._watcher.rearm()
@@ -209,16 +240,12 @@ class Daemon:
     # ---- a pass ------------------------------------------------------------------------------------------------------
 
     def _pass(self, reasons: Sequence[Wake]) -> None:
-        """Make one pass; an exception is a bug in reconciler, so log it in full and continue."""
+        """Make one pass, and what follows from it."""
         self._log.debug(Event.WOKE, reasons=[reason.value for reason in reasons])
         memory, tip = self._slot.take(), self._tip()
         if Wake.SECRET in reasons:
             forget(self.edges, memory)  # a secret that could not be decrypted may be readable now
-        try:
-            passed = one_pass(self.edges, memory, reasons[0])
-        except Exception as error:  # noqa: BLE001 - a bug must not stop the daemon
-            self._log.error(Event.FAILED, traceback=traceback.format_exc())
-            passed = Passed(Postponed(f"a bug in reconciler: {error!r}"), tip, quiet=True)
+        passed = one_pass(self.edges, memory, reasons[0])
         self._last = self._last.recorded(passed)
         self._slot.put_back(memory)
         self._report(passed, reasons, tip)

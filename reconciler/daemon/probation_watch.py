@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.daemon.watch import changes
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Suspended, left, probation_of
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.probation import Look, clock, prove
 
 if TYPE_CHECKING:
@@ -44,13 +45,14 @@ class ProbationWatch:
             self._look, self.at = None, math.inf
             return None
         try:
-            if self._look is None or not self._look.is_of(running):
-                self._look = Look(running, self._edges)
-            self._look.running = running  # its number and its time may have changed
-            passed = prove(self._edges, self._look)
-            self.doubted = [f"{line.tag}[{line.pid}]: {line.text}" for line in self._look.doubted.values()]
-            self._look.doubted.clear()
-            over = left(running, clock())
+            with internal_errors():
+                if self._look is None or not self._look.is_of(running):
+                    self._look = Look(running, self._edges)
+                self._look.running = running  # its number and its time may have changed
+                passed = prove(self._edges, self._look)
+                self.doubted = [f"{line.tag}[{line.pid}]: {line.text}" for line in self._look.doubted.values()]
+                self._look.doubted.clear()
+                over = left(running, clock())
         except (ReconcilerError, OSError) as error:
             self.trouble, over = str(error), WITHOUT_WATCH
             passed = None

@@ -1,6 +1,6 @@
 """Renewed certificates between two passes: the files to watch, and when Postfix must read them again.
 
-Raises nothing: a file that can't be read is logged, and tried again at the next wake.
+Raises nothing: a file that can't be read is logged, and tried again at the next wake; *trouble* contains the reason.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Wake
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.renewal import Named, named, remember, renew
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Renewals:
     def __init__(self, edges: Edges, log: Log) -> None:
         self._edges, self._log = edges, log
         self._named: Named | None = None
+        self.trouble = ""
 
     @property
     def files(self) -> frozenset[str]:
@@ -38,13 +40,16 @@ class Renewals:
         """Have Postfix read renewed certificates, unless it has just read all of them; return the pass that did."""
         if not self._edges.generations.adopted:
             return None
+        self.trouble = ""
         try:
-            if self._named is None or activated:
-                self._named = named(self._edges)
-            if activated:
-                remember(self._edges, self._named.files)
-            elif _LOOKING & set(reasons):
-                return renew(self._edges, self._named)
+            with internal_errors():
+                if self._named is None or activated:
+                    self._named = named(self._edges)
+                if activated:
+                    remember(self._edges, self._named.files)
+                elif _LOOKING & set(reasons):
+                    return renew(self._edges, self._named)
         except (ReconcilerError, OSError) as error:
+            self.trouble = f"renewed certificates: {error}"
             self._log.warning(Event.LOOK_FAILED, why=str(error))
         return None

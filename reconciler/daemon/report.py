@@ -24,6 +24,8 @@ def report(passed: Passed, reasons: Sequence[Wake], tip: str, edges: Edges, boar
     """Report a pass for *reasons*; a postponed pass without a commit ends the progress of *tip*."""
     if passed.lost_note:
         log.warning(Event.NOTE_LOST, why=passed.lost_note)
+    if passed.traceback:
+        log.error(Event.FAILED, traceback=passed.traceback)
     _end(passed, tip, edges, board)
     _write(passed, reasons, log)
 

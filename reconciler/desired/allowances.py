@@ -1,7 +1,8 @@
 """``# allow RULE: reason``: a person accepts the findings of one rule on one line, and gives the reason.
 
 The comment stands at the end of that line (YAML), or on a line of its own above it (YAML, tables, master.d). An error
-that is allowed becomes a warning that quotes the reason; a warning is no longer shown. Raises nothing.
+that is allowed becomes a warning that quotes the reason; a warning is no longer shown. In a site's file the comment has
+no force: a file of the host allows the findings of a site's file by ``# allow RULE in FILE: reason``. Raises nothing.
 
 Known limit: an allowance has no effect on the findings of Postfix's own programs, or on files that can't be read.
 """
@@ -9,15 +10,21 @@ Known limit: an allowance has no effect on the findings of Postfix's own program
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.features.sites import site_of
 from reconciler.model import Allowance, Finding, Where, did_you_mean, warning_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
-_COMMENT = re.compile(r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?P<colon>[ \t]*:)?(?P<rest>[^\n]*)$", re.MULTILINE)
+_COMMENT = re.compile(
+    r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:/]+/[^\s:]+))?(?P<colon>[ \t]*:)?"
+    r"(?P<rest>[^\n]*)$",
+    re.MULTILINE,
+)
 _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 
@@ -41,7 +48,8 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
         last = line + (_next_line(text, match.end()) if alone else 0)
         rest = match["rest"].strip()
         where = Where(file, line, len(before) + 1)
-        yield Allowance(match["rule"], rest if match["colon"] else "", where, last, certain=bool(match["colon"]))
+        reason, certain = rest if match["colon"] else "", bool(match["colon"])
+        yield Allowance(match["rule"], reason, where, last, certain, match["within"] or "")
 
 
 def _next_line(text: str, end: int) -> int:
@@ -58,29 +66,56 @@ def honour(
     *rules* are the names that can be allowed. The findings of the rules in *passing* come and go with the host, so an
     allowance for one of them is never reported as unused.
     """
-    reasoned = (allowance for allowance in allowances if allowance.certain and allowance.reason)
-    valid = dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
-    by_place = {place: allowance for allowance in valid for place in allowance.places}
+    reasoned = (
+        allowance for allowance in allowances if allowance.certain and allowance.reason and _is_sound(allowance)
+    )
+    known = dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
+    by_place = {place: allowance for allowance in known for place in allowance.places}
     used = set()
     for finding in findings:
-        excuse = by_place.get((finding.rule, finding.where.file, finding.where.line))
+        rule, file = finding.rule, finding.where.file
+        own, whole = by_place.get((rule, file, finding.where.line)), by_place.get((rule, file, 0))
+        excuse = whole or (None if own and site_of(own.where.file) else own)
         if excuse:
             used.add(excuse)
         if not excuse:
-            yield finding
+            yield replace(finding, text=f"{finding.text} ({_powerless(own)})") if own and finding.is_error else finding
         elif finding.is_error:
             yield finding.as_warning(f"allowed: {excuse.reason}")
     for allowance in allowances:
-        if allowance not in valid:
+        if site_of(allowance.where.file) and allowance.rule in rules:
+            yield _finding(
+                "site-allowance", allowance, f'"# allow {allowance.rule}" has no force: {_powerless(allowance)}'
+            )
+        elif allowance not in known:
             yield from _invalid(allowance, rules)
         elif allowance not in used and allowance.rule not in passing:
             what = f'"# allow {allowance.rule}" has no effect: this rule finds nothing here; remove the comment'
             yield _finding("unused-allowance", allowance, what)
 
 
+def _is_sound(allowance: Allowance) -> bool:
+    """Return whether the file that it names, if there is one, is a site's, and its own is not."""
+    return not allowance.within or bool(site_of(allowance.within) and not site_of(allowance.where.file))
+
+
+def _powerless(allowance: Allowance) -> str:
+    """Return why a comment in a site's file allows nothing, and who can allow it."""
+    comment = f"# allow {allowance.rule} in {allowance.where.file}: REASON"
+    return (
+        f'a site can\'t allow its own findings; the administrator of the host can write "{comment}" in mail.yaml, or'
+        " move the setting to a file of the host"
+    )
+
+
 def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:
     rule, known = allowance.rule, allowance.rule in rules
-    if known:
+    if known and allowance.certain and allowance.reason:
+        what = (
+            f'"in {allowance.within}" is not a file of a site, and only those are named; write # allow {rule}: REASON'
+        )
+        yield _finding("bad-allowance", allowance, f"{what} at the line itself")
+    elif known:
         yield _finding("bad-allowance", allowance, f"it has no effect without a reason; write # allow {rule}: REASON")
     elif allowance.certain or did_you_mean(rule, rules):
         what = f'"# allow {rule}" has no effect: no rule of this name can be allowed{did_you_mean(rule, rules)}'
@@ -96,6 +131,12 @@ EXPLAINED = {
         "A comment is meant to allow the findings of a rule, but it gives no reason, or names no rule that can be "
         "allowed. It has no effect, and the finding remains. Write # allow RULE: REASON at the end of the line or on "
         "the line above it; `reconciler explain` lists the names."
+    ),
+    "site-allowance": (
+        "A comment in a site's file is meant to allow findings of that file. It has no force, because whoever writes a "
+        "site's files could then switch off every rule for them. The administrator of the host can allow the rule for "
+        "that file: write # allow RULE in sites/siteNN/FILE: REASON in mail.yaml, or move the setting to a file of the "
+        "host, such as tables/NAME. Remove the comment."
     ),
     "unused-allowance": (
         "A comment allows a rule that finds nothing there. If it stays, it hides the next mistake on its line. "

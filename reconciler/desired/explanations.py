@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired import allowances, flows, layout, lint, load, master_d, schema_errors, yaml_reader
+from reconciler.desired import allowances, budget, flows, layout, lint, load, master_d, schema_errors, yaml_reader
 from reconciler.postfix import syntax, tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXPLAINED = {
+    "internal-error": (
+        "reconciler itself has a bug, and this input meets it; no commit is to blame, and nothing that was live "
+        "changed. A push is rejected; a commit that is on the branch already is tried again with growing pauses, and a "
+        "later one without that input goes live. Report the bug to the maintainers with the finding, the version "
+        "(`reconciler --version`) and the traceback. The daemon's log has the traceback (`journalctl -u reconciler`), "
+        "and a command prints it if RECONCILER_DEBUG is set. It can quote your configuration, so remove what is "
+        "confidential first."
+    ),
     "activation": (
         "Postfix could not be reloaded or started with the new configuration. The generation before it was restored. "
         "The finding quotes the program's error; `reconciler log` and the mail log have more details."
@@ -48,6 +56,12 @@ EXPLAINED = {
     "service-silent": (
         "A service of the new configuration does not answer on its address. The generation before was restored. "
         "See the mail log: usually the service's program ends as soon as a client connects."
+    ),
+    "site-left-out": (
+        "A site's part of the commit has an error. Everything else of the commit went live; the site stays as it was "
+        "live, or out if it was not live. A push that brings such an error is rejected; this happens to a commit that "
+        "came past the check, or when the host has changed. Correct the site's files and push: the correction goes "
+        "live like any commit. An error of the moment, such as DNS, is tried again at every pass."
     ),
     "quarantined": (
         "The commit has a lasting error, or was rolled back. It is not tried again until the branch moves. Push a "
@@ -117,9 +131,15 @@ EXPLAINED = {
         "new route at its next delivery attempt. `postqueue -f` makes Postfix try all deferred mail at once."
     ),
     "not-rehearsed": (
-        "This host can't run a rehearsal: its kernel refuses a mount or a network that a rehearsal needs. Everything"
-        " else was checked, and the commit is verified after the swap and can be rolled back. Set rehearsal.mode to off"
-        " to silence this warning."
+        "The rehearsal of this commit failed by itself, or did not end in time. That is a problem of this host or of"
+        " reconciler and no fault of the commit, but what was not rehearsed does not go live. reconciler tries again,"
+        " with growing pauses. If a host can't hold rehearsals at all, set rehearsal.mode to off: check and verify"
+        " remain."
+    ),
+    "rehearsal-exceeds": (
+        "In a rehearsal, the programs that this configuration starts took more memory or more processes than all of"
+        " Postfix needs. The rehearsal ended at once, and the host is not affected. Look for a command of master.cf, an"
+        " alias, or debugger_command that starts itself again and again, or that writes without end."
     ),
     "master-fails": (
         "In a rehearsal, Postfix's master did not start with this configuration, or ended soon after. On the host, all "
@@ -175,6 +195,10 @@ EXPLAINED = {
         "The commit contains a file that is larger than reconciler reads. Move the data to a database, or split the "
         "table."
     ),
+    "object-too-large": (
+        "The commit itself, a tag or a list of files in it is larger than any that people write, such as a message of "
+        "many megabytes. reconciler does not unpack it. Rewrite the commit, and push it again."
+    ),
     "malformed-recipient": (
         "A line of secrets/recipients is not an age recipient, so secrets can't be encrypted for it. Write one age1..."
         " or ssh- key on each line, and comments after #."
@@ -188,7 +212,7 @@ EXPLAINED = {
         'accident. If it is intended, add the trailer "Confirm: deletions" to the commit\'s message.'
     ),
 }
-_SOURCES = (lint, allowances, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
+_SOURCES = (lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
 
 
 def explanations() -> Mapping[str, str]:

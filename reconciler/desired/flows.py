@@ -7,7 +7,8 @@
       expect: refused                        # accepted, refused, or a mapping of the fields of Expect
 
 Promises: read() turns every mistake into a finding with its place, and returns no flows from a file with mistakes. It
-raises nothing. Addresses may use the parameters of main.cf (``postmaster@$myhostname``).
+raises InvalidSource only for a commit beyond its budget. Addresses may use the parameters of main.cf
+(``postmaster@$myhostname``).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from reconciler.model import Finding, Where, did_you_mean
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
+    from reconciler.desired.budget import Budget
     from reconciler.desired.yaml_reader import Document
     from reconciler.model import Tree
 
@@ -186,13 +188,13 @@ _ADAPTER = TypeAdapter(_Flow)
 _KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
 
 
-def read(files: Tree, host: str, findings: list[Finding]) -> Flows:
+def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flows:
     """Return the flows of a commit for *host*, in the order of its files; append their errors to *findings*."""
     flows: list[Flow] = []
     for path in sorted(files):
         if _PATH.fullmatch(path):
             before = len(findings)
-            written = yaml_reader.read(path, files[path], findings)
+            written = yaml_reader.read(path, files[path], findings, budget)
             if len(findings) == before:
                 flows += _flows(written, path, findings)
     return Flows(tuple(flow for flow in flows if not flow.hosts or host in flow.hosts))

@@ -15,8 +15,9 @@ from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from reconciler.desired.budget import Budget
     from reconciler.model import File, Tree
 
 COMPILED_TYPES = ("lmdb", "hash", "cdb")
@@ -34,6 +35,7 @@ _INSTEAD = {
     "master.cf": 'reconciler writes master.cf; use "services:" in mail.yaml, or master.d/NAME.cf',
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
+_NAMED = re.compile(r"(?<=[:/])[\w-]+")
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
@@ -135,8 +137,11 @@ def host_in(path: str) -> str | None:
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
-def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
-    """Yield the tables of a commit with the entries of sites; append errors in their names to *findings*."""
+def read_tables(files: Tree, findings: list[Finding], budget: Budget) -> Iterator[Table]:
+    """Yield the tables of a commit with the entries of sites; append errors in their names to *findings*.
+
+    Raises InvalidSource for more lines than the budget has room for.
+    """
     pieces_by_table: dict[str, list[tuple[str, str]]] = {}
     for path, name in _sources(files):
         base, _, suffix = name.partition(".")
@@ -149,13 +154,15 @@ def read_tables(files: Tree, findings: list[Finding]) -> Iterator[Table]:
                 f"duplicate table {base}: {others[0][0]} is its source already, and both would become"
                 f" $config_directory/{base}"
             )
-            findings.append(_error("ambiguous-table", path, text, base))
+            findings.append(error_at("ambiguous-table", Where(path), text, base, Where(others[0][0])))
         else:
             pieces_by_table.setdefault(base, []).append((path, name))
     for base, parts in pieces_by_table.items():
         kind = tables.type_of(base, parts[0][1].partition(".")[2])
         compiler = "" if kind in TEXT_TYPES else "postalias" if base == "aliases" else "postmap"
         texts = [(path, files[path].read()) for path, _ in parts]
+        for path, content in texts:
+            budget.take_lines(content, Where(path))
         findings += _continuing(texts)
         source, pieces = _joined(texts)
         yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
@@ -216,13 +223,13 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-def unwired(commit_tables: Collection[Table], values: Collection[str]) -> Iterator[Finding]:
+def unwired(commit_tables: Collection[Table], values: Iterable[str]) -> Iterator[Finding]:
     """Yield a warning for each table that no value refers to, and whose name is similar to a well-known one."""
-    missing = tables.WIRED.keys() - {table.name for table in commit_tables}
+    missing = sorted(tables.WIRED.keys() - {table.name for table in commit_tables})
+    named = {name for value in values for name in _NAMED.findall(value)}
     for table in commit_tables:
-        meant = None if table.name in tables.WIRED else closest(table.name, sorted(missing))
-        named = re.compile(rf"(?<=[:/]){re.escape(table.name)}(?![\w-])")
-        if meant and not any(named.search(value) for value in values):
+        used = table.name in tables.WIRED or table.name in named
+        if not used and (meant := closest(table.name, missing)):
             text = f"nothing uses table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
             yield warning_at("unused-table", table.where, text, table.name)
 

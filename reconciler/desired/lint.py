@@ -1,7 +1,8 @@
 """Desired and Facts -> Findings: the errors and warnings of a commit, each with its rule's name and its place.
 
-lint() is pure and total: it raises nothing, and always returns the same findings for the same commit and facts. The
-rules of a feature are in its file, all others in rules/. This module names no rule and no feature.
+lint() is pure: it always returns the same findings for the same commit and facts. It raises InvalidSource for a commit
+that is beyond its budget, and nothing else. The rules of a feature are in its file, all others in rules/. This module
+names no rule and no feature.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.desired import allowances
+from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.features import FEATURES
 from reconciler.model import Mentioned
 from reconciler.rules import RULES
@@ -27,7 +29,11 @@ PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Return what the rules need to know of the host; the files, pems, answers and names of *facts* may be empty."""
+    """Return what the rules need to know of the host; the files, pems, answers and names of *facts* may be empty.
+
+    Raises InvalidSource if the settings are too large together.
+    """
+    bound_values(merged, facts)
     questions = [part.mentioned(merged, facts) for part in _PARTS]
     return Mentioned(
         paths=frozenset().union(*(question.paths for question in questions)),
@@ -37,15 +43,17 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     )
 
 
-def lint(desired: Desired, facts: Facts, merged: Contribution) -> list[Finding]:
+def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | None = None) -> list[Finding]:
     """Return all findings without duplicates, sorted by place; *merged* is the result of compose() for both.
 
     The commit's allowances have been applied to the findings.
     """
-    findings = list(desired.findings)
+    budget = budget or Budget()
+    found = BoundedFindings(budget, desired.findings)
     for part in _PARTS:
-        findings += part.rules(desired, facts, merged)
-    findings = list(allowances.honour(findings, desired.allowances, _ALLOWABLE, PASSING))
+        found += part.rules(desired, facts, merged)
+        budget.look()
+    findings = list(allowances.honour(found, desired.allowances, _ALLOWABLE, PASSING))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))

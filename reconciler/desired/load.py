@@ -1,7 +1,7 @@
 """load() reads a commit's files into Desired, or reports every error in them, each as ``file:line:column: what``.
 
-load() raises InvalidSource with all findings of the commit at once. Warnings do not refuse the commit; they are in
-Desired.findings. The texts are printable, whatever the files contain.
+load() raises InvalidSource with all findings of the commit at once, or with the limit that the commit is beyond.
+Warnings do not refuse the commit; they are in Desired.findings. The texts are printable, whatever the files contain.
 
 Known limit: the files of other hosts are checked against the schema only, because the rules need the facts of a host.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.desired import flows, layout, master_d, schema_errors, yaml_reader
 from reconciler.desired.allowances import found_in
+from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, error_at, printable
 from reconciler.model.errors import InvalidSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.model import Allowance, Secret, Service, Table, Tree
 
@@ -32,37 +33,45 @@ _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.S
 _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
 
 
-def load(files: Tree, host: str, secrets: Mapping[str, Secret]) -> Desired:
+def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget | None = None) -> Desired:
     """Return the desired state for *host*; *secrets* are those of the commit that could be decrypted."""
-    findings = [*layout.misplaced(files, host), *layout.unsealed(files, secrets)]
-    base = _base(files, findings)
-    hosts = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.host_in(path)}
-    own = master_d.read(files, findings)
+    budget = budget or Budget()
+    findings = BoundedFindings(budget, layout.misplaced(files, host))
+    findings += layout.unsealed(files, secrets)
+    read = partial(_read, files=files, findings=findings, budget=budget)
+    base = _base(files, findings, read)
+    hosts = {path: read(path) for path in sorted(files) if layout.host_in(path)}
+    own, sealed = master_d.read(files, findings, budget), _sealed(files)
     merged = base.copy()
-    for path, read in hosts.items():
+    for path, above in hosts.items():
         if layout.host_in(path) == host:
-            _overlay(merged, read)
-    entries = {path: yaml_reader.read(path, files[path], findings) for path in sorted(files) if layout.entry_of(path)}
+            _overlay(merged, above)
+    entries = {path: read(path) for path in sorted(files) if layout.entry_of(path)}
     _graft(merged, entries, findings)
-    sections = _judged(merged, files, own, findings)
-    for path, read in hosts.items():
+    sections = _judged(merged, sealed, own, findings)
+    for path, above in hosts.items():
         if layout.host_in(path) != host:
-            findings += _elsewhere(path, base, read, (files, own))
-    tables = {table.name: table for table in layout.read_tables(files, findings)}
-    tests = flows.read(files, host, findings)
-    findings += layout.unwired(tables.values(), list(_values([base, *hosts.values()], own)))
-    findings = [_printable(finding) for finding in dict.fromkeys(findings)]
-    if any(finding.is_error for finding in findings):
-        raise InvalidSource(sorted(findings, key=lambda finding: finding.where))
+            budget.take_merged(len(base.places) + len(above.places), Where(path))
+            findings += _elsewhere(path, base, above, (sealed, own))
+    tables = {table.name: table for table in layout.read_tables(files, findings, budget)}
+    tests = flows.read(files, host, findings, budget)
+    findings += layout.unwired(tables.values(), _values([base, *hosts.values()], own))
+    told = [_printable(finding) for finding in dict.fromkeys(findings)]
+    if any(finding.is_error for finding in told):
+        raise InvalidSource(sorted(told, key=lambda finding: finding.where))
     return Desired(
         sections={**sections, **layout.folders(files), flows.Flows: tests},
         tables=tables,
         services=tuple(own),
         secrets=secrets,
         places=merged.places,
-        findings=tuple(findings),
+        findings=tuple(told),
         allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables.values(), files, host)),
     )
+
+
+def _read(path: str, files: Tree, findings: list[Finding], budget: Budget) -> Document:
+    return yaml_reader.read(path, files[path], findings, budget)
 
 
 def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
@@ -85,14 +94,14 @@ def _printable(finding: Finding) -> Finding:
 # ---- merging --------------------------------------------------------------------------------------------------------
 
 
-def _base(files: Tree, findings: list[Finding]) -> Document:
+def _base(files: Tree, findings: list[Finding], read: Callable[[str], Document]) -> Document:
     """Return mail.yaml, which must have at least one key."""
     if "mail.yaml" not in files:
         text = "mail.yaml is missing: without it the desired state is empty"
         findings.append(error_at("empty-state", Where("mail.yaml"), text))
         return Document({})
     before = len(findings)
-    base = yaml_reader.read("mail.yaml", files["mail.yaml"], findings)
+    base = read("mail.yaml")
     findings += _nulls(base)
     if not base.value and len(findings) == before:
         text = "mail.yaml has no key; an empty desired state never means that everything is to be removed"
@@ -160,16 +169,19 @@ def _takes_null(section: str) -> bool:
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-def _judged(merged: Document, files: Tree, own: list[Service], findings: list[Finding]) -> dict[type, object]:
-    """Return the sections of a merged document that fit their schemas; *own* are the services of master.d."""
+def _judged(merged: Document, sealed: list[str], own: list[Service], findings: list[Finding]) -> dict[type, object]:
+    """Return the sections of a merged document that fit their schemas.
+
+    *sealed* are the names of the commit's secrets, *own* the services of master.d.
+    """
     findings += _nulls(merged)
     sections = _sections(merged, findings)
-    findings += _missing_secrets(merged, files)
+    findings += _missing_secrets(merged, sealed)
     findings += master_d.without_command(merged, sections, own)
     return sections
 
 
-def _elsewhere(path: str, base: Document, read: Document, commit: tuple[Tree, list[Service]]) -> Iterator[Finding]:
+def _elsewhere(path: str, base: Document, read: Document, commit: tuple[list[str], list[Service]]) -> Iterator[Finding]:
     """Yield the errors in another host's file, merged as that host would merge it."""
     findings: list[Finding] = []
     merged = base.copy()
@@ -228,8 +240,11 @@ def _variants(node: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, An
     return [node_variant for variant in several for node_variant in _variants(variant, schema)] if several else [node]
 
 
-def _missing_secrets(merged: Document, files: Tree) -> Iterator[Finding]:
-    names = sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+def _sealed(files: Tree) -> list[str]:
+    return sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
+
+
+def _missing_secrets(merged: Document, names: list[str]) -> Iterator[Finding]:
     for path, where in merged.places.items():
         value = at(merged.value, path)
         if isinstance(value, SecretName) and value.name not in names:

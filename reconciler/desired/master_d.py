@@ -1,6 +1,6 @@
 """The services of a commit: those that master.d/ defines, and those that ``services`` adds without a command.
 
-Raises nothing: every error is a finding.
+Every error is a finding; read() raises InvalidSource only for a commit beyond its budget.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import FEATURES
 from reconciler.features.services import SECTION, Schema
-from reconciler.model import Finding, did_you_mean, error_at
+from reconciler.model import Finding, Where, did_you_mean, error_at
 from reconciler.postfix.syntax import duplicates, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from reconciler.desired.budget import Budget
     from reconciler.desired.yaml_reader import Document
     from reconciler.model import Service, Tree
 
 FILE = re.compile(r"master\.d/[^/]+\.cf")
 
 
-def read(files: Tree, findings: list[Finding]) -> list[Service]:
+def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
     """Return the services of master.d by file name; one that Postfix or a feature already defines is a duplicate."""
     own: list[Service] = []
     for path in sorted(filter(FILE.fullmatch, files)):
-        services, problems = read_master(files[path].read().decode("utf-8", "surrogateescape"), path)
+        content = files[path].read()
+        budget.take_services(content, Where(path))
+        services, problems = read_master(content.decode("utf-8", "surrogateescape"), path)
         own += services
         findings += problems
     always = frozenset[str]().union(*(feature.services(None) for feature in FEATURES))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired import yaml_reader
@@ -31,10 +32,6 @@ _ROUTES = frozenset({"transport", "sender_transport"})
 _ADDRESSES = _ROUTES | {
     "virtual", "relay_domains", "virtual_mailbox", "sender_canonical", "recipient_canonical", "generic", "sni",
 }  # fmt: skip
-_FOLDER = re.compile(rf"sites/({sites.NAME.pattern})/.+")
-_SERVICES = re.compile(rf"master\.d/({sites.NAME.pattern})-[^/]+\.cf")
-_FLOWS = re.compile(rf"flows/({sites.NAME.pattern})-[^/]+\.yaml")
-_SECRETS = re.compile(rf"secrets/({sites.NAME.pattern})-[^/]+\.age")
 _TABLES = re.compile(r"(?:sites/[^/]+/)?tables/([^/.]+)(?:\.([^/]+))?")
 _CONFIRMED = re.compile(r"Confirm: ([0-9]{1,9}) deletions? in (\S+)")
 _MOST_LISTED = 1000
@@ -86,41 +83,43 @@ def site_named(text: str) -> str | None:
     return name if sites.NAME.fullmatch(name) else None
 
 
-def owner_of(path: str) -> str | None:
-    """Return the site that a file of a commit belongs to, or None."""
-    match = next(filter(None, (pattern.fullmatch(path) for pattern in (_FOLDER, _SERVICES, _FLOWS, _SECRETS))), None)
-    return match[1] if match else None
-
-
 def sites_of(files: Tree) -> dict[str, dict[str, Any]]:
     """Return every site that has files, sorted by number, with the values of its site.yaml."""
-    names = sorted({site for path in files if (site := owner_of(path))}, key=sites.number_of)
+    names = sorted({site for path in files if (site := sites.site_of(path))}, key=sites.number_of)
     return {site: _site_data(files, site) for site in names}
 
 
-def removal(files: Tree, site: str) -> Removal:
-    """Return the removal of that site: its own files and rows, and no others."""
-    gone = sorted(path for path in files if owner_of(path) == site)
+def removal(files: Tree, site: str, live: Tree = MappingProxyType({})) -> Removal:
+    """Return the removal of that site: its own files and rows, and no others.
+
+    *live* are the site's files as they are live, which differ from *files* if the site's last change was left out.
+    """
+    gone = sorted(path for path in files if sites.site_of(path) == site)
     known = sites_of(files)
     others = {domain for other, site_data in known.items() if other != site for domain in domains_in(site_data)}
-    domains = domains_in(known.get(site, {})) - others
+    domains = (domains_in(known.get(site, {})) | domains_in(_site_data(live, site))) - others
+    services = _services(files, site) | _services(live, site)
     changed: dict[str, bytes | None] = dict.fromkeys(gone)
     rows: list[tuple[str, str]] = []
-    deleted: Counter[str] = Counter()
-    if known.get(site, {}).get("delivery"):
-        deleted[sites.TABLE] += len(domains)
-    for path in gone:
-        if path.startswith("sites/") and (match := _TABLES.fullmatch(path)):
-            deleted[match[1]] += count_entries(files[path].read())
+    deleted = _own_entries(files, site, domains) | _own_entries(live, site, domains)  # the larger number of each table
     for path in sorted(path for path in files if path.startswith("tables/") and _TABLES.fullmatch(path)):
-        table, kept, removed = (
-            _without(path, files[path].read(), _services(files, site), domains) if gone else ("", b"", [])
-        )
+        table, kept, removed = _without(path, files[path].read(), services, domains) if gone else ("", b"", [])
         if removed:
             changed[path] = kept
             rows += [(path, printable(row)) for row in removed]
             deleted[table] += len(removed)
     return Removal(site, changed, tuple(rows), {table: count for table, count in deleted.items() if count})
+
+
+def _own_entries(files: Tree, site: str, domains: Collection[str]) -> Counter[str]:
+    """Return how many entries of each compiled table come from the site's own files."""
+    entries: Counter[str] = Counter()
+    if _site_data(files, site).get("delivery"):
+        entries[sites.TABLE] += len(domains)
+    for path in files:
+        if path.startswith("sites/") and sites.site_of(path) == site and (match := _TABLES.fullmatch(path)):
+            entries[match[1]] += count_entries(files[path].read())
+    return entries
 
 
 def _site_data(files: Tree, site: str) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def _services(files: Tree, site: str) -> set[str]:
     """Return the transports that only the site has."""
     names = {sites.service_of(site)}
     for path in files:
-        if (match := _SERVICES.fullmatch(path)) and match[1] == site:
+        if path.startswith("master.d/") and sites.site_of(path) == site:
             text = files[path].read().decode("utf-8", "surrogateescape")
             names |= {service.name for service in read_master(text, path)[0]}
     return names - transports.RESERVED - transports.BUILT_IN.keys()

@@ -2,8 +2,9 @@
 
 It accepts safe YAML only: no tag but ``!secret``, no duplicate keys, and limits for size, depth and aliases. A value is
 the scalar's text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or
-no. read() never raises on bad text: it returns an empty document, and findings with the reason. If quotes are missing,
-the finding says what to write. No finding quotes the value of a key for a password.
+no. For bad text, read() returns an empty document, and findings with the reason. If quotes are missing, the finding
+says what to write. No finding quotes the value of a key for a password. Raises InvalidSource only for a commit beyond
+its budget.
 
 Known limits: one syntax error of the YAML hides later errors in the file. Merge keys (``<<``) are refused.
 """
@@ -11,24 +12,26 @@ Known limits: one syntax error of the YAML hides later errors in the file. Merge
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from reconciler.desired import allowances
-from reconciler.model import Finding, SecretName, Where, error_at
+from reconciler.desired.budget import Budget
+from reconciler.model import Finding, SecretName, Where, error_at, limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Allowance, File
 
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 16
-MAX_NODES = 100_000
 MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
+_SOME = 1000
+_MANY = f"the file has more than {limits.VALUES} values, where each use of an alias counts"
 _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
 _NULLS = frozenset({"", "~", "null"})
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -81,11 +84,11 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's v
         yield from _paths(item, (*path, str(key)))
 
 
-def read(path: str, file: File, findings: list[Finding]) -> Document:
+def read(path: str, file: File, findings: list[Finding], budget: Budget | None = None) -> Document:
     """Read one file; on an error, append it to *findings* and return an empty document."""
     content = file.read()
     try:
-        return _read(path, content)
+        return _read(path, content, budget or Budget())
     except UnicodeDecodeError as error:
         findings.append(_error(Where(path, content.count(b"\n", 0, error.start) + 1), "this is not UTF-8 text"))
     except _Rejected as error:
@@ -100,15 +103,17 @@ def read(path: str, file: File, findings: list[Finding]) -> Document:
     return Document({})
 
 
-def _read(path: str, content: bytes) -> Document:
-    if len(content) > MAX_BYTES:
-        raise _Rejected(Where(path), f"the file has {len(content)} bytes; a YAML file may have at most {MAX_BYTES}")
+def _read(path: str, content: bytes, budget: Budget) -> Document:
+    if len(content) > limits.YAML_BYTES:
+        what = f"the file has {len(content)} bytes; a YAML file may have at most {limits.YAML_BYTES}"
+        raise _Rejected(Where(path), what)
     text = content.decode()
-    _refuse_dangers(path, text)
+    taken = _refuse_dangers(path, text, budget)
     document, root = Document({}), yaml.compose(text, Loader=_Loader)
     if root:
         reader = _Reader(path, document)
         document.value = reader.value(root, ())
+        budget.take_values(max(reader.count - taken, 0), Where(path))
         document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
         raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
@@ -189,7 +194,7 @@ def _scalar_in(match: re.Match[str]) -> str:
     if before.count("{") > before.count("}"):
         end = value.find("]") + 1
         value = value[:end] + re.split(r"[,}]", value[end:])[0]
-    return re.sub(r"\s+#.*", "", value).strip(" ")
+    return re.sub(r"(?<!\s)\s+#.*", "", value).strip(" ")
 
 
 def _written(match: re.Match[str], value: str) -> str:
@@ -201,7 +206,7 @@ def _written(match: re.Match[str], value: str) -> str:
 
 def is_secret(text: str) -> bool:
     """Return True if that key, or the line up to a value, shows that a password follows."""
-    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\s*\Z", text, re.IGNORECASE))
+    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(), re.IGNORECASE))
 
 
 def _bracketed(match: re.Match[str], value: str) -> str | None:
@@ -227,10 +232,15 @@ def _paired(match: re.Match[str], value: str) -> str | None:
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _refuse_dangers(path: str, text: str) -> None:
-    """Check the stream before any value is built from it."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=_Loader):
+def _refuse_dangers(path: str, text: str, budget: Budget) -> int:
+    """Check the stream before any value is built from it; return what a large one took from the budget for that."""
+    depth = documents = taken = 0
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader), 1):
+        if number % _SOME == 0:  # a file that is refused later has cost something as well
+            taken += _SOME // 2  # a value and its key are two events
+            budget.take_values(_SOME // 2, Where(path))
+            if taken > limits.VALUES:
+                raise _Rejected(Where(path), _MANY)
         tag = getattr(event, "tag", None)
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
@@ -241,30 +251,36 @@ def _refuse_dangers(path: str, text: str) -> None:
             got = "this tag" if is_secret(before) else f'the tag "{tag}"'
             what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
             raise _Rejected(where, what)
-        if depth > MAX_DEPTH:
-            raise _Rejected(where, f"the value is nested deeper than {MAX_DEPTH} levels")
+        if depth > limits.DEPTH:
+            raise _Rejected(where, f"the value is nested deeper than {limits.DEPTH} levels")
         if documents > 1:
             raise _Rejected(where, "a second YAML document begins here; a file can have only one")
+    return taken
 
 
 class _Reader:
     """Builds plain values from nodes, and records the place of each."""
 
     def __init__(self, path: str, document: Document) -> None:
-        self.path, self.places, self.keys, self.budget = path, document.places, document.keys, MAX_NODES
-        self._texts: list[tuple[int, int]] = []
+        self.path, self.places, self.keys, self.count = path, document.places, document.keys, 0
+        self._texts: dict[int, int] = {}
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return sorted(self._texts)
 
     def is_comment(self, position: int) -> bool:
-        """Return True if that position is outside all scalars, so that a # begins a comment."""
-        return not any(start <= position < end for start, end in self._texts)
+        """Return True if that position is outside all scalars, so that a # begins a comment; all values were read."""
+        place = bisect_right(self._starts, position)
+        return not place or position >= self._texts[self._starts[place - 1]]
 
     def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML's values
-        self.budget -= 1
+        self.count += 1
         where = _mark(self.path, node.start_mark)
-        if self.budget < 0:
-            raise _Rejected(where, f"the file has more than {MAX_NODES} values, where each use of an alias counts")
-        if len(path) > MAX_DEPTH:
-            what = f"the value is nested deeper than {MAX_DEPTH} levels, through an alias of itself or of others"
+        if self.count > limits.VALUES:
+            raise _Rejected(where, _MANY)
+        if len(path) > limits.DEPTH:
+            what = f"the value is nested deeper than {limits.DEPTH} levels, through an alias of itself or of others"
             raise _Rejected(where, what)
         if path:
             self.places.setdefault(path, where)
@@ -294,7 +310,7 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
         text: str = node.value
         if "#" in text:
-            self._texts.append((node.start_mark.index, node.end_mark.index))
+            self._texts[node.start_mark.index] = node.end_mark.index
         if node.tag == "!secret":
             if not _SECRET_NAME.match(text):
                 raise _Rejected(where, f'!secret takes the name of a file secrets/NAME.age, got "{text}"')
@@ -333,7 +349,7 @@ def spans(text: str) -> dict[Path, Span]:
 
 def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) -> int:  # noqa: ANN401 - as _mark()
     """Record the spans of a node and its values; return its end offset, without comments after it."""
-    if len(path) > MAX_DEPTH:
+    if len(path) > limits.DEPTH:
         raise ValueError("nested too deeply")
     end = node.end_mark.index
     names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, no_services, nothing_mentioned
-from reconciler.postfix.macros import MalformedMacro, references
+from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, limits, no_services, nothing_mentioned
+from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
 from reconciler.postfix.vocabulary import RAW, per_service
@@ -80,7 +80,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _without_effect(scope, parameter, theirs)
             if parameter.name not in RAW:
                 yield from _undefined(scope, parameter, defined)
-                yield from _recursive(scope, parameter)
+            yield from _unexpanded(scope, parameter)
 
 
 def _used(everywhere: list[Scope]) -> set[str]:
@@ -139,8 +139,12 @@ def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterato
             yield scope.finding("undefined-name", parameter, what, name)
 
 
-def _recursive(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    if scope.endless(parameter.value):
+def _unexpanded(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    failure = scope.failure(parameter.value)
+    if isinstance(failure, ValueTooLarge):
+        what = f"{parameter.name} is longer than {limits.VALUE} characters when its names are expanded; use a table"
+        yield scope.finding("value-too-large", parameter, what)
+    elif isinstance(failure, EndlessMacro) and parameter.name not in RAW:
         what = f'{parameter.name} refers to itself in "{parameter.value}": Postfix programs would exit'
         yield scope.finding("recursive-value", parameter, what)
 
@@ -173,6 +177,10 @@ EXPLAINED = {
     "recursive-value": (
         "A value refers to itself, directly or through other values. Postfix programs exit when they expand it. Break "
         "the circle by writing out one of the values."
+    ),
+    "value-too-large": (
+        "A value is too large, as it is written or after all names in it are expanded. reconciler does not check such a"
+        " value, so it can't go live. Put a long list into a table, and break up values that repeat one another."
     ),
     "secret-in-parameter": (
         "The value of a parameter is a secret. Every user of the host can read main.cf, so it would not stay secret. "

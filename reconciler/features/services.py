@@ -18,7 +18,7 @@ from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.syntax import SERVICE_TYPES, read_master, unwritable
+from reconciler.postfix.syntax import SERVICE_TYPES, is_balanced, read_master, unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join
 
 def _writable(value: str) -> str:
     reason = unwritable(value)
-    if not reason and value.count("{") != value.count("}"):
+    if not reason and not is_balanced(value):
         reason = "contains braces that do not match, which master.cf can't express"
     if reason:
         raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})
@@ -168,6 +168,10 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
             f'the master looks for "{service.command}" below daemon_directory: clients would connect and get no answer'
         )
         yield service.finding("unknown-program", f"{what}; did you mean {service.command.rpartition('/')[2]}?")
+    elif not {"", ".", ".."}.isdisjoint(service.command.split("/")):
+        base = service.command.rpartition("/")[2]
+        what = f'"{service.command}" is not the plain name of a program in daemon_directory, and the master would run'
+        yield service.finding("unknown-program", f"{what} as root what it leads to; did you mean {base}?")
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
@@ -281,7 +285,8 @@ PASSING = frozenset({"missing-program"})
 EXPLAINED = {
     "unknown-program": (
         "A service runs a program that this Postfix does not have. Clients would connect and never get an answer. "
-        "Correct the name. To run programs of other packages, use spawn or pipe."
+        "Correct the name, which is that of a file in daemon_directory, without dots. To run programs of other "
+        "packages, use spawn or pipe."
     ),
     "missing-program": (
         "A service runs a program that does not exist on this host. Its deliveries would wait. Install the program, "

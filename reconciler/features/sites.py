@@ -5,6 +5,7 @@ Postfix reads this table after the one that people write (tables/sender_transpor
 lacks an address of one address family, Postfix makes no connection of that family: its mail would leave from the host's
 own address.
 
+sites/ is no security boundary yet: a site's rows in tables can affect the mail of others.
 master.d/siteNN-NAME.cf may contain only services of the smtp(8) kind, with options that open no files: a person who may
 write the services of a site must not be able to take over other services, or to run programs.
 
@@ -57,7 +58,13 @@ OPTIONS = names(
     """
 )
 _BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
-_OWNED = re.compile(rf"(?:master\.d/(?=[^/]+\.cf\Z)|sites/)({NAME.pattern})[-/][^/]+")
+_OWNED = re.compile(
+    rf"sites/({NAME.pattern})(?:/.*)?|"
+    r"(?:master\.d/(?=[^/]+\.cf\Z)|flows/(?=[^/]+\.yaml\Z)|secrets/(?=[^/]+\.age\Z))"
+    rf"({NAME.pattern})-[^/]+",
+    re.DOTALL,
+)
+_ROUTE = re.compile(rb"(site[1-9][0-9]{0,8}-out):")
 _UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
 Address = IPv4Address | IPv6Address
 
@@ -109,10 +116,15 @@ def service_of(site: str) -> str:
     return f"{site}-out"
 
 
+def site_of(path: str) -> str:
+    """Return the site that a file of a commit belongs to; empty for all other files."""
+    match = _OWNED.fullmatch(path)
+    return match[1] or match[2] if match else ""
+
+
 def owner_of(service: Service) -> str:
     """Return the site whose files contain a service; empty for all other services."""
-    match = _OWNED.fullmatch(service.where.file)
-    return match[1] if match else ""
+    return site_of(service.where.file)
 
 
 def sites_in(desired: Desired) -> dict[str, Site]:
@@ -199,8 +211,8 @@ def _shared_domains(sites: dict[str, Site], desired: Desired) -> Iterator[Findin
             where = desired.where(SECTION, name, "domains", str(place))
             other, there = first.setdefault(domain, (name, where))
             if there != where:
-                what = f'domain "{domain}" of {name} already belongs to {other} ({there}); a domain has one site'
-                yield error_at("shared-domain", where, what, domain)
+                what = f'domain "{domain}" is in {other} ({there}) and in {name} ({where}); a domain has one site'
+                yield error_at("shared-domain", where, what, domain, there)
 
 
 def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
@@ -209,9 +221,9 @@ def _shared_addresses(sites: dict[str, Site], desired: Desired) -> Iterator[Find
         other, there = first.setdefault(address, (name, where))
         if other != name:
             what = (
-                f'address "{address}" of {name} already belongs to {other} ({there}): both would share one reputation'
+                f'address "{address}" is in {other} ({there}) and in {name} ({where}): they would share one reputation'
             )
-            yield error_at("shared-address", where, what, str(address))
+            yield error_at("shared-address", where, what, str(address), there)
 
 
 def _delivering(sites: dict[str, Site], desired: Desired) -> Iterator[tuple[Address, str, Where]]:
@@ -239,7 +251,7 @@ def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
         key = f"{service_of(name)}/unix"
         if site.delivery and key in taken:
             what = f"duplicate service: the delivery of {name} already adds {key}, and this one would replace it"
-            yield error_at("duplicate-service", taken[key], f"{what}; rename it", key)
+            yield error_at("duplicate-service", taken[key], f"{what}; rename it", key, desired.where(SECTION, name))
 
 
 def _owned(service: Service) -> Iterator[Finding]:
@@ -279,13 +291,15 @@ def _unasked_table(desired: Desired, merged: Contribution, facts: Facts) -> Iter
 
 def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> Iterator[Finding]:
     """Report rows without their service, and services without any row."""
+    idle = {service_of(name).encode() for name, site in sites.items() if site.delivery and not site.domains}
+    rows = (table.source for table in desired.tables.values()) if idle else ()
+    idle -= {match[1] for source in rows for match in _ROUTE.finditer(source)}
     for name, site in sites.items():
         service = service_of(name)
         if site.delivery and f"{service}/unix" not in merged.services:
             what = f"this removes {service}, which delivers the mail of {name}: the mail would wait in the queue"
             yield error_at("unasked-sites", desired.where("services", f"{service}/unix"), what, service)
-        rows = (table.source for table in desired.tables.values())
-        if site.delivery and not site.domains and not any(f"{service}:".encode() in row for row in rows):
+        if service.encode() in idle:
             where = desired.where(SECTION, name, "delivery")
             what = (
                 f"{name} has an address but no domains: no mail leaves from the address; list the domains under domains"

@@ -33,6 +33,7 @@ from reconciler.model import (
     nothing_mentioned,
 )
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import Entries
@@ -75,7 +76,7 @@ def _is_nexthop(value: str) -> bool:
         except ValueError:
             return False
     port = match["port"] or "25"
-    return not port.isdigit() or 0 < int(port) < 65536  # noqa: PLR2004 - TCP
+    return not port.isdigit() or 0 < as_number(port) < 65536  # noqa: PLR2004 - TCP
 
 
 _secret = one_secret(

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-_BLOCK = re.compile(rb"-----BEGIN (?P<label>[A-Z0-9 .]+)-----\s.*?-----END (?P=label)-----", re.DOTALL)
+_BLOCK = re.compile(
+    rb"-----BEGIN (?P<label>[A-Z0-9 .]+)-----\s(?:(?!-----BEGIN ).)*?-----END (?P=label)-----", re.DOTALL
+)
 _CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
 _KEPT = 4096
 MAX_BYTES = 4 << 20

@@ -1,30 +1,42 @@
 """Change the host: the only module that runs other programs and changes the file system.
 
 Reading is not an effect. Each method marked with @effect changes the host, is atomic or idempotent by itself, and calls
-before() and after(), which a test replaces to kill the process at any of them. Nothing is durable until sync().
+before() and after(), which a test replaces to kill the process at any of them.
 
-Raises OSError as the kernel gives it, and CommandFailed when a program does not end in time.
+Promises: when a method that says "durably" returns, its content and its name are on disk, in that order: the bytes are
+flushed and fsynced before a name leads to them, and the folder after. write(), copy(), link(), set_time() and folders
+that are not *lasting* are durable after sync(). A removal is not durable: a loss of power may bring the file back.
+
+Raises OSError as the kernel gives it, CommandFailed when a program does not end in time or prints without end, and
+Stopping for a program that stop() ended or forbids.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import grp
+import math
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from reconciler.model.errors import CommandFailed
+from reconciler.host import copying
+from reconciler.host.pipes import MOST_OUTPUT, Interrupted, Limits, TooMuch, exchange
+from reconciler.model.errors import CommandFailed, Stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,8 +78,63 @@ def effect(method: Method[P, R]) -> Method[P, R]:
     return functools.update_wrapper(counted, method)
 
 
+def _shown(argv: Sequence[str]) -> str:
+    """Return the beginning of a command, without what act() puts before it."""
+    own = argv[len(_WITH_US) :] if tuple(argv[: len(_WITH_US)]) == _WITH_US else argv
+    return " ".join(own[:3])
+
+
+class Progress(NamedTuple):
+    """The program that a thread runs, and when it must have ended; without one, when the last one ended."""
+
+    program: str = ""
+    until: float = -math.inf
+
+
+_at: dict[int, Progress] = {}
+
+
+def progress(thread: int) -> Progress:
+    """Return what a thread is doing, by its number (threading.get_ident())."""
+    return _at.get(thread, Progress())
+
+
+class _OfThread(threading.local):
+    """The limits on the programs that a thread runs: whether stop() spares them, and when they must have ended."""
+
+    spared = False
+    until = math.inf
+
+
+_of_thread = _OfThread()
+
+
 class Host:
     """The real host."""
+
+    _stopped = False
+
+    def stop(self) -> None:
+        """End the programs that run, and run no more, except those of spared(); safe in a signal handler."""
+        self._stopped = True
+
+    @contextmanager
+    def spared(self) -> Iterator[None]:
+        """Let this thread run its programs to their end, even after stop(): half an activation would stop mail."""
+        before, _of_thread.spared = _of_thread.spared, True
+        try:
+            yield
+        finally:
+            _of_thread.spared = before
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Limit the time of all the programs together that this thread runs here."""
+        before, _of_thread.until = _of_thread.until, min(_of_thread.until, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            _of_thread.until = before
 
     def before(self, what: str) -> None:
         """Called right before each effect."""
@@ -86,18 +153,40 @@ class Host:
         cwd: Path | None = None,
     ) -> Completed:
         """Run a program that only reads; *owner* is the uid and gid to run it as. Its process group ends with it."""
+        limits = self._limits(timeout)
         identity = {} if owner is None else {"user": owner[0], "group": owner[1], "extra_groups": []}
         process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - argv is ours, never a shell's
             list(argv), stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT | dict(env or {}), cwd=cwd,
             start_new_session=True, **identity,
         )  # fmt: skip
+        said: dict[str, bytearray] = {}
+        me = threading.get_ident()
+        _at[me] = Progress(_shown(argv), time.monotonic() + limits.seconds)
         try:
-            stdout, stderr = process.communicate(input, timeout)
-        except subprocess.TimeoutExpired:
-            raise CommandFailed(argv, None, _end(process).decode(errors="replace")) from None
-        text = [stream.decode("utf-8", "surrogateescape") for stream in (stdout, stderr)]
+            exchange(process, input or b"", limits, said)
+        except TimeoutError:
+            raise CommandFailed(argv, None, _end(process, said)) from None
+        except TooMuch:
+            _end(process, said)
+            raise CommandFailed(argv, None, "", f"printed more than {MOST_OUTPUT >> 20} MiB") from None
+        except Interrupted:
+            _end(process, said)
+            raise Stopping(f"{argv[0]}: reconciler is stopping") from None
+        except BaseException:  # Ctrl-C does not reach a program in a session of its own
+            _end(process, said)
+            raise
+        finally:
+            _at[me] = Progress(until=time.monotonic())
+        text = [bytes(said[name]).decode("utf-8", "surrogateescape") for name in ("stdout", "stderr")]
         return Completed(tuple(argv), process.returncode, *text)
+
+    def _limits(self, seconds: float) -> Limits:
+        """Return the limits for a program that this thread runs now; raise Stopping if it may run none."""
+        spared = _of_thread.spared
+        if self._stopped and not spared:
+            raise Stopping("reconciler is stopping")
+        return Limits(min(seconds, _of_thread.until - time.monotonic()), lambda: self._stopped and not spared)
 
     @effect
     def act(
@@ -127,15 +216,21 @@ class Host:
         os.kill(pid, number)
 
     @effect
-    def make_directory(self, path: Path, mode: int = 0o755) -> None:
-        """Make a folder and its parents, if they are missing; *mode* applies whatever the umask is."""
+    def make_directory(self, path: Path, mode: int = 0o755, *, lasting: bool = True) -> None:
+        """Make a folder and its parents, if they are missing; *mode* applies whatever the umask is.
+
+        They are durable if *lasting*; the folders of a stage become durable with their files, by sync().
+        """
+        new = [folder for folder in (path, *path.parents) if lasting and not folder.exists()]
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(mode)
+        for folder in reversed(new):
+            fsync(folder.parent)
 
     @effect
     def write(self, path: Path, content: bytes, mode: int = 0o644, owner: str = "", mtime: float | None = None) -> None:
         """Write a new file or overwrite an old one; it is at no time more readable than *mode* allows."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             if owner:
@@ -151,33 +246,42 @@ class Host:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
+            stream.flush()
             os.fsync(descriptor)
         beside.rename(path)
-        _fsync(path.parent)
+        fsync(path.parent)
 
     @effect
     def append(self, path: Path, content: bytes) -> None:
         """Add to the end of a file, durably; the reader drops a torn last line."""
+        new = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, content)
+        with os.fdopen(descriptor, "ab") as stream:
+            stream.write(content)
+            stream.flush()
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        if new:
+            fsync(path.parent)
 
     @effect
     def copy(self, source: Path, target: Path) -> None:
         """Copy a file or an empty folder with mode, owner and times; sockets and pipes are left out."""
-        status = source.lstat()
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-            target.chmod(status.st_mode & 0o7777)
-        elif source.is_file():
-            shutil.copy2(source, target, follow_symlinks=False)
-        else:
-            return
-        os.chown(target, status.st_uid, status.st_gid)
-        target.chmod(status.st_mode & 0o7777)  # chown clears the set-id bits
+        copying.copy(source, target)
+
+    @effect
+    def copy_whole(self, source: Path, target: Path) -> None:
+        """Copy a folder of another user with everything in it, into a folder that only root can enter."""
+        copying.copy_whole(source, target)
+
+    @effect
+    def share(self, source: Path, target: Path) -> None:
+        """Give a file a second name, so that it is edited in both places; it is copied to another file system."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copying.copy(source, target)
 
     @effect
     def link(self, path: Path, to: Path, like: Path) -> None:
@@ -199,15 +303,15 @@ class Host:
         beside.unlink(missing_ok=True)
         beside.symlink_to(to)
         beside.rename(path)
-        _fsync(path.parent)
+        fsync(path.parent)
 
     @effect
     def rename(self, source: Path, target: Path) -> None:
         """Rename within a file system, durably."""
         source.rename(target)
-        _fsync(target.parent)
+        fsync(target.parent)
         if source.parent != target.parent:
-            _fsync(source.parent)
+            fsync(source.parent)
 
     @effect
     def exchange(self, one: Path, other: Path) -> None:
@@ -216,8 +320,8 @@ class Host:
         if libc.renameat2(_AT_FDCWD, bytes(one), _AT_FDCWD, bytes(other), _RENAME_EXCHANGE):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(one))
-        _fsync(one.parent)
-        _fsync(other.parent)
+        fsync(one.parent)
+        fsync(other.parent)
 
     @effect
     def remove(self, path: Path) -> None:
@@ -229,29 +333,31 @@ class Host:
 
     @effect
     def sync(self, folder: Path) -> None:
-        """Make a folder and everything below it durable."""
+        """Make a file, or a folder and everything below it, durable; its own name is the caller's."""
+        if not folder.is_dir():
+            fsync(folder)
         for directory, _, names in os.walk(folder):
             for name in names:
                 path = Path(directory, name)
                 if path.is_file() and not path.is_symlink():
-                    _fsync(path)
-            _fsync(Path(directory))
+                    fsync(path)
+            fsync(Path(directory))
 
 
-def _end(process: subprocess.Popen[bytes]) -> bytes:
+def _end(process: subprocess.Popen[bytes], said: dict[str, bytearray]) -> str:
     """Kill a program with its group and return its last output; a process outside the group may hold the pipes."""
     os.killpg(process.pid, signal.SIGKILL)
-    try:
-        _, stderr = process.communicate(timeout=_LAST_WORDS)
-    except subprocess.TimeoutExpired as late:
-        stderr = late.stderr or b""
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                stream.close()
-    return bytes(stderr)
+    with suppress(TimeoutError, TooMuch):
+        exchange(process, b"", Limits(_LAST_WORDS), said)
+    process.poll()  # one that hangs in the kernel is not waited for
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            stream.close()
+    return said.get("stderr", bytearray()).decode(errors="replace")
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from reconciler.host.settings import LogFormat
 
+DEBUG = "RECONCILER_DEBUG"  # in the environment: more is logged, and commands print the traceback of a bug
+
 
 class Event(StrEnum):
     """All events that can be logged."""
@@ -30,6 +32,7 @@ class Event(StrEnum):
     WOKE = "woke"
     STEPPED = "stepped"
     CHECKED = "checked"
+    CHECK_REFUSED = "check_refused"
     PASSED = "passed"
     PHASE_CHANGED = "phase_changed"
     NOTE_LOST = "note_lost"
@@ -98,7 +101,7 @@ def configure(log_format: LogFormat, stream: TextIO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger("debug" if "RECONCILER_DEBUG" in os.environ else "info"),
+        wrapper_class=structlog.make_filtering_bound_logger("debug" if DEBUG in os.environ else "info"),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )

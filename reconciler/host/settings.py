@@ -123,6 +123,7 @@ class Settings:
     repository: Path = field(default=Path("/srv/mail-state.git"), metadata=_key("repository.path", _path))
     branch: str = field(default="main", metadata=_key("repository.branch", _text))
     state: Path = field(default=Path("/var/lib/reconciler"), metadata=_key("state.directory", _path))
+    backup: Path = field(default=Path("/var/backups/reconciler"), metadata=_key("state.backup", _path))
     config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
     drift_policy: DriftPolicy = field(default="revert", metadata=_key("drift.policy", _one_of(DriftPolicy)))
     rehearsal: Switch = field(default="on", metadata=_key("rehearsal.mode", _one_of(Switch)))

@@ -1,4 +1,4 @@
-"""List the TCP sockets of this host and the processes that hold them.
+"""List the TCP sockets of this host and the processes that hold them, and limit the time of a conversation.
 
 Promises: the list comes from the kernel, through sock_diag(7) if possible (0.1 ms), else from /proc/net/tcp (9 ms).
 Raises PermissionError if neither may be read. Known limit: only sockets of the own network namespace are listed.
@@ -11,7 +11,8 @@ import ipaddress
 import os
 import socket
 import struct
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,23 @@ class Socket(NamedTuple):
     local: SocketAddress
     remote: SocketAddress
     inode: int
+
+
+@contextmanager
+def cut_after(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """Hang up after *seconds*: a time-out of a socket is for each read, and never ends a server that drips bytes."""
+    timer = threading.Timer(seconds, _hang_up, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def open_in(state: int) -> list[Socket]:

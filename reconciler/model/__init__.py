@@ -15,6 +15,7 @@ from reconciler.model.finding import (
     Where,
     error_at,
     errors_in,
+    listed,
     printable,
     warning_at,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "did_you_mean",
     "error_at",
     "errors_in",
+    "listed",
     "meant",
     "no_services",
     "nothing_mentioned",

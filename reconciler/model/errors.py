@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model.finding import listed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,11 +20,11 @@ class ReconcilerError(Exception):
 
 
 class WithFindings(ReconcilerError):  # noqa: N818 - names tell who must act
-    """An error with the findings that explain it; there is at least one."""
+    """An error with the findings that explain it; there is at least one. Very many are counted, not kept."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("\n".join(str(finding) for finding in findings))
-        self.findings = tuple(findings)
+        self.findings = listed(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
 class InvalidSource(WithFindings):
@@ -40,11 +42,11 @@ class CheckFailed(WithFindings):
 class CommandFailed(ReconcilerError):  # noqa: N818
     """An external command failed or timed out.
 
-    *status* is its exit status, or None when it was killed after its time-out.
+    *status* is its exit status, or None when it was killed: after its time-out, or for the reason *killed*.
     """
 
-    def __init__(self, argv: Sequence[str], status: int | None, stderr: str) -> None:
-        how = "timed out" if status is None else f"exited with {status}"
+    def __init__(self, argv: Sequence[str], status: int | None, stderr: str, killed: str = "timed out") -> None:
+        how = killed if status is None else f"exited with {status}"
         last = "; ".join(line.strip() for line in stderr.strip().splitlines()[-5:])
         super().__init__(f"{' '.join(argv)}: {how}" + (f": {last}" if last else ""))
         self.argv, self.status, self.stderr = tuple(argv), status, stderr
@@ -52,6 +54,10 @@ class CommandFailed(ReconcilerError):  # noqa: N818
 
 class Unavailable(ReconcilerError):  # noqa: N818
     """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
+
+
+class Stopping(Unavailable):
+    """The daemon is stopping: it starts no more programs, except to finish an activation that has begun."""
 
 
 class BadSettings(ReconcilerError):  # noqa: N818

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.model import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers."""
+    """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.
+
+    ``# allow RULE in FILE: reason`` covers the whole file *within* instead.
+    """
 
     rule: str
     reason: str
@@ -16,10 +26,13 @@ class Allowance:
     last: int
     certain: bool = True
     """False without the colon; such a comment may be ordinary text."""
+    within: str = ""
 
     @property
     def places(self) -> tuple[tuple[str, str, int], ...]:
-        """Return rule, file and line of the findings that it covers: on its own line, and on the line below it."""
+        """Return rule, file and line of the findings that it covers: its own line and the next; 0 is a whole file."""
+        if self.within:
+            return ((self.rule, self.within, 0),)
         return tuple((self.rule, self.where.file, line) for line in (self.where.line, self.last))
 
 
@@ -53,6 +66,7 @@ class Finding:
 
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
+    *also* is the second place, if two places contradict each other; the text names both.
     """
 
     rule: str
@@ -61,6 +75,15 @@ class Finding:
     subject: str
     severity: Severity = Severity.ERROR
     lasting: bool = True
+    also: Where | None = None
+
+    def __post_init__(self) -> None:
+        """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""
+        if len(self.text) > limits.TEXT:
+            object.__setattr__(self, "text", f"{self.text[: limits.TEXT]}...")
+        if len(self.subject) > limits.TEXT:
+            digest = hashlib.sha256(self.subject.encode("utf-8", "surrogatepass")).hexdigest()
+            object.__setattr__(self, "subject", digest)
 
     def __str__(self) -> str:
         mark = "" if self.severity is Severity.ERROR else "warning: "
@@ -76,14 +99,31 @@ class Finding:
         return replace(self, severity=Severity.WARNING, text=f"{self.text} ({reason})")
 
 
-def error_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
+def error_at(rule: str, where: Where, text: str, subject: str = "", also: Where | None = None) -> Finding:
     """Return an error that follows from the commit alone; its *subject* defaults to the text."""
-    return Finding(rule=rule, where=where, text=text, subject=subject or text)
+    return Finding(rule=rule, where=where, text=text, subject=subject or text, also=also)
 
 
 def warning_at(rule: str, where: Where, text: str, subject: str = "") -> Finding:
     """Return a warning that follows from the commit alone; its *subject* defaults to the text."""
     return Finding(rule=rule, where=where, text=text, subject=subject or text, severity=Severity.WARNING)
+
+
+def listed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings to show and to record: at most limits.LISTED, errors first, and the number of the others."""
+    if len(findings) <= limits.LISTED:
+        return tuple(findings)
+    order = sorted(range(len(findings)), key=lambda place: not findings[place].is_error)
+    shown, hidden = (
+        [findings[place] for place in sorted(part)] for part in (order[: limits.LISTED], order[limits.LISTED :])
+    )
+    errors = errors_in(hidden)
+    text = f"{len(hidden)} more findings are not listed; {len(errors)} of them are errors"
+    more = Finding(
+        rule="more-findings", where=hidden[0].where, text=text, subject=text,
+        severity=Severity.ERROR if errors else Severity.WARNING, lasting=any(error.lasting for error in errors),
+    )  # fmt: skip
+    return (*shown, more)
 
 
 def errors_in(findings: tuple[Finding, ...] | list[Finding]) -> list[Finding]:

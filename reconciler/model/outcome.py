@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.model.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Live was equal to the target already."""
+    """Live was equal to the target already.
+
+    *left_out* has the sites whose change was left out, each with the commit that its files come from; empty for none.
+    """
 
     findings: tuple[Finding, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The target is live and passed verification."""
+    """The target is live and passed verification; *left_out* as in Unchanged."""
 
     findings: tuple[Finding, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A problem outside the commit prevented the pass; it is tried again."""
+    """A problem outside the commit prevented the pass; it is tried again. The *findings* tell a bug in reconciler."""
 
     reason: str
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from operator import itemgetter
 
 from reconciler.model.finding import Finding, Severity, Where
 from reconciler.model.tree import OTHERS
@@ -76,7 +78,8 @@ class Table:
 
     def at(self, line: int) -> Where:
         """Return the place in the desired state of a line of its source."""
-        first, file = next((piece for piece in reversed(self.pieces) if piece[0] <= line), (1, self.file))
+        place = bisect_right(self.pieces, line, key=itemgetter(0))
+        first, file = self.pieces[place - 1] if place else (1, self.file)
         return Where(file, line - first + 1)
 
     def finding(

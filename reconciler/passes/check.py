@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
 from reconciler.host.facts import gather_again
+from reconciler.model import errors_in, listed
+from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Finding, Revision
-    from reconciler.passes.judge import Judged, Understood
+    from reconciler.passes.apart import Apart
+    from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Stage
 
 
@@ -35,8 +38,8 @@ class Checked:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings of the commit and of its check."""
-        return (*self.judged.findings, *self.doubts)
+        """The findings of the commit and of its check, as they are shown and recorded."""
+        return listed((*self.judged.findings, *self.doubts))
 
 
 class Memory:
@@ -52,6 +55,8 @@ class Memory:
             return None
         if known.judged.rules != rules_now(edges.settings):
             return None
+        if any(not error.lasting for _, error in known.judged.apart.errors):
+            return None  # the site is tried again
         if known.stage and not known.stage.root.is_dir():
             return None  # a failed pass has used it, or a recovery has removed it
         plan, before = known.judged.plan, known.judged.understood.facts
@@ -67,22 +72,43 @@ class Memory:
 
 
 def check(
-    revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True, known: Understood | None = None
+    revision: Revision, edges: Edges, memory: Memory, *, stage: bool = True, base: Revision | None = None
 ) -> Checked:
     """Do everything up to the swap without touching anything live, and remember the result for the pass.
 
-    Without *stage*, which needs root, Postfix's own programs do not read the commit. *known* is the commit if it was
-    understood already.
+    Without *stage*, which needs root, Postfix's own programs do not read the commit. An error of a site that is the
+    same in *base*, the commit before the push, leaves the site out; every other error refuses the commit.
     """
     checked = memory.recall(revision, edges)
-    if checked is None or not (checked.stage or checked.rehearsed or checked.judged.plan.empty):
+    if checked is None or not (checked.stage or checked.rehearsed or _is_nothing(checked)):
         live = LiveCommit(edges)
-        judged = permit(judge(revision, edges, live, known), live, edges.repo)
         forget(edges, memory)
-        wanted = stage and (judged.flows or not judged.plan.empty)
-        checked = _staged(judged, live, edges) if wanted else Checked(judged)
+        isolation = Isolation(revision, edges, live, brought_by(revision, base, edges))
+        checked = isolation.run(lambda apart: _checked(revision, edges, live, apart, stage=stage))
     memory.checked = checked
     return checked
+
+
+def _is_nothing(checked: Checked) -> bool:
+    """Return whether the commit changes nothing on this host and is free of errors; a pass remembers others as well."""
+    return checked.judged.plan.empty and not errors_in(checked.findings)
+
+
+def _checked(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart, *, stage: bool) -> Checked:
+    judged = permit(judge(revision, edges, live, apart=apart), live, edges.repo)
+    wanted = stage and (judged.flows or not judged.plan.empty)
+    return _staged(judged, live, edges) if wanted else Checked(judged)
+
+
+def permitted(checked: Checked, live: LiveCommit, edges: Edges) -> Checked:
+    """Return a judged commit if it may go live; raise what permit() raises if not.
+
+    If nothing would change, no later step plays its flows, so they are played here.
+    """
+    judged = permit(checked.judged, live, edges.repo)
+    if judged.plan.empty and judged.flows and not checked.rehearsed:
+        return _staged(judged, live, edges)
+    return replace(checked, judged=judged)
 
 
 def _staged(judged: Judged, live: LiveCommit, edges: Edges) -> Checked:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Applied, Finding, Refused, RolledBack, Unchanged, Where
 from reconciler.model.phase import Halted, Refusing, Suspended
+from reconciler.state.manifest import UNREADABLE
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
     from reconciler.model.phase import Phase
     from reconciler.passes.record import Passed
+    from reconciler.state.manifest import Generation
 
 NOT_ADOPTED = "not adopted yet: look at `reconciler plan`, then `reconciler once --adopt`"
 MOST_SUPERSEDED = 100
@@ -20,7 +22,7 @@ MOST_SUPERSEDED = 100
 def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> Revision | None:
     """Return the revision to bring the host to; None, with the outcome set, when there is nothing to try."""
     live = edges.generations.live()
-    live_oid = live.revision if live else ""
+    live_oid = _revision_of(live, edges) if live else ""
     if tip is None:
         passed.revision = live_oid
         text = f"the branch {edges.repo.branch} does not exist; the live generation stays"
@@ -28,7 +30,8 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
         return None
     passed.revision = tip.oid
     if isinstance(phase, Refusing):
-        if passed.edit.found.files and live_oid:
+        damaged = live is not None and live.source == UNREADABLE
+        if (passed.edit.found.files or damaged) and live_oid:
             return edges.repo.revision(live_oid)
         passed.outcome, passed.quiet = Refused(_quarantine(tip, edges)), True
         return None
@@ -40,6 +43,14 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
         passed.outcome = refused("branch-rewound", text, edges, lasting=True)
         return None
     return tip
+
+
+def _revision_of(live: Generation, edges: Edges) -> str:
+    """Return the commit of the live generation; without a readable manifest, the one that the journal has for it."""
+    if live.source != UNREADABLE:
+        return live.revision
+    passes = (one for one in edges.journal.conclusions() if isinstance(one.outcome, Applied) and one.about)
+    return next((one.revision for one in passes if one.about and one.about.generation == live.number), "")
 
 
 def _quarantine(tip: Revision, edges: Edges) -> tuple[Finding, ...]:

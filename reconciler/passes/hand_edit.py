@@ -25,6 +25,7 @@ from reconciler.host.attribution import SOMEBODY, Attribution, look
 from reconciler.host.facts import gather
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
+from reconciler.passes.apart import files_of, left_out
 from reconciler.passes.judge import LiveCommit, judge, understand
 from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit
@@ -263,7 +264,7 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
         parent = _parent(now_live, where, edges.repo)
         if f"{SAME}: {name}" in parent.trailers:
             return parent.oid
-        said = express(base, content, edges.repo.read(parent), inputs, live.carried)
+        said = express(base, content, files_of(parent, edges, left_out(now_live, edges)), inputs, live.carried)
         said = replace(said, changes=(*said.changes, *damaged))
         if not said.changes:
             return ""
@@ -294,7 +295,7 @@ def _both(
     """Return the edited files of a generation, before and after the edit."""
     generations = edges.generations
     ended = {_file(name) for name in edited.carried if name not in live.carried}
-    rendered, _ = inputs.rendered(edges.repo.read(now_live))
+    rendered, _ = inputs.rendered(files_of(now_live, edges))
     content = generations.content(edited)
     base: dict[str, File] = {}
     for path in {*generations.edited(edited), *ended}:

@@ -7,12 +7,14 @@ Raises InvalidSource for a commit that can't be read; CheckFailed and UnsafePlan
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.stage import Order, Rehearsal
+from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
 from reconciler.desired.lint import excused, lint, mentioned
 from reconciler.desired.load import load
@@ -21,11 +23,13 @@ from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
 from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
 from reconciler.model.errors import CheckFailed, ReconcilerError
+from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
-from reconciler.state.manifest import UNREADABLE
+from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
+from reconciler.trees.gained import gained
 from reconciler.trees.ignore import Carried, holding, left_alone
 from reconciler.trees.plan import activations, diff, raise_if_unsafe
 from reconciler.trees.render import render
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.host.settings import Settings
     from reconciler.model import Plan, Revision, Tree
+    from reconciler.postfix.root_equivalent import Power
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
@@ -52,11 +57,11 @@ class Understood(NamedTuple):
     origin: Contribution
 
 
-def understand(revision: Revision, edges: Edges) -> Understood:
-    """Load a commit, compose its features, and gather the facts that it refers to."""
-    files = edges.repo.read(revision)
+def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
+    files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
-    desired = load(files, edges.settings.host, secrets)
+    desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     desired = replace(desired, findings=(*desired.findings, *unopened))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     origin = compose(desired, facts)
@@ -77,6 +82,10 @@ class LiveCommit:
         """Whether that commit is the one that is live."""
         return self.generation is not None and self.generation.revision == revision.oid
 
+    def is_all_of(self, revision: Revision) -> bool:
+        """Whether that commit is live, and no site was left out of it."""
+        return self.generation is not None and self.generation.revision == revision.oid and not self.generation.kept
+
     def has(self, tree: Tree) -> bool:
         """Whether its files, as they were written, are these."""
         return self.generation is not None and self.generation.owned() == tree
@@ -87,20 +96,40 @@ class LiveCommit:
         if self.generation is None or not self.generation.revision:
             return None
         try:
-            return understand(self._edges.repo.revision(self.generation.revision), self._edges)
+            return understand(self._edges.repo.revision(self.generation.revision), self._edges, self.generation.kept)
         except (ReconcilerError, ValueError):
             return None
+
+    @cached_property
+    def commit(self) -> tuple[str, Mapping[str, str]]:
+        """Return the commit that its files are from, and the sites that were left out of it, as commit_of() does."""
+        return commit_of(self.generation, self._edges)
+
+    @cached_property
+    def files(self) -> Tree:
+        """Return its files as they are live, also after a rollback; none before adoption, or if it is unreadable."""
+        oid, kept = self.commit
+        try:
+            return files_of(self._edges.repo.revision(oid), self._edges, kept) if oid else {}
+        except ReconcilerError:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a commit means for this host now; *rules* are the ignore rules that held, *order* is what apply() is for."""
+    """What a commit means for this host now; *rules* are the ignore rules that held, *order* is what apply() is for.
+
+    *powers* are the settings that the commit adds or changes and that let its author act as another user. *apart* are
+    the sites that are left out.
+    """
 
     revision: Revision
     understood: Understood
     rules: tuple[Rule, ...]
     findings: tuple[Finding, ...]
     order: Order
+    powers: tuple[Power, ...] = ()
+    apart: Apart = NOTHING
 
     @property
     def plan(self) -> Plan:
@@ -121,13 +150,14 @@ class Judged:
     def when_live(self, live: Tree, facts: Facts) -> Judged:
         """Return what judge() would return for the same commit, now that it is live."""
         order = replace(self.order, plan=diff(live, live), trusted=True)
-        return replace(self, understood=self.understood._replace(facts=facts), order=order)
+        return replace(self, understood=self.understood._replace(facts=facts), order=order, powers=())
 
 
-def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood | None = None) -> Judged:
-    """Load, lint, render and diff; *known* is the commit if it was understood already."""
-    desired, facts, origin = known or understand(revision, edges)
-    findings = lint(desired, facts, origin)
+def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | None = None) -> Judged:
+    """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
+    apart = apart or Apart(left_out(revision, edges))
+    desired, facts, origin = understand(revision, edges, apart.kept)
+    findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
     target = render(origin, edges.templates)
     on_disk = edges.generations.read(target)
     rules = rules_now(edges.settings)
@@ -137,10 +167,12 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, known: Understood 
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
-        origin=origin, carried=carried.names,
+        origin=origin, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
     )  # fmt: skip
-    return Judged(revision, Understood(desired, facts, origin), rules, tuple(findings), order)
+    return Judged(
+        revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
+    )
 
 
 def rules_now(settings: Settings) -> tuple[Rule, ...]:
@@ -211,7 +243,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
         judged = replace(judged, findings=tuple(excused(judged.findings, _findings_of(live, judged.revision))))
     if errors_in(judged.findings):
         raise CheckFailed(judged.findings)
-    if not live.is_made_of(judged.revision):  # an operator confirmed a commit that is live already
+    if not live.is_all_of(judged.revision):  # an operator confirmed a commit that is live already
         confirmed = _trailers(judged.revision, live.generation, repo)
         raise_if_unsafe(judged.plan, confirmed=CONFIRMATION in confirmed, rows=confirmed_rows(confirmed))
     return judged
@@ -219,10 +251,10 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
     """Return the findings of the live commit by today's facts; none if it is *revision* itself, or before adoption."""
-    if live.is_made_of(revision) or live.understood is None:
+    if live.is_all_of(revision) or live.understood is None:
         return []
     try:
-        return lint(*live.understood)
+        return lint(*live.understood, Budget(time.thread_time))
     except ReconcilerError:
         return []  # a commit that can't be judged any more excuses no finding
 
@@ -245,11 +277,15 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
-    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one."""
-    if live.generation is None or live.is_made_of(revision) or live.understood is None:
+    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one.
+
+    A rehearsal that fails for both is no fault of the live commit, which runs: it excuses nothing.
+    """
+    if live.generation is None or live.is_all_of(revision) or live.understood is None:
         return []
     try:
         script = write(*live.understood)
-        return rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host)
+        done = rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host)
     except ReconcilerError:
         return []
+    return done.findings if done.is_whole else []

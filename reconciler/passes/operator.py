@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from reconciler.apply.activate import died, go_live
 from reconciler.apply.protocol import apply
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
-from reconciler.model import Applied, Broken, Postponed, Refused, Unchanged
+from reconciler.host.programs import postfix
+from reconciler.model import Activation, Applied, Broken, Contribution, Postponed, Refused, Unchanged, errors_in
 from reconciler.model.errors import ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.record import Passed, concluded
 from reconciler.state.generations import PATIENCE
-from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
@@ -68,6 +70,8 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     old = next((generation for generation in known if generation.number == number), None)
     if old is None:
         raise NotPossible(f"generation {number} does not exist; `ls {edges.generations.folder}` lists the generations")
+    if old.source == UNREADABLE:
+        raise NotPossible(f"generation {old.number} can't be rolled back to, because its manifest can't be read")
     if not intact(old):
         raise NotPossible(
             f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
@@ -78,15 +82,19 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
 
 
 def rescue(edges: Edges, who: str) -> Passed:
-    """Restore the state from before adoption, and stay there until `resume` is run."""
-    _adopted(edges.generations)
+    """Restore the state from before adoption, and stay there until `resume` is run.
+
+    It works without any generation, and without the state directory: the backup holds the files as well.
+    """
+    if not edges.generations.lost:
+        _adopted(edges.generations)
     return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
 
 def _adopted(generations: Generations) -> Generation:
     live = generations.live()
     if live is None:
-        raise Unavailable(NOT_ADOPTED)
+        raise Unavailable(generations.lost or NOT_ADOPTED)
     return live
 
 
@@ -97,8 +105,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
         with edges.generations.lock(PATIENCE):
             recover(edges)
             live = edges.generations.live()
-            plan = diff(edges.generations.read(target), target)
-            outcome = apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
+            outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)
@@ -112,6 +119,25 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
     return passed
+
+
+def _applied(target: Tree, source: Source, edges: Edges) -> Outcome:
+    plan = diff(edges.generations.read(target), target)
+    return apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
+
+
+def _restored(source: Source, who: str, edges: Edges) -> Outcome:
+    """Make the files from before adoption live where no generation is left; there is nothing to undo it with."""
+    if source.kind is not SourceKind.RESCUE:
+        raise Unavailable(edges.generations.lost or NOT_ADOPTED)
+    edges.journal.intend(Intent(revision="", source=source, ran=False))
+    edges.journal.set_phase(_staying(edges, source, who, ""))  # also if this is killed before the end
+    generation = edges.generations.restore()
+    instance = edges.postfix()
+    ran = postfix.running(instance) is not None or died(instance, edges.host)
+    step = Activation.RESTART if ran else Activation.NOTHING
+    findings = go_live(generation, step, instance, edges, Contribution()).findings
+    return Broken(findings) if errors_in(findings) else Applied(findings)
 
 
 def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:

@@ -26,6 +26,7 @@ from reconciler.apply.verify import log_name
 from reconciler.host import facts
 from reconciler.host.maillog import Mark, open_log
 from reconciler.host.programs import postfix
+from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import (
@@ -45,9 +46,10 @@ from reconciler.passes.judge import understand
 from reconciler.passes.record import Passed, concluded, note
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
+from reconciler.postfix.quoting import without_quotes
 from reconciler.postfix.syntax import read_master
 from reconciler.state.generations import PATIENCE
-from reconciler.state.manifest import intact, with_todays_secrets
+from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
@@ -192,11 +194,11 @@ def _condemned(edges: Edges) -> set[str]:
     """Return the causes that commits were rolled back for, as far as they are remembered."""
     outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
     findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
-    return {steady(finding.text) for finding in findings if finding.rule in _CONDEMNING}
+    return {steady(without_quotes(finding.text)) for finding in findings if finding.rule in _CONDEMNING}
 
 
 def _text(one: LogLine) -> str:
-    return steady(_finding(one).text)
+    return steady(without_quotes(_finding(one).text))
 
 
 def _finding(one: LogLine) -> Finding:
@@ -234,7 +236,14 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
     source = Source(SourceKind.BACK, number=old.number)
-    order = Order(plan=plan, revision=old.revision, source=source, committed_at=time.time(), trusted=True)
+    order = Order(
+        plan=plan,
+        revision=old.revision,
+        source=source,
+        committed_at=time.time(),
+        trusted=True,
+        deviations=Deviations(kept=old.kept),
+    )
     try:
         if isinstance(apply(order, edges), Applied):
             edges.generations.taint(live)
@@ -282,7 +291,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
 
 def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:
     outcome = go_back(running, findings, edges)
-    passed = Passed(_at_source(outcome, running, edges), running.revision)
+    passed = Passed(_quotable(_at_source(outcome, running, edges), edges), running.revision)
     passed.seconds = time.monotonic() - began
     passed.conclusion = concluded(passed.outcome, running.revision, edges, Wake.TIMER, seconds=passed.seconds)
     edges.journal.conclude(passed.conclusion)  # before the phase: if killed in between, current() sees the rollback
@@ -309,6 +318,15 @@ def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
         replace(one, where=origin.locate(one.text, said_by.get(one.subject))) if one.rule == RULE else one
         for one in outcome.findings
     ]
+    return replace(outcome, findings=tuple(found))
+
+
+def _quotable(outcome: Outcome, edges: Edges) -> Outcome:
+    """Return the outcome without what log lines quote of files that are not in the commit."""
+    if not isinstance(outcome, RolledBack | Broken):
+        return outcome
+    directory = edges.settings.config_directory
+    found = [replace(one, text=quotable(one.text, directory)) if one.rule == RULE else one for one in outcome.findings]
     return replace(outcome, findings=tuple(found))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.desired.overrides import overridden
@@ -19,7 +20,8 @@ from reconciler.host.effects import Host
 from reconciler.model import File, Revision, printable
 from reconciler.model.errors import Unavailable
 from reconciler.passes.check import Memory, check, forget
-from reconciler.passes.judge import understand
+from reconciler.passes.isolation import Isolation, brought_by
+from reconciler.passes.judge import LiveCommit, understand
 from reconciler.repository.git import Commit, trailers_in
 from reconciler.repository.repo import Repository
 from reconciler.trees.render import render
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.desired.overrides import Override
     from reconciler.model import Contribution, Facts, Finding, Plan, Tree
+    from reconciler.passes.apart import Apart
+    from reconciler.passes.judge import Understood
+    from reconciler.postfix.root_equivalent import Power
 
 NO_NAME = "0" * 40  # git's name for a missing object
 _ATTEMPTS = 5
@@ -43,9 +48,11 @@ class ProposedRepository(Repository):
         super().__init__(real.path, real.branch, Host())
         self._files, self._parent = files, parent
 
-    def read(self, revision: Revision) -> Tree:
+    def read(self, revision: Revision, without: Callable[[str], bool] = lambda _: False) -> Tree:
         """Return the proposed files, or the files of a real commit."""
-        return self._files if revision.oid in ("", NO_NAME) else super().read(revision)
+        if revision.oid in ("", NO_NAME):
+            return {path: file for path, file in self._files.items() if not without(path)}
+        return super().read(revision, without)
 
     def between(self, old: str, new: str) -> list[Revision]:
         """The commits that came after *old* and before *new*; a folder has no history."""
@@ -56,13 +63,14 @@ class ProposedRepository(Repository):
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The commit that was made, its changes on this host, and the warnings of its check."""
+    """The commit that was made, its changes on this host, the rights that it gives, and the warnings of its check."""
 
     revision: Revision
     where: str
     plan: Plan
     findings: tuple[Finding, ...]
     overrides: list[Override]
+    powers: tuple[Power, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +114,13 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         after = kept | {path: File.of(content) for path, content in changed.items() if content is not None}
         inside, memory = replace(edges, repo=ProposedRepository(edges.repo, after, tip)), Memory()
         try:
-            then = understand(candidate, inside)
+            isolation = Isolation(candidate, inside, LiveCommit(inside), brought_by(candidate, tip, inside))
+            then = isolation.run(partial(_understood, candidate, inside))
             same = render(then.origin, edges.templates) == render(now.origin, edges.templates)
             if same and not proposal.everywhere:
                 known = {override.below.name for override in overridden(now.desired, now.facts)}
                 return Nothing(tuple(one for one in overridden(then.desired, now.facts) if one.below.name not in known))
-            checked = check(candidate, inside, memory, known=then)
+            checked = check(candidate, inside, memory, base=tip)
         finally:
             forget(inside, memory)
         commit = Commit(
@@ -121,8 +130,12 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
         if oid := edges.repo.commit(commit, edges.repo.branch):
             where, plan = ", ".join(sorted(changed)), checked.judged.plan
             overrides = overridden(then.desired, then.facts)
-            return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides)
+            return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides, checked.judged.powers)
     raise Unavailable(f"another process keeps updating the branch {edges.repo.branch}")
+
+
+def _understood(candidate: Revision, edges: Edges, apart: Apart) -> Understood:
+    return understand(candidate, edges, apart.kept)
 
 
 def _message(subject: str, body: str) -> str:

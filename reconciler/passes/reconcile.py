@@ -9,39 +9,54 @@ from reconciler.apply.protocol import apply
 from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
 from reconciler.model.errors import ReconcilerError, WithFindings
-from reconciler.passes.check import Checked, forget
-from reconciler.passes.judge import LiveCommit, judge, permit, to_rehearse
+from reconciler.passes.check import Checked, forget, permitted
+from reconciler.passes.isolation import Isolation
+from reconciler.passes.judge import LiveCommit, judge, to_rehearse
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Outcome, Revision
+    from reconciler.passes.apart import Apart
     from reconciler.passes.check import Memory
     from reconciler.passes.judge import Judged
 
 
 def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool = True) -> Outcome:
     """Bring this host to *revision*, or leave it unchanged; without *restore*, hand edits stay."""
-    try:
-        live = LiveCommit(edges)
-        checked = memory.recall(revision, edges)
+    live = LiveCommit(edges)
+
+    def attempt(apart: Apart) -> Outcome:
+        checked = None if apart.kept else memory.recall(revision, edges)
         if checked is None:
             forget(edges, memory)
-            checked = Checked(judge(revision, edges, live))
+            checked = Checked(judge(revision, edges, live, apart=apart))
         memory.checked = checked
+        if not _accepted(checked.judged, live, edges):
+            memory.checked = checked = permitted(checked, live, edges)
+        kept = checked.judged.apart.kept
         if checked.judged.plan.empty or (checked.judged.restores and not restore):
-            return Unchanged(checked.findings)
-        if not checked.judged.restores:
-            memory.checked = checked = replace(checked, judged=permit(checked.judged, live, edges.repo))
+            return Unchanged(checked.findings, kept)
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
-        if isinstance(outcome, Applied):
-            memory.checked = replace(checked, judged=_settled(checked.judged, edges))
+        if not isinstance(outcome, Applied):
+            return outcome
+        memory.checked = replace(checked, judged=_settled(checked.judged, edges))
+        return Applied((*checked.findings, *outcome.findings), kept)
+
+    try:
+        return Isolation(revision, edges, live).run(attempt)
     except WithFindings as error:
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:
         return Postponed(str(error))
-    else:
-        return Applied((*checked.findings, *outcome.findings)) if isinstance(outcome, Applied) else outcome
+
+
+def _accepted(judged: Judged, live: LiveCommit, edges: Edges) -> bool:
+    """Return whether the commit was accepted before and its files are live, so that no fault of it is news."""
+    if not judged.restores:
+        return False
+    endings = (conclusion.outcome for conclusion in edges.journal.conclusions(judged.revision.oid))
+    return live.is_made_of(judged.revision) or any(isinstance(ending, Applied | Unchanged) for ending in endings)
 
 
 def _settled(judged: Judged, edges: Edges) -> Judged:

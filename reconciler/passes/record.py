@@ -1,6 +1,6 @@
 """Record a pass: its events, whether they are news, and the journal entry, phase and git note for it.
 
-is_news() and repeats() are pure. A note that can't be written is reported and never fails a pass.
+is_news(), is_new_bug() and repeats() are pure. A note that can't be written is reported and never fails a pass.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Passed:
 
     A *quiet* pass had nothing to decide and does not change the phase; *began_at* is the end of the mail log before a
     new commit went live. *conclusion* is the journal entry, None when there was no news; *unrecorded* is set when the
-    entry could not be written.
+    entry could not be written. A bug in reconciler that ended it has a *traceback*, for the daemon's log only.
     """
 
     outcome: Outcome
@@ -45,6 +45,7 @@ class Passed:
     conclusion: Conclusion | None = None
     lost_note: str = ""
     unrecorded: bool = False
+    traceback: str = ""
 
     @property
     def repaired(self) -> bool:
@@ -75,6 +76,11 @@ def is_news(passed: Passed, last: Conclusion | None, phase: Phase, *, asked: boo
     return asked or isinstance(phase, Retrying) or last is None or last.revision != passed.revision
 
 
+def is_new_bug(passed: Passed, last: Conclusion | None) -> bool:
+    """Return whether a bug in reconciler ended the pass, and the *last* conclusion does not tell the same."""
+    return bool(passed.traceback) and (last is None or last.outcome != passed.outcome)
+
+
 def repeats(before: Phase, after: Phase, last: Conclusion | None, revision: str) -> bool:
     """Return whether a pass for *revision* is a repeated failure, which the phase counts and the journal leaves out."""
     failed_again = isinstance(before, Retrying) and isinstance(after, Retrying)
@@ -84,7 +90,8 @@ def repeats(before: Phase, after: Phase, last: Conclusion | None, revision: str)
 def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake, edges: Edges) -> PassRecord:
     """Return the record of a pass that began in *phase*; *begun* is the probation of the commit it made live."""
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
-    again = repeats(phase, after, edges.journal.last(), passed.revision)
+    last = edges.journal.last()
+    again = repeats(phase, after, last, passed.revision) and not is_new_bug(passed, last)
     superseded = Superseded(passed.revision)
     return PassRecord(
         superseded=tuple(concluded(superseded, commit.oid, edges, wake) for commit in passed.superseded),

@@ -27,6 +27,7 @@ from reconciler.passes.record import Passed, concluded
 from reconciler.postfix import sni
 from reconciler.postfix.references import chains, read_at_start
 from reconciler.postfix.syntax import read_main, read_master
+from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -126,7 +127,7 @@ def _recorded(generations: Generations) -> Loaded:
     try:
         data = json.loads(_file(generations).read_text())
         return Loaded(dict(data["loaded"]), dict(data["told"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGED):
         return Loaded({}, {})
 
 

@@ -8,18 +8,20 @@ raises nothing; the operator's commands raise NotPossible when there is no gener
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
-from reconciler.apply.recover import recover, revive
-from reconciler.model import Applied, Postponed, RolledBack, Unchanged
-from reconciler.model.errors import CommandFailed, ReconcilerError
-from reconciler.model.phase import Halted, Probation, Retrying, Steady, Suspended, ended
+from reconciler.apply.recover import recover, revive, revive_beside
+from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged
+from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable, WithFindings
+from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.reconcile import reconcile
-from reconciler.passes.record import Passed, is_news, note, record_of
+from reconciler.passes.record import Passed, is_new_bug, is_news, note, record_of
 from reconciler.state.records import Conclusion
 
 if TYPE_CHECKING:
@@ -27,39 +29,84 @@ if TYPE_CHECKING:
     from reconciler.model import Revision
     from reconciler.model.phase import Phase, Wake
     from reconciler.passes.check import Memory
-    from reconciler.state.records import Intent
 
 _UNHURT = Steady | Probation | Retrying
 
 
 def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None = None) -> Passed:
-    """Bring the host to the branch, or to the revision that an operator *accepted*, and record the pass."""
-    began = time.monotonic()
+    """Bring the host to the branch, or to the revision that an operator *accepted*, and record the pass.
+
+    A bug in reconciler ends a pass like a problem outside the commit: undone, recorded and tried again.
+    """
+    passed, began = Passed(Unchanged()), time.monotonic()
     try:
-        with edges.generations.lock():
-            recovered = recover(edges)
-            if recovered:
-                cut = Postponed("an interrupted pass was undone")
-                edges.journal.conclude(Conclusion(outcome=cut, revision=recovered.revision))
+        with internal_errors(), edges.generations.lock():
             try:
-                passed = _pass(edges, memory, accepted, recovered)
-            except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
-                waits = isinstance(edges.journal.phase(), _UNHURT)
-                passed = Passed(Postponed(str(error)), recovered=recovered, quiet=not waits)
-            passed.seconds = time.monotonic() - began
-            _conclude(passed, edges, wake, accepted)
+                with internal_errors():
+                    passed = _recovered_pass(edges, memory, accepted, passed)
+                    passed.seconds = time.monotonic() - began
+                    passed.revived = edges.revived() or passed.revived
+                    _conclude(passed, edges, wake, accepted)
+            except InternalError as error:
+                passed = _failed(error, passed, edges, wake)
+    except InternalError as error:
+        passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        passed = Passed(Postponed(str(error)), seconds=time.monotonic() - began, quiet=True, unrecorded=True)
+        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
+        passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
+    passed.seconds = time.monotonic() - began
     return passed
 
 
-def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: Intent | None) -> Passed:
+def _recovered_pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> Passed:
+    """Recover an interrupted pass, and make this one; its events go into *passed*, which is returned."""
+    passed.recovered = recover(edges)
+    if passed.recovered:
+        cut = Postponed("an interrupted pass was undone")
+        edges.journal.conclude(Conclusion(outcome=cut, revision=passed.recovered.revision))
+    try:
+        _pass(edges, memory, accepted, passed)
+    except (ReconcilerError, OSError) as error:  # a repository that can't be read, a Postfix that won't start
+        waits = isinstance(edges.journal.phase(), _UNHURT)
+        return Passed(Postponed(str(error)), recovered=passed.recovered, quiet=not waits)
+    return passed
+
+
+def _failed(error: InternalError, passed: Passed, edges: Edges, wake: Wake) -> Passed:
+    """Undo the pass that a bug in reconciler cut short, and record it; if that meets a bug, only the phase tells it."""
+    waits = isinstance(edges.journal.phase(), _UNHURT)
+    failed = Passed(_postponed(error), passed.revision, quiet=not waits, traceback=error.traceback)
+    try:
+        with internal_errors():
+            failed.recovered = recover(edges) or passed.recovered
+            live = edges.generations.live()
+            is_live = live is not None and live.revision == passed.revision
+            failed.outcome = _postponed(error, f"the commit is {'live' if is_live else 'not live'}; ")
+            _conclude(failed, edges, wake, None)
+    except InternalError as again:
+        failed.traceback, failed.unrecorded = f"{failed.traceback}\n{again.traceback}", True
+        if waits:
+            edges.journal.set_phase(next_phase(edges.journal.phase(), failed.outcome, failed.revision))
+    return failed
+
+
+def _postponed(error: InternalError, where: str = "") -> Postponed:
+    said = error.saying(f"{where}it is tried again")
+    return Postponed(str(said), said.findings)
+
+
+def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
     if not edges.generations.adopted:
-        return Passed(Postponed(NOT_ADOPTED), recovered=recovered, quiet=True)
-    found = hand_edit.find(edges)
+        passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
+        return
+    if lost := edges.generations.lost:
+        raise Unavailable(lost)
+    with suppress(OSError):  # status shows that a copy is missing
+        edges.generations.keep_originals()
+    found, dead = hand_edit.find(edges), ""
+    passed.edit = hand_edit.Kept(found)
     if found.files:
         edges.generations.age()
-    passed, dead = Passed(Unchanged(), recovered=recovered, edit=hand_edit.Kept(found)), ""
     try:
         passed.revived = revive(edges)
     except CommandFailed as error:  # a hand edit that this pass is about to revert may be the cause
@@ -72,7 +119,6 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, recovered: In
     if (dead or trouble) and isinstance(passed.outcome, Unchanged):
         passed.outcome = Postponed(dead or trouble)
         passed.quiet = not isinstance(edges.journal.phase(), _UNHURT)
-    return passed
 
 
 def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
@@ -83,7 +129,11 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if accepted is None and isinstance(phase, Suspended | Halted):
         passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
         return
-    revision = accepted or wanted(tip, phase, edges, passed)
+    try:
+        revision = accepted or wanted(tip, phase, edges, passed)
+    except WithFindings as error:  # the history can't be read within the limits
+        passed.outcome = Refused(error.findings)
+        return
     if revision is None:
         return
     passed.revision = revision.oid
@@ -92,8 +142,9 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if reports and passed.edit.found.files and is_live(revision, edges) and not hand_edit.only_ignored(revision, edges):
         passed.quiet = True
         return
-    live = edges.generations.live()
-    if live and live.revision != revision.oid:
+    live, restores = edges.generations.live(), isinstance(phase, Refusing) and accepted is None
+    is_new = live is not None and live.revision != revision.oid and not restores
+    if is_new or (live and live.kept and not passed.edit.found.files):
         passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
 
@@ -103,7 +154,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
 
 def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | None) -> None:
     """Write the journal, the phase and the note; a pass without work and without findings writes none of them."""
-    if passed.quiet and not passed.repaired:
+    if passed.quiet and not passed.repaired and not is_new_bug(passed, edges.journal.last()):
         return
     begun = _begun(passed, edges)
     phase = _phase_before(passed, begun, edges)

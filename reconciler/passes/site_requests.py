@@ -18,6 +18,8 @@ from reconciler.host.log import Event
 from reconciler.model import errors_in, printable
 from reconciler.model.errors import ReconcilerError, WithFindings
 from reconciler.model.phase import Halted, Suspended
+from reconciler.passes.apart import live_files
+from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.propose import Nothing, Proposal, propose
 
 if TYPE_CHECKING:
@@ -44,10 +46,11 @@ def _why(site: str, edges: Edges) -> Path:
 
 def remove(site: str, author: str, edges: Edges) -> Proposed | Nothing:
     """Commit the removal of everything that belongs to a site."""
+    live = live_files(site, edges)
     proposal = Proposal(
         subject=f"Remove {site}", author=author, everywhere=True,
-        revise=lambda files, _host: removal(files, site).files,
-        body=lambda files: removal(files, site).body,
+        revise=lambda files, _host: removal(files, site, live).files,
+        body=lambda files: removal(files, site, live).body,
     )  # fmt: skip
     return propose(proposal, edges)
 
@@ -63,31 +66,34 @@ def drain(edges: Edges, log: Log) -> bool:
             return True
         why = _why(site, edges)
         try:
-            proposed = remove(site, PANEL, edges)
-            for path in (*requests[site], why):
-                edges.host.remove(path)
-        except Exception as error:  # noqa: BLE001 - our own bug must not stop the watch over mail
+            with internal_errors():
+                proposed = remove(site, PANEL, edges)
+                for path in (*requests[site], why):
+                    edges.host.remove(path)
+        except (ReconcilerError, OSError) as error:
             busy = busy or not isinstance(error, WithFindings)
-            _wait(why, _reason(error), edges, log)
+            _wait(why, error, edges, log)
         else:
             made = "" if isinstance(proposed, Nothing) else proposed.revision.short
             log.info(Event.SITE_REMOVED, site=site, revision=made)
     return busy
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: ReconcilerError | OSError) -> str:
     if isinstance(error, WithFindings):
         return str(next(iter(errors_in(list(error.findings))), error))
-    known = isinstance(error, ReconcilerError | OSError)
-    return printable(str(error) if known else f"a bug in reconciler: {error!r}")
+    return printable(str(error))
 
 
-def _wait(why: Path, reason: str, edges: Edges, log: Log) -> None:
+def _wait(why: Path, error: ReconcilerError | OSError, edges: Edges, log: Log) -> None:
     """Keep the reason for status; the same reason is logged once."""
-    if not why.is_file() or why.read_text("utf-8") != reason:
+    reason = _reason(error)
+    if not why.is_file() or why.read_text("utf-8", "replace") != reason:
         with suppress(OSError):  # on a full disk only the log holds the reason
             edges.host.replace(why, reason.encode("utf-8", "replace"))
         log.warning(Event.REMOVAL_WAITS, site=why.stem, why=reason)
+        if isinstance(error, InternalError):
+            log.error(Event.FAILED, site=why.stem, traceback=error.traceback)
 
 
 def waiting(edges: Edges) -> list[str]:
@@ -95,7 +101,9 @@ def waiting(edges: Edges) -> list[str]:
     told = []
     for site in _requests(edges):
         why = _why(site, edges)
-        told.append(f"the removal of {site} is pending" + (f": {why.read_text('utf-8')}" if why.is_file() else ""))
+        told.append(
+            f"the removal of {site} is pending" + (f": {why.read_text('utf-8', 'replace')}" if why.is_file() else "")
+        )
     return told
 
 

@@ -12,28 +12,35 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
+from reconciler.features.sites import site_of
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import nftables, postfix, postqueue
-from reconciler.model import Unchanged, printable
+from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
+from reconciler.passes.apart import files_of
 from reconciler.passes.hand_edit import drift, ignored, limits_of
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.site_requests import waiting
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
-from reconciler.state.journal import phase_line
+from reconciler.state.phases import phase_line
 from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.apply.edges import Edges
+    from reconciler.model import Tree
     from reconciler.model.phase import Phase
+    from reconciler.state.manifest import Generation
     from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS = 1000, 3
+PATIENCE = 6.0
+"""Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
@@ -44,6 +51,7 @@ SHOWN = (
     "findings",
     "reason",
     "by",
+    "left_out",
     "author",
     "subject",
     "drift",
@@ -95,12 +103,14 @@ class Status(TypedDict):
     phase: dict[str, Any]
     before: int | None
     live: Live | None
+    lost: str | None
     last: ConclusionLine | None
     drift: list[str]
     ignored: list[str]
     postfix: PostfixState
     queue: list[Waiting]
     companions: dict[str, Running]
+    left_out: dict[str, str]
     dkim: list[dict[str, Any]]
     refused: list[dict[str, Any]]
     daemon: bool
@@ -109,26 +119,46 @@ class Status(TypedDict):
 
 def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
+    without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
+    with edges.host.within(PATIENCE):
+        return _status(edges, [*limits], without, daemon=daemon)
+
+
+def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool) -> Status:
     generations = edges.generations
     live = generations.live()
     last = edges.journal.last()
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
+    refused, unknown = _refused(edges)
+    files = _files(edges, _in_force(live.revision if live else "", last))
     return {
         "host": edges.settings.host,
         "phase": phase_data(phase),
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
+        "lost": generations.lost or None,
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
         "postfix": {"running": running, "version": version},
         "queue": _queue(edges),
         "companions": _companions(edges),
-        "dkim": _dkim(edges, _in_force(live.revision if live else "", last)),
-        "refused": [one._asdict() for one in nftables.refused(edges.host)],
+        "left_out": dict(_left_out(live, last)),
+        "dkim": _dkim(files, edges),
+        "refused": refused,
         "daemon": daemon,
-        "limits": [*limits, *more, *limits_of(live, edges), *_rehearsal(edges), *waiting(edges)],
+        "limits": [
+            *limits,
+            *more,
+            *unknown,
+            *edges.repo.limits,
+            *limits_of(live, edges),
+            *without,
+            *waiting(edges),
+            *_records(edges),
+            *_sites(files),
+        ],
     }
 
 
@@ -152,11 +182,31 @@ def _in_force(live: str, last: Conclusion | None) -> str:
     return last.revision if last and isinstance(last.outcome, Unchanged) and last.revision else live
 
 
-def _dkim(edges: Edges, revision: str) -> list[dict[str, Any]]:
-    """Return the state of each DKIM key that a commit names; empty when the commit can't be read any more."""
+def _files(edges: Edges, revision: str) -> Tree:
+    """Return the files of the commit in force; none when it can't be read any more."""
     try:
-        files = edges.repo.read(edges.repo.revision(revision)) if revision else {}
-        section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+        return files_of(edges.repo.revision(revision), edges) if revision else {}
+    except ReconcilerError:
+        return {}
+
+
+def _left_out(live: Generation | None, last: Conclusion | None) -> Mapping[str, str]:
+    """Return the sites that are left out, each with the commit that it keeps its files from."""
+    if last and isinstance(last.outcome, Applied | Unchanged) and last.revision:
+        return last.outcome.left_out
+    return live.kept if live else {}
+
+
+def _sites(files: Tree) -> Iterator[str]:
+    if any(map(site_of, files)):
+        yield "sites/ is no security boundary: who may change a site's files may change the mail of the whole host"
+
+
+def _dkim(files: Tree, edges: Edges) -> list[dict[str, Any]]:
+    """Return the state of each DKIM key that the commit in force names."""
+    try:
+        with internal_errors():
+            section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
     except ReconcilerError:
         return []
     shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
@@ -176,11 +226,27 @@ def _queue(edges: Edges) -> list[Waiting]:
     return [{"why": why, "messages": count} for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
 
 
+def _refused(edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the users whose connections the lockdown refused, and why that is unknown."""
+    try:
+        return [one._asdict() for one in nftables.refused(edges.host)], []
+    except (ReconcilerError, OSError) as error:
+        return [], [f"can't query the lockdown: {error}"]
+
+
 def _rehearsal(edges: Edges) -> list[str]:
     if edges.settings.rehearsal == "off":
         return ["rehearsal off: rehearsal.mode is off in the settings"]
     why = rehearse.limit(edges.host)
     return [why] if why else []
+
+
+def _records(edges: Edges) -> list[str]:
+    """Return what is damaged in the records, and what is missing for a rescue."""
+    intent = edges.journal.open_intent()
+    elsewhere = intent and intent.before and not edges.generations.holds(intent.before)
+    odd = f"the last intent in {edges.journal.path} names no generation of this host and is ignored"
+    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits()]
 
 
 def _companions(edges: Edges) -> dict[str, Running]:

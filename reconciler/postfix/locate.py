@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Parameter, Service
 
-_LINE = re.compile(r"(?P<path>/[^\s,:]+),? line (?P<line>\d+)")
+_LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)")
 _PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)')
 # Messages of Postfix about settings that they do not name.
 _PHRASES = (

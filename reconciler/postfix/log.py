@@ -54,7 +54,10 @@ _UNDELIVERED = re.compile(
 )
 _SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program
 _QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
-_OTHERS_WORDS = re.compile(r"; from=.*|<[^>]*>|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|[\w.-]+\[[^\]]*\](?::\d+)?")
+LONGEST = 4096  # characters of a line that are read
+_OTHERS_WORDS = re.compile(
+    r"; from=.*|<[^>]*(?:>|\Z)|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|(?<![\w.-])[\w.-]+\[[^\[\]]*\](?::\d+)?"
+)
 
 
 class LogLine(NamedTuple):
@@ -72,7 +75,7 @@ class LogLine(NamedTuple):
 
 def parse(line: str) -> LogLine | None:
     """Parse a line of syslog, of the journal or of postlogd; return None for another format."""
-    match = _LINE.fullmatch(line)
+    match = _LINE.fullmatch(line[:LONGEST])
     return LogLine(match["tag"], int(match["pid"]), match["text"]) if match else None
 
 

@@ -1,7 +1,8 @@
 """``$name`` in main.cf values, as mac_parse(3) and mac_expand(3) read it.
 
-references() and expand() raise MalformedMacro for text that Postfix cannot expand. Both sides of
-``${name?{yes}:{no}}`` count as references, as they do for postconf(1).
+references() and expand() raise MalformedMacro for text that Postfix cannot expand. expand() raises ValueTooLarge for
+text whose expansion is beyond limits.VALUE. Both sides of ``${name?{yes}:{no}}`` count as references, as they do for
+postconf(1).
 
 Known limit: ``level`` is the only supported suffix of an operator (``<level``), as in Postfix's own defaults.
 """
@@ -10,7 +11,10 @@ from __future__ import annotations
 
 import operator
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.model import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +27,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _NAME = re.compile(r"\s*([A-Za-z0-9_]+)\s*(?=[?:]|\Z)")
 _OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*")
+_PLAIN = re.compile(r"[A-Za-z0-9_]+")
+_EACH = 8  # the work for a name, in characters
 _CLOSING = {"(": ")", "{": "}"}
 
 
@@ -34,6 +40,10 @@ class EndlessMacro(MalformedMacro):
     """A value refers to itself."""
 
 
+class ValueTooLarge(MalformedMacro):
+    """The values that a value refers to, directly or through others, are too large together."""
+
+
 class Macro(NamedTuple):
     """One ``${...}``: a name or a comparison, and the texts that replace it if that is *filled* or *empty*."""
 
@@ -43,48 +53,86 @@ class Macro(NamedTuple):
     empty: str | None
 
 
-def references(text: str) -> Iterator[str]:
+class _Room:
+    """What one expansion has taken: the length of each text that is read, and a little more for the work."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def take(self, text: str) -> None:
+        self.taken += len(text) + _EACH
+        if self.taken > limits.VALUE:
+            raise ValueTooLarge(f"it is longer than {limits.VALUE} characters when its names are expanded")
+
+
+def references(text: str, depth: int = 0) -> Iterator[str]:
     """Yield each name that *text* refers to."""
+    if depth > MAX_DEPTH:
+        raise MalformedMacro(f"braces are nested deeper than {MAX_DEPTH} levels")
     for piece in _pieces(text):
         if isinstance(piece, str):
             continue
         if piece.comparison:
-            yield from references(piece.comparison[0])
-            yield from references(piece.comparison[2])
+            yield from references(piece.comparison[0], depth + 1)
+            yield from references(piece.comparison[2], depth + 1)
         else:
             yield piece.name
         for side in (piece.filled, piece.empty):
-            yield from references(side or "")
+            yield from references(side or "", depth + 1)
 
 
-def expand(text: str, lookup: Lookup, depth: int = 0) -> str:
+def expand(text: str, lookup: Lookup) -> str:
     """Return *text* with each name replaced by its value; a name that *lookup* does not know is empty."""
+    if "$" not in text and len(text) < limits.VALUE:  # as most values are
+        return text
+    return _expand(text, lookup, 0, _Room())
+
+
+def cost(text: str, lookup: Lookup) -> int:
+    """Return how many characters an expansion reads; it never reads many more than limits.VALUE."""
+    if "$" not in text:
+        return len(text) + _EACH
+    room = _Room()
+    with suppress(MalformedMacro):
+        _expand(text, lookup, 0, room)
+    return room.taken
+
+
+def _expand(text: str, lookup: Lookup, depth: int, room: _Room) -> str:
+    room.take(text)
     if depth > MAX_DEPTH:
         raise EndlessMacro(f'"{text}" refers to itself')
     if "$" not in text:
         return text
     pieces = _pieces(text)
-    return "".join(piece if isinstance(piece, str) else _expanded(piece, lookup, depth + 1) for piece in pieces)
+    return "".join(piece if isinstance(piece, str) else _expanded(piece, lookup, depth + 1, room) for piece in pieces)
 
 
-def _expanded(macro: Macro, lookup: Lookup, depth: int) -> str:
-    value = _compared(*macro.comparison, lookup, depth) if macro.comparison else lookup(macro.name) or ""
+def _expanded(macro: Macro, lookup: Lookup, depth: int, room: _Room) -> str:
+    value = _compared(macro.comparison, lookup, depth, room) if macro.comparison else lookup(macro.name) or ""
     if macro.filled is None and macro.empty is None:
-        return expand(value, lookup, depth)
-    return expand((macro.filled if value else macro.empty) or "", lookup, depth)
+        return _expand(value, lookup, depth, room)
+    return _expand((macro.filled if value else macro.empty) or "", lookup, depth, room)
 
 
-def _compared(left: str, sign: str, right: str, lookup: Lookup, depth: int) -> str:
-    sides = expand(left, lookup, depth), expand(right, lookup, depth)
+def _compared(comparison: tuple[str, str, str], lookup: Lookup, depth: int, room: _Room) -> str:
+    left, sign, right = comparison
+    sides = _expand(left, lookup, depth, room), _expand(right, lookup, depth, room)
     compare = _OPERATORS[sign.removesuffix("level")]
     if sign.endswith("level"):
         # Levels compare number by number: 3.10 is above 3.9.
-        true = compare(*(tuple(int(part) for part in re.findall(r"\d+", side)) for side in sides))
+        true = compare(*(tuple(map(_number, re.findall(r"\d+", side))) for side in sides))
     elif all(side.isdigit() for side in sides):
-        true = compare(*map(int, sides))
+        true = compare(*map(_number, sides))
     else:
         true = compare(*sides)
     return "true" if true else ""
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Return a key that sorts as the number does; Python refuses to read a number of thousands of digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _pieces(text: str) -> Iterator[str | Macro]:
@@ -99,7 +147,7 @@ def _pieces(text: str) -> Iterator[str | Macro]:
         elif after in _CLOSING:
             inside, position = _enclosed(text, dollar + 1)
             yield _macro(inside)
-        elif match := re.compile(r"[A-Za-z0-9_]+").match(text, dollar + 1):
+        elif match := _PLAIN.match(text, dollar + 1):
             yield Macro(match.group(), None, None, None)
             position = match.end()
         else:

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.model import closest, meant
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, words
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def port_names(main: Scope) -> dict[str, int]:
     known = dict(main.facts.ports)
     for group in words(main.value("known_tcp_ports")):
         *names, number = group.split("=")
-        known |= {name: int(number) for name in names if number.isdigit()}
+        known |= {name: as_number(number) for name in names if number.isdigit()}
     return known
 
 
@@ -88,7 +89,7 @@ def _problem(hop: str, ports: frozenset[str]) -> str | None:
     if not is_host(host):
         return f'"{host}" is not a host' if host else "the host is missing"
     if port.isdigit():
-        return None if 0 < int(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
+        return None if 0 < as_number(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
     return f'unknown port "{port}"' if port and port not in ports else None
 
 

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, words
 
@@ -187,7 +188,7 @@ def _host(match: re.Match[str]) -> str:
 
 
 def _port(text: str, ports: dict[str, int]) -> int:
-    return int(text) if text.isdigit() else ports.get(text, 0)
+    return as_number(text) if text.isdigit() else ports.get(text, 0)
 
 
 def _is_loopback(text: str) -> bool:

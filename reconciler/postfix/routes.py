@@ -29,7 +29,7 @@ TRANSPORTS = names(
     """
 )
 FALLBACK = {"smtp_fallback_relay": False, "lmtp_fallback_relay": True}
-_HOST = re.compile(r"\[.*|[^:/\s]+\.[^:/\s]*(?::\w+)?")
+_HOST = re.compile(r"\[.*|[^:/\s][^:/\s.]*\.[^:/\s]*(?::\w+)?")
 
 
 def transport_of(value: str) -> str:

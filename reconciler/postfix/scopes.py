@@ -6,14 +6,14 @@ values name the files of a generation with it. Raises nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, Where
-from reconciler.postfix.macros import EndlessMacro, MalformedMacro, expand
+from reconciler.postfix.macros import MalformedMacro, cost, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Facts, Parameter, Service
 
@@ -27,6 +27,11 @@ class Scope:
     merged: Contribution
     facts: Facts
     service: Service | None = None
+    _own: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = {override.name: override for override in self.service.overrides} if self.service else {}
+        object.__setattr__(self, "_own", own)  # the last option wins
 
     @property
     def written(self) -> list[Parameter]:
@@ -35,8 +40,7 @@ class Scope:
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the setting of a parameter that applies here, or None if there is none; the last option wins."""
-        own = [override for override in self.service.overrides if override.name == name] if self.service else []
-        return own[-1] if own else self.merged.parameters.get(name)
+        return self._own.get(name) or self.merged.parameters.get(name)
 
     def value(self, name: str) -> str:
         """Return the expanded value that applies here, or Postfix's default; empty if it cannot be expanded."""
@@ -82,18 +86,19 @@ class Scope:
 
     def place_of(self, parameter: Parameter) -> Scope:
         """Return the scope that contains a setting which applies here: this scope, or main.cf."""
-        own = self.service and parameter in self.service.overrides
-        return self if own else Scope(self.merged, self.facts)
+        return self if self._own.get(parameter.name) == parameter else Scope(self.merged, self.facts)
 
-    def endless(self, text: str) -> bool:
-        """Return whether *text* refers to itself."""
+    def cost(self, text: str) -> int:
+        """Return how many characters it takes to expand *text*."""
+        return cost(text, self._lookup)
+
+    def failure(self, text: str) -> MalformedMacro | None:
+        """Return why *text* can't be expanded, or None if it can."""
         try:
             expand(text, self._lookup)
-        except EndlessMacro:
-            return True
-        except MalformedMacro:
-            return False
-        return False
+        except MalformedMacro as error:
+            return error
+        return None
 
     def _text(self, name: str) -> str | None:
         parameter = self.parameter(name)

@@ -228,7 +228,10 @@ def _override(service: str, token: _Token, findings: list[Finding]) -> list[Para
         what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
         findings.append(error_at("malformed-service", token.where, what, service))
     else:
-        return [Parameter(name.strip(), value.strip(), token.where, section=service)]
+        if not _needs_braces(value.strip()) or is_balanced(value):
+            return [Parameter(name.strip(), value.strip(), token.where, section=service)]
+        what = f'service "{service}": the braces in the value of {name.strip()} do not match'
+        findings.append(error_at("malformed-service", token.where, what, f"{service} {name.strip()}"))
     return []
 
 
@@ -248,16 +251,30 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
                 f'duplicate service "{service.name}" of type {service.type}:'
                 f" {other.where} defines it already, and Postfix would use only the last one"
             )
-            yield error_at("duplicate-service", service.where, what, service.key)
+            yield error_at("duplicate-service", service.where, what, service.key, other.where)
         first.setdefault(service.key, service)
+
+
+def is_balanced(value: str) -> bool:
+    """Return whether each brace in a value has its partner, so that braces can enclose the value."""
+    level = 0
+    for brace in re.findall("[{}]", value):
+        level += 1 if brace == "{" else -1
+        if level < 0:
+            return False
+    return level == 0
+
+
+def _needs_braces(value: str) -> bool:
+    return value.startswith("{") or bool(re.search(r"\s", value))
 
 
 def write_override(override: Parameter) -> str:
     """Return ``-o name=value``, in braces if the value contains blanks (master(5))."""
     value = one_line(override.value)
-    if not re.search(r"\s", value) and not value.startswith("{"):
+    if not _needs_braces(value):
         return f"-o {override.name}={value}"
-    if value.count("{") != value.count("}"):
+    if not is_balanced(value):
         raise ValueError(f"unbalanced braces in {override.name}")
     return f"-o {{ {override.name} = {value} }}"
 

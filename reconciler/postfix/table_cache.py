@@ -6,7 +6,10 @@ The digest of a table's bytes is part of the key; the bytes are not kept. Raises
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
+
+from reconciler.model import limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -31,7 +34,7 @@ class CachedTable:
         key = (rule, *self._key, *by)
         findings = self._findings.get(key)
         if findings is None:
-            findings = tuple(rule(self._table, *by))
+            findings = tuple(islice(rule(self._table, *by), limits.FINDINGS + 1))  # one more says that it is too many
             if len(self._findings) >= _MOST_KEPT:
                 self._findings.clear()
             if len(findings) <= _MOST_KEPT:

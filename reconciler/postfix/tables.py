@@ -1,7 +1,7 @@
 """One reader for the syntaxes of all tables.
 
-Readers never raise on bad text: they return the entries that they can parse, and a Finding for each other line. Only
-the bytes of a table are kept, because a list of 100,000 entries takes 25 MiB; each use parses them again.
+Readers never raise on bad text: they return the entries that they can parse, and a Finding for each other line, up to a
+number. Only the bytes of a table are kept, because a list of 100,000 entries takes 25 MiB; each use parses them again.
 
 Known limits: ``if``/``endif`` blocks of cidr, pcre and regexp tables are not nested in the result; entries inside them
 are read like any other entry. Rules: postmap(1), aliases(5), cidr_table(5), pcre_table(5).
@@ -10,12 +10,11 @@ are read like any other entry. Rules: postmap(1), aliases(5), cidr_table(5), pcr
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Finding, Table, error_at
+from reconciler.model import Finding, Table, error_at, limits
 from reconciler.postfix.syntax import logical_lines
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Entries:
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield all entries in their order, duplicates included."""
-        return walk(self._table, [])
+        return walk(self._table, [], most=0)
 
 
 def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
@@ -62,16 +61,14 @@ def read_table(table: Table) -> tuple[list[Entry], list[Finding]]:
     return list(walk(table, findings)), findings
 
 
-def walk(table: Table, findings: list[Finding]) -> Iterator[Entry]:
-    """Yield the entries in their order; after the last one, *findings* holds the findings for all bad lines."""
+def walk(table: Table, findings: list[Finding], most: int = limits.FINDINGS + 1) -> Iterator[Entry]:
+    """Yield the entries in their order; after the last one, *findings* holds those for the bad lines, up to *most*."""
     findings += _marked(table)
     aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
     if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
-        return _read_plain(table, findings)
+        return _read_plain(table, findings, most)
     parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
-    entries, problems = _read_logical(table.source.decode("utf-8", "surrogateescape"), table, parse)
-    findings += problems
-    return iter(entries)
+    return _read_logical(table, parse, findings, most)
 
 
 def has_blocks(table: Table) -> bool:
@@ -103,7 +100,7 @@ def _blocks(source: bytes, start: int = 0) -> Iterator[bytes]:
         start = end
 
 
-def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
+def _read_plain(table: Table, findings: list[Finding], most: int) -> Iterator[Entry]:
     """Read the common case, line by line. A million lines take about a second, and constant memory."""
     first = 1
     for block in _blocks(table.source):
@@ -114,11 +111,12 @@ def _read_plain(table: Table, findings: list[Finding]) -> Iterator[Entry]:
             for words, number in split
             if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
         ]
-        findings += [_bad_entry(table, at, words[0]) for words, at in split if len(words) == 1 and words[0][0] != "#"]
-        if table.type != "cidr":
-            findings += [
-                _alias_like(table, entry) for entry in entries if entry.key[-1] == ":" and not _IPV6.match(entry.key)
-            ]
+        bad = (_bad_entry(table, at, words[0]) for words, at in split if len(words) == 1 and words[0][0] != "#")
+        if len(block) > limits.LINE:  # a block is only that long if one of its lines is
+            findings += [_too_long(table, at) for at, line in enumerate(lines, first) if len(line) > limits.LINE]
+            entries = [entry for entry in entries if len(lines[entry.line - first]) <= limits.LINE]
+        like = (_alias_like(table, entry) for entry in entries if entry.key[-1] == ":" and not _IPV6.match(entry.key))
+        findings += islice(chain(bad, like if table.type != "cidr" else ()), max(most - len(findings), 0))
         first += len(lines) - 1
         yield from entries
 
@@ -129,17 +127,23 @@ def _alias_like(table: Table, entry: Entry) -> Finding:
 
 
 def _read_logical(
-    text: str, table: Table, parse: Callable[[str], tuple[str, str] | None]
-) -> tuple[list[Entry], list[Finding]]:
-    entries: list[Entry] = []
-    findings: list[Finding] = []
-    for logical in logical_lines(text):
+    table: Table, parse: Callable[[str], tuple[str, str] | None], findings: list[Finding], most: int
+) -> Iterator[Entry]:
+    for logical in logical_lines(table.source.decode("utf-8", "surrogateescape")):
+        if sum(len(text) for _, text in logical.parts) > limits.LINE:
+            findings += [_too_long(table, logical.line)][: most - len(findings)]
+            continue
         pair = parse(logical.text)
         if pair is None or logical.parts[0][1][0] in " \t":
-            findings.append(_bad_entry(table, logical.line, logical.text))
+            if len(findings) < most:
+                findings.append(_bad_entry(table, logical.line, logical.text))
         elif pair[0]:
-            entries.append(Entry(pair[0], pair[1], logical.line))
-    return entries, findings
+            yield Entry(pair[0], pair[1], logical.line)
+
+
+def _too_long(table: Table, line: int) -> Finding:
+    what = f"table {table.name}: an entry may have at most {limits.LINE} characters; split it"
+    return error_at("malformed-entry", table.at(line), what, f"line {line}")
 
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
@@ -155,22 +159,22 @@ def _pair(text: str) -> tuple[str, str] | None:
 
 def _network(text: str) -> tuple[str, str] | None:
     """Split a network from its result; ``if NETWORK`` and ``endif`` lines have an empty key (cidr_table(5))."""
-    if re.fullmatch(r"endif|if\s*!*\s*\S+", text, re.IGNORECASE):
+    if re.fullmatch(r"endif|if\s*(?:!+\s*)?[^!\s]\S*", text, re.IGNORECASE):
         return "", ""
     match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
     return (match[1], match[2]) if match else None
 
 
 def _alias(text: str) -> tuple[str, str] | None:
-    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s][^:]*?))\s*:(?:\s+|(?=\S))(.*\S)', text)
-    return (match[1] or match[2], match[3]) if match else None
+    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s](?:[^:]*[^:\s])?))\s*:\s*(\S.*)', text)
+    return (match[1] or match[2], match[3].rstrip()) if match else None
 
 
 def _pattern(text: str) -> tuple[str, str] | None:
     """Split a pattern from its action; ``if`` and ``endif`` lines have an empty key."""
     if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
         return "", ""
-    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2).)*\2[A-Za-z]*)\s+(\S.*)", text)
+    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2)[^\\])*\2[A-Za-z]*)\s+(\S.*)", text)
     return (match[1], match[3]) if match else None
 
 
@@ -201,14 +205,16 @@ def sample(table: Table) -> list[Entry]:
     return read_table(replace(table, source=b"\n".join(few)))[0]
 
 
-def repeated(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries whose key an earlier entry has; compiled maps fold case and keep the first (postmap(1))."""
-    seen: Counter[str] = Counter()
+def repeated(entries: Iterable[Entry], most: int) -> list[Entry]:
+    """Return the entries whose key an earlier entry has, up to *most*; postmap(1) folds case and keeps the first."""
+    seen: set[str] = set()
     duplicates = []
     for entry in entries:
-        seen[entry.key.lower()] += 1
-        if seen[entry.key.lower()] > 1:
+        if (key := entry.key.lower()) in seen:
             duplicates.append(entry)
+            if len(duplicates) >= most:
+                break
+        seen.add(key)
     return duplicates
 
 

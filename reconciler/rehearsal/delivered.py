@@ -45,12 +45,14 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
     """Yield mail that is deferred because master(8) can't keep a delivery agent alive, and missing commands."""
     for line in evidence.lines:
         if name := waiting_transport(line):
-            text = f"mail for the transport {name} is deferred: {line.text.removeprefix('warning: ')}"
+            said = evidence.said(line.text.removeprefix("warning: "))
+            text = f"mail for the transport {evidence.said(name)} is deferred: {said}"
             service = next((one for one in evidence.script.services if one.name == name), None)
-            yield evidence.finding("transport-fails", text, name, service, f"private/{name}")
+            yield evidence.finding("transport-fails", text, evidence.said(name), service, f"private/{name}")
         elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
-            text, why = f"{line.program} can't deliver: {match['text']}", match["text"]
-            yield evidence.finding("transport-fails", text, subject_of(line, why), evidence.service_of(line), why)
+            said = evidence.said(match["text"])
+            text, subject = f"{line.program} can't deliver: {said}", subject_of(line, said)
+            yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), match["text"])
 
 
 def waiting_transport(line: LogLine) -> str | None:
@@ -65,8 +67,8 @@ def waiting_transport(line: LogLine) -> str | None:
 def _flows(evidence: Evidence) -> Iterator[Finding]:
     """Yield the mail-flow tests that fail."""
     script = evidence.script
-    severity = Severity.WARNING if script.databases else Severity.ERROR
-    unsure = f" (uncertain: a rehearsal can't reach {script.databases[0]})" if script.databases else ""
+    severity = Severity.WARNING if evidence.empty else Severity.ERROR
+    unsure = f" (uncertain: a rehearsal can't reach {evidence.empty[0]})" if evidence.empty else ""
     for flow, asked, result in zip(script.flows, script.play["flows"], evidence.report["flows"], strict=False):
         if problem := _problem(flow, asked["id"], result, evidence):
             text = f'flow "{flow.name}": {problem}{unsure}'
@@ -94,23 +96,24 @@ def _problem(flow: Flow, identity: str, result: FlowResult, evidence: Evidence) 
         if result["sent"]:
             return f"expected {_refused(expected)}, but it was accepted"
         if reply and not reply.startswith(expected):
-            return f'expected {_refused(expected)}, got "{last_line(reply)}"'
+            return f'expected {_refused(expected)}, got "{evidence.said(last_line(reply))}"'
         if not reply and result["error"] not in _HANG_UPS:
             return f"the flow could not be tested: {result['error'] or 'no reply'}"
         return ""
     if not result["sent"]:
-        return f'expected accepted, got "{last_line(reply) or result["error"]}" to {command or "the connection"}'
+        said = evidence.said(last_line(reply)) or result["error"]
+        return f'expected accepted, got "{said}" to {command or "the connection"}'
     if not flow.expect.is_delivered:
         return ""
     seen = _seen(identity, result["queue"], evidence)
     return (
-        "; ".join(_differences(flow.expect, seen))
+        "; ".join(_differences(flow.expect, seen, evidence))
         if seen
         else "expected a delivery, but Postfix attempted none in time"
     )
 
 
-def _differences(expected: Expect, seen: Expect) -> Iterator[str]:
+def _differences(expected: Expect, seen: Expect, evidence: Evidence) -> Iterator[str]:
     """Yield each field whose expected value differs from the observed one."""
     fields = (
         ("status", expected.status, seen.status),
@@ -123,7 +126,7 @@ def _differences(expected: Expect, seen: Expect) -> Iterator[str]:
     )
     for name, wanted, value in fields:
         if wanted is not None and wanted != value:
-            yield f"expected {name} {wanted}, got {value or 'none'}"
+            yield f"expected {name} {wanted}, got {evidence.said(value or 'none')}"
 
 
 def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:

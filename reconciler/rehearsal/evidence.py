@@ -6,6 +6,7 @@ logged or answered, and from there to the setting whose name or value the text c
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,27 +14,46 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import LogLine, parse
+from reconciler.postfix.quoting import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.model import Service, Where
     from reconciler.rehearsal.inside.messages import Dialogue, DialogueResult, Endpoint, Report
     from reconciler.rehearsal.script import Script
 
 _TAG = re.compile(r"r([0-9]+)(?:/|\Z)")  # as master_cf.py assigns them
+MOST_WORDS = 1000
 DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that failed."""
+    """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that failed.
+
+    *said* returns what Postfix said, without the words of files that are not in the commit.
+    """
 
     script: Script
     report: Report
     lines: tuple[LogLine, ...]
     deaths: tuple[LogLine, ...]
     _locator: Locator
+    said: Callable[[str], str]
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Return the tables and lists that were empty, though they are not on the host."""
+        closed = dict.fromkeys(
+            self.script.doubted[path] for path in self.report["closed"] if path in self.script.doubted
+        )
+        return (*self.script.databases, *closed)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Return everything that was not shown as it is on the host, as Postfix names it."""
+        return (*self.empty, *self.report["closed"])
 
     def service_of(self, line: LogLine) -> Service | None:
         """Return the service that wrote a line, known by its tag."""
@@ -58,11 +78,26 @@ class Evidence:
         return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
 
 
-def gather(script: Script, report: Report) -> Evidence:
-    """Make the evidence from a script and its report."""
+def gather(script: Script, report: Report, says: Callable[[str], bool]) -> Evidence:
+    """Make the evidence from a script and its report; *says* tells whether a word is one of Postfix's own."""
     lines = tuple(line for text in report["log"] if (line := parse(text)))
     deaths = tuple(line for line in lines if DEATH.search(line.text))
-    return Evidence(script, report, lines, deaths, Locator(script.merged, script.directory))
+    return Evidence(script, report, lines, deaths, Locator(script.merged, script.directory), quoter(script, says))
+
+
+def quoter(script: Script, says: Callable[[str], bool]) -> Callable[[str], str]:
+    """Return what quotes Postfix without the words of files that are not in the commit.
+
+    *says* is slow for words that nobody says, so that only the first ones are looked up; all later ones are cut.
+    """
+    known = functools.cache(script.known)
+    left = iter(range(MOST_WORDS))
+
+    @functools.cache
+    def says_soon(word: str) -> bool:
+        return next(left, None) is not None and says(word)
+
+    return functools.cache(lambda text: cut(text, known(), says_soon))
 
 
 def subject_of(line: LogLine, text: str) -> str:
@@ -72,7 +107,9 @@ def subject_of(line: LogLine, text: str) -> str:
 
 def unnumbered(text: str) -> str:
     """Return a text without the parts that differ between rehearsals: queue ids, processes, ports, addresses."""
-    return re.sub(r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"[^\s<>\"]+@[^\s<>\"]+", "x@y", text)))
+    return re.sub(
+        r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"(?<![^\s<>\"])[^\s<>\"]+@[^\s<>\"]+", "x@y", text))
+    )
 
 
 def shown(endpoint: Endpoint) -> str:

@@ -89,7 +89,8 @@ def _fate_of(steps: list[Step], evidence: Evidence) -> str:
                 return ""
         elif _REFUSED.match(reply):
             check = next((match[1] for line in evidence.lines if (match := _CONTENT.search(line.text))), "")
-            fate = fate or f'answers "{last_line(reply)}" to {command}{check if command == "(message)" else ""}'
+            said = evidence.said(f"{last_line(reply)}\n{check if command == '(message)' else ''}").partition("\n")
+            fate = fate or f'answers "{said[0]}" to {command}{said[2]}'
     return fate
 
 
@@ -103,7 +104,7 @@ def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
         match = _GONE.match(line.text)
         if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
             end = "discards every message" if match["what"] == "discard" else "puts every message on hold"
-            return f'{end} ("{match["what"]}: {match["why"].partition(";")[0][:_MOST]}")'
+            return f'{end} ("{match["what"]}: {evidence.said(match["why"].partition(";")[0][:_MOST])}")'
     return ""
 
 
@@ -132,12 +133,13 @@ def _unknown_recipients(evidence: Evidence) -> Iterator[Finding]:
             continue
         # Only an alias or a copy is expected to reach its recipient; direct mail to an unknown one may bounce.
         if match["first"] or match["to"].lower() not in tried:
-            first = f' for "{match["first"]}"' if match["first"] else ""
+            said = {name: evidence.said(match[name] or "") for name in ("first", "to", "why")}
+            first = f' for "{said["first"]}"' if said["first"] else ""
             yield Finding(
                 rule="nobody-there",
                 where=evidence.place_of(f'"{match["to"]}" "{match["first"]}"', None),
-                text=f'in a rehearsal mail{first} bounces: "{match["to"]}" does not exist here ({match["why"]})',
-                subject=f"bounce {match['to']}",
+                text=f'in a rehearsal mail{first} bounces: "{said["to"]}" does not exist here ({said["why"]})',
+                subject=f"bounce {said['to']}",
                 severity=Severity.WARNING,
                 lasting=False,
             )

@@ -10,17 +10,19 @@ to the smtpd behind postscreen, not to postscreen.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import STRANGER, Flow, Flows
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import depends_on_client
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.tables import Entries
-from reconciler.rehearsal import outside
+from reconciler.rehearsal import named, outside
 from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.master_cf import (
     LMTP,
@@ -36,7 +38,7 @@ from reconciler.rehearsal.master_cf import (
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Service, Table
 
@@ -44,6 +46,8 @@ _CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipi
 _MAIL_PORTS = (LMTP, SMTP, SMTPS, 587)
 _NAME_SERVER = ("127.0.0.1", 53)
 _SAMPLES, _BEGINNING = 2, 4096
+# What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
+_MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
 _SIZES, _LEAST_SPACE = ("message_size_limit", "queue_minfree"), 256 << 20
 
 
@@ -53,7 +57,8 @@ class Script:
 
     *services* are in the order of their tags (``r0``, ``r1``). *flows* are played in this order; *unserved* are the
     flows whose port no listener serves, and *ports* are the port names of this host. *databases* are the tables that
-    are empty, and *master_cf* replaces the candidate's, whose *directory* Postfix uses.
+    are empty, *doubted* those that are empty if others may not read their files, by their paths. *master_cf* replaces
+    the candidate's, whose *directory* Postfix uses.
     """
 
     services: tuple[Service, ...]
@@ -61,10 +66,16 @@ class Script:
     flows: tuple[Flow, ...]
     unserved: tuple[Flow, ...]
     databases: tuple[str, ...]
+    doubted: Mapping[str, str]
     ports: frozenset[str]
     master_cf: str
     directory: str
     merged: Contribution = field(compare=False)
+    facts: Facts = field(compare=False)
+
+    def known(self) -> tuple[str, ...]:
+        """Return the texts that a finding may quote."""
+        return named.known(Scope(self.merged, self.facts), f"{self.master_cf}\n{json.dumps(self.play)}")
 
 
 def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
@@ -93,8 +104,10 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         flows=tuple(flow for flow, listener in reached if listener),
         unserved=tuple(flow for flow, listener in reached if not listener),
         databases=outside.databases(merged, facts),
+        doubted=named.doubted(main),
         ports=frozenset(facts.ports),
         master_cf=played_master(main, services, ports),
+        facts=facts,
         directory=facts.parameters.get("config_directory", "/etc/postfix"),
         merged=merged,
     )
@@ -116,17 +129,25 @@ def _room(main: Scope) -> messages.Room:
     )
     return messages.Room(
         parameters=parameters,
-        files=sorted(path for path, is_there in main.facts.files.items() if is_there),
+        files=named.files(main),
+        folders_of_files=named.folders(main),
+        chains=named.loaded_together(main.merged, main.facts),
+        compiled=named.compiled(main),
+        texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
         chroot=any(service.chroot == "y" for service in main.merged.entries),
-        space=_space(main),
+        limits=messages.Limits(
+            space=_space(main),
+            memory=_MEMORY + len(main.merged.entries) * _MORE_MEMORY,
+            processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,
+        ),
     )
 
 
 def _space(main: Scope) -> int:
     """Return how many bytes may be written: Postfix requires free space for 1.5 times its largest message."""
     sizes = [scope.value(name) for scope in scopes(main.merged, main.facts) for name in _SIZES]
-    return _LEAST_SPACE + 2 * max(int(size) for size in (*sizes, "0") if size.isdigit())
+    return _LEAST_SPACE + 2 * max(as_number(size) for size in (*sizes, "0") if size.isdigit())
 
 
 def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
@@ -163,7 +184,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
         hosts, port = main.words("inet_interfaces"), twin_port(number, ports)
     else:
         host, _, name = service.name.rpartition(":")
-        port = int(name) if name.isdigit() else main.facts.ports.get(name, 0)
+        port = as_number(name) if name.isdigit() else main.facts.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else main.words("inet_interfaces")
     for address in _addresses(hosts, main):
         yield messages.PlayedListener(
@@ -192,7 +213,7 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
         elif host in {"loopback-only", "localhost"}:
             listening += [LOOPBACK, "::1"]
         else:
-            listening += [host.strip("[]")] if re.fullmatch(r"\[?[0-9a-fA-F.:]+\]?", host) else []
+            listening += [host.strip("[]")] if _is_address(host.strip("[]")) else []
     protocols = main.words("inet_protocols")
     kinds: dict[tuple[bool, bool], str] = {}
     for address in listening:
@@ -201,6 +222,13 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
             # 127.0.0.1 and ::1 are treated alike, but strangers of the two families may be treated differently.
             kinds.setdefault((loopback, ":" in address and not loopback), address)
     return list(kinds.values())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def _is_loopback(address: str) -> bool:
@@ -228,7 +256,7 @@ def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Di
 
 def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
     """Return the listener that the client of a flow would reach, if one serves its port."""
-    port = int(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
+    port = as_number(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
     client = _client_of(flow, main)
     near = _is_loopback(client)
     # On port 25 the smtpd behind postscreen takes postscreen's place.

@@ -15,7 +15,7 @@ from reconciler.rehearsal import delivered, received
 from reconciler.rehearsal.evidence import DEATH, gather, last_line, shown, subject_of, unnumbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.model import Finding, Service
     from reconciler.postfix.log import LogLine
@@ -44,9 +44,9 @@ _HARMLESS = re.compile(
 )
 
 
-def findings_of(script: Script, report: Report) -> list[Finding]:
-    """Return all errors and warnings, each once."""
-    evidence = gather(script, report)
+def findings_of(script: Script, report: Report, says: Callable[[str], bool]) -> list[Finding]:
+    """Return all errors and warnings, each once; *says* tells whether a word is one of Postfix's own."""
+    evidence = gather(script, report, says)
     findings = [
         *_master(evidence),
         *_log(evidence),
@@ -59,6 +59,12 @@ def findings_of(script: Script, report: Report) -> list[Finding]:
     errors = [unnumbered(finding.text) for finding in first if finding.is_error]
     # An error that quotes a warning as its reason makes the warning superfluous.
     return [one for one in first if one.is_error or not any(unnumbered(_warning_of(one)) in text for text in errors)]
+
+
+def is_whole(report: Report) -> bool:
+    """Return whether Postfix ran to the end, and a listener answered if any was asked."""
+    asked = report["dialogues"]
+    return report["alive"] and (not asked or any(reply.startswith("2") for one in asked for _, reply in one["steps"]))
 
 
 def _warning_of(finding: Finding) -> str:
@@ -83,7 +89,7 @@ def _reason(evidence: Evidence) -> str:
         for line in evidence.deaths
         if line.program in {"master", "postfix"} and (match := DEATH.search(line.text))
     ]
-    return texts[0] if texts else evidence.report["start_failure"] or "it logs no reason"
+    return evidence.said(texts[0] if texts else evidence.report["start_failure"] or "it logs no reason")
 
 
 def _log(evidence: Evidence) -> Iterator[Finding]:
@@ -93,13 +99,15 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
         if match := DEATH.search(line.text):
             # The master's own death has its own finding, but its failure to start a program has not.
             if line.program != "master" or "master_spawn" in line.text:
-                text = f"{line.program} dies: {match['text']}"
-                yield evidence.finding("service-dies", text, subject_of(line, match["text"]), service, match["text"])
+                said = evidence.said(match["text"])
+                text = f"{line.program} dies: {said}"
+                yield evidence.finding("service-dies", text, subject_of(line, said), service, match["text"])
         elif (match := _WARNING.search(line.text)) and not _is_noise(line, match["text"], evidence):
+            said = evidence.said(match["text"])
             yield evidence.finding(
                 "warning-in-rehearsal",
-                f"{line.program} warns: {match['text']}",
-                subject_of(line, match["text"]),
+                f"{line.program} warns: {said}",
+                subject_of(line, said),
                 service,
                 match["text"],
                 severity=Severity.ERROR if _IN_VAIN.search(match["text"]) else Severity.WARNING,
@@ -108,7 +116,7 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
 
 def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:
     """Return whether a warning is about the rehearsal itself, or another finding covers it."""
-    if _HARMLESS.search(warning) or any(name in line.text for name in evidence.script.databases):
+    if _HARMLESS.search(warning) or any(name in line.text for name in evidence.unseen):
         return True
     if throttled := _THROTTLED.search(line.text):
         return any(death.program in {throttled[1], "master"} for death in evidence.deaths)
@@ -138,8 +146,9 @@ def _listeners(evidence: Evidence) -> Iterator[Finding]:
         for command, reply in steps:
             if _TROUBLE.match(reply) and not _is_explained(reply, listener, evidence):
                 why = _why(listener["service"], evidence)
-                text = f'{place} answers "{last_line(reply)}" to {command}{f" ({why})" if why else ""}'
-                subject = f"{service.key} {reply[:3]} {unnumbered(why)}".rstrip()
+                said, reason = evidence.said(last_line(reply)), evidence.said(why)
+                text = f'{place} answers "{said}" to {command}{f" ({reason})" if reason else ""}'
+                subject = f"{service.key} {reply[:3]} {unnumbered(reason)}".rstrip()
                 yield evidence.finding("listener-fails", text, subject, service, why or command)
         yield from _missing_offers(listener, service, steps, evidence)
 
@@ -152,9 +161,7 @@ def _is_known(listener: PlayedListener, error: str, evidence: Evidence) -> bool:
 
 def _is_explained(reply: str, listener: PlayedListener, evidence: Evidence) -> bool:
     """Return whether the isolation explains the reply: an unreachable table, a client without a certificate."""
-    return bool(evidence.script.databases and "4.3.0" in reply) or (
-        listener["asks_certificate"] and "certificate" in reply
-    )
+    return bool(evidence.empty and "4.3.0" in reply) or (listener["asks_certificate"] and "certificate" in reply)
 
 
 def _why(number: int, evidence: Evidence) -> str:

@@ -1,7 +1,8 @@
 """Run git's own commands that write notes and commits, as the repository's owner.
 
 No file in a repository may belong to root: a note written by root once made half of the next pushes fail. Only the
-repository's own configuration is read. Raises CommandFailed when git does not end in time.
+repository's own configuration is read, and no program that it names is run: no hook, editor, pager, signer, monitor or
+transport. Raises CommandFailed when git does not end in time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ NAME = "reconciler"
 TIMEOUT = 10.0  # a pass holds the lock meanwhile, and the daemon handles no other event
 _PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BUSY = ("lock", "File exists")
-_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/", "LC_ALL": "C"}
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1", "HOME": "/", "LC_ALL": "C",
+    "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0",
+}  # fmt: skip
+# The command line prevails over the repository's configuration.
+_HARMLESS = {
+    "core.hooksPath": "/dev/null", "core.fsmonitor": "false", "core.editor": "false", "core.pager": "cat",
+    "core.sshCommand": "false", "core.askPass": "false", "core.attributesFile": "/dev/null",
+    "commit.gpgSign": "false", "gpg.program": "false", "gpg.ssh.program": "false", "gpg.x509.program": "false",
+    "maintenance.auto": "false", "gc.auto": "0",
+}  # fmt: skip
 _TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
 _NOT_IN_A_NAME = str.maketrans("", "", "<>\n\0")
 
@@ -47,7 +58,9 @@ def write(
     host: Host, path: Path, owner: tuple[int, int], argv: tuple[str, ...], stream: bytes | None = None
 ) -> Completed:
     """Run git on the repository *path* as its owner; waits a little for a ref that is locked."""
-    git = ("git", "-c", f"safe.directory={path}", "-c", "gc.auto=0", f"--git-dir={path}", *argv)
+    settings = _HARMLESS | {"safe.directory": str(path)}
+    options = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    git = ("git", *options, f"--git-dir={path}", *argv)
     env = _ENVIRONMENT | {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")

@@ -2,44 +2,48 @@
 
 Reading uses libgit2 and the objects directly. It works for every owner of the repository, whatever HEAD names, with
 packed refs, and while gc moves objects. Writing uses git itself, run as the repository's owner, so that no file in it
-belongs to root. Each thread has one handle; a repository that was replaced is opened again.
+belongs to root. Each thread has one handle; a repository that was replaced is opened again. Before libgit2 or git open
+anything, inspection.py has looked at it. A repository of root's that others may change is read, but never written.
 
 Raises InvalidSource for a commit that cannot be a desired state: links, submodules, path names that are not plain,
-files over 64 MiB (never read: their header holds the size), over 100,000 entries. Raises UnknownRevision for a name
-that is not a commit, and Unavailable when the repository itself fails. Missing or corrupt objects count as such a
-failure: git refuses an incomplete push, so the disk needs repair and not the commit.
+files beyond the limits (never read: their header holds the size), too many entries, a commit object that is too large.
+Such a commit is a Revision with a name and nothing else. Raises UnknownRevision for a name that is not a commit, and
+Unavailable when the repository itself fails. Missing or corrupt objects count as such a failure: git refuses an
+incomplete push, so the disk needs repair and not the commit.
 
-Known limits: libgit2 does not read SHA-256 repositories and reftables. Of two notes written at the same moment, git
-keeps the last; reconciler writes its notes under the pass's lock.
+Known limits: libgit2 does not read SHA-256 repositories and reftables. blame(), which an operator's command asks for,
+reads commits of any size. Of two notes written at the same moment, git keeps the last; reconciler writes its notes
+under the pass's lock.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-import zlib
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pygit2
-from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag, SortMode
+from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag
 
-from reconciler.model import File, Finding, Revision, Tree, Where, printable
+from reconciler.model import File, Finding, Revision, Tree, Where, limits, printable
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
-from reconciler.repository import git
+from reconciler.repository import git, objects
+from reconciler.repository.inspection import Inspection, candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from reconciler.host.effects import Host
+    Without = Callable[[str], bool]
+
+    from reconciler.host.effects import Completed, Host
 
 T = TypeVar("T")
-MAX_BYTES = 64 << 20
-MAX_ENTRIES = 100_000
-MAX_PATH = 1024
 MAX_SHOWN = 200  # characters of an author or a subject
+_FULL_NAME = re.compile(r"[0-9a-f]{40}")
 NOTES = "refs/notes/reconciler"
 _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
@@ -64,6 +68,15 @@ class Repository:
         self.path, self.branch = path, branch
         self._host, self._quarantine = host, quarantine
         self._threads = threading.local()
+        self._inspection = Inspection(path, quarantine)
+
+    @property
+    def limits(self) -> list[str]:
+        """Return what is not done because of the state of the repository."""
+        try:
+            return [text] if (text := self._not_written()) else []
+        except OSError:
+            return []  # that it is not there is more than a limit
 
     @property
     def owner(self) -> tuple[int, int]:
@@ -76,14 +89,13 @@ class Repository:
 
     def tip(self, branch: str = "") -> Revision | None:
         """Return the commit that the branch names, or None if there is no such branch."""
+        ref = f"refs/heads/{branch or self.branch}"
 
         def look(handle: pygit2.Repository) -> Revision | None:
-            reference = handle.references.get(f"refs/heads/{branch or self.branch}")
-            if reference:
-                _whole(handle, reference.target)
-            return revision_of(reference.peel(pygit2.Commit)) if reference else None
+            reference = handle.references.get(ref)
+            return _revision(handle, reference.resolve().target) if reference else None
 
-        return self._ask(look)
+        return self._ask(look, (ref,))
 
     def required_tip(self) -> Revision:
         """Return the tip of the watched branch; raise NoBranch if there is none."""
@@ -94,43 +106,57 @@ class Repository:
 
     def revision(self, name: str) -> Revision:
         """Return the commit that git resolves *name* to."""
+        full = bool(_FULL_NAME.fullmatch(name))
 
         def look(handle: pygit2.Repository) -> Revision | None:
             try:
-                return revision_of(handle.revparse_single(name).peel(pygit2.Commit))
+                oid = objects.named(handle, name)
             except (KeyError, ValueError):
                 return None
+            try:
+                return _revision(handle, oid)
+            except KeyError:  # a ValueError tells that it is damaged
+                return None
 
-        if found := self._ask(look):
+        if found := self._ask(look, candidates(name), deep=not full):
             return found
         raise UnknownRevision(f'repository {self.path}: there is no commit "{printable(name)}"')
 
-    def read(self, revision: Revision) -> Tree:
-        """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand."""
-        entries, findings = self._ask(lambda handle: _entries(handle, pygit2.Oid(hex=revision.tree)))
+    def read(self, revision: Revision, without: Without = lambda _: False) -> Tree:
+        """Return the files of a commit; each digest is its blob's name, and the bytes are read only on demand.
+
+        Files and folders whose path *without* returns True for are left out, whatever they are.
+        """
+        self._ask(lambda handle: objects.whole(handle, revision.oid))
+        root = pygit2.Oid(hex=revision.tree)
+        entries, findings = self._ask(lambda handle: _entries(handle, root, without), deep=True)
         if findings:
             raise InvalidSource(findings)
         return {path: File(oid, mode, "", partial(self._content, oid, path)) for path, oid, mode in entries}
 
     def is_ancestor(self, old: str, new: str) -> bool:
-        """Return whether *old* is an ancestor of *new*, so moving there is no rewind; False if *old* is missing."""
+        """Return whether *old* is an ancestor of *new*, so moving there is no rewind; False if *old* is missing.
+
+        Raises InvalidSource when a commit between them is too large to be read.
+        """
 
         def look(handle: pygit2.Repository) -> bool:
-            return old == new or (old in handle and handle.descendant_of(new, old))
+            return old == new or (old in handle and objects.leads_to(handle, new, old))
 
-        return self._ask(look)
+        return self._ask(look, deep=True)
 
     def between(self, old: str, new: str) -> list[Revision]:
-        """Return the commits after *old* and before *new*, newest first; none if either is missing."""
+        """Return the commits after *old* and before *new*, newest first; none if one is missing or too large."""
 
         def look(handle: pygit2.Repository) -> list[Revision]:
             if old not in handle or new not in handle:
                 return []
-            walk = handle.walk(new, SortMode.TOPOLOGICAL)
-            walk.hide(old)
-            return [revision_of(commit) for commit in walk if str(commit.id) != new]
+            return [revision_of(commit) for commit in objects.beyond(handle, new, old)]
 
-        return self._ask(look)
+        try:
+            return self._ask(look, deep=True)
+        except objects.ObjectTooLarge:
+            return []
 
     def blame(self, oid: str, path: str, first: int, last: int) -> Revision | None:
         """Return the newest commit, up to *oid*, that wrote any of these lines; None if there is no such file."""
@@ -143,7 +169,7 @@ class Repository:
             found = (revision_of(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
             return max(found, key=lambda revision: revision.committed_at, default=None)
 
-        return self._ask(look)
+        return self._ask(look, deep=True)
 
     def with_quarantine(self, path: Path) -> Repository:
         """Return the same repository with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
@@ -162,14 +188,14 @@ class Repository:
             except KeyError:
                 return None
 
-        return self._ask(look)
+        return self._ask(look, (NOTES,), deep=True)
 
     def note(self, oid: str, text: str) -> None:
         """Add to the notes on a commit, as the repository's owner; waits a little for a ref that is locked."""
         note = text.encode("utf-8", "replace")[:_MAX_NOTE].decode("utf-8", "ignore")
         argv = ("notes", f"--ref={NOTES}", "append", "-m", note, oid)
         try:
-            done = git.write(self._host, self.path, self.owner, argv)
+            done = self._write(argv, NOTES)
         except CommandFailed as error:
             raise self._unavailable(f"can't add a note to {oid[:7]}: git timed out") from error
         if done.status:
@@ -178,8 +204,9 @@ class Repository:
     def commit(self, commit: git.Commit, branch: str) -> str | None:
         """Put a commit on a branch as the repository's owner; return its name, or None if the branch moved."""
         stream = git.fast_import(commit, branch, time.time())
+        argv = ("-c", "core.fsync=all", "fast-import", "--quiet")  # the panel's request goes when the commit is there
         try:
-            done = git.write(self._host, self.path, self.owner, ("fast-import", "--quiet"), stream)
+            done = self._write(argv, f"refs/heads/{branch}", stream)
         except CommandFailed as error:
             raise self._unavailable(f"can't commit to {branch}: git timed out") from error
         if not done.status:
@@ -189,15 +216,40 @@ class Repository:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr else ""
         raise self._unavailable(f"can't commit to {branch}: {reason}")
 
+    def _write(self, argv: tuple[str, ...], ref: str, stream: bytes | None = None) -> Completed:
+        """Run git as the owner, unless that is root and others may change what git reads and where it writes."""
+        try:
+            self._inspection.look((ref,))
+            if reason := self._not_written():
+                raise Unavailable(reason)
+        except (OSError, ValueError) as error:
+            raise self._unavailable(getattr(error, "strerror", None) or str(error)) from error
+        return git.write(self._host, self.path, self.owner, argv, stream)
+
+    def _not_written(self) -> str:
+        where = self._inspection.open_to_others()
+        return where and (
+            f"repository {self.path}: no note and no commit is written, because it is root's and others may change "
+            f"{where}; give it to a user of its own, for example with `chown -R git:git {self.path}`"
+        )
+
     # ---- libgit2 ----
 
-    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
-        """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one."""
+    def _ask(self, question: Callable[[pygit2.Repository], T], refs: Iterable[str] = (), *, deep: bool = False) -> T:
+        """Ask libgit2, and after a failure once more with a new handle: gc may have moved objects of the old one.
+
+        A question that reads *refs*, or many objects (*deep*), is asked after a look at all that libgit2 opens then.
+        """
+        named = tuple(refs)
         try:
+            if named or deep:
+                self._inspection.look(named, deep=deep)
             return question(self._handle())
         except (pygit2.GitError, KeyError, ValueError, OSError):
             self._threads.kept = None
         try:
+            if named or deep:
+                self._inspection.look(named, deep=deep)
             return question(self._handle())
         except KeyError as error:
             raise self._unavailable(f"object {error.args[0]} is missing") from error
@@ -212,6 +264,7 @@ class Repository:
         kept: tuple[tuple[int, int, int], pygit2.Repository] | None = getattr(self._threads, "kept", None)
         if kept and kept[0] == seen:
             return kept[1]
+        self._inspection.look((), deep=False)
         handle = pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH)
         if self._quarantine:
             handle.odb.add_disk_alternate(self._quarantine)
@@ -219,7 +272,7 @@ class Repository:
         return handle
 
     def _content(self, oid: str, path: str) -> bytes:
-        kind, content = self._ask(lambda handle: _whole(handle, oid).odb.read(oid))
+        kind, content = self._ask(lambda handle: objects.whole(handle, oid).odb.read(oid))
         if kind != ObjectType.BLOB:
             raise self._unavailable(f"object {oid} of {path} is not a file")
         return content
@@ -229,6 +282,16 @@ class Repository:
 
 
 # ---- commits and trees -----------------------------------------------------------------------------------------------
+
+
+def _revision(handle: pygit2.Repository, oid: pygit2.Oid | str) -> Revision | None:
+    """Return a commit as a value, or only its name if it is too large; None for an object that is not a commit."""
+    try:
+        commit = objects.commit_in(handle, oid)
+    except objects.ObjectTooLarge as error:
+        at = datetime.fromtimestamp(0, UTC)
+        return Revision(oid=str(oid), tree="", author="", subject=error.findings[0].text, committed_at=at)
+    return revision_of(commit) if commit else None
 
 
 def revision_of(commit: pygit2.Commit) -> Revision:
@@ -250,55 +313,67 @@ def revision_of(commit: pygit2.Commit) -> Revision:
     )
 
 
-def _entries(handle: pygit2.Repository, root: pygit2.Oid) -> tuple[list[tuple[str, str, int]], list[Finding]]:
+def _entries(
+    handle: pygit2.Repository, root: pygit2.Oid, without: Without
+) -> tuple[list[tuple[str, str, int]], list[Finding]]:
     """Return the files below a tree as path, blob and mode, and the findings about them."""
     files: list[tuple[str, str, int]] = []
     findings: list[Finding] = []
-    count, pending = 0, [("", root)]
+    count, pending, sizes = 0, [("", root)], dict[str, int]()
     while pending:
         prefix, oid = pending.pop()
         for entry in _tree(handle, oid):
-            count += 1
-            if count > MAX_ENTRIES:
-                text = f"more than {MAX_ENTRIES} files and folders in one commit"
-                return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
             name = (entry.raw_name or b"").decode("utf-8", "backslashreplace")
+            if without(prefix + name):
+                continue
+            count += 1
+            if count > limits.ENTRIES:
+                text = f"more than {limits.ENTRIES} files and folders in one commit"
+                return [], [_invalid("too-many-files", prefix.rstrip("/") or ".", text)]
             path, mode = prefix + name, entry.filemode
-            if wrong := _wrong(handle, path, name, entry.id, mode):
+            wrong = _wrong(path, name, mode)
+            if not wrong and mode != FileMode.TREE:
+                sizes[path] = handle.odb.read_header(entry.id)[1]
+                wrong = _too_large(path, sizes[path])
+            if wrong:
                 findings.append(wrong)
             elif mode == FileMode.TREE:
                 pending.append((f"{path}/", entry.id))
             else:
                 files.append((path, str(entry.id), int(mode)))
+    findings += _too_much(sizes) if not findings else ()
     return sorted(files), sorted(findings, key=lambda finding: finding.where)
 
 
+def _too_large(path: str, size: int) -> Finding | None:
+    if size <= limits.BYTES:
+        return None
+    text = f'"{path}" holds {size >> 20} MiB; the limit is {limits.BYTES >> 20} MiB'
+    return _invalid("file-too-large", path, text)
+
+
+def _too_much(sizes: dict[str, int]) -> Iterator[Finding]:
+    """Yield an error if the files together are too large, at the largest one; a file under two names counts twice."""
+    if sum(sizes.values()) > limits.BYTES:
+        largest = max(sizes, key=lambda path: (sizes[path], path))
+        text = (
+            f"the files of this commit hold {sum(sizes.values()) >> 20} MiB together; the limit is"
+            f" {limits.BYTES >> 20} MiB; the largest is {largest} with {sizes[largest] >> 20} MiB"
+        )
+        yield _invalid("commit-too-large", largest, text)
+
+
 def _tree(handle: pygit2.Repository, oid: pygit2.Oid) -> Iterator[pygit2.Object]:
-    tree = _whole(handle, oid)[oid]
+    tree = objects.whole(handle, oid)[oid]
     if not isinstance(tree, pygit2.Tree):
         raise ValueError(f"object {oid} is not a tree")  # noqa: TRY004 - the repository's trouble, as _ask() takes it
     return iter(tree)
 
 
-def _whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
-    """Return the handle; raise ValueError for a truncated loose object, on which libgit2 1.9 hangs with the GIL."""
-    path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
-    data = path.read_bytes() if path.is_file() else b""  # else packed, or from a push that git has just checked
-    try:
-        while data and not inflating.eof:
-            inflating.decompress(data, 1 << 20)
-            data = inflating.unconsumed_tail
-    except zlib.error as error:
-        raise ValueError(f"object {oid} is damaged: {error}") from error
-    if path.is_file() and not inflating.eof:
-        raise ValueError(f"object {oid} is truncated")
-    return handle
-
-
-def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mode: int) -> Finding | None:
+def _wrong(path: str, name: str, mode: int) -> Finding | None:
     plain = name.isprintable() and not set('\\/"') & set(name) and name.lower() not in {"", ".", "..", ".git"}
-    if not plain or len(path) > MAX_PATH:
-        shown = printable(path)[:MAX_PATH]
+    if not plain or len(path) > limits.PATH:
+        shown = printable(path)[: limits.PATH]
         return _invalid("unsafe-path", shown, f'"{shown}" is not a plain path name; rename it')
     if mode == FileMode.LINK:
         return _invalid(
@@ -306,11 +381,6 @@ def _wrong(handle: pygit2.Repository, path: str, name: str, oid: pygit2.Oid, mod
         )
     if mode == FileMode.COMMIT:
         return _invalid("submodule", path, f'"{path}" is a submodule; commit its files themselves')
-    if mode == FileMode.TREE:
-        return None
-    size = handle.odb.read_header(oid)[1]
-    if size > MAX_BYTES:
-        return _invalid("file-too-large", path, f'"{path}" holds {size >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB')
     return None
 
 

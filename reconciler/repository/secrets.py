@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import pyrage
 
+from reconciler.host.effects import fsync
 from reconciler.model import File, Finding, Secret, Tree, Where
 from reconciler.model.errors import ReconcilerError
 
@@ -50,6 +51,8 @@ def new_identity(path: Path) -> str:
         stream.write(f"# public key: {public}\n{identity}\n")
         stream.flush()
         os.fsync(descriptor)
+    fsync(path.parent)
+    fsync(path.parent.parent)  # the folder may be new as well
     return public
 
 

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned, warning_at
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
@@ -77,9 +78,9 @@ def _sizes(scope: Scope) -> Iterator[Finding]:
     limit = _AGENTS[scope.service.command][0]
     largest, message = scope.value(limit), scope.value("message_size_limit")
     parameter = scope.parameter("message_size_limit") or scope.parameter(limit)
-    if not parameter or not largest.isdigit() or not message.isdigit() or int(largest) == 0:
+    if not parameter or not largest.isdigit() or not message.isdigit() or as_number(largest) == 0:
         return
-    if int(message) == 0 or int(largest) < int(message):
+    if as_number(message) == 0 or as_number(largest) < as_number(message):
         sizes = f"{limit} ({largest}) is smaller than message_size_limit ({'unlimited' if message == '0' else message})"
         what = f"{sizes}: {scope.service.command} would exit and its mail would wait; raise {limit}, or set it to 0"
         yield scope.place_of(parameter).finding("sizes-contradict", parameter, what)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
 from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -
 def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
     host, name = (match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name)
-    return ListenAddress(service, host, name, int(name) if name.isdigit() else ports.get(name))
+    return ListenAddress(service, host, name, as_number(name) if name.isdigit() else ports.get(name))
 
 
 def _bad_port(endpoint: ListenAddress, ports: dict[str, int]) -> Iterator[Finding]:
@@ -86,7 +87,7 @@ def _bad_host(endpoint: ListenAddress, facts: Facts) -> Iterator[Finding]:
         return
     address = _address(endpoint.host)
     if address is None:
-        if re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:]*", endpoint.host):
+        if re.fullmatch(r"[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:]*", endpoint.host):
             what = f'"{endpoint.host}" is not an IP address; write IPv6 as [::1]:25'
             yield _finding("malformed-address", endpoint.service, what, lasting=True)
     elif not _is_here(address, facts):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,6 +100,7 @@ def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure:
 # ---- lists of networks and domains -----------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)  # every service may have the same list
 def _too_wide(word: str) -> _Match | None:
     try:
         network = ip_network(word.replace("[", "").replace("]", ""), strict=False)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -141,10 +142,11 @@ def _owners(main: Scope) -> Iterator[Finding]:
     for name in ("virtual_uid_maps", "virtual_gid_maps"):
         maps, parameter = scope.words(name), scope.parameter(name)
         number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
+        below = number.isdigit() and least.isdigit() and as_number(number) < as_number(least)
         if not maps:
             what = f"virtual_mailbox_domains needs {name}, or another virtual_transport: all its mail would wait"
             yield _finding(main, parameter or domains, what)
-        elif parameter and name == "virtual_uid_maps" and number.isdigit() and int(number) < int(least or 0):
+        elif parameter and name == "virtual_uid_maps" and below:
             what = f"{name}: {number} is below virtual_minimum_uid ({least}): all mail for mailboxes would wait"
             yield _finding(scope, parameter, what)
 

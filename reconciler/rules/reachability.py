@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Mentioned, Server, Severity
 from reconciler.postfix.nexthops import port_names
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import values_in
@@ -115,7 +116,7 @@ class _Reader:
         self._here = {str(address.ip) for address in main.facts.addresses}
 
     def _port(self, text: str) -> int:
-        return int(text) if text.isdigit() else self._ports.get(text, 0)
+        return as_number(text) if text.isdigit() else self._ports.get(text, 0)
 
     def is_ours(self, server: Server) -> bool:
         """Return whether a service of this configuration or a companion listens there."""

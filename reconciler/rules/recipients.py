@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Mentioned
 from reconciler.postfix.aliases import domain_of, targets
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "virtual_alias_expansion_limit"
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
-_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(\S*;)(?=\s|$)")
+_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)")
 _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)')
 
 
@@ -105,11 +106,11 @@ def _lookup_keys(address: str, domain: str, marks: str) -> set[str]:
 
 
 def _too_many(table: Table, limit: str) -> Iterator[Finding]:
-    if not limit.isdigit() or max(map(len, table.source.split(b"\n")), default=0) < 2 * int(limit):
+    if not limit.isdigit() or max(map(len, table.source.split(b"\n")), default=0) < 2 * as_number(limit):
         return
     for entry in Entries(table):
-        many = len(targets(entry)) if len(entry.value) > int(limit) else 0
-        if many > int(limit):
+        many = len(targets(entry)) if len(entry.value) > as_number(limit) else 0
+        if many > as_number(limit):
             what = (
                 f'"{entry.key}": {many} recipients are more than {_LIMIT} ({limit}): its mail would be refused with 451'
             )

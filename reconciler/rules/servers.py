@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, meant, nothing_mentioned
 from reconciler.postfix.nexthops import is_host, port_names
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -62,7 +63,7 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
     if not colon and not port.isdigit() and is_host(port) and port not in ports:
         return f"has no port: smtpd would exit; write inet:{port}:PORT"
     if port.isdigit():
-        fits = 0 < int(port) <= _MAX_PORT
+        fits = 0 < as_number(port) <= _MAX_PORT
         return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would exit"
     return None if port in ports else f'has the unknown port "{port}": smtpd would exit{did_you_mean(port, ports)}'
 

@@ -164,19 +164,21 @@ def _numeric_replies(table: Table, entries: Iterable[Entry]) -> Iterator[Finding
 
 
 Never = tuple[tuple["re.Pattern[str]", str], ...]
-_STAR_AT = re.compile(r"\*@(?P<domain>.+?)\.*")
-_STAR_DOT = re.compile(r"\*\.(?P<domain>.+?)\.*")
-_AT = re.compile(r"\*?@\.*(?P<domain>.+?)\.*")
+# The text without the dots at its ends; each part can match in one way only, so a key of dots takes no longer.
+_DOTS, _REST = r"(?:\.+(?=[^.]))?", r"(?P<domain>.(?:.*[^.])?)\.*"
+_STAR_AT = re.compile(rf"\*@{_REST}")
+_STAR_DOT = re.compile(rf"\*\.{_REST}")
+_AT = re.compile(rf"\*?@{_DOTS}{_REST}")
 _STAR = re.compile(r"\*\.*")
-_AT_STAR = re.compile(r"\*?@\*\.(?P<domain>.+?)\.*")
+_AT_STAR = re.compile(rf"\*?@\*\.{_REST}")
 _IN_DOMAIN = re.compile(r"[^@]*@\*.*")
-_AT_DOT = re.compile(r"(?P<user>[^@]*)@\.+(?P<domain>.+?)\.*")
+_AT_DOT = re.compile(rf"(?P<user>[^@]*)@\.{_DOTS}{_REST}")
 _USER_AT = re.compile(r"(?P<user>[^@]+)@")
-_DOT = re.compile(r"\.+(?P<domain>[^@]+?)\.*")
+_DOT = re.compile(rf"\.{_DOTS}(?P<domain>[^@](?:[^@]*[^@.])?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
 _NULL = re.compile(r"<>")
-_BARE = re.compile(r"(?!<>)(?P<bare>[^@]+?)\.*")
-_DOTTED = re.compile(r"(?P<bare>[^@]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
+_BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
+_DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 

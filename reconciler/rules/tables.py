@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from array import array
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, error_at, nothing_mentioned, warning_at
+from reconciler.model import Finding, error_at, limits, nothing_mentioned, warning_at
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -61,7 +62,7 @@ def _duplicates(table: Table) -> Iterator[Finding]:
     if table.type in PATTERN_TYPES or table.type == "cidr":
         return
     entries = Entries(table)
-    again = repeated(entries)
+    again = repeated(entries, limits.FINDINGS + 1)
     keys = {entry.key.lower() for entry in again}
     first: dict[str, Entry] = {}
     for entry in entries if again else ():
@@ -73,7 +74,7 @@ def _duplicates(table: Table) -> Iterator[Finding]:
             f"{table.at(one.line)}".removesuffix(":1") if table.pieces else f"line {one.line}" for one in (entry, other)
         )
         what = f'duplicate key "{entry.key}": {theirs} already has it, and Postfix would ignore {mine}'
-        yield table.finding("duplicate-entry", entry.line, what, entry.key)
+        yield replace(table.finding("duplicate-entry", entry.line, what, entry.key), also=table.at(other.line))
 
 
 def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, expand, references
+from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.syntax import one_line
 from reconciler.postfix.vocabulary import (
@@ -116,11 +117,11 @@ def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Find
     if not _NUMBER.match(value):
         hint = " (sizes are bytes, without a unit)" if re.match(r"\d+\s*[kmgKMG]?i?[bB]?\Z", value) else ""
         yield _bad(scope, parameter, value, f"a number{hint}")
-    elif abs(int(value)) > largest:
+    elif abs(as_number(value)) > largest:
         yield _bad(scope, parameter, value, f"a number up to {largest}")
-    elif int(value) < 1 and parameter.name in NOT_ZERO:
+    elif as_number(value) < 1 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a number above 0")
-    elif int(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may have negative weights
+    elif as_number(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may have negative weights
         yield _bad(scope, parameter, value, "a number of 0 or more")
 
 
@@ -132,7 +133,7 @@ def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findin
     elif match[2]:
         what = f'{parameter.name} is "{value}": Postfix reads "{value[: match.end(1)]}" and ignores "{match[2]}"'
         yield scope.warning("odd-time", parameter, what)
-    elif int(re.findall(r"\d+", value)[0]) == 0 and parameter.name in NOT_ZERO:
+    elif as_number(re.findall(r"\d+", value)[0]) == 0 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a time above 0")
 
 

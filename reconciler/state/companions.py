@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 from reconciler.host.programs import PROGRAMS
 from reconciler.host.programs.service import Was
 from reconciler.model import BESIDE, Finding, Severity, Where
-from reconciler.model.errors import CommandFailed
+from reconciler.model.errors import CommandFailed, ReconcilerError
 from reconciler.state.manifest import digest
+from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -75,7 +76,7 @@ class Companions:
         """Return why that companion does not work; empty when it does."""
         try:
             return PROGRAMS[name].answers(self._host, self.folder(name))
-        except (CommandFailed, OSError) as error:
+        except (ReconcilerError, OSError) as error:
             return str(error)
 
     def watched(self, generation: Generation) -> set[Path]:
@@ -212,7 +213,7 @@ class Companions:
 
     def _release(self, name: str) -> None:
         program, kept = PROGRAMS[name], self._kept(name)
-        was = Was(**json.loads((kept / _WAS).read_text())) if kept.exists() else program.look(self._host)
+        was = _was(kept) or program.look(self._host)
         program.stop(self._host)
         if kept.exists():
             for place in program.PLACES:
@@ -242,11 +243,11 @@ class Companions:
             return
         stage = self._state / "private" / "stage" / f"rescue-{name}"
         self._host.remove(stage)
-        self._host.make_directory(stage, 0o700)
+        self._host.make_directory(stage, 0o700, lasting=False)
         for place in map(Path, program.PLACES):
             if (place.is_file() or place.is_symlink()) and not self._is_ours(name, place):
                 copy = stage / place.relative_to("/")
-                self._host.make_directory(copy.parent)
+                self._host.make_directory(copy.parent, lasting=False)
                 if place.is_symlink():
                     self._host.link(copy, place.readlink(), place)
                 else:
@@ -276,17 +277,19 @@ class Companions:
 
     def _give_back(self, name: str, place: str) -> None:
         original, path = self._kept(name) / place.lstrip("/"), Path(place)
-        if original.is_symlink():
-            self._host.link(path, original.readlink(), original)
-        elif original.is_file():
+        if original.is_symlink() or original.is_file():
             self._place(original, path)
         elif os.path.lexists(path):
             self._host.remove(path)
 
     def _place(self, source: Path, path: Path) -> None:
-        """Put a copy of a file in place by one rename."""
+        """Put a copy of a file or of a link in place by one rename."""
         beside = path.with_name(f".{path.name}.new")
-        self._host.copy(source, beside)
+        if source.is_symlink():
+            self._host.link(beside, source.readlink(), source)
+        else:
+            self._host.copy(source, beside)
+            self._host.sync(beside)
         self._host.rename(beside, path)
 
 
@@ -298,6 +301,15 @@ def check(host: Host, folder: Path) -> list[Finding]:
         if (folder / name).is_dir()
         for finding in program.check(host, folder / name)
     ]
+
+
+def _was(kept: Path) -> Was | None:
+    """Return the recorded state of a service from before it was managed; None if it is missing or can't be read."""
+    try:
+        said = json.loads((kept / _WAS).read_bytes())
+        return Was(running=bool(said["running"]), enabled=bool(said["enabled"]))
+    except (OSError, *DAMAGED):
+        return None
 
 
 def _silent(name: str, what: str, severity: Severity) -> Finding:

@@ -2,6 +2,7 @@
 
 Promises: a generation is placed whole by one rename and reconciler never changes it again; another generation becomes
 live by one rename of a link; foreign files, which neither the manifest nor the target names, are carried unchanged.
+Files and folders that other users may change stay the same ones in all generations (others.py).
 
 Raises OSError from the file system, and Unavailable while another process holds a lock or keeps changing files.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
@@ -17,34 +18,42 @@ import struct
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from reconciler.host.effects import named
+from reconciler.host.ownership import is_folder_of_others, is_of_others
 from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
 from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
+    NONE,
     PENDING,
     PROGRAM,
+    UNREADABLE,
+    Deviations,
     FileRecord,
     Generation,
     Signature,
     Stage,
     compiled_name,
     digest,
+    identity,
+    intact,
     kept_link,
     read_manifest,
     signature,
-    walk,
     written,
 )
+from reconciler.state.others import Others, walk
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import IO
 
     from reconciler.host.effects import Host
     from reconciler.model import Tree
@@ -55,20 +64,26 @@ DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 PATIENCE = 10.0
 """Seconds that an operator's short command waits for a running pass."""
-_PAUSE = 0.05
+ACTIVATION_PATIENCE = 15.0
+"""Seconds to wait while another thread or process starts, stops or reloads Postfix."""
+_LOCK_POLL = 0.05
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
 
 
 class Generations:
-    """The generations below *state*, and *config_directory*, which is a link to them once adopted."""
+    """The generations below *state*, and *config_directory*, which is a link to them once adopted.
 
-    def __init__(self, state: Path, config_directory: Path, host: Host) -> None:
+    *backup* holds a second copy of the files from before adoption: without *state*, a rescue takes them from there.
+    """
+
+    def __init__(self, state: Path, config_directory: Path, host: Host, backup: Path) -> None:
         self.state, self.config_directory, self.host = state, config_directory, host
         self.folder, self.link = state / "generations", state / "live" / PROGRAM
-        self.rescue = state / "rescue" / PROGRAM
+        self.rescue, self.backup = state / "rescue" / PROGRAM, backup / PROGRAM
         self.private = state / "private"
         self.companions = Companions(state, host)
+        self.others = Others(state, config_directory, host)
         self._digests: dict[str, tuple[Signature, str]] = {}
         self._manifests: dict[Path, tuple[Signature, Generation]] = {}
 
@@ -90,6 +105,36 @@ class Generations:
             return None
         path = Path(os.path.normpath(self.link.parent / self.link.readlink())).parent
         return self.get(path) if path.is_dir() and _NAME.match(path.name) else None
+
+    @property
+    def lost(self) -> str:
+        """What to do if the adopted directory leads to no generation; empty if it leads to one."""
+        if not self.adopted or self.live() is not None:
+            return ""
+        what = f"{self.config_directory} leads to {self.link}, where no generation is left"
+        if not self.original:
+            return f"{what}, and there is no copy of the files from before adoption in {self.backup}"
+        return f"{what}; run `reconciler rescue` to restore the files from before adoption, from {self.original}"
+
+    @property
+    def original(self) -> Path | None:
+        """The folder with the host's files from before adoption: the one in the state, else the backup."""
+        return next((one for one in (self.rescue, self.backup) if (one / ADOPTED_FILES[0]).is_file()), None)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether that is the folder of a generation of this host."""
+        return path.parent == self.folder and bool(_NAME.match(path.name)) and path.is_dir()
+
+    def limits(self) -> list[str]:
+        """Return what is damaged or missing: the live manifest, or a copy of the files from before adoption."""
+        live = self.live()
+        told = []
+        if live and live.source == UNREADABLE:
+            told.append(f"{live.path / MANIFEST} can't be read; hand edits are not noticed until a pass writes it anew")
+        if self.adopted:
+            missing = [one for one in (self.rescue, self.backup) if not one.is_dir()]
+            told += [f"{one} is missing; it should hold the files from before adoption" for one in missing]
+        return told
 
     def get(self, path: Path) -> Generation:
         """Return the generation in a folder; its manifest is read again only if it changed."""
@@ -168,14 +213,42 @@ class Generations:
         Raises Unavailable if another pass holds it for longer, or dpkg is running.
         """
         self.prepare()
-        if _held_by_other(DPKG_LOCK):
+        if self.packages_change():
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        with self._held("lock", BUSY, patience):
+            yield
+
+    @contextmanager
+    def activation(self, patience: float = ACTIVATION_PATIENCE) -> Iterator[None]:
+        """Hold the lock for a change of what Postfix reads, and for its start, stop and reload.
+
+        A pass holds it from the swap to the end of its verification, and not while it checks; so a master that died
+        can be started beside a check that hangs. Raises Unavailable if it is not free within *patience* seconds.
+        """
+        with self._held("activation", "Postfix is being started, stopped or reloaded", patience):
+            yield
+
+    @contextmanager
+    def service(self) -> Iterator[None]:
+        """Hold the daemon's lock, for all its life; raise Unavailable if another daemon manages this state."""
+        self.prepare()
+        with self._held("daemon", f"another reconciler daemon runs with {self.state}"):
+            yield
+
+    @staticmethod
+    def packages_change() -> bool:
+        """Return whether dpkg is at work, which stops and starts Postfix by itself."""
+        return _held_by_other(DPKG_LOCK)
+
+    @contextmanager
+    def _held(self, name: str, busy: str, patience: float = 0.0) -> Iterator[None]:
+        """Hold a lock of its own open file, so that threads exclude each other like processes."""
         deadline = time.monotonic() + patience
-        with (self.private / "lock").open("w") as stream:
+        with (self.private / name).open("w") as stream:
             while not _locked(stream):
                 if time.monotonic() >= deadline:
-                    raise Unavailable(BUSY)
-                time.sleep(_PAUSE)
+                    raise Unavailable(busy)
+                time.sleep(_LOCK_POLL)
             yield
 
     def age(self) -> None:
@@ -198,14 +271,19 @@ class Generations:
         return self.private / "stage" / name
 
     def stage(self, target: Tree, name: str, mtime: float) -> Stage:
-        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied."""
+        """Write *target* and the foreign files into a new folder; compiled maps that are still valid are copied.
+
+        A foreign file that others may edit is the same file in every generation, for their edits must not be lost.
+        """
+        if self.adopted:
+            self.others.set_apart(self.config_directory.resolve())
         root = self.stage_folder(name) / PROGRAM
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
-            self.host.make_directory(folder)
-        foreign = {path: signature(self.config_directory / path) for path in self._foreign(target)}
+            self.host.make_directory(folder, lasting=False)
+        foreign = {path: identity(self.config_directory / path) for path in self._foreign(target)}
         for path in foreign:
-            self._carry(path, root)
+            self._carry(path, root, share=self.adopted)
         for path, file in target.items():
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, foreign)
@@ -235,10 +313,10 @@ class Generations:
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Return whether a foreign file was added, removed or changed since it was carried."""
-        return {path: signature(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
+        return {path: identity(self.config_directory / path) for path in self._foreign(target)} != stage.foreign
 
     def place(
-        self, stage: Stage, target: Tree, revision: str, source: Source, carried: tuple[str, ...] = ()
+        self, stage: Stage, target: Tree, revision: str, source: Source, deviations: Deviations = NONE
     ) -> Generation:
         """Write the manifest, make everything durable, and give the stage its number by one rename."""
         number = max((generation.number for generation in self.all()), default=-1) + 1
@@ -248,8 +326,9 @@ class Generations:
                 status = (stage.root / made).stat()
                 owner = named(status.st_uid, status.st_gid)
                 files[made] = FileRecord(status.st_mode & 0o7777, owner, digest(stage.root / made), made_from=path)
-        self._write(stage.folder, Generation(number, stage.folder, revision, source, files, carried=carried))
-        self.host.make_directory(stage.folder)
+        new = Generation(number, stage.folder, revision, source, files)
+        self._write(stage.folder, replace(new, carried=deviations.carried, kept=deviations.kept))
+        self.host.make_directory(stage.folder, lasting=False)
         self.host.sync(stage.folder)
         place = self.folder / f"{number}-{revision[:7] or source.kind.value}"
         self.host.rename(stage.folder, place)
@@ -257,10 +336,10 @@ class Generations:
 
     def rescue_tree(self) -> Tree:
         """Return the host's files from before adoption: main.cf, master.cf, and the files that ours replaced."""
-        live = self.live()
-        names = {*ADOPTED_FILES, *(live.files if live else ())}
-        found = [name for name in sorted(names) if not name.startswith(BESIDE) and (self.rescue / name).is_file()]
-        return {name: self._as_file(self.rescue / name) for name in found}
+        live, original = self.live(), self.original
+        names = {*ADOPTED_FILES, *(live.files if live else ())} if original else set()
+        paths = {name: original / name for name in sorted(names) if original and not name.startswith(BESIDE)}
+        return {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
 
     @staticmethod
     def _as_file(path: Path) -> File:
@@ -305,16 +384,19 @@ class Generations:
 
         Raises Unavailable if the directory is edited meanwhile; then nothing has changed.
         """
-        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}
+        self.others.set_apart(self.config_directory)
+        seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory)}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)
+            self.host.remove(self.backup)  # of an earlier adoption
+        self.keep_originals()
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
         self._copy_whole(stage.root)
         target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
         self.switch(self.place(stage, target, "", Source(SourceKind.ADOPTED)))
         self.host.remove(self.beside)
         self.host.symlink(self.beside, self.link)
-        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory, set())}:
+        if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory)}:
             raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
         self.host.exchange(self.config_directory, self.beside)
         self.host.remove(self.beside)
@@ -323,39 +405,78 @@ class Generations:
             raise Unavailable(f"{self.link}: the live link is missing")
         return live
 
+    def keep_originals(self) -> None:
+        """Have the files from before adoption in the state and outside of it; make the missing copy from the other."""
+        original = self.original
+        if original and not self.backup.is_dir():
+            self.host.make_directory(self.backup.parent, 0o700)
+            self._copy_whole(self.backup, original)
+        if original and not self.rescue.is_dir():
+            self._copy_whole(self.rescue, original)
+
+    def restore(self) -> Generation:
+        """Make a generation of the files from before adoption live, when no other one is left."""
+        if self.original is None:
+            raise Unavailable(self.lost)
+        stage = Stage(self.private / "stage" / "rescue" / PROGRAM, {})
+        self._copy_whole(stage.root, self.original)
+        target = {path: self._as_file(stage.root / path) for path in ADOPTED_FILES if (stage.root / path).is_file()}
+        placed = self.place(stage, target, "", Source(SourceKind.RESCUE))
+        self._point_at(placed)
+        return placed
+
     def release(self) -> None:
         """Replace the link with a directory of the live files, in one exchange; the state does not change."""
+        if self.lost:
+            raise Unavailable(self.lost)
         if live := self.live():
             self.companions.keep_as_files(live)
         if self.adopted:
+            self.others.set_apart(self.config_directory.resolve())
             self._copy_whole(self.beside)
             self.host.exchange(self.config_directory, self.beside)
             self.host.remove(self.beside)
+        self.others.give_back(self.config_directory)
 
-    def _carry(self, path: str, root: Path) -> None:
-        """Copy an entry of the live directory; a link that points out of it keeps its target."""
-        source = self.config_directory / path
+    def _carry(self, path: str, root: Path, origin: Path | None = None, *, share: bool = False) -> None:
+        """Copy an entry of *origin*, the live directory if none; a link that points out of it keeps its target."""
+        origin = origin or self.config_directory
+        source = origin / path
         if source.is_symlink():
-            self.host.link(root / path, kept_link(self.config_directory, path), source)
+            self.host.link(root / path, kept_link(origin, path), source)
+        elif is_folder_of_others(source):  # before adoption, for a check
+            self.host.copy_whole(source, root / path)
+        elif share and source.is_file() and is_of_others(source):
+            self.host.share(source, root / path)
         else:
             self.host.copy(source, root / path)
 
     def heal(self) -> Generation | None:
-        """If the live link or its target is missing, point it at the newest generation that can be trusted."""
+        """If the live link or its target is missing, point it at the newest generation that can be trusted.
+
+        A folder in its place is kept beside it: somebody's work may be in it.
+        """
         if not self.adopted or self.live() is not None:
             return None
-        trusted = next((one for one in self.all() if not one.tainted), None)
+        known = [one for one in self.all() if not one.tainted]
+        trusted = next((one for one in known if intact(one)), known[0] if known else None)
         if trusted:
-            self.host.make_directory(self.link.parent)
-            self.switch(trusted)
+            self._point_at(trusted)
         return trusted
 
-    def _copy_whole(self, target: Path) -> None:
+    def _point_at(self, generation: Generation) -> None:
+        self.host.make_directory(self.link.parent)
+        if self.link.is_dir() and not self.link.is_symlink():
+            free = (self.link.with_name(f"{PROGRAM}.found-{number}") for number in count(1))
+            self.host.rename(self.link, next(path for path in free if not path.exists()))
+        self.switch(generation)
+
+    def _copy_whole(self, target: Path, origin: Path | None = None) -> None:
         new = target.with_name(f".{target.name}.new")
         self.host.remove(new)
-        self.host.make_directory(new)
-        for path in walk(self.config_directory, set()):
-            self._carry(path, new)
+        self.host.make_directory(new, lasting=False)
+        for path in walk(origin or self.config_directory):
+            self._carry(path, new, origin)
         self.host.sync(new)
         self.host.remove(target)
         self.host.rename(new, target)

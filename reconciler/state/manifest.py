@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+import stat
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.host.ownership import is_of_others
 from reconciler.model import BESIDE, File
+from reconciler.state.phases import DAMAGED
+from reconciler.state.phases import text as _text
 from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from reconciler.model import Tree
 
@@ -44,8 +49,9 @@ class FileRecord:
 class Generation:
     """A complete tree on disk: *revision* is the commit it was rendered from, or empty; *source* says what made it.
 
-    *carried* names the edits that an ignore rule left in place. *edit* is the state of a hand edit that is to be kept:
-    PENDING, or the commit that holds it.
+    *carried* names the edits that an ignore rule left in place. *kept* has the sites that were left out of the commit,
+    each with the commit that its files come from; empty if it is not live. *edit* is the state of a hand edit that is
+    to be kept: PENDING, or the commit that holds it.
     """
 
     number: int
@@ -56,6 +62,7 @@ class Generation:
     tainted: bool = False
     carried: tuple[str, ...] = ()
     edit: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -81,6 +88,16 @@ class Generation:
         }
 
 
+class Deviations(NamedTuple):
+    """How a generation differs from its commit on purpose; both as in Generation."""
+
+    carried: tuple[str, ...] = ()
+    kept: Mapping[str, str] = MappingProxyType({})
+
+
+NONE = Deviations()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A tree in progress under private/: *foreign* are the signatures of carried files, for a last comparison."""
@@ -98,13 +115,30 @@ def read_manifest(path: Path) -> Generation:
     """Return the generation in the folder *path*, named ``NUMBER-REVISION``."""
     number = int(path.name.partition("-")[0])
     try:
-        data = json.loads((path / NAME).read_text())
-        files = {name: FileRecord(**record) for name, record in data["files"].items()}
+        data = json.loads((path / NAME).read_bytes())
+        files = {_relative(name): _record(record) for name, record in data["files"].items()}
         carried, edit = tuple(map(str, data.get("carried", ()))), str(data.get("edit", ""))
-        revision, source, tainted = str(data["revision"]), source_from(str(data["source"])), bool(data["tainted"])
-        return Generation(number, path, revision, source, files, tainted, carried, edit)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = {_text(site): _text(oid) for site, oid in data.get("kept", {}).items()}
+        revision, source, tainted = _text(data["revision"]), source_from(_text(data["source"])), bool(data["tainted"])
+        return Generation(number, path, revision, source, files, tainted, carried, edit, kept)
+    except (OSError, *DAMAGED):
         return Generation(number, path, "", UNREADABLE, {}, tainted=True)
+
+
+def _record(data: dict[str, Any]) -> FileRecord:
+    record = FileRecord(**data)
+    if not isinstance(record.mode, int) or not 0 <= record.mode <= 0o7777:  # noqa: PLR2004 - all bits of a mode
+        raise ValueError("expected a mode")
+    for value in (record.owner, record.sha256, record.compiled, record.made_from):
+        _text(value)
+    return record
+
+
+def _relative(name: str) -> str:
+    inside = name.removeprefix(BESIDE)
+    if not inside or inside.startswith("/") or ".." in inside.split("/") or "\0" in inside:
+        raise ValueError("expected a path within the generation")
+    return name
 
 
 def written(generation: Generation) -> bytes:
@@ -112,6 +146,7 @@ def written(generation: Generation) -> bytes:
     data = {
         "number": generation.number, "revision": generation.revision, "source": str(generation.source),
         "tainted": generation.tainted, "carried": generation.carried, "edit": generation.edit,
+        **({"kept": dict(generation.kept)} if generation.kept else {}),
         "files": {path: asdict(record) for path, record in generation.files.items()},
     }  # fmt: skip
     return json.dumps(data, indent=1).encode()
@@ -120,16 +155,6 @@ def written(generation: Generation) -> bytes:
 def compiled_name(path: str, file: File) -> str:
     """Return the name of the map that is compiled from a table's source; empty for other files."""
     return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
-
-
-def walk(root: Path, without: set[str]) -> Iterator[str]:
-    """Yield the relative paths below *root* except *without*, each folder before its contents."""
-    for directory, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted([*folders, *names]):
-            path = str(Path(directory, name).relative_to(root))
-            if path not in without:
-                yield path
 
 
 def kept_link(root: Path, path: str) -> Path:
@@ -145,6 +170,12 @@ def signature(path: Path) -> Signature:
     folder = path.is_dir() and not path.is_symlink()
     times = () if folder else (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
     return status.st_mode, status.st_uid, status.st_gid, *times
+
+
+def identity(path: Path) -> Signature:
+    """Return a signature that changes when another entry takes the path, but not when others edit what is theirs."""
+    status = path.lstat()
+    return (stat.S_IFMT(status.st_mode), status.st_ino) if is_of_others(path) else signature(path)
 
 
 def digest(path: Path) -> str:

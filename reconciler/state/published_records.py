@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features.dns.zone import Record
 from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +57,7 @@ class Published:
             }
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, AttributeError) as error:
+        except DAMAGED as error:
             text = (
                 "it can't be read, so reconciler does not know which records it made; restore the file, or remove"
                 " the file and those records"

@@ -2,7 +2,7 @@
 
 ``log --json`` prints a conclusion in the same form. Promises: lines of an earlier version can be read, and a conclusion
 that was read is written with the same keys. Reading raises KeyError, TypeError, ValueError or AttributeError for any
-other line.
+other line, also for a value of another type.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 _AT = "%Y-%m-%dT%H:%M:%SZ"
 _WITH_FINDINGS = {kind.__name__: kind for kind in (Unchanged, Applied, Refused, RolledBack, Broken)}
+_WITHOUT_SITES = {kind.__name__: kind for kind in (Unchanged, Applied)}
 _ADOPT = "adopt"  # an intent's name for the source that its generation calls "adopted"
 _COMPANION = "companion "
+CHECK_REFUSED = "CheckRefused"
 
 
 class Step(StrEnum):
@@ -107,6 +109,18 @@ class Conclusion:
     started: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedCheck:
+    """A check that refused a commit, with the user who asked for it, and the first findings."""
+
+    revision: str
+    uid: int
+    user: str
+    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+
 class FindingLine(TypedDict):
     """A finding as the journal and the contract have it."""
 
@@ -134,6 +148,7 @@ class ConclusionLine(TypedDict, total=False):
     subject: str | None
     signer: None
     generation: int | None
+    left_out: dict[str, str]
     wake: str
     why: str
     drift: list[str]
@@ -146,6 +161,36 @@ class ConclusionLine(TypedDict, total=False):
     not_kept: str | None
     revived: bool
     started: list[str] | None
+    uid: int
+    user: str
+
+
+# ---- types -----------------------------------------------------------------------------------------------------------
+
+
+_NONE = type(None)
+_INTENT: dict[str, tuple[type, ...]] = {
+    "revision": (str,), "source": (str,), "before": (str,), "newest": (int, _NONE), "ran": (bool,),
+}  # fmt: skip
+_CONCLUSION: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("outcome", "revision", "at", "reason", "by", "wake", "why", "drift_by", "package"), (str,)),
+    **dict.fromkeys(("author", "subject", "signer", "kept", "kept_on", "not_kept"), (str, _NONE)),
+    "seconds": (int, float), "generation": (int, _NONE), "edited": (int,), "revived": (bool,),
+    "findings": (list,), "drift": (list,), "left_alone": (list, _NONE), "started": (list, _NONE),
+}  # fmt: skip
+_FINDING: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("rule", "file", "severity", "text", "subject"), (str,)),
+    "line": (int,), "column": (int,), "lasting": (bool,),
+}  # fmt: skip
+
+
+def _typed(line: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise TypeError unless each known key has a value of its type, and lists but the findings hold texts."""
+    for key, value in line.items():
+        if key in types and not isinstance(value, types[key]):
+            raise TypeError(f"{key} is {type(value).__name__}")
+        if isinstance(value, list) and key != "findings" and not all(isinstance(one, str) for one in value):
+            raise TypeError(f"{key} holds other things than texts")
 
 
 # ---- intents ---------------------------------------------------------------------------------------------------------
@@ -162,6 +207,7 @@ def intent_line(intent: Intent) -> dict[str, Any]:
 
 def intent_from(line: Mapping[str, Any], steps: Iterable[str]) -> Intent:
     """Read an intent, and the steps that followed it; an unknown step of another version is ignored."""
+    _typed(line, _INTENT)
     source, newest, begun = str(line["source"]), line.get("newest"), set(steps)
     return Intent(
         revision=str(line["revision"]),
@@ -196,6 +242,8 @@ def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
         line["reason"] = outcome.reason
     if isinstance(outcome, Superseded):
         line["by"] = outcome.by
+    if left_out := getattr(outcome, "left_out", {}):
+        line["left_out"] = dict(left_out)
     if about := conclusion.about:
         line |= {"author": about.author, "subject": about.subject, "signer": None, "generation": about.generation}
     if conclusion.wake:
@@ -219,6 +267,7 @@ def edited_line(edited: Edited) -> ConclusionLine:
 
 def conclusion_from(line: Mapping[str, Any]) -> Conclusion:
     """Read a conclusion."""
+    _typed(line, _CONCLUSION)
     at = datetime.strptime(line["at"], _AT).replace(tzinfo=UTC)
     about = About(line["author"], line["subject"], line["generation"]) if "author" in line else None
     return Conclusion(
@@ -238,10 +287,13 @@ def conclusion_from(line: Mapping[str, Any]) -> Conclusion:
 def _outcome_from(line: Mapping[str, Any]) -> Outcome:
     name = line["outcome"]
     if name == Postponed.__name__:
-        return Postponed(line["reason"])
+        return Postponed(line["reason"], tuple(finding_from(finding) for finding in line["findings"]))
     if name == Superseded.__name__:
         return Superseded(line["by"])
-    return _WITH_FINDINGS[name](tuple(finding_from(finding) for finding in line["findings"]))
+    findings = tuple(finding_from(finding) for finding in line["findings"])
+    if left_out := line.get("left_out"):
+        return _WITHOUT_SITES[name](findings, {str(site): str(oid) for site, oid in left_out.items()})
+    return _WITH_FINDINGS[name](findings)
 
 
 def _edited_from(line: Mapping[str, Any], at: datetime) -> Edited:
@@ -263,6 +315,34 @@ def _attribution_from(told: str, package: str, at: datetime) -> Attribution:
     return Attribution(who=who, at=at.timestamp(), package=package)
 
 
+# ---- refused checks --------------------------------------------------------------------------------------------------
+
+
+def refused_line(check: RefusedCheck) -> ConclusionLine:
+    """Return a refused check in its form on disk, which ``log --json`` prints as well: a conclusion's first keys."""
+    return ConclusionLine(
+        outcome=CHECK_REFUSED,
+        revision=check.revision,
+        at=check.at.strftime(_AT),
+        seconds=round(check.seconds, 3),
+        findings=[finding_line(finding) for finding in check.findings],
+        uid=check.uid,
+        user=check.user,
+    )
+
+
+def refused_from(line: Mapping[str, Any]) -> RefusedCheck:
+    """Read a refused check."""
+    return RefusedCheck(
+        revision=str(line["revision"]),
+        uid=int(line["uid"]),
+        user=str(line["user"]),
+        findings=tuple(finding_from(finding) for finding in line["findings"]),
+        seconds=float(line["seconds"]),
+        at=datetime.strptime(line["at"], _AT).replace(tzinfo=UTC),
+    )
+
+
 # ---- findings --------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +357,7 @@ def finding_line(finding: Finding) -> FindingLine:
 
 def finding_from(line: FindingLine) -> Finding:
     """Read a finding."""
+    _typed(line, _FINDING)
     return Finding(
         rule=line["rule"],
         where=Where(line["file"], line["line"], line["column"]),

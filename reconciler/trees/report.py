@@ -25,9 +25,10 @@ from reconciler.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Change, Finding, Outcome, Plan
+    from reconciler.postfix.root_equivalent import Power
 
 WIDTH = 78
 DEFAULT = Where("mail.yaml")  # the origin of defaults
@@ -103,11 +104,20 @@ def flow_line(flows: int, findings: Iterable[Finding], *, played: bool) -> str:
     return f"flows: {flows - failed} of {flows} passed"
 
 
-def push_lines(changes: Sequence[Change], findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield for the pusher what a push would change, and its findings."""
+def power_lines(powers: Sequence[Power]) -> Iterator[str]:
+    """Yield one line for each setting that lets its author act as another user, root first; at most MOST in all."""
+    ordered = sorted(powers, key=lambda power: not power.is_root)
+    yield from (f"  {printable(str(power))}" for power in ordered[:MOST])
+    if len(ordered) > MOST:
+        yield f"  ... and {len(ordered) - MOST} more settings that give their author the rights of other users"
+
+
+def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: Sequence[Power] = ()) -> Iterator[str]:
+    """Yield for the pusher what a push would change, the rights that it gives its author, and its findings."""
     yield from change_lines(changes)
     if not changes:
         yield "  no changes for this host"
+    yield from power_lines(powers)
     yield from (f"  {line}" for line in finding_lines(findings))
     yield ""
 
@@ -122,11 +132,13 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     """Yield for the pusher how a pass ended; *live* is the short oid of the live commit."""
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "no generation is live yet"
     match outcome:
-        case Applied():
+        case Applied(_, left_out):
             before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
             yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
-        case Unchanged():
+            yield from left_out_lines(left_out)
+        case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"
+            yield from left_out_lines(left_out)
         case Refused(findings):
             yield "refused, nothing changed"
             yield from (f"  {line}" for line in finding_lines(findings))
@@ -144,6 +156,12 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             yield stays
         case Superseded(by):
             yield f"superseded by {by[:7]}, which was pushed right after it"
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> Iterator[str]:
+    """Yield one line for each site that was left out of a commit, with the commit that it keeps its files from."""
+    for site, oid in left_out.items():
+        yield f"{site} is left out and " + (f"stays as in {oid[:7]}" if oid else "nothing of it is live")
 
 
 def probation_line(phase: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.state.generations import Generations
 from reconciler.state.journal import Journal
+from reconciler.state.manifest import compiled_name
 from tests.unit.repositories import bare, commit
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Adopted:
         (configuration / "main.cf").write_text("old = 1\n")
         (configuration / "master.cf").write_text("")
         host = Host()
-        generations = Generations(folder / "state", configuration, host)
+        generations = Generations(folder / "state", configuration, host, folder / "backup")
         generations.prepare()
         generations.adopt()
         templates = shipped("templates")
@@ -58,10 +59,13 @@ class Adopted:
         return self.edges.repo.revision(commit(self.edges.repo.path, {"mail.yaml": mail}))
 
     def go_live(self, judged: Judged) -> Generation:
-        """Make it live as apply() does, but for Postfix."""
+        """Make it live as apply() does, but for Postfix and postmap."""
         target, generations = judged.plan.target, self.edges.generations
         stage = generations.stage(target, "pass", 1_000_000_000.0)
-        placed = generations.place(stage, target, judged.revision.oid, judged.order.source, judged.order.carried)
+        for path, file in target.items():
+            if compiled := compiled_name(path, file):
+                (stage.root / compiled).touch()
+        placed = generations.place(stage, target, judged.revision.oid, judged.order.source, judged.order.deviations)
         generations.switch(placed)
         return placed
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from reconciler.daemon.control import Control
 from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
-from reconciler.repository.create import HOOKS, create
+from reconciler.repository.create import HOOKS, MAX_PUSH, create
 from reconciler.repository.repo import Repository
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import ENVIRONMENT, git
@@ -30,7 +31,7 @@ class Daemon:
 
     def __init__(self, repository: Path) -> None:
         self.repository = Repository(repository, "main", Host())
-        self.status = "accepted"
+        self.status = "checked"
         self.lines = ["mx1  a line"]
         self.asked: list[dict[str, Any]] = []
         self.files: set[str] = set()
@@ -101,7 +102,7 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
     assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
     check, follow = daemon.asked
     assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
-    assert follow == {"do": "follow", "revision": new}
+    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid()}
     assert "mail.yaml" in daemon.files
 
 
@@ -112,6 +113,46 @@ def test_a_refused_push_is_rejected_with_its_findings(pushing: Pushing, daemon: 
     assert not taken
     assert said[0] == 'mail.yaml:12:31: unknown restriction "x"'
     assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        ({"error": "no space left on device"}, "reconciler: no space left on device: this commit was not checked"),
+        (
+            {"nonsense": 1},
+            "reconciler: no reason given: this commit was not checked, so it is not accepted; push again",
+        ),
+        ({"done": {"status": "failed"}}, "a line"),
+        ({"done": {}}, "a line"),
+    ],
+)
+def test_a_daemon_that_answers_without_its_consent_rejects(pushing: Pushing, last: dict[str, Any], why: str) -> None:
+    def check(_: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {"line": "a line"}
+        yield last
+
+    server = Control(pushing.socket, None, {"check": check}, pushing.path)
+    server.start()
+    pushing.commit()
+    taken, said = pushing.push()
+    server.stop()
+    assert not taken
+    assert said[0] == "a line"
+    assert any(line.startswith(why) for line in said)
+    assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+def test_an_error_while_a_commit_is_followed_is_no_traceback(pushing: Pushing) -> None:
+    daemon = Daemon(pushing.path)
+    handlers = {"check": daemon.check, "follow": lambda _: iter([{"error": "a bug"}])}
+    server = Control(pushing.socket, None, handlers, pushing.path)
+    server.start()
+    pushing.commit()
+    taken, said = pushing.push()
+    server.stop()
+    assert taken
+    assert said[-1] == "reconciler: a bug: run `reconciler status` on the host to see the result of this commit"
 
 
 def test_nothing_that_steers_a_terminal_gets_through(pushing: Pushing, daemon: Daemon) -> None:
@@ -152,8 +193,44 @@ def test_a_rewind_needs_the_operator_or_his_word(pushing: Pushing, daemon: Daemo
     assert "would be rewound" in said[0]
     assert f"`reconciler once {new[:7]}` on the host" in said[1]
     git(pushing.path, "config", "reconciler.allowRewind", "true")
+    taken, said = pushing.push("-f", "origin", "main")
+    assert not taken, "git has read its own configuration before it asks the hook"
+    assert said == ["receive.denyNonFastForwards is off now, because reconciler.allowRewind is true; push again"]
     assert pushing.push("-f", "origin", "main")[0]
     assert daemon.asked[-1]["revision"] == new
+
+
+def test_a_rewind_is_allowed_at_once_where_git_does_not_refuse_it_too(pushing: Pushing, daemon: Daemon) -> None:
+    git(pushing.path, "config", "receive.denyNonFastForwards", "false")
+    git(pushing.path, "config", "reconciler.allowRewind", "true")
+    pushing.commit()
+    assert pushing.push()[0]
+    git(pushing.clone, "reset", "-q", "--hard", pushing.first)
+    new = pushing.commit("another way")
+    assert pushing.push("-f", "origin", "main")[0]
+    assert daemon.asked[-1]["revision"] == new
+
+
+def test_git_refuses_a_rewind_even_without_the_hook(pushing: Pushing) -> None:
+    pushing.commit()
+    assert pushing.push()[0]
+    (pushing.path / "hooks/pre-receive").unlink()
+    git(pushing.clone, "reset", "-q", "--hard", pushing.first)
+    pushing.commit("another way")
+    assert not pushing.push("-f", "origin", "main")[0]
+
+
+def test_a_damaged_object_and_an_endless_pack_are_refused_by_git(pushing: Pushing) -> None:
+    raw = b"100644 .git\0" + bytes.fromhex(git(pushing.clone, "hash-object", "-w", "--stdin"))
+    tree = git(pushing.clone, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=raw)
+    bad = git(pushing.clone, "commit-tree", tree, "-p", pushing.first, "-m", "bad")
+    assert not pushing.push("origin", f"{bad}:refs/heads/topic")[0]
+    assert int(git(pushing.path, "config", "receive.maxInputSize")) == MAX_PUSH
+    git(pushing.path, "config", "receive.maxInputSize", "10k")
+    (pushing.clone / "noise").write_bytes(random.randbytes(1 << 20))
+    git(pushing.clone, "add", "noise")
+    pushing.commit()
+    assert not pushing.push("origin", "HEAD:refs/heads/topic")[0]
 
 
 def test_other_branches_and_tags_are_nobodys_business(pushing: Pushing, daemon: Daemon) -> None:

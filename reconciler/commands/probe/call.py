@@ -4,17 +4,22 @@ call() connects as Postfix would: from its address, with its name, and with SNI 
 second time, to see the rest of the conversation, if the certificate is not trusted, if the TLS handshake fails, or if
 the server expects TLS from the first byte. Raises nothing: a failure is part of the result.
 
+Promises: the conversation ends by the server's *deadline*, each reply within *timeout* and LONGEST_REPLY. After this
+module was imported, nothing more is imported, because the user that the process becomes may not read the library.
+
 Known limits: OpenSSL's own settings decide which versions of TLS can be used, as for Postfix on Debian. For a TLSA
 record of usage 2, the chain that the server sends decides whether that authority signed its certificate.
 """
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - socket.getaddrinfo() needs it; see above
 import errno
 import hashlib
 import smtplib
 import socket
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.commands.probe.diagnosis import Failure, Reply, Seen, Shown, Tlsa, matches
 from reconciler.host.certificates import identify, public_key
+from reconciler.rehearsal.inside.smtp_client import Replies, TooLong, TooSlow
 
 if TYPE_CHECKING:
     from reconciler.commands.probe.diagnosis import Sending
@@ -32,12 +38,16 @@ _FAILURES = {
 }  # fmt: skip
 _YES, _NO = 2, 5
 _USABLE, _TRUST_ANCHOR = (2, 3), 2
+_MOST_TEXT = 4096  # characters of a reply that are shown and judged
 _DER = 2  # _ssl.ENCODING_DER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedServer:
-    """The server to connect to, and the authorities to trust; *records* are its TLSA records that DNSSEC validated."""
+    """The server to connect to, and the authorities to trust; *records* are its TLSA records that DNSSEC validated.
+
+    *timeout* is for the connection and for each reply, and *deadline* is the end of all, on the monotonic clock.
+    """
 
     host: str
     address: str
@@ -46,7 +56,15 @@ class ProbedServer:
     records: tuple[Association, ...] = ()
     ca_file: str = ""
     ca_path: str = ""
-    timeout: float = 30.0
+    timeout: float
+    deadline: float
+
+    def patience(self) -> float:
+        """Return how long to wait for the next answer; raise TimeoutError after the deadline."""
+        rest = self.deadline - time.monotonic()
+        if rest <= 0:
+            raise TimeoutError("timed out")
+        return min(self.timeout, rest)
 
 
 @dataclass(slots=True)
@@ -102,15 +120,19 @@ def _wrapped(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen 
 class _Client(smtplib.SMTP):
     """smtplib's client, with a transcript of the conversation."""
 
-    def __init__(self, lines: list[str], helo: str, timeout: float) -> None:
-        super().__init__(local_hostname=helo, timeout=timeout)
-        self._lines = lines
+    def __init__(self, server: ProbedServer, lines: list[str], helo: str) -> None:
+        super().__init__(local_hostname=helo, timeout=server.timeout)
+        self._server, self._lines = server, lines
         self.first: ssl.SSLContext | None = None
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002 - the server's is less
         self._lines.append(f"-- {host} port {port}")
-        connection = socket.create_connection((host, port), timeout, self.source_address)
-        return _shake(self.first, connection) if self.first else connection
+        connection = socket.create_connection((host, port), self._server.patience(), self.source_address)
+        return self._shake(self.first, connection) if self.first else connection
+
+    def _shake(self, context: ssl.SSLContext, connection: socket.socket, name: str | None = None) -> ssl.SSLSocket:
+        connection.settimeout(self._server.patience())
+        return _shake(context, connection, name)
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         """Send a command in capitals, as Postfix does; smtplib writes EHLO in small letters."""
@@ -120,6 +142,10 @@ class _Client(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Read a reply."""
+        if self.sock and not isinstance(self.file, Replies):
+            self.file = Replies(self.sock, self._server.timeout)
+        if isinstance(self.file, Replies):
+            self.file.begin(self._server.patience())
         code, text = super().getreply()
         if not 200 <= code < 600:  # noqa: PLR2004 - RFC 5321, 4.2.1
             raise smtplib.SMTPResponseException(code, text)
@@ -134,7 +160,7 @@ class _Client(smtplib.SMTP):
         """Begin TLS after the server accepted STARTTLS; discard what it sent before (RFC 3207)."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("hung up")
-        self.sock = _shake(context, self.sock, name)
+        self.sock = self._shake(context, self.sock, name)
         self.file = None
         self.ehlo_resp, self.helo_resp, self.esmtp_features = None, None, {}
 
@@ -144,7 +170,7 @@ def _bytes(text: bytes | str) -> bytes:
 
 
 def _reply(code: int, text: bytes) -> Reply:
-    return Reply(code, " ".join(text.decode("utf-8", "replace").split()))
+    return Reply(code, " ".join(text.decode("utf-8", "replace").split())[:_MOST_TEXT])
 
 
 def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
@@ -154,7 +180,7 @@ def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
         promised=bool(server.records),
         handshake=attempt.handshake, starttls=attempt.starttls,
     )  # fmt: skip
-    client = _Client(attempt.lines, sending.helo, server.timeout)
+    client = _Client(server, attempt.lines, sending.helo)
     client.first = _context(server, attempt) if attempt.wrapped else None
     client.source_address = (server.source, 0) if server.source else None
     try:
@@ -163,7 +189,7 @@ def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
         with suppress(OSError, smtplib.SMTPException):
             client.say("QUIT")
     except (smtplib.SMTPException, OSError) as error:
-        failure, why = _failed(error)
+        failure, why = _failed(error, server)
         return replace(seen, failure=failure, why=why)
     finally:
         client.close()
@@ -207,8 +233,15 @@ def _start_tls(client: _Client, server: ProbedServer, attempt: _Attempt, seen: S
     return replace(_hello(client, seen), shown=_shown(client, server, attempt))
 
 
-def _failed(error: Exception) -> tuple[Failure, str]:
+def _failed(error: Exception, server: ProbedServer) -> tuple[Failure, str]:
     """Return the failure that an error means; smtplib hides time-outs behind an error of its own."""
+    cause = error.__context__ or error
+    if time.monotonic() >= server.deadline:
+        return Failure.TOO_SLOW, "the time for the whole probe (--deadline) is over"
+    if isinstance(cause, TooSlow):
+        return Failure.TOO_SLOW, f"a reply was not complete after {server.timeout:g} s"
+    if isinstance(cause, TooLong):
+        return Failure.NOT_SMTP, str(cause)
     why = (error.strerror if isinstance(error, OSError) else "") or str(error)
     if isinstance(error, smtplib.SMTPResponseException):
         return Failure.NOT_SMTP, f'it replies "{_reply(error.smtp_code, _bytes(error.smtp_error))}"'

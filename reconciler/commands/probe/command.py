@@ -2,7 +2,8 @@
 
 The probe acts as Postfix on this host would: as its user, with the address and name of the transport, and with the TLS
 level that is live for the destination. It queries DNS and reads tables as root; then the process becomes the mail
-system's user permanently, and only then connects to the server. It sends no message. Exit status: 0 the server accepts
+system's user permanently, and only then connects to the server. It sends no message. All of it, with DNS and the
+programs of Postfix, ends by one deadline. Exit status: 0 the server accepts
 mail, 1 it does not, 64 wrong usage.
 
 Known limits: the probe ignores tables/transport, because the command names the server. It does not log in to a smart
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 
 _NEXTHOP = re.compile(r"\[(?P<literal>[^\]]+)\](?::(?P<port>.+))?|(?P<domain>[^:]+)(?::(?P<with>.+))?")
 _SMTP = 25
-_MOST = 5
+_MOST, _MOST_SERVERS = 5, 10
+_BRIEFLY = 0.1  # seconds for a query in DNS after the deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,11 @@ class Way:
     ca_path: str
     relayhost: str
     timeout: float
+    deadline: float
+
+    def rest(self) -> float:
+        """Return the seconds until the deadline, for the next query in DNS."""
+        return min(resolver.LIFETIME, max(self.deadline - time.monotonic(), _BRIEFLY))
 
 
 @click.command("probe")
@@ -70,6 +78,9 @@ class Way:
 @click.option("--recipient", default="", help="The envelope recipient; default: postmaster of HOST.")
 @click.option(
     "--timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, help="Seconds to wait for a reply."
+)
+@click.option(
+    "--deadline", type=click.FloatRange(1, 3600), default=120.0, show_default=True, help="Seconds for the whole probe."
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show every line of the conversation.")
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
@@ -92,11 +103,13 @@ def probe_command(
 
     Exit status: 0 the server accepts mail, 1 it does not.
     """
-    way = _way(context.permitted(), destination, options)
+    edges, deadline = context.permitted(), time.monotonic() + float(options["deadline"])
+    with edges.host.within(float(options["deadline"])):
+        way = _way(edges, destination, {**options, "deadline": deadline})
     servers, lost = _servers(way)
     if servers:
         prepare()
-        context.edges().host.become(way.user)
+        edges.host.become(way.user)
     seen = [lost] if lost else _call(way, servers)
     diagnosis = diagnose(way.sending, seen[-1])
     if json_output:
@@ -142,6 +155,7 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
         ca_path=scope.value("smtp_tls_CApath"),
         relayhost=scope.value("relayhost").strip(),
         timeout=options["timeout"],
+        deadline=options["deadline"],
     )
 
 
@@ -217,7 +231,7 @@ def _servers(way: Way) -> tuple[list[call.ProbedServer], Seen | None]:
     domain = way.sending.domain
     hosts, secure = (domain,), True
     if not way.bracketed and not way.native:
-        mx = resolver.exchangers(domain)
+        mx = resolver.exchangers(domain, way.rest())
         if lost := _lost(way, domain, mx):
             return [], lost
         hosts, secure = tuple(mx.found) or hosts, mx.secure
@@ -229,18 +243,18 @@ def _servers(way: Way) -> tuple[list[call.ProbedServer], Seen | None]:
         servers += [
             call.ProbedServer(
                 host=host, address=address, port=way.port, records=records, ca_file=way.ca_file, ca_path=way.ca_path,
-                timeout=way.timeout,
+                timeout=way.timeout, deadline=way.deadline,
             )
             for address in answer.found
         ]  # fmt: skip
     unknown = Seen(host=domain, port=way.port, failure=Failure.NO_SUCH_HOST, why=f"{domain} has no address")
-    return servers, None if servers else lost or unknown
+    return servers[:_MOST_SERVERS], None if servers else lost or unknown
 
 
 def _addresses(host: str, way: Way) -> Answer:
     if _is_address(host):
         return resolver.Answer((host,))
-    return resolver.addresses(host, way.kinds, native=way.native)
+    return resolver.addresses(host, way.kinds, native=way.native, lifetime=way.rest())
 
 
 def _lost(way: Way, host: str, answer: Answer) -> Seen | None:
@@ -258,7 +272,7 @@ def _records(host: str, way: Way, *, secure: bool) -> tuple[resolver.Association
     """Return the TLSA records that Postfix would use."""
     if not secure or not way.sending.level.startswith("dane"):
         return ()
-    answer = resolver.associations(host, way.port)
+    answer = resolver.associations(host, way.port, way.rest())
     return tuple(answer.found) if answer.secure else ()
 
 
@@ -270,7 +284,7 @@ def _call(way: Way, servers: list[call.ProbedServer]) -> list[Seen]:
         if way.only_from and version not in way.sources:
             continue
         seen.append(call.call(replace(server, source=way.sources.get(version, "")), way.sending))
-        if not seen[-1].failure:
+        if not seen[-1].failure or time.monotonic() >= way.deadline:
             break
     return seen or [
         Seen(host=servers[0].host, port=way.port, failure=Failure.UNREACHABLE, why="no address of that IP version")

@@ -50,6 +50,7 @@ class Failure(StrEnum):
     NOT_OURS = "source-address"
     HUNG_UP = "hung-up"
     SILENT = "silent"
+    TOO_SLOW = "too-slow"
     NOT_SMTP = "not-smtp"
 
 
@@ -231,6 +232,10 @@ def _no_conversation(sending: Sending, seen: Seen) -> Diagnosis | None:
         Failure.SILENT: (
             f"{seen.place} accepts the connection, but sends nothing; mail waits",
             ("a firewall or a spam filter of the server delays the connection: try again with a longer --timeout",),
+        ),
+        Failure.TOO_SLOW: (
+            f"{seen.place} answers too slowly: {seen.why}; mail waits",
+            ("a spam filter of the server delays its replies: try again with a longer --timeout and --deadline",),
         ),
     }[seen.failure]  # fmt: skip
     return Diagnosis(seen.failure.value, False, text, advice)

@@ -24,7 +24,7 @@ from reconciler.features.domains import Domain, mail_domains
 from reconciler.features.secret_names import one_secret
 from reconciler.features.section import Section
 from reconciler.features.sites import owner_of, sites_in
-from reconciler.model import Finding, SecretName, Where, error_at
+from reconciler.model import Finding, SecretName, Where, error_at, limits
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ MAILCHANNELS = "relay.mailchannels.net"
 _TEMPLATE = re.compile(r"dns/([A-Za-z0-9][A-Za-z0-9_-]*)\.zone\.j2")
 _KEY = re.compile(
     r'\s*key\s+"?(?P<name>[A-Za-z0-9._-]+)"?\s*\{\s*algorithm\s+"?(?P<algorithm>[a-z0-9-]+)"?\s*;'
-    r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/]+={0,2})"?\s*;\s*\}\s*;?\s*'
+    r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/]+={0,2})"?\s*;\s*\}\s*(?:;\s*)?'
 )
 _ADDRESS = re.compile(r"(?:mailto:)?[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+|https://[A-Za-z0-9./_~-]+")
 
@@ -305,9 +305,14 @@ def records_of(context: DnsContext, domains: Iterable[str], findings: list[Findi
         within = context.zone_of(domain)
         zone_records = by_zone.setdefault(within, {})
         own = _domain_values(context, domain) | {"spf": spf_by_domain.get(domain, spf)}
+        size = 0
         for name, source in context.templates.items():
             if name not in broken:
                 placed, wrong = _rendered(context, name, source, values | own)
+                size += sum(len(text) for _, text in placed)
+                if size > limits.RENDERED:
+                    text = f"the templates make more than {limits.RENDERED} characters for {domain}"
+                    wrong = [error_at("bad-template", context.where(name, 1), text, name)]
                 wrong = wrong or zone.read(placed, within, zone_records)
                 findings += wrong
                 broken |= {name} if wrong else set()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.features.dns import zone
 from reconciler.features.dns.records import SECTION, DnsContext, Schema, Templates, key_of, records_of
 from reconciler.features.dns.zone import mail_hosts
-from reconciler.model import Contribution, Finding, Where, error_at, no_services, nothing_mentioned, warning_at
+from reconciler.model import Contribution, Finding, Where, error_at, limits, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         text = f"secret {secret.name} is not a TSIG key; run `tsig-keygen NAME | reconciler secret set {secret.name}`"
         where = desired.where(SECTION, "server", "key")
         yield error_at("malformed-tsig", where, text, secret.name)
+    if templates and len(templates.sources) > limits.TEMPLATES:
+        text = f"dns/ has {len(templates.sources)} templates; the limit is {limits.TEMPLATES}"
+        yield error_at("bad-template", Where(f"dns/{max(templates.sources)}.zone.j2"), text, "dns")
+        return
     findings: list[Finding] = []
     records = records_of(context, context.domains[:MOST_JUDGED], findings)
     yield from findings

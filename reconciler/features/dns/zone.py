@@ -25,8 +25,10 @@ STRING = 255
 MAX_LOOKUPS, MAX_TTL = 10, 2**31 - 1
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+")
-_LINE = re.compile(r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S.*?)[ \t]*")
-_STRINGS = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^\s";()]+))(?:[ \t]+|\Z)')
+_LINE = re.compile(
+    r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S(?:.*[^ \t])?)[ \t]*"
+)
+_STRINGS = re.compile(r'(?:(?<!\\)"((?:[^"\\]|\\.)*)"|(?<![^\s";()])([^\s";()]+))(?:[ \t]+|\Z)')
 _ESCAPE = re.compile(r"\\(?:(\d{3})|(.))")
 _MECHANISM = re.compile(r"[-+~?]?(?P<name>[a-z0-9]+)(?P<value>[:/].*)?\Z", re.IGNORECASE)
 _COSTLY = ("include", "a", "mx", "ptr", "exists", "redirect")
@@ -167,7 +169,7 @@ def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
         re.fullmatch(r"\d{1,5}", number, re.ASCII) and int(number) < 1 << 16 for number in numbers
     ):
         raise _Odd(f'expected {form}, got "{" ".join(words)}"')
-    if re.fullmatch(r"[\d.]+|.*:.*", host[0]):
+    if re.fullmatch(r"[\d.]+|[^:\n]*:.*", host[0]):
         raise _Odd(f"{kind} must point to a host name, not to an address")
     return " ".join((*(str(int(number)) for number in numbers), _name(host[0])))
 

@@ -46,21 +46,21 @@ class Association(NamedTuple):
     data: bytes
 
 
-def exchangers(domain: str) -> Answer:
+def exchangers(domain: str, lifetime: float = LIFETIME) -> Answer:
     """The domain's mail servers, best first; an empty name is a null MX."""
 
     def name(record: Any) -> tuple[int, str]:  # noqa: ANN401 - dnspython's
         return int(record.preference), str(record.exchange).rstrip(".")
 
-    answer = _ask(domain, "MX", name)
+    answer = _ask(domain, "MX", name, lifetime)
     return answer._replace(found=tuple(host for _, host in sorted(answer.found)))
 
 
-def addresses(host: str, kinds: tuple[str, ...], *, native: bool) -> Answer:
+def addresses(host: str, kinds: tuple[str, ...], *, native: bool, lifetime: float = LIFETIME) -> Answer:
     """The host's addresses; *native* asks as other programs do, /etc/hosts included (smtp_host_lookup)."""
     if native:
-        return _native(host, kinds)
-    answers = [_ask(host, kind, lambda record: str(record.address)) for kind in kinds]
+        return _native(host, kinds, lifetime)
+    answers = [_ask(host, kind, lambda record: str(record.address), lifetime) for kind in kinds]
     return Answer(
         found=tuple(one for answer in answers for one in answer.found),
         secure=all(answer.secure for answer in answers if answer.found),
@@ -69,11 +69,12 @@ def addresses(host: str, kinds: tuple[str, ...], *, native: bool) -> Answer:
     )
 
 
-def associations(host: str, port: int) -> Answer:
+def associations(host: str, port: int, lifetime: float = LIFETIME) -> Answer:
     """The server's TLSA records."""
     return _ask(
         f"_{port}._tcp.{host}", "TLSA",
         lambda record: Association(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
+        lifetime,
     )  # fmt: skip
 
 
@@ -114,7 +115,16 @@ def _leading_back(address: str) -> tuple[str, ...] | None:
     return tuple(name for name, answer in answers.items() if answer.problem or wanted in answer.found)
 
 
-def _native(host: str, kinds: tuple[str, ...]) -> Answer:
+def _native(host: str, kinds: tuple[str, ...], lifetime: float) -> Answer:
+    """Ask the C library, whose time depends on /etc/resolv.conf, and wait no longer than *lifetime*."""
+    found: list[Answer] = []
+    thread = threading.Thread(target=lambda: found.append(_of_library(host, kinds)), daemon=True, name="lookup")
+    thread.start()
+    thread.join(lifetime)
+    return found[0] if found else Answer(problem="no answer")
+
+
+def _of_library(host: str, kinds: tuple[str, ...]) -> Answer:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

@@ -165,7 +165,7 @@ def complaints(completed: Completed, stage: str, files: Mapping[str, str]) -> It
     """Every line of standard error is a finding, exit status 0 notwithstanding."""
     program = Path(completed.argv[0]).name
     for line in completed.stderr.splitlines():
-        text = re.sub(r"^\S*?\w+: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
+        text = re.sub(r"^\S*\w: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
         if text and not text.endswith("makedefs.out"):  # Debian's own link, which Debian's own check complains about
             yield _placed(program, text, stage, files)
 
@@ -305,12 +305,15 @@ def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:
 
 
 def start(host: Host, instance: Instance) -> None:
-    """Start it, through its systemd unit where it has one: systemd then owns the processes, not we."""
+    """Start it, through its systemd unit where it has one, else in a new one: systemd owns the processes, not we."""
     if (last := last_pid(instance)) and running(instance) is None:
         daemons.end_listening(host, last, Path(instance.values["daemon_directory"]))
     unit = unit_of(host, instance)
     if unit is None:
-        argv = ("postfix", "-c", str(instance.directory), "start")
+        command = (str(POSTCONF.with_name("postfix")), "-c", str(instance.directory))
+        argv: tuple[str, ...] = (*command, "start")
+        if systemd.is_running():
+            argv = systemd.apart(argv, (*command, "stop"), f"Postfix of {instance.directory}")
         done = host.act(argv, timeout=START_TIMEOUT)
         if done.status and not _comes_up(instance):  # what an old master left may have held a port: it is gone by now
             host.act(argv, timeout=START_TIMEOUT).checked()

@@ -15,6 +15,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import service
+from reconciler.host.sockets import cut_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ PLACES = {
 COPIED = frozenset({"/etc/postsrsd.secret"})
 IS_SERVICE = True
 ADDRESS, TIMEOUT = "127.0.0.1", 2.0
+_LONGEST, _DIGITS = 64 << 10, 9
 _PROBE = "reconciler@probe.invalid"
 _PORT = re.compile(r"^SRS_(FORWARD|REVERSE)_PORT=(\d+)$", re.MULTILINE)
 _SOCKET = re.compile(r'^socketmap = "unix:(.*)"$', re.MULTILINE)
@@ -77,23 +79,23 @@ def _asker(folder: Path) -> Callable[[str, str], str]:
 
 
 def _tcp(port: int, key: str) -> str:
-    with socket.create_connection((ADDRESS, port), TIMEOUT) as connection:
+    with socket.create_connection((ADDRESS, port), TIMEOUT) as connection, cut_after(connection, 2 * TIMEOUT):
         connection.sendall(f"get {key}\n".encode())
-        code, _, text = connection.makefile("rb").readline().decode("utf-8", "replace").strip().partition(" ")
+        code, _, text = connection.makefile("rb").readline(_LONGEST).decode("utf-8", "replace").strip().partition(" ")
     return text if code == "200" else ""
 
 
 def _socketmap(path: str, table: str, key: str) -> str:
     request = f"{table} {key}".encode()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, cut_after(connection, 2 * TIMEOUT):
         connection.settimeout(TIMEOUT)
         connection.connect(path)
         connection.sendall(b"%d:%s," % (len(request), request))
         stream = connection.makefile("rb")
         length = b""
-        while (byte := stream.read(1)) not in {b":", b""}:
+        while (byte := stream.read(1)) not in {b":", b""} and len(length) < _DIGITS:
             length += byte
-        text = stream.read(int(length)).decode("utf-8", "replace")
+        text = stream.read(min(int(length), _LONGEST)).decode("utf-8", "replace")
     return text.removeprefix("OK ") if text.startswith("OK ") else ""
 
 

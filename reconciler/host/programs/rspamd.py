@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import service
+from reconciler.host.sockets import cut_after
 from reconciler.model import Finding, Where
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ PLACES = {f"/etc/rspamd/{path}": path for path in (SIGNING, ONLY_SIGN, "override
 COPIED: frozenset[str] = frozenset()
 IS_SERVICE = True
 HOST, MILTER, NORMAL, TIMEOUT = "localhost", 11332, 11333, 2.0
+_LONGEST = 1 << 20
 PATIENCE = 60.0
 """Compiling its lists for the first time takes rspamd half a minute."""
 _PID = Path("/run/rspamd/rspamd.pid")
@@ -130,8 +132,10 @@ def _signed_with(domain: str) -> str:
     connection = http.client.HTTPConnection(HOST, NORMAL, timeout=TIMEOUT)
     try:
         message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n\r\nprobe\r\n"
-        connection.request("POST", "/checkv2", message.encode(), {"IP": "127.0.0.1"})
-        symbols = json.loads(connection.getresponse().read()).get("symbols", {})
+        connection.connect()
+        with cut_after(connection.sock, 2 * TIMEOUT):
+            connection.request("POST", "/checkv2", message.encode(), {"IP": "127.0.0.1"})
+            symbols = json.loads(connection.getresponse().read(_LONGEST)).get("symbols", {})
     finally:
         connection.close()
     told = symbols.get("DKIM_SIGNED", {}).get("options", [""])[0]

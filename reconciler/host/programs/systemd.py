@@ -37,7 +37,7 @@ class Unit:
 
     def runs(self, word: str) -> bool:
         """Whether it is there and starts something of that name (Debian's postfix.service starts ``/bin/true``)."""
-        return self.loaded and re.search(rf"path=\S*/{word}", self.command) is not None
+        return self.loaded and re.search(rf"(?<!\S)path=\S*/{word}", self.command) is not None
 
 
 def is_running() -> bool:
@@ -91,6 +91,17 @@ def parse_cgroup(lines: Iterable[str]) -> str | None:
 def restart(unit: str) -> tuple[str, ...]:
     """Start it, whatever state it is in: ``start`` does nothing for a unit that systemd believes active."""
     return ("systemctl", "restart", "--", unit)
+
+
+def apart(start: Sequence[str], stop: Sequence[str], what: str) -> tuple[str, ...]:
+    """Start a program that puts itself into the background, in a unit of its own, with no limit of ours.
+
+    No pid file is named: systemd does not read one below a folder of another user, and would end the program again.
+    """
+    ends = " ".join(f'"{word}"' for word in stop)
+    properties = ("Type=forking", "GuessMainPID=no", f"ExecStop={ends}")
+    options = (f"--description={what}", "--collect", *(f"--property={each}" for each in properties))
+    return ("systemd-run", "--quiet", *options, "--", *start)
 
 
 def stop(unit: str) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """What Postfix logs in a rehearsal: a datagram socket at /dev/log, and the file that maillog_file names.
 
+Promises: no more than MOST of either is kept.
+
 Raises OSError when the socket cannot be made.
 """
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GRACE = 1.5
+MOST = 8 << 20
+LONGEST = 4096  # characters of a line that are kept
 _POLL = 0.05
 
 
@@ -25,6 +29,7 @@ class RehearsalLog:
     def __init__(self, maillog_file: str) -> None:
         self.lines: list[str] = []
         self.hurry: Callable[[], None] = lambda: None
+        self._size = 0
         self._news = threading.Condition()
         self._file = Path(maillog_file) if maillog_file and not maillog_file.startswith("/dev/") else None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -35,8 +40,11 @@ class RehearsalLog:
     def _read(self) -> None:
         while True:
             text = self._socket.recv(65536).decode("utf-8", "replace").rstrip("\0\n")
+            self._size += len(text)
+            if self._size > MOST:
+                continue  # what is not read any more is lost; nothing waits for it
             with self._news:
-                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text))
+                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text[:LONGEST]))
                 self._news.notify_all()
             if "-- throttling" in text:
                 threading.Timer(GRACE, self.hurry).start()
@@ -59,6 +67,8 @@ class RehearsalLog:
                     self._file.write_text("")
 
     def _filed(self) -> list[str]:
-        if self._file is None or not self._file.exists():
+        if self._file is None or not self._file.is_file():
             return []
-        return self._file.read_text("utf-8", "replace").splitlines()
+        with self._file.open("rb") as stream:
+            text = stream.read(MOST).decode("utf-8", "replace")
+        return [line[:LONGEST] for line in text.split("\n")]

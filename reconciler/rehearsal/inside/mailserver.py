@@ -127,5 +127,5 @@ def _plain(address: str) -> str:
 
 
 def _path(text: str) -> str:
-    match = re.search(r"<([^>]*)>", text)
+    match = re.match(r"[^<]*<([^>]*)>", text)
     return match[1] if match else ""

@@ -1,6 +1,6 @@
-"""The candidate's own master(8): started without Postfix's shell scripts, and asked whether it still runs.
+"""The candidate's own programs: its master(8), started without Postfix's shell scripts, and its postmap.
 
-Raises OSError as the kernel gives it.
+Raises OSError as the kernel gives it or when postmap fails, TimeoutExpired when it does not end.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.rehearsal.inside.messages import Parameters
 
 PATIENCE = 8.0
-PROCESSES = 1000
 CAPABILITIES = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "net_bind_service", "sys_chroot",
 )  # fmt: skip
 _THREADS = Path("/proc/loadavg")
 
 
-def start(parameters: Parameters, directory: str) -> str:
+def start(parameters: Parameters, directory: str, processes: int) -> str:
     """Start the master with the configuration in *directory*; return nothing when it is up, else why it is not."""
     # The limit counts all processes of a user, those of the host as well, so it starts from what there is.
     threads = int(_THREADS.read_text().split()[3].partition("/")[2])
-    resource.setrlimit(resource.RLIMIT_NPROC, (threads + PROCESSES,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # 1 is what keeps the kernel from asking the host's own handler
+    resource.setrlimit(resource.RLIMIT_NPROC, (threads + 2 * processes,) * 2)
     argv = [
         "setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in CAPABILITIES), "--",
         f"{parameters['daemon_directory']}/master", "-w", "-c", directory,
@@ -47,6 +47,14 @@ def start(parameters: Parameters, directory: str) -> str:
     if done.returncode == 0:
         return ""
     return done.stderr.decode(errors="replace").strip() or f"it exits with {done.returncode}"
+
+
+def compile_tables(directory: str, tables: Iterable[str]) -> None:
+    """Compile tables, each ``TYPE:PATH``, with the configuration in *directory*."""
+    argv = ["/usr/sbin/postmap", "-c", directory, *tables]
+    done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603 - as above
+    if done.returncode:
+        raise OSError(f"postmap: {done.stderr.decode(errors='replace').strip()}")
 
 
 def is_alive(parameters: Parameters) -> bool:

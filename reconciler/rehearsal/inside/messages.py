@@ -102,14 +102,31 @@ class Parameters(TypedDict):
     maillog_file: str
 
 
+class Limits(TypedDict):
+    """What all processes of a rehearsal may take together: *memory* in bytes, files in *space*, and *processes*."""
+
+    space: int
+    memory: int
+    processes: int
+
+
 class Room(TypedDict):
-    """What the candidate's root is made of: *files* are shown, *folders* are made, *space* is in bytes."""
+    """What the candidate's root is made of: *files* are shown, *folders* are made.
+
+    Of *folders_of_files* the files are shown. The files of one of the *chains* are loaded together. *compiled* has the
+    type and the suffix of each table that is read in a compiled form, by its path; *texts* are what stands in the files
+    of secret tables instead.
+    """
 
     parameters: Parameters
     files: list[str]
+    folders_of_files: list[str]
+    chains: list[list[str]]
+    compiled: dict[str, tuple[str, str]]
+    texts: dict[str, str]
     folders: list[str]
     chroot: bool
-    space: int
+    limits: Limits
 
 
 class WorldParameters(TypedDict):
@@ -149,11 +166,11 @@ class Candidate(TypedDict):
 
 
 class Request(TypedDict):
-    """What the program reads; the *certificate* and its key, as PEM, are those of the world's servers."""
+    """What the program reads; *stand_ins* are a certificate and its key, as PEM, by their kind: rsa and ec."""
 
     play: Play
     candidate: Candidate
-    certificate: str
+    stand_ins: dict[str, str]
 
 
 # ---- what has happened -----------------------------------------------------------------------------------------------
@@ -201,11 +218,12 @@ class Times(TypedDict):
 class Report(TypedDict):
     """What has happened; results stand in the order of the play.
 
-    *start_failure* is empty when the master came up; otherwise there are no results. *routes* are the next hops of each
-    flow's message, by the flow's id.
+    *start_failure* is empty when the master came up; otherwise there are no results. *closed* are the named files that
+    others may not read, which had a stand-in. *routes* are the next hops of each flow's message, by the flow's id.
     """
 
     start_failure: str
+    closed: list[str]
     alive: bool
     dialogues: list[DialogueResult]
     agents: list[AgentResult]
@@ -217,10 +235,10 @@ class Report(TypedDict):
 
 
 @final
-class RehearsalImpossible(TypedDict):
-    """Why this kernel can hold no rehearsal."""
+class Exceeded(TypedDict):
+    """What the candidate took too much of, so that its rehearsal ended."""
 
-    impossible: str
+    exceeded: str
 
 
 @final
@@ -230,4 +248,4 @@ class Trouble(TypedDict):
     trouble: str
 
 
-Answer = Report | RehearsalImpossible | Trouble
+Answer = Report | Exceeded | Trouble

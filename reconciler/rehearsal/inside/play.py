@@ -9,7 +9,6 @@ nothing that is not printed as ``{"trouble": text}``.
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - getaddrinfo() wants it, and in the new root there is no library to find it in
-import errno
 import json
 import os
 import select
@@ -19,13 +18,15 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-from reconciler.rehearsal.inside import deliveries, master, room, stand_ins
+from reconciler.rehearsal.inside import deliveries, limits, master, room, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flow, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import mail_server
-from reconciler.rehearsal.inside.messages import RehearsalImpossible, Report, Times, Trouble
+from reconciler.rehearsal.inside.messages import Exceeded, Report, Times, Trouble
 from reconciler.rehearsal.inside.talk import Talks
 from reconciler.rehearsal.inside.world import World, context
 
@@ -37,33 +38,32 @@ if TYPE_CHECKING:
 DIALOGUES = 12
 QUIET, SOON = 1.5, 0.5
 LONGEST = 60.0
-_PASSING = {errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EIO, errno.EDQUOT}
+_ANSWERING = threading.Lock()
 
 
-def play(request: messages.Request) -> Report | RehearsalImpossible:
+def play(request: messages.Request) -> Report:
     """Do what the request says."""
     began = time.monotonic()
     asked, candidate = request["play"], request["candidate"]
     try:
-        room.build(asked["room"], candidate)
-        tls = context(request["certificate"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
-        world = World(asked["world"], tls)
-    except OSError as error:
-        # What passes by itself is worth another try; anything else this kernel will never do.
-        if error.errno in _PASSING:
-            raise
-        return RehearsalImpossible(impossible=str(error))
+        built = room.build(request)
+    except room.Unusable as problem:
+        return _unheld(str(problem))
+    limits.inherit(asked["room"]["limits"])
+    limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))
+    tls = context(request["stand_ins"]["ec"], "/dev/shm")  # noqa: S108 - the room's own, not the host's
+    world = World(asked["world"], tls)
+    room.compile_tables(built.tables)
     parameters = asked["room"]["parameters"]
     log = RehearsalLog(parameters["maillog_file"])
     talks = Talks(world.connect)
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
-    built = time.monotonic() - began
-    failure = master.start(parameters, candidate["directory"])
-    report = Report(
-        start_failure=failure, alive=False, dialogues=[], agents=[], flows=[], routes={}, received=world.received,
-        log=[], seconds=Times(built=built, up=time.monotonic() - began, spoken=0, over=0),
-    )  # fmt: skip
+    ready = time.monotonic() - began
+    failure = master.start(parameters, candidate["directory"], asked["room"]["limits"]["processes"])
+    report = _unheld(failure)
+    report["closed"], report["received"] = built.closed, world.received
+    report["seconds"] |= {"built": ready, "up": time.monotonic() - began}
     if not failure:
         _speak(asked, talks, report)
         report["seconds"]["spoken"] = time.monotonic() - began
@@ -72,6 +72,14 @@ def play(request: messages.Request) -> Report | RehearsalImpossible:
     report["log"] = log.all()
     report["seconds"]["over"] = time.monotonic() - began
     return report
+
+
+def _unheld(failure: str) -> Report:
+    """Return the report of a rehearsal in which nothing was said."""
+    return Report(
+        start_failure=failure, closed=[], alive=False, dialogues=[], agents=[], flows=[], routes={}, received=[],
+        log=[], seconds=Times(built=0, up=0, spoken=0, over=0),
+    )  # fmt: skip
 
 
 def _open(asked: messages.WorldParameters, world: World, tls: ssl.SSLContext) -> None:
@@ -115,8 +123,15 @@ def _end_with_the_reader() -> None:
     os._exit(1)
 
 
+def _be_ended_first() -> None:
+    """When memory is short, the kernel is to end a rehearsal before the host's own Postfix and before the daemon."""
+    with suppress(OSError):  # where /proc can't be written, the kernel takes the largest process
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+
+
 def main() -> None:
     """Read the request, play it, print the answer."""
+    _be_ended_first()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     threading.Timer(LONGEST, os._exit, (1,)).start()
     threading.Thread(target=_end_with_the_reader).start()
@@ -126,6 +141,12 @@ def main() -> None:
         answer = play(request)
     except BaseException:  # noqa: BLE001 - it is the answer, in full
         answer = Trouble(trouble=traceback.format_exc())
+    _end(answer)
+
+
+def _end(answer: messages.Answer) -> NoReturn:
+    """Print the answer and end, with all that was started; the first answer is the only one."""
+    _ANSWERING.acquire()  # for good
     text = json.dumps(answer).encode("utf-8", "replace")
     while text:
         select.select([], [1], [])

@@ -1,7 +1,8 @@
 """The client's side of an SMTP connection: whole replies, TLS, and what a proxy would announce.
 
-It decides nothing: what a reply means is for the caller. Both sides use it, the program of a rehearsal and whoever
-asks a live service for a sign of life. Raises OSError, of which HungUp and ssl.SSLError are kinds.
+It decides nothing: what a reply means is for the caller. Rehearsals and the verification of the live services use it,
+and `reconciler probe` uses Replies. Promises: a whole reply ends within the connection's time-out, however slowly its
+bytes come, and within LONGEST_REPLY. Raises OSError, of which HungUp, TooLong, TimeoutError and ssl.SSLError are kinds.
 
 Known limit: no certificate is verified, and every version and cipher that OpenSSL has is accepted.
 """
@@ -11,13 +12,66 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
+import time
 from contextlib import suppress
 
-_LONGEST_LINE = 8192
+LONGEST_REPLY = 64 << 10
+_BLOCK = 4096
 
 
 class HungUp(ConnectionError):  # noqa: N818 - what a server did, not an error of ours
     """The server closes the connection where it owes a reply."""
+
+
+class TooLong(OSError):  # noqa: N818 - as above
+    """The server sends a reply without end."""
+
+
+class TooSlow(TimeoutError):  # noqa: N818 - as above
+    """The server has begun a reply and does not end it in time."""
+
+
+class Replies:
+    """Reads replies line by line; begin() starts the time and the size of one, whose limit are *seconds*."""
+
+    def __init__(self, connection: socket.socket, seconds: float | None) -> None:
+        self._connection, self._seconds = connection, seconds
+        self._buffer, self._size = b"", 0
+        self._deadline: float | None = None
+        self.begin(seconds)
+
+    def begin(self, seconds: float | None) -> None:
+        """Begin a reply that must end within *seconds*; None for no limit."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._size = 0
+
+    def readline(self, limit: int = LONGEST_REPLY + 1) -> bytes:
+        """Return the next line with its end, at most *limit* bytes of it; nothing when the server has hung up."""
+        try:
+            while b"\n" not in self._buffer and len(self._buffer) < limit and (piece := self._more()):
+                self._buffer += piece
+        finally:
+            self._connection.settimeout(self._seconds)
+        end = self._buffer.find(b"\n") + 1 or len(self._buffer)
+        line, self._buffer = self._buffer[: min(end, limit)], self._buffer[min(end, limit) :]
+        self._size += len(line)
+        if self._size > LONGEST_REPLY:
+            raise TooLong(f"it sends a reply of more than {LONGEST_REPLY >> 10} KiB")
+        return line
+
+    def _more(self) -> bytes:
+        try:
+            if self._deadline is not None:
+                self._connection.settimeout(max(self._deadline - time.monotonic(), 0.001))
+            return self._connection.recv(_BLOCK)
+        except TimeoutError:
+            if self._buffer or self._size:
+                raise TooSlow("its reply does not end in time") from None
+            raise
+
+    def close(self) -> None:
+        """Forget what was read ahead; the connection stays open."""
+        self._buffer = b""
 
 
 class SmtpClient:
@@ -29,13 +83,14 @@ class SmtpClient:
 
     def _take(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._stream = connection.makefile("rb")
+        self._replies = Replies(connection, connection.gettimeout())
 
     def reply(self) -> str:
         """Return the whole of the next reply, its lines as they came."""
         lines = []
         self.waits = True
-        while line := self._stream.readline(_LONGEST_LINE).decode("utf-8", "replace").rstrip():
+        self._replies.begin(self.socket.gettimeout())
+        while line := self._replies.readline().decode("utf-8", "replace").rstrip():
             lines.append(line)
             if line[3:4] != "-":
                 self.waits = False
@@ -49,7 +104,6 @@ class SmtpClient:
 
     def start_tls(self) -> None:
         """Shake hands; what was buffered before is dropped."""
-        self._stream.close()
         self._take(_any_tls().wrap_socket(self.socket))
 
     def announce_proxy(self) -> None:
@@ -65,7 +119,6 @@ class SmtpClient:
 
     def close(self) -> None:
         """Hang up."""
-        self._stream.close()
         self.socket.close()
 
 

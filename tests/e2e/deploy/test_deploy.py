@@ -7,7 +7,6 @@ import hashlib
 import signal
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,15 @@ LISTING = (
 @pytest.fixture(scope="session")
 def wheels() -> str:
     """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:16]
+    lock = CHECKOUT / "deploy" / "requirements.lock"
+    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may want the same
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # another process may want the same
         if not (folder / "complete").exists():
-            pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-            subprocess.run([*pip, "wheel", "--wheel-dir", folder, *wanted], check=True, timeout=300)
+            pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
+            pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+            subprocess.run([*pip, *pinned, "--dest", folder], check=True, timeout=300)
             (folder / "complete").touch()
     return folder.as_uri()
 
@@ -370,6 +369,16 @@ def test_whatever_systemctl_does_to_reconciler_mail_goes_on(installed: Host, com
     assert "live and verified" in push(installed, f"after {command}")
     assert banner(installed) == f"220 after {command}"
     assert master(installed) == pid
+
+
+def test_a_folder_of_the_socket_that_was_removed_is_made_again_by_the_running_daemon(installed: Host) -> None:
+    pid = shown(installed, "MainPID")
+    installed.run("rm", "-r", "/run/reconciler")
+    installed.wait_for(
+        lambda: "daemon running" in installed.run("reconciler", "status", check=False).stdout, what="the socket"
+    )
+    assert "live and verified" in push(installed, "after the socket was lost")
+    assert shown(installed, "MainPID") == pid
 
 
 def test_a_postfix_that_an_administrator_stopped_stays_stopped(installed: Host) -> None:

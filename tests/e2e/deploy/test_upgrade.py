@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, install, master, push, send, wheels
+from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, install, master, push, send, shown, wheels
 from tests.e2e.hosts import CHECKOUT, Host, HostError
 
 if TYPE_CHECKING:
@@ -23,6 +23,21 @@ __all__ = ["wheels"]
 
 BEFORE_THE_FOLDERS = "3ae6ec3554d0f1fe65786bed3efb17a30ffd070a"
 EARLIER = "/root/earlier"
+OVERRIDE = "/etc/systemd/system/reconciler.service.d/override.conf"
+# What an administrator had added to the earlier unit.
+OWN = """\
+[Service]
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETUID
+CapabilityBoundingSet=CAP_SETGID CAP_SETPCAP CAP_SYS_ADMIN CAP_SYS_CHROOT CAP_NET_BIND_SERVICE CAP_NET_ADMIN
+CapabilityBoundingSet=CAP_SYS_PTRACE
+SystemCallFilter=@system-service @mount @chown sethostname
+SystemCallErrorNumber=EPERM
+RestrictNamespaces=mnt net pid uts ipc
+UMask=0077
+TasksMax=2000
+MemoryMax=1G
+LimitCORE=1
+"""
 
 
 def earlier_version() -> str:
@@ -45,6 +60,7 @@ def records(host: Host, *command: str) -> list[dict[str, Any]]:
 def host(wheels: str) -> Iterator[Host]:
     """Return a host where the earlier version has worked for a while, upgraded by deploy/install."""
     with Host(systemd=True, postfix=True) as made:
+        made.write(OVERRIDE, OWN)
         made.run("bash", "-c", f"mkdir {EARLIER} && base64 -d | tar -xz -C {EARLIER}", input=earlier_version())
         env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels}
         made.run(f"{EARLIER}/deploy/install", "--yes", env=env, timeout=180)
@@ -81,7 +97,11 @@ def test_an_upgrade_keeps_generations_journal_phase_and_repository(host: Host, w
     assert (master(host), banner(host)) == (mail, "220 third")
     assert "before it" in host.run("reconciler", "why", "smtpd_banner").stdout
 
-    assert "live and verified" in push(host, "fourth")
+    assert host.read(OVERRIDE) == OWN
+    assert shown(host, "MemoryMax", "TasksMax") == {"MemoryMax": str(1 << 30), "TasksMax": "2000"}
+    told = push(host, "fourth")
+    assert "live and verified" in told
+    assert "flows: 3 of 3 passed" in told
     send(host, "after the upgrade")
     delivered(host, "after the upgrade")
     host.run("reconciler", "rollback")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 IPC_RMID = 0
-TARGETS = Path("/etc/targets")
+TARGETS = Path("/usr/lib/postfix/targets")
 
 
 def main() -> None:
@@ -86,8 +86,13 @@ def _write(told: dict[str, Any]) -> bool:
     return True
 
 
-def _read_only(folder: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda _: Path(folder, "attacked").write_text("attacked") > 0
+def _in_usr(_: dict[str, Any]) -> bool:
+    return Path("/usr/attacked").write_text("attacked") > 0
+
+
+def _in_etc(_: dict[str, Any]) -> bool:
+    with Path("/etc/services").open("a") as stream:  # the folder is the rehearsal's own, but not this file
+        return stream.write("# attacked\n") > 0
 
 
 def _kill(told: dict[str, Any]) -> bool:
@@ -138,8 +143,8 @@ ATTACKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "socket in usr": _path(2),
     "queue": _queue,
     "files": _write,
-    "usr": _read_only("/usr"),
-    "etc": _read_only("/etc"),
+    "usr": _in_usr,
+    "etc": _in_etc,
     "process": _kill,
     "shared memory": _memory,
     "host name": _hostname,

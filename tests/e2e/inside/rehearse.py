@@ -1,10 +1,12 @@
 """Rehearses a desired state as a pass would, but asks no rule first; runs inside a throw-away host.
 
-    rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds}
+    rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds,
+                               "closed": [names]}
 
 Promises: everything is the real thing but the order: load, compose, render, stage, compile, write, rehearse. Prints
 {"findings": [text, ...], "report": {...}, "script": {...}}, or {"trouble": text} when no rehearsal could be held.
-*namespaces* and *program* replace those of a real rehearsal, for tests that take one of its walls away.
+*namespaces* and *program* replace those of a real rehearsal, for tests that take one of its walls away. Those files of
+the candidate that *closed* names are root's alone.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from reconciler.features import compose
 from reconciler.host.effects import Host
 from reconciler.host.facts import gather
 from reconciler.host.programs import postmap
+from reconciler.host.programs.vocabulary import says
 from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.model.errors import ReconcilerError
@@ -42,12 +45,15 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     facts = gather(host, settings, mentioned(merged, facts))
     root = shipped("templates")
     templates = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.j2")}
-    generations = Generations(settings.state, settings.config_directory, host)
+    generations = Generations(settings.state, settings.config_directory, host, settings.backup)
     generations.prepare()
     stage = generations.stage(render(merged, templates), f"tested-{time.monotonic_ns()}", time.time() - 60)
     compiled = [table for table in merged.tables.values() if table.compiler]
     if findings := postmap.compile_tables(host, stage.root, compiled):
         raise SystemExit("\n".join(map(str, findings)))
+    for path in stage.root.iterdir():
+        if path.name in asked.get("closed", ()):
+            path.chmod(0o600)
     rehearse.TIMEOUT = asked.get("timeout", rehearse.TIMEOUT)
     script = write(desired, facts, merged)
     replaced = {name: asked[name] for name in ("namespaces", "program") if name in asked}
@@ -55,7 +61,11 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         report = rehearse.play(script, Path(stage.root), settings.config_directory, host, **replaced)
     except ReconcilerError as error:
         return {"trouble": str(error)}
-    return {"findings": [str(one) for one in findings_of(script, report)], "report": report, "script": script.play}
+    return {
+        "findings": [str(one) for one in findings_of(script, report, says)],
+        "report": report,
+        "script": script.play,
+    }
 
 
 print(json.dumps(main(json.load(sys.stdin))))

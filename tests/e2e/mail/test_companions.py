@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RELEASE = (
     "from pathlib import Path; from reconciler.host.effects import Host;"
     "from reconciler.state.generations import Generations;"
-    "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host()).release()"
+    "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host(), Path('/var/backups/reconciler')).release()"
 )
 PLACES = "/etc/default/postsrsd /etc/postsrsd.secret"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import encodings
 import hashlib
 import json
 import pwd
 import socket
 import ssl
+import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,6 @@ from tests.e2e.scripted_server import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LISTED = {"RCPT": "553 5.7.1 192.0.2.10 is listed at bl.example.org, see https://example.org/lookup"}
 LEVELS = {
@@ -270,3 +272,32 @@ def answer_names(servers: Servers) -> None:
     servers.closing.callback(endpoint.close)
     servers.closing.callback(thread.join)
     servers.closing.callback(endpoint.sendto, b"", endpoint.getsockname())
+
+
+def test_a_mail_user_who_cannot_read_the_interpreters_library_needs_nothing_of_it(servers: Servers) -> None:
+    servers.stand_in(2512)
+    closed = Path(encodings.__file__).parent
+    adopted = servers.adopted
+    adopted.sh(f"cp -a {closed} /root/encodings && chmod 700 /root/encodings && mount --bind /root/encodings {closed}")
+    try:
+        assert adopted.sh(f"cat {closed}/idna.py", user="postfix", check=False).endswith("Permission denied")
+        told = servers.probe("[127.0.0.1]:2512")
+    finally:
+        adopted.sh(f"umount {closed}")
+    assert told["case"] == "delivers", told
+
+
+def test_a_server_whose_reply_never_ends_costs_a_moment_and_is_named(servers: Servers) -> None:
+    servers.stand_in(2513, greeting="\r\n".join(["220-more"] * 1_000_000))
+    ran = servers.adopted.reconciler("probe", "[sink.test]:2513", "-v")
+    assert ran.status == 1
+    assert "it sends a reply of more than 64 KiB" in ran.text
+    assert len(ran.text) < 500_000
+
+
+def test_all_of_a_probe_ends_by_its_deadline(servers: Servers) -> None:
+    servers.stand_in(2514, silent=True)
+    began = time.monotonic()
+    ran = servers.adopted.reconciler("probe", "[sink.test]:2514", "--timeout", "600", "--deadline", "3")
+    assert time.monotonic() - began < 60
+    assert (ran.status, "the time for the whole probe (--deadline) is over" in ran.text) == (1, True), ran.text

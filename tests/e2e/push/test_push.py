@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,34 @@ def test_a_push_is_on_record_in_status_log_and_git_notes(adopted: AdoptedHost) -
     assert "live and verified" in adopted.notes(push.oid)
 
 
+def test_the_pusher_reads_what_makes_an_author_root_and_reads_it_once(adopted: AdoptedHost) -> None:
+    mail = MAIL + "  debugger_command: /usr/bin/logger debugged\n"
+    pipe = "logged unix - n n - - pipe user=nobody argv=/usr/bin/logger\n"
+    files = {"mail.yaml": mail, "master.d/pipe.cf": pipe, "tables/aliases": 'logged: "|/usr/bin/logger"\n'}
+    adopted.commit(files, "Give the author rights")
+    told = [
+        "this makes its author root: debugger_command (mail.yaml:5:21)",
+        "this runs commands as nobody: service logged/unix (master.d/pipe.cf:1:1)",
+        'this runs commands as nobody: "logged" in aliases (tables/aliases:1:1)',
+    ]
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/feature")
+    plan = adopted.reconciler("plan", "feature").text
+    assert [line for line in told if line not in plan] == []
+    shown = json.loads(adopted.reconciler("plan", "feature", "--json").text)["powers"]
+    assert [(one["what"], one["root"]) for one in shown] == [
+        ("debugger_command", True), ("service logged/unix", False), ('"logged" in aliases', False)
+    ]  # fmt: skip
+    push = adopted.push(None)
+    assert push.accepted
+    assert [line for line in told if line not in push.text] == []
+    again = adopted.push({"tables/aliases": 'logged: "|/usr/bin/logger"\nlisted: "|/usr/bin/logger -t x"\n'})
+    assert again.accepted
+    assert [line for line in again.text.splitlines() if "  this " in line] == [
+        'remote:   this runs commands as nobody: "listed" in aliases (tables/aliases:2:1)        '
+    ]
+    assert adopted.push({"mail.yaml": MAIL, "master.d/pipe.cf": None, "tables/aliases": None}).accepted
+
+
 def test_a_push_that_changes_nothing_says_so(adopted: AdoptedHost) -> None:
     generation = adopted.told()["live"]["generation"]
     push = adopted.push({}, "Nothing at all")
@@ -87,6 +116,19 @@ def test_a_broken_push_is_rejected_with_its_place_and_the_likely_intent(adopted:
     assert "did you mean reject_unknown_sender_domain?" in push.text
     assert (adopted.live(), adopted.tip()) == (before, tip)
     assert adopted.told()["phase"]["name"] == "Steady"
+
+
+def test_a_refused_push_is_on_record_with_the_user_who_asked(adopted: AdoptedHost) -> None:
+    push = adopted.push({"mail.yaml": TYPO}, "A typo")
+    assert not push.accepted
+    line = adopted.log("-1")[0]
+    assert (line["outcome"], line["uid"], line["user"]) == ("CheckRefused", 0, "root")
+    assert "reject_unknown_sender_domian" in line["findings"][0]["text"]
+    assert "asked for by root (uid 0)" in adopted.reconciler("log", "-1").text
+    lines = [json.loads(one) for one in adopted.daemon_log().splitlines() if one.startswith("{")]
+    refused = [one for one in lines if one["event"] == "check_refused"]
+    assert refused[-1]["uid"] == 0
+    assert line["revision"] == refused[-1]["revision"]
 
 
 def test_the_same_commit_written_past_the_hook_is_refused_and_nothing_live_changes_by_a_byte(

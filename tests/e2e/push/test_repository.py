@@ -31,6 +31,29 @@ FILES: dict[str, tuple[Files, str]] = {
         r"mail.yaml:5:\d+: .*reconciler secret set",
     ),
 }
+MACROS = "".join(f"  a{level}: {f'$a{level - 1}' * 10}\n" for level in range(1, 12))
+BOMBS: dict[str, tuple[Files, str]] = {
+    "a pattern that can match in many ways": (
+        {"tables/x.pcre": "/" + r"\a" * 60 + "\n"}, r"tables/x.pcre:1:1: .*expected a key and a value"
+    ),
+    "macros that grow": ({"mail.yaml": MAIL + "  a0: x\n" + MACROS}, r"mail.yaml:\d+:\d+: .*names are expanded"),
+    "comments among scalars": (
+        {"flows/a.yaml": "".join(f'k{number}: "#" # allow x: y\n' for number in range(20_000))},
+        "more than 10000 findings",
+    ),
+    "rows without a value": ({"tables/virtual": "x\n" * 400_000}, "more than 10000 findings"),
+    "parameters that are unknown": (
+        {"mail.yaml": MAIL + "".join(f"  k{number}: x\n" for number in range(3000))},
+        "2000 more findings are not listed",
+    ),
+    "a long list that many services may read": (
+        {
+            "mail.yaml": MAIL + f"  smtpd_client_event_limit_exceptions: {'127.0.0.1, ' * 15_000}\n",
+            "master.d/x.cf": "".join(f"x{number} unix - - n - - smtp\n" for number in range(200)),
+        },
+        "services may read, is too large",
+    ),
+}  # fmt: skip
 TREES = {
     "an empty tree": ("", "mail.yaml"),
     "a symbolic link": ("120000 blob {passwd}\tmail.yaml\n", '"mail.yaml" is a symbolic link'),
@@ -39,6 +62,7 @@ TREES = {
     "a path with ..": ("{mail}040000 tree {tree}\t..\n", '".." is not a plain path name'),
     "a path named .git": ("{mail}040000 tree {tree}\t.git\n", '".git" is not a plain path name'),
 }
+MOVES = "cp {repo}/refs/heads/topic {repo}/main; mv {repo}/main {repo}/refs/heads/main"
 # What breaks the repository, what mends it, and the reason that must be in `status` meanwhile.
 TROUBLES = {
     "moved away": ("mv {repo} /srv/away", "mv /srv/away {repo}", "No such file or directory"),
@@ -62,6 +86,38 @@ TROUBLES = {
         "cp {repo}/refs/heads/main /tmp/main; echo garbage >{repo}/refs/heads/main",
         "cp /tmp/main {repo}/refs/heads/main",
         "repository /srv/mail-state.git: ",
+    ),
+    # A thread of libgit2's that waits for a pipe stops the whole daemon. Each comes in one step, as its maker would.
+    "a pipe for the ref": (
+        "cp {repo}/refs/heads/main /srv/main; mkfifo {repo}/pipe; mv {repo}/pipe {repo}/refs/heads/main",
+        "mv -f /srv/main {repo}/refs/heads/main",
+        "/srv/mail-state.git/refs/heads/main: a pipe, socket or device is never opened; remove it",
+    ),
+    "a ref that names a pipe": (
+        "mkfifo {repo}/refs/heads/pipe; echo 'ref: refs/heads/pipe' >{repo}/refs/heads/main",
+        "rm {repo}/refs/heads/pipe",
+        "/srv/mail-state.git/refs/heads/pipe: a pipe, socket or device is never opened; remove it",
+    ),
+    "a pipe for an object": (
+        "mv {object} /srv/object; mkfifo {object}",
+        "mv -f /srv/object {object}",
+        ": a pipe, socket or device is never opened; remove it",
+    ),
+    "a pipe for the configuration": (
+        "cp {repo}/config /srv/config; mkfifo {repo}/pipe; mv {repo}/pipe {repo}/config; " + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "/srv/mail-state.git/config: a pipe, socket or device is never opened; remove it",
+    ),
+    "a device for the configuration": (
+        "cp {repo}/config /srv/config; mknod {repo}/device c 5 0; mv {repo}/device {repo}/config; " + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "/srv/mail-state.git/config: a pipe, socket or device is never opened; remove it",
+    ),
+    "a configuration that includes a pipe": (
+        "cp -p {repo}/config /srv/config; mkfifo /srv/pipe; printf '[Include]\npath = /srv/pipe\n' >>{repo}/config; "
+        + MOVES,
+        "mv -f /srv/config {repo}/config",
+        "includes another file, which is never read; remove [include]",
     ),
 }
 
@@ -121,9 +177,55 @@ def test_a_file_of_200_megabytes_is_refused_without_being_read(adopted: AdoptedH
     assert '"tables/huge" holds 200 MiB; the limit is 64 MiB' in push.text
     adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
     assert_matches("holds 200 MiB", refused(adopted, push.oid, before))
+    assert peak(adopted) < 150, "its bytes were never in memory"
+
+
+def test_a_commit_message_of_100_megabytes_is_refused_without_being_read(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.commit({})
+    adopted.sh("head -c 100M /dev/zero | tr '\\0' a >/tmp/message")
+    large = adopted.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-F", "/tmp/message", where=CLONE)
+    adopted.git("reset", "--quiet", "--hard", large, where=CLONE)
+    push = adopted.push()
+    assert not push.accepted
+    assert f"the object {large} holds 100 MiB; the limit for a commit" in push.text
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches(f"{large} holds 100 MiB", refused(adopted, large, before))
+    adopted.git("commit", "--quiet", "--allow-empty", "--message", "On top", where=CLONE)
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches(f"{large} holds 100 MiB", refused(adopted, adopted.tip(), before))
+    assert peak(adopted) < 150, "it was never in memory"
+
+
+def test_one_content_under_many_names_counts_each_time(adopted: AdoptedHost) -> None:
+    before = adopted.live()
+    adopted.commit({})
+    adopted.sh(f"cd {CLONE} && truncate -s 40M tables/a && cp tables/a tables/b && git add . && git commit -qm Same")
+    push = adopted.push()
+    assert not push.accepted
+    assert "the files of this commit hold 80 MiB together; the limit is 64 MiB" in push.text
+    adopted.git("fetch", "--quiet", CLONE, "+HEAD:refs/heads/main")
+    assert_matches("hold 80 MiB together", refused(adopted, push.oid, before))
+    assert peak(adopted) < 150, "its bytes were never in memory"
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_no_text_stops_the_daemon(adopted: AdoptedHost, case: str) -> None:
+    files, reason = BOMBS[case]
+    before = adopted.live()
+    push = adopted.push(files)
+    assert not push.accepted
+    assert_matches(reason, push.text)
+    assert len(push.text) < 200_000
+    oid = adopted.write_past_hook(files)
+    assert_matches(reason, refused(adopted, oid, before))
+    assert len(adopted.told()["last"]["findings"]) <= 1001
+
+
+def peak(adopted: AdoptedHost) -> int:
+    """The most memory that the daemon ever had, in MiB."""
     assert adopted.daemon is not None
-    peak = adopted.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]
-    assert int(peak) < 150 << 10, "its bytes were never in memory"
+    return int(adopted.sh("grep VmHWM /proc/$(pgrep -f 'reconciler run' | head -1)/status").split()[1]) >> 10
 
 
 # ---- trouble of the repository itself --------------------------------------------------------------------------------
@@ -203,3 +305,39 @@ def test_a_hundred_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_be
 def assert_matches(pattern: str, text: str) -> None:
     """Fail with the whole text when a line of it does not match."""
     assert re.search(pattern, text), text
+
+
+# ---- a repository of root's that others may write to -----------------------------------------------------------------
+
+MARK = "/tmp/mark"
+
+
+def test_a_repository_of_roots_that_a_group_may_write_to_runs_nothing_of_theirs_as_root() -> None:
+    with AdoptedHost(daemon=False) as adopted:
+        adopted.sh(
+            f"groupadd mailadm && useradd -G mailadm mary && cd {REPOSITORY} && "
+            "git config core.sharedRepository group && chgrp -R mailadm . && chmod -R g+rwX ."
+        )
+        adopted.start_daemon()
+        program = "printf '#!/bin/sh\\nid -u >>/tmp/mark\\n'"
+        adopted.sh(
+            f"cd {REPOSITORY} && mkdir mine && for hook in reference-transaction post-commit; do"
+            f" {program} >hooks/$hook; {program} >mine/$hook; chmod 755 hooks/$hook mine/$hook; done && cp config c &&"
+            " git config -f c core.hooksPath $PWD/mine && git config -f c core.fsmonitor $PWD/mine/post-commit &&"
+            " git config -f c core.editor $PWD/mine/post-commit && mv c config",
+            user="mary",
+        )
+        oid = adopted.write_past_hook({"tables/transport": f"{ROUTE}shared.test  relaylim:\n"})
+        adopted.sh(f"rm -f {MARK}")  # that was the operator's own git
+        status = adopted.wait_for("Applied", oid)
+        assert "no note and no commit is written" in " ".join(status["limits"])
+        assert adopted.notes(oid) == "" or "no note found" in adopted.notes(oid)
+        refused = adopted.reconciler("set", "smtpd_helo_required", "yes")
+        assert refused.status == 75
+        assert "chown -R git:git" in refused.text
+        assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: ")
+        adopted.sh(f"chown -R mary:mailadm {REPOSITORY}")
+        assert adopted.reconciler("set", "smtpd_helo_required", "yes").status == 0
+        adopted.patiently(lambda: adopted.status()["limits"] == [], "no limit any more")
+        assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: "), "no hook runs at all, as its owner either"
+        assert adopted.sh(f"find {REPOSITORY} -user root") == ""

@@ -98,3 +98,20 @@ def test_a_secret_of_this_host_that_is_sealed_to_somebody_else_is_refused_for_th
         status = adopted.wait_for("Refused", oid)
         assert status["phase"]["name"] == "Retrying", "the identity may come"
         assert adopted.live() == before
+
+
+def test_root_writes_a_secret_through_no_link_in_somebodys_clone() -> None:
+    with AdoptedHost(daemon=False) as adopted:
+        adopted.sh(
+            "useradd --system eve; install -d -o eve /home/eve /home/eve/secrets /home/eve/sub; "
+            "echo old >/etc/victim; age-keygen -y /etc/reconciler/identity.age >/home/eve/secrets/recipients"
+        )
+        adopted.sh("cd /home/eve; touch mail.yaml; ln -s /etc/victim secrets/relay.age", user="eve")
+        ran = adopted.reconciler("secret", "set", "relay", cwd="/home/eve/sub", typed=PASSWORD)
+        assert ran.status == 0, ran.text
+        assert adopted.sh("cat /etc/victim; stat -c '%F %U' /home/eve/secrets/relay.age") == "old\nregular file eve"
+        adopted.sh("cd /home/eve; rm -r secrets; ln -s /etc secrets", user="eve")
+        ran = adopted.reconciler("secret", "set", "relay", cwd="/home/eve", typed=PASSWORD)
+        assert ran.status != 0
+        assert "secrets/recipients can't be read" in ran.text
+        assert adopted.sh("ls /etc/relay.age", check=False).startswith("ls: cannot access")

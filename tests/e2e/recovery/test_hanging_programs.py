@@ -1,9 +1,10 @@
-"""What a machine does to a daemon: disks that turn read-only, odd dates, a git that hangs, an inotify used up."""
+"""What a machine does to a daemon: disks that turn read-only, programs that hang, an inotify used up, no socket."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import time
 
 import pytest
 
@@ -117,6 +118,115 @@ def committed(adopted: AdoptedHost, files: dict[str, str | None]) -> str:
     oid = adopted.write_past_hook(files)
     adopted.sh("mv /usr/sbin/git.hangs /usr/sbin/git")
     return oid
+
+
+# ---- Postfix's programs ----------------------------------------------------------------------------------------------
+
+CHANGE = {**banner("later"), "tables/transport": "new.test  smtp:[127.0.0.1]:2525\n"}
+PROVEN_WITHIN = 15.0  # seconds in which a dead master must be back
+HANGING = {"a compile": ("postmap", "*lmdb:*"), "a check": ("postconf", "*-n*"), "a rehearsal": ("unshare", "*play*")}
+
+
+def hang(adopted: AdoptedHost, program: str, pattern: str) -> None:
+    """Have calls of the program whose arguments match hang; the others work."""
+    path = adopted.sh(f"readlink -f $(command -v {program})")
+    adopted.sh(f"mv {path} {path}.works")
+    text = f'#!/bin/sh\ncase "$*" in {pattern}) : >/tmp/hangs; exec sleep 321;; esac\nexec {path}.works "$@"\n'
+    adopted.host.write(path, text, 0o755)
+
+
+def works_again(adopted: AdoptedHost, program: str) -> None:
+    """End the hang."""
+    adopted.sh(f"path=$(readlink -f $(command -v {program})) && mv $path.works $path")
+
+
+@pytest.mark.parametrize("what", HANGING)
+def test_beside_a_program_that_hangs_a_dead_master_is_started_status_answers_and_a_stop_is_quick(what: str) -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        hang(adopted, *HANGING[what])
+        oid = adopted.write_past_hook(CHANGE)
+        adopted.patiently(lambda: adopted.sh("ls /tmp/hangs", check=False) == "/tmp/hangs", "the hang")
+
+        adopted.sh("pkill -KILL -x master")
+        died = time.monotonic()
+        adopted.patiently(adopted.answers, "Postfix to be back", PROVEN_WITHIN)
+        assert time.monotonic() - died < PROVEN_WITHIN
+        assert adopted.sh("pgrep -f 'sleep 321'")
+        limits = adopted.patiently(
+            lambda: [one for one in adopted.told()["limits"] if "has been busy for" in one], "a word about the hang", 30
+        )
+        assert what == "a check" or f"it waits for {HANGING[what][0]}" in limits[0]  # its programs have own threads
+
+        asked = time.monotonic()
+        assert adopted.stop_daemon() == 0
+        assert time.monotonic() - asked < PROVEN_WITHIN
+        assert not adopted.sh("pgrep -f 'sleep 321'", check=False)
+
+        works_again(adopted, HANGING[what][0])
+        adopted.start_daemon()
+        adopted.wait_for("Applied", oid)
+        assert any(one["revived"] for one in adopted.log())
+        assert adopted.told()["limits"] == []
+
+
+def test_a_master_is_not_started_beside_an_activation() -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        hang(adopted, *HANGING["a compile"])
+        adopted.write_past_hook(CHANGE)
+        adopted.patiently(lambda: adopted.sh("ls /tmp/hangs", check=False) == "/tmp/hangs", "the hang")
+        holder = adopted.host.start("flock", f"{STATE_DIRECTORY}/private/activation", "sleep", "300")
+        adopted.sh("until ! flock -n /var/lib/reconciler/private/activation true; do sleep 0.1; done")
+        adopted.sh("pkill -KILL -x master")
+        time.sleep(7)  # the guard looks three times
+        assert not adopted.answers()
+        adopted.sh("pkill -f 'sleep 300'")
+        holder.wait()
+        adopted.patiently(adopted.answers, "Postfix to be back", PROVEN_WITHIN)
+
+
+def test_a_pass_holds_the_activation_lock_while_postfix_restarts_and_a_stop_waits_for_that() -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        probe = "flock -n /var/lib/reconciler/private/activation true; echo $? >>/tmp/locked; sleep 5"
+        adopted.sh("mv /usr/sbin/postfix /usr/sbin/postfix.works")
+        text = f'#!/bin/sh\ncase "$*" in *start) {probe};; esac\nexec /usr/sbin/postfix.works "$@"\n'
+        adopted.host.write("/usr/sbin/postfix", text, 0o755)
+        mail = MAIL.replace("parameters:", "parameters:\n  inet_interfaces: 127.0.0.1")
+        oid = adopted.write_past_hook({"mail.yaml": mail})
+        adopted.patiently(lambda: adopted.sh("ls /tmp/locked", check=False) == "/tmp/locked", "the restart")
+        assert adopted.stop_daemon() == 0
+        assert adopted.sh("cat /tmp/locked") == "1"
+        assert adopted.answers()
+        assert adopted.log()[0]["outcome"] == "Applied", adopted.log()[0]
+        assert adopted.log()[0]["revision"] == oid
+
+
+# ---- the socket ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "gone", ["rm -r /run/reconciler", "rm /run/reconciler/control.sock", "mv /run/reconciler /run/x"]
+)
+def test_a_socket_that_was_removed_is_made_again_and_no_second_daemon_starts_meanwhile(gone: str) -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        assert adopted.daemon is not None
+        adopted.sh(gone)
+        second = adopted.reconciler("run")
+        assert second.status == 75, second.text
+        assert "another reconciler" in second.text
+        adopted.patiently(adopted.told, "the socket to be back")
+        push = adopted.push(banner("heard"))
+        assert "live and verified" in push.text, push.text
+        assert adopted.daemon.poll() is None
+        assert adopted.reconciler("once").status == 0
+
+
+def test_a_socket_that_is_lost_while_a_program_hangs_is_made_again() -> None:
+    with AdoptedHost(settle="20ms") as adopted:
+        hang(adopted, *HANGING["a compile"])
+        adopted.write_past_hook(CHANGE)
+        adopted.patiently(lambda: adopted.sh("ls /tmp/hangs", check=False) == "/tmp/hangs", "the hang")
+        adopted.sh("rm -r /run/reconciler")
+        adopted.patiently(adopted.told, "the socket to be back", PROVEN_WITHIN)
 
 
 # ---- inotify ---------------------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.commands.contract import change_line, override_line
+from reconciler.commands.contract import change_line, override_line, power_line
 from reconciler.desired.overrides import Override
 from reconciler.model import Change, Kind, Parameter, Where
+from reconciler.postfix.root_equivalent import ROOT, Power
 
 
 def test_a_change_has_the_keys_of_the_contract() -> None:
@@ -23,4 +24,12 @@ def test_an_override_has_the_keys_of_the_contract() -> None:
     assert override_line(Override(above, below)) == {
         "parameter": "smtp_tls_security_level", "where": "mail.yaml:9:3", "value": "may", "section": "tls",
         "instead_of": "encrypt", "instead_where": "mail.yaml:4:2",
+    }  # fmt: skip
+
+
+def test_a_right_of_another_user_has_the_keys_of_the_contract() -> None:
+    power = Power(ROOT, "debugger_command", "/usr/bin/id", Where("mail.yaml", 9, 3))
+
+    assert power_line(power) == {
+        "effect": "makes its author root", "what": "debugger_command", "where": "mail.yaml:9:3", "root": True
     }  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import signal
 import socket
 import threading
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def check(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Echo."""
     yield {"line": f"checking {request['new']}"}
-    yield {"done": {"status": "refused"}}
+    yield {"done": {"status": "refused", "uid": request["uid"]}}
 
 
 def trouble(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -90,7 +91,7 @@ def eventually(path: Path) -> None:
 
 def test_an_answer_comes_line_by_line(running: Path) -> None:
     answer = list(ask(running, {"do": "check", "new": "abc"}, 5))
-    assert answer == [{"line": "checking abc"}, {"done": {"status": "refused"}}]
+    assert answer == [{"line": "checking abc"}, {"done": {"status": "refused", "uid": os.geteuid()}}]
 
 
 def test_the_socket_is_roots_and_the_groups_in_a_folder_open_to_all(running: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_bad_request_is_answered_and_harms_nobody(running: Path, sent: bytes) 
 
 
 def test_a_client_that_goes_away_harms_nobody(running: Path) -> None:
-    for _ in range(control.MAX_CONNECTIONS * 2):
+    for _ in range(control.PLACES["check"] * 2):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(running))
             client.sendall(b'{"do": "check", "new": "x"}\n')
@@ -146,7 +147,7 @@ def test_a_client_that_goes_away_harms_nobody(running: Path) -> None:
 
 def test_connections_are_bounded_and_their_places_come_back(running: Path) -> None:
     clients = []
-    for _ in range(control.MAX_CONNECTIONS):
+    for _ in range(control.PLACES[""]):
         client = socket.socket(socket.AF_UNIX)
         client.connect(str(running))
         clients.append(client)
@@ -157,6 +158,145 @@ def test_connections_are_bounded_and_their_places_come_back(running: Path) -> No
         assert b"done" in client.makefile("rb").read()
         client.close()
     eventually(running)
+
+
+# ---- one user's places -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def flood(path: Path, uid: int, request: bytes, number: int = 60) -> Iterator[None]:
+    """Many connections of one user, which all send this and stay; a process of that user holds them."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as above
+        child = os.fork()
+    if child == 0:
+        os.setgroups([NOBODY])
+        os.setgid(uid)
+        os.setuid(uid)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(number)]
+        for client in clients:
+            with suppress(OSError):
+                client.connect(str(path))
+                client.sendall(request)
+        os.write(writing, b"x")
+        signal.pause()
+    os.close(writing)
+    os.read(reading, 1)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
+@pytest.fixture
+def following(open_folder: Path) -> Iterator[Path]:
+    """A daemon whose follow goes on until the client leaves."""
+
+    def follow(_: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while True:
+            threading.Event().wait(0.05)
+            yield {}
+
+    repository = open_folder / "r.git"
+    repository.mkdir()
+    os.chown(repository, NOBODY, NOBODY)
+    server = Control(open_folder / "s", None, HANDLERS | {"follow": follow}, repository)
+    server.start()
+    yield open_folder / "s"
+    server.stop()
+
+
+FOLLOW = b'{"do": "follow", "revision": "x"}\n'
+DAEMON = pwd.getpwnam("daemon").pw_uid
+
+
+@pytest.mark.parametrize("request_of_all", [FOLLOW, b""], ids=["follows", "silent"])
+def test_one_user_who_takes_every_place_takes_none_from_root_and_other_users(
+    following: Path, request_of_all: bytes
+) -> None:
+    with flood(following, DAEMON, request_of_all):
+        for _ in range(3):
+            assert list(ask(following, {"do": "status", "new": "x"}, 5))
+            assert "done" in as_user(following, NOBODY, [], {"do": "check", "new": "x"})
+            assert "done" in as_user(following, NOBODY, [], {"do": "status", "new": "x"})
+
+
+def test_follows_of_one_user_take_no_place_from_its_own_checks(following: Path) -> None:
+    with flood(following, DAEMON, FOLLOW):
+        assert "done" in as_user(following, DAEMON, [NOBODY], {"do": "check", "new": "x"})
+        refused = as_user(following, DAEMON, [NOBODY], {"do": "follow", "revision": "x"})
+        assert "too many requests" in refused["Unavailable"]
+    eventually(following)
+
+
+def test_so_many_users_and_root() -> None:
+    places = control.Places()
+    for user in range(1, control.MOST_USERS + 1):
+        assert places.take((user, "check"))
+    assert not places.take((control.MOST_USERS + 1, "check"))
+    assert places.take((1, "check"))
+    assert places.take((0, "check"))
+    places.leave((2, "check"))
+    assert places.take((control.MOST_USERS + 1, "check"))
+
+
+# ---- the socket itself -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["folder", "socket", "another file"])
+def test_a_socket_that_is_lost_is_made_again(open_folder: Path, loss: str) -> None:
+    path = open_folder / "run/control.sock"
+    server = Control(path, None, HANDLERS, open_folder)
+    server.start()
+    server.renew()
+    path.unlink()
+    if loss == "folder":
+        path.parent.rmdir()
+    elif loss == "another file":
+        path.touch()
+    server.renew()
+    assert list(ask(path, {"do": "status", "new": "x"}, 5))
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o660, 0o755)
+    assert server.limits == []
+    server.stop()
+    assert not path.exists()
+
+
+def test_a_socket_that_is_there_stays(running: Path, open_folder: Path) -> None:
+    assert list(ask(running, {"do": "status", "new": "x"}, 5))
+    server = Control(open_folder / "own", None, HANDLERS, open_folder)
+    server.start()
+    made = (open_folder / "own").stat()
+    server.renew()
+    assert (open_folder / "own").stat() == made
+    server.stop()
+
+
+def test_a_socket_that_cannot_be_made_again_is_a_limit_until_it_can(open_folder: Path) -> None:
+    path = open_folder / "run/control.sock"
+    server = Control(path, None, HANDLERS, open_folder)
+    server.start()
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.touch()
+    server.renew()
+    assert [one.partition(":")[0] for one in server.limits] == ["git hooks and commands can't reach the daemon"]
+    path.parent.unlink()
+    server.renew()
+    assert server.limits == []
+    assert list(ask(path, {"do": "status", "new": "x"}, 5))
+    server.stop()
+
+
+def test_a_stopped_daemon_makes_no_socket(open_folder: Path) -> None:
+    server = Control(open_folder / "s", None, HANDLERS, open_folder)
+    server.start()
+    server.stop()
+    server.renew()
+    assert not (open_folder / "s").exists()
 
 
 def test_a_stale_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
@@ -216,3 +356,9 @@ def test_a_daemon_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
 def test_not_permitted_is_its_own_error() -> None:
     assert not issubclass(NotPermitted, Unavailable)
+
+
+def test_a_handler_learns_who_asks_from_the_kernel_and_not_from_the_request(running: Path) -> None:
+    assert as_user(running, NOBODY, [], {"do": "wake", "uid": 0}) == {"NotPermitted": "not permitted; ask as root"}
+    answered = as_user(running, NOBODY, [], {"do": "check", "new": "x", "uid": 0})
+    assert answered == {"done": {"status": "refused", "uid": NOBODY}}

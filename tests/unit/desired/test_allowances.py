@@ -130,6 +130,50 @@ def test_a_service_is_allowed_from_the_line_above() -> None:
     assert not taken.is_error
 
 
+SITE = "sites/site12/tables/sender_transport"
+PIPE = "x unix - n n - - pipe user=vmail argv=/bin/true\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "rule"),
+    [
+        (SITE, "@localhost relaylim:\n", "bare-sender-domain"),
+        ("master.d/site12-x.cf", PIPE, "site-service"),
+        ("sites/site12/site.yaml", "delivery: {address: 203.0.113.9, helo: one.example}\n", "foreign-address"),
+    ],
+)
+def test_in_a_sites_file_it_has_no_force_and_says_who_can_allow_it(path: str, text: str, rule: str) -> None:
+    before = [finding for finding in told(files={path: text}) if finding.rule == rule]
+    found = told(files={path: f"# allow {rule}: ours\n{text}"})
+    after = [finding for finding in found if finding.rule == rule]
+    assert [finding.severity for finding in after] == [finding.severity for finding in before]
+    assert all(f"# allow {rule} in {path}: REASON" in finding.text for finding in errors_in(after))
+    (powerless,) = (finding for finding in found if finding.rule == "site-allowance")
+    assert (str(powerless.where), powerless.is_error) == (f"{path}:1:1", False)
+    assert f'write "# allow {rule} in {path}: REASON" in mail.yaml' in powerless.text
+
+
+def test_the_host_allows_a_rule_for_a_file_of_a_site_and_no_other() -> None:
+    files = {"master.d/site12-x.cf": PIPE, "master.d/site13-x.cf": PIPE.replace("x ", "y ", 1)}
+    comment = "  # allow site-service in master.d/site12-x.cf: the vacation program\n"
+    services = [finding for finding in told(comment, files) if finding.rule == "site-service"]
+    assert [(finding.where.file, finding.is_error) for finding in services] == [
+        ("master.d/site12-x.cf", False), ("master.d/site13-x.cf", True)
+    ]  # fmt: skip
+    assert "(allowed: the vacation program)" in services[0].text
+    assert "unused-allowance" in rules("  # allow site-service in master.d/site12-x.cf: x\n")
+
+
+def test_a_site_allows_nothing_for_another_file_and_only_files_of_sites_are_named() -> None:
+    site13 = {"sites/site13/site.yaml": "# allow site-service in master.d/site12-x.cf: we may\ndomains: []\n"}
+    found = told(files={"master.d/site12-x.cf": PIPE} | site13)
+    assert len([finding for finding in errors_in(found) if finding.rule == "site-service"]) == 1
+    assert [finding.where.file for finding in found if finding.rule == "site-allowance"] == ["sites/site13/site.yaml"]
+    host = told(f"{WIDE}  # allow open-relay in hosts/other.yaml: x\n")
+    assert sorted(finding.rule for finding in host) == ["bad-allowance", "open-relay"]
+    assert rules("  # allow them in sites/site12 and elsewhere\n") == []
+
+
 def test_what_cannot_be_read_cannot_be_allowed() -> None:
     with pytest.raises(InvalidSource) as caught:
         loaded("unknwon: 1  # allow unknown-key: x\n")

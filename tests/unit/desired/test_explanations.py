@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 # Names that are the program's own, and those that a table of names holds.
 OTHERS = {
     "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
-    "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed",
+    "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed", "site-left-out",
 }  # fmt: skip
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.desired.budget import Budget
 from reconciler.desired.flows import STRANGER, Flow, read
 from reconciler.model import File, Finding, Where
 
 
 def tried(text: str, host: str = "mx1") -> tuple[tuple[Flow, ...], list[str]]:
     findings: list[Finding] = []
-    flows = read({"flows/a.yaml": File.of(text.encode())}, host, findings)
+    flows = read({"flows/a.yaml": File.of(text.encode())}, host, findings, Budget())
     return flows.all, [str(finding) for finding in findings]
 
 
@@ -106,5 +107,5 @@ def test_a_file_that_is_no_mapping_says_so() -> None:
 def test_only_yaml_files_of_the_folder_are_read() -> None:
     file = File.of(b"a:\n  to: x@y\n  expect: refused\n")
     findings: list[Finding] = []
-    assert read({"flows/x.txt": file, "flows/b/a.yaml": file, "mail.yaml": file}, "mx1", findings).all == ()
+    assert read({"flows/x.txt": file, "flows/b/a.yaml": file, "mail.yaml": file}, "mx1", findings, Budget()).all == ()
     assert findings == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.desired.budget import Budget
 from reconciler.desired.load import load
 from reconciler.desired.master_d import read
 from reconciler.model import Desired, File, Finding
@@ -15,7 +16,7 @@ LINE = "private/policy unix - n n - 0 spawn user=nobody argv=/bin/true\n"
 def of_files(files: dict[str, str]) -> tuple[list[str], list[Finding]]:
     """The services of a commit by their keys, and what is wrong with them."""
     findings: list[Finding] = []
-    services = read({path: File.of(text.encode()) for path, text in files.items()}, findings)
+    services = read({path: File.of(text.encode()) for path, text in files.items()}, findings, Budget())
     return [service.key for service in services], findings
 
 

@@ -87,6 +87,18 @@ def test_the_message_lists_rows_and_confirms_their_deletion_by_number() -> None:
     assert trailers_in(spoofed.body) == ("Confirm: 2 deletions in site_transport", "Confirm: 1 deletion in virtual")
 
 
+def test_a_site_whose_change_was_left_out_leaves_with_what_is_live_of_it() -> None:
+    broken = FILES | {
+        "sites/site12/site.yaml": "domains: [\n",
+        "sites/site12/tables/virtual": "a@twelve.example root\n",
+    }
+    files, live = ({path: File.of(text.encode()) for path, text in one.items()} for one in (broken, FILES))
+    own = {path: file for path, file in live.items() if "site12" in path}
+    assert removal(files, "site12", own).deleted == leaving("site12").deleted
+    assert removal(files, "site12", own).rows == leaving("site12").rows
+    assert removal(files, "site12").deleted != leaving("site12").deleted
+
+
 def test_confirmed_rows_are_no_more_than_their_number() -> None:
     live = {"transport": File.of(b"".join(b"%d.example smtp:\n" % n for n in range(20)))}
     target = {"transport": File.of(b"".join(b"%d.example smtp:\n" % n for n in range(10)))}

@@ -19,6 +19,17 @@ def test_a_program_that_is_not_installed_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["../../../../usr/bin/logger", "sub/../smtpd", "./pipe", "sub//smtpd", ".."])
+def test_a_command_that_could_lead_out_of_the_folder_of_programs_is_refused(command: str) -> None:
+    said = only_finding("unknown-program", files=master(f"127.0.0.1:3199 inet n - n - - {command} -f /etc/shadow"))
+    assert f'"{command}" is not the plain name of a program' in said
+
+
+@pytest.mark.parametrize("command", ["smtpd", "own/smtpd", "own.d/..smtpd"])
+def test_a_command_that_stays_in_the_folder_of_programs_is_not_refused_for_its_name(command: str) -> None:
+    assert not findings_of("unknown-program", files=master(f"127.0.0.1:3199 inet n - n - - {command}"))
+
+
 def test_a_program_of_ones_own_that_is_missing_is_refused_for_now() -> None:
     line = "x unix - n n - - pipe user=vmail argv=/opt/own -d"
     (finding,) = findings_of("missing-program", files=master(line), facts=facts(files={"/opt/own": False}))

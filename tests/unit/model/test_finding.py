@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from reconciler.model import Allowance, Finding, Severity, Where, error_at, errors_in, warning_at
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.model import Allowance, Finding, Severity, Where, error_at, errors_in, limits, listed, warning_at
+from reconciler.model.errors import WithFindings
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_nothing_that_steers_a_terminal_is_printed() -> None:
@@ -32,3 +39,38 @@ def test_what_is_said_of_a_place_is_its_own_subject_unless_one_is_named() -> Non
     assert warning_at("r", place, "odd", "key") == Finding(
         rule="r", where=place, text="odd", subject="key", severity=Severity.WARNING
     )
+
+
+def test_a_finding_quotes_only_so_much_and_its_subject_stays_its_own() -> None:
+    long, other = (error_at("r", Where("mail.yaml"), char * 5000) for char in "xy")
+
+    assert long.text == "x" * limits.TEXT + "..."
+    assert len(long.subject) < limits.TEXT
+    assert long.subject != other.subject
+    assert replace(long, severity=Severity.WARNING).subject == long.subject
+    assert error_at("r", Where("mail.yaml"), "x" * limits.TEXT).text == "x" * limits.TEXT
+
+
+def test_very_many_findings_are_counted_and_errors_are_listed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LISTED", 3)
+    findings = [warning_at("w", Where("a", line), f"w{line}") for line in range(1, 6)]
+    findings[3:3] = [error_at("e", Where("b", line), f"e{line}") for line in range(1, 3)]
+
+    assert [str(one) for one in listed(findings)] == [
+        "a:1:1: warning: w1",
+        "b:1:1: e1",
+        "b:2:1: e2",
+        "a:2:1: warning: 4 more findings are not listed; 0 of them are errors",
+    ]
+    assert listed(findings[:3]) == tuple(findings[:3])
+
+
+def test_errors_that_are_not_listed_still_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LISTED", 1)
+    errors = [error_at("e", Where("a", line), f"e{line}") for line in range(1, 4)]
+    passing = [replace(error, lasting=False) for error in errors]
+
+    assert str(listed(errors)[-1]) == "a:2:1: 2 more findings are not listed; 2 of them are errors"
+    assert [one.lasting for one in listed(errors)] == [True, True]
+    assert [one.lasting for one in listed(passing)] == [False, False]
+    assert WithFindings(errors).findings == listed(errors)

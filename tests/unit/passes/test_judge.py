@@ -15,6 +15,7 @@ from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
@@ -85,9 +86,9 @@ def test_the_live_commit_is_understood_once_and_only_when_it_is_asked_for(
     adopted.go_live(judged_now(adopted, adopted.commit(WRONG)))
     asked: list[Revision] = []
 
-    def counting(revision: Revision, edges: Edges) -> Understood:
+    def counting(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
         asked.append(revision)
-        return understand(revision, edges)
+        return understand(revision, edges, kept)
 
     monkeypatch.setattr(module, "understand", counting)
     live = LiveCommit(adopted.edges)

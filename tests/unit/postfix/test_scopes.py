@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.features import compose
-from reconciler.model import Severity, Where
+from reconciler.model import Contribution, Parameter, Service, Severity, Where
+from reconciler.postfix.macros import EndlessMacro
 from reconciler.postfix.scopes import Scope, scopes, words
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPTIONS = {"master.d/x.cf": "2525 inet n - n - - smtpd\n  -o smtpd_banner=$myhostname -o smtpd_tls_auth_only=yes\n"}
 
@@ -48,8 +53,9 @@ def test_what_can_not_be_expanded_is_empty_and_a_circle_is_endless() -> None:
     main, _ = both({"mail_name": "${", "luser_relay": "$luser_relay"})
 
     assert (main.value("mail_name"), main.expanded("${")) == ("", None)
-    assert main.endless("$luser_relay")
-    assert not main.endless("${")
+    assert isinstance(main.failure("$luser_relay"), EndlessMacro)
+    assert not isinstance(main.failure("${"), EndlessMacro)
+    assert main.failure("$myhostname") is None
 
 
 def test_a_finding_of_a_service_names_it() -> None:
@@ -83,3 +89,20 @@ def test_a_setting_that_holds_in_a_service_is_written_there_or_in_main_cf() -> N
 )
 def test_a_list_is_split_at_commas_and_blanks_outside_of_braces(text: str, elements: list[str]) -> None:
     assert words(text) == elements
+
+
+def test_the_options_of_a_service_are_looked_through_once() -> None:
+    class Options(tuple[Parameter, ...]):
+        __slots__ = ()
+        looked = 0
+
+        def __iter__(self) -> Iterator[Parameter]:
+            Options.looked += 1
+            return super().__iter__()
+
+    options = Options(Parameter(f"a{number}", "x", Where("master.d/x.cf")) for number in range(9))
+    service = Service(name="x", type="unix", command="smtp", overrides=options, where=Where("master.d/x.cf"))
+    scope = Scope(Contribution(), HOST, service)
+    before = Options.looked
+    assert [scope.value(f"a{number}") for number in range(10)] == ["x"] * 9 + [""]
+    assert Options.looked == before

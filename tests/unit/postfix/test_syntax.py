@@ -82,6 +82,8 @@ def test_the_words_of_a_pipe_command_are_kept_as_they_are() -> None:
         ("foo unix - - n - - smtp -o smtp_helo_name = x", "smtp_helo_name"),
         ("foo unix - - n - - smtp -o smtp_helo_name= x=y", "x=y"),
         ("foo unix - - n - - smtp -o smtp_helo_name", "smtp_helo_name"),
+        ("foo unix - - n - - smtp -o {a = b}{c d}", "the braces in the value of a do not match"),
+        ("foo unix - - n - - smtp -o a={b", "the braces in the value of a do not match"),
     ],
 )
 def test_a_malformed_service_is_found_with_its_reason(line: str, cause: str) -> None:
@@ -103,6 +105,17 @@ def test_an_override_with_blanks_is_written_in_braces() -> None:
         write_override(Parameter("a", "permit_mynetworks,\n reject", Where("m")))
         == "-o { a = permit_mynetworks, reject }"
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("-o a=b}{c", "b}{c"), ("-o {a = {b} {c d}}", "{b} {c d}"), ("-o a={b}", "{b}"), ("-o {a=b}", "b")],
+)
+def test_a_value_whose_braces_need_no_partner_or_have_one_is_read_and_written(option: str, value: str) -> None:
+    [service], findings = read_master(f"foo unix - - n - - smtp {option}\n", "m")
+    assert (service.overrides[0].value, findings) == (value, [])
+    [again], _ = read_master(show_service(service) + "\n", "m")
+    assert again.overrides[0].value == value
 
 
 words = st.text("abcxyz0189._-/:$", min_size=1, max_size=8)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
@@ -44,8 +46,17 @@ def test_nobody_stands_in_where_the_candidate_listens_itself() -> None:
 
 
 def test_there_is_room_for_the_largest_message() -> None:
-    assert script_of({"message_size_limit": "1000"}).play["room"]["space"] >= 256 << 20
-    assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["space"] > 15 << 30
+    assert script_of({"message_size_limit": "1000"}).play["room"]["limits"]["space"] >= 256 << 20
+    assert script_of({"message_size_limit": str(10 << 30)}).play["room"]["limits"]["space"] > 15 << 30
+
+
+def test_many_services_may_take_more_than_few() -> None:
+    few = script_of().play["room"]["limits"]
+    many = script_of(files={"master.d/m.cf": "".join(f"s{n} unix - - n - - smtp\n" for n in range(500))})
+    more = many.play["room"]["limits"]
+    assert few["processes"] >= 1000
+    assert more["processes"] - few["processes"] >= 1000
+    assert more["memory"] > few["memory"] >= 1 << 30
 
 
 def test_every_class_of_addresses_has_a_recipient() -> None:
@@ -73,3 +84,8 @@ def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
     done = script_of(files=pass_service, services={"smtp/inet": {"command": "postscreen", "maxproc": 1}})
     assert [one["listener"]["address"] for one in done.play["flows"]] == ["192.0.2.10"]
     assert done.unserved == ()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1::", "192.0.2.C5", ":", "1d"])
+def test_what_only_looks_like_an_address_is_not_talked_to(host: str) -> None:
+    assert listeners(script_of({"inet_interfaces": f"{host}, 127.0.0.1"}).play) == {("127.0.0.1", 25)}

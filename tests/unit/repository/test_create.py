@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.host.effects import Host
 from reconciler.host.settings import Settings
-from reconciler.repository.create import HOOKS, NotCreated, create
+from reconciler.repository import create as create_module
+from reconciler.repository.create import HOOKS, RECEIVE, NotCreated, create
 from reconciler.repository.repo import Repository
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import git
@@ -36,6 +37,7 @@ def test_the_starter_state_gets_this_hosts_name_and_key(tmp_path: Path) -> None:
     assert git(path, "rev-parse", "HEAD") == revision.oid
     recorded = {name: git(path, "config", f"reconciler.{name}") for name in ("settings", "socket", "branch")}
     assert recorded == {"settings": str(FILE), "socket": "/run/x y.sock", "branch": "prod/mail"}
+    assert {name: git(path, "config", name) for name in RECEIVE} == RECEIVE
     assert {name: (path / "hooks" / name).stat().st_mode & 0o777 for name in HOOKS} == HOOKS
     assert git(path, "fsck", "--strict") == ""
 
@@ -84,9 +86,9 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["from"]
 
 
-def test_it_belongs_to_whom_its_parent_folder_belongs_to(tmp_path: Path) -> None:
+def test_it_belongs_to_whom_its_parent_folder_belongs_to(open_folder: Path) -> None:
     assert os.geteuid() == 0, "needs root, to make the repository of another user"
-    home = tmp_path / "home"
+    home = open_folder / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     path = home / "r.git"
@@ -94,3 +96,22 @@ def test_it_belongs_to_whom_its_parent_folder_belongs_to(tmp_path: Path) -> None
     assert {
         Path(folder, name).lstat().st_uid for folder, _, names in os.walk(path) for name in (".", *names)
     } == {NOBODY}  # fmt: skip
+
+
+def test_the_owner_of_the_parent_folder_leads_root_nowhere(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert os.geteuid() == 0, "needs root, to make the repository of another user"
+    (home := open_folder / "home").mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    (victims := open_folder / "victims").mkdir()
+    make = create_module._make
+
+    def replaced(beside: Path, *others: object) -> object:
+        beside.rename(home / "away")
+        beside.symlink_to(victims)
+        return make(beside, *others)  # type: ignore[arg-type] # as it was called
+
+    monkeypatch.setattr(create_module, "_make", replaced)
+    with pytest.raises(NotCreated):
+        create(home / "r.git", Settings(), settings_file=FILE, recipient=KEY)
+    assert list(victims.iterdir()) == []
+    assert (victims.stat().st_uid, os.geteuid(), os.getegid()) == (0, 0, 0)

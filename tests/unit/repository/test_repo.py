@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.effects import Host
+from reconciler.model import limits
 from reconciler.model.errors import InvalidSource, Unavailable
 from reconciler.repository import repo
 from reconciler.repository.repo import NoBranch, Repository, UnknownRevision
@@ -155,6 +156,19 @@ def test_links_and_submodules_are_refused_all_at_once(tmp_path: Path) -> None:
     assert rules_of(repository, tree) == {"mail.yaml": "symlink", "sub": "submodule"}
 
 
+def test_what_is_left_out_is_not_even_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = bare(tmp_path / "mail.git")
+    git(repository.path, "update-index", "--add", "--cacheinfo", f"120000,{'1' * 40},sites/site1/link", "--cacheinfo",
+        f"160000,{'2' * 40},sites/site1/module")  # fmt: skip
+    blob = git(repository.path, "hash-object", "-w", "--stdin", stdin=b"x")
+    git(repository.path, "update-index", "--add", "--cacheinfo", f"100644,{blob},mail.yaml")
+    revision = repository.revision(commit_tree(repository.path, git(repository.path, "write-tree", "--missing-ok")))
+    monkeypatch.setattr(limits, "ENTRIES", 3)
+    assert set(repository.read(revision, lambda path: path.startswith("sites/site1"))) == {"mail.yaml"}
+    with pytest.raises(InvalidSource):
+        repository.read(revision)
+
+
 @pytest.mark.parametrize(
     "name", [b"..", b".", b".git", b".GIT", b"/etc", b"a/b", b"a\\b", b"a\nb", b"a\x1b[31m", b"\xff", b'a"']
 )
@@ -167,16 +181,16 @@ def test_a_path_name_that_is_not_plain_is_refused(tmp_path: Path, name: bytes) -
 
 
 def test_a_file_that_is_too_large_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repo, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(limits, "BYTES", 2 << 20)
     repository = bare(tmp_path / "r.git")
     oid = commit(repository.path, {"big": "x" * (3 << 20), "fits": "x" * (1 << 20)})
-    with pytest.raises(InvalidSource, match=r'big:1:1: "big" holds 3 MiB; the limit is 1 MiB'):
+    with pytest.raises(InvalidSource, match=r'big:1:1: "big" holds 3 MiB; the limit is 2 MiB'):
         repository.read(repository.revision(oid))
 
 
 def test_a_tree_of_trees_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert repo.MAX_ENTRIES <= 100_000  # which takes some seconds; a thousand shows the same
-    monkeypatch.setattr(repo, "MAX_ENTRIES", 1_000)
+    assert limits.ENTRIES <= 100_000  # which takes some seconds; a thousand shows the same
+    monkeypatch.setattr(limits, "ENTRIES", 1_000)
     repository = bare(tmp_path / "r.git")
     tree = tree_of(repository.path)
     for _ in range(12):
@@ -354,3 +368,13 @@ def test_a_hundred_pushes_notes_and_gc_leave_nothing_of_root_in_anothers_reposit
             git(repository.path, "gc", "-q", "--prune=now", user=NOBODY)
     assert len(git(repository.path, "notes", f"--ref={repo.NOTES}", "list", user=NOBODY).splitlines()) == 100
     assert owners(repository.path) == {NOBODY}
+
+
+def test_one_content_under_many_names_counts_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BYTES", 2 << 20)
+    repository = bare(tmp_path / "r.git")
+    oid = commit(repository.path, {f"tables/{name}": "x" * (900 << 10) for name in "abc"})
+    with pytest.raises(InvalidSource, match=r"tables/c:1:1: .* hold 2 MiB together; the limit is 2 MiB"):
+        repository.read(repository.revision(oid))
+    oid = commit(repository.path, {f"tables/{name}": "x" * (900 << 10) for name in "ab"})
+    assert len(repository.read(repository.revision(oid))) == 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +20,6 @@ from reconciler.state.generations import Generations
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reconciler.state.manifest import Generation
 
 TARGET: Tree = {"main.cf": File.of(b"a = 1\n"), "master.cf": File.of(b"x\n"), "secret": File.of(b"s\n", 0o600)}
@@ -35,7 +35,7 @@ def generations(tmp_path: Path) -> Generations:
     (live / "script").write_text("#!/bin/sh\n")
     (live / "script").chmod(0o755)
     (live / "link").symlink_to("/usr/share/nowhere")
-    made = Generations(tmp_path / "state", live, Host())
+    made = Generations(tmp_path / "state", live, Host(), tmp_path / "backup")
     made.prepare()
     return made
 
@@ -207,6 +207,138 @@ def test_a_lost_live_link_is_made_anew_and_names_the_newest_generation_to_be_tru
     assert generations.live() == good
 
 
+def test_a_lost_live_link_never_names_a_generation_that_is_not_whole_while_another_is(generations: Generations) -> None:
+    generations.adopt()
+    good, bad, worse = applied(generations), applied(generations), applied(generations)
+    (bad.root / "main.cf").unlink()
+    (worse.path / "manifest.json").write_bytes(b"")
+    generations.link.unlink()
+
+    assert generations.heal() == good
+
+
+def test_the_only_generation_is_better_than_none_even_if_it_was_edited(generations: Generations) -> None:
+    only = generations.adopt()
+    (generations.config_directory / "main.cf").write_text("edited = 1\n")
+    generations.link.unlink()
+
+    assert generations.heal() == only
+
+
+def test_a_folder_in_place_of_the_live_link_is_kept_beside_it(generations: Generations) -> None:
+    generations.adopt()
+    good = applied(generations)
+    for number in (1, 2):
+        generations.link.unlink()
+        generations.link.mkdir()
+        (generations.link / "main.cf").write_text(f"found = {number}\n")
+        assert generations.live() is None
+
+        assert generations.heal() == good
+
+        assert generations.live() == good
+        assert (generations.link.parent / f"postfix.found-{number}" / "main.cf").read_text() == f"found = {number}\n"
+
+
+# ---- the files from before adoption ----------------------------------------------------------------------------------
+
+
+def listed(folder: Path) -> dict[str, bytes | str]:
+    return {
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def test_adoption_keeps_the_files_outside_of_the_state_as_well_for_root_only(generations: Generations) -> None:
+    generations.adopt()
+
+    assert generations.original == generations.rescue
+    assert listed(generations.backup) == listed(generations.rescue)
+    assert {"main.cf", "master.cf", "dynamicmaps.cf", "script", "link"} <= listed(generations.backup).keys()
+    assert (generations.backup / "script").stat().st_mode & 0o777 == 0o755
+    assert generations.backup.parent.stat().st_mode & 0o777 == 0o700
+    assert generations.limits() == []
+
+
+def test_a_copy_that_is_missing_is_made_from_the_other(generations: Generations) -> None:
+    generations.adopt()
+    files = listed(generations.rescue)
+    for missing in (generations.backup, generations.rescue):
+        shutil.rmtree(missing)
+        assert generations.limits() == [f"{missing} is missing; it should hold the files from before adoption"]
+
+        generations.keep_originals()
+
+        assert listed(missing) == files
+
+
+def test_an_adoption_after_a_loss_keeps_what_the_host_has_now(generations: Generations) -> None:
+    generations.adopt()
+    generations.release()
+    shutil.rmtree(generations.state)
+    (generations.config_directory / "main.cf").write_text("newer = 1\n")
+
+    generations.prepare()
+    generations.adopt()
+
+    assert (generations.backup / "main.cf").read_text() == "newer = 1\n"
+
+
+def test_a_later_adoption_keeps_the_files_from_before_the_first(generations: Generations) -> None:
+    generations.adopt()
+    files = listed(generations.rescue)
+    generations.release()
+    (generations.config_directory / "main.cf").write_text("newer = 1\n")
+
+    generations.adopt()
+
+    assert listed(generations.rescue) == listed(generations.backup) == files
+
+
+@pytest.mark.parametrize("gone", ["everything", "generations"])
+def test_a_lost_state_is_told_and_restored_from_the_copy(generations: Generations, gone: str) -> None:
+    generations.adopt()
+    applied(generations)
+    files = listed(generations.rescue)
+    assert generations.lost == ""
+    shutil.rmtree(generations.state if gone == "everything" else generations.folder)
+    generations.prepare()
+
+    assert generations.heal() is None
+    origin = generations.backup if gone == "everything" else generations.rescue
+    assert "run `reconciler rescue`" in generations.lost
+    assert str(origin) in generations.lost
+    with pytest.raises(Unavailable, match="no generation is left"):
+        generations.release()
+
+    restored = generations.restore()
+
+    assert generations.live() == restored
+    assert listed(generations.config_directory) == files
+    assert restored.files.keys() == {"main.cf", "master.cf"}
+
+
+def test_without_any_copy_that_is_told(generations: Generations) -> None:
+    generations.adopt()
+    for folder in (generations.state, generations.backup):
+        shutil.rmtree(folder)
+    generations.prepare()
+
+    assert "there is no copy of the files from before adoption" in generations.lost
+    with pytest.raises(Unavailable, match="there is no copy"):
+        generations.restore()
+
+
+def test_only_a_folder_of_a_generation_is_held(generations: Generations) -> None:
+    live = generations.adopt()
+
+    assert generations.holds(live.path)
+    for other in (live.root, generations.folder, generations.folder / "9-gone", generations.rescue, Path("/etc")):
+        assert not generations.holds(other)
+
+
 def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generation(generations: Generations) -> None:
     outside = generations.config_directory.parent / "pki"
     outside.mkdir()
@@ -220,13 +352,48 @@ def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generatio
     assert (generations.rescue / "ssl" / "key").read_text() == "secret\n"
 
 
+def test_an_activation_excludes_another_but_no_pass_that_only_checks(generations: Generations) -> None:
+    busy = pytest.raises(Unavailable, match="being started, stopped or reloaded")
+    with generations.lock(), generations.activation(), busy, generations.activation(0.1):
+        pytest.fail("two at once")
+    with generations.lock(), generations.activation(0):
+        pass
+
+
+def test_an_activation_waits_for_another_that_ends_in_time(generations: Generations) -> None:
+    held, ended = Event(), Event()
+
+    def hold() -> None:
+        with generations.activation():
+            held.set()
+            ended.wait(20)
+
+    thread = Thread(target=hold)
+    thread.start()
+    assert held.wait(20)
+    Timer(0.3, ended.set).start()
+    with generations.activation(20):
+        assert ended.is_set()
+    thread.join()
+
+
+def test_one_daemon_for_life_beside_any_pass(generations: Generations) -> None:
+    with generations.service():
+        with pytest.raises(Unavailable, match="another reconciler daemon runs"), generations.service():
+            pytest.fail("two at once")
+        with generations.lock(), generations.activation():
+            pass
+    with generations.service():
+        pass
+
+
 def test_one_lock_for_all_passes(generations: Generations) -> None:
     with generations.lock(), pytest.raises(Unavailable, match="another pass is running"), generations.lock():
         pass
 
 
 def test_an_operator_waits_for_a_running_pass(generations: Generations) -> None:
-    locked, free = threading.Event(), threading.Event()
+    locked, free = Event(), Event()
 
     def run_a_pass() -> None:
         with generations.lock():
@@ -236,7 +403,7 @@ def test_an_operator_waits_for_a_running_pass(generations: Generations) -> None:
     with ThreadPoolExecutor() as threads:
         threads.submit(run_a_pass)
         locked.wait()
-        threading.Timer(0.2, free.set).start()
+        Timer(0.2, free.set).start()
         with generations.lock(60):
             assert free.is_set()
 

@@ -9,7 +9,7 @@ import pytest
 from reconciler.host.effects import Host
 from reconciler.model import File, Tree
 from reconciler.state.generations import Generations
-from reconciler.state.manifest import UNREADABLE, Generation, read_manifest, with_todays_secrets, written
+from reconciler.state.manifest import UNREADABLE, Generation, intact, read_manifest, with_todays_secrets, written
 from reconciler.state.source import Source, SourceKind
 
 RECORDED = Path(__file__).parents[2] / "transcripts" / "state" / "manifests"
@@ -26,7 +26,7 @@ def generations(tmp_path: Path) -> Generations:
     (live / "script").write_text("#!/bin/sh\n")
     (live / "script").chmod(0o755)
     (live / "link").symlink_to("/usr/share/nowhere")
-    made = Generations(tmp_path / "state", live, Host())
+    made = Generations(tmp_path / "state", live, Host(), tmp_path / "backup")
     made.prepare()
     return made
 
@@ -38,7 +38,19 @@ def applied(generations: Generations, target: Tree = TARGET, revision: str = "a"
     return placed
 
 
-@pytest.mark.parametrize("garbage", ["{", "[]", "{}", '{"files": 1}', ""])
+WHOLE = '{"revision": "a", "source": "commit a", "tainted": false, "files": %s}'
+RECORD = '{"main.cf": {"mode": %s, "owner": %s, "sha256": "x"}}'
+GARBAGE = [
+    "", "{", "[]", "{}", "7", '{"files": 1}', "\0" * 500, "[" * 100_000, WHOLE % "[]", WHOLE % '{"main.cf": 7}',
+    WHOLE % '{"main.cf": {"mode": 420}}', WHOLE % (RECORD % ('"420"', '"root:root"')), WHOLE % (RECORD % (-1, '"r:r"')),
+    WHOLE % (RECORD % ("1e400", '"r:r"')), WHOLE % (RECORD % (420, "7")),
+    WHOLE % (RECORD % (420, '"r:r"')).replace("main.cf", "/etc/passwd"),
+    WHOLE % (RECORD % (420, '"r:r"')).replace("main.cf", "a/../../b"),
+    (WHOLE % "{}").replace('"a"', "[1]", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda text: text[:80])
 def test_a_manifest_that_cannot_be_read_is_a_generation_that_nobody_trusts(
     generations: Generations, garbage: str
 ) -> None:
@@ -50,7 +62,12 @@ def test_a_manifest_that_cannot_be_read_is_a_generation_that_nobody_trusts(
 
     assert live
     assert (live.number, live.source, live.tainted) == (generation.number, UNREADABLE, True)
+    assert not intact(live)
+    assert generations.limits() == [
+        f"{generation.path}/manifest.json can't be read; hand edits are not noticed until a pass writes it anew"
+    ]
     assert applied(generations).number == generation.number + 1
+    assert generations.limits() == []
 
 
 SOURCES = {

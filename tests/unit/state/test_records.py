@@ -73,6 +73,15 @@ def test_every_kind_of_ending_was_recorded(tmp_path: Path) -> None:
     assert {type(outcome) for outcome in ended} == kinds
 
 
+@pytest.mark.parametrize("kind", [Applied, Unchanged])
+def test_sites_that_were_left_out_are_a_key_of_their_own(kind: type[Applied | Unchanged]) -> None:
+    ended = Conclusion(outcome=kind((), {"site12": "a" * 40, "site13": ""}), revision=REVISION)
+    line = conclusion_line(ended)
+    assert line["left_out"] == {"site12": "a" * 40, "site13": ""}
+    assert conclusion_from(json.loads(json.dumps(line))) == ended
+    assert "left_out" not in conclusion_line(Conclusion(outcome=kind(), revision=REVISION))
+
+
 def test_a_pass_with_a_hand_edit_is_read_as_one_value() -> None:
     kept, package, left, *_ = map(conclusion_from, lines("written.jsonl", "conclusion"))
 

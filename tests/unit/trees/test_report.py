@@ -21,7 +21,9 @@ from reconciler.model import (
     Unchanged,
     Where,
 )
+from reconciler.postfix.root_equivalent import ROOT, Power
 from reconciler.trees.report import (
+    MOST,
     WIDTH,
     change_lines,
     finding_lines,
@@ -29,6 +31,7 @@ from reconciler.trees.report import (
     needs,
     outcome_lines,
     plan_lines,
+    power_lines,
     probation_line,
     push_lines,
 )
@@ -93,6 +96,18 @@ def test_errors_come_first_and_a_push_without_changes_says_so() -> None:
     assert list(push_lines([], [WARNING])) == ["  no changes for this host", "  a:1:1: warning: doubtful", ""]
 
 
+def test_the_rights_that_a_push_gives_its_author_are_named_root_first_and_safe_for_a_terminal() -> None:
+    vmail = Power("runs commands as vmail", "service x/unix", "pipe", Where("master.d/a.cf"))
+    root = Power(ROOT, "debugger\x1b_command", "/a", Where("mail.yaml", 12, 3))
+
+    assert list(push_lines([], [], [vmail, root]))[1:3] == [
+        r"  this makes its author root: debugger\x1b_command (mail.yaml:12:3)",
+        "  this runs commands as vmail: service x/unix (master.d/a.cf:1:1)",
+    ]
+    assert len(list(power_lines([vmail] * (MOST + 5)))) == MOST + 1
+    assert list(power_lines([vmail] * (MOST + 5)))[-1].startswith("  ... and 5 more")
+
+
 def test_flows_are_counted_where_they_were_played() -> None:
     failed = Finding(rule="flow-fails", where=Where("flows/a.yaml"), text="", subject="")
 
@@ -105,6 +120,9 @@ def test_flows_are_counted_where_they_were_played() -> None:
     [
         (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)"]),
         (Unchanged(), 4, ["nothing to do: the live configuration already matches this commit (generation 4)"]),
+        (Unchanged((), {"site12": "3f2a9c1d", "site13": ""}), 4, [
+            "nothing to do: the live configuration already matches this commit (generation 4)",
+            "site12 is left out and stays as in 3f2a9c1", "site13 is left out and nothing of it is live"]),
         (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong", "generation 4 (abc1234) stays live"]),
         (Refused(()), None, ["refused, nothing changed", "no generation is live yet"]),
         (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time", "  b:2:1: wrong",

@@ -43,6 +43,15 @@ def test_the_cgroup_names_the_unit_in_either_version(line: str, unit: str | None
     assert systemd.parse_cgroup(line.splitlines()) == unit
 
 
+def test_what_is_started_apart_says_how_it_is_stopped() -> None:
+    command = ("/usr/sbin/postfix", "-c", "/etc/post fix")
+
+    argv = systemd.apart((*command, "start"), (*command, "stop"), "Postfix of /etc/post fix")
+
+    assert '--property=ExecStop="/usr/sbin/postfix" "-c" "/etc/post fix" "stop"' in argv
+    assert argv[argv.index("--") + 1 :] == (*command, "start")
+
+
 def test_a_process_that_is_gone_has_no_unit() -> None:
     assert systemd.unit_of_process(2**22 + 1) is None
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.rehearsal.inside.smtp_client import HungUp, SmtpClient, handshake_failure
+from reconciler.rehearsal.inside.smtp_client import HungUp, SmtpClient, TooSlow, handshake_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @contextmanager
@@ -78,3 +80,49 @@ def test_a_proxy_is_announced_with_both_ends(family: socket.AddressFamily, addre
         client.announce_proxy()
         near, port = client.socket.getsockname()[1], listener.getsockname()[1]
         assert far.recv(200).decode() == f"PROXY {name} {address} {address} {near} {port}\r\n"
+
+
+# ---- servers without end ---------------------------------------------------------------------------------------------
+
+
+def flood(far: socket.socket, pieces: Iterable[bytes], pause: float = 0) -> threading.Thread:
+    """Have the server send until the client leaves."""
+
+    def send() -> None:
+        with suppress(OSError):
+            for piece in pieces:
+                far.sendall(piece)
+                time.sleep(pause)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("piece", [b"250-more\r\n", b"x" * 1000])
+def test_a_reply_without_end_is_cut_off(piece: bytes) -> None:
+    with connected() as (client, far):
+        sender = flood(far, repeat(piece))
+        with pytest.raises(OSError, match="it sends a reply of more than 64 KiB"):
+            client.reply()
+        client.close()
+        sender.join(10)
+
+
+@pytest.mark.parametrize("piece", [b"2", b"250-a\r\n"])
+def test_a_reply_that_drips_ends_with_the_time_out_of_one_reply(piece: bytes) -> None:
+    with connected() as (client, far):
+        client.socket.settimeout(0.5)
+        flood(far, repeat(piece), 0.05)
+        began = time.monotonic()
+        with pytest.raises(TooSlow, match="its reply does not end in time"):
+            client.reply()
+        assert time.monotonic() - began < 5
+
+
+def test_a_reply_of_almost_64_kib_is_read() -> None:
+    with connected() as (client, far):
+        lines = [b"250-" + b"x" * 990] * 64
+        sender = flood(far, [b"\r\n".join([*lines, b"250 end\r\n"])])
+        assert client.reply().endswith("250 end")
+        sender.join(10)

@@ -1,0 +1,123 @@
+"""The budget of one commit: the readers and the rules take from it, and end when it is spent.
+
+Every method raises InvalidSource when a limit is passed, with a lasting finding that names the limit and the place.
+The clock enters as an argument and measures processor time; without one, time is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+from reconciler.model import Finding, Where, error_at, limits
+from reconciler.model.errors import InvalidSource
+from reconciler.postfix.scopes import scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reconciler.model import Contribution, Facts
+
+ROOT = Where("mail.yaml")
+
+
+class Budget:
+    """What is left of the limits while one commit is loaded, or judged."""
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._clock, self._began = clock, clock()
+        self._taken: Counter[str] = Counter()
+
+    def take_values(self, amount: int, where: Where) -> None:
+        """Take the values of a YAML file."""
+        self._take("values in YAML files", amount, limits.ALL_VALUES, where)
+
+    def take_merged(self, amount: int, where: Where) -> None:
+        """Take the values of another host's file that is merged with mail.yaml."""
+        self._take("values in files of other hosts, each merged with mail.yaml", amount, limits.MERGED_VALUES, where)
+
+    def take_services(self, content: bytes, where: Where) -> None:
+        """Take a file of master.d."""
+        self._take("bytes in master.d", len(content), limits.SERVICES_BYTES, where)
+
+    def take_lines(self, content: bytes, where: Where) -> None:
+        """Take a file of a table."""
+        self._take("lines in tables", content.count(b"\n") + 1, limits.LINES, where)
+
+    def take_expanded(self, amount: int, where: Where) -> None:
+        """Take a value of main.cf or of a service."""
+        self._take("characters in values when all names are expanded", amount, limits.ALL_EXPANDED, where)
+
+    def _take(self, what: str, amount: int, most: int, where: Where) -> None:
+        self._taken[what] += amount
+        if self._taken[what] > most:
+            raise beyond(where, f"this commit has more than {most} {what}; reduce or split it")
+        self.look(where)
+
+    def look(self, where: Where = ROOT) -> None:
+        """Look at the clock."""
+        if self._clock() - self._began > limits.SECONDS:
+            raise beyond(where, f"this commit takes more than {limits.SECONDS:g} s to judge; reduce or split it")
+
+
+class BoundedFindings(list[Finding]):
+    """Findings up to limits.FINDINGS; with each, the clock is looked at."""
+
+    def __init__(self, budget: Budget, findings: Iterable[Finding] = ()) -> None:
+        super().__init__()
+        self._budget = budget
+        self.extend(findings)
+
+    def append(self, finding: Finding) -> None:
+        """Add a finding."""
+        self._budget.look(finding.where)
+        if len(self) >= limits.FINDINGS:
+            what = f"this commit has more than {limits.FINDINGS} findings, and nothing is looked for beyond this one"
+            # First, so that it is among those that are listed.
+            raise InvalidSource([error_at("too-many-findings", finding.where, what, "too many findings"), *self])
+        super().append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings one after another, so that a rule ends when there are too many."""
+        for finding in findings:
+            self.append(finding)
+
+    def __iadd__(self, findings: Iterable[Finding]) -> Self:  # type: ignore[misc,override] # as a list's own
+        """Add findings as extend() does."""
+        self.extend(findings)
+        return self
+
+
+def beyond(where: Where, text: str) -> InvalidSource:
+    """Return the refusal of a commit that is beyond a limit."""
+    return InvalidSource([error_at("commit-too-large", where, text, "commit too large")])
+
+
+def bound_values(merged: Contribution, facts: Facts) -> None:
+    """Refuse settings that are too large together: each service may read each value, with all names in it expanded."""
+    budget, longest, services = Budget(), 0, len(merged.entries)
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            cost = scope.cost(parameter.value)
+            budget.take_expanded(cost, parameter.where)
+            longest = max(longest, cost)
+            if longest * services > limits.READ_BY_SERVICES:
+                what = f"a value of {longest} characters, which {services} services may read, is too large; use a table"
+                raise beyond(parameter.where, what)
+
+
+EXPLAINED = {
+    "commit-too-large": (
+        "The commit is beyond a limit for what it may cost the host that reads it: the size of its files, the number "
+        "of its values or lines, or the processor time. The limits are far above what a mail system needs. Remove "
+        "what nothing uses, keep a long list in a table, or split a table."
+    ),
+    "too-many-findings": (
+        "The commit has so many findings that nothing is looked for beyond the last one. Fix those that are listed; "
+        "often they have one cause."
+    ),
+    "more-findings": (
+        "There are more findings than are listed. Errors are listed before warnings. Fix those that are listed, and "
+        "check again."
+    ),
+}

@@ -1,0 +1,51 @@
+"""Read and write a file of a clone, which may belong to another user than the one who runs the command.
+
+Promises: no link is followed below the clone. A file is replaced as a whole by one rename, and belongs to the owner of
+its folder. Raises OSError as the kernel gives it, for a link as well.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OLD = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read(clone: Path, folder: str, name: str) -> bytes | None:
+    """Return the content of a file, or None if there is none."""
+    with ExitStack() as closing:
+        try:
+            within = _opened(clone / folder, closing)
+            descriptor = os.open(name, _OLD, dir_fd=within)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as stream:
+            return stream.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
+
+def write(clone: Path, folder: str, name: str, content: bytes) -> None:
+    """Write a file in a folder that exists."""
+    with ExitStack() as closing:
+        within = _opened(clone / folder, closing)
+        beside = f".{name}.{secrets.token_hex(8)}"
+        with os.fdopen(os.open(beside, _NEW, 0o666, dir_fd=within), "wb") as stream:
+            stream.write(content)
+            owner = os.fstat(within)
+            if os.geteuid() == 0:
+                os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
+        os.rename(beside, name, src_dir_fd=within, dst_dir_fd=within)
+
+
+def _opened(folder: Path, closing: ExitStack) -> int:
+    descriptor = os.open(folder, _FOLDER)
+    closing.callback(os.close, descriptor)
+    return descriptor

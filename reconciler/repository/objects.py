@@ -1,0 +1,128 @@
+"""Objects of a repository within their limits: nothing is unpacked before its header has said how large it is.
+
+A commit message of 300 MiB fits into 300 KB of a push, and libgit2 unpacks a commit whole, also when it only looks for
+its parents. So each commit, tag and list of files is measured first, and history is walked here.
+
+whole() raises ObjectTooLarge for an object beyond limits.OBJECT_BYTES, and ValueError for one that is damaged.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+import zlib
+from itertools import count
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from reconciler.model import Where, error_at, limits
+from reconciler.model.errors import InvalidSource
+from reconciler.repository.inspection import is_regular
+
+_PIECE = 1 << 20
+_MOST_TAGS, _DIGITS = 8, 20
+_NEW, _OLD = 1, 2  # which of two commits leads to a third
+_LOOSE = re.compile(rb"([a-z]+) ([0-9]+)\0")
+
+
+class ObjectTooLarge(InvalidSource):
+    """A commit, a tag or a list of files is too large to be read."""
+
+    def __init__(self, oid: str, size: int) -> None:
+        text = (
+            f"the object {oid} holds {size >> 20} MiB; the limit for a commit, a tag or a list of files is"
+            f" {limits.OBJECT_BYTES >> 20} MiB; rewrite the commit without it"
+        )
+        super().__init__([error_at("object-too-large", Where("."), text, oid)])
+
+
+def whole(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Repository:
+    """Return the handle if it can read an object; libgit2 1.9 hangs with the GIL on a truncated loose one."""
+    path, inflating = Path(handle.path, "objects", str(oid)[:2], str(oid)[2:]), zlib.decompressobj()
+    data = path.read_bytes() if is_regular(path) else b""  # else packed, or from a push that git has just checked
+    try:
+        if data:
+            start, data = inflating.decompress(data, _PIECE), inflating.unconsumed_tail
+            header = _LOOSE.match(start)
+            _measure(str(oid), header[1] == b"blob" if header else False, int(header[2][:_DIGITS]) if header else 0)
+        while data and not inflating.eof:
+            inflating.decompress(data, _PIECE)
+            data = inflating.unconsumed_tail
+    except zlib.error as error:
+        raise ValueError(f"object {oid} is damaged: {error}") from error
+    if path.is_file():
+        if not inflating.eof:
+            raise ValueError(f"object {oid} is truncated")
+    else:
+        kind, size = handle.odb.read_header(oid)
+        _measure(str(oid), kind == ObjectType.BLOB, size)
+    return handle
+
+
+def _measure(oid: str, is_file: bool, size: int) -> None:
+    if size > limits.OBJECT_BYTES and not is_file:
+        raise ObjectTooLarge(oid, size)
+
+
+def commit_in(handle: pygit2.Repository, oid: pygit2.Oid | str) -> pygit2.Commit | None:
+    """Return the commit of that name, or the one that a tag of that name leads to; None for other objects."""
+    for _ in range(_MOST_TAGS):
+        found = whole(handle, oid)[oid]
+        if isinstance(found, pygit2.Commit):
+            return found
+        if not isinstance(found, pygit2.Tag):
+            return None
+        oid = found.target
+    return None
+
+
+def named(handle: pygit2.Repository, name: str) -> pygit2.Oid | str:
+    """Return the name of the object that git resolves *name* to; raise KeyError or ValueError if there is none."""
+    if re.fullmatch("[0-9a-f]{40}", name):
+        return name
+    try:
+        return handle.lookup_reference_dwim(name or "-").resolve().target  # an empty name would be HEAD
+    except (KeyError, ValueError, pygit2.GitError):
+        return handle.revparse_single(name).id
+
+
+# ---- history ---------------------------------------------------------------------------------------------------------
+
+
+def leads_to(handle: pygit2.Repository, new: str, old: str) -> bool:
+    """Return whether *old* is *new* or one of the commits before it."""
+    return bool(_walk(handle, new, old)[old] & _NEW)
+
+
+def beyond(handle: pygit2.Repository, new: str, old: str) -> list[pygit2.Commit]:
+    """Return the commits that only *new* leads to and not *old*, newest first, without *new*."""
+    marks = _walk(handle, new, old)
+    return [_commit(handle, oid) for oid, mark in marks.items() if mark == _NEW and oid != new]
+
+
+def _walk(handle: pygit2.Repository, new: str, old: str) -> dict[str, int]:
+    """Return which of the two leads to each commit, newest first, down to where *old* leads to all that are left."""
+    marks, order, waiting = {new: _NEW}, count(), list[tuple[int, int, str]]()
+    marks[old] = marks.get(old, 0) | _OLD
+    open_ends = {oid for oid, mark in marks.items() if mark == _NEW}
+    for oid in marks:
+        heapq.heappush(waiting, (-_commit(handle, oid).commit_time, next(order), oid))
+    while waiting and open_ends:
+        oid = heapq.heappop(waiting)[2]
+        open_ends.discard(oid)
+        for parent in map(str, _commit(handle, oid).parent_ids):
+            mark = marks.get(parent, 0) | marks[oid]
+            if mark != marks.get(parent):
+                marks[parent] = mark
+                heapq.heappush(waiting, (-_commit(handle, parent).commit_time, next(order), parent))
+                (open_ends.add if mark == _NEW else open_ends.discard)(parent)
+    return marks
+
+
+def _commit(handle: pygit2.Repository, oid: str) -> pygit2.Commit:
+    found = whole(handle, oid)[oid]
+    if not isinstance(found, pygit2.Commit):
+        raise ValueError(f"object {oid} is not a commit")  # noqa: TRY004 - damage, as whole() reports it
+    return found

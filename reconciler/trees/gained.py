@@ -1,0 +1,53 @@
+"""The powers that a plan gives its author: those of postfix/root_equivalent.py that live does not have. Pure.
+
+Promises: what is live already is not repeated, and a table that is live already is not read again. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Contribution, Kind
+from reconciler.postfix.root_equivalent import powers, tables_with_powers
+from reconciler.postfix.syntax import read_main, read_master
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Facts, File, Plan, Tree
+    from reconciler.postfix.root_equivalent import Power, UsedTable
+
+
+def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
+    """Return the powers that *origin*, the contribution of the target, adds or changes; settings come first."""
+    if plan.empty:
+        return ()
+    live = _settings_of(plan.live)
+    known = {power.identity for power in powers(live, facts)}
+    settings = [power for power in powers(origin, facts) if power.identity not in known]
+    before = {used.identity for used in tables_with_powers(live, facts)}
+    for used in tables_with_powers(origin, facts):
+        settings += _changed(used, plan) if used.identity in before else used.powers()
+    return tuple(dict.fromkeys(settings))
+
+
+def _changed(used: UsedTable, plan: Plan) -> Iterator[Power]:
+    """Yield the powers of the entries that the plan adds or changes; it has read them already."""
+    for change in plan.changes:
+        if change.kind is Kind.ENTRY and change.within == used.name and change.after is not None:
+            yield from used.of_entry(change.what, change.after, change.where or used.use.where)
+        elif change.kind is Kind.TABLE and change.what == used.name:
+            yield from used.powers()
+
+
+def _settings_of(tree: Tree) -> Contribution:
+    """Return the settings and services of a tree."""
+    services = read_master(_text(tree.get("master.cf")), "master.cf")[0]
+    return Contribution(
+        parameters=read_main(_text(tree.get("main.cf")), "main.cf")[0],
+        services={service.key: service for service in services},
+    )
+
+
+def _text(file: File | None) -> str:
+    return file.read().decode("utf-8", "surrogateescape") if file else ""

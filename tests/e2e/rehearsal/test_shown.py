@@ -1,0 +1,201 @@
+"""What a rehearsal shows of its host: nothing that others may not read, and a healthy configuration does not notice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import Host
+from tests.e2e.rehearsal_driver import BASE, rehearsed, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECRET = "1QQPQZRYXSECRETOFTHEHOST"
+KEY = f"# created: today\nAGE-SECRET-KEY-{SECRET}\n"
+OWN = "/etc/reconciler/identity.age"
+CLOSED = (OWN, "/etc/closed", "/root/closed", "/srv/closed/folder/file", "/usr/local/etc/closed")
+SETUP = """
+mkdir -p /etc/live/site /etc/archive/site /srv/closed/folder /etc/maps
+openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mx1.example.com -keyout /etc/archive/site/k1.pem \
+    -out /etc/archive/site/c1.pem 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=mx1.example.com \
+    -keyout /etc/archive/site/k2.pem -out /etc/archive/site/c2.pem 2>/dev/null
+cat /etc/archive/site/k1.pem /etc/archive/site/c1.pem >/etc/archive/site/both.pem
+chmod 600 /etc/archive/site/*.pem
+chmod 644 /etc/archive/site/c1.pem
+ln -s ../../archive/site/k1.pem /etc/live/site/key.pem
+ln -s ../../archive/site/c1.pem /etc/live/site/cert.pem
+chmod 700 /etc/live /etc/archive
+printf '[smtp.isp.example]:587 user:hunter6\n' >/etc/maps/logins
+postmap /etc/maps/logins
+printf '/^Subject: free/ REJECT\n' >/etc/maps/checks.pcre
+printf '10.0.0.0/8\n' >/etc/maps/networks
+printf 'list.example\n' >/etc/maps/domains
+chmod 600 /etc/maps/*
+mkdir -p /run/ca
+cp /etc/archive/site/c1.pem /run/ca/ca.pem
+printf 'hunter2 hunter3\n1.2.3.4 hunter4\n' >/srv/open
+chmod 711 /etc/reconciler
+"""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """A host with secrets, and with certificates and tables that only root may read."""
+    with Host() as made:
+        made.run("sh", "-c", "umask 077; for file in $0 $@; do mkdir -p $(dirname $file); done", *CLOSED)
+        for path in CLOSED:
+            made.write(path, KEY, 0o600)
+        made.write("/srv/closed/folder/file", KEY, 0o644)  # the folder is closed, not the file
+        made.run("sh", "-c", SETUP)
+        yield made
+
+
+PAIR = {"smtpd_tls_key_file": "/etc/live/site/key.pem", "smtpd_tls_cert_file": "/etc/live/site/cert.pem"}
+LEAKS = {
+    "a table": {"smtpd_client_restrictions": f"check_client_access cidr:{OWN}, permit"},
+    "a list": {"mynetworks": "127.0.0.0/8 /etc/closed"},
+    "a template": {"bounce_template_file": "/etc/closed"},
+    "patterns": {"header_checks": "pcre:/root/closed"},
+    "a file in a closed folder": {"virtual_alias_maps": "texthash:/srv/closed/folder/file"},
+    "below usr": {"relay_domains": "regexp:/usr/local/etc/closed"},
+    "a long way": {"mydestination": f"localhost regexp:/var/../etc/./postfix/../../{OWN}"},
+    "a certificate": {"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": "/etc/closed"},
+    "through the kernel": {"mynetworks": f"127.0.0.0/8 /proc/1/root{OWN}"},
+    "through a descriptor": {"mynetworks": "127.0.0.0/8 /dev/fd/0 /proc/self/environ"},
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_no_value_makes_a_rehearsal_say_what_stands_in_a_closed_file(host: Host, name: str) -> None:
+    done = rehearsed(host, state(LEAKS[name]))
+    assert not done.trouble
+    assert SECRET not in json.dumps([done.findings, done.report])
+
+
+READER = """
+import glob, os, socket
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.connect("/dev/log")
+for base in ("", "/proc/1/root", "/proc/self/cwd", "/old"):
+    for path in PATHS + glob.glob("/etc/postfix/**", recursive=True) + glob.glob("/var/lib/**", recursive=True):
+        try:
+            log.send(("<22>reader[1]: " + path + " " + open(base + path, "rb").read(4000).decode("latin-1")).encode())
+        except OSError:
+            continue
+for path in ("/proc/1/environ", "/proc/1/mem", "/proc/1/fd/0"):
+    try:
+        log.send(("<22>reader[1]: " + path + " " + open(path).read(4000)).encode())
+    except OSError:
+        continue
+log.send(b"<22>reader[1]: has read")
+"""
+
+
+def test_no_command_can_read_a_closed_file_as_root(host: Host) -> None:
+    paths = [*CLOSED, "/etc/shadow", "/etc/archive/site/k1.pem", "/etc/live/site/key.pem", "/etc/maps/logins.db"]
+    program = f"#!/usr/bin/python3 -IS\nPATHS = {paths!r}\n{READER}"
+    host.write("/usr/lib/postfix/sbin/reader", program, 0o755)
+    made = {"master.d/r.cf": "reader unix n n n 1 1 reader\n"}
+    named = {"smtp_sasl_password_maps": "hash:/etc/maps/logins", "bounce_template_file": "/etc/closed"}
+    done = rehearsed(host, state({**PAIR, **named}, made))
+    assert "reader[1]: has read" in done.log, done.log
+    secrets = [SECRET, "hunter6", *host.read("/etc/shadow").split()[:1]]
+    secrets += host.read("/etc/archive/site/k1.pem").splitlines()[1:3]
+    assert [secret for secret in secrets if secret in done.log] == []
+
+
+def test_the_logins_of_the_commit_are_not_shown_either(host: Host) -> None:
+    host.write("/usr/lib/postfix/sbin/reader", f"#!/usr/bin/python3 -IS\nPATHS = []\n{READER}", 0o755)
+    made = {"master.d/r.cf": "reader unix n n n 1 1 reader\n", "tables/logins": "[far.example] user:hunter5\n"}
+    hidden = {"smtp_sasl_password_maps": "table:logins", "smtp_sasl_auth_enable": "yes", "relayhost": "[far.example]"}
+    done = rehearsed(host, state(hidden, made), closed=["logins", "logins.lmdb"])
+    assert "reader[1]: has read" in done.log
+    assert "hunter5" not in done.log
+    assert not [one for one in done.findings if "logins" in one], done.findings
+
+
+def test_a_finding_names_the_line_of_a_foreign_file_and_quotes_nothing_of_it(host: Host) -> None:
+    done = rehearsed(host, state({"smtpd_client_restrictions": "check_client_access cidr:/srv/open, permit"}))
+    (found,) = [one for one in done.findings if "/srv/open, line 1" in one]
+    assert "bad address pattern" in found
+    assert "hunter" not in "".join(done.findings)
+    commit = state({"smtpd_client_restrictions": "check_client_access table:c"}, {"tables/c.cidr": "hunter2 OK\n"})
+    assert "hunter2" in "".join(rehearsed(host, commit).findings)  # what the commit says may be quoted
+
+
+FLOW = """
+out: {client: 127.0.0.1, to: b@far.example, expect: {status: sent, nexthop: '[smtp.isp.example]:587'}}
+"""
+HEALTHY = {
+    "links into closed folders": PAIR,
+    "two certificates": {
+        **PAIR, "smtpd_tls_eckey_file": "/etc/archive/site/k2.pem", "smtpd_tls_eccert_file": "/etc/archive/site/c2.pem",
+    },
+    "a chain": {"smtpd_tls_chain_files": " ".join(f"/etc/archive/site/{name}.pem" for name in ("both", "k2", "c2"))},
+    "one kind of key": PAIR | {"smtpd_tls_exclude_ciphers": "ECDSA"},
+    "tables": {
+        "smtp_sasl_password_maps": "hash:/etc/maps/logins", "smtp_sasl_auth_enable": "yes",
+        "smtp_sasl_security_options": "noanonymous", "relayhost": "[smtp.isp.example]:587",
+        "header_checks": "pcre:/etc/maps/checks.pcre", "mynetworks": "127.0.0.0/8 /etc/maps/networks",
+        "relay_domains": "/etc/maps/domains", "smtp_tls_CApath": "/etc/ssl/certs", "smtp_tls_security_level": "may",
+        "myorigin": "/etc/mailname",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_file_that_only_root_may_read_is_no_fault(host: Host, name: str) -> None:
+    tls = {"smtpd_tls_security_level": "may"} if name != "tables" else {}
+    files = {"flows/a.yaml": FLOW} if name == "tables" else {}
+    done = rehearsed(host, state({**tls, **HEALTHY[name]}, files))
+    assert not done.trouble
+    assert done.findings == [], done.log
+
+
+# ---- no value switches it off ----------------------------------------------------------------------------------------
+
+PLACES = {
+    "below var run": {"smtp_tls_CAfile": "/var/run/ca/ca.pem"},
+    "the data elsewhere": {"data_directory": "/srv/data"},
+    "the log in run": {"maillog_file": "/var/run/mail.log"},
+    "the queue elsewhere": {"queue_directory": "/srv/queue"},
+    "the queue in etc": {"queue_directory": "/etc/queue"},
+    "mailboxes at the root": {"virtual_mailbox_base": "/"},
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_no_place_switches_the_rehearsal_off(host: Host, name: str) -> None:
+    broken = {"smtpd_recipient_restrictions": "permit_mynetworks, reject_unauth_destination_typo"}
+    done = rehearsed(host, state({**PLACES[name], **broken}))
+    assert not done.trouble
+    assert any("reject_unauth_destination_typo" in one for one in done.findings), (done.findings, done.log)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"queue_directory": "/usr/queue"}, {"queue_directory": "/proc/queue"}, {"queue_directory": "/dev/null"},
+        {"data_directory": "/usr/data"}, {"data_directory": "/etc/passwd"}, {"maillog_file": "/usr/log/mail.log"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_place_that_postfix_can_not_use_is_the_commits_fault(host: Host, places: dict[str, str]) -> None:
+    done = rehearsed(host, state(places))
+    assert not done.trouble
+    name, value = next(iter(places.items()))
+    assert any(f"{name} = {value} can't be used" in one for one in done.findings), done.findings
+
+
+def test_a_folder_of_others_is_rehearsed_as_what_it_is(host: Host) -> None:
+    done = rehearsed(host, state({"data_directory": "/etc"}))  # which is root's, and master(8) locks a file as postfix
+    assert not done.trouble
+    assert any("master does not start: open lock file /etc/master.lock" in one for one in done.findings)
+
+
+def test_base_is_healthy_here(host: Host) -> None:
+    assert rehearsed(host, state(BASE)).findings == []

@@ -1,0 +1,103 @@
+"""Services that answer late, never, and without end, as verify() finds them over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import closing, contextmanager, suppress
+from ipaddress import IPv4Interface
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from reconciler.apply.verify import Expected, Verified, verify
+from reconciler.host.maillog import Mark, UnreadableLog
+from reconciler.host.programs.postfix import Instance
+from reconciler.model import Service, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE = 1.0
+
+
+def smtpd(connection: socket.socket) -> None:
+    """Answer like an smtpd."""
+    connection.sendall(b"220 mx ESMTP\r\n")
+    while connection.recv(1000):
+        connection.sendall(b"250 ok\r\n")
+
+
+def keep_silent(connection: socket.socket) -> None:
+    """Say nothing until the client leaves."""
+    connection.recv(1)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send a reply byte by byte, without end."""
+    while True:
+        connection.sendall(b"2")
+        time.sleep(0.05)
+
+
+@contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A service on a port of its own."""
+
+    def session(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            serve(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=session, args=(listener.accept()[0],), daemon=True).start()
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def verified(port: int) -> Verified:
+    """What verify() says of an smtpd on that port, whose master it does not look at."""
+    values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "syslog_name": "postfix"}
+    service = Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf"))
+    return verify(
+        Expected(
+            instance=Instance(Path("/etc/postfix"), values), services=(service,),
+            addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
+            settle=0, patience=PATIENCE,
+        )
+    )  # fmt: skip
+
+
+def test_a_service_that_answers_at_the_second_try_of_a_busy_machine_is_well() -> None:
+    began = time.monotonic()
+
+    def late(connection: socket.socket) -> None:
+        while time.monotonic() < began + PATIENCE * 1.4:
+            time.sleep(0.01)
+        smtpd(connection)
+
+    with listening(late) as port:
+        assert verified(port).findings == ()
+    assert time.monotonic() - began > PATIENCE
+
+
+def test_a_service_that_stays_silent_is_blamed_after_both_tries() -> None:
+    with listening(keep_silent) as port:
+        seen = verified(port)
+    assert [(one.rule, one.text.partition(": ")[2]) for one in seen.findings] == [
+        ("service-silent", f"no answer in {2 * PATIENCE:g} s: timed out")
+    ]
+    assert seen.silent
+
+
+def test_a_reply_that_drips_without_end_ends_the_verification() -> None:
+    began = time.monotonic()
+    with listening(drip) as port:
+        seen = verified(port)
+    assert [one.rule for one in seen.findings] == ["service-silent"]
+    assert "its reply does not end in time" in seen.findings[0].text
+    assert time.monotonic() - began < PATIENCE * 20

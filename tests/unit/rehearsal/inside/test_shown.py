@@ -1,0 +1,83 @@
+"""Where a path leads, and whether everybody may read it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.rehearsal.inside import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """A folder that everybody may enter, as far as it is ours."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o755)
+    return tmp_path
+
+
+def file(path: Path, mode: int = 0o644) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    path.chmod(mode)
+    return path
+
+
+def is_open(path: Path | str) -> bool:
+    found = shown.find(str(path))
+    assert found is not None
+    return found.is_open
+
+
+def test_the_mode_of_the_file_and_of_each_folder_decides(open_folder: Path) -> None:
+    assert is_open(file(open_folder / "a/open"))
+    assert not is_open(file(open_folder / "a/closed", 0o640))
+    inner = file(open_folder / "b/c/open")
+    assert is_open(inner)
+    (open_folder / "b").chmod(0o700)
+    assert not is_open(inner)
+    (open_folder / "b").chmod(0o711)  # which lets others pass
+    assert is_open(inner)
+
+
+def test_links_are_followed_as_the_kernel_does(open_folder: Path) -> None:
+    real = file(open_folder / "archive/key", 0o600)
+    (open_folder / "live").mkdir()
+    (open_folder / "live/key").symlink_to("../archive/key")
+    (open_folder / "short").symlink_to(open_folder / "live")
+    found = shown.find(f"{open_folder}/short/./key")
+    assert found is not None
+    assert (found.real, found.is_open) == (real, False)
+    assert [target for _, target in found.links] == [str(open_folder / "live"), "../archive/key"]
+
+
+def test_dots_lead_to_the_folder_above_the_real_one(open_folder: Path) -> None:
+    file(open_folder / "deep/er/x")
+    secret = file(open_folder / "deep/secret", 0o600)
+    (open_folder / "link").symlink_to("deep/er")
+    found = shown.find(f"{open_folder}/link/../secret")
+    assert found is not None
+    assert (found.real, found.is_open) == (secret, False)
+    assert shown.find("/../../../etc/passwd") is not None
+
+
+def test_what_is_no_file_has_no_answer(open_folder: Path) -> None:
+    os.mkfifo(open_folder / "pipe")
+    (open_folder / "circle").symlink_to("circle")
+    inside = file(open_folder / "file") / "x"
+    for path in (open_folder / "pipe", open_folder / "circle", open_folder / "missing", inside, "relative", "/", ""):
+        assert shown.find(str(path)) is None, path
+    for path in ("/proc/self/environ", "/dev/null", "/sys/kernel/notes", "/etc/pass\0wd"):
+        assert shown.find(path) is None, path
+
+
+def test_what_is_hidden_is_closed_whatever_its_mode(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "HIDDEN", (open_folder / "ours",))
+    assert not is_open(file(open_folder / "ours/identity.age"))
+    assert is_open(file(open_folder / "ours.toml"))

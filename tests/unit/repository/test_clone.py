@@ -1,0 +1,68 @@
+"""A file of somebody's clone: never read or written through a link, replaced as a whole, and its owner's."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.repository import clone
+from tests.unit.other_users import NOBODY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A file of root's, and a folder of a clone beside it."""
+    (tmp_path / "clone/secrets").mkdir(parents=True)
+    (tmp_path / "victims").mkdir()
+    (path := tmp_path / "victims/x.age").write_text("old")
+    return path
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path, victim: Path) -> None:
+    link = tmp_path / "clone/secrets/x.age"
+    link.symlink_to(victim)
+
+    clone.write(tmp_path / "clone", "secrets", "x.age", b"new")
+
+    assert victim.read_text() == "old"
+    assert (link.is_symlink(), link.read_text()) == (False, "new")
+    assert [path.name for path in link.parent.iterdir()] == ["x.age"]
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, victim: Path) -> None:
+    (tmp_path / "clone/secrets").rmdir()
+    (tmp_path / "clone/secrets").symlink_to(victim.parent)
+
+    with pytest.raises(NotADirectoryError):
+        clone.write(tmp_path / "clone", "secrets", "x.age", b"new")
+    with pytest.raises(NotADirectoryError):
+        clone.read(tmp_path / "clone", "secrets", "x.age")
+    assert victim.read_text() == "old"
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path, victim: Path) -> None:
+    folder = tmp_path / "clone/secrets"
+    (folder / "link").symlink_to(victim)
+    os.mkfifo(folder / "pipe")
+    (folder / "file").write_text("text")
+
+    with pytest.raises(OSError, match="symbolic links"):
+        clone.read(tmp_path / "clone", "secrets", "link")
+    found = [clone.read(tmp_path / "clone", "secrets", name) for name in ("pipe", "file", "missing")]
+    assert found == [None, b"text", None]
+    assert clone.read(tmp_path, "missing", "file") is None
+
+
+def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to write for another user"
+    (folder := tmp_path / "secrets").mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+
+    clone.write(tmp_path, "secrets", "x.age", b"new")
+
+    assert (folder / "x.age").stat().st_uid == NOBODY

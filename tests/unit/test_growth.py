@@ -1,0 +1,102 @@
+"""The work for a commit grows as the commit does: twice the text takes twice the calls, whatever the text says.
+
+Calls are counted, not timed, so the test says the same on every machine. What is within one call, such as a regular
+expression, is the subject of test_expressions.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.desired.lint import lint, mentioned
+from reconciler.desired.load import load
+from reconciler.features import compose
+from reconciler.model import File
+from reconciler.model.errors import InvalidSource
+from tests.unit.desired_states import HEALTHY
+from tests.unit.host_facts import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SITE = "domains: [s{0}.example]\ndelivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
+IDLE = "delivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
+SIZE = 60
+
+
+def mail(parameters: dict[str, str] | None = None, **sections: object) -> str:
+    return json.dumps({"hostname": "mx.test.example", "parameters": HEALTHY | (parameters or {}), **sections}, indent=1)
+
+
+def numbered(text: str, size: int) -> dict[str, str]:
+    return {f"{number}": text.format(number, number // 250, number % 250) for number in range(1, size + 1)}
+
+
+def lines(text: str, size: int) -> str:
+    return "".join(numbered(text, size).values())
+
+
+def sites(text: str, size: int) -> dict[str, str]:
+    return {f"sites/site{number}/site.yaml": one for number, one in numbered(text, size).items()}
+
+
+BOMBS: dict[str, Callable[[int], dict[str, str]]] = {
+    "comments among scalars": lambda n: {"flows/a.yaml": lines('k{}: "#" # allow x: y\n', n)},
+    "rows of a site without a value": lambda n: (
+        sites(SITE, 1) | {"sites/site1/tables/virtual": lines("x{}\n", n)}
+    ),
+    "rows of many sites": lambda n: (
+        sites(SITE, n) | {f"sites/site{number}/tables/virtual": "x\n" for number in range(1, n + 1)}
+    ),
+    "rows with quotes": lambda n: {"tables/virtual": lines('"a {}"@v.example root\n', n)},
+    "aliases that lead on": lambda n: {"tables/virtual": lines("a{0}@v.example b{0}@v.example\n", n)},
+    "rows without a route": lambda n: {"tables/transport": lines("a{}.example nosuch:\n", n)},
+    "keys twice": lambda n: {"tables/virtual": lines("a@v.example b{}@v.example\n", n)},
+    "names in one value": lambda n: {"mail.yaml": mail({"mydestination": lines("a{}, ", n)})},
+    "references in one value": lambda n: {"mail.yaml": mail({"a": lines("${{mydestination}} $b{}", n)})},
+    "tables in one value": lambda n: {"mail.yaml": mail({"virtual_alias_maps": lines("table:x{} ", n)})},
+    "parameters without a meaning": lambda n: {"mail.yaml": mail({f"q{number}": "x" for number in range(n)})},
+    "files of other hosts": lambda n: {f"hosts/h{number}.yaml": "parameters: {a: b}\n" for number in range(n)},
+    "options of one service": lambda n: {
+        "master.d/a.cf": f"x unix - - n - - smtp {lines('-o smtp_helo_name=a{} ', n)}\n"
+    },
+    "services": lambda n: {"master.d/a.cf": lines("x{} unix - - n - - smtp -o syslog_name=a\n", n)},
+    "sites": lambda n: sites(SITE, n),
+    "sites without domains": lambda n: sites(IDLE, n) | {f"tables/a{number}": "a b\n" for number in range(9 * n)},
+    "tables that nothing names": lambda n: {f"tables/transpor{number}": "a b\n" for number in range(n)},
+    "sections that are unknown": lambda n: {"mail.yaml": mail(None, **{f"k{number}": 1 for number in range(n)})},
+    "mail-flow tests": lambda n: {"flows/a.yaml": lines("k{}: {{to: a@b.example, expect: accepted}}\n", n)},
+}  # fmt: skip
+
+
+def calls(files: dict[str, str]) -> int:
+    """Return how many calls it takes to judge a commit."""
+    tree = {path: File.of(text.encode()) for path, text in ({"mail.yaml": mail()} | files).items()}
+    count = 0
+
+    def counted(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(counted)
+    try:
+        desired = load(tree, HOST.host, {})
+        merged = compose(desired, HOST)
+        mentioned(merged, HOST)
+        lint(desired, HOST, merged)
+    except InvalidSource:
+        pass
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_twice_the_text_takes_twice_the_calls(bomb: str) -> None:
+    calls(BOMBS[bomb](2))  # what is read once and kept
+    one, two, four = (calls(BOMBS[bomb](SIZE * times)) for times in (1, 2, 4))
+    assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)

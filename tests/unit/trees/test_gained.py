@@ -1,0 +1,69 @@
+"""What a plan gives its author: only what it adds or changes, whatever the live tree was made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.features import compose
+from reconciler.host.settings import shipped
+from reconciler.trees.gained import gained
+from reconciler.trees.plan import diff
+from reconciler.trees.render import render
+from tests.unit.desired_states import desired
+from tests.unit.host_facts import HOST
+
+if TYPE_CHECKING:
+    from reconciler.model import Contribution, Tree
+
+SHIPPED = shipped("templates")
+TEMPLATES = {str(path.relative_to(SHIPPED)): path.read_text() for path in SHIPPED.rglob("*.j2")}
+ALIASES = {"tables/aliases": 'root: "|/usr/bin/a"\nlist: :include:/srv/list\n'}
+PIPE = {"master.d/a.cf": "x unix - n n - - pipe {user=vmail} argv=/bin/true\n"}
+
+
+def rendered(parameters: dict[str, str], files: dict[str, str]) -> tuple[Contribution, Tree]:
+    origin = compose(desired(parameters, files), HOST)
+    return origin, render(origin, TEMPLATES)
+
+
+def gains(
+    before: tuple[dict[str, str], dict[str, str]] | None, after: tuple[dict[str, str], dict[str, str]]
+) -> list[str]:
+    live = rendered(*before)[1] if before else {}
+    origin, target = rendered(*after)
+    return [power.what for power in gained(diff(live, target, origin), origin, HOST)]
+
+
+def test_what_a_commit_adds_is_named_and_what_is_live_already_is_not_repeated() -> None:
+    full = ({"debugger_command": "/usr/bin/id", "default_privs": "vmail"}, ALIASES | PIPE)
+    everything = ["debugger_command", "default_privs", "service x/unix", '"root" in aliases', '"list" in aliases']
+    assert gains(None, full) == everything
+    assert gains(({}, {}), full) == everything
+    assert gains(full, full) == []
+    assert gains(full, (full[0] | {"smtpd_banner": "hi"}, full[1])) == []
+    assert gains(full, ({}, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        (({"debugger_command": "/a"}, {}), ({"debugger_command": "/b"}, {}), ["debugger_command"]),
+        (
+            ({"mailbox_command": "$mine", "mine": "/a"}, {}),
+            ({"mailbox_command": "$mine", "mine": "/b"}, {}),
+            ["mailbox_command"],
+        ),
+        (({}, PIPE), ({}, {"master.d/a.cf": PIPE["master.d/a.cf"].replace("true", "false")}), ["service x/unix"]),
+        (({}, PIPE), ({}, {"master.d/b.cf": PIPE["master.d/a.cf"]}), []),
+        (({}, ALIASES), ({}, {"tables/aliases": f"bob: eve@x.example\n{ALIASES['tables/aliases']}"}), []),
+        (({}, ALIASES), ({}, {"tables/aliases": f"bob: |/b\n{ALIASES['tables/aliases']}"}), ['"bob" in aliases']),
+        (({}, {"tables/more": "bob |/b\n"}), ({"alias_maps": "table:more"}, {"tables/more": "bob |/b\n"}),
+         ['"bob" in more']),
+    ],
+)  # fmt: skip
+def test_a_change_names_only_what_it_changes(
+    before: tuple[dict[str, str], dict[str, str]], after: tuple[dict[str, str], dict[str, str]], named: list[str]
+) -> None:
+    assert gains(before, after) == named
