@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
+RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
 _TICKS = os.sysconf("SC_CLK_TCK")
 TICK = 1 / _TICKS
@@ -66,6 +67,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         answers=known.answers if known else reachable.ask(named.servers),
         names=known.names if known else resolver.reverse_names(named.addresses),
         packages=_packages(host, _stamp(DPKG_STATUS)),
+        reserved=(*RESERVED, str(settings.identity), str(settings.state / "private")),
     )
 
 

@@ -78,6 +78,7 @@ class Facts:
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
     why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
+    *reserved* are the folders and files of reconciler's own that only root may read.
     """
 
     host: str
@@ -94,6 +95,7 @@ class Facts:
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    reserved: tuple[str, ...] = ()
 
     @property
     def compiled_type(self) -> str:

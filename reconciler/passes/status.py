@@ -5,6 +5,7 @@ Raises OSError when the caller may not read the state. Any other missing informa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation
     from reconciler.state.records import Conclusion, ConclusionLine
 
-MOST_QUEUED, MOST_REASONS = 1000, 3
+MOST_QUEUED, MOST_REASONS, MOST_SHOWN = 1000, 3, 5
 PATIENCE = 6.0
 """Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
@@ -238,7 +239,18 @@ def _rehearsal(edges: Edges) -> list[str]:
     if edges.settings.rehearsal == "off":
         return ["rehearsal off: rehearsal.mode is off in the settings"]
     why = rehearse.limit(edges.host)
-    return [why] if why else []
+    return [why] if why else _unseen(edges)
+
+
+def _unseen(edges: Edges) -> list[str]:
+    """Return the limit that the live configuration names tables which a rehearsal does not show as they are."""
+    texts = []
+    for name in (postfix.MAIN, postfix.MASTER):
+        with suppress(OSError):
+            texts.append((edges.settings.config_directory / name).read_text("utf-8", "surrogateescape"))
+    closed = rehearse.closed_tables("\n".join(texts))
+    named = ", ".join(closed[:MOST_SHOWN]) + (", ..." if closed[MOST_SHOWN:] else "")
+    return [f"a rehearsal has empty tables for those that only root may read: {named}"] if closed else []
 
 
 def _records(edges: Edges) -> list[str]:

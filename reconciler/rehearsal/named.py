@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST = 4096
 _LARGEST = 1 << 20
 _PATH = re.compile(r"(?<![^\s,:={}!|\"])/[^\s,{}|;\"]+")
+_TABLE = re.compile(r"(?<![\w-])([a-z]{1,20}):(/[^\s,{}]+)")
 _FOLDERS = re.compile(r"_CApath\Z|\Acyrus_sasl_config_path\Z")
 _LISTS = re.compile(r"\Amydestination\Z|\A(?:relay|virtual_alias|virtual_mailbox)_domains\Z")
 _LOGINS = re.compile(r"_sasl_password_maps\Z")
@@ -80,6 +81,11 @@ def compiled(main: Scope) -> dict[str, tuple[str, str]]:
                     for path, suffix in zip(paths_of(reference, main.facts), suffixes, strict=False)
                 }
     return found
+
+
+def tables_in(text: str) -> set[str]:
+    """Return the files of the tables that a text names by absolute paths."""
+    return {path + suffix for kind, path in _TABLE.findall(text) for suffix in SUFFIXES.get(kind, ())}
 
 
 def logins(main: Scope) -> dict[str, str]:

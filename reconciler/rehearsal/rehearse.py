@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import Finding, Where
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
+from reconciler.rehearsal.inside import shown
 from reconciler.rehearsal.inside.messages import Candidate, Request
+from reconciler.rehearsal.named import tables_in
 from reconciler.rehearsal.outside import without_databases
 from reconciler.rehearsal.verdict import findings_of, is_whole
 
@@ -60,6 +62,12 @@ def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
         return ""
     refused = "not permitted" in done.stderr or "denied" in done.stderr
     return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip()}"
+
+
+def closed_tables(text: str) -> list[str]:
+    """Return the files of tables named in a configuration's text that a rehearsal can't show, because only root may."""
+    found = {path: shown.find(path) for path in tables_in(text)}
+    return sorted(path for path, one in found.items() if one and not one.is_open)
 
 
 class Excessive(ReconcilerError):  # noqa: N818 - as in errors.py

@@ -88,6 +88,7 @@ PROVEN_END_TO_END = {
     "rehearsal/inside/messages.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/play.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/room.py": "e2e/rehearsal/test_isolation.py",
+    "rehearsal/inside/spool.py": "e2e/rehearsal/test_shown.py",
     "rehearsal/inside/stand_ins.py": "e2e/rehearsal/test_rehearsal.py",
     "rehearsal/inside/talk.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/world.py": "e2e/rehearsal/test_flows.py",

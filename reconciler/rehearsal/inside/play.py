@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from reconciler.rehearsal.inside import deliveries, limits, master, room, stand_ins
+from reconciler.rehearsal.inside import deliveries, limits, master, room, spool, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flow, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import mail_server
@@ -47,7 +47,7 @@ def play(request: messages.Request) -> Report:
     asked, candidate = request["play"], request["candidate"]
     try:
         built = room.build(request)
-    except room.Unusable as problem:
+    except spool.Unusable as problem:
         return _unheld(str(problem))
     limits.inherit(asked["room"]["limits"])
     limits.guard(asked["room"]["limits"], lambda excess: _end(Exceeded(exceeded=excess)))

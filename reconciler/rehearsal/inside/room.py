@@ -5,7 +5,7 @@ read-only with its sockets covered. Of everything else there is what ETC lists, 
 candidate itself, and of these only what every user may read: a file that others may not read has a stand-in, which is
 empty, or a certificate and a key that fit together, or a table without an entry. What is written goes to memory, of
 which there is a limit. Everything ends with the mount namespace. Raises Unusable when a folder that the configuration
-names can't be used, else OSError as the kernel gives it.
+names can't be used (spool.py), else OSError as the kernel gives it.
 
 Known limits: /usr is the operating system's and is shown whole, but for files that the configuration names and for
 /usr/local/etc. A socket below /usr that was bound by a relative path, or in another network than the host's own, can be
@@ -15,23 +15,21 @@ reached.
 from __future__ import annotations
 
 import ctypes
-import errno
-import grp
 import os
-import pwd
 import shutil
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.rehearsal.inside import master, pem, shown
+from reconciler.rehearsal.inside.spool import fill, folder, made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.rehearsal.inside.messages import Candidate, Parameters, Request, Room
+    from reconciler.rehearsal.inside.messages import Candidate, Request, Room
     from reconciler.rehearsal.inside.shown import Reached
 
 BASE = Path("/proc")  # there on every host, and no configuration names a file in it
@@ -50,23 +48,12 @@ _DETACH = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
-_PRIVATE_FOLDERS = (
-    "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace",
-)  # fmt: skip
-_CHROOT = ("hosts", "localtime", "nsswitch.conf", "resolv.conf", "services")
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 _FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
 _SMALL = _LARGEST_PEM = 1 << 20
 _OURS = "rehearsal"
 _MOST_SHOWN = 4096
-_OF_A_PLACE = {
-    errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENOENT,
-}  # fmt: skip
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Unusable(Exception):  # noqa: N818 - it is the configuration that is wrong, and the text says where
-    """A folder that the configuration names can't be used, on the host as little as here."""
 
 
 def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
@@ -98,7 +85,7 @@ def build(request: Request) -> Built:
     _system()
     _devices()
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
-        _folder(BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
+        folder(BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
     _configuration(candidate)
     named.show()
     if not os.path.lexists(BASE / "var/run"):
@@ -109,10 +96,10 @@ def build(request: Request) -> Built:
     _enter()
     mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV)
     mount("none", Path("/proc"), flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)  # sysctls are the host's own
-    _spool(room["parameters"], data, chroot=room["chroot"])
-    for folder in room["folders"]:
+    fill(room["parameters"], data, chroot=room["chroot"])
+    for name in room["folders"]:
         with suppress(OSError):  # it is part of what is shown, or Postfix says why it can't be
-            _made(Path(folder), 0o1777)
+            made(Path(name), 0o1777)
     return Built(sorted(named.closed), list(named.compiled()))
 
 
@@ -129,7 +116,7 @@ def _system() -> None:
             _bind(Path("/", name), BASE / name)
     _close(BASE / _LOCAL.relative_to("/"), 2)
     _close(BASE / _LOCAL.relative_to("/") / "etc")
-    _folder(BASE / "etc")
+    folder(BASE / "etc")
     for name in ETC:
         if (found := shown.find(f"/etc/{name}")) and found.is_open and not _copy(found):
             _show(found)
@@ -169,8 +156,8 @@ def _show(found: Reached) -> bool:
 
 def _lay(found: Reached) -> None:
     """Make the folders and the links that lead to a file, as they are on the host."""
-    for folder, status in found.folders:
-        inside = _inside(folder)
+    for path, status in found.folders:
+        inside = _inside(path)
         if not os.path.lexists(inside):
             inside.mkdir()
             os.chown(inside, status.st_uid, status.st_gid)
@@ -186,15 +173,15 @@ def _inside(path: Path) -> Path:
     return BASE / path.relative_to("/")
 
 
-def _close(folder: Path, depth: int = 8) -> None:
+def _close(shown_folder: Path, depth: int = 8) -> None:
     """Cover what others may not read below a folder that is shown, down to that depth."""
-    for path in _closed_below(folder, depth):
+    for path in _closed_below(shown_folder, depth):
         _put("", path)
 
 
-def _closed_below(folder: Path, depth: int = 8) -> Iterator[Path]:
+def _closed_below(above: Path, depth: int = 8) -> Iterator[Path]:
     """Yield the files below a folder that others may not read, and those in folders that they may not enter."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(above) as entries:
         for entry in entries:
             if entry.is_symlink():
                 continue
@@ -207,16 +194,16 @@ def _closed_below(folder: Path, depth: int = 8) -> Iterator[Path]:
                 yield from _closed_below(Path(entry.path), depth - 1)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
+def _files_below(above: Path) -> Iterator[Path]:
+    for path in above.rglob("*"):
         if stat.S_ISREG(path.lstat().st_mode):
             yield path
 
 
 def _put(text: str, inside: Path) -> None:
     """Show a text as a file, instead of what is there."""
-    folder = _folder(BASE / _OURS)
-    ours = folder / f"{len(os.listdir(folder))}"  # noqa: PTH208 - a number that is free
+    here = folder(BASE / _OURS)
+    ours = here / f"{len(os.listdir(here))}"  # noqa: PTH208 - a number that is free
     ours.write_text(text, "utf-8", "surrogateescape")
     os.utime(ours, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
     if inside.exists():
@@ -224,12 +211,6 @@ def _put(text: str, inside: Path) -> None:
     else:
         inside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ours, inside)
-
-
-def _folder(path: Path, mode: int = 0o755) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(mode)
-    return path
 
 
 def _bind(source: Path, target: Path, *, is_folder: bool = True) -> None:
@@ -257,8 +238,8 @@ def _cover(path: Path) -> None:
 
 
 def _devices() -> None:
-    _folder(BASE / "dev")
-    _folder(BASE / "dev/shm", 0o1777)
+    folder(BASE / "dev")
+    folder(BASE / "dev/shm", 0o1777)
     for name in _NODES:
         (BASE / "dev" / name).touch()
         mount(Path("/dev", name), BASE / "dev" / name, flags=BIND)
@@ -365,17 +346,17 @@ class _Named:
 
 def compile_tables(tables: Iterable[tuple[str, str, Path]]) -> None:
     """Have Postfix's own program make the stand-ins of compiled tables, by a configuration of ours; needs a network."""
-    made: dict[str, Path] = {}
+    compiled: dict[str, Path] = {}
     for number, (kind, source, place) in enumerate(tables):
-        path = _folder(Path("/", _OURS)) / f"table-{number}"
+        path = folder(Path("/", _OURS)) / f"table-{number}"
         path.write_text(source, "utf-8", "surrogateescape")
-        made[f"{kind}:{path}"] = place
-    if made:
-        folder = _folder(Path("/", _OURS, "postfix"))
-        (folder / "main.cf").write_text(_FOR_POSTMAP)
-        os.utime(folder / "main.cf", (time.time() - AGE,) * 2)
-        master.compile_tables(str(folder), made)
-    for table, place in made.items():
+        compiled[f"{kind}:{path}"] = place
+    if compiled:
+        own = folder(Path("/", _OURS, "postfix"))
+        (own / "main.cf").write_text(_FOR_POSTMAP)
+        os.utime(own / "main.cf", (time.time() - AGE,) * 2)
+        master.compile_tables(str(own), compiled)
+    for table, place in compiled.items():
         path = Path(table.partition(":")[2])
         mount(path.with_name(path.name + place.suffix), place, flags=BIND)
 
@@ -390,63 +371,3 @@ def _enter() -> None:
     if _libc.umount2(b"/old", _DETACH):
         raise OSError(ctypes.get_errno(), "umount", "/old")
     Path("/old").rmdir()
-
-
-# ---- the spool -------------------------------------------------------------------------------------------------------
-
-
-def _spool(parameters: Parameters, data: Reached | None, *, chroot: bool) -> None:
-    """An empty queue, as ``postfix post-install`` would leave it, but in a hundredth of the time.
-
-    *data* is the host's data_directory: one that exists has the owner and the mode that it has on the host.
-    """
-    owner, drop = pwd.getpwuid(0), 0
-    with suppress(KeyError):  # master(8) says it better than we could
-        owner = pwd.getpwnam(parameters["mail_owner"])
-        drop = grp.getgrnam(parameters["setgid_group"]).gr_gid
-    with _usable("queue_directory", parameters["queue_directory"]):
-        queue = _made(Path(parameters["queue_directory"]))
-        for name in _PRIVATE_FOLDERS:
-            os.chown(_folder(queue / name, 0o700), owner.pw_uid, 0)
-        for name, mode in (("maildrop", 0o1730), ("public", 0o2710)):
-            os.chown(_folder(queue / name), owner.pw_uid, drop)
-            (queue / name).chmod(mode)  # chown clears the set-id bits
-        _folder(queue / "pid")
-        if chroot:
-            _copies(_CHROOT, queue / "etc")
-    with _usable("data_directory", parameters["data_directory"]):
-        folder = _made(Path(parameters["data_directory"]))
-        if data:
-            os.chown(folder, data.status.st_uid, data.status.st_gid)
-            folder.chmod(data.status.st_mode & 0o7777)
-        else:
-            os.chown(_folder(folder, 0o700), owner.pw_uid, owner.pw_gid)
-    with suppress(KeyError):
-        os.chown("/var/mail", 0, grp.getgrnam("mail").gr_gid)
-    if parameters["maillog_file"]:
-        with _usable("maillog_file", parameters["maillog_file"]):
-            _made(Path(parameters["maillog_file"]).parent)
-
-
-@contextmanager
-def _usable(name: str, value: str) -> Iterator[None]:
-    """Say which setting is wrong when the folder that it names can't be used."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno not in _OF_A_PLACE:
-            raise
-        why = getattr(error, "strerror", None) or str(error)
-        raise Unusable(f"{name} = {value} can't be used: {why}") from error
-
-
-def _made(path: Path, mode: int = 0o755) -> Path:
-    """Make a folder if it is missing; one that is there stays as it is."""
-    return path if path.is_dir() else _folder(path, mode)
-
-
-def _copies(names: Iterable[str], folder: Path) -> None:
-    _folder(folder)
-    for name in names:
-        with suppress(FileNotFoundError):
-            shutil.copy(Path("/etc", name), folder / name)

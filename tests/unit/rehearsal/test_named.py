@@ -67,3 +67,8 @@ def test_a_warning_about_a_file_that_was_not_shown_is_none() -> None:
     assert report_findings(script, line) != []
     assert report_findings(script, line, closed=["/srv/dh.pem"]) == []
     assert report(closed=[])["closed"] == []
+
+
+def test_the_tables_of_a_text_are_the_files_that_are_read() -> None:
+    text = "a = hash:/srv/a, check_x pcre:/srv/b\n  -o c=proxy:lmdb:/srv/c tcp:/srv/d $config_directory/e foo:/srv/f\n"
+    assert named.tables_in(text) == {"/srv/a.db", "/srv/b", "/srv/c.lmdb"}
