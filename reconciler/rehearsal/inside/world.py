@@ -216,7 +216,10 @@ def _ip(lines: list[str]) -> None:
         timeout=10,
     )
     text = done.stderr.decode(errors="replace")
-    for line in re.findall(r"Command failed -:(\d+)", text):
+    failed = re.findall(r"Command failed -:(\d+)", text)
+    if done.returncode and not failed:
+        raise OSError(f"ip ends with status {done.returncode}: {text.strip()}")
+    for line in failed:
         if lines[int(line) - 1].startswith("link"):
             raise OSError(f"ip {lines[int(line) - 1]}: {text.strip()}")
 
