@@ -69,7 +69,11 @@ def _discard(edges: Edges, name: str) -> None:
 
 
 def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]:
-    """Return the findings of a rehearsal; nothing excuses one in which Postfix did not run."""
+    """Return the findings of a rehearsal.
+
+    Nothing excuses one in which Postfix did not run or answer: if that is so for the live commit as well, which does
+    run, the fault is the rehearsal's, and nothing was rehearsed.
+    """
     edges.say("rehearse")
     done = rehearse(rehearsal.script, stage.root, edges.settings.config_directory, edges.host)
     return rehearsal.excuse(done.findings) if done.is_whole else done.findings

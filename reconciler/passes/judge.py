@@ -285,7 +285,6 @@ def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Findi
         return []
     try:
         script = write(*live.understood)
-        done = rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host)
+        return rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host).findings
     except ReconcilerError:
         return []
-    return done.findings if done.is_whole else []

@@ -52,13 +52,15 @@ def test_trouble_of_the_room_refuses_a_good_commit_and_excuses_nothing(
     assert adopted.push({"tables/transport": f"{len(what)}.test  smtp:[127.0.0.1]:2525\n"}, "Again").accepted
 
 
-@pytest.mark.parametrize(
-    "parameter",
-    [
-        "smtp_tls_CAfile: /var/run/x/ca.pem", "data_directory: /etc", "maillog_file: /etc/x/y\n  maillog_file_prefixes: /etc",
-        "queue_directory: /usr/share/queue",
-    ],
-)  # fmt: skip
+PLACES = (
+    "smtp_tls_CAfile: /var/run/x/ca.pem",
+    "data_directory: /etc",
+    "maillog_file: /etc/x/y\n  maillog_file_prefixes: /etc",
+    "queue_directory: /usr/share/queue",
+)
+
+
+@pytest.mark.parametrize("parameter", PLACES)
 def test_no_value_lets_a_break_go_live_unrehearsed(adopted: AdoptedHost, parameter: str) -> None:
     adopted.sh("mkdir -p /run/x && openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x -out /run/x/ca.pem"
                " -keyout /dev/null 2>/dev/null")  # fmt: skip

@@ -97,13 +97,20 @@ log.send(b"<22>reader[1]: has read")
 
 def test_no_command_can_read_a_closed_file_as_root(host: Host) -> None:
     paths = [*CLOSED, "/etc/shadow", "/etc/archive/site/k1.pem", "/etc/live/site/key.pem", "/etc/maps/logins.db"]
-    program = f"#!/usr/bin/python3 -IS\nPATHS = {paths!r}\n{READER}"
+    unnamed = {"/etc/unnamed": 0o644, "/usr/local/etc/deep/er/unnamed": 0o600, "/usr/local/sbin/unnamed": 0o700}
+    for path, mode in unnamed.items():
+        host.run("mkdir", "-p", path.rpartition("/")[0])
+        host.write(path, "unnamed by anybody", mode)
+    program = f"#!/usr/bin/python3 -IS\nPATHS = {[*paths, *unnamed]!r}\n{READER}"
     host.write("/usr/lib/postfix/sbin/reader", program, 0o755)
     made = {"master.d/r.cf": "reader unix n n n 1 1 reader\n"}
-    named = {"smtp_sasl_password_maps": "hash:/etc/maps/logins", "bounce_template_file": "/etc/closed"}
+    named = {
+        "smtp_sasl_password_maps": "hash:/etc/maps/logins",
+        "relay_domains": " ".join(f"regexp:{path}" for path in (*CLOSED, "/etc/shadow")),
+    }
     done = rehearsed(host, state({**PAIR, **named}, made))
     assert "reader[1]: has read" in done.log, done.log
-    secrets = [SECRET, "hunter6", *host.read("/etc/shadow").split()[:1]]
+    secrets = [SECRET, "hunter6", "unnamed by anybody", *host.read("/etc/shadow").split()[:1]]
     secrets += host.read("/etc/archive/site/k1.pem").splitlines()[1:3]
     assert [secret for secret in secrets if secret in done.log] == []
 
