@@ -91,8 +91,8 @@ def _in_usr(_: dict[str, Any]) -> bool:
 
 
 def _in_etc(_: dict[str, Any]) -> bool:
-    with Path("/etc/services").open("a") as stream:  # the folder is the rehearsal's own, but not this file
-        return stream.write("# attacked\n") > 0
+    """The folder itself and the small files in it are the rehearsal's own, but this is the host's."""
+    return Path("/etc/ssl/certs/attacked").write_text("attacked") > 0
 
 
 def _kill(told: dict[str, Any]) -> bool:

@@ -119,7 +119,7 @@ def harm(host: Host, told: dict[str, Any]) -> set[str]:
         "queue": 'test -z "$(find /var/spool/postfix/maildrop -type f)"',
         "files": "! grep -qx kept /var/mail/ada || grep -q . /var/mail/ada && test $(cat /var/mail/ada | wc -c) -gt 5",
         "usr": "test -e /usr/attacked",
-        "etc": "grep -q attacked /etc/services",
+        "etc": "test -e /etc/ssl/certs/attacked",
         "process": f"! kill -0 {told['pid']}",
         "shared memory": f"! ipcs -m | grep -q {told['key']:08x}",
         "host name": "test $(hostname) = attacked",
