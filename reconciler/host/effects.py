@@ -349,7 +349,8 @@ def _end(process: subprocess.Popen[bytes], said: dict[str, bytearray]) -> str:
     os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError, TooMuch):
         exchange(process, b"", Limits(_LAST_WORDS), said)
-    process.poll()  # one that hangs in the kernel is not waited for
+    with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel
+        process.wait(_LAST_WORDS)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
             stream.close()
