@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 # What git itself refuses in a push, before it is asked of a hook: damaged objects, a size that only fills the disk, and
 # a rewind, which needs `git config reconciler.allowRewind true`, then a push that turns this off, and another one.
-MAX_PUSH = 256 << 20  # bytes; a whole history with tables of a million rows takes a tenth of it
+MAX_PUSH = 256 << 20  # bytes; four times the largest file that a commit may hold
 RECEIVE = {
-    "receive.fsckObjects": "true", "transfer.fsckObjects": "true", "receive.maxInputSize": str(MAX_PUSH),
+    "receive.fsckObjects": "true", "receive.maxInputSize": str(MAX_PUSH),
     "receive.denyNonFastForwards": "true", "receive.denyDeleteCurrent": "refuse",
 }  # fmt: skip
 HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
