@@ -14,6 +14,7 @@ from reconciler.model import Unchanged
 from reconciler.model.errors import ReconcilerError
 from reconciler.state.generations import ACTIVATION_PATIENCE
 from reconciler.state.records import Conclusion, Step
+from reconciler.state.source import SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,6 +44,8 @@ def recover(edges: Edges) -> Intent | None:
     with generations.activation(), edges.host.spared():
         if intent.before and generations.adopted:
             _undo(intent, generations.get(intent.before), edges)
+        elif intent.source.kind is SourceKind.ADOPTED:
+            generations.unadopt()
         companions.release(edges)
     generations.sweep()
     return intent

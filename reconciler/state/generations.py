@@ -385,6 +385,18 @@ class Generations:
         Raises Unavailable if the directory is edited meanwhile; then nothing has changed.
         """
         self.others.set_apart(self.config_directory)
+        try:
+            return self._adopted()
+        except (Unavailable, OSError):
+            self.unadopt()
+            raise
+
+    def unadopt(self) -> None:
+        """Give the folders of others back after an adoption that did not come about."""
+        if not self.config_directory.is_symlink():
+            self.others.give_back(self.config_directory)
+
+    def _adopted(self) -> Generation:
         seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory)}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)

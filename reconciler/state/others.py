@@ -58,6 +58,8 @@ class Others:
 
     def give_back(self, root: Path) -> None:
         """Move the folders back to where links below *root* lead to them; one on another file system keeps its link."""
+        if not any(home.is_dir() for home in self._homes):
+            return
         for path in list(walk(root)):
             link = root / path
             place = link.readlink() if link.is_symlink() else None
@@ -112,7 +114,8 @@ def _candidates(place: Path) -> Iterator[Path]:
 
 
 def _is_only_a_way(path: Path) -> bool:
-    return stat.S_ISDIR(path.lstat().st_mode) and not is_of_others(path)
+    """Return whether it leads to no folder of others: a folder of ours, or a link that a move has left behind."""
+    return path.is_symlink() or (path.is_dir() and not is_of_others(path))
 
 
 def walk(root: Path, without: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:

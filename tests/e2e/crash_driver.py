@@ -39,7 +39,7 @@ SERVER = "run/crashing.sock"
 SAVED = "/var/saved"
 SAVE = "rm -rf {base}; mkdir -p {base}; cp -a /etc/postfix {base}/postfix; cp -a /var/lib/reconciler {base}/state"
 RESTORE = """
-    rm -rf /var/lib/reconciler /etc/.postfix.reconciler /etc/postfix
+    rm -rf /var/lib/reconciler /etc/.postfix.reconciler /etc/postfix /etc/postfix.others
     cp -a {base}/state /var/lib/reconciler; cp -a {base}/postfix /etc/postfix
     {activate}
 """

@@ -236,6 +236,25 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert not host.run("find", *gone, check=False).stdout
 
 
+def test_a_folder_of_another_user_outlives_uninstall_and_purge(host: Host, wheels: str) -> None:
+    folder = (
+        "useradd --system eve; for name; do install -d -o eve /etc/postfix/$name && echo x >/etc/postfix/$name/x; done"
+    )
+    host.run("bash", "-c", folder, "make", "early")
+    install(host, wheels, "--yes")
+    host.run("bash", "-c", folder, "make", "late")
+    clone(host)
+    push(host, "with folders")
+    host.run("reconciler", "once")
+    assert host.run("stat", "-c", "%F", "/etc/postfix/early", "/etc/postfix/late").stdout == "symbolic link\n" * 2
+    host.run(UNINSTALL, "--yes", "--purge")
+    assert host.run("stat", "-c", "%F %U", "/etc/postfix/early").stdout == "directory eve\n"
+    assert host.run("cat", "/etc/postfix/early/x", "/etc/postfix/late/x").stdout == "x\nx\n"
+    left = host.run("find", "/var/lib/reconciler", "-mindepth", "1", "-maxdepth", "1", check=False).stdout.split()
+    assert set(left) <= {"/var/lib/reconciler/others"}
+    assert not host.run("find", "/srv/mail-state.git", "/etc/reconciler.toml", check=False).stdout
+
+
 def test_without_systemd_install_says_what_it_left_out(host: Host, wheels: str) -> None:
     told = install(host, wheels, "--yes").stderr
     assert "reconciler.service is not installed, because systemd does not run here" in told

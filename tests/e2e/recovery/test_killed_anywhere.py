@@ -51,6 +51,7 @@ def fresh() -> Iterator[CrashDriver]:
         adopted.sh(
             "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
             " cd /etc/postfix && rm -rf *.proto post* makedefs.out sasl && mkdir foreign && echo x >foreign/file &&"
+            " mkdir theirs && echo x >theirs/file && chown -R nobody: theirs &&"
             " rm -r /var/lib/reconciler && mkdir -m 711 /var/lib/reconciler && postfix reload"
         )
         crasher = CrashDriver(adopted)
@@ -85,7 +86,9 @@ def test_an_adoption_and_its_first_apply_killed_anywhere(
     assert whole.status == 0, whole.output
     assert {"exchange", "symlink", "rename", "append", "signal"} <= set(whole.effects), "a real adoption and reload"
     tried = points(whole.effects)
-    ends = survive(fresh, argv, tried, is_routed(fresh.host), {0})
+    routed = is_routed(fresh.host)
+    theirs = "cat /etc/postfix/theirs/file && stat -Lc %U /etc/postfix/theirs"
+    ends = survive(fresh, argv, tried, lambda: routed() and fresh.adopted.sh(theirs) == "x\nnobody", {0})
     told(capsys, "adoption and apply", tried, ends)
     assert any(name == "as before" for name in ends)
     assert any(name != "as before" for name in ends)

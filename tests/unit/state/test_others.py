@@ -196,3 +196,20 @@ def test_a_folder_of_others_is_named_and_not_entered(generations: Generations) -
     assert list(walk(generations.config_directory, {"access"})) == [
         "main.cf", "master.cf", "panel", "sasl", "sasl/smtpd.conf",
     ]  # fmt: skip
+
+
+def test_an_adoption_that_fails_or_is_cut_short_gives_the_folders_back(
+    generations: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, panel = generations.config_directory, inode(generations.config_directory / "panel")
+    with monkeypatch.context() as edited:
+        edited.setattr(Generations, "_adopted", lambda _: (_ for _ in ()).throw(Unavailable("edited meanwhile")))
+        with pytest.raises(Unavailable):
+            generations.adopt()
+    assert (inode(live / "panel"), (live / "panel").is_symlink()) == (panel, False)
+
+    generations.others.set_apart(live)
+    (live.with_name("postfix.others") / "left").symlink_to("left")  # a move that was cut short
+    generations.unadopt()
+    assert (inode(live / "panel"), (live / "panel").is_symlink()) == (panel, False)
+    assert not live.with_name("postfix.others").exists()
