@@ -71,18 +71,16 @@ def test_the_reader_of_system_calls_notices_what_is_not_on_disk(tmp_path: Path, 
 
 def test_an_fsync_before_the_bytes_are_written_counts_for_nothing() -> None:
     trace = """\
-7  openat(AT_FDCWD</>, "/s/.phase.new", O_WRONLY|O_CREAT|O_TRUNC, 0600) = 3</s/.phase.new>
-7  fsync(3</s/.phase.new> <unfinished ...>
-8  write(2</dev/null>, ""..., 9) = 9
-7  <... fsync resumed>) = 0
-7  write(3</s/.phase.new>, ""..., 99) = 99
-7  rename("/s/.phase.new", "/s/phase") = 0
-7  fsync(3</s>) = 0
+openat(AT_FDCWD</>, "/s/.phase.new", O_WRONLY|O_CREAT|O_TRUNC, 0600) = 3</s/.phase.new>
+fsync(3</s/.phase.new>) = 0
+write(3</s/.phase.new>, ""..., 99) = 99
+rename("/s/.phase.new", "/s/phase") = 0
+fsync(3</s>) = 0
 """
 
     made = list(calls(trace))
 
-    assert made[2] == Call("fsync", ("/s/.phase.new",), "7  fsync(3</s/.phase.new>) = 0")
+    assert made[1] == Call("fsync", ("/s/.phase.new",), "fsync(3</s/.phase.new>) = 0")
     assert not_durable(made, Path("/s")) == ["/s/.phase.new -> /s/phase before /s/.phase.new is on disk"]
 
 
