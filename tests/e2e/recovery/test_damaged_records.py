@@ -122,7 +122,7 @@ def test_an_odd_line_in_the_journal_is_a_limit_and_changes_nothing(adopted: Adop
     assert (adopted.live(), adopted.generations()) == (live, generations)
     shown = adopted.status()["limits"]
     assert any("journal.jsonl" in limit and "ignored" in limit for limit in shown), shown
-    push_goes_live(adopted, f"odd{len(odd)}")
+    push_goes_live(adopted, f"odd{[*ODD_LINES].index(odd)}")
 
 
 def test_a_folder_in_place_of_the_live_link_is_moved_aside_and_told(adopted: AdoptedHost) -> None:
