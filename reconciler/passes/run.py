@@ -54,7 +54,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
         passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
         passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
-    passed.seconds = time.monotonic() - began
+    passed.seconds = passed.seconds or time.monotonic() - began
     return passed
 
 

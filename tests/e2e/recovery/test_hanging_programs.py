@@ -97,6 +97,7 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.wait_for("Applied", oid)
         assert greets(adopted, "meanwhile")
         limited(adopted, f"can't add a note to {oid[:7]}")
+        limited(adopted, "a hand edit is not on drift/")
         adopted.sh("rm /usr/sbin/git")
         push = adopted.push(banner("after"))
         assert push.accepted, push.text
