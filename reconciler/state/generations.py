@@ -466,7 +466,7 @@ class Generations:
     def heal(self) -> Generation | None:
         """If the live link or its target is missing, point it at the newest generation that can be trusted.
 
-        A folder in its place is kept beside it: somebody's work may be in it.
+        A folder in its place is kept beside it: an administrator's work may be in it.
         """
         if not self.adopted or self.live() is not None:
             return None

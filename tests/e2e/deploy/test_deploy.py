@@ -17,6 +17,7 @@ from tests.e2e.hosts import CHECKOUT, Host
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BACKUP = "/var/backups/reconciler"
 QUICKSTART, INSTALL, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "install", "uninstall"))
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
@@ -218,7 +219,9 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
 
     assert host.run(UNINSTALL, check=False).returncode == 2
     live = host.run("postconf", "-n").stdout
+    assert host.run("find", BACKUP, "-name", "main.cf").stdout
     host.run(UNINSTALL, "--yes")
+    assert not host.run("find", BACKUP, check=False).stdout
     assert host.run("postconf", "-n").stdout == live
     assert host.run("find", "/etc/postfix", "-maxdepth", "0", "-type", "d").stdout
     assert (master(host), banner(host)) == (own, "220 mx7 live")
@@ -232,7 +235,13 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     host.run(UNINSTALL, "--yes", "--rescue", "--purge")
     assert host.run("tar", "-C", "/etc/postfix", "--sort=name", "--mtime=@0", "-c", ".").stdout == before
     assert banner(host) == "220 mx1.example.com ESMTP Postfix (Debian/GNU)"
-    gone = ("/srv/mail-state.git", "/etc/reconciler.toml", "/etc/reconciler/identity.age", "/var/lib/reconciler")
+    gone = (
+        BACKUP,
+        "/srv/mail-state.git",
+        "/etc/reconciler.toml",
+        "/etc/reconciler/identity.age",
+        "/var/lib/reconciler",
+    )
     assert not host.run("find", *gone, check=False).stdout
 
 

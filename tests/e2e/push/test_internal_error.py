@@ -33,7 +33,7 @@ class BuggyHost(AdoptedHost):
         """Give reconciler a bug, from now on."""
         self.host.write("/run/bug", f"{place}\n{kind}\n")
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """Take the bug away."""
         self.sh("rm /run/bug")
 
@@ -100,9 +100,9 @@ def test_a_commit_that_meets_a_bug_in_its_pass_is_retried_on_record_and_in_statu
 
     buggy.patiently(lambda: buggy.told()["phase"].get("attempts", 0) > 2, "another attempt")
     assert len(buggy.log(oid)) == 1, "a repeated failure is told once"
-    fixed = buggy.push(OTHER)
-    assert fixed.accepted
-    assert buggy.wait_for("Applied", fixed.oid)["phase"]["name"] == "Steady"
+    later = buggy.push(OTHER)
+    assert later.accepted
+    assert buggy.wait_for("Applied", later.oid)["phase"]["name"] == "Steady"
 
 
 def test_a_bug_that_is_fixed_lets_the_same_commit_go_live(buggy: BuggyHost) -> None:
@@ -110,7 +110,7 @@ def test_a_bug_that_is_fixed_lets_the_same_commit_go_live(buggy: BuggyHost) -> N
     oid = buggy.write_past_hook(MEETS_IT)
     buggy.wait_for_phase("Retrying")
 
-    buggy.mend()
+    buggy.fix()
 
     assert buggy.wait_for("Applied", oid)["phase"]["name"] == "Steady"
     assert "bug.test" in buggy.host.read("/etc/postfix/transport")
@@ -140,7 +140,7 @@ def test_a_bug_in_the_recovery_itself_is_in_status_as_well(buggy: BuggyHost) -> 
     ran = buggy.buggy("once")
     assert ran.status == 70
     assert_told(ran.text, "KeyError")
-    buggy.mend()
+    buggy.fix()
     buggy.wait_for("Applied")
     buggy.patiently(lambda: not buggy.told()["limits"], "no limit any more")
 
@@ -159,6 +159,6 @@ def test_an_error_in_a_commit_that_changes_nothing_here_is_told_in_the_pass_and_
         again = adopted.push({"README.md": "more\n"})
         assert not again.accepted
         assert "secrets/unused.age:1:1: secret unused can't be opened" in again.text
-        mended = adopted.push({"secrets/unused.age": None, "README.md": "more\n"})
-        assert mended.accepted
-        assert adopted.wait_for("Unchanged", mended.oid)["phase"]["name"] == "Steady"
+        fixed = adopted.push({"secrets/unused.age": None, "README.md": "more\n"})
+        assert fixed.accepted
+        assert adopted.wait_for("Unchanged", fixed.oid)["phase"]["name"] == "Steady"

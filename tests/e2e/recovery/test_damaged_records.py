@@ -129,7 +129,7 @@ def test_a_folder_in_place_of_the_live_link_is_moved_aside_and_told(adopted: Ado
     before = adopted.live()
 
     replace = "cp -aL postfix copy && echo '# mine' >>copy/main.cf && rm postfix && mv -T copy postfix"
-    adopted.signal_daemon(signal.SIGSTOP)  # else it mends the link before the folder is there
+    adopted.signal_daemon(signal.SIGSTOP)  # else it restores the link before the folder is there
     adopted.sh(f"cd {STATE}/live && {replace}")
     adopted.signal_daemon(signal.SIGCONT)
 
