@@ -73,7 +73,7 @@ def reload(edges: Edges) -> tuple[Finding, ...]:
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
         return ()
-    with edges.generations.activation(), edges.host.spared():
+    with edges.generations.locks.activation(), edges.host.spared():
         return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
 
 

@@ -53,7 +53,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 
     edges.say("staged and checked" if stage else "stage and check")
     staged = _undisturbed(order, edges, stage)
-    with edges.generations.activation(), edges.host.spared():
+    with edges.generations.locks.activation(), edges.host.spared():
         after = _placed(order, before, staged, edges)
         rows = rerouted(order.plan)  # before the swap, because it reads the live files
         step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
@@ -120,7 +120,7 @@ def undo(
 
     Companions are restored first, and those that *before* does not use stop last; *silent* ones may stay silent.
     """
-    with edges.generations.activation(), edges.host.spared():
+    with edges.generations.locks.activation(), edges.host.spared():
         return _undo(before, after, step, findings, edges, silent)
 
 

@@ -12,7 +12,7 @@ from reconciler.apply.activate import died, keep_running, live_path
 from reconciler.host.programs import postfix
 from reconciler.model import Unchanged
 from reconciler.model.errors import ReconcilerError
-from reconciler.state.generations import ACTIVATION_PATIENCE
+from reconciler.state.locks import ACTIVATION_PATIENCE, packages_change
 from reconciler.state.records import Conclusion, Step
 from reconciler.state.source import SourceKind
 
@@ -41,7 +41,7 @@ def recover(edges: Edges) -> Intent | None:
     if intent is None:
         return None
     edges.say("recover")
-    with generations.activation(), edges.host.spared():
+    with generations.locks.activation(), edges.host.spared():
         if intent.before and generations.adopted:
             _undo(intent, generations.get(intent.before), edges)
         elif intent.source.kind is SourceKind.ADOPTED:
@@ -54,7 +54,7 @@ def recover(edges: Edges) -> Intent | None:
 def _heal(intent: Intent | None, edges: Edges) -> None:
     """Make a generation live again where the live link leads to none."""
     link = edges.generations.link
-    with edges.generations.activation(), edges.host.spared():
+    with edges.generations.locks.activation(), edges.host.spared():
         if healed := edges.generations.heal():
             _tell(f"{link} led to no generation; generation {healed.number} is live again", intent, edges)
             if postfix.running(instance := edges.postfix()) is not None:
@@ -101,7 +101,7 @@ def revive(edges: Edges, patience: float = ACTIVATION_PATIENCE) -> bool:
     """Start a master that died; one that an administrator stopped stays stopped. Return whether it was started."""
     if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
         return False
-    with edges.generations.activation(patience):
+    with edges.generations.locks.activation(patience):
         if not died(instance, edges.host):  # another thread has started it
             return False
         edges.say("start Postfix, which had died")
@@ -114,7 +114,7 @@ def revive_beside(edges: Edges) -> bool:
 
     Does nothing beside an activation, which may just have stopped Postfix, or while dpkg is at work.
     """
-    if edges.generations.packages_change():
+    if packages_change():
         return False
     try:
         return revive(edges, patience=0.0)

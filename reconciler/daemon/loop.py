@@ -100,7 +100,7 @@ class Daemon:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT; an activation that has begun ends first, and any other program is killed."""
-        with self.edges.generations.service():
+        with self.edges.generations.locks.service():
             self._run()
 
     def _run(self) -> None:

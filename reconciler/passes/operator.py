@@ -16,7 +16,7 @@ from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probatio
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.record import Passed, concluded
-from reconciler.state.generations import PATIENCE
+from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -43,7 +43,7 @@ class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
 def adopt(edges: Edges, memory: Memory) -> Outcome | None:
     """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
     try:
-        with edges.generations.lock():
+        with edges.generations.locks.state():
             recover(edges)
             if edges.generations.adopted:
                 return None
@@ -102,7 +102,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
-        with edges.generations.lock(PATIENCE):
+        with edges.generations.locks.state(PATIENCE):
             recover(edges)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
@@ -153,7 +153,7 @@ def _staying(edges: Edges, source: Source, who: str, left: str) -> Suspended:
 
 def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
     """Change nothing until the given time, or until `resume` is run."""
-    with edges.generations.lock(PATIENCE):
+    with edges.generations.locks.state(PATIENCE):
         phase = edges.journal.phase()
         if isinstance(phase, Halted):
             raise NotPossible(f"{why_paused(phase)}; check the host, then run `reconciler resume`")
@@ -164,6 +164,6 @@ def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
 
 def resume(edges: Edges) -> Phase:
     """End a suspension, or a halt whose cause an operator has fixed."""
-    with edges.generations.lock(PATIENCE):
+    with edges.generations.locks.state(PATIENCE):
         edges.journal.set_phase(resumed(edges.journal.phase()))
     return edges.journal.phase()

@@ -48,7 +48,7 @@ from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import causes, since_activation, steady
 from reconciler.postfix.quoting import without_quotes
 from reconciler.postfix.syntax import read_master
-from reconciler.state.generations import PATIENCE
+from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -268,7 +268,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
     findings = look.findings()
     if not findings and left(look.running, clock()) > 0:
         return None
-    with edges.generations.lock():
+    with edges.generations.locks.state():
         cut_short = recover(edges)
         # Log lines of another, interrupted commit do not count; an interrupted rollback was undone and is decided anew.
         if cut_short and cut_short.source.kind is not SourceKind.BACK:
@@ -332,7 +332,7 @@ def _quotable(outcome: Outcome, edges: Edges) -> Outcome:
 
 def confirm(edges: Edges, who: str) -> Probation | None:
     """End the probation and keep the commit; return None when no commit is on probation."""
-    with edges.generations.lock(PATIENCE):
+    with edges.generations.locks.state(PATIENCE):
         phase = current(edges)
         running = probation_of(phase)
         if running:

@@ -89,7 +89,7 @@ def renew(edges: Edges, what: Named) -> Passed | None:
         if not known.loaded.keys() >= now.keys():
             _record(edges, Loaded({**now, **known.loaded}, known.told))
         return None
-    with edges.generations.lock():
+    with edges.generations.locks.state():
         if isinstance(edges.journal.phase(), Suspended | Halted):
             return None
         if postfix.running(edges.postfix()) is None:

@@ -40,7 +40,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     """
     passed, began = Passed(Unchanged()), time.monotonic()
     try:
-        with internal_errors(), edges.generations.lock():
+        with internal_errors(), edges.generations.locks.state():
             try:
                 with internal_errors():
                     passed = _recovered_pass(edges, memory, accepted, passed)

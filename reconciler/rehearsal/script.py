@@ -136,7 +136,7 @@ def _room(main: Scope) -> messages.Room:
         texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
         chroot=any(service.chroot == "y" for service in main.merged.entries),
-        limits=messages.Limits(
+        limits=messages.Bounds(
             space=_space(main),
             memory=_MEMORY + len(main.merged.entries) * _MORE_MEMORY,
             processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,

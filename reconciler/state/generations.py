@@ -4,23 +4,20 @@ Promises: a generation is placed whole by one rename and reconciler never change
 live by one rename of a link; foreign files, which neither the manifest nor the target names, are carried unchanged.
 Files and folders that other users may change stay the same ones in all generations (others.py).
 
-Raises OSError from the file system, and Unavailable while another process holds a lock or keeps changing files.
+Raises OSError from the file system, and Unavailable while another process keeps changing files.
 Known limits: sockets and pipes in the configuration directory are not carried. A file is hashed again only when its
 identity, size, mode, owner or times changed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import struct
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
 from reconciler.host.ownership import is_folder_of_others, is_of_others
@@ -28,6 +25,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
+from reconciler.state.locks import Locks
 from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
     NONE,
@@ -53,20 +51,12 @@ from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import IO
 
     from reconciler.host.effects import Host
     from reconciler.model import Tree
 
 KEEP = 20
 ADOPTED_FILES = ("main.cf", "master.cf")
-DPKG_LOCK = Path("/var/lib/dpkg/lock")
-BUSY = "another pass is running"
-PATIENCE = 10.0
-"""Seconds that an operator's short command waits for a running pass."""
-ACTIVATION_PATIENCE = 15.0
-"""Seconds to wait while another thread or process starts, stops or reloads Postfix."""
-_LOCK_POLL = 0.05
 _NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
 NOT_A_FILE = "not a regular file"
 
@@ -82,6 +72,7 @@ class Generations:
         self.folder, self.link = state / "generations", state / "live" / PROGRAM
         self.rescue, self.backup = state / "rescue" / PROGRAM, backup / PROGRAM
         self.private = state / "private"
+        self.locks = Locks(self.private, self.prepare)
         self.companions = Companions(state, host)
         self.others = Others(state, config_directory, host)
         self._digests: dict[str, tuple[Signature, str]] = {}
@@ -205,51 +196,6 @@ class Generations:
         if known is None or known[0] != now:
             self._digests[str(path)] = known = now, digest(path)
         return known[1]
-
-    @contextmanager
-    def lock(self, patience: float = 0) -> Iterator[None]:
-        """Hold the only lock of this host's state; *patience* is how many seconds to wait for it.
-
-        Raises Unavailable if another pass holds it for longer, or dpkg is running.
-        """
-        self.prepare()
-        if self.packages_change():
-            raise Unavailable("packages are being installed or removed: dpkg holds its lock")
-        with self._held("lock", BUSY, patience):
-            yield
-
-    @contextmanager
-    def activation(self, patience: float = ACTIVATION_PATIENCE) -> Iterator[None]:
-        """Hold the lock for a change of what Postfix reads, and for its start, stop and reload.
-
-        A pass holds it from the swap to the end of its verification, and not while it checks; so a master that died
-        can be started beside a check that hangs. Raises Unavailable if it is not free within *patience* seconds.
-        """
-        with self._held("activation", "Postfix is being started, stopped or reloaded", patience):
-            yield
-
-    @contextmanager
-    def service(self) -> Iterator[None]:
-        """Hold the daemon's lock, for all its life; raise Unavailable if another daemon manages this state."""
-        self.prepare()
-        with self._held("daemon", f"another reconciler daemon runs with {self.state}"):
-            yield
-
-    @staticmethod
-    def packages_change() -> bool:
-        """Return whether dpkg is at work, which stops and starts Postfix by itself."""
-        return _held_by_other(DPKG_LOCK)
-
-    @contextmanager
-    def _held(self, name: str, busy: str, patience: float = 0.0) -> Iterator[None]:
-        """Hold a lock of its own open file, so that threads exclude each other like processes."""
-        deadline = time.monotonic() + patience
-        with (self.private / name).open("w") as stream:
-            while not _locked(stream):
-                if time.monotonic() >= deadline:
-                    raise Unavailable(busy)
-                time.sleep(_LOCK_POLL)
-            yield
 
     def age(self) -> None:
         """Set an edited main.cf's time back: Postfix programs sleep while it is younger than two seconds."""
@@ -492,22 +438,3 @@ class Generations:
         self.host.sync(new)
         self.host.remove(target)
         self.host.rename(new, target)
-
-
-def _locked(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _held_by_other(lock: Path) -> bool:
-    """Return whether a process holds a record lock on that file, without taking it (fcntl(2), F_GETLK)."""
-    try:
-        with lock.open("rb") as stream:
-            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, *_ = struct.unpack("hhqqi", fcntl.fcntl(stream, fcntl.F_GETLK, asked + bytes(4))[: len(asked)])
-            return bool(kind != fcntl.F_UNLCK)
-    except FileNotFoundError:
-        return False

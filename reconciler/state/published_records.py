@@ -6,13 +6,13 @@ publishes, and BadRecord for an unreadable file, because without it the owner of
 
 from __future__ import annotations
 
-import fcntl
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.features.dns.zone import Record
-from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model.errors import ReconcilerError
+from reconciler.state.locks import held
 from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ class Published:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the lock for publishing; it differs from the pass's lock, so no pass waits for a name server."""
-        with self.path.with_suffix(".lock").open("w") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable("another `dns publish` is running") from None
+        with held(self.path.with_suffix(".lock"), "another `dns publish` is running"):
             yield
 
     def read(self) -> dict[str, Ours]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.rehearsal.inside.messages import Limits
+    from reconciler.rehearsal.inside.messages import Bounds
 
 SECONDS = 60
 PAUSE = 0.05
@@ -28,7 +28,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _URGENT = -15
 
 
-def inherit(limits: Limits) -> None:
+def inherit(limits: Bounds) -> None:
     """Limit this process and all that it starts: its data, its files, its processor time, and no core file."""
     ceilings = {
         resource.RLIMIT_DATA: limits["memory"],
@@ -42,12 +42,12 @@ def inherit(limits: Limits) -> None:
         resource.setrlimit(kind, (least, least))
 
 
-def guard(limits: Limits, end: Callable[[str], None]) -> None:
+def guard(limits: Bounds, end: Callable[[str], None]) -> None:
     """Look again and again; when the candidate has taken too much, kill it and *end* with the reason."""
     threading.Thread(target=_guard, args=(limits, end), name="guard", daemon=True).start()
 
 
-def _guard(limits: Limits, end: Callable[[str], None]) -> None:
+def _guard(limits: Bounds, end: Callable[[str], None]) -> None:
     with suppress(OSError):  # a thousand processes leave little of a processor to the one that must end them
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _URGENT)
     while not (excess := _excess(limits)):
@@ -57,7 +57,7 @@ def _guard(limits: Limits, end: Callable[[str], None]) -> None:
     end(excess)
 
 
-def _excess(limits: Limits) -> str:
+def _excess(limits: Bounds) -> str:
     """Return what there is too much of, or empty."""
     running = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - twenty times a second
     if len(running) > limits["processes"]:

@@ -102,7 +102,7 @@ class Parameters(TypedDict):
     maillog_file: str
 
 
-class Limits(TypedDict):
+class Bounds(TypedDict):
     """What all processes of a rehearsal may take together: *memory* in bytes, files in *space*, and *processes*."""
 
     space: int
@@ -126,7 +126,7 @@ class Room(TypedDict):
     texts: dict[str, str]
     folders: list[str]
     chroot: bool
-    limits: Limits
+    limits: Bounds
 
 
 class WorldParameters(TypedDict):

@@ -112,15 +112,15 @@ def test_a_dead_master_is_started_once_beside_the_loop_and_never_beside_an_activ
     monkeypatch.setattr(recover, "died", lambda *_: not started)
     monkeypatch.setattr(postfix, "start", lambda *_: started.append(1))
     generations = adopted.edges.generations
-    with generations.activation():
+    with generations.locks.activation():
         assert not recover.revive_beside(adopted.edges)
         with pytest.raises(Unavailable, match="being started, stopped or reloaded"):
             recover.revive(adopted.edges, patience=0.1)
     with monkeypatch.context() as patched:
-        patched.setattr(generations, "packages_change", lambda: True)
+        patched.setattr(recover, "packages_change", lambda: True)
         assert not recover.revive_beside(adopted.edges)
     assert not started
-    with generations.lock():  # of a pass that hangs
+    with generations.locks.state():  # of a pass that hangs
         watching = Guard(adopted.edges, lambda: None, get())
         watching.start()
         deadline = time.monotonic() + 20

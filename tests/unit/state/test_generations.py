@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -350,83 +345,3 @@ def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generatio
 
     assert (generations.config_directory / "ssl" / "key").read_text() == "secret\n"
     assert (generations.rescue / "ssl" / "key").read_text() == "secret\n"
-
-
-def test_an_activation_excludes_another_but_no_pass_that_only_checks(generations: Generations) -> None:
-    busy = pytest.raises(Unavailable, match="being started, stopped or reloaded")
-    with generations.lock(), generations.activation(), busy, generations.activation(0.1):
-        pytest.fail("two at once")
-    with generations.lock(), generations.activation(0):
-        pass
-
-
-def test_an_activation_waits_for_another_that_ends_in_time(generations: Generations) -> None:
-    held, ended = Event(), Event()
-
-    def hold() -> None:
-        with generations.activation():
-            held.set()
-            ended.wait(20)
-
-    thread = Thread(target=hold)
-    thread.start()
-    assert held.wait(20)
-    Timer(0.3, ended.set).start()
-    with generations.activation(20):
-        assert ended.is_set()
-    thread.join()
-
-
-def test_one_daemon_for_life_beside_any_pass(generations: Generations) -> None:
-    with generations.service():
-        with pytest.raises(Unavailable, match="another reconciler daemon runs"), generations.service():
-            pytest.fail("two at once")
-        with generations.lock(), generations.activation():
-            pass
-    with generations.service():
-        pass
-
-
-def test_one_lock_for_all_passes(generations: Generations) -> None:
-    with generations.lock(), pytest.raises(Unavailable, match="another pass is running"), generations.lock():
-        pass
-
-
-def test_an_operator_waits_for_a_running_pass(generations: Generations) -> None:
-    locked, free = Event(), Event()
-
-    def run_a_pass() -> None:
-        with generations.lock():
-            locked.set()
-            free.wait()
-
-    with ThreadPoolExecutor() as threads:
-        threads.submit(run_a_pass)
-        locked.wait()
-        Timer(0.2, free.set).start()
-        with generations.lock(60):
-            assert free.is_set()
-
-
-def test_no_pass_while_dpkg_works(generations: Generations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = tmp_path / "dpkg-lock"
-    lock.touch()
-    monkeypatch.setattr("reconciler.state.generations.DPKG_LOCK", lock)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        with lock.open("w") as stream:
-            fcntl.lockf(stream, fcntl.LOCK_EX)
-            os.write(writing, b"x")
-            time.sleep(60)
-        os._exit(0)
-    os.read(reading, 1)
-    try:
-        with pytest.raises(Unavailable, match="dpkg holds its lock"), generations.lock():
-            pass
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-
-    with generations.lock():
-        pass

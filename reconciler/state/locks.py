@@ -1,0 +1,98 @@
+"""The locks of this host's state: one for passes, one for Postfix itself, one for the daemon.
+
+Promises: each is a lock of its own open file (flock(2)), so threads exclude each other like processes, and the kernel
+releases it when its process ends. Raises Unavailable while another one holds it, and OSError from the file system.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from reconciler.model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DPKG_LOCK = Path("/var/lib/dpkg/lock")
+BUSY = "another pass is running"
+PATIENCE = 10.0
+"""Seconds that an operator's short command waits for a running pass."""
+ACTIVATION_PATIENCE = 15.0
+"""Seconds to wait while another thread or process starts, stops or reloads Postfix."""
+_POLL = 0.05
+
+
+class Locks:
+    """The locks in the folder *private*; *prepare* makes that folder and its neighbours."""
+
+    def __init__(self, private: Path, prepare: Callable[[], None]) -> None:
+        self._private, self._prepare = private, prepare
+
+    @contextmanager
+    def state(self, patience: float = 0) -> Iterator[None]:
+        """Hold the lock for a pass or an operator's command; *patience* is how many seconds to wait for it.
+
+        Raises Unavailable if another pass holds it for longer, or dpkg is running.
+        """
+        self._prepare()
+        if packages_change():
+            raise Unavailable("packages are being installed or removed: dpkg holds its lock")
+        with held(self._private / "lock", BUSY, patience):
+            yield
+
+    @contextmanager
+    def activation(self, patience: float = ACTIVATION_PATIENCE) -> Iterator[None]:
+        """Hold the lock for a change of what Postfix reads, and for its start, stop and reload.
+
+        A pass holds it from the swap to the end of its verification, and not while it checks; so a master that died
+        can be started beside a check that hangs. Raises Unavailable if it is not free within *patience* seconds.
+        """
+        with held(self._private / "activation", "Postfix is being started, stopped or reloaded", patience):
+            yield
+
+    @contextmanager
+    def service(self) -> Iterator[None]:
+        """Hold the daemon's lock, for all its life; raise Unavailable if another daemon manages this state."""
+        self._prepare()
+        with held(self._private / "daemon", f"another reconciler daemon runs with {self._private.parent}"):
+            yield
+
+
+@contextmanager
+def held(path: Path, busy: str, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock of that file; raise Unavailable(*busy*) if it is not free within *patience* seconds."""
+    deadline = time.monotonic() + patience
+    with path.open("w") as stream:
+        while not _locked(stream):
+            if time.monotonic() >= deadline:
+                raise Unavailable(busy)
+            time.sleep(_POLL)
+        yield
+
+
+def _locked(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def packages_change() -> bool:
+    """Return whether dpkg is at work, which stops and starts Postfix by itself.
+
+    Its lock is a record lock on a file; the kernel says who holds it, without taking it (fcntl(2), F_GETLK).
+    """
+    try:
+        with DPKG_LOCK.open("rb") as stream:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, *_ = struct.unpack("hhqqi", fcntl.fcntl(stream, fcntl.F_GETLK, asked + bytes(4))[: len(asked)])
+            return bool(kind != fcntl.F_UNLCK)
+    except FileNotFoundError:
+        return False
