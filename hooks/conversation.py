@@ -53,8 +53,8 @@ def configuration() -> dict[str, str]:
 
 def update(branch: str) -> tuple[str, str] | None:
     """Return the old and the new commit of *branch*, which git writes to a hook's standard input."""
-    for line in sys.stdin.buffer.read().decode("utf-8", "replace").splitlines():
-        old, new, name = line.split(" ", 2)
+    lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
+    for old, new, name in (line.split(" ", 2) for line in lines if line):
         if name == f"refs/heads/{branch}":
             return old, new
     return None

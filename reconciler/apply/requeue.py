@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.host.programs import postfix, postqueue
 from reconciler.model import Finding, Kind, Severity, Where
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.tables import Entries, table_of
 
@@ -57,7 +58,7 @@ def rerouted(plan: Plan) -> frozenset[str]:
         if not file.compiled or file == plan.target.get(path):
             continue
         entries = Entries(table_of(path, file))
-        keys |= {entry.key.lower() for entry in entries if entry.value.partition(":")[0].strip() in gone}
+        keys |= {entry.key.lower() for entry in entries if entry.value.partition(":")[0].strip(SPACE) in gone}
     return frozenset(keys)
 
 

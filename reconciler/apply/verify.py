@@ -27,6 +27,7 @@ from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Finding, Service, Where
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.log import fatal_lines, since_activation, steady
 from reconciler.postfix.numbers import as_number
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
@@ -43,7 +44,9 @@ PATIENCE = 5.0
 CONVERSATIONS = 8
 _POLL, _PAUSE = 0.02, 0.25
 _NOWHERE = Where("mail.yaml")
-_TROUBLE = re.compile(r"4\d\d[ -]4\.3\.")  # RFC 3463: x.3.x is the mail system itself, everything else is policy
+_TROUBLE = re.compile(
+    r"4\d\d[ -]4\.3\.", re.ASCII
+)  # RFC 3463: x.3.x is the mail system itself, everything else is policy
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
@@ -180,13 +183,13 @@ def log_name(service: Service) -> str | None:
 
 def targets(expected: Expected) -> list[Target]:
     """Return every address that an inet service must answer on; for all interfaces, the loopback addresses suffice."""
-    disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""))
+    disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""), flags=re.ASCII)
     addresses = []
     for service in expected.services:
         if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
             continue
         host, _, name = service.name.rpartition(":")
-        port = as_number(name) if name.isdigit() else expected.ports.get(name, 0)
+        port = as_number(name) if is_digits(name) else expected.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else _interfaces(expected)
         addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
     return list(dict.fromkeys(addresses))
@@ -194,7 +197,11 @@ def targets(expected: Expected) -> list[Target]:
 
 def _interfaces(expected: Expected) -> list[str]:
     """Return the inet_interfaces of main.cf, as names and addresses."""
-    words = [word.strip("[]") for word in re.split(r"[\s,]+", expected.instance.values["inet_interfaces"]) if word]
+    words = [
+        word.strip("[]")
+        for word in re.split(r"[\s,]+", expected.instance.values["inet_interfaces"], flags=re.ASCII)
+        if word
+    ]
     if not {"all", "loopback-only"} & set(words):
         return words
     loopback = [str(one.ip) for one in expected.addresses if one.is_loopback]

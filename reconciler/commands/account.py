@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.commands.contract import override_line
 from reconciler.model import did_you_mean, printable
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.syntax import one_line
 from reconciler.postfix.vocabulary import per_service
@@ -82,7 +83,7 @@ class Origin:
         place = f"{self.where.file}:{self.where.line}" if self.where else ""
         when = f"{self.commit.short}  {self.commit.committed_at:%Y-%m-%d %H:%M} UTC" if self.commit else ""
         first, *rest = [text for text in (middle or place, when or self.instead) if text] or [""]
-        return f"  {label:<{_WIDTH}}  {'  '.join([f'{first:<24}' if rest else first, *rest])}".rstrip()
+        return f"  {label:<{_WIDTH}}  {'  '.join([f'{first:<24}' if rest else first, *rest])}".rstrip(SPACE)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class Account:
     @property
     def _head(self) -> str:
         value = self.origin.value if self.origin.value is not None else self.default
-        return f"{self.name}{f'@{self.service}' if self.service else ''} = {value or ''}".rstrip()
+        return f"{self.name}{f'@{self.service}' if self.service else ''} = {value or ''}".rstrip(SPACE)
 
     def why_lines(self) -> Iterator[str]:
         """Yield the lines of ``reconciler why``: origin, commit, the value before, and overrides by services."""

@@ -30,6 +30,7 @@ from reconciler.daemon.control import NotPermitted, ask
 from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings, shipped
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
@@ -57,7 +58,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 )
 _OF_CLICK = (click.exceptions.Abort, click.exceptions.Exit, click.ClickException)
 _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
-_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?")
+_PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?", re.ASCII)
 
 
 class Reconciler(click.Group):
@@ -103,8 +104,8 @@ def _stop(status: int, why: object) -> NoReturn:
 
 def say(line: str = "", *, err: bool = False) -> None:
     """Print a line; on a terminal, changes and findings are coloured."""
-    mark = line.lstrip()[:1]
-    if line.startswith("  ") and mark in _COLOURS and line.lstrip()[1:2] == " ":
+    mark = line.lstrip(SPACE)[:1]
+    if line.startswith("  ") and mark in _COLOURS and line.lstrip(SPACE)[1:2] == " ":
         click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
     elif match := _PLACE.match(line):
         colour = "yellow" if match[2] else "red"

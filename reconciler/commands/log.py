@@ -36,7 +36,7 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
     """
     most, rev = 20, ""
     for argument in arguments:
-        if re.fullmatch(r"-\d+", argument):
+        if re.fullmatch(r"-\d+", argument, re.ASCII):
             most = int(argument[1:])
         elif argument.startswith("-") or rev:
             raise click.UsageError(f'no such option or commit: "{argument}"')

@@ -10,6 +10,7 @@ import click
 
 from reconciler.commands.commit import commit, proposed_by_caller
 from reconciler.desired import edits, yaml_editor
+from reconciler.model.ascii_text import SPACE
 from reconciler.passes.propose import propose
 from reconciler.postfix.syntax import one_line
 
@@ -48,7 +49,7 @@ def set_command(context: Context, name: str, value: str | None, *, unset: bool) 
     if value is None:
         proposal = proposed_by_caller(f"Unset {name}", partial(edits.unset_parameter, name=name))
     else:
-        value = value.strip()
+        value = value.strip(SPACE)
         if not yaml_editor.scalars(value):
             raise click.UsageError("a value is one line of printable text; push a longer value in mail.yaml")
         told = f"Set {name} to {one_line(value)}" if value else f"Set {name} to nothing"

@@ -9,6 +9,7 @@ import click
 
 from reconciler.commands.commit import commit, proposed_by_caller
 from reconciler.desired import edits
+from reconciler.model.ascii_text import SPACE
 from reconciler.passes.propose import propose
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def smart_host_set(context: Context, nexthop: str, username: str | None) -> None
       reconciler smart-host set '[mail.relay.com]:587' --username someuser
       reconciler smart-host set '[10.0.0.5]'
     """
-    if not nexthop.strip():
+    if not nexthop.strip(SPACE):
         raise click.UsageError("expected HOST, [HOST], HOST:PORT or [HOST]:PORT; use `smart-host off` for none")
-    if username is not None and not username.strip():
+    if username is not None and not username.strip(SPACE):
         raise click.UsageError("--username needs a name; omit the option for no login")
 
     revised = partial(edits.set_smart_host, nexthop=nexthop, username=username)

@@ -9,6 +9,7 @@ import click
 
 from reconciler.commands.console import Context, say, who
 from reconciler.commands.options import pass_context
+from reconciler.model.ascii_text import SPACE
 from reconciler.passes import probation
 from reconciler.passes.operator import resume, suspend
 
@@ -22,7 +23,7 @@ class Duration(click.ParamType[timedelta]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Return the duration that *value* means."""
-        match = re.fullmatch(r"(\d+)([smhd])", str(value))
+        match = re.fullmatch(r"(\d+)([smhd])", str(value), re.ASCII)
         if not match or match[1].strip("0") == "":
             self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
         unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
@@ -41,7 +42,7 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
     It then applies no push and reverts no hand edit, until the time is over or an operator runs `reconciler resume`.
     It still starts Postfix and its companions if they die.
     """
-    if not why.strip():
+    if not why.strip(SPACE):
         raise click.UsageError("--why needs a reason")
     edges = context.permitted()
     until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None

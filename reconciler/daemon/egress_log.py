@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.features.egress import FILE, GROUP, NAME, TABLE
 from reconciler.host.effects import user_of
 from reconciler.model import printable
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,7 +178,7 @@ def commands(uid: int | None) -> tuple[str, ...]:
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if path.stat().st_uid == uid and (line := (path / "cmdline").read_bytes().decode("utf-8", "replace")):
-                said = printable(" ".join(line.split("\0")[:2]).strip())[:_LONGEST]
+                said = printable(" ".join(line.split("\0")[:2]).strip(SPACE))[:_LONGEST]
                 found.append((_has_socket(path), int(path.name), said))
     return tuple(said for *_, said in sorted(found, reverse=True)[:_COMMANDS])
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features.sites import site_of
 from reconciler.model import Allowance, Finding, Where, did_you_mean, warning_at
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -23,7 +24,7 @@ _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
 _COMMENT = re.compile(
     r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:/]+/[^\s:]+))?(?P<colon>[ \t]*:)?"
     r"(?P<rest>[^\n]*)$",
-    re.MULTILINE,
+    re.MULTILINE | re.ASCII,
 )
 _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
@@ -40,13 +41,15 @@ def read(text: str, file: str, is_comment: Callable[[int], bool], *, trailing: b
     for match in _COMMENT.finditer(text):
         start = match.start()
         before = text[text.rfind("\n", 0, start) + 1 : start]
-        alone = not before.strip()
-        if not is_comment(start) or not (alone or (trailing and before[-1].isspace() and before.lstrip()[0] != "#")):
+        alone = not before.strip(SPACE)
+        if not is_comment(start) or not (
+            alone or (trailing and before[-1] in SPACE and before.lstrip(SPACE)[0] != "#")
+        ):
             continue
         # Count lines from the previous comment: counting from the start each time would be slow with many comments.
         line, counted = line + text.count("\n", counted, start), start
         last = line + (_next_line(text, match.end()) if alone else 0)
-        rest = match["rest"].strip()
+        rest = match["rest"].strip(SPACE)
         where = Where(file, line, len(before) + 1)
         reason, certain = rest if match["colon"] else "", bool(match["colon"])
         yield Allowance(match["rule"], reason, where, last, certain, match["within"] or "")

@@ -120,7 +120,7 @@ def _client_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Add
 
 
 def _one_word(text: str) -> str:
-    if not re.fullmatch(r"[^\s:]+|\[[^\s]+\]", _plain(text)):
+    if not re.fullmatch(r"[^\s:]+|\[[^\s]+\]", _plain(text), re.ASCII):
         raise PydanticCustomError("invalid-value", 'expected one word, got "{text}"', {"text": text})
     return text
 
@@ -129,7 +129,7 @@ def _code(value: object) -> object:
     text = str(value).lower()
     if text in {"yes", "true"}:
         return ""
-    if not re.fullmatch(r"[45](?:\d\d|xx)?", text):
+    if not re.fullmatch(r"[45](?:\d\d|xx)?", text, re.ASCII):
         what = 'expected a reply code such as 554, 5xx or yes, got "{text}"'
         raise PydanticCustomError("bad-code", what, {"text": text})
     return text.rstrip("x")
@@ -155,7 +155,7 @@ class _Expect(Section):
     def _word(cls, value: object) -> object:
         if value == "accepted":
             return {}
-        match = re.fullmatch(r"refused(?: (\w+))?", value) if isinstance(value, str) else None
+        match = re.fullmatch(r"refused(?: (\w+))?", value, re.ASCII) if isinstance(value, str) else None
         if match:
             return {"refused": match[1] or "yes"}
         if isinstance(value, str):

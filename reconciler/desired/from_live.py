@@ -24,6 +24,7 @@ from reconciler.desired.load import load
 from reconciler.desired.yaml_editor import drop, put, scalar, scalars
 from reconciler.features import compose, parameters, services
 from reconciler.model import Change, File, Kind, Parameter, Service, printable
+from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix.syntax import logical_lines, one_line, read_main, read_master, show_service, write_override
 from reconciler.rules import passwords
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 BY_HAND = "master.d/by-hand.cf"
 MOST_EXPRESSED = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
-_PASSWORD_HINT = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE)
+_PASSWORD_HINT = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE | re.ASCII)
 _FIELDS = {
     "private": "private", "unpriv": "unprivileged", "chroot": "chroot", "wakeup": "wakeup", "maxproc": "maxproc",
     "command": "command",
@@ -112,8 +113,8 @@ def express(base: Tree, edited: Tree, files: Tree, inputs: HostInputs, without: 
 def _has_more(path: str, base: Tree, edited: Tree) -> bool:
     """Return True if there are new comments, or lines that can't be read as a parameter or a service."""
     old, new = _text(base.get(path)), _text(edited.get(path))
-    known = set(old.splitlines())
-    comments = any(line.lstrip().startswith("#") and line not in known for line in new.splitlines())
+    known = set(split_lines(old))
+    comments = any(line.lstrip(SPACE).startswith("#") and line not in known for line in split_lines(new))
     return comments or bool((read_main if path == MAIN else read_master)(new, path)[1])
 
 
@@ -184,7 +185,7 @@ def _raw_diff(path: str, base: Tree, edited: Tree, remaining: Collection[Item]) 
     if is_secret(path, base, edited):
         yield "  (not shown: secret)"
         return
-    was, is_ = (_text(file).splitlines() for file in (old, new))
+    was, is_ = (split_lines(_text(file)) for file in (old, new))
     lines = list(difflib.unified_diff(was, is_, lineterm="", n=0))[2:]
     if _may_hold_password(*lines):
         yield "  (not shown: it may contain a password)"
@@ -311,7 +312,9 @@ class _Editor:
         """Return the value with ``table:NAME`` for each table of the commit, as people write it."""
         for table in self._origin.tables.values():
             if table.file.startswith("tables/"):
-                value = re.sub(rf"(?<![\w:]){re.escape(table.reference)}(?![\w.-])", f"table:{table.name}", value)
+                value = re.sub(
+                    rf"(?<![\w:]){re.escape(table.reference)}(?![\w.-])", f"table:{table.name}", value, flags=re.ASCII
+                )
         return value
 
     def _service(self, key: str, after: Service | None) -> Iterator[Mapping[str, bytes | None] | None]:
@@ -339,7 +342,7 @@ class _Editor:
         else:
             lines[-1:] = [*([lines[-1]] if lines[-1] else []), *new, ""]
         left = "\n".join(lines)
-        return {path: left.encode("utf-8", "surrogateescape") if left.strip() else None}
+        return {path: left.encode("utf-8", "surrogateescape") if left.strip(SPACE) else None}
 
 
 def _fields(known: Service | None, after: Service) -> Iterator[tuple[tuple[str, ...], str]]:

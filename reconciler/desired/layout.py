@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.features import sites, tables
 from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -35,8 +36,8 @@ _INSTEAD = {
     "master.cf": 'reconciler writes master.cf; use "services:" in mail.yaml, or master.d/NAME.cf',
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
-_NAMED = re.compile(r"(?<=[:/])[\w-]+")
-_PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE)
+_NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
+_PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
 _SITE_FILE = re.compile(rf"sites/(?P<site>{sites.NAME.pattern})/tables/(?P<table>[^/]+)")
@@ -112,7 +113,7 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
     if sites.NAME.fullmatch(name):
         what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"'
     else:
-        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE)
+        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE | re.ASCII)
         what = f'a site is a folder sites/siteNN, got "{name}"{meant(f"sites/site{number[1]}" if number else None)}'
     yield _error("misplaced-file", path, what, path)
 
@@ -183,10 +184,11 @@ def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
     """Yield an error for each piece that begins with a continuation line, which would extend the piece before."""
     for (before, _), (path, text) in pairwise(parts):
         lines = enumerate(text.decode("utf-8", "replace").split("\n"), 1)
-        first = next(((number, line) for number, line in lines if line.strip() and line.strip()[0] != "#"), None)
-        if first and first[1][0].isspace():
+        told = ((number, line, line.strip(SPACE)) for number, line in lines)
+        first = next((one for one in told if one[2] and not one[2].startswith("#")), None)
+        if first and first[1][0] in SPACE:
             what = (
-                f'"{first[1].strip()}" begins with blanks, so Postfix would read it as a continuation of the last line'
+                f'"{first[2]}" begins with blanks, so Postfix would read it as a continuation of the last line'
                 f" of {before}; remove the blanks"
             )
             yield error_at("malformed-entry", Where(path, first[0]), what, path)
@@ -256,7 +258,7 @@ def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
 
 
 def _is_sealed(file: File) -> bool:
-    return file.read().lstrip().startswith(_AGE)
+    return file.read().lstrip(SPACE.encode()).startswith(_AGE)
 
 
 def _in_clear(path: str, why: str) -> str:

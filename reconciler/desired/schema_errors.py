@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.yaml_reader import Bracketed, Document, Path, kind_of, one_text, quoted
 from reconciler.model import Finding, Where, closest, did_you_mean, error_at
+from reconciler.model.ascii_text import SPACE, is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -83,7 +84,7 @@ def _path(section: str, item: Mapping[str, Any], merged: Document) -> Path:
 
 def _text(path: Path, item: Mapping[str, Any], fields: Collection[str]) -> str:
     value, kind, name = item["input"], item["type"], ".".join(path)
-    key = next(part for part in reversed(path) if not part.isdigit() or part == path[0])
+    key = next(part for part in reversed(path) if not is_digits(part) or part == path[0])
     if kind == "extra_forbidden":
         return f'unknown key "{path[-1]}" in {".".join(path[:-1])}' + (
             did_you_mean(path[-1], fields) or f"; known keys are {', '.join(fields)}"
@@ -122,7 +123,7 @@ def _no_mapping(path: Path, value: object, fields: Collection[str], *, is_model:
             hint = f"; write {key}: {{{switch}: {value}}}"
         return f"{name} is a mapping with the keys {', '.join(fields)}, got {kind_of(value)}{hint}"
     words = [str(part).partition("=") for part in value] if isinstance(value, list) else []
-    pairs = ", ".join(f"{left.strip()}: {right.strip()}" for left, equals, right in words if equals)
+    pairs = ", ".join(f"{left.strip(SPACE)}: {right.strip(SPACE)}" for left, equals, right in words if equals)
     return f"{name} is a mapping of NAME: VALUE, got {kind_of(value)}" + (
         f"; write {key}: {{{pairs}}}" if pairs else ""
     )

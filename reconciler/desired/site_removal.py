@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.desired import yaml_reader
 from reconciler.features import sites, tables, transports
 from reconciler.model import Finding, Table, printable
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.syntax import logical_lines, one_line, read_master
 from reconciler.postfix.tables import PATTERN_TYPES, count_entries, walk
 
@@ -33,7 +34,7 @@ _ADDRESSES = _ROUTES | {
     "virtual", "relay_domains", "virtual_mailbox", "sender_canonical", "recipient_canonical", "generic", "sni",
 }  # fmt: skip
 _TABLES = re.compile(r"(?:sites/[^/]+/)?tables/([^/.]+)(?:\.([^/]+))?")
-_CONFIRMED = re.compile(r"Confirm: ([0-9]{1,9}) deletions? in (\S+)")
+_CONFIRMED = re.compile(r"Confirm: ([0-9]{1,9}) deletions? in (\S+)", re.ASCII)
 _MOST_LISTED = 1000
 
 
@@ -157,7 +158,7 @@ def _without(path: str, source: bytes, services: set[str], domains: set[str]) ->
     lines = {
         entry.line
         for entry in walk(table, ignored)
-        if (name in _ROUTES and entry.value.partition(":")[0].strip() in services)
+        if (name in _ROUTES and entry.value.partition(":")[0].strip(SPACE) in services)
         or (by_key and _domain_of(entry.key) in domains)
     }
     if not lines:

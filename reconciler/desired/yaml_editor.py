@@ -13,6 +13,7 @@ import re
 
 from reconciler.desired.yaml_reader import Path, Span, read, spans
 from reconciler.model import File
+from reconciler.model.ascii_text import SPACE
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\Z")
 _STEP = 2
@@ -31,7 +32,7 @@ def put(text: str, path: Path, raw: str) -> str:
         raise ValueError(f'"{".".join(path[:depth])}" is not a mapping')
     if span.flow:
         before = ", " if span.inside else ""
-        return text[: span.end - 1].rstrip() + before + _flow(path[depth:], raw) + text[span.end - 1 :]
+        return text[: span.end - 1].rstrip(SPACE) + before + _flow(path[depth:], raw) + text[span.end - 1 :]
     column = known[(*path[:depth], span.inside[0])].column
     at = _line_end(text, span.end)
     head = _ended(text[:at])
@@ -47,7 +48,7 @@ def drop(text: str, path: Path) -> str:
     if len(above.inside) == 1 and len(path) > 1:
         return drop(text, path[:-1])
     start = text.rfind("\n", 0, span.key) + 1
-    if text[start : span.key].strip():
+    if text[start : span.key].strip(SPACE):
         raise ValueError(f'"{".".join(path)}" shares its line')
     return text[:start] + text[_line_end(text, span.end) :]
 

@@ -23,6 +23,7 @@ import yaml
 from reconciler.desired import allowances
 from reconciler.desired.budget import Budget
 from reconciler.model import Finding, SecretName, Where, error_at, limits
+from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
 _BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
 _INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
-_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)")
+_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)", re.ASCII)
 _NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
 _NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
 Path = tuple[str, ...]
@@ -99,7 +100,7 @@ def read(path: str, file: File, findings: list[Finding], budget: Budget | None =
         what = f"{error.reason}; write it as an escape inside double quotes"
         findings.append(_error(_mark_at(path, content.decode(), error.position), what))
     except yaml.YAMLError as error:
-        findings.append(_error(Where(path), str(error).splitlines()[0]))
+        findings.append(_error(Where(path), split_lines(str(error))[0]))
     return Document({})
 
 
@@ -168,13 +169,13 @@ def one_text(key: str, items: list[Any]) -> str | None:
 def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
     """Return a finding that says what to quote, if the line with the error shows the intended value, or None."""
     mark = error.problem_mark
-    lines = text.splitlines()
+    lines = split_lines(text)
     if mark is None or mark.line >= len(lines):
         return None
     line = lines[mark.line]
     if len(line) > MAX_EXPLAINED:
         return None
-    if "\t" in line[: len(line) - len(line.lstrip())]:
+    if "\t" in line[: len(line) - len(line.lstrip(SPACE))]:
         return _error(Where(path, mark.line + 1), "the line begins with a tab; indent YAML with blanks only")
     for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
         for match in reversed(list(pattern.finditer(line))):
@@ -182,7 +183,7 @@ def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | No
                 key = match["key"] or ""
                 if is_secret(key):
                     what = f"a password must not be in plain text here; write {key}: !secret NAME"
-                elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE):
+                elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE | re.ASCII):
                     return None
                 return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
     return None
@@ -194,7 +195,7 @@ def _scalar_in(match: re.Match[str]) -> str:
     if before.count("{") > before.count("}"):
         end = value.find("]") + 1
         value = value[:end] + re.split(r"[,}]", value[end:])[0]
-    return re.sub(r"(?<!\s)\s+#.*", "", value).strip(" ")
+    return re.sub(r"(?<!\s)\s+#.*", "", value, flags=re.ASCII).strip(" ")
 
 
 def _written(match: re.Match[str], value: str) -> str:
@@ -206,25 +207,27 @@ def _written(match: re.Match[str], value: str) -> str:
 
 def is_secret(text: str) -> bool:
     """Return True if that key, or the line up to a value, shows that a password follows."""
-    return bool(re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(), re.IGNORECASE))
+    return bool(
+        re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(SPACE), re.IGNORECASE | re.ASCII)
+    )
 
 
 def _bracketed(match: re.Match[str], value: str) -> str | None:
-    inside = match["inside"].strip()
+    inside = match["inside"].strip(SPACE)
     if value == f"[{match['inside']}]":
         if not inside.startswith(":"):
             return None
-        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside))) or value
+        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside, flags=re.ASCII))) or value
     return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}"
 
 
 def _indicated(match: re.Match[str], value: str) -> str:
     first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
-    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, value.strip())}"
+    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, value.strip(SPACE))}"
 
 
 def _paired(match: re.Match[str], value: str) -> str | None:
-    if not re.search(r":(?:\s|\Z)", value):
+    if not re.search(r":(?:\s|\Z)", value, re.ASCII):
         return None
     return f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
 
@@ -247,7 +250,7 @@ def _refuse_dangers(path: str, text: str, budget: Budget) -> int:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         where = _mark(path, event.start_mark)
         if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
-            before = text.splitlines()[where.line - 1][: where.column - 1]
+            before = split_lines(text)[where.line - 1][: where.column - 1]
             got = "this tag" if is_secret(before) else f'the tag "{tag}"'
             what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
             raise _Rejected(where, what)

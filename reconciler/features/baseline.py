@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import RootModel, StringConstraints
 
 from reconciler.model import Contribution, Mentioned, Parameter, Where, no_services
+from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 
 
 def compatibility_level(version: str) -> str:
     """Return the newest level that Postfix *version* (``3.7.11``) knows."""
-    number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if part.isdigit())
+    number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if is_digits(part))
     return next((level for since, level in _LEVELS if number >= since), "0")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
-DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z){_LABEL}")
+DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z){_LABEL}", re.ASCII)
 
 
 def _domain(text: str) -> str:

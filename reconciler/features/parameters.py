@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstrain
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, limits, no_services, nothing_mentioned
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 SECTION = "parameters"
 _READ_ONLY = frozenset({"process_id", "process_name", "service_name"})
-_DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)")
+_DATABASE = re.compile(r"(?<![\w-])(?:ldap|mysql|pgsql|sqlite|memcache|mongodb):([A-Za-z0-9_]+)", re.ASCII)
 
 
 def _plain(value: object) -> object:
@@ -41,7 +42,7 @@ def _plain(value: object) -> object:
 def _writable(value: str) -> str:
     if reason := unwritable(value):
         raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})
-    return value.strip()
+    return value.strip(SPACE)
 
 
 # A delivery service's limits start with its name: ``mydomain.com-out_destination_rate_delay`` is a valid name.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that the names of accounts go only to a smart host, which removes them."""
     section, main = desired.section(Schema), Scope(merged, facts)
-    if section and section.authenticated_header and main.is_on(_HEADER) and not main.value("relayhost").strip():
+    if section and section.authenticated_header and main.is_on(_HEADER) and not main.value("relayhost").strip(SPACE):
         what = (
             "sasl.authenticated_header is yes, but there is no smart host that removes the names: each recipient of a"
             " message learns which account sent it"

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section
 from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -91,7 +92,7 @@ def _writable(value: str) -> str:
         reason = "contains braces that do not match, which master.cf can't express"
     if reason:
         raise PydanticCustomError("unwritable-value", "{reason}", {"reason": reason})
-    return value.strip()
+    return value.strip(SPACE)
 
 
 class ServiceChange(Section):

@@ -32,6 +32,7 @@ from reconciler.model import (
     error_at,
     nothing_mentioned,
 )
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -48,10 +49,10 @@ SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
 WRAPPED = "smart_host"
 PRESETS = {"mailchannels": "smtp.mailchannels.net:587"}
-_SENDER = re.compile(r"[^\s@<>\"#][^\s@<>\"]*@[\w.-]+|@[\w.-]+")
+_SENDER = re.compile(r"[^\s@<>\"#][^\s@<>\"]*@[\w.-]+|@[\w.-]+", re.ASCII)
 _WRAPPED_PORT = re.compile(r":(?:465|smtps|submissions)\Z")
 _BARE = re.compile(rb"(?m)\S:[ \t]*$")
-_NEXTHOP = re.compile(r"(?:\[(?P<bracketed>[^\]\s]+)\]|(?P<name>[^\[\]\s:]+))(?::(?P<port>[A-Za-z0-9-]+))?")
+_NEXTHOP = re.compile(r"(?:\[(?P<bracketed>[^\]\s]+)\]|(?P<name>[^\[\]\s:]+))(?::(?P<port>[A-Za-z0-9-]+))?", re.ASCII)
 
 
 def _nexthop(value: object) -> object:
@@ -76,7 +77,7 @@ def _is_nexthop(value: str) -> bool:
         except ValueError:
             return False
     port = match["port"] or "25"
-    return not port.isdigit() or 0 < as_number(port) < 65536  # noqa: PLR2004 - TCP
+    return not is_digits(port) or 0 < as_number(port) < 65536  # noqa: PLR2004 - TCP
 
 
 _secret = one_secret(
@@ -86,7 +87,7 @@ _secret = one_secret(
 
 
 def _username(value: object) -> object:
-    if isinstance(value, str) and (":" in value or re.search(r"\s", value)):
+    if isinstance(value, str) and (":" in value or re.search(r"\s", value, re.ASCII)):
         raise PydanticCustomError(
             "malformed-username", 'a user name contains no blanks and no colon, got "{value}"', {"value": value}
         )
@@ -257,7 +258,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _malformed_secret(relay: Relay, place: tuple[str, ...], desired: Desired) -> Iterator[Finding]:
     if relay.password and (secret := desired.secrets.get(relay.password.name)):
         where = desired.where(SECTION, *place, "password")
-        if not secret.value or "\n" in secret.value or secret.value != secret.value.strip():
+        if not secret.value or "\n" in secret.value or secret.value != secret.value.strip(SPACE):
             what = (
                 f"secret {secret.name} is empty, contains a line break, or has blanks at its start or end; set it again"
             )
@@ -307,7 +308,7 @@ def _not_wrapped(section: Schema, desired: Desired, main: Scope) -> Iterator[Fin
 def _row_without_nexthop(table: Table, transports: Collection[str]) -> Entry | None:
     """Return the first row that names one of the transports without a next hop."""
     rows = Entries(table) if _BARE.search(table.source) else ()
-    return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip() in transports), None)
+    return next((row for row in rows if row.value.endswith(":") and row.value[:-1].strip(SPACE) in transports), None)
 
 
 mentioned = nothing_mentioned

@@ -25,6 +25,7 @@ from reconciler.model import (
     no_services,
     warning_at,
 )
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.scopes import Scope
 
@@ -134,7 +135,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if place == ("outbound",) and level in _CHECKED and not section.destinations:
             continue  # rules/prerequisites.py reports it
         yield from _needs(level, ".".join((SECTION, *place)), desired.where(SECTION, *place), main)
-    if section.outbound in _ENFORCED and not main.value("relayhost").strip():
+    if section.outbound in _ENFORCED and not main.value("relayhost").strip(SPACE):
         what = (
             f"tls.outbound is {section.outbound} for the whole Internet: mail for servers that can't do it waits and"
             " then bounces; name the servers that can under tls.destinations"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
+from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,10 +34,10 @@ _RECENT = 120.0  # a sudo command this long before an edit may still be the edit
 _TAIL = 1 << 20
 _NOBODY = 0xFFFFFFFF  # loginuid of a process without a login session
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
-_STATUS = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) status (\S+) (\S+) (\S+)")
+_STATUS = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) status (\S+) (\S+) (\S+)", re.ASCII)
 _BUSY, _DONE = {"half-installed", "half-configured", "triggers-awaited", "triggers-pending"}, {"installed", "unpacked"}
 _SUDO = re.compile(
-    r"^(?P<at>\S+(?: +\d+ [\d:]+)?) \S+ sudo(?:\[\d+\])?: +(?P<user>\S+) : (?:TTY=(?P<tty>\S+) ; )?.*COMMAND="
+    r"^(?P<at>\S+(?: +\d+ [\d:]+)?) \S+ sudo(?:\[\d+\])?: +(?P<user>\S+) : (?:TTY=(?P<tty>\S+) ; )?.*COMMAND=", re.ASCII
 )
 
 
@@ -140,7 +141,7 @@ def _tail(path: Path) -> list[str]:
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            return stream.read().decode("utf-8", "replace").splitlines()
+            return split_lines(stream.read().decode("utf-8", "replace"))
     except OSError:
         return []
 
@@ -162,7 +163,7 @@ def _sudo(at: float) -> Iterator[str]:
 def _logged(text: str, near: float) -> float | None:
     """Return the time of a log line; syslog's traditional format has no year."""
     try:
-        if text[:4].isdigit():
+        if is_digits(text[:4]):
             return datetime.fromisoformat(text).timestamp()
         year = datetime.fromtimestamp(near).astimezone().year
         return datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").astimezone().timestamp()
@@ -185,7 +186,7 @@ def _terminals(root: Path) -> Iterator[str]:
 
 def _terminal(process: Path) -> str:
     """Return the terminal that controls a process, as ``pts/0``; empty for none (proc(5), tty_nr)."""
-    number = int((process / "stat").read_text().rpartition(")")[2].split()[4])
+    number = int(split_words((process / "stat").read_text().rpartition(")")[2])[4])
     major, minor = number >> 8 & 0xFFF, (number & 0xFF) | (number >> 12 & 0xFFF00)
     if not number:
         return ""
@@ -208,5 +209,5 @@ def _open_below(process: Path, root: str) -> str:
         with suppress(OSError):
             target = str(link.readlink())
             if target.startswith(f"{root}/"):
-                return f"{(process / 'comm').read_text().strip()} has {target.removeprefix(root)[1:]} open"
+                return f"{(process / 'comm').read_text().strip(SPACE)} has {target.removeprefix(root)[1:]} open"
     return ""

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from reconciler.host import copying
 from reconciler.host.pipes import MOST_OUTPUT, Interrupted, Limits, TooMuch, exchange
+from reconciler.model.ascii_text import is_digits
 from reconciler.model.errors import CommandFailed, Stopping
 
 if TYPE_CHECKING:
@@ -370,13 +371,13 @@ def fsync(path: Path) -> None:
 def numeric(owner: str) -> tuple[int, int]:
     """Return the uid and gid of ``user:group``; an unknown name must be a number, else raise KeyError."""
     user, _, group = owner.partition(":")
-    gid = int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    gid = int(group) if is_digits(group) else grp.getgrnam(group).gr_gid
     return uid_of(user), gid
 
 
 def uid_of(user: str) -> int:
     """Return a user's uid, by its name or its number; raise KeyError for an unknown name."""
-    return int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    return int(user) if is_digits(user) else pwd.getpwnam(user).pw_uid
 
 
 @functools.cache

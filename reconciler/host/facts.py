@@ -29,6 +29,7 @@ from reconciler.host import certificates, reachable, sockets
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
+from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _packages(host: Host, _: Stamp) -> dict[str, str]:
     """Return the versions of the installed companions; about 10 ms."""
     names = [program.PACKAGE for program in PROGRAMS.values()]
     shown = "${db:Status-Status} ${Package} ${Version}\\n"
-    lines = host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout.splitlines()
+    lines = split_lines(host.run(("dpkg-query", "--show", f"--showformat={shown}", *names)).stdout)
     words = (line.split(" ") for line in lines)  # a known but not installed package has an empty version
     return {name: version for state, name, version in words if state == "installed"}
 
@@ -145,8 +146,8 @@ def _ports(stamp: Stamp) -> dict[str, int]:
     """Read services(5): names and aliases with their TCP ports; the first line with a name wins."""
     path, inode, *_ = stamp
     ports: dict[str, int] = {}
-    for line in Path(path).read_text("utf-8", "replace").splitlines() if inode else ():
-        words = line.partition("#")[0].split()
+    for line in split_lines(Path(path).read_text("utf-8", "replace")) if inode else ():
+        words = split_words(line.partition("#")[0])
         if len(words) > 1 and words[1].endswith("/tcp"):
             for name in (words[0], *words[2:]):
                 ports.setdefault(name, int(words[1].removesuffix("/tcp")))
@@ -222,7 +223,7 @@ def boot_clock() -> float:
 
 def boot_id() -> str:
     """Return the identifier of the boot that boot_clock() counts from."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(SPACE)
 
 
 def process_started(pid: int) -> float | None:
@@ -231,7 +232,7 @@ def process_started(pid: int) -> float | None:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(text.rpartition(")")[2].split()[19]) / _TICKS
+    return int(split_words(text.rpartition(")")[2])[19]) / _TICKS
 
 
 def owner_of_connection(local: SocketAddress, remote: SocketAddress) -> int | None:

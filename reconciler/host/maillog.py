@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from reconciler.host.effects import uid_of
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.log import is_by
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class SystemdJournal:
     def mark(self) -> Mark:
         """Return the cursor of the last mail line; after any other, journalctl omits the first mail line."""
         text = self._journalctl("--output=short-iso", "--facility=mail", "--lines=1", "--show-cursor")
-        return Mark(cursor=text.rpartition("-- cursor: ")[2].strip())
+        return Mark(cursor=text.rpartition("-- cursor: ")[2].strip(SPACE))
 
     def since(self, mark: Mark) -> list[str]:
         """Return the lines after that entry; all lines if the journal was empty."""
@@ -251,7 +252,7 @@ class SystemdJournal:
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", *options)
         done = self.host.run(argv)
-        nothing_found = done.status == 1 and not done.stdout.strip() and not done.stderr.strip()
+        nothing_found = done.status == 1 and not done.stdout.strip(SPACE) and not done.stderr.strip(SPACE)
         return "" if nothing_found else done.checked().stdout
 
 

@@ -72,7 +72,7 @@ def _connect(server: Server) -> str | None:
 def _validation() -> str | None:
     """Return why libc's first name server can't be used for DNSSEC; None if it gives no answer about the root."""
     try:
-        named = re.search(r"^nameserver\s+(\S+)", _RESOLV_CONF.read_text("utf-8", "replace"), re.MULTILINE)
+        named = re.search(r"^nameserver\s+(\S+)", _RESOLV_CONF.read_text("utf-8", "replace"), re.MULTILINE | re.ASCII)
         address = named[1] if named else "127.0.0.1"
         place = socket.getaddrinfo(address, RESOLVER.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
         answer = _queried(place[0], place[4])

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model.ascii_text import split_lines, split_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -87,8 +89,8 @@ def _socket(message: bytes) -> Socket:
 
 def _listed(table: str, state: int) -> Iterator[Socket]:
     """Read /proc/net/tcp."""
-    for line in table.splitlines()[1:]:
-        _, local, remote, found, *rest = line.split()
+    for line in split_lines(table)[1:]:
+        _, local, remote, found, *rest = split_words(line)
         if int(found, 16) == state:
             yield Socket(_endpoint(local), _endpoint(remote), int(rest[5]))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.finding import listed
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CommandFailed(ReconcilerError):  # noqa: N818
 
     def __init__(self, argv: Sequence[str], status: int | None, stderr: str, killed: str = "timed out") -> None:
         how = killed if status is None else f"exited with {status}"
-        last = "; ".join(line.strip() for line in stderr.strip().splitlines()[-5:])
+        last = "; ".join(line.strip(SPACE) for line in split_lines(stderr.strip(SPACE))[-5:])
         super().__init__(f"{' '.join(argv)}: {how}" + (f": {last}" if last else ""))
         self.argv, self.status, self.stderr = tuple(argv), status, stderr
 

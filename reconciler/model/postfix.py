@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from operator import itemgetter
 
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.finding import Finding, Severity, Where
 from reconciler.model.tree import OTHERS
 
@@ -87,7 +88,7 @@ class Table:
         *, severity: Severity = Severity.ERROR, lasting: bool = True,
     ) -> Finding:  # fmt: skip
         """Return a finding about a line of the table; *about* is the wrong text there."""
-        subject = f"{self.name} {about}".rstrip()
+        subject = f"{self.name} {about}".rstrip(SPACE)
         text = f"table {self.name}: {text}"
         return Finding(rule=rule, where=self.at(line), text=text, subject=subject, severity=severity, lasting=lasting)
 

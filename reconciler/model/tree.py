@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import split_lines
+
 if TYPE_CHECKING:
     from reconciler.model.finding import Where
 
@@ -41,7 +43,7 @@ class File:
 
     def lines(self) -> list[str]:
         """Return the lines of its text; bytes that are not UTF-8 survive a round trip."""
-        return self.read().decode("utf-8", "surrogateescape").splitlines()
+        return split_lines(self.read().decode("utf-8", "surrogateescape"))
 
 
 Tree = Mapping[str, File]

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import MailRoutes, bad_route
 from reconciler.postfix.restrictions import KNOWN, parsed
 from reconciler.postfix.routes import unknown_transport
@@ -39,7 +40,7 @@ _ATTRIBUTES = names(
     """
 )
 _SCREEN = frozenset({"permit", "reject", "dunno"})
-_REPLY = re.compile(r"[45]\d\d\s+\S")
+_REPLY = re.compile(r"[45]\d\d\s+\S", re.ASCII)
 
 
 def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> str | None:
@@ -47,8 +48,8 @@ def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> 
     word, _, rest = value.partition(" ")
     action = word.lower()
     if action in _ACCESS:
-        return _bad_text(action, rest.strip(), routes)
-    if value.isdigit() or _REPLY.match(value):
+        return _bad_text(action, rest.strip(SPACE), routes)
+    if is_digits(value) or _REPLY.match(value):
         return None
     if ":" in value:
         return f'"{value}" names a table, which is not allowed in an access table; use a restriction class instead'
@@ -66,7 +67,7 @@ def checks_problem(value: str, routes: MailRoutes) -> str | None:
     if action not in _CHECKS:
         hint = did_you_mean(action, _CHECKS)
         return f'unknown action "{word}": Postfix would ignore the entry, and the mail would pass{hint}'
-    return _bad_text(action, rest.strip(), routes)
+    return _bad_text(action, rest.strip(SPACE), routes)
 
 
 def screen_problem(value: str) -> str | None:
@@ -85,11 +86,11 @@ def policy_problem(value: str) -> str | None:
         return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
     for attribute in attributes if level.lower() != "none" else ():
         name, equals, text = attribute.strip("{} ").partition("=")
-        if not equals or name.strip().lower() not in _ATTRIBUTES:
-            return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(), _ATTRIBUTES)}'
-        if problem := _bad_attribute(name.strip().lower(), text.strip()):
+        if not equals or name.strip(SPACE).lower() not in _ATTRIBUTES:
+            return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(SPACE), _ATTRIBUTES)}'
+        if problem := _bad_attribute(name.strip(SPACE).lower(), text.strip(SPACE)):
             return f"{problem}: {then}"
-        if name.strip().lower() == "match" and level.lower() not in _MATCHED:
+        if name.strip(SPACE).lower() == "match" and level.lower() not in _MATCHED:
             return f'"{attribute}" has no meaning at the level {level}: {then}; use it with {", ".join(_MATCHED)}'
     return None
 
@@ -97,7 +98,7 @@ def policy_problem(value: str) -> str | None:
 def _bad_attribute(name: str, value: str) -> str | None:
     if name == "ciphers" and value.lower() not in CIPHERS:
         return f'unknown cipher grade "{value}"{did_you_mean(value, CIPHERS)}'
-    for word in re.split(r"[\s,:]+", value) if name == "protocols" else ():
+    for word in re.split(r"[\s,:]+", value, flags=re.ASCII) if name == "protocols" else ():
         if word and not PROTOCOL.fullmatch(word):
             return f'unknown protocol "{word}"; expected a protocol such as >=TLSv1.2 or !SSLv3'
     return None
@@ -105,7 +106,7 @@ def _bad_attribute(name: str, value: str) -> str | None:
 
 def numeric_reply(value: str) -> bool:
     """Return whether an all-numeric result, which permits, looks like a reply code that should reject."""
-    return bool(re.fullmatch(r"[45]\d\d", value))
+    return bool(re.fullmatch(r"[45]\d\d", value, re.ASCII))
 
 
 def _bad_text(action: str, text: str, routes: MailRoutes) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.model import Where
+from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.references import own_name
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Parameter, Service
 
-_LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)")
-_PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)')
+_LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)", re.ASCII)
+_PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)', re.ASCII)
 # Messages of Postfix about settings that they do not name.
 _PHRASES = (
     ("No server certs", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
@@ -105,7 +106,7 @@ class Locator:
         table = self.merged.tables[name]
         if len(table.source) > _LARGEST:
             return
-        for number, line in enumerate(table.source.decode("utf-8", "replace").splitlines(), 1):
+        for number, line in enumerate(split_lines(table.source.decode("utf-8", "replace")), 1):
             if any(_holds(line, part) for part in parts):
                 yield table.at(number)
 
@@ -116,7 +117,7 @@ class Locator:
     def _listener(self, text: str) -> Where | None:
         """Return the place of a service whose address or program the text names."""
         for service in self.merged.entries:
-            parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", service.name) if part]
+            parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", service.name, flags=re.ASCII) if part]
             is_named = service.type == "inet" and all(_holds(text, part) for part in parts)
             if is_named or f"/{service.command}:" in text:
                 return service.where
@@ -129,4 +130,4 @@ class Locator:
 
 def _holds(text: str, word: str) -> bool:
     """Return whether the text contains a word, not as part of a longer word."""
-    return word in text and re.search(rf"(?<![\w@.-]){re.escape(word)}(?![\w-]|\.\w)", text) is not None
+    return word in text and re.search(rf"(?<![\w@.-]){re.escape(word)}(?![\w-]|\.\w)", text, re.ASCII) is not None

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model.ascii_text import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
@@ -25,7 +27,7 @@ _LINE = re.compile(
     r"(?:[^ \[\]]*[^ \[\]:] +){0,8}?(?P<tag>[^ \[\]]+)\[(?P<pid>[0-9]{1,10})\]: (?P<text>.*)", re.ASCII | re.DOTALL
 )
 # After its master was killed, a delivery agent continues with its message, and its successor finds the file locked.
-_ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable")
+_ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporarily unavailable", re.ASCII)
 _ACTIVATED = ("reload --", "daemon started --")
 # Each pattern starts where Postfix's own words do, because quoted text follows later. They are verbose: spaces are [ ].
 _ERROR = r"(?:fatal|panic|error):[ ]"
@@ -45,18 +47,18 @@ _CAUSE = re.compile(
       | [\w-]+:\S+\ (?:is\ unavailable\. | lookup\ error\ for[ ]) | [\w-]+:\S+:\ table\ lookup\ problem
       | \w+\ (?:map\ )?lookup\ (?:problem|failure) | connect\ to\ transport[ ] | request\ for\ unapproved\ table
       | unknown\ smtpd\ restriction: | cannot\ get\ \w+\ (?:certificate|private\ key)\ from\ file[ ] )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _UNDELIVERED = re.compile(
     r", dsn=[45]\.3\.\d, status=(?:deferred|bounced) \((?:mail transport unavailable|mail system configuration error"
     r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program
 _QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
 LONGEST = 4096  # characters of a line that are read
 _OTHERS_WORDS = re.compile(
-    r"; from=.*|<[^>]*(?:>|\Z)|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|(?<![\w.-])[\w.-]+\[[^\[\]]*\](?::\d+)?"
+    r"; from=.*|<[^>]*(?:>|\Z)|(?<=for )(?:\"[^\"]*\"|\S*@\S*)|(?<![\w.-])[\w.-]+\[[^\[\]]*\](?::\d+)?", re.ASCII
 )
 
 
@@ -118,7 +120,7 @@ def _is_cause(line: LogLine) -> bool:
 
 def steady(text: str) -> str:
     """Return a message without its variable parts: process ids, queue ids, names and addresses of other parties."""
-    return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)))
+    return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)), flags=re.ASCII)
 
 
 def since_activation(lines: list[str]) -> list[str]:
@@ -138,7 +140,7 @@ def was_stopped(last_line: str) -> bool | None:
     dies logs why, or nothing when it was killed. Neither the pid file nor Debian's unit tells the two apart.
     """
     line = parse(last_line)
-    return line.text.rstrip() == "terminating on signal 15" if line else None
+    return line.text.rstrip(SPACE) == "terminating on signal 15" if line else None
 
 
 def _is_of(line: LogLine, names: Collection[str]) -> bool:

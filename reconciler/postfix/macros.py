@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.model import limits
+from reconciler.model.ascii_text import SPACE, is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +26,8 @@ MAX_DEPTH = 100  # mac_expand(3)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
-_NAME = re.compile(r"\s*([A-Za-z0-9_]+)\s*(?=[?:]|\Z)")
-_OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*")
+_NAME = re.compile(r"\s*([A-Za-z0-9_]+)\s*(?=[?:]|\Z)", re.ASCII)
+_OPERATOR = re.compile(r"([<>!=?+*/~&|%-]*)([A-Za-z0-9]*)\s*", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
 _EACH = 8  # the work for a name, in characters
 _CLOSING = {"(": ")", "{": "}"}
@@ -121,8 +122,8 @@ def _compared(comparison: tuple[str, str, str], lookup: Lookup, depth: int, room
     compare = _OPERATORS[sign.removesuffix("level")]
     if sign.endswith("level"):
         # Levels compare number by number: 3.10 is above 3.9.
-        true = compare(*(tuple(map(_number, re.findall(r"\d+", side))) for side in sides))
-    elif all(side.isdigit() for side in sides):
+        true = compare(*(tuple(map(_number, re.findall(r"\d+", side, re.ASCII))) for side in sides))
+    elif all(is_digits(side) for side in sides):
         true = compare(*map(_number, sides))
     else:
         true = compare(*sides)
@@ -167,14 +168,14 @@ def _enclosed(text: str, start: int) -> tuple[str, int]:
 
 
 def _macro(inside: str) -> Macro:
-    name, comparison, rest = "", None, inside.lstrip()
+    name, comparison, rest = "", None, inside.lstrip(SPACE)
     if rest.startswith("{"):
         left, end = _enclosed(rest, 0)
-        match = _OPERATOR.match(rest := rest[end:].lstrip())
+        match = _OPERATOR.match(rest := rest[end:].lstrip(SPACE))
         if not match or match[1] not in _OPERATORS or not rest[match.end() :].startswith("{"):
             raise MalformedMacro(f'"${{{inside}}}": expected {{a}} == {{b}}')
         right, end = _enclosed(rest, match.end())
-        comparison, rest = (left, match[1] + match[2], right), rest[end:].lstrip()
+        comparison, rest = (left, match[1] + match[2], right), rest[end:].lstrip(SPACE)
     elif name_match := _NAME.match(inside):
         name, rest = name_match[1], inside[name_match.end() :]
     else:
@@ -195,7 +196,7 @@ def _sides(rest: str, inside: str) -> tuple[str | None, str | None]:
 
 
 def _side(rest: str) -> tuple[str, str]:
-    if not rest.lstrip().startswith("{"):
+    if not rest.lstrip(SPACE).startswith("{"):
         return rest, ""
-    text, end = _enclosed(rest.lstrip(), 0)
-    return text, rest.lstrip()[end:].lstrip()
+    text, end = _enclosed(rest.lstrip(SPACE), 0)
+    return text, rest.lstrip(SPACE)[end:].lstrip(SPACE)

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_address, ip_network
 
 from reconciler.model import meant
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.vocabulary import names
 
 NETWORK_LISTS = names(
@@ -17,7 +18,7 @@ NETWORK_LISTS = names(
     """
 )
 _NUMERIC = re.compile(r"[0-9a-fA-F.:;\[\]/-]+\Z")
-_FOUR = re.compile(r"\[?\d+\.\d+\.\d+\.\d+")
+_FOUR = re.compile(r"\[?\d+\.\d+\.\d+\.\d+", re.ASCII)
 
 
 def problem_of(pattern: str) -> str | None:
@@ -36,7 +37,7 @@ def problem_of(pattern: str) -> str | None:
     except ValueError:
         return _why_not(bare)
     mask = bare.partition("/")[2]
-    return f"has no prefix length{meant(str(network))}" if mask and not mask.isdigit() else None
+    return f"has no prefix length{meant(str(network))}" if mask and not is_digits(mask) else None
 
 
 def _no_address(pattern: str) -> str | None:

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.model import closest, meant
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, words
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts
 
 _BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>.*))?")
-_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"[0-9]*")
+_MAX_NAME = 255  # RFC 1035
+_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)", re.ASCII)
 _MAX_PORT = 65535
 
 
@@ -51,16 +54,16 @@ def port_names(main: Scope) -> dict[str, int]:
     known = dict(main.facts.ports)
     for group in words(main.value("known_tcp_ports")):
         *names, number = group.split("=")
-        known |= {name: as_number(number) for name in names if number.isdigit()}
+        known |= {name: as_number(number) for name in names if is_digits(number)}
     return known
 
 
 def bad_route(value: str, routes: MailRoutes) -> str | None:
     """Return the problem with the next hop of ``transport:nexthop``, or None."""
     transport, _, nexthop = value.partition(":")
-    if transport.strip() in routes.lmtp:
+    if transport.strip(SPACE) in routes.lmtp:
         return bad_nexthop(nexthop, routes, lmtp=True)
-    return bad_nexthop(nexthop, routes) if transport.strip() in routes.smtp else None
+    return bad_nexthop(nexthop, routes) if transport.strip(SPACE) in routes.smtp else None
 
 
 def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | None:
@@ -72,7 +75,9 @@ def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | N
             candidates = (other for other in _candidates(text, hop, routes) if _is_fine(other, routes))
             hint = meant(next(candidates, None))
             program = "lmtp" if lmtp else "smtp"
-            return f'malformed nexthop "{text.strip()}": {problem}, and {program} would die at every delivery{hint}'
+            return (
+                f'malformed nexthop "{text.strip(SPACE)}": {problem}, and {program} would die at every delivery{hint}'
+            )
     return None
 
 
@@ -88,7 +93,7 @@ def _problem(hop: str, ports: frozenset[str]) -> str | None:
         host, port = (host, port) if colon else (hop, "")
     if not is_host(host):
         return f'"{host}" is not a host' if host else "the host is missing"
-    if port.isdigit():
+    if is_digits(port):
         return None if 0 < as_number(port) <= _MAX_PORT else f"port {port} is not between 1 and {_MAX_PORT}"
     return f'unknown port "{port}"' if port and port not in ports else None
 
@@ -98,7 +103,8 @@ def is_host(text: str) -> bool:
     try:
         return bool(ip_address(text.removeprefix("IPv6:").removeprefix("ipv6:")))
     except ValueError:
-        return all(map(_LABEL.fullmatch, text.split("."))) and not re.fullmatch(r"[\d.]*", text) and len(text) < 256  # noqa: PLR2004 - RFC 1035
+        labels = text.split(".")
+        return all(map(_LABEL.fullmatch, labels)) and not all(map(_NUMBER.fullmatch, labels)) and len(text) <= _MAX_NAME
 
 
 def _is_fine(text: str, routes: MailRoutes) -> bool:
@@ -107,10 +113,10 @@ def _is_fine(text: str, routes: MailRoutes) -> bool:
 
 def _candidates(text: str, hop: str, routes: MailRoutes) -> Iterator[str]:
     """Yield the next hops that were probably meant."""
-    yield re.sub(r"\s+", "", text)
+    yield re.sub(r"\s+", "", text, flags=re.ASCII)
     bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
     yield bare
-    yield re.sub(r"^\[([^\]:]+)(:\w+)?$", r"[\1]\2", bare)
+    yield re.sub(r"^\[([^\]:]+)(:\w+)?$", r"[\1]\2", bare, flags=re.ASCII)
     yield f"[{bare}]"
     front, colon, port = hop.rpartition(":")
     yield front + colon + (closest(port, routes.ports) or port)

@@ -5,6 +5,8 @@ Raises nothing.
 
 from __future__ import annotations
 
+from reconciler.model.ascii_text import is_digits
+
 LARGE = 10**20
 """Stands for every number that has more digits, and for digits that Postfix does not know."""
 _DIGITS = 20
@@ -13,5 +15,5 @@ _DIGITS = 20
 def as_number(text: str) -> int:
     """Return the number that the digits of *text* write, after a sign if there is one, or LARGE."""
     digits = text.lstrip("+-")
-    value = int(digits) if len(digits) <= _DIGITS and digits.isascii() and digits.isdigit() else LARGE
+    value = int(digits) if len(digits) <= _DIGITS and is_digits(digits) else LARGE
     return -value if text.startswith("-") else value

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts
 
 COMES_BACK = "mail would loop until it bounces"
-_HOP = re.compile(r"(?:\[(?P<inside>[^\]]+)\]|(?P<bare>localhost))(?::(?P<port>[\w-]+))?", re.IGNORECASE)
-_LISTENER = re.compile(r"(?:\[?(?P<host>[^\]]*?)\]?:)?(?P<port>[\w-]+)")
+_HOP = re.compile(r"(?:\[(?P<inside>[^\]]+)\]|(?P<bare>localhost))(?::(?P<port>[\w-]+))?", re.IGNORECASE | re.ASCII)
+_LISTENER = re.compile(r"(?:\[?(?P<host>[^\]]*?)\]?:)?(?P<port>[\w-]+)", re.ASCII)
 _SMTP = 25
 # With other values of these, a listener may route mail differently.
 _OTHER_ROADS = ("smtpd_proxy_filter", "cleanup_service_name")
@@ -70,14 +71,14 @@ class OwnHost:
     def hops(self, route: str, key: str = "") -> list[str]:
         """Return the next hops of ``transport:nexthop``, if smtp(8) reads them; *key* is the key of the table entry."""
         transport, _, text = route.partition(":")
-        if not transport.strip() and self.kept is not None and key.rpartition("@")[2].lower() not in self.kept:
+        if not transport.strip(SPACE) and self.kept is not None and key.rpartition("@")[2].lower() not in self.kept:
             transport = self.default
-        return words(text) if transport.strip() in self.transports else []
+        return words(text) if transport.strip(SPACE) in self.transports else []
 
     def suspects(self) -> re.Pattern[str]:
         """Return a pattern for next hops that may be this host: an address, or a name. Most rows have neither."""
         inside = rf"(?:ipv6:)?(?:{re.escape(self.name)}|[\d.]+|[\da-f.]*:[\da-f:.]*)"
-        return re.compile(rf"\[{inside}\]|localhost", re.IGNORECASE)
+        return re.compile(rf"\[{inside}\]|localhost", re.IGNORECASE | re.ASCII)
 
     def is_certain(self, hop: str) -> bool:
         """Return whether the next hop is this host, whatever its addresses are."""
@@ -99,7 +100,7 @@ class OwnHost:
         tables it is unknown whether the action applies to mail from this host.
         """
         action, _, route = value.partition(" ")
-        for hop in self.hops(route.strip()) if action.lower() == "filter" else ():
+        for hop in self.hops(route.strip(SPACE)) if action.lower() == "filter" else ():
             for listener in self._listening(hop):
                 if listener.port == _SMTP or (checks and listener.checks):
                     return listener.name
@@ -165,7 +166,7 @@ def _listeners(main: Scope, ports: dict[str, int]) -> Iterator[_Listener]:
             routes=not filtered and _keeps(scope, main),
             checks="no_header_body_checks" not in scope.words("receive_override_options"),
             same=all(scope.value(name) == main.value(name) for name in _OTHER_ROADS),
-            proxy=scope.value("smtpd_proxy_filter").strip(),
+            proxy=scope.value("smtpd_proxy_filter").strip(SPACE),
         )  # fmt: skip
 
 
@@ -188,7 +189,7 @@ def _host(match: re.Match[str]) -> str:
 
 
 def _port(text: str, ports: dict[str, int]) -> int:
-    return as_number(text) if text.isdigit() else ports.get(text, 0)
+    return as_number(text) if is_digits(text) else ports.get(text, 0)
 
 
 def _is_loopback(text: str) -> bool:

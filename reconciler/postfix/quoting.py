@@ -11,18 +11,22 @@ Known limit: numbers of at most three digits stay, for they are codes of replies
 from __future__ import annotations
 
 import re
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
+
+from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 CUT = "..."
-_WORD = re.compile(r"[^\s\"'<>()\[\]{},;:=|]+")
+_WORD = re.compile(r"[^\s\"'<>()\[\]{},;:=|]+", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9]+")
-_LINE = re.compile(r"(?<=line )\d+\b")
-_SEVERAL = re.compile(r"\.\.\.(?:[^\sA-Za-z0-9\"]*\.\.\.)+")
+_LINE = re.compile(r"(?<=line )\d+\b", re.ASCII)
+_SEVERAL = re.compile(r"\.\.\.(?:[^\sA-Za-z0-9\"]*\.\.\.)+", re.ASCII)
 _QUOTED = re.compile(r'"([^"]*)"')
 _NUMBER = 3
+_IN_A_WORD = set(ascii_letters + digits)
 
 
 def cut(text: str, known: Collection[str], says: Callable[[str], bool]) -> str:
@@ -49,7 +53,7 @@ def _may_stay(word: str, known: Collection[str], says: Callable[[str], bool]) ->
     if any(_holds(text, word) for text in known):
         return True
     return word.isascii() and all(
-        (part.isdigit() and len(part) <= _NUMBER) or says(part) or any(_holds(text, part) for text in known)
+        (is_digits(part) and len(part) <= _NUMBER) or says(part) or any(_holds(text, part) for text in known)
         for part in _PART.findall(word)
     )
 
@@ -59,7 +63,7 @@ def _holds(text: str, word: str) -> bool:
     start = text.find(word)
     while start >= 0:
         end = start + len(word)
-        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+        if not ({text[start - 1 : start], text[end : end + 1]} & _IN_A_WORD):
             return True
         start = text.find(word, start + 1)
     return False

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Facts, Table
+from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, scopes, words
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Parameter, Service
 
-TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)")
+TABLE_REFERENCE = re.compile(r"(?<![\w$./-])table:([A-Za-z0-9_.-]+)", re.ASCII)
 # The suffixes that a type appends to the name in a value; types that are not here have no file.
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "btree": (".db",), "cdb": (".cdb",), "cidr": ("",), "dbm": (".pag", ".dir"), "hash": (".db",), "lmdb": (".lmdb",),
@@ -59,7 +60,7 @@ def programs_of(service: Service) -> list[str]:
     """Return the absolute paths of the programs that pipe(8) and spawn(8) run."""
     options = [word.strip("{} ") for word in service.arguments]
     argv = [option.removeprefix("argv=") for option in options if option.startswith("argv=")]
-    return [path.split()[0] for path in argv if path.startswith("/")]
+    return [split_words(path)[0] for path in argv if path.startswith("/")]
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def table_inside(reference: Reference) -> Table | None:
         return Table(name=str(reference), type=kind, source=f"* {text.strip('{} ')}\n".encode(), file="")
     if kind not in {"cidr", "inline", "pcre", "regexp"} or not re.match(r"\{.*\}\Z", text, re.DOTALL):
         return None
-    rows = [row[1:-1].strip() if row.startswith("{") else row for row in words(text[1:-1])]
+    rows = [row[1:-1].strip(SPACE) if row.startswith("{") else row for row in words(text[1:-1])]
     if kind == "inline":
         rows = [" ".join(map(str.strip, row.partition("=")[::2])) for row in rows]
     return Table(name=str(reference), type=kind, source="".join(f"{row}\n" for row in rows).encode(), file="")

@@ -49,10 +49,10 @@ TABLES = frozenset({_ALIASES, _COMMANDS, *(_OF_LOCAL & TRANSPORT_MAPS)})
 _NO_SERVICES = re.compile(r"master|post-install|.*(?:-script|-wrapper|\.sh)")
 _DEBUGGED = re.compile(r"-[A-Za-z]*D[A-Za-z]*")
 # A name without a value comes from the environment of the daemon, which no commit decides.
-_HARMLESS = re.compile(r"\w+|(?:TZ|LANG|LC_[A-Z]+)=[^/]*")
+_HARMLESS = re.compile(r"\w+|(?:TZ|LANG|LC_[A-Z]+)=[^/]*", re.ASCII)
 _SPOOLS = re.compile(r"(?:/var/mail|/var/spool/mail)(?:/|\Z)")
 # Mail for root is written by root, and a file such as .bashrc is run by its owner.
-_HIDDEN = re.compile(r"(?:\A|/)\.(?!mail|mbox)(?=.)", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(r"(?:\A|/)\.(?!mail|mbox)(?=.)", re.IGNORECASE | re.DOTALL | re.ASCII)
 
 
 class Power(NamedTuple):

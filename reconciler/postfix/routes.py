@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.vocabulary import names
 
@@ -29,12 +30,12 @@ TRANSPORTS = names(
     """
 )
 FALLBACK = {"smtp_fallback_relay": False, "lmtp_fallback_relay": True}
-_HOST = re.compile(r"\[.*|[^:/\s][^:/\s.]*\.[^:/\s]*(?::\w+)?")
+_HOST = re.compile(r"\[.*|[^:/\s][^:/\s.]*\.[^:/\s]*(?::\w+)?", re.ASCII)
 
 
 def transport_of(value: str) -> str:
     """Return the transport of ``transport:nexthop``; it is empty for the default transport."""
-    return value.partition(":")[0].strip()
+    return value.partition(":")[0].strip(SPACE)
 
 
 def unknown_transport(value: str, known: Collection[str]) -> str | None:
@@ -48,7 +49,7 @@ def unknown_transport(value: str, known: Collection[str]) -> str | None:
 
 def destinations(scope: Scope, parameter: Parameter) -> list[str]:
     """Return the ``transport:nexthop`` values in a setting, including those in static: and inline: tables."""
-    value = (scope.expanded(parameter.value) or "").strip()
+    value = (scope.expanded(parameter.value) or "").strip(SPACE)
     if parameter.name in TRANSPORTS:
         return [value]
     if parameter.name in TRANSPORT_MAPS:
@@ -61,8 +62,8 @@ def values_in(text: str) -> list[str]:
     values = []
     for word in words(text):
         if word.startswith("static:"):
-            values.append(word.removeprefix("static:").strip("{}").strip())
+            values.append(word.removeprefix("static:").strip("{}").strip(SPACE))
         elif word.startswith("inline:{"):
             pairs = words(word[len("inline:{") : -1])
-            values += [pair.strip("{}").partition("=")[2].strip() for pair in pairs if "=" in pair]
+            values += [pair.strip("{}").partition("=")[2].strip(SPACE) for pair in pairs if "=" in pair]
     return values

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, Where
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import MalformedMacro, cost, expand
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Scope:
         """Return a finding about a setting of this scope; *about* is the wrong part of its value."""
         place = f"{self.service.key} {parameter.name}" if self.service else parameter.name
         label = f"service {self.service.key}: " if self.service else ""
-        subject = f"{place} {about}".rstrip()
+        subject = f"{place} {about}".rstrip(SPACE)
         return Finding(
             rule=rule, where=parameter.where, text=label + text, subject=subject, severity=severity, lasting=lasting
         )

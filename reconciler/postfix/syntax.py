@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Parameter, Service, Where, did_you_mean, error_at
+from reconciler.model.ascii_text import SPACE, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transport names are part 
 # A folded line would be a setting if it looks like one in main.cf, or begins with the name of a parameter.
 _SETTING = re.compile(
     r"\s*(?:[A-Za-z0-9_][A-Za-z0-9_.-]*(?:\s+=|=\s+\S)"
-    r"|(?:[a-z][a-z0-9]*(?:_[a-z0-9]+)+|myhostname|mydomain|myorigin|mydestination|mynetworks|relayhost)=)"
+    r"|(?:[a-z][a-z0-9]*(?:_[a-z0-9]+)+|myhostname|mydomain|myorigin|mydestination|mynetworks|relayhost)=)",
+    re.ASCII,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FIELDS = ("private", "unprivileged", "chroot")
@@ -48,14 +50,14 @@ class Logical(NamedTuple):
     @property
     def text(self) -> str:
         """Return the line as Postfix reads it."""
-        return " ".join(text.strip() for _, text in self.parts)
+        return " ".join(text.strip(SPACE) for _, text in self.parts)
 
 
 def logical_lines(text: str) -> Iterator[Logical]:
     """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does."""
     parts: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
+        stripped = line.strip(SPACE)
         if not stripped or stripped.startswith("#"):
             continue
         if parts and line[0] not in " \t":
@@ -76,10 +78,10 @@ def read_main(text: str, file: str) -> tuple[dict[str, Parameter], list[Finding]
     for logical in logical_lines(text):
         name, equals, value = logical.text.partition("=")
         where = Where(file, logical.line)
-        if not equals or not NAME.match(name.strip()):
+        if not equals or not NAME.match(name.strip(SPACE)):
             findings.append(error_at("malformed-parameter", where, f'expected "name = value", got "{logical.text}"'))
         else:
-            parameters[name.strip()] = Parameter(name.strip(), value.strip(), where)
+            parameters[name.strip(SPACE)] = Parameter(name.strip(SPACE), value.strip(SPACE), where)
     return parameters, findings
 
 
@@ -91,9 +93,9 @@ def unwritable(value: str) -> str | None:
     depth = first.count("{") - first.count("}")
     for line in others:
         if depth <= 0 and _SETTING.match(line):  # inside braces "name = value" is part of the value
-            return f'contains a line that would start another setting: "{line.strip()}"'
-        if line.lstrip().startswith("#"):
-            return f'contains a line that Postfix would read as a comment: "{line.strip()}"'
+            return f'contains a line that would start another setting: "{line.strip(SPACE)}"'
+        if line.lstrip(SPACE).startswith("#"):
+            return f'contains a line that Postfix would read as a comment: "{line.strip(SPACE)}"'
         depth += line.count("{") - line.count("}")
     return None
 
@@ -102,12 +104,12 @@ def folded(value: str) -> str:
     """Return a value in the form for main.cf: each line after the first becomes a continuation line."""
     if reason := unwritable(value):
         raise ValueError(reason)
-    return "\n    ".join(line.strip() for line in value.split("\n") if line.strip())
+    return "\n    ".join(line.strip(SPACE) for line in value.split("\n") if line.strip(SPACE))
 
 
 def one_line(value: str) -> str:
     """Return the value as Postfix reads it, for comparison and display."""
-    return " ".join(value.split())
+    return " ".join(split_words(value))
 
 
 # ---- master.cf -------------------------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
     pieces: list[str] = []
     start, depth = Where(file, logical.line), 0
     for number, line in logical.parts:
-        for match in re.finditer(r"\S+", line):
+        for match in re.finditer(r"\S+", line, re.ASCII):
             word = match.group()
             if depth == 0:
                 start = Where(file, number, match.start() + 1)
@@ -151,7 +153,7 @@ def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
             depth += word.count("{") - word.count("}")
             pieces.append(word)
             if depth <= 0:
-                yield _Token(" ".join(pieces)[1:-1].strip(), start, braced=True)
+                yield _Token(" ".join(pieces)[1:-1].strip(SPACE), start, braced=True)
                 pieces, depth = [], 0
     if pieces:
         yield _Token(" ".join(pieces), start)
@@ -194,9 +196,9 @@ def _bad_fields(name: _Token, kind: _Token, flags: list[_Token], wakeup: _Token,
             yield bad(token, f"{field} must be y, n or -")
     if kind.text == "inet" and flags[0].text == "y":
         yield bad(flags[0], "an inet service can't be private (the master would exit at the next reload)")
-    if not re.fullmatch(r"-|\d+\??", wakeup.text):
+    if not re.fullmatch(r"-|\d+\??", wakeup.text, re.ASCII):
         yield bad(wakeup, "wakeup must be a number of seconds, with ? to skip an unused service, or -")
-    if not re.fullmatch(r"-|\d+", maxproc.text):
+    if not re.fullmatch(r"-|\d+", maxproc.text, re.ASCII):
         yield bad(maxproc, "maxproc must be a number or -")
 
 
@@ -224,14 +226,14 @@ def _override(service: str, token: _Token, findings: list[Finding]) -> list[Para
     name, equals, value = token.text.partition("=")
     if not equals and NAME.match(name):
         findings.append(_spaces(service, name, token.where))
-    elif not equals or not NAME.match(name.strip()) or (not token.braced and name != name.strip()):
+    elif not equals or not NAME.match(name.strip(SPACE)) or (not token.braced and name != name.strip(SPACE)):
         what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
         findings.append(error_at("malformed-service", token.where, what, service))
     else:
-        if not _needs_braces(value.strip()) or is_balanced(value):
-            return [Parameter(name.strip(), value.strip(), token.where, section=service)]
-        what = f'service "{service}": the braces in the value of {name.strip()} do not match'
-        findings.append(error_at("malformed-service", token.where, what, f"{service} {name.strip()}"))
+        if not _needs_braces(value.strip(SPACE)) or is_balanced(value):
+            return [Parameter(name.strip(SPACE), value.strip(SPACE), token.where, section=service)]
+        what = f'service "{service}": the braces in the value of {name.strip(SPACE)} do not match'
+        findings.append(error_at("malformed-service", token.where, what, f"{service} {name.strip(SPACE)}"))
     return []
 
 
@@ -266,7 +268,7 @@ def is_balanced(value: str) -> bool:
 
 
 def _needs_braces(value: str) -> bool:
-    return value.startswith("{") or bool(re.search(r"\s", value))
+    return value.startswith("{") or bool(re.search(r"\s", value, re.ASCII))
 
 
 def write_override(override: Parameter) -> str:

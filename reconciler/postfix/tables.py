@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Table, error_at, limits
+from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.syntax import logical_lines
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _BLOCK = 1 << 16
 _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
 _IPV6 = re.compile(r"[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}::?\Z")  # a prefix that access(5) looks up
-_QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)')
+_QUOTED_KEY = re.compile(r'((?:"(?:\\.|[^"\\])*"|[^\s"])+)\s+(\S.*)', re.ASCII)
 
 
 class Entry(NamedTuple):
@@ -105,9 +106,9 @@ def _read_plain(table: Table, findings: list[Finding], most: int) -> Iterator[En
     first = 1
     for block in _blocks(table.source):
         lines = block.decode("utf-8", "surrogateescape").split("\n")
-        split = [(line.split(None, 1), number) for number, line in enumerate(lines, first)]
+        split = [(split_words(line, 1), number) for number, line in enumerate(lines, first)]
         entries = [
-            Entry._make((words[0], words[1].rstrip(), number))
+            Entry._make((words[0], words[1].rstrip(SPACE), number))
             for words, number in split
             if len(words) == 2 and words[0][0] != "#"  # noqa: PLR2004 - a key and a value
         ]
@@ -159,22 +160,22 @@ def _pair(text: str) -> tuple[str, str] | None:
 
 def _network(text: str) -> tuple[str, str] | None:
     """Split a network from its result; ``if NETWORK`` and ``endif`` lines have an empty key (cidr_table(5))."""
-    if re.fullmatch(r"endif|if\s*(?:!+\s*)?[^!\s]\S*", text, re.IGNORECASE):
+    if re.fullmatch(r"endif|if\s*(?:!+\s*)?[^!\s]\S*", text, re.IGNORECASE | re.ASCII):
         return "", ""
-    match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text)
+    match = re.match(r"([!\s]*[^!\s]\S*)\s+(\S.*)", text, re.ASCII)
     return (match[1], match[2]) if match else None
 
 
 def _alias(text: str) -> tuple[str, str] | None:
-    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s](?:[^:]*[^:\s])?))\s*:\s*(\S.*)', text)
-    return (match[1] or match[2], match[3].rstrip()) if match else None
+    match = re.match(r'(?:"((?:[^"\\]|\\.)+)"|([^":#\s](?:[^:]*[^:\s])?))\s*:\s*(\S.*)', text, re.ASCII)
+    return (match[1] or match[2], match[3].rstrip(SPACE)) if match else None
 
 
 def _pattern(text: str) -> tuple[str, str] | None:
     """Split a pattern from its action; ``if`` and ``endif`` lines have an empty key."""
-    if re.match(r"endif\b", text, re.IGNORECASE) or re.match(r"if\s", text, re.IGNORECASE):
+    if re.match(r"endif\b", text, re.IGNORECASE | re.ASCII) or re.match(r"if\s", text, re.IGNORECASE | re.ASCII):
         return "", ""
-    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2)[^\\])*\2[A-Za-z]*)\s+(\S.*)", text)
+    match = re.match(r"(!?([^\w\s])(?:\\.|(?!\2)[^\\])*\2[A-Za-z]*)\s+(\S.*)", text, re.ASCII)
     return (match[1], match[3]) if match else None
 
 

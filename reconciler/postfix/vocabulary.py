@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import split_words
+
 if TYPE_CHECKING:
     from reconciler.model import Service
 
@@ -20,7 +22,7 @@ Vocabulary = tuple[frozenset[str], bool]
 
 def names(text: str) -> frozenset[str]:
     """Return the words of *text*."""
-    return frozenset(text.split())
+    return frozenset(split_words(text))
 
 
 def _fatal(text: str, *, empty: bool = False) -> Vocabulary:
@@ -43,7 +45,8 @@ _SERVER_LEVELS = _fatal("none may encrypt fingerprint verify secure", empty=True
 _CIPHERS = _fatal("export low medium high null")
 CIPHERS = _CIPHERS[0]
 PROTOCOL = re.compile(
-    r"!?(?:SSLv[23]|TLSv1(?:\.[123])?)|[<>]=(?:None|SSLv3|TLSv1(?:\.[123])?|0x[0-9a-f]+|0[0-7]+)", re.IGNORECASE
+    r"!?(?:SSLv[23]|TLSv1(?:\.[123])?)|[<>]=(?:None|SSLv3|TLSv1(?:\.[123])?|0x[0-9a-f]+|0[0-7]+)",
+    re.IGNORECASE | re.ASCII,
 )
 _SCREEN = _fatal("ignore enforce drop")
 _TEMPFAIL = _fatal("defer defer_if_permit")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import Expect
 from reconciler.model import Finding, Severity, did_you_mean
+from reconciler.model.ascii_text import is_digits
 from reconciler.rehearsal.evidence import last_line, subject_of
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.evidence import Evidence
     from reconciler.rehearsal.inside.messages import FlowResult
 
-_WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure")
+_WAITS = re.compile(r"connect(?: #\d+)? to (?:transport|subsystem) private/(\S+?):|transport (\S+) failure", re.ASCII)
 _UNDELIVERED = re.compile(
     r"status=(?:deferred|bounced) \((?P<text>.*(?:\bstatus 127\b|command not found|execvp).*|"
-    r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)"
+    r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)",
+    re.ASCII,
 )
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
-_END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)")
-_FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>")
+_END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)", re.ASCII)
+_FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
 
 
 def findings_of(evidence: Evidence) -> Iterator[Finding]:
@@ -79,7 +81,7 @@ def _unserved(evidence: Evidence) -> Iterator[Finding]:
     """Yield the mail-flow tests whose port no listener serves; an expected refusal holds there as well."""
     ports = evidence.script.ports
     for flow in evidence.script.unserved:
-        if not flow.port.isdigit() and flow.port not in ports:
+        if not is_digits(flow.port) and flow.port not in ports:
             text = f'flow "{flow.name}": unknown port "{flow.port}"{did_you_mean(flow.port, ports)}'
             yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name)
         elif flow.expect.refused is None:
@@ -135,7 +137,7 @@ def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:
     A message to several recipients has several transports, senders and so on; a field lists all of them.
     """
     # The queue id of smtpd's reply, and those of the same message where it entered the queue again.
-    name = re.compile(rf"(\w+): message-id=<{identity}@")
+    name = re.compile(rf"(\w+): message-id=<{identity}@", re.ASCII)
     queues = {queue} | {match[1] for line in evidence.lines if (match := name.match(line.text))}
     ends = [(line, match) for line in evidence.lines if (match := _END.match(line.text)) and match["queue"] in queues]
     if not ends:

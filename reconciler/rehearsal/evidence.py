@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity
+from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import LogLine, parse
 from reconciler.postfix.quoting import cut
@@ -108,7 +109,14 @@ def subject_of(line: LogLine, text: str) -> str:
 def unnumbered(text: str) -> str:
     """Return a text without the parts that differ between rehearsals: queue ids, processes, ports, addresses."""
     return re.sub(
-        r"[0-9]+", "0", re.sub(r"\b[0-9A-F]{6,}: ", "", re.sub(r"(?<![^\s<>\"])[^\s<>\"]+@[^\s<>\"]+", "x@y", text))
+        r"[0-9]+",
+        "0",
+        re.sub(
+            r"\b[0-9A-F]{6,}: ",
+            "",
+            re.sub(r"(?<![^\s<>\"])[^\s<>\"]+@[^\s<>\"]+", "x@y", text, flags=re.ASCII),
+            flags=re.ASCII,
+        ),
     )
 
 
@@ -120,4 +128,4 @@ def shown(endpoint: Endpoint) -> str:
 
 def last_line(reply: str) -> str:
     """Return the last line of a reply."""
-    return reply.splitlines()[-1] if reply else ""
+    return split_lines(reply)[-1] if reply else ""

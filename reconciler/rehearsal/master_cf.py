@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
@@ -48,7 +49,7 @@ _SMTPD = {
 def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
     """Return the ports that the candidate itself listens on."""
     names = [service.name.rpartition(":")[2] for service in services if service.type == "inet"]
-    return {as_number(name) if name.isdigit() else facts.ports.get(name, 0) for name in names}
+    return {as_number(name) if is_digits(name) else facts.ports.get(name, 0) for name in names}
 
 
 def free_ports(services: Iterable[Service], facts: Facts) -> list[int]:

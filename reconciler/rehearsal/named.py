@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 MOST = 4096
 _LARGEST = 1 << 20
-_PATH = re.compile(r"(?<![^\s,:={}!|\"])/[^\s,{}|;\"]+")
-_TABLE = re.compile(r"(?<![\w-])([a-z]{1,20}):(/[^\s,{}]+)")
+_PATH = re.compile(r"(?<![^\s,:={}!|\"])/[^\s,{}|;\"]+", re.ASCII)
+_TABLE = re.compile(r"(?<![\w-])([a-z]{1,20}):(/[^\s,{}]+)", re.ASCII)
 _FOLDERS = re.compile(r"_CApath\Z|\Acyrus_sasl_config_path\Z")
 _LISTS = re.compile(r"\Amydestination\Z|\A(?:relay|virtual_alias|virtual_mailbox)_domains\Z")
 _LOGINS = re.compile(r"_sasl_password_maps\Z")
@@ -60,7 +60,9 @@ def folders(main: Scope) -> list[str]:
         for parameter in scope.written
         if _FOLDERS.search(parameter.name)
     )
-    return sorted({path for value in values for path in re.split(r"[:\s,]+", value) if path.startswith("/")})
+    return sorted(
+        {path for value in values for path in re.split(r"[:\s,]+", value, flags=re.ASCII) if path.startswith("/")}
+    )
 
 
 def loaded_together(merged: Contribution, facts: Facts) -> list[list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import holds_tables, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 SMTPS, _MOST = 465, 65535
 _CLIENTS = r"(?:proxy:)?(?:ldap|memcache|mongodb|mysql|pgsql|sqlite|nis|nisplus|netinfo)"
-_DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+")
+_DATABASE = re.compile(rf"(?<![\w:]){_CLIENTS}:[^\s,{{}}]+", re.ASCII)
 _PORT = re.compile(rb"(?:\]|[a-z0-9]):(\d{1,5})(?=[\s,}]|\Z)")
 _SOCKET = re.compile(rb":unix:([^\s,}]+)")
 _LOCAL = re.compile(rb"(?:\[?((?<![\d.])127\.[\d.]+|::1|localhost)\]?):(\d{1,5})(?=[\s,}]|\Z)")
@@ -67,7 +68,7 @@ def ports(texts: Iterable[bytes]) -> set[int]:
 
 def wrapped_ports(main: Scope) -> set[int]:
     """Return the ports with wrapper TLS: 465, and the relay host's port when smtp uses wrapper mode."""
-    relay = re.search(r":(\d+)\Z", main.value("relayhost"))
+    relay = re.search(r":(\d+)\Z", main.value("relayhost"), re.ASCII)
     return {SMTPS} | ({as_number(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
 
 
@@ -133,7 +134,7 @@ def _server(kind: str, place: str, main: Scope) -> StandIn | None:
     if scheme in {"unix", "local"} and rest:
         return SocketServer(kind=kind, path=rest if rest.startswith("/") else f"{main.value('queue_directory')}/{rest}")
     host, _, name = rest.rpartition(":")
-    port = as_number(name) if name.isdigit() else main.facts.ports.get(name, 0)
+    port = as_number(name) if is_digits(name) else main.facts.ports.get(name, 0)
     host = host.strip("[]") or LOOPBACK
     if scheme != "inet" or not 0 < port <= _MOST:
         return None

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.evidence import Evidence
     from reconciler.rehearsal.inside.messages import Step
 
-_GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)")
+_GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)", re.ASCII)
 # A refusal of every client and every message; not of an unknown or remote recipient, and not a temporary one.
-_REFUSED = re.compile(r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE)
-_ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE | re.ASCII
+)
+_ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE | re.ASCII)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
-_QUEUED = re.compile(r"queued as (\w+)")
+_QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 _MOST = 120
 # The setting that refuses, by the text of the reply or the log line; restriction lists are searched as well.
 _REFUSERS = (
@@ -34,10 +36,11 @@ _REFUSERS = (
     ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
     ("Sender address", "smtpd_sender_restrictions"), ("Recipient address", "smtpd_recipient_restrictions"),
 )  # fmt: skip
-_OF_FLOW = re.compile(r"(\w+): message-id=<flow-\d+@")
+_OF_FLOW = re.compile(r"(\w+): message-id=<flow-\d+@", re.ASCII)
 _BOUNCED = re.compile(
     r"\A(?P<queue>\w+): to=<(?P<to>[^>]*)>,(?: orig_to=<(?P<first>[^>]*)>,)?.* dsn=5\.1\.1, status=bounced"
-    r" \((?P<why>.*)\)"
+    r" \((?P<why>.*)\)",
+    re.ASCII,
 )
 
 

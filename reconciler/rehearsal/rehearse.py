@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import Finding, Where
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.rehearsal.inside import shown
 from reconciler.rehearsal.inside.messages import Candidate, Request
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 NAMESPACES = ("-m", "-n", "-p", "-u", "-i")
 TIMEOUT = 40.0
 _NEEDED = ("ip", "setpriv", "unshare")
-_TO_DEVICE = re.compile(r"^maillog_file\s*=\s*/dev/.*", re.MULTILINE)
+_TO_DEVICE = re.compile(r"^maillog_file\s*=\s*/dev/.*", re.MULTILINE | re.ASCII)
 _TRIED = """
     mount --make-rprivate / && mount -t tmpfs tmpfs /proc && mkdir /proc/usr /proc/old /proc/public &&
     mount -n --bind /usr /proc/usr && chmod 2710 /proc/public && ip link add type veth
@@ -61,7 +62,7 @@ def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
     if not done.status:
         return ""
     refused = "not permitted" in done.stderr or "denied" in done.stderr
-    return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip()}"
+    return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip(SPACE)}"
 
 
 def closed_tables(text: str) -> list[str]:
@@ -131,4 +132,4 @@ def play(
 
 def _last(text: str) -> str:
     """Return the last line of a text."""
-    return text.strip().rpartition("\n")[2]
+    return text.strip(SPACE).rpartition("\n")[2]

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import STRANGER, Flow, Flows
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import depends_on_client
@@ -147,7 +148,7 @@ def _room(main: Scope) -> messages.Room:
 def _space(main: Scope) -> int:
     """Return how many bytes may be written: Postfix requires free space for 1.5 times its largest message."""
     sizes = [scope.value(name) for scope in scopes(main.merged, main.facts) for name in _SIZES]
-    return _LEAST_SPACE + 2 * max(as_number(size) for size in (*sizes, "0") if size.isdigit())
+    return _LEAST_SPACE + 2 * max(as_number(size) for size in (*sizes, "0") if is_digits(size))
 
 
 def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
@@ -184,7 +185,7 @@ def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> 
         hosts, port = main.words("inet_interfaces"), twin_port(number, ports)
     else:
         host, _, name = service.name.rpartition(":")
-        port = as_number(name) if name.isdigit() else main.facts.ports.get(name, 0)
+        port = as_number(name) if is_digits(name) else main.facts.ports.get(name, 0)
         hosts = [host.strip("[]")] if host else main.words("inet_interfaces")
     for address in _addresses(hosts, main):
         yield messages.PlayedListener(
@@ -256,7 +257,7 @@ def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Di
 
 def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
     """Return the listener that the client of a flow would reach, if one serves its port."""
-    port = as_number(flow.port) if flow.port.isdigit() else main.facts.ports.get(flow.port, 0)
+    port = as_number(flow.port) if is_digits(flow.port) else main.facts.ports.get(flow.port, 0)
     client = _client_of(flow, main)
     near = _is_loopback(client)
     # On port 25 the smtpd behind postscreen takes postscreen's place.

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity
+from reconciler.model.ascii_text import SPACE
 from reconciler.rehearsal import delivered, received
 from reconciler.rehearsal.evidence import DEATH, gather, last_line, shown, subject_of, unnumbered
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.script import Script
 
 # RFC 3463: x.3.x is the mail system itself, except x.3.2, which a policy uses to defer every client.
-_TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]")
+_TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]", re.ASCII)
 _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
 # A table that is missing or incomplete: mail that it should stop passes, or mail is deferred.
-_IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ")
+_IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ", re.ASCII)
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
-_THROTTLED = re.compile(r"/(\w+): bad command startup")
+_THROTTLED = re.compile(r"/(\w+): bad command startup", re.ASCII)
 # Warnings that occur only in a rehearsal, or that are not about a setting.
 _HARMLESS = re.compile(
     r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address
@@ -148,7 +149,7 @@ def _listeners(evidence: Evidence) -> Iterator[Finding]:
                 why = _why(listener["service"], evidence)
                 said, reason = evidence.said(last_line(reply)), evidence.said(why)
                 text = f'{place} answers "{said}" to {command}{f" ({reason})" if reason else ""}'
-                subject = f"{service.key} {reply[:3]} {unnumbered(reason)}".rstrip()
+                subject = f"{service.key} {reply[:3]} {unnumbered(reason)}".rstrip(SPACE)
                 yield evidence.finding("listener-fails", text, subject, service, why or command)
         yield from _missing_offers(listener, service, steps, evidence)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import SPACE, split_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,7 +36,7 @@ _HARMLESS = {
     "commit.gpgSign": "false", "gpg.program": "false", "gpg.ssh.program": "false", "gpg.x509.program": "false",
     "maintenance.auto": "false", "gc.auto": "0",
 }  # fmt: skip
-_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE)
+_TRAILER = re.compile(r"^[A-Z][A-Za-z-]*: \S.*$", re.MULTILINE | re.ASCII)
 _NOT_IN_A_NAME = str.maketrans("", "", "<>\n\0")
 
 
@@ -93,8 +95,8 @@ def fast_import(commit: Commit, branch: str, now: float) -> bytes:
 
 
 def _person(role: bytes, name: str, at: float) -> bytes:
-    plain = name.translate(_NOT_IN_A_NAME).strip() or NAME
-    address = _address("".join(char for char in plain.split(maxsplit=1)[0] if char.isalnum() or char in "._-"))
+    plain = name.translate(_NOT_IN_A_NAME).strip(SPACE) or NAME
+    address = _address(re.sub("[^A-Za-z0-9._-]", "", split_words(plain, 1)[0]) or NAME)
     return role + f" {plain} <{address}> {int(at)} +0000".encode("utf-8", "replace")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.ownership import is_of_others, rights
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,7 +83,7 @@ class Inspection:
             if not is_regular(self._path / ref):
                 return
             content = _start_of(self._path / ref, _REF)
-            ref = os.fsdecode(content[len(_SYMBOLIC) :].strip())
+            ref = os.fsdecode(content[len(_SYMBOLIC) :].strip(SPACE.encode()))
             if not content.startswith(_SYMBOLIC) or not _is_name(ref):
                 return
 

@@ -30,6 +30,7 @@ import pygit2
 from pygit2.enums import ConfigLevel, FileMode, ObjectType, Option, RepositoryOpenFlag
 
 from reconciler.model import File, Finding, Revision, Tree, Where, limits, printable
+from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed, InvalidSource, ReconcilerError, Unavailable
 from reconciler.repository import git, objects
 from reconciler.repository.inspection import Inspection, candidates
@@ -199,7 +200,7 @@ class Repository:
         except CommandFailed as error:
             raise self._unavailable(f"can't add a note to {oid[:7]}: git timed out") from error
         if done.status:
-            raise self._unavailable(f"can't add a note to {oid[:7]}: {done.stderr.strip()}")
+            raise self._unavailable(f"can't add a note to {oid[:7]}: {done.stderr.strip(SPACE)}")
 
     def commit(self, commit: git.Commit, branch: str) -> str | None:
         """Put a commit on a branch as the repository's owner; return its name, or None if the branch moved."""
@@ -210,10 +211,10 @@ class Repository:
         except CommandFailed as error:
             raise self._unavailable(f"can't commit to {branch}: git timed out") from error
         if not done.status:
-            return done.stdout.strip()
+            return done.stdout.strip(SPACE)
         if "does not contain" in done.stderr:
             return None
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr else ""
+        reason = split_lines(done.stderr.strip(SPACE))[-1] if done.stderr else ""
         raise self._unavailable(f"can't commit to {branch}: {reason}")
 
     def _write(self, argv: tuple[str, ...], ref: str, stream: bytes | None = None) -> Completed:
@@ -297,7 +298,7 @@ def _revision(handle: pygit2.Repository, oid: pygit2.Oid | str) -> Revision | No
 def revision_of(commit: pygit2.Commit) -> Revision:
     """Return a libgit2 commit as a value."""
     author = commit.author
-    message = commit.raw_message.decode("utf-8", "replace").strip()
+    message = commit.raw_message.decode("utf-8", "replace").strip(SPACE)
     name, address = (raw.decode("utf-8", "replace") for raw in (author.raw_name or b"", author.raw_email or b""))
     try:
         committed_at = datetime.fromtimestamp(commit.commit_time, UTC)

@@ -22,6 +22,7 @@ import pyrage
 
 from reconciler.host.effects import fsync
 from reconciler.model import File, Finding, Secret, Tree, Where
+from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[
     """Read the public keys that secrets are encrypted to, one a line."""
     recipients: list[str] = []
     findings = []
-    for number, line in enumerate(text.splitlines(), 1):
-        word = line.strip()
+    for number, line in enumerate(split_lines(text), 1):
+        word = line.strip(SPACE)
         if not word or word.startswith("#"):
             continue
         if _recipient(word) is not None:
@@ -112,12 +113,12 @@ def _opened(file: File, identity: str) -> str:
 
 def _identity(path: Path) -> pyrage.x25519.Identity:
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = split_lines(path.read_text("utf-8"))
     except OSError as error:
         raise BadIdentity(f"no identity in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadIdentity(f"no identity in {path}: not a text file") from error
-    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    keys = [line.strip(SPACE) for line in lines if line.strip(SPACE) and not line.startswith("#")]
     try:
         return pyrage.x25519.Identity.from_str(keys[0])
     except (IndexError, pyrage.IdentityError):

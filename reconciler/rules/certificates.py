@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Certificate, Key, Mentioned, Pem, Severity
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix import sni
 from reconciler.postfix.nexthops import is_host
 from reconciler.postfix.references import FILES, files_of, offers_tls
@@ -28,7 +29,7 @@ _SOON = 21
 _PAIRED = re.compile(r"_(?P<kind>d|ec)?cert_file\Z")
 _SHOWN = re.compile(r"_(?:(?:d|ec)?cert_file|chain_files)\Z")
 _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
-_PARAMETERS = re.compile(r"_dh\d+_param_file\Z")
+_PARAMETERS = re.compile(r"_dh\d+_param_file\Z", re.ASCII)
 Pems = list[tuple[str, Pem]]
 _UNUSED = "nothing uses it yet"
 
@@ -151,7 +152,7 @@ def _leaf(pem: Pem) -> Certificate | None:
 
 def _pair_problem(scope: Scope, pems: Pems, name: str) -> tuple[str, str] | None:
     """Return what is wrong with a certificate file and the file of its key, which may be the same."""
-    given = scope.value(name).strip()
+    given = scope.value(name).strip(SPACE)
     keys = scope.facts.pems.get(given)
     for path, pem in pems:
         leaf = _leaf(pem)

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned, warning_at
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import smtpd_scopes
@@ -78,7 +79,7 @@ def _sizes(scope: Scope) -> Iterator[Finding]:
     limit = _AGENTS[scope.service.command][0]
     largest, message = scope.value(limit), scope.value("message_size_limit")
     parameter = scope.parameter("message_size_limit") or scope.parameter(limit)
-    if not parameter or not largest.isdigit() or not message.isdigit() or as_number(largest) == 0:
+    if not parameter or not is_digits(largest) or not is_digits(message) or as_number(largest) == 0:
         return
     if as_number(message) == 0 or as_number(largest) < as_number(message):
         sizes = f"{limit} ({largest}) is smaller than message_size_limit ({'unlimited' if message == '0' else message})"
@@ -89,7 +90,7 @@ def _sizes(scope: Scope) -> Iterator[Finding]:
 def _mailbox_base(scope: Scope) -> Iterator[Finding]:
     parameter = scope.parameter("virtual_mailbox_domains") or scope.parameter("virtual_mailbox_maps")
     if scope.service and scope.service.command == "virtual" and parameter and _serves(scope):
-        if scope.value("virtual_mailbox_base").strip():
+        if scope.value("virtual_mailbox_base").strip(SPACE):
             return
         what = "virtual_mailbox_base is empty, and virtual would exit: set it, or set another virtual_transport"
         severity = Severity.WARNING if scope.words("transport_maps") else Severity.ERROR
@@ -104,7 +105,7 @@ def _certificate(scope: Scope) -> Iterator[Finding]:
         "smtpd_tls_security_level": level in _ENFORCED,
         "smtpd_enforce_tls": not level and scope.is_on("smtpd_enforce_tls"),
     }
-    if any(scope.value(name).strip() for name in _CERTIFICATES):
+    if any(scope.value(name).strip(SPACE) for name in _CERTIFICATES):
         return
     enforcing = [name for name, true in causes.items() if true]
     for name in enforcing or (["smtpd_tls_security_level"] if level == "may" else []):
@@ -137,10 +138,10 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         return
     if name in _EMPTY and not words(text):
         yield scope.finding("bad-value", parameter, f"{name} is empty: {_EMPTY[name]}")
-    if name in _NAMES and not text.startswith("/") and re.search(r"[\s@,]", text.strip()):
+    if name in _NAMES and not text.startswith("/") and re.search(r"[\s@,]", text.strip(SPACE), re.ASCII):
         what = f'{name} must be one name such as mail.example.com, got "{text}": {_NAMES[name]}'
         yield scope.finding("bad-value", parameter, what, text)
-    if _REPLY.match(name) and text.isdigit() and not re.fullmatch(r"[45]\d\d", text):
+    if _REPLY.match(name) and is_digits(text) and not re.fullmatch(r"[45]\d\d", text, re.ASCII):
         what = f'{name} must be a code such as 450 or 550, got "{text}": Postfix would answer 450 without the reason'
         yield scope.finding("bad-value", parameter, what, text)
     for word in words(text) if name == "postscreen_access_list" else ():

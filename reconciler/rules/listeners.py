@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -69,7 +70,7 @@ def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -
 def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<host>.*)):)?(?P<port>[^:]*)", service.name)
     host, name = (match["v6"] or match["host"] or "", match["port"]) if match else ("", service.name)
-    return ListenAddress(service, host, name, as_number(name) if name.isdigit() else ports.get(name))
+    return ListenAddress(service, host, name, as_number(name) if is_digits(name) else ports.get(name))
 
 
 def _bad_port(endpoint: ListenAddress, ports: dict[str, int]) -> Iterator[Finding]:
@@ -191,7 +192,7 @@ def _companions(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding
 
 def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     version = _BIND.get(parameter.name)
-    text = (scope.expanded(parameter.value) or "").strip()
+    text = (scope.expanded(parameter.value) or "").strip(SPACE)
     if not version or not text:
         return
     address = _address(text)

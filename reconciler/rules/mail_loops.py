@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import nothing_mentioned
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.own_host import COMES_BACK, OwnHost, own_host
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, TRANSPORTS, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -40,7 +41,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     )
                     what = f'{parameter.name}: "{hop}" is this host\'s own service "{name}": {then}'
                     yield scope.finding("loops-to-self", parameter, what, hop, lasting=here.is_certain(hop))
-            text = (scope.expanded(parameter.value) or "").strip() if parameter.name == "smtpd_proxy_filter" else ""
+            text = (
+                (scope.expanded(parameter.value) or "").strip(SPACE) if parameter.name == "smtpd_proxy_filter" else ""
+            )
             if name := here.proxied_again(text):
                 what = (
                     f'smtpd_proxy_filter: "{text}" is this host\'s own service "{name}", which has the same filter:'
@@ -51,7 +54,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _hops(scope: Scope, parameter: Parameter, here: OwnHost) -> list[str]:
     """Return the next hops for smtp(8) in a setting, including those of static: and inline: tables."""
-    name, text = parameter.name, (scope.expanded(parameter.value) or "").strip()
+    name, text = parameter.name, (scope.expanded(parameter.value) or "").strip(SPACE)
     if name in _HOSTS:
         return words(text)
     if name in RELAY_MAPS:

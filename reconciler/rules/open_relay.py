@@ -15,6 +15,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Severity, Table, nothing_mentioned
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, Entry, has_blocks
@@ -36,7 +37,7 @@ _CLIENTS = ("8.8.8.8", "91.198.174.192", "145.97.39.155", "203.0.113.77")
 _DOMAINS = ("example.com", "mail.stranger.net", "a.b.co.uk", "xn--bcher-kva.de")
 _ADDRESSES = ("a.stranger@example.com", "info@mail.stranger.net", "x@a.b.co.uk")
 _FORGED = frozenset({"check_sender_access", "check_helo_access"})
-_LOOPBACK = re.compile(r"(?:127\.[\d.]+|localhost|\[::1\]):")
+_LOOPBACK = re.compile(r"(?:127\.[\d.]+|localhost|\[::1\]):", re.ASCII)
 
 
 class _Match(NamedTuple):
@@ -91,7 +92,7 @@ def _impostors(scope: Scope) -> Iterator[tuple[str, Finding]]:
 
 def _finding(scope: Scope, parameter: Parameter, text: str, about: str, *, sure: bool) -> Finding:
     """Return the finding at the place where the parameter is written; it warns if strangers cannot connect."""
-    inner = scope.value("inet_interfaces").strip() == "loopback-only"
+    inner = scope.value("inet_interfaces").strip(SPACE) == "loopback-only"
     inner = inner or bool(scope.service and _LOOPBACK.match(scope.service.name))
     severity = Severity.ERROR if sure and not inner else Severity.WARNING
     return scope.place_of(parameter).finding("open-relay", parameter, text, about, severity=severity)
@@ -159,7 +160,7 @@ def _matches(key: str, text: str) -> bool:
     pattern = key.lstrip("!")
     body, _, flags = pattern[1:].rpartition(pattern[:1])
     with suppress(re.error, RecursionError):
-        matches = re.search(body, text, 0 if "i" in flags else re.IGNORECASE) is not None
+        matches = re.search(body, text, 0 if "i" in flags else re.IGNORECASE | re.ASCII) is not None
         return matches != key.startswith("!")
     return False
 
@@ -207,7 +208,7 @@ def _answers_ok(scope: Scope, name: str, argument: str | None) -> _Match | None:
 
 
 def _permits(value: str) -> bool:
-    return value.lower() in {"ok", "permit"} or value.isdigit()
+    return value.lower() in {"ok", "permit"} or is_digits(value)
 
 
 mentioned = nothing_mentioned

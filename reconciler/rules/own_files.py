@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding
 
-_PATH = re.compile(r"/[^\s,:{}|;\"]+")
+_PATH = re.compile(r"/[^\s,:{}|;\"]+", re.ASCII)
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's

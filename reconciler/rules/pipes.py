@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, did_you_mean, nothing_mentioned
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
@@ -36,7 +37,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that pipe and spawn can run each command."""
     for service in merged.entries:
         if service.command in _ATTRIBUTES:
-            given = [word[1:-1].strip() if word.startswith("{") else word for word in service.arguments]
+            given = [word[1:-1].strip(SPACE) if word.startswith("{") else word for word in service.arguments]
             argv = next((index for index, word in enumerate(given) if word.lower().startswith("argv=")), len(given))
             scope = Scope(merged, facts, service)
             yield from _needed(service, given[: argv + 1])
@@ -66,7 +67,7 @@ def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
     elif name == "flags" and (strange := [flag for flag in value if flag not in _FLAGS]):
         what = f'unknown flag "{strange[0]}" in "{word}": {service.command} would exit; the flags are {_FLAGS}'
         yield service.finding("bad-value", what)
-    elif name == "size" and not value.isdigit():
+    elif name == "size" and not is_digits(value):
         what = f'size must be a number of bytes, got "{value}": {service.command} would exit'
         yield service.finding("bad-value", what)
 
@@ -74,7 +75,7 @@ def _attribute(scope: Scope, service: Service, word: str) -> Iterator[Finding]:
 def _user(scope: Scope, service: Service, value: str) -> Iterator[Finding]:
     user, _, group = value.partition(":")
     owner, users = scope.value("mail_owner"), scope.facts.users
-    if not user.isdigit() and user not in users:
+    if not is_digits(user) and user not in users:
         what = f'unknown user "{user}" of {service.command}: every delivery would fail{did_you_mean(user, users)}'
         yield service.finding("unknown-user", what, lasting=False)
     elif user in {"root", owner} or group in {"root", owner, scope.value("setgid_group")}:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -77,7 +78,7 @@ def _authority(scope: Scope, program: str) -> Iterator[Finding]:
     if not parameter or level not in {"verify", "secure"}:
         return
     sources = (f"{program}_tls_CAfile", f"{program}_tls_CApath", f"{program}_tls_trust_anchor_file")
-    if not any(scope.value(source).strip() for source in sources) and not scope.is_on("tls_append_default_CA"):
+    if not any(scope.value(source).strip(SPACE) for source in sources) and not scope.is_on("tls_append_default_CA"):
         what = (
             f"{name} is {level}, but no authority is trusted: every certificate would fail, and all its mail would"
             f" wait; set {sources[0]} (Debian's is /etc/ssl/certs/ca-certificates.crt)"
@@ -91,7 +92,7 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     parameter = main.parameter("smtp_tls_policy_maps")
     # Any smtp service may read the table with its own options, so an option of one service counts for all.
     own = {override.name for service in main.merged.entries for override in service.overrides}
-    vouched = any(main.value(name).strip() or name in own for name in _AUTHORITIES) or main.is_on(
+    vouched = any(main.value(name).strip(SPACE) or name in own for name in _AUTHORITIES) or main.is_on(
         "tls_append_default_CA"
     )
     printed = bool(main.words(_PRINTS)) or _PRINTS in own
@@ -101,7 +102,7 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
             continue
         for entry in Entries(table):
             level, *given = words(entry.value.lower()) or [""]
-            named = {attribute.strip("{} ").partition("=")[0].strip() for attribute in given}
+            named = {attribute.strip("{} ").partition("=")[0].strip(SPACE) for attribute in given}
             if level in {"verify", "secure"} and not vouched and "tafile" not in named:
                 missing = f"no authority is trusted: set {_AUTHORITIES[0]} ({_DEBIANS})"
             elif level == "fingerprint" and not printed and "match" not in named:
@@ -123,10 +124,12 @@ def _wrapped(scope: Scope, program: str) -> Iterator[Finding]:
 
 def _lonely_key(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     match = _KEY.match(parameter.name)
-    if not match or (scope.expanded(parameter.value) or "").strip() in {"", "none"}:
+    if not match or (scope.expanded(parameter.value) or "").strip(SPACE) in {"", "none"}:
         return
     certificate = parameter.name.replace("key_file", "cert_file")
-    if not scope.value(certificate).strip() and not scope.value(f"{match['program']}_tls_chain_files").strip():
+    if not scope.value(certificate).strip(SPACE) and not scope.value(f"{match['program']}_tls_chain_files").strip(
+        SPACE
+    ):
         what = f"{parameter.name} is set, but {certificate} is not: Postfix has no certificate to show"
         yield _finding(scope, parameter, what, Severity.WARNING)
 
@@ -142,7 +145,7 @@ def _owners(main: Scope) -> Iterator[Finding]:
     for name in ("virtual_uid_maps", "virtual_gid_maps"):
         maps, parameter = scope.words(name), scope.parameter(name)
         number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
-        below = number.isdigit() and least.isdigit() and as_number(number) < as_number(least)
+        below = is_digits(number) and is_digits(least) and as_number(number) < as_number(least)
         if not maps:
             what = f"virtual_mailbox_domains needs {name}, or another virtual_transport: all its mail would wait"
             yield _finding(main, parameter or domains, what)

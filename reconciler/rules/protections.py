@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.restrictions import LISTS, parsed, smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
 
@@ -54,7 +55,7 @@ def _unasked_logins(main: Scope) -> Iterator[Finding]:
 
 def _left_on(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     """Warn of settings that are meant for a short test."""
-    name, value = parameter.name, (scope.expanded(parameter.value) or "").strip()
+    name, value = parameter.name, (scope.expanded(parameter.value) or "").strip(SPACE)
     if name == "soft_bounce" and value.lower() == "yes":
         what = "soft_bounce is yes: no mail is refused permanently, so other servers and this queue try again for days"
         yield scope.warning("left-on", parameter, what)

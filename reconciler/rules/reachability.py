@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Mentioned, Server, Severity
+from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import tables_of
@@ -33,9 +34,9 @@ _ROUTES = {
     "local_transport": "mydestination", "mailbox_transport": "mydestination", "relay_transport": "relay_domains",
     "virtual_transport": "virtual_mailbox_domains",
 }  # fmt: skip
-_PLACE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[\w-]+))?")
-_OPEN = re.compile(r"(?:dunno|ok|permit|info|warn|prepend)\b", re.IGNORECASE)
-_LOCAL = re.compile(r"localhost|127\..*|::1|(?:IPv6:)?::1|0\.0\.0\.0|", re.IGNORECASE)
+_PLACE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]*))(?::(?P<port>[\w-]+))?", re.ASCII)
+_OPEN = re.compile(r"(?:dunno|ok|permit|info|warn|prepend)\b", re.IGNORECASE | re.ASCII)
+_LOCAL = re.compile(r"localhost|127\..*|::1|(?:IPv6:)?::1|0\.0\.0\.0|", re.IGNORECASE | re.ASCII)
 
 
 class Question(NamedTuple):
@@ -98,7 +99,7 @@ def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
     if not scope.is_on("smtpd_sasl_auth_enable") or scope.value("smtpd_sasl_type") != "dovecot":
         return None
     parameter = scope.parameter("smtpd_sasl_path") or scope.parameter("smtpd_sasl_auth_enable")
-    text = scope.value("smtpd_sasl_path").strip()
+    text = scope.value("smtpd_sasl_path").strip(SPACE)
     return (parameter, text if re.match(r"(?:inet|unix):", text) else f"unix:{text}") if parameter else None
 
 
@@ -116,7 +117,7 @@ class _Reader:
         self._here = {str(address.ip) for address in main.facts.addresses}
 
     def _port(self, text: str) -> int:
-        return as_number(text) if text.isdigit() else self._ports.get(text, 0)
+        return as_number(text) if is_digits(text) else self._ports.get(text, 0)
 
     def is_ours(self, server: Server) -> bool:
         """Return whether a service of this configuration or a companion listens there."""
@@ -146,11 +147,11 @@ class _Reader:
         return self._queue + path if scope.service and scope.service.chroot == "y" else path
 
     def _inet(self, text: str, default: str = "") -> Iterator[Server]:
-        match = _PLACE.fullmatch(text.strip())
+        match = _PLACE.fullmatch(text.strip(SPACE))
         port = self._port(match["port"] or default) if match else 0
         if match and 0 < port <= _MAX_PORT:
             host = match["bracketed"] or match["host"] or "localhost"
-            yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE), port=port)
+            yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE | re.ASCII), port=port)
 
     def questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
         """Yield the servers that a setting names."""
@@ -163,9 +164,9 @@ class _Reader:
         elif name in LISTS or name in scope.words("smtpd_restriction_classes"):
             yield from self._policies(scope, text)
         elif name == "smtpd_proxy_filter":
-            yield from self._proxy(scope, text.strip())
+            yield from self._proxy(scope, text.strip(SPACE))
         elif name in _ROUTES and (not _ROUTES[name] or self._main.words(_ROUTES[name])):
-            yield from self._route(scope, text.strip())
+            yield from self._route(scope, text.strip(SPACE))
         elif name == "relayhost":
             yield from self._smart_host(text)
         yield from self._tables(scope, parameter)
@@ -183,7 +184,7 @@ class _Reader:
         for word in words(text):
             inner = words(word[1:-1]) if word.startswith("{") else [word]
             options = dict(option.partition("=")[::2] for option in inner[1:])
-            action = options.get("default_action", scope.value("milter_default_action")).strip().lower()
+            action = options.get("default_action", scope.value("milter_default_action")).strip(SPACE).lower()
             then = _MILTER_ACTIONS.get(action, "mail would be refused")
             for server in self.servers(scope, inner[0]) if inner else ():
                 yield Question(inner[0], server, f"{then} (milter_default_action is {action})", action == "accept")
@@ -194,8 +195,8 @@ class _Reader:
                 continue
             word = restriction.argument
             inner = words(word[1:-1]) if word.startswith("{") else [word]
-            given = re.search(r"default_action\s*=\s*(?:\{\s*)?([^,}]+)", word)
-            action = (given[1] if given else scope.value("smtpd_policy_service_default_action")).strip()
+            given = re.search(r"default_action\s*=\s*(?:\{\s*)?([^,}]+)", word, re.ASCII)
+            action = (given[1] if given else scope.value("smtpd_policy_service_default_action")).strip(SPACE)
             opens = bool(_OPEN.match(action))
             then = "every client would pass unchecked" if opens else "mail would be refused"
             for server in self.servers(scope, inner[0]) if inner else ():

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Mentioned
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "virtual_alias_expansion_limit"
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
-_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)")
-_OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)')
+_NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)", re.ASCII)
+_OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)', re.ASCII)
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -106,7 +107,7 @@ def _lookup_keys(address: str, domain: str, marks: str) -> set[str]:
 
 
 def _too_many(table: Table, limit: str) -> Iterator[Finding]:
-    if not limit.isdigit() or max(map(len, table.source.split(b"\n")), default=0) < 2 * as_number(limit):
+    if not is_digits(limit) or max(map(len, table.source.split(b"\n")), default=0) < 2 * as_number(limit):
         return
     for entry in Entries(table):
         many = len(targets(entry)) if len(entry.value) > as_number(limit) else 0

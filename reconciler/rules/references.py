@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Facts, Mentioned, Severity, did_you_mean
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.references import (
     CLIENTS,
@@ -46,7 +47,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         for parameter in scope.written:
             yield from _unresolved(scope, parameter)
             if parameter.name in _DEFAULT_TYPES:
-                yield from _bad_type(scope, parameter, Reference((scope.expanded(parameter.value) or "").strip(), ""))
+                yield from _bad_type(
+                    scope, parameter, Reference((scope.expanded(parameter.value) or "").strip(SPACE), "")
+                )
             for reference in tables_of(scope, parameter):
                 yield from _bad_type(scope, parameter, reference)
                 if not MADE.search(parameter.name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, nothing_mentioned
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.restrictions import (
     FINAL,
     KNOWN,
@@ -79,7 +80,7 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
     elif name == "check_policy_service":
         bad, expected = ":" not in argument, "a server such as unix:private/policy"
     elif name == "sleep":
-        bad, expected = not argument.isdigit(), "a number of seconds"
+        bad, expected = not is_digits(argument), "a number of seconds"
     else:
         bad, expected = not argument or argument.lower() in KNOWN, "a domain"
     if bad:

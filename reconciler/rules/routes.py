@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, nothing_mentioned
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -52,7 +53,7 @@ def _bad_relay(scope: Scope, parameter: Parameter, known: MailRoutes) -> Iterato
 
 
 def _unknown_service(scope: Scope, parameter: Parameter, every: set[str]) -> Iterator[Finding]:
-    name = (scope.expanded(parameter.value) or "").strip()
+    name = (scope.expanded(parameter.value) or "").strip(SPACE)
     if not parameter.name.endswith("_service_name") or name == scope.facts.parameters.get(parameter.name):
         return
     if name and name not in every:

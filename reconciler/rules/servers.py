@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, meant, nothing_mentioned
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.nexthops import is_host, port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -55,14 +56,14 @@ def bad_endpoint(text: str, ports: Collection[str]) -> str | None:
     """Return what is wrong with the address of a server, or None."""
     kind, colon, rest = text.partition(":")
     if kind not in _KINDS or not colon:
-        known = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text) else None
+        known = f"unix:{text}" if "/" in text else f"inet:{text}" if re.fullmatch(r"\S+:\w+", text, re.ASCII) else None
         return f"must begin with inet: or unix:, or smtpd would answer 451 or exit{meant(known)}"
     if kind != "inet":
         return None if rest else "names no socket: smtpd would answer 451 or exit"
     _, colon, port = rest.rpartition(":")
-    if not colon and not port.isdigit() and is_host(port) and port not in ports:
+    if not colon and not is_digits(port) and is_host(port) and port not in ports:
         return f"has no port: smtpd would exit; write inet:{port}:PORT"
-    if port.isdigit():
+    if is_digits(port):
         fits = 0 < as_number(port) <= _MAX_PORT
         return None if fits else f"has no port between 1 and {_MAX_PORT}: smtpd would exit"
     return None if port in ports else f'has the unknown port "{port}": smtpd would exit{did_you_mean(port, ports)}'

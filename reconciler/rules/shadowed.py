@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
 
-_ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*")
-_NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*")
+_ANYTHING = re.compile(r"([^\w\s])\^?(?:|\.\*|\(\.\*\)|\.)\$?\1[a-zA-Z]*", re.ASCII)
+_NOTHING = re.compile(r"([^\w\s])\^?\$\1[a-zA-Z]*", re.ASCII)
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:

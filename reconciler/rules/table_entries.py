@@ -46,7 +46,7 @@ _BY_REWRITING = frozenset(
         "smtpd_sender_login_maps",
     }
 )  # fmt: skip
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{2})")
+_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{2})", re.ASCII)
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
 
 
@@ -200,7 +200,7 @@ def _never_matches(use: str) -> Never:
     if use in _BY_ADDRESS:
         return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
     if use == "check_client_access":
-        return (re.compile(r"[0-9a-fA-F.:]+/\d+"), "a table of type cidr"), (_STAR_DOT, "{domain}")
+        return (re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII), "a table of type cidr"), (_STAR_DOT, "{domain}")
     if use == "relay_recipient_maps":
         return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
     if use == "tls_server_sni_maps":

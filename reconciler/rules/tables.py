@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.postfix.tables import Entry
 
 _STAR = re.compile(rb"^\*\s", re.MULTILINE)
-_DOMAIN = re.compile(r"[\w.-]+")
+_DOMAIN = re.compile(r"[\w.-]+", re.ASCII)
 # The tables that a class of recipients is made of, and the domains that make it a class.
 _RECIPIENTS = {
     "local_recipient_maps": "mydestination",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts
 
-_WORD = re.compile(r"[\w.-]+")
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 
 

@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import MalformedMacro, expand, references
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
-_NUMBER = re.compile(r"[+-]?\d+\Z")
-_TIME = re.compile(r"\+?\d+([a-z]?)(.*)\Z", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?\d+\Z", re.ASCII)
+_TIME = re.compile(r"\+?\d+([a-z]?)(.*)\Z", re.DOTALL | re.ASCII)
 _UNITS = "smhdw"
 _INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
 _MEANT = {"true": "yes", "on": "yes", "1": "yes", "y": "yes", "enable": "yes", "enabled": "yes"}
 _MEANT |= {"false": "no", "off": "no", "0": "no", "n": "no", "disable": "no", "disabled": "no", "none": "no"}
-_LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z")
+_LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z", re.ASCII)
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -92,14 +93,14 @@ def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[s
 def kind(name: str, defaults: Mapping[str, str]) -> str:
     """Return the type of the parameter's expanded default: ``yes/no``, ``number``, ``time`` or ``text``."""
     try:
-        default = expand(defaults[name], defaults.get).strip()
+        default = expand(defaults[name], defaults.get).strip(SPACE)
     except MalformedMacro:
         return "text"
     if default in {"yes", "no"}:
         return "yes/no"
     if _NUMBER.match(default):
         return "number"
-    return "time" if re.fullmatch(rf"\d+[{_UNITS}]", default) else "text"
+    return "time" if re.fullmatch(rf"\d+[{_UNITS}]", default, re.ASCII) else "text"
 
 
 def _bad_scalar(scope: Scope, parameter: Parameter, value: str, expected: str) -> Iterator[Finding]:
@@ -115,7 +116,7 @@ def _bad_scalar(scope: Scope, parameter: Parameter, value: str, expected: str) -
 def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
     largest = _LONG_MAX if parameter.name in LONG else _INT_MAX
     if not _NUMBER.match(value):
-        hint = " (sizes are bytes, without a unit)" if re.match(r"\d+\s*[kmgKMG]?i?[bB]?\Z", value) else ""
+        hint = " (sizes are bytes, without a unit)" if re.match(r"\d+\s*[kmgKMG]?i?[bB]?\Z", value, re.ASCII) else ""
         yield _bad(scope, parameter, value, f"a number{hint}")
     elif abs(as_number(value)) > largest:
         yield _bad(scope, parameter, value, f"a number up to {largest}")
@@ -133,13 +134,13 @@ def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findin
     elif match[2]:
         what = f'{parameter.name} is "{value}": Postfix reads "{value[: match.end(1)]}" and ignores "{match[2]}"'
         yield scope.warning("odd-time", parameter, what)
-    elif as_number(re.findall(r"\d+", value)[0]) == 0 and parameter.name in NOT_ZERO:
+    elif as_number(re.findall(r"\d+", value, re.ASCII)[0]) == 0 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a time above 0")
 
 
 def _meant_time(value: str) -> str:
     """Return a hint at the intended form of ``5 minutes`` or ``5M``."""
-    match = re.fullmatch(r"(\d+)\s*([smhdwSMHDW])[a-zA-Z]*", value)
+    match = re.fullmatch(r"(\d+)\s*([smhdwSMHDW])[a-zA-Z]*", value, re.ASCII)
     return f"; did you mean {match[1]}{match[2].lower()}?" if match else ""
 
 
@@ -156,7 +157,7 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
 
 
 def _bad_protocols(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
-    for word in re.split(r"[\s,:]+", value):
+    for word in re.split(r"[\s,:]+", value, flags=re.ASCII):
         if word and not PROTOCOL.fullmatch(word):
             known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
             lower = {protocol.lower(): protocol for protocol in known}

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 KEEP = 20
 ADOPTED_FILES = ("main.cf", "master.cf")
-_NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z")
+_NAME = re.compile(r"(\d+)-([0-9a-z]+)\Z", re.ASCII)
 NOT_A_FILE = "not a regular file"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import File, did_you_mean
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.syntax import logical_lines, one_line, read_main
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def left_alone(target: Tree, live: Tree, base: Tree | None, carried: Collection[
     """
     result, names = dict(target), list[str]()
     for rule in rules:
-        if rule.file not in live or rule.file not in target or not live[rule.file].digest.isalnum():
+        if rule.file not in live or rule.file not in target or " " in live[rule.file].digest:
             continue  # missing, or not a regular file: its digest is then a text in words
         current, wanted, previous = (_value(tree, rule) for tree in (live, result, base or {}))
         if current == wanted or not (rule.what in carried or (base is not None and current != previous)):
@@ -83,10 +84,10 @@ def _value(tree: Tree, rule: Rule) -> str | File | None:
 def _with(file: File, name: str, value: object) -> File:
     """Return main.cf with that value; None removes the parameter."""
     lines = _text(file).split("\n")
-    new = [] if value is None else [f"{name} = {value}".rstrip()]
+    new = [] if value is None else [f"{name} = {value}".rstrip(SPACE)]
     place = len(lines) - 1 if lines[-1] == "" else len(lines)
     for logical in reversed(list(logical_lines(_text(file)))):
-        if logical.text.partition("=")[0].strip() == name:
+        if logical.text.partition("=")[0].strip(SPACE) == name:
             place = logical.line - 1
             del lines[place : logical.parts[-1][0]]
     lines[place:place] = new

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.model import BESIDE, Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
+from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import UnsafePlan
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 from reconciler.postfix.tables import PATTERN_TYPES, count_entries, read_table
@@ -165,7 +166,7 @@ def _table(path: str, before: File | None, after: File | None, origin: Contribut
 
 def _read_entries(path: str, file: File, text: bytes) -> dict[str, tuple[str, int]]:
     compiler, _, kind = file.compiled.partition(" ")
-    kind = kind or ("pcre" if text.lstrip()[:1] in (b"/", b"!") else "texthash")
+    kind = kind or ("pcre" if text.lstrip(SPACE.encode())[:1] in (b"/", b"!") else "texthash")
     table = Table(name=path, type=kind, source=text, file=path, compiler=compiler)
     read, _ = read_table(table)
     if kind in PATTERN_TYPES:

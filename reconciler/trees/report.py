@@ -23,6 +23,7 @@ from reconciler.model import (
     Where,
     printable,
 )
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,13 +53,13 @@ def _change(change: Change, name_width: int) -> str:
     mark = "+" if change.before is None else "-" if change.after is None else "~"
     text = printable(_value(change))
     if change.kind in {Kind.TABLE, Kind.FILE}:
-        text = f"{change.kind.value} {text}".rstrip()
+        text = f"{change.kind.value} {text}".rstrip(SPACE)
     written = change.where if change.where != DEFAULT else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
     what = printable(change.what).removeprefix(BESIDE)
-    left = f"  {mark} {what:<{name_width}}  {text}".rstrip()
-    left = left if len(left) <= room else left[: room - 3].rstrip() + "..."
+    left = f"  {mark} {what:<{name_width}}  {text}".rstrip(SPACE)
+    left = left if len(left) <= room else left[: room - 3].rstrip(SPACE) + "..."
     return f"{left:<{room}}  {place}" if place else left
 
 

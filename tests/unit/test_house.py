@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import statistics
 import subprocess
 import sys
@@ -250,3 +251,43 @@ def test_only_the_agreed_names_stand_at_the_top_level() -> None:
         "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "deploy", "desired-state", "docs", "hooks",
         "pyproject.toml", "reconciler", "templates", "tests",
     }  # fmt: skip
+
+
+# ---- text is read as Postfix reads it --------------------------------------------------------------------------------
+
+UNICODE_METHODS = {"isalnum", "isalpha", "isdecimal", "isdigit", "isnumeric", "isspace", "splitlines"}
+SPACE_METHODS = {"lstrip", "rsplit", "rstrip", "split", "strip"}
+REGEX_FUNCTIONS = {"compile", "findall", "finditer", "fullmatch", "match", "search", "split", "sub", "subn"}
+UNICODE_CLASS = re.compile(r"(?<!\\)(?:\\\\)*\\[dDsSwWbB]")
+
+
+def is_unicode_method(call: ast.Call) -> bool:
+    """Tell whether a call follows Unicode: str.isdigit(), or str.split() and str.strip() without an argument."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    first = call.args[0] if call.args else None
+    unsaid = first is None or (isinstance(first, ast.Constant) and first.value is None)
+    return call.func.attr in UNICODE_METHODS or (call.func.attr in SPACE_METHODS and unsaid and not call.keywords)
+
+
+def is_unicode_pattern(call: ast.Call) -> bool:
+    r"""Tell whether a call makes a regular expression with \d, \s, \w, \b or letters without case of Unicode."""
+    name = call.func
+    if not (isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "re"):
+        return False
+    parts = [part.value for part in ast.walk(call.args[0]) if isinstance(part, ast.Constant)] if call.args else []
+    texts = [part for part in parts if isinstance(part, str)]
+    said = ast.unparse(call)
+    of_unicode = any(map(UNICODE_CLASS.search, texts)) or ("re.IGNORECASE" in said and texts)
+    return name.attr in REGEX_FUNCTIONS and bool(of_unicode) and "re.ASCII" not in said
+
+
+def test_no_text_of_others_is_read_by_unicode() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:60]}"
+        for path in (*SOURCES, *map(Path, HOOKS))
+        if path.name != "ascii_text.py"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and (is_unicode_method(node) or is_unicode_pattern(node))
+    ]
+    assert found == [], "reconciler/model/ascii_text.py has what to use instead"

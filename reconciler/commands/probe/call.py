@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.commands.probe.diagnosis import Failure, Reply, Seen, Shown, Tlsa, matches
 from reconciler.host.certificates import identify, public_key
+from reconciler.model.ascii_text import SPACE, split_lines, split_words
 from reconciler.rehearsal.inside.smtp_client import Replies, TooLong, TooSlow
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class _Client(smtplib.SMTP):
     def putcmd(self, cmd: str, args: str = "") -> None:
         """Send a command in capitals, as Postfix does; smtplib writes EHLO in small letters."""
         cmd = cmd.upper() if cmd in {"ehlo", "helo"} else cmd
-        self._lines.append(f"> {cmd} {args}".rstrip())
+        self._lines.append(f"> {cmd} {args}".rstrip(SPACE))
         super().putcmd(cmd, args)
 
     def getreply(self) -> tuple[int, bytes]:
@@ -149,7 +150,7 @@ class _Client(smtplib.SMTP):
         code, text = super().getreply()
         if not 200 <= code < 600:  # noqa: PLR2004 - RFC 5321, 4.2.1
             raise smtplib.SMTPResponseException(code, text)
-        self._lines += [f"< {code} {line}" for line in text.decode("utf-8", "replace").splitlines() or [""]]
+        self._lines += [f"< {code} {line}" for line in split_lines(text.decode("utf-8", "replace")) or [""]]
         return code, text
 
     def say(self, command: str) -> Reply:
@@ -170,7 +171,7 @@ def _bytes(text: bytes | str) -> bytes:
 
 
 def _reply(code: int, text: bytes) -> Reply:
-    return Reply(code, " ".join(text.decode("utf-8", "replace").split())[:_MOST_TEXT])
+    return Reply(code, " ".join(split_words(text.decode("utf-8", "replace")))[:_MOST_TEXT])
 
 
 def _talk(server: ProbedServer, sending: Sending, attempt: _Attempt) -> Seen:
@@ -219,7 +220,7 @@ def _hello(client: _Client, seen: Seen) -> Seen:
     if hello.kind == _NO:  # an old server does not know EHLO
         hello = _reply(*client.helo())
     features = client.esmtp_features
-    logins = tuple(dict.fromkeys(features.get("auth", "").upper().replace("=", " ").split()))
+    logins = tuple(dict.fromkeys(split_words(features.get("auth", "").upper().replace("=", " "))))
     offered = seen.offered or tuple(sorted(name.upper() for name in features))
     return replace(seen, hello=hello, offered=offered, logins=logins)
 

@@ -30,6 +30,7 @@ from reconciler.host.dns import resolver
 from reconciler.host.facts import gather
 from reconciler.host.programs import postmap
 from reconciler.model import Contribution, did_you_mean, printable
+from reconciler.model.ascii_text import SPACE, is_digits, split_words
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes, port_names
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_main, read_master
@@ -127,7 +128,7 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
     if problem := bad_nexthop(destination, mail_routes(scope.merged, scope.facts)):
         raise click.UsageError(printable(re.sub(r", and smtp would die at every delivery", "", problem)))
     match = _NEXTHOP.fullmatch(destination)
-    if not match or len(destination.split()) != 1:
+    if not match or len(split_words(destination)) != 1:
         raise click.UsageError(f'expected HOST, [HOST], HOST:PORT or [HOST]:PORT, got "{printable(destination)}"')
     host = (match["literal"] or match["domain"]).removeprefix("IPv6:").lower().rstrip(".")
     port = match["port"] or match["with"] or str(_SMTP)
@@ -146,14 +147,14 @@ def _way(edges: Edges, destination: str, options: Mapping[str, Any]) -> Way:
         sending=sending,
         user=scope.value("mail_owner"),
         bracketed=bool(match["literal"]) or _is_address(host),
-        port=int(port) if port.isdigit() else port_names(scope)[port],
+        port=int(port) if is_digits(port) else port_names(scope)[port],
         kinds=kinds,
         native="native" in scope.words("smtp_host_lookup"),
         sources=_sources(scope, options["source"]),
         only_from=options["source"],
         ca_file=scope.value("smtp_tls_CAfile"),
         ca_path=scope.value("smtp_tls_CApath"),
-        relayhost=scope.value("relayhost").strip(),
+        relayhost=scope.value("relayhost").strip(SPACE),
         timeout=options["timeout"],
         deadline=options["deadline"],
     )
@@ -182,7 +183,7 @@ def _level(edges: Edges, scope: Scope, nexthop: str) -> str:
         keys += ["." + ".".join(labels[number:]) for number in range(1, len(labels))]
     for key in keys:
         for table in scope.words("smtp_tls_policy_maps"):
-            if found := postmap.query(edges.host, edges.settings.config_directory, table, key).split():
+            if found := split_words(postmap.query(edges.host, edges.settings.config_directory, table, key)):
                 return found[0].lower()
     if level := scope.value("smtp_tls_security_level").lower():
         return level
@@ -204,7 +205,7 @@ def _sources(scope: Scope, source: str) -> dict[int, str]:
 def _address(text: str) -> str:
     if text == "<>":
         return ""
-    if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]+", text):
+    if not re.fullmatch(r"[^\s<>\x00-\x1f\x7f]+", text, re.ASCII):
         raise click.UsageError(f'"{printable(text)}" is not a mail address')
     return text
 

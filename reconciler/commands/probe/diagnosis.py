@@ -28,12 +28,15 @@ _SMTP, _SMTPS, _OK, _TEMPORARY, _PERMANENT = 25, 465, 2, 4, 5
 _LISTED = re.compile(
     r"dnsbl|\brbl|rbl\b|block(?:ed|ing|list| list)|black[- ]?list|deny ?list|\blisted\b|reputation|spamhaus"
     r"|spamcop|barracuda|sorbs|abuseat|proofpoint|banned|poor sender|sender score|too much spam",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_GREYLISTED = re.compile(r"gr[ea]y-?list|try again (?:later|in)|come back later", re.IGNORECASE)
-_LOGIN = re.compile(r"authenticat|auth required|log ?in (?:first|required)|relay|not permitted to", re.IGNORECASE)
+_GREYLISTED = re.compile(r"gr[ea]y-?list|try again (?:later|in)|come back later", re.IGNORECASE | re.ASCII)
+_LOGIN = re.compile(
+    r"authenticat|auth required|log ?in (?:first|required)|relay|not permitted to", re.IGNORECASE | re.ASCII
+)
 _ADDRESS = re.compile(
-    r"^\d{3}[ -]5\.1\.[0-3]\b|user unknown|no such (?:user|mailbox)|unknown (?:user|recipient)", re.IGNORECASE
+    r"^\d{3}[ -]5\.1\.[0-3]\b|user unknown|no such (?:user|mailbox)|unknown (?:user|recipient)",
+    re.IGNORECASE | re.ASCII,
 )
 
 

@@ -34,6 +34,7 @@ from reconciler.model import (
     no_services,
     nothing_mentioned,
 )
+from reconciler.model.ascii_text import split_words
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope
 
@@ -57,7 +58,7 @@ _SELECTOR = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _LONGEST, _LAST_YEAR = timedelta(days=7), 9000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*")
+_PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*", re.ASCII)
 _ALL = "all"
 _STRING = 255
 _MADE = "# Made from the desired state; what is edited here is put back.\n"
@@ -115,7 +116,7 @@ def _network(value: str) -> str:
 
 
 def _time(value: object) -> object:
-    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", str(value))
+    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", str(value), re.ASCII)
     if not match:
         text = 'expected a time such as 90m, 12h or 1d, got "{value}"'
         raise PydanticCustomError("malformed-time", text, {"value": str(value)})
@@ -228,7 +229,7 @@ def record(public: str) -> str:
 
 def _signing(section: Schema, desired: Desired) -> str:
     secret = desired.secrets.get(section.key.name) if section.key else None
-    body = "".join(secret.value.split("-----")[2].split()) if secret and _PEM.fullmatch(secret.value) else ""
+    body = "".join(split_words(secret.value.split("-----")[2])) if secret and _PEM.fullmatch(secret.value) else ""
     networks = ", ".join(f'"{network}"' for network in (*_LOOPBACK, *section.networks))
     # rspamd first looks up the author's address as it is written, and then a domain in lower case.
     keys = ", ".join(f'"{domain} %:{section.selector}:{body}"' for domain in section.domains or (_ALL,))
@@ -273,7 +274,7 @@ def _unsigned_mail(merged: Contribution, facts: Facts) -> Iterator[Finding]:
         if "no_milters" in scope.words(_OVERRIDE) and (override := scope.parameter(_OVERRIDE)):
             what = f"{_OVERRIDE} contains no_milters: rspamd would not sign mail that comes this way"
             yield scope.warning("unsigned-mail", override, what, name)
-        elif parameter and not re.search(rf":{PORT}\b", scope.value(name)):
+        elif parameter and not re.search(rf":{PORT}\b", scope.value(name), re.ASCII):
             what = f'{name} is "{scope.value(name)}", without {_MILTER}: rspamd would not sign mail that comes this way'
             yield scope.warning("unsigned-mail", parameter, what, name)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.features.dns.zone import Record, tag
+from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,7 @@ def rrsets_to_query(zone: str, wanted: Iterable[Record], ours: Iterable[Record])
     records = [*wanted, *ours]
     keys = {RRsetKey(record.name, record.type) for record in records}
     beside = {RRsetKey(key.name, kind) for key in keys if key.type == "CNAME" for kind in BESIDE}
-    names = {key.name for key in keys} | {record.data.split()[1] for record in records if record.type == "MX"}
+    names = {key.name for key in keys} | {split_words(record.data)[1] for record in records if record.type == "MX"}
     return sorted(keys | beside | {RRsetKey(name, "CNAME") for name in names if f".{name}".endswith(f".{zone}.")})
 
 
@@ -120,7 +121,7 @@ def _others(record: Record, wanted: set[str], foreign: Mapping[RRsetKey, list[st
         same = [data for data in same if kind and tag(Record(record.name, "TXT", data)) == kind]
     beside = [RRsetKey(record.name, kind) for kind in (BESIDE if record.type == "CNAME" else ("CNAME",))]
     if record.type == "MX":
-        beside.append(RRsetKey(record.data.split()[1], "CNAME"))  # servers refuse an MX that points to a CNAME
+        beside.append(RRsetKey(split_words(record.data)[1], "CNAME"))  # servers refuse an MX that points to a CNAME
     others = [f"{key.type} {data}" for key in beside for data in foreign.get(key, ())]
     return [f"{record.type} {data}" for data in same] + others
 

@@ -66,7 +66,8 @@ MAILCHANNELS = "relay.mailchannels.net"
 _TEMPLATE = re.compile(r"dns/([A-Za-z0-9][A-Za-z0-9_-]*)\.zone\.j2")
 _KEY = re.compile(
     r'\s*key\s+"?(?P<name>[A-Za-z0-9._-]+)"?\s*\{\s*algorithm\s+"?(?P<algorithm>[a-z0-9-]+)"?\s*;'
-    r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/]+={0,2})"?\s*;\s*\}\s*(?:;\s*)?'
+    r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/]+={0,2})"?\s*;\s*\}\s*(?:;\s*)?',
+    re.ASCII,
 )
 _ADDRESS = re.compile(r"(?:mailto:)?[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+|https://[A-Za-z0-9./_~-]+")
 

@@ -15,6 +15,7 @@ from reconciler.features.dns import zone
 from reconciler.features.dns.records import SECTION, DnsContext, Schema, Templates, key_of, records_of
 from reconciler.features.dns.zone import mail_hosts
 from reconciler.model import Contribution, Finding, Where, error_at, limits, no_services, nothing_mentioned, warning_at
+from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _unnamed_relay(context: DnsContext, records: Mapping[str, list[Record]]) -> Iterator[Finding]:
     """Report a relay whose addresses no SPF policy names."""
-    relay = Scope(context.merged, context.facts).value("relayhost").strip()
+    relay = Scope(context.merged, context.facts).value("relayhost").strip(SPACE)
     policies = [record for own in records.values() for record in own if zone.is_spf(record)]
     if relay and policies and not any(re.search("include:|redirect=", record.text) for record in policies):
         text = f'mail leaves through "{relay}", which no SPF record names; write its policy under dns.spf_include'

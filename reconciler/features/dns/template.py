@@ -16,6 +16,8 @@ from jinja2.lexer import Token
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from reconciler.model.ascii_text import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -140,5 +142,5 @@ def render_lines(source: str, values: Mapping[str, object]) -> list[tuple[int, s
 def _line_of(text: str, otherwise: int) -> int:
     """Return the template's line: the last mark before a line's text, or the last mark of several lines."""
     marks = list(_MARK.finditer(text))
-    leading = [mark for mark in marks if not _MARK.sub("", text[: mark.start()]).strip()] or marks
+    leading = [mark for mark in marks if not _MARK.sub("", text[: mark.start()]).strip(SPACE)] or marks
     return int((leading if "\n" not in text else marks)[-1][1]) if marks else otherwise

@@ -16,6 +16,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, Where, did_you_mean, error_at
+from reconciler.model.ascii_text import SPACE, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,11 +27,12 @@ MAX_LOOKUPS, MAX_TTL = 10, 2**31 - 1
 _LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+")
 _LINE = re.compile(
-    r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S(?:.*[^ \t])?)[ \t]*"
+    r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S(?:.*[^ \t])?)[ \t]*",
+    re.ASCII,
 )
-_STRINGS = re.compile(r'(?:(?<!\\)"((?:[^"\\]|\\.)*)"|(?<![^\s";()])([^\s";()]+))(?:[ \t]+|\Z)')
-_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))")
-_MECHANISM = re.compile(r"[-+~?]?(?P<name>[a-z0-9]+)(?P<value>[:/].*)?\Z", re.IGNORECASE)
+_STRINGS = re.compile(r'(?:(?<!\\)"((?:[^"\\]|\\.)*)"|(?<![^\s";()])([^\s";()]+))(?:[ \t]+|\Z)', re.ASCII)
+_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.ASCII)
+_MECHANISM = re.compile(r"[-+~?]?(?P<name>[a-z0-9]+)(?P<value>[:/].*)?\Z", re.IGNORECASE | re.ASCII)
 _COSTLY = ("include", "a", "mx", "ptr", "exists", "redirect")
 _MECHANISMS = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
 
@@ -90,11 +92,11 @@ def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Re
     """Add the records of *zone* in these lines to *records*, without duplicates; return a finding for each bad line."""
     findings = []
     for where, line in lines:
-        if line.strip() and not line.startswith(";"):
+        if line.strip(SPACE) and not line.startswith(";"):
             try:
                 record = _record(where, line, zone)
             except _Odd as problem:
-                findings.append(_odd(where, f'the record "{line.strip()}": {problem}'))
+                findings.append(_odd(where, f'the record "{line.strip(SPACE)}": {problem}'))
             else:
                 records.setdefault(record, record)
     return findings
@@ -104,7 +106,7 @@ def _record(where: Where, line: str, zone: str) -> Record:
     if line[0] in " \t":
         raise _Odd("it is indented, and would use the name of the previous line")
     if line[0] in "$@":
-        raise _Odd(f'"{line.split(maxsplit=1)[0]}" depends on other lines; write the whole name and the TTL')
+        raise _Odd(f'"{split_words(line, 1)[0]}" depends on other lines; write the whole name and the TTL')
     match = _LINE.fullmatch(line)
     if not match:
         raise _Odd("expected NAME. TTL IN TYPE DATA")
@@ -133,7 +135,7 @@ def _name(text: str) -> str:
 def _data(kind: str, text: str) -> str:
     if kind == "TXT":
         return _strings(text)
-    words = text.split()
+    words = split_words(text)
     if kind in ("A", "AAAA"):
         return _address(kind, text)
     if kind == "CNAME":
@@ -146,7 +148,7 @@ def _data(kind: str, text: str) -> str:
         if not re.fullmatch(r"[0-3] [01] [0-2] (?:[0-9a-fA-F]{2})+", " ".join(words)):
             raise _Odd(f'expected USAGE SELECTOR MATCHING HEX, got "{text}"')
         return " ".join(words).lower()
-    match = re.fullmatch(r'(\d{1,3}) ([a-zA-Z0-9]+) "([^"\\]*)"', " ".join(words))
+    match = re.fullmatch(r'(\d{1,3}) ([a-zA-Z0-9]+) "([^"\\]*)"', " ".join(words), re.ASCII)
     if not match or int(match[1]) > STRING:
         raise _Odd(f'expected FLAGS TAG "VALUE", got "{text}"')
     return f'{int(match[1])} {match[2].lower()} "{match[3]}"'
@@ -169,7 +171,7 @@ def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
         re.fullmatch(r"\d{1,5}", number, re.ASCII) and int(number) < 1 << 16 for number in numbers
     ):
         raise _Odd(f'expected {form}, got "{" ".join(words)}"')
-    if re.fullmatch(r"[\d.]+|[^:\n]*:.*", host[0]):
+    if re.fullmatch(r"[\d.]+|[^:\n]*:.*", host[0], re.ASCII):
         raise _Odd(f"{kind} must point to a host name, not to an address")
     return " ".join((*(str(int(number)) for number in numbers), _name(host[0])))
 
@@ -207,7 +209,7 @@ def judge(records: Iterable[Record]) -> Iterator[Finding]:
         yield from _repeated_kinds(name, own)
         for record in own:
             if record.type == "MX":
-                yield from _exchanger(record, by_name.get(record.data.split()[1]))
+                yield from _exchanger(record, by_name.get(split_words(record.data)[1]))
             elif is_spf(record):
                 yield from _spf(record)
 
@@ -225,13 +227,13 @@ def _beside(name: str, own: list[Record]) -> Iterator[Finding]:
 
 def tag(record: Record) -> str:
     """Return the start of a TXT record that names its purpose (``v=spf1``); empty for any other record."""
-    match = re.match(r"v=[a-z0-9]+", record.text, re.IGNORECASE)
+    match = re.match(r"v=[a-z0-9]+", record.text, re.IGNORECASE | re.ASCII)
     return match[0].lower() if match and record.type == "TXT" else ""
 
 
 def is_spf(record: Record) -> bool:
     """Return whether the record is an SPF policy."""
-    return bool(re.match(r"v=spf1(?: |\Z)", record.text, re.IGNORECASE)) if record.type == "TXT" else False
+    return bool(re.match(r"v=spf1(?: |\Z)", record.text, re.IGNORECASE | re.ASCII)) if record.type == "TXT" else False
 
 
 def _repeated_kinds(name: str, own: list[Record]) -> Iterator[Finding]:
@@ -243,7 +245,7 @@ def _repeated_kinds(name: str, own: list[Record]) -> Iterator[Finding]:
 
 
 def _exchanger(mx: Record, own: list[Record] | None) -> Iterator[Finding]:
-    target = mx.data.split()[1]
+    target = split_words(mx.data)[1]
     if own and any(record.type == "CNAME" for record in own):
         yield _clash(mx, f"the MX of {mx.name} points to {target}, which is a CNAME (RFC 2181, 10.3)")
     elif own and not any(record.type in ("A", "AAAA") for record in own):
@@ -252,7 +254,7 @@ def _exchanger(mx: Record, own: list[Record] | None) -> Iterator[Finding]:
 
 def mail_hosts(records: Iterable[Record], domain: str) -> list[str]:
     """Return the hosts that take a domain's mail, the preferred ones first."""
-    own = [record.data.split() for record in records if record.type == "MX" and record.name == f"{domain}."]
+    own = [split_words(record.data) for record in records if record.type == "MX" and record.name == f"{domain}."]
     return list(dict.fromkeys(host.rstrip(".") for _, host in sorted(own, key=lambda words: int(words[0]))))
 
 
@@ -265,10 +267,10 @@ def _wrong(record: Record, text: str, severity: Severity = Severity.ERROR) -> Fi
 
 
 def _spf(record: Record) -> Iterator[Finding]:
-    terms = record.text.split()[1:]
+    terms = split_words(record.text)[1:]
     for place, term in enumerate(terms):
         yield from _term(record, term)
-        if re.fullmatch(r"[-+~?]?all", term, re.IGNORECASE) and place < len(terms) - 1:
+        if re.fullmatch(r"[-+~?]?all", term, re.IGNORECASE | re.ASCII) and place < len(terms) - 1:
             yield _wrong(record, f'receivers ignore the terms after "{term}": "{" ".join(terms[place + 1 :])}"')
     if count := too_many(record):
         yield _wrong(
@@ -277,7 +279,7 @@ def _spf(record: Record) -> Iterator[Finding]:
 
 
 def _term(record: Record, term: str) -> Iterator[Finding]:
-    if re.match(r"[a-z][a-z0-9_.-]*=", term, re.IGNORECASE):
+    if re.match(r"[a-z][a-z0-9_.-]*=", term, re.IGNORECASE | re.ASCII):
         return
     match = _MECHANISM.match(term)
     name = match["name"].lower() if match else ""
@@ -298,8 +300,8 @@ def _term(record: Record, term: str) -> Iterator[Finding]:
 def lookups(text: str, fetch: Callable[[str], str] | None = None, seen: frozenset[str] = frozenset()) -> int:
     """Return how many lookups a policy needs, including those of other policies if *fetch* returns their texts."""
     count = 0
-    for term in text.split()[1:]:
-        match = re.match(r"[-+~?]?([a-z0-9]+)(?:[:=/]|\Z)", term, re.IGNORECASE)
+    for term in split_words(text)[1:]:
+        match = re.match(r"[-+~?]?([a-z0-9]+)(?:[:=/]|\Z)", term, re.IGNORECASE | re.ASCII)
         name = match[1].lower() if match else ""
         if name not in _COSTLY:
             continue

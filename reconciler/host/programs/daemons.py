@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host import sockets
+from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +38,7 @@ def of(master: int, names: Collection[str] = ()) -> list[int]:
 def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:
     try:
         before, _, after = stat.read_text("utf-8", "replace").rpartition(")")
-        state, _, pgrp, *_ = after.split()
+        state, _, pgrp, *_ = split_words(after)
     except (OSError, ValueError):
         return False
     return int(pgrp) == group and state != "Z" and (not names or before.partition("(")[2] in names)

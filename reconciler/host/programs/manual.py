@@ -9,13 +9,15 @@ import gzip
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import SPACE, split_words
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PAGES = ("man5/postconf.5.gz", "man5/postconf.5")
 _FONT, _ESCAPED = re.compile(r"\\f(?:\(..|.)"), re.compile(r"\\([-e&'\\ ])")
 _PLAIN = {"-": "-", "e": "\\", "&": "", "'": "'", "\\": "\\", " ": " "}
-_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)\.(?=\s+\S|\Z)")
+_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)\.(?=\s+\S|\Z)", re.ASCII)
 
 
 def meaning(name: str, directory: Path) -> str:
@@ -36,4 +38,4 @@ def first_sentence(page: str, name: str) -> str:
     if not found:
         return ""
     plain = _ESCAPED.sub(lambda match: _PLAIN[match[1]], _FONT.sub("", found[1]))
-    return _END.split(" ".join(plain.split()), maxsplit=1)[0].strip() + "."
+    return _END.split(" ".join(split_words(plain)), maxsplit=1)[0].strip(SPACE) + "."

@@ -19,6 +19,7 @@ from reconciler.features.egress import FILE, NAME, TABLE, TRIED
 from reconciler.host.effects import user_of
 from reconciler.host.programs.service import Was
 from reconciler.model import Finding, Where
+from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def check(host: Host, folder: Path) -> list[Finding]:
     done = host.run(("nft", "--check", "--file", str(folder / FILE)))
     if not done.status:
         return []
-    said = next((line for line in done.stderr.splitlines() if "Error" in line), done.stderr.strip())
+    said = next((line for line in split_lines(done.stderr) if "Error" in line), done.stderr.strip(SPACE))
     said = said.replace(f"{folder}/", "")
     where = Where("mail.yaml")
     return [Finding(rule="nft-refuses", where=where, text=f"nft: {said}", subject="egress", lasting=False)]

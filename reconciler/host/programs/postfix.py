@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host.programs import daemons, systemd
 from reconciler.model import Finding, Severity, Where
+from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def scratch(main: bytes = b"") -> Iterator[Path]:
 
 def parse_settings(text: str) -> dict[str, str]:
     """Read what ``postconf`` prints: ``name = value``, one a line."""
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+    pairs = (line.partition("=") for line in split_lines(text))
+    return {name.strip(SPACE): value.strip(SPACE) for name, equals, value in pairs if equals}
 
 
 def defaults(host: Host, directory: Path) -> dict[str, str]:
@@ -135,7 +136,7 @@ def defaults(host: Host, directory: Path) -> dict[str, str]:
 
 def map_types(host: Host, directory: Path) -> frozenset[str]:
     """The types of table this Postfix can read. Needs a main.cf, though an empty one will do."""
-    return frozenset(host.run(("postconf", "-c", str(directory), "-m")).checked().stdout.split())
+    return frozenset(split_words(host.run(("postconf", "-c", str(directory), "-m")).checked().stdout))
 
 
 # ---- checking a directory that is not live ---------------------------------------------------------------------------
@@ -164,8 +165,8 @@ def check(host: Host, directory: Path) -> list[Finding]:
 def complaints(completed: Completed, stage: str, files: Mapping[str, str]) -> Iterator[Finding]:
     """Every line of standard error is a finding, exit status 0 notwithstanding."""
     program = Path(completed.argv[0]).name
-    for line in completed.stderr.splitlines():
-        text = re.sub(r"^\S*\w: (?:(?:warning|error|fatal|panic): )?", "", line).strip()
+    for line in split_lines(completed.stderr):
+        text = re.sub(r"^\S*\w: (?:(?:warning|error|fatal|panic): )?", "", line, flags=re.ASCII).strip(SPACE)
         if text and not text.endswith("makedefs.out"):  # Debian's own link, which Debian's own check complains about
             yield _placed(program, text, stage, files)
 
@@ -173,7 +174,7 @@ def complaints(completed: Completed, stage: str, files: Mapping[str, str]) -> It
 def _placed(rule: str, text: str, stage: str, files: Mapping[str, str]) -> Finding:
     """Find the place a message speaks of in the staged files."""
     inside = rf"(?:file )?(?:{re.escape(stage)}/)?(?P<file>main\.cf|master\.cf)"
-    match = re.match(inside + r"(?:[,:] line (?P<line>\d+))?: (?P<what>.*)", text)
+    match = re.match(inside + r"(?:[,:] line (?P<line>\d+))?: (?P<what>.*)", text, re.ASCII)
     file, what = (match["file"], match["what"]) if match else ("", text.replace(f"{stage}/", ""))
     if match and match["line"]:
         where = Where(file, int(match["line"]))
@@ -187,7 +188,7 @@ _NAMED = re.compile(
     r"""(?:unused\ parameter:|overriding\ earlier\ entry:|configuration:|config\ variable|parameter)\ (?P<set>\w+)
     | undefined\ parameter:\ (?P<used>\w+)
     | (?:in|reference:|nesting:|name:)\ "(?P<quoted>[^"]+)"$""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 
 
@@ -206,7 +207,7 @@ def _search(what: str, names: Iterable[str], files: Mapping[str, str]) -> Where:
         elif match["used"]:
             pattern = rf"\$[({{]?{word}\b"
         else:
-            pattern = r"\s+".join(re.escape(part) for part in match["quoted"].split())
+            pattern = r"\s+".join(re.escape(part) for part in split_words(match["quoted"]))
         for name in names:
             if found := re.search(pattern, files[name]):
                 return Where(name, files[name].count("\n", 0, found.start()) + 1)
@@ -223,7 +224,7 @@ def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services
         value = values.get(name, "")
         if value and value != "no" and not value.startswith("/"):
             yield _about(name, f'{name}: expected an absolute path, got "{value}"', files)
-    if values.get("maillog_file") and not re.search(r"^postlog\s+unix-dgram\s", services, re.MULTILINE):
+    if values.get("maillog_file") and not re.search(r"^postlog\s+unix-dgram\s", services, re.MULTILINE | re.ASCII):
         yield _about("maillog_file", "maillog_file needs the service postlog/unix-dgram, which is missing", files)
 
 
@@ -275,16 +276,16 @@ def processes(instance: Instance) -> frozenset[int]:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii") if running(instance) is not None else ""
     except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         children = ""
-    return frozenset({pid, *map(int, children.split())})
+    return frozenset({pid, *map(int, split_words(children))})
 
 
 def last_pid(instance: Instance) -> int | None:
     """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
     try:
-        text = instance.pid_file.read_text("ascii").strip()
+        text = instance.pid_file.read_text("ascii").strip(SPACE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return int(text) if text.isdigit() else None
+    return int(text) if is_digits(text) else None
 
 
 def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Where
+from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +34,7 @@ _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|I
 _MESSAGE = re.compile(
     r"""(?:\w+:\ )?(?:warning|error|fatal|panic):\ (?:open\ |database\ )?(?:(?:regexp|pcre|cidr)\ map\ |\w+:)?
     (?P<path>/[^\s,:]+?)(?:\.(?:db|lmdb|cdb|dir|pag))?(?:,\ line\ (?P<line>\d+))?:\ (?P<what>.*)""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _DUPLICATE = re.compile(r'duplicate entry: "(?P<key>.*)"')
 
@@ -63,8 +64,8 @@ def read_as_text(host: Host, folder: Path, tables: Sequence[Table]) -> list[Find
 def complaints(completed: Completed, tables: Sequence[Table]) -> list[Finding]:
     """Every line of standard error is a finding; some come several times."""
     program, named = completed.argv[0], {table.name: table for table in tables}
-    lines = dict.fromkeys(completed.stderr.splitlines())
-    return list(islice((_finding(program, line, named) for line in lines if line.strip()), MOST))
+    lines = dict.fromkeys(split_lines(completed.stderr))
+    return list(islice((_finding(program, line, named) for line in lines if line.strip(SPACE)), MOST))
 
 
 def _finding(program: str, line: str, tables: dict[str, Table]) -> Finding:
@@ -72,7 +73,7 @@ def _finding(program: str, line: str, tables: dict[str, Table]) -> Finding:
     table = tables.get(Path(match["path"]).name) if match else None
     lasting = not _PASSING.search(line)
     if match is None or table is None:
-        text = re.sub(r"^\w+: (?:(?:warning|error|fatal|panic): )?", "", line)
+        text = re.sub(r"^\w+: (?:(?:warning|error|fatal|panic): )?", "", line, flags=re.ASCII)
         return Finding(rule=program, where=Where("mail.yaml"), text=text, subject=text, lasting=lasting)
     number = int(match["line"] or 0) or _line_of(match["what"], table)
     text = f"table {table.name}: {match['what']}"
@@ -143,7 +144,7 @@ def lmdb_entries(header: bytes) -> int | None:
 def query(host: Host, directory: Path, table: str, key: str) -> str:
     """What a live table, named as main.cf names it, says of a key; empty when nothing, or when it can't be asked."""
     argv = ("postmap", "-c", str(directory), "-q", key, table.replace("$config_directory", str(directory)))
-    return host.run(argv).stdout.strip()
+    return host.run(argv).stdout.strip(SPACE)
 
 
 def look_up(host: Host, folder: Path, table: Table, keys: Iterable[str]) -> dict[str, str]:
@@ -156,6 +157,6 @@ def look_up(host: Host, folder: Path, table: Table, keys: Iterable[str]) -> dict
 
 def _found(text: str, program: str) -> Iterator[tuple[str, str]]:
     """Read ``key TAB value`` lines; postalias says ``key: TAB value``."""
-    for line in text.splitlines():
+    for line in split_lines(text):
         key, _, value = line.partition("\t")
         yield key.removesuffix(":") if program == "postalias" else key, value

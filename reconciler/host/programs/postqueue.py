@@ -9,6 +9,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model.ascii_text import split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -24,7 +26,7 @@ def queued(host: Host, directory: Path, most: int = 0) -> list[dict[str, Any]]:
     whole = ("postqueue", "-c", str(directory), "-j")
     head = ("sh", "-c", _HEAD, "sh", str(directory), str(most))
     listed = host.run(head if most else whole, timeout=TIMEOUT).checked()
-    return [json.loads(line) for line in listed.stdout.splitlines()]
+    return [json.loads(line) for line in split_lines(listed.stdout)]
 
 
 def reasons(messages: Iterable[dict[str, Any]]) -> Counter[str]:

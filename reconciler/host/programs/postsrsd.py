@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host.programs import service
 from reconciler.host.sockets import cut_after
+from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ IS_SERVICE = True
 ADDRESS, TIMEOUT = "127.0.0.1", 2.0
 _LONGEST, _DIGITS = 64 << 10, 9
 _PROBE = "reconciler@probe.invalid"
-_PORT = re.compile(r"^SRS_(FORWARD|REVERSE)_PORT=(\d+)$", re.MULTILINE)
+_PORT = re.compile(r"^SRS_(FORWARD|REVERSE)_PORT=(\d+)$", re.MULTILINE | re.ASCII)
 _SOCKET = re.compile(r'^socketmap = "unix:(.*)"$', re.MULTILINE)
 
 
@@ -81,7 +82,9 @@ def _asker(folder: Path) -> Callable[[str, str], str]:
 def _tcp(port: int, key: str) -> str:
     with socket.create_connection((ADDRESS, port), TIMEOUT) as connection, cut_after(connection, 2 * TIMEOUT):
         connection.sendall(f"get {key}\n".encode())
-        code, _, text = connection.makefile("rb").readline(_LONGEST).decode("utf-8", "replace").strip().partition(" ")
+        code, _, text = (
+            connection.makefile("rb").readline(_LONGEST).decode("utf-8", "replace").strip(SPACE).partition(" ")
+        )
     return text if code == "200" else ""
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from reconciler.host.programs import service
 from reconciler.host.sockets import cut_after
 from reconciler.model import Finding, Where
+from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
@@ -49,8 +50,8 @@ def check(host: Host, folder: Path) -> list[Finding]:
     found = []
     done = host.run(("rspamadm", f"--var=LOCAL_CONFDIR={folder}", "configtest", "-q"), timeout=PATIENCE)
     if done.status:
-        lines = f"{done.stdout}\n{done.stderr}".splitlines()
-        said = "; ".join(line for line in lines if line.strip() and not _NOISE.match(line))
+        lines = split_lines(f"{done.stdout}\n{done.stderr}")
+        said = "; ".join(line for line in lines if line.strip(SPACE) and not _NOISE.match(line))
         found.append(_finding("rspamd", f"rspamd can't read its files: {said or 'it does not say why'}"))
     if (folder / ONLY_SIGN).is_file() and (own := _administrators()):
         what = (
@@ -161,6 +162,6 @@ def _last_words(host: Host) -> str:
     """What it said last of what went wrong."""
     said = service.last_words(host, NAME)
     if not said and _LOG.is_file():
-        lines = _LOG.read_text("utf-8", "replace").splitlines()[-100:]
+        lines = split_lines(_LOG.read_text("utf-8", "replace"))[-100:]
         said = next((line.rpartition("; ")[2] for line in reversed(lines) if "rror" in line or "cannot" in line), "")
     return f"; it says: {said}" if said else ""

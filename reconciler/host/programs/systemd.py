@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.model.ascii_text import SPACE, is_digits, split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -37,7 +39,7 @@ class Unit:
 
     def runs(self, word: str) -> bool:
         """Whether it is there and starts something of that name (Debian's postfix.service starts ``/bin/true``)."""
-        return self.loaded and re.search(rf"(?<!\S)path=\S*/{word}", self.command) is not None
+        return self.loaded and re.search(rf"(?<!\S)path=\S*/{word}", self.command, re.ASCII) is not None
 
 
 def is_running() -> bool:
@@ -55,8 +57,8 @@ def show(host: Host, names: Sequence[str]) -> list[Unit]:
 def parse_show(text: str) -> list[Unit]:
     """Read ``systemctl show``: a block of ``Name=value`` lines for each unit, with empty lines between."""
     units = []
-    for block in text.strip().split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines())
+    for block in text.strip(SPACE).split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in split_lines(block))
         unit = Unit(
             name=values["Id"],
             loaded=values.get("LoadState") == "loaded",
@@ -75,7 +77,7 @@ def unit_of_process(pid: int) -> str | None:
         text = Path(f"/proc/{pid}/cgroup").read_text("utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return parse_cgroup(text.splitlines())
+    return parse_cgroup(split_lines(text))
 
 
 def parse_cgroup(lines: Iterable[str]) -> str | None:
@@ -132,6 +134,6 @@ def notify(state: str) -> None:
 def watchdog_interval() -> float | None:
     """How often, in seconds, systemd wants ``WATCHDOG=1``: half of its time-out; None when it does not."""
     wanted = os.environ.get("WATCHDOG_USEC", "")
-    if not wanted.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    if not is_digits(wanted) or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     return int(wanted) / 2_000_000 or None

@@ -15,20 +15,24 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from string import ascii_letters, digits
 
 from reconciler.host.programs import postfix
+from reconciler.model.ascii_text import split_words
 from reconciler.postfix.quoting import cut_quotes
 
 _FOLDERS = (Path("/usr/lib/postfix"), Path("/usr/libexec/postfix"))
 _PROGRAMS = ("postconf", "postmap", "postalias", "postfix")
-_LIBRARIES = re.compile(r"lib(?:ssl|crypto|sasl2|pcre2-8|pcre|lmdb|db-\d[.\d]*|c|resolv)\.so(?:[.\d]*)\Z")
+_LIBRARIES = re.compile(r"lib(?:ssl|crypto|sasl2|pcre2-8|pcre|lmdb|db-\d[.\d]*|c|resolv)\.so(?:[.\d]*)\Z", re.ASCII)
 _LIBRARY_FOLDERS = (Path("/usr/lib"), Path("/usr/lib64"))
 _KEPT = 4096
+_WORD = re.compile("[A-Za-z]+")
+_IN_A_WORD = {bytes([code]) for code in (ascii_letters + digits).encode()}
 
 
 def says(word: str) -> bool:
     """Return whether that word is one of Postfix's own, in any of its programs."""
-    return word.isascii() and word.isalpha() and _is_said(word, postfix.installed())
+    return bool(_WORD.fullmatch(word)) and _is_said(word, postfix.installed())
 
 
 def quotable(text: str, directory: Path) -> str:
@@ -42,7 +46,7 @@ def quotable(text: str, directory: Path) -> str:
 
 @functools.lru_cache(maxsize=_KEPT)
 def _is_said(word: str, installed: tuple[int, ...]) -> bool:
-    if any(word in os.strerror(number).split() for number in errno.errorcode):
+    if any(word in split_words(os.strerror(number)) for number in errno.errorcode):
         return True
     return any(_holds(path, word.encode("ascii")) for path in _files(installed))
 
@@ -66,7 +70,7 @@ def _holds(path: Path, word: bytes) -> bool:
         start = content.find(word)
         while start >= 0:
             end = start + len(word)
-            if not (content[max(start - 1, 0) : start].isalnum() or content[end : end + 1].isalnum()):
+            if not ({content[max(start - 1, 0) : start], content[end : end + 1]} & _IN_A_WORD):
                 return True
             start = content.find(word, end)
     return False

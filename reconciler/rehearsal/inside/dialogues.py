@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Agent, Dialogue, Endpoint, PlayedFlow
     from reconciler.rehearsal.inside.talk import Talk, Talks
 
-_QUEUED = re.compile(r"queued as (\w+)")
+_QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 
 
 def try_listener(dialogue: Dialogue, recipients: list[str], talks: Talks) -> DialogueResult:

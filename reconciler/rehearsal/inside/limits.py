@@ -10,6 +10,7 @@ may take more. The control group of the daemon's unit is what holds then.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import threading
@@ -26,6 +27,7 @@ SECONDS = 60
 PAUSE = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _URGENT = -15
+_PID = re.compile("[0-9]+")
 
 
 def inherit(limits: Bounds) -> None:
@@ -59,7 +61,7 @@ def _guard(limits: Bounds, end: Callable[[str], None]) -> None:
 
 def _excess(limits: Bounds) -> str:
     """Return what there is too much of, or empty."""
-    running = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - twenty times a second
+    running = [name for name in os.listdir("/proc") if _PID.fullmatch(name)]  # noqa: PTH208 - twenty times a second
     if len(running) > limits["processes"]:
         return f"more than {limits['processes']:,} processes"
     files = os.statvfs("/")
@@ -72,5 +74,5 @@ def _own_memory(processes: list[str]) -> Iterator[int]:
     for name in processes:
         with suppress(OSError):  # it has ended
             with open(f"/proc/{name}/statm", "rb") as stream:  # noqa: PTH123 - as above
-                _, resident, shared, *_ = stream.read().split()
+                _, resident, shared, *_ = stream.read().split(b" ")
             yield (int(resident) - int(shared)) * _PAGE

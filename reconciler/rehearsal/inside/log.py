@@ -44,7 +44,7 @@ class RehearsalLog:
             if self._size > MOST:
                 continue  # what is not read any more is lost; nothing waits for it
             with self._news:
-                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text[:LONGEST]))
+                self.lines.append(re.sub(r"\A<\d+>(?:\w{3} [ \d]\d [\d:]{8} )?", "", text[:LONGEST], flags=re.ASCII))
                 self._news.notify_all()
             if "-- throttling" in text:
                 threading.Timer(GRACE, self.hurry).start()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NAME = "world.rehearsal.example"
 _OFFERS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "ENHANCEDSTATUSCODES", "AUTH PLAIN LOGIN")
 _MOST_LINES = 200
+_VERB = re.compile("[A-Za-z]+")
 
 
 def mail_server(
@@ -57,9 +58,9 @@ class _Session:
     def run(self) -> None:
         """Serve commands until the client leaves."""
         self._say(f"220 {NAME} ESMTP")
-        while line := self._stream.readline(8192).decode("utf-8", "replace").rstrip():
+        while line := self._stream.readline(8192).decode("utf-8", "replace").rstrip(" \r\n"):
             verb, _, rest = line.partition(" ")
-            answer = getattr(self, f"_{verb.lower()}", None) if verb.isalpha() else None
+            answer = getattr(self, f"_{verb.lower()}", None) if _VERB.fullmatch(verb) else None
             if answer is None:
                 self._say("250 2.0.0 ok")
             elif answer(rest):

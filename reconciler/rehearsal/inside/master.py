@@ -26,7 +26,7 @@ _THREADS = Path("/proc/loadavg")
 def start(parameters: Parameters, directory: str, processes: int) -> str:
     """Start the master with the configuration in *directory*; return nothing when it is up, else why it is not."""
     # The limit counts all processes of a user, those of the host as well, so it starts from what there is.
-    threads = int(_THREADS.read_text().split()[3].partition("/")[2])
+    threads = int(_THREADS.read_text().split(" ")[3].partition("/")[2])
     resource.setrlimit(resource.RLIMIT_NPROC, (threads + 2 * processes,) * 2)
     argv = [
         "setpriv", "--bounding-set", "-all," + ",".join(f"+{name}" for name in CAPABILITIES), "--",
@@ -46,7 +46,7 @@ def start(parameters: Parameters, directory: str, processes: int) -> str:
         return "it does not come up"
     if done.returncode == 0:
         return ""
-    return done.stderr.decode(errors="replace").strip() or f"it exits with {done.returncode}"
+    return done.stderr.decode(errors="replace").strip(" \n") or f"it exits with {done.returncode}"
 
 
 def compile_tables(directory: str, tables: Iterable[str]) -> None:
@@ -54,7 +54,8 @@ def compile_tables(directory: str, tables: Iterable[str]) -> None:
     argv = ["/usr/sbin/postmap", "-c", directory, *tables]
     done = subprocess.run(argv, capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603 - as above
     if done.returncode:
-        raise OSError(f"postmap: {done.stderr.decode(errors='replace').strip()}")
+        text = done.stderr.decode(errors="replace").strip(" \n")
+        raise OSError(f"postmap: {text}")
 
 
 def is_alive(parameters: Parameters) -> bool:
@@ -63,7 +64,7 @@ def is_alive(parameters: Parameters) -> bool:
     try:
         pid = int(pid_file.read_text())
         os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(") ")[2][:1]
     except (OSError, ValueError):
         return False
     return state != "Z"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _BLOCK = re.compile(
-    r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----\s(?P<body>(?:(?!-----BEGIN ).)*?)-----END (?P=label)-----", re.DOTALL
+    r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----\s(?P<body>(?:(?!-----BEGIN ).)*?)-----END (?P=label)-----",
+    re.DOTALL | re.ASCII,
 )
 _ELLIPTIC = bytes.fromhex("06072a8648ce3d0201")  # id-ecPublicKey (RFC 5480)
 _EDWARDS = bytes.fromhex("06032b65")  # id-Ed25519 and its like (RFC 8410)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import stat
 import time
@@ -225,8 +226,8 @@ def _bind(source: Path, target: Path, *, is_folder: bool = True) -> None:
 
 def _sockets() -> list[Path]:
     """The sockets of the host, by the paths they were bound to."""
-    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").splitlines()[1:]
-    paths = (words[7] for line in lines if len(words := line.split(None, 7)) > 7)  # noqa: PLR2004 - proc(5)
+    lines = Path("/proc/1/net/unix").read_text("utf-8", "surrogateescape").split("\n")[1:]
+    paths = (words[7] for line in lines if len(words := re.split(" +", line, maxsplit=7)) > 7)  # noqa: PLR2004 - proc(5)
     return [Path(path) for path in set(paths) if path.startswith("/")]
 
 

@@ -90,7 +90,7 @@ class SmtpClient:
         lines = []
         self.waits = True
         self._replies.begin(self.socket.gettimeout())
-        while line := self._replies.readline().decode("utf-8", "replace").rstrip():
+        while line := self._replies.readline().decode("utf-8", "replace").rstrip(" \r\n"):
             lines.append(line)
             if line[3:4] != "-":
                 self.waits = False

@@ -36,8 +36,9 @@ _PATIENCE = 10.0
 _SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
 _SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of master_cf.py, documentation's (RFC 3849)
 _A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
+_FOUR = re.compile("[0-9]+(?:-[0-9]+){3}")  # an IPv4 address in a client's name
 # A DNS list is asked for a name that begins with an address in reverse, and so is a PTR record, but below arpa.
-_BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)")
+_BLOCK_LIST = re.compile(r"(?:\d{1,3}\.){4}(?!in-addr\.arpa)|(?:[0-9a-f]\.){32}(?!ip6\.arpa)", re.ASCII)
 
 
 class World:
@@ -171,13 +172,13 @@ class World:
         if kind not in {_A, _AAAA}:
             return []
         addresses = [ipaddress.ip_address(text) for text in self._names.get(name) or self._addresses_of(name)]
-        return [address.packed for address in addresses if (address.version == 4) == (kind == _A)]  # noqa: PLR2004
+        return [address.packed for address in addresses if (address.version == 4) == (kind == _A)]  # noqa: PLR2004 - IPv4
 
     def _addresses_of(self, name: str) -> list[str]:
         """A client's own name leads back to its address; any other name to one that follows from it."""
         if match := re.match(r"client-([0-9a-f-]+)\.rehearsal\.example\Z", name):
             text = match[1]
-            return [text.replace("-", "." if text.count("-") == 3 and text.replace("-", "").isdigit() else ":")]  # noqa: PLR2004
+            return [text.replace("-", "." if _FOUR.fullmatch(text) else ":")]
         # Multiplicative hashing: a name has the same address in every rehearsal, and its neighbours have others.
         number = int.from_bytes(name.encode()[-16:].rjust(16, b"\0"), "big") * 2654435761 % (1 << 17) or 1
         return [str(ipaddress.ip_address(_SPACE6 + number if self._speaks_only_ipv6 else _SPACE + number))]
@@ -215,13 +216,13 @@ def _ip(lines: list[str]) -> None:
         check=False,
         timeout=10,
     )
-    text = done.stderr.decode(errors="replace")
-    failed = re.findall(r"Command failed -:(\d+)", text)
+    text = done.stderr.decode(errors="replace").strip(" \n")
+    failed = re.findall(r"Command failed -:(\d+)", text, re.ASCII)
     if done.returncode and not failed:
-        raise OSError(f"ip ends with status {done.returncode}: {text.strip()}")
+        raise OSError(f"ip ends with status {done.returncode}: {text}")
     for line in failed:
         if lines[int(line) - 1].startswith("link"):
-            raise OSError(f"ip {lines[int(line) - 1]}: {text.strip()}")
+            raise OSError(f"ip {lines[int(line) - 1]}: {text}")
 
 
 def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
