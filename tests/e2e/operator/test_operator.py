@@ -147,10 +147,10 @@ def test_a_daemon_that_is_ended_in_the_middle_of_a_pass_has_that_commit_live_aft
         assert adopted.sh("find /var/lib/reconciler/private/stage -mindepth 1", check=False) in ("", NO_STAGE)
 
 
-def test_a_second_daemon_says_that_another_answers_and_leaves_it_alone(adopted: AdoptedHost) -> None:
+def test_a_second_daemon_says_that_another_runs_and_leaves_it_alone(adopted: AdoptedHost) -> None:
     ran = adopted.reconciler("run")
     assert ran.status == 75
-    assert "another reconciler answers there" in ran.text
+    assert "another reconciler daemon runs with /var/lib/reconciler" in ran.text
     assert adopted.told()
 
 

@@ -263,6 +263,6 @@ def test_a_port_that_is_taken_between_check_and_reload_is_rolled_back_and_once_s
         adopted.write_past_hook({"master.d/extra.cf": LISTENER, "tables/transport": f"{ROUTE}x.test  relaylim:\n"})
         ran = adopted.reconciler("once")
         assert ran.status == 3, ran.text
-        assert "2599" in ran.text
+        assert "2599" in ran.text, "\n" + ran.text
         assert adopted.live() == before
         assert adopted.answers()
