@@ -19,6 +19,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 ENTRY = re.compile(r"\*\*(\w+)/\*\* .*?\*(Invariant: .*?)\*$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 README = (ROOT / "README.md").read_text()
+ATTACKS = (ROOT / "docs/attacks.md").read_text()
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
 def in_one_line(text: str) -> str:
@@ -41,6 +43,18 @@ def layers() -> str:
 def mail_yaml() -> str:
     """Return the mail.yaml that README shows."""
     return README.split("```yaml\n")[1].split("```")[0]
+
+
+def defences() -> list[tuple[str, str]]:
+    """Return the attack and the tests of each row in docs/attacks.md, without heads and rules."""
+    rows = [line.strip("| ").split(" | ") for line in ATTACKS.splitlines() if line.startswith("| ")]
+    return [(cells[0], cells[-1]) for cells in rows if cells[-1] != "Tests"]
+
+
+def defined_in(path: str) -> set[str]:
+    """Return the names of the tests in a file; none if there is no such file."""
+    file = ROOT / path
+    return set(re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)) if file.exists() else set()
 
 
 def findings(mail: str) -> list[Finding]:
@@ -110,3 +124,12 @@ def test_the_plan_and_the_outcome_in_readme_are_what_a_push_shows() -> None:
 
 def test_the_floor_in_the_page_on_performance_is_the_script_of_the_benchmark() -> None:
     assert (ROOT / "tests/benchmarks/floor.sh").read_text() in (ROOT / "docs/performance.md").read_text()
+
+
+def test_every_defence_on_the_page_of_attacks_has_tests_that_exist() -> None:
+    assert len(defences()) > 90
+    for attack, tests in defences():
+        named = TEST.findall(tests)
+        assert named, attack
+        assert TEST.sub("", tests).replace("<br>", "") == "", attack
+        assert [f"{path}::{name}" for path, name in named if name not in defined_in(path)] == [], attack
