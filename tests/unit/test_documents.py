@@ -133,3 +133,14 @@ def test_every_defence_on_the_page_of_attacks_has_tests_that_exist() -> None:
         assert named, attack
         assert TEST.sub("", tests).replace("<br>", "") == "", attack
         assert [f"{path}::{name}" for path, name in named if name not in defined_in(path)] == [], attack
+
+
+def test_the_pages_for_users_say_that_sites_are_no_security_boundary() -> None:
+    said = "change the mail of the whole host"
+    silent = [
+        name
+        for name in ("README.md", "SECURITY.md", "docs/sites.md", "docs/attacks.md")
+        if said not in in_one_line((ROOT / name).read_text())
+    ]
+
+    assert silent == []
