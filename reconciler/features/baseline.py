@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import RootModel, StringConstraints
+from pydantic import StringConstraints
 
+from reconciler.features.section import SectionValue
 from reconciler.model import Contribution, Mentioned, Parameter, Where, no_services
 from reconciler.model.ascii_text import is_digits
 
@@ -21,7 +22,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LEVELS = (((3, 11), "3.11"), ((3, 6), "3.6"), ((3, 0), "2"), ((2, 0), "0"))
 
 
-class Schema(RootModel[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})+$", max_length=255)]]):
+class Schema(SectionValue[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})+$", max_length=255)]]):
     """The host's fully qualified name (RFC 1123, section 2.1), as myhostname."""
 
 

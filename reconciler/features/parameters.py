@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features.section import SectionValue
 from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, limits, no_services, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
@@ -50,7 +51,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Value = Annotated[str, BeforeValidator(_plain), AfterValidator(_writable)]
 
 
-class Schema(RootModel[dict[Name, Value]]):
+class Schema(SectionValue[dict[Name, Value]]):
     """Values by parameter name, each as the text that Postfix reads."""
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import RootModel
-
+from reconciler.features.section import SectionValue
 from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
 from reconciler.postfix.restrictions import relays_mynetworks, smtpd_scopes
 
@@ -24,7 +23,7 @@ SECTION = "relay_mynetworks"
 _RELAY = ("smtpd_relay_restrictions", "smtpd_recipient_restrictions")
 
 
-class Schema(RootModel[bool]):
+class Schema(SectionValue[bool]):
     """True puts permit_mynetworks ahead of the relay protection."""
 
 

@@ -1,9 +1,21 @@
-"""The base of every mapping in mail.yaml that has fixed keys: an unknown key is an error, and a value never changes."""
+"""The bases of the sections of mail.yaml; a validator is built at its first use, since a host uses few of them.
+
+A mapping with fixed keys is a Section: an unknown key is an error, and a value never changes. Any other value is a
+SectionValue.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import TypeVar
+
+from pydantic import BaseModel, RootModel
+
+Value = TypeVar("Value")
 
 
 class Section(BaseModel, extra="forbid", frozen=True, defer_build=True):
-    """A mapping with fixed keys; its validator is built at the first use, since a host uses few of them."""
+    """A mapping with fixed keys."""
+
+
+class SectionValue(RootModel[Value], defer_build=True):
+    """One value, or a mapping with keys of the author's choice."""

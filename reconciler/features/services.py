@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.section import Section
+from reconciler.features.section import Section, SectionValue
 from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.references import programs_of
@@ -111,7 +111,7 @@ class ServiceChange(Section):
     arguments: tuple[Annotated[str, StringConstraints(pattern=r"^\S+$")], ...] = ()
 
 
-class Schema(RootModel[dict[ServiceKey, ServiceChange | None]]):
+class Schema(SectionValue[dict[ServiceKey, ServiceChange | None]]):
     """Changes by ``NAME/TYPE``; null removes the service."""
 
 

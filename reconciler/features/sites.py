@@ -19,12 +19,12 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BeforeValidator, RootModel, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
-from reconciler.features.section import Section
+from reconciler.features.section import Section, SectionValue
 from reconciler.model import (
     Contribution,
     Finding,
@@ -97,7 +97,7 @@ class Site(Section):
     delivery: Delivery | None = None
 
 
-class Schema(RootModel[dict[Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")], Site]]):
+class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")], Site]]):
     """The sites by their names."""
 
     @property

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import RootModel
-
+from reconciler.features.section import SectionValue
 from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def type_of(name: str, suffix: str) -> str:
     return suffix or _TYPES.get(name, "lmdb")
 
 
-class Schema(RootModel[None]):
+class Schema(SectionValue[None]):
     """The key ``tables:`` can't have a value."""
 
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features.section import Section
+from reconciler.features.section import Section, SectionValue
 from reconciler.model import Contribution, Finding, Parameter, Service, Table, error_at, nothing_mentioned, warning_at
 from reconciler.postfix.vocabulary import names
 
@@ -60,7 +60,7 @@ class Transport(Section):
     helo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] | None = None
 
 
-class Schema(RootModel[dict[Name, Transport]]):
+class Schema(SectionValue[dict[Name, Transport]]):
     """Transports by name."""
 
 
