@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.commands.console import Context, finish, say, say_all, who
+from reconciler.commands.console import Context, say, say_all, who
 from reconciler.commands.exit_status import status_named
+from reconciler.commands.finish import finish
 from reconciler.daemon.control import ask
 from reconciler.model.errors import Unavailable, WithFindings
 from reconciler.model.phase import Wake

@@ -6,7 +6,6 @@ this host, 1 any other error.
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import re
@@ -16,36 +15,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from reconciler.apply.edges import Edges
-from reconciler.commands.exit_status import (
-    BUG,
-    CONFIGURATION,
-    INTERRUPTED,
-    NOT_PERMITTED,
-    TEMPORARY,
-    USAGE,
-    status_of,
-)
+from reconciler.commands.exit_status import BUG, CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE
 from reconciler.daemon.control import NotPermitted, ask
 from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
-from reconciler.host.settings import Settings, read_settings, shipped
+from reconciler.host.settings import Settings, read_settings
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
-from reconciler.passes.status import provisional
-from reconciler.repository import repo
-from reconciler.state.generations import Generations
 from reconciler.state.journal import Journal
-from reconciler.state.records import Conclusion, conclusion_line
-from reconciler.trees.report import outcome_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from reconciler.passes.record import Passed
+    from reconciler.apply.edges import Edges
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PermissionError, NOT_PERMITTED),
@@ -66,7 +51,7 @@ class Reconciler(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own signature
         """Run the command, and turn errors into exit statuses."""
-        _keep_examples(self)
+        keep_examples(self)
         try:
             with internal_errors(*_OF_CLICK):
                 return super().main(*args, **{**kwargs, "standalone_mode": False})
@@ -90,11 +75,11 @@ def say_bug(error: Exception) -> None:
         click.echo(error.traceback, err=True)
 
 
-def _keep_examples(command: click.Command) -> None:
+def keep_examples(command: click.Command) -> None:
     """Have --help print examples line by line: a raw docstring holds click's marker, a backspace, as two characters."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
     for one in command.commands.values() if isinstance(command, click.Group) else ():
-        _keep_examples(one)
+        keep_examples(one)
 
 
 def _stop(status: int, why: object) -> NoReturn:
@@ -112,6 +97,11 @@ def say(line: str = "", *, err: bool = False) -> None:
         click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
     else:
         click.echo(line, err=err)
+
+
+def _say_step(step: str) -> None:
+    if sys.stderr.isatty():
+        say(f"  {step} ...", err=True)
 
 
 def say_all(lines: Iterable[str]) -> None:
@@ -138,17 +128,14 @@ class Context:
 
         Checks by root still read the host's Postfix, because dynamicmaps.cf lists the table types that it can read.
         """
-        settings, host = self.settings, Host()
+        from reconciler.commands.edges import edges_for  # noqa: PLC0415 - status and log need no libgit2
+
+        settings = self.settings
         directory, configuration = state_directory or settings.state, settings.config_directory
         backup = state_directory / "backup" if state_directory else settings.backup
         if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
             configuration = state_directory / "etc"
-        return Edges(
-            settings=settings, host=host, repo=repo.Repository(settings.repository, settings.branch, host),
-            generations=Generations(directory, configuration, host, backup),
-            journal=Journal(directory / "private", host), templates=_templates(),
-            say=lambda step: say(f"  {step} ...", err=True) if sys.stderr.isatty() else None,
-        )  # fmt: skip
+        return edges_for(settings, directory, configuration, backup, _say_step)
 
     def is_host(self) -> bool:
         """Return whether a check can compare with the live state of this host; else it has only a temporary folder."""
@@ -156,11 +143,20 @@ class Context:
 
     def permitted(self) -> Edges:
         """Return the edges for a command that reads or changes the state; raises PermissionError unless run by root."""
+        self._require_root()
         edges = self.edges()
-        if os.geteuid() != 0:
-            raise PermissionError(1, "not permitted; run this as root", str(self.settings.state))
         edges.generations.prepare()
         return edges
+
+    def journal(self) -> Journal:
+        """Return the journal, to read; raises PermissionError unless run by root."""
+        self._require_root()
+        return Journal(self.settings.state / "private", Host())
+
+    def _require_root(self) -> None:
+        state = self.settings.state
+        if os.geteuid() != 0:
+            raise PermissionError(1, "not permitted; run this as root", str(state))
 
     def poke(self) -> None:
         """Wake the daemon, if it runs, after an operator's command."""
@@ -168,27 +164,6 @@ class Context:
             list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
 
 
-def _templates() -> dict[str, str]:
-    root = shipped("templates")
-    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
-
-
 def who() -> str:
     """Return the operator's name: the user who ran sudo, else the current user."""
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-
-
-def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool = False) -> NoReturn:
-    """Print the outcome of a command's own pass, wake the daemon, and exit with the outcome's status."""
-    live = edges.generations.live()
-    if json_output:
-        unrecorded = Conclusion(outcome=passed.outcome, revision=passed.revision, seconds=passed.seconds)
-        click.echo(json.dumps(conclusion_line(passed.conclusion or unrecorded)))
-    else:
-        number, short = (live.number, live.name) if live else (None, "")
-        say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
-        say_all(provisional(edges))
-    if passed.traceback and DEBUG in os.environ:
-        click.echo(passed.traceback, err=True)
-    context.poke()
-    sys.exit(status_of(passed.outcome))

@@ -42,9 +42,9 @@ def log_command(context: Context, arguments: tuple[str, ...], *, json_output: bo
             raise click.UsageError(f'no such option or commit: "{argument}"')
         else:
             rev = argument
-    edges = context.permitted()
-    oid = edges.repo.revision(rev).oid if rev else ""
-    for line in recorded(edges.journal, oid, most):
+    journal = context.journal()
+    oid = context.edges().repo.revision(rev).oid if rev else ""
+    for line in recorded(journal, oid, most):
         if json_output:
             click.echo(json.dumps(line))
         else:

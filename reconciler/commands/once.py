@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from reconciler.commands.console import Context, finish
+from reconciler.commands.finish import finish
 from reconciler.commands.options import as_json, pass_context
 from reconciler.model.phase import Wake
 from reconciler.passes import operator
 from reconciler.passes.check import Memory
 from reconciler.passes.record import Passed
 from reconciler.passes.run import one_pass
+
+if TYPE_CHECKING:
+    from reconciler.commands.console import Context
 
 
 @click.command("once")

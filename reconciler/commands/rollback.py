@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from reconciler.commands.console import Context, finish, who
+from reconciler.commands.console import Context, who
+from reconciler.commands.finish import finish
 from reconciler.commands.options import as_json, pass_context
 from reconciler.passes.operator import rescue, roll_back
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.commands.options import pass_context
+from reconciler.daemon.loop import Daemon
+from reconciler.host.log import configure
 
 if TYPE_CHECKING:
     from reconciler.commands.console import Context
@@ -20,8 +22,5 @@ def run_command(context: Context) -> None:
 
     It follows the branch, watches for hand edits and answers the git hooks.
     """
-    from reconciler.daemon.loop import Daemon  # noqa: PLC0415 - watchdog and structlog are for the daemon alone
-    from reconciler.host.log import configure  # noqa: PLC0415
-
     configure(context.settings.log_format, sys.stderr)
     Daemon(context.permitted()).run()

@@ -12,7 +12,6 @@ from reconciler.commands.log import log_lines
 from reconciler.commands.options import as_json, pass_context
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
-from reconciler.passes import status as state
 from reconciler.trees.report import left_out_lines, probation_line
 
 if TYPE_CHECKING:
@@ -32,6 +31,8 @@ def status_command(context: Context, *, json_output: bool) -> None:
     """
     shown = _ask_daemon(context)
     if shown is None:
+        from reconciler.passes import status as state  # noqa: PLC0415 - a running daemon has all that this needs
+
         shown = state.status(context.permitted(), [], daemon=False)
     if json_output:
         click.echo(json.dumps(shown))

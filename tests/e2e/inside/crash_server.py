@@ -122,6 +122,8 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 
 def main() -> None:
     """Serve until the host ends."""
+    for name in cli.COMMANDS:  # imported once, not in each child
+        cli.imported(name)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen()

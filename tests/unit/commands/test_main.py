@@ -1,11 +1,99 @@
-"""What importing the command line costs."""
+"""The group of all commands, and what the start of one imports."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from reconciler.commands.main import COMMANDS, main
+from reconciler.daemon.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.daemon.control import Message
+
+HEAVY = {"cryptography", "dns", "jinja2", "psutil", "pydantic", "pygit2", "pyrage", "structlog", "watchdog", "yaml"}
+REPORTED = """
+import sys
+from reconciler.commands.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    print("exit status", end.code)
+print("imported", *{name.partition(".")[0] for name in sys.modules})
+"""
+STATUS: Message = {
+    "host": "mx1.example.com", "phase": {"name": "Steady"}, "before": None, "live": None, "last": None, "drift": [],
+    "ignored": [], "postfix": {"running": True, "version": "3.7.11"}, "daemon": True, "limits": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """The settings of a host whose state and socket are in a temporary folder."""
+    file = tmp_path / "reconciler.toml"
+    socket, state = tmp_path / "control.sock", tmp_path / "state"
+    file.write_text(f'[state]\ndirectory = "{state}"\n[daemon]\nsocket = "{socket}"\n')
+    return file
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[None]:
+    """A daemon's socket that answers requests for its status."""
+    control = Control(tmp_path / "control.sock", None, {"status": lambda _: iter([{"done": STATUS}])}, tmp_path)
+    control.start()
+    yield
+    control.stop()
+
+
+def started(*arguments: str) -> tuple[str, set[str]]:
+    """Return what a command prints, and the packages that its process has imported at its end."""
+    argv = [sys.executable, "-c", REPORTED, *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    printed, _, packages = done.stdout.rpartition("imported ")
+    return printed, set(packages.split())
+
+
+def test_each_command_is_at_its_place() -> None:
+    with click.Context(main) as context:
+        commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+
+    assert {name: command.name for name, command in commands.items() if command} == {name: name for name in COMMANDS}
+
+
+def test_the_help_lists_every_command_with_its_first_sentence() -> None:
+    text, _ = started("--help")
+
+    listed = {line.split()[0]: line.split()[1:] for line in text.partition("Commands:\n")[2].splitlines()}
+    assert listed.keys() == COMMANDS.keys()
+    assert all(listed.values())
+
+
+def test_examples_are_printed_line_by_line() -> None:
+    text, _ = started("log", "--help")
+    assert "\n    reconciler log -5              the last five passes\n" in text
+
+
+def test_the_status_of_a_running_daemon_imports_no_library_of_a_pass(settings: Path, daemon: None) -> None:  # noqa: ARG001 - it answers
+    text, packages = started("--settings", str(settings), "status")
+
+    assert text.startswith("mx1.example.com    Steady")
+    assert packages & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["--version", "log"])
+def test_a_command_that_makes_no_pass_imports_no_library_of_one(command: str, settings: Path) -> None:
+    text, packages = started("--settings", str(settings), command)
+
+    assert "exit status" not in text or "exit status 77" in text, "only root may read the log"
+    assert packages & HEAVY == set()
 
 
 def test_no_command_imports_dnspython_before_it_asks() -> None:
-    script = "import sys, reconciler.commands.main; sys.exit(any(name.startswith('dns.') for name in sys.modules))"
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert "dns" not in started("--help")[1]

@@ -1,0 +1,33 @@
+"""The edges of a command: this host, the repository and the state, by its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.apply.edges import Edges
+from reconciler.host.effects import Host
+from reconciler.host.settings import shipped
+from reconciler.repository.repo import Repository
+from reconciler.state.generations import Generations
+from reconciler.state.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reconciler.host.settings import Settings
+
+
+def edges_for(settings: Settings, state: Path, configuration: Path, backup: Path, say: Callable[[str], None]) -> Edges:
+    """Return the edges whose state is in *state*, live main.cf in *configuration*, and second originals in *backup*."""
+    host = Host()
+    return Edges(
+        settings=settings, host=host, repo=Repository(settings.repository, settings.branch, host),
+        generations=Generations(state, configuration, host, backup), journal=Journal(state / "private", host),
+        templates=_templates(), say=say,
+    )  # fmt: skip
+
+
+def _templates() -> dict[str, str]:
+    root = shipped("templates")
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}
