@@ -18,6 +18,7 @@ import os
 import pwd
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,10 +187,11 @@ def listeners(master: int | None) -> tuple[Listener, ...]:
 @functools.lru_cache(maxsize=1)
 def _owners(inodes: frozenset[int]) -> dict[int, str]:
     """Return the programs that hold these sockets; scans all processes, and only if the listeners changed."""
-    owners = {}
-    for process in psutil.process_iter(["name"]) if inodes else ():
-        for inode in sockets.held(process.pid) & inodes:
-            owners[inode] = str(process.info["name"])
+    owners: dict[int, str] = {}
+    for pid in psutil.pids() if inodes else ():
+        if held := sockets.held(pid) & inodes:
+            with suppress(psutil.NoSuchProcess):  # ended meanwhile
+                owners |= dict.fromkeys(held, psutil.Process(pid).name())
     return owners
 
 
