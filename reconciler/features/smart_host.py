@@ -32,7 +32,7 @@ from reconciler.model import (
     error_at,
     nothing_mentioned,
 )
-from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -49,7 +49,7 @@ SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
 WRAPPED = "smart_host"
 PRESETS = {"mailchannels": "smtp.mailchannels.net:587"}
-_SENDER = re.compile(r"[^\s@<>\"#][^\s@<>\"]*@[\w.-]+|@[\w.-]+", re.ASCII)
+_SENDER = re.compile(rf"(?:[^\s@<>\"#][^\s@<>\"]*)?@[\w{NON_ASCII}.-]+", re.ASCII)
 _WRAPPED_PORT = re.compile(r":(?:465|smtps|submissions)\Z")
 _BARE = re.compile(rb"(?m)\S:[ \t]*$")
 _NEXTHOP = re.compile(r"(?:\[(?P<bracketed>[^\]\s]+)\]|(?P<name>[^\[\]\s:]+))(?::(?P<port>[A-Za-z0-9-]+))?", re.ASCII)

@@ -11,6 +11,8 @@ import re
 
 SPACE = " \t\n\v\f\r"
 """What isspace(3) takes for a space in the C locale, for strip() and its like."""
+NON_ASCII = r"\x80-\U0010ffff"
+"""All other characters, inside a class of a regular expression: names of domains may have them."""
 _SPACES = re.compile(f"[{SPACE}]+")
 
 

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.model import closest, meant
-from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, words
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>.*))?")
 _NUMBER = re.compile(r"[0-9]*")
 _MAX_NAME = 255  # RFC 1035
-_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)", re.ASCII)
+_LABEL = re.compile(rf"(?!-)[\w{NON_ASCII}-]{{1,63}}(?<!-)", re.ASCII)
 _MAX_PORT = 65535
 
 

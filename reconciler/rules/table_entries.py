@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
 from reconciler.postfix.networks import problem_of
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
@@ -46,7 +47,8 @@ _BY_REWRITING = frozenset(
         "smtpd_sender_login_maps",
     }
 )  # fmt: skip
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{2})", re.ASCII)
+_LABEL = rf"[\w{NON_ASCII}-]+"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{{2}})", re.ASCII)
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, error_at, limits, nothing_mentioned, warning_at
+from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.postfix.tables import Entry
 
 _STAR = re.compile(rb"^\*\s", re.MULTILINE)
-_DOMAIN = re.compile(r"[\w.-]+", re.ASCII)
+_DOMAIN = re.compile(rf"[\w{NON_ASCII}.-]+", re.ASCII)
 # The tables that a class of recipients is made of, and the domains that make it a class.
 _RECIPIENTS = {
     "local_recipient_maps": "mydestination",

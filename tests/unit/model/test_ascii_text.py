@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
+from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits, split_lines, split_words
 
 OTHERS = ("\u2028", "\u2029", "\x85", "\x1c", "\x1d", "\x1e", "\x1f", "\xa0", "\u3000")
 
@@ -48,3 +50,8 @@ def test_the_rest_of_a_text_keeps_its_spaces() -> None:
 def test_what_int_would_refuse_or_read_as_something_else_is_no_number(text: str) -> None:
     assert not is_digits(text)
     assert is_digits("0123456789")
+
+
+def test_names_of_domains_have_characters_beyond_ascii() -> None:
+    assert all(re.fullmatch(f"[{NON_ASCII}]", letter) for letter in "üßжあ\x80\U0010ffff")
+    assert not any(re.fullmatch(f"[{NON_ASCII}]", letter) for letter in "aZ0 \x7f-")
