@@ -1,7 +1,8 @@
 """The locks of this host's state: one for passes, one for Postfix itself, one for the daemon.
 
 Promises: each is a lock of its own open file (flock(2)), so threads exclude each other like processes, and the kernel
-releases it when its process ends. Raises Unavailable while another one holds it, and OSError from the file system.
+releases it when its process ends. So the files of the locks hold nothing, and need not outlast a loss of power. Raises
+Unavailable while another one holds it, and OSError from the file system.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from reconciler.model.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+FILES = PASSES, ACTIVATION, DAEMON = "lock", "activation", "daemon"
 DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 PATIENCE = 10.0
@@ -43,7 +45,7 @@ class Locks:
         self._prepare()
         if packages_change():
             raise Unavailable("packages are being installed or removed: dpkg holds its lock")
-        with held(self._private / "lock", BUSY, patience):
+        with held(self._private / PASSES, BUSY, patience):
             yield
 
     @contextmanager
@@ -53,14 +55,14 @@ class Locks:
         A pass holds it from the swap to the end of its verification, and not while it checks; so a master that died
         can be started beside a check that hangs. Raises Unavailable if it is not free within *patience* seconds.
         """
-        with held(self._private / "activation", "Postfix is being started, stopped or reloaded", patience):
+        with held(self._private / ACTIVATION, "Postfix is being started, stopped or reloaded", patience):
             yield
 
     @contextmanager
     def service(self) -> Iterator[None]:
         """Hold the daemon's lock, for all its life; raise Unavailable if another daemon manages this state."""
         self._prepare()
-        with held(self._private / "daemon", f"another reconciler daemon runs with {self._private.parent}"):
+        with held(self._private / DAEMON, f"another reconciler daemon runs with {self._private.parent}"):
             yield
 
 

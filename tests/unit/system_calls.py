@@ -23,6 +23,7 @@ CALLS = (
     "unlinkat", "rmdir",
 )  # fmt: skip
 STRACE = ("strace", "-y", "-qq", "-s", "0", "-e", f"trace={','.join(CALLS)}")
+OPENS = {"open", "openat"}
 WRITES = {"write", "pwrite64", "writev", "ftruncate"}
 COPIES = {"sendfile": 0, "copy_file_range": 1}
 _LINE = re.compile(r"(?P<name>[a-z0-9_]+)\((?P<arguments>.*)\) += (?P<result>-?\d+)")
@@ -122,15 +123,22 @@ class Disk:
 
 
 def not_durable(
-    made: Iterable[Call], root: Path, there: Iterable[str | Path] = (), without: Sequence[str] = ()
+    made: Iterable[Call],
+    root: Path,
+    there: Iterable[str | Path] = (),
+    without: Sequence[str] = (),
+    locks: Sequence[str] = (),
 ) -> list[str]:
     """Return what was not on disk when it counted: before a rename, and at the end.
 
     *there* are the paths below *root* that existed before. What is below *without* counts only once it is renamed.
+    *locks* are files that need not outlast a loss of power while they are empty, nor need their names.
     """
     disk, faults = Disk(str(root), set(map(str, there))), []
     for call in made:
         if not any(path == disk.root or path.startswith(f"{root}/") for path in call.paths[-2:]):
+            continue
+        if call.name in OPENS and call.paths[-1] in locks:
             continue
         if call.name.startswith("rename"):
             old, new = call.paths[-2:]

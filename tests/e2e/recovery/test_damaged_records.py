@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.state.locks import FILES
 from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
 from tests.unit.system_calls import STRACE, calls, not_durable
 
@@ -170,8 +171,8 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
 
 
 def test_everything_is_on_disk_before_the_swap_and_before_a_pass_ends() -> None:
-    # The lock holds nothing, and a stage counts only when it becomes a generation.
-    without = (f"{STATE}/private/lock", f"{STATE}/private/stage")
+    without = (f"{STATE}/private/stage",)  # a stage counts only when it becomes a generation
+    locks = [f"{STATE}/private/{name}" for name in FILES]
     with AdoptedHost(adopt=False, daemon=False) as adopted:
         for argv in (("once", "--adopt"), ("once",), ("rollback",)):
             if argv == ("once",):
@@ -182,5 +183,5 @@ def test_everything_is_on_disk_before_the_swap_and_before_a_pass_ends() -> None:
 
             made = list(calls(adopted.host.read("/root/trace")))
             assert any(call.name.startswith("rename") and call.paths[-1] == f"{STATE}/live/postfix" for call in made)
-            assert not_durable(made, Path(STATE), there, without) == []
+            assert not_durable(made, Path(STATE), there, without, locks) == []
             assert not_durable(made, Path("/var/backups/reconciler"), there) == []

@@ -84,6 +84,18 @@ fsync(3</s>) = 0
     assert not_durable(made, Path("/s")) == ["/s/.phase.new -> /s/phase before /s/.phase.new is on disk"]
 
 
+@pytest.mark.parametrize(("script", "lasts"), [("", True), ("stream.write('x')", False)])
+def test_a_lock_need_not_be_on_disk_while_it_is_empty(tmp_path: Path, script: str, lasts: bool) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    taken = f"stream = (here / 'lock').open('w'); {script}"
+
+    made = traced([sys.executable, "-B", "-c", SCRIPT + taken, here], tmp_path / "trace")
+
+    assert not_durable(made, here) == [f"{here} is not on disk at the end", f"{here}/lock is not on disk at the end"]
+    assert (not_durable(made, here, locks=[f"{here}/lock"]) == []) is lasts
+
+
 def test_a_folder_that_is_there_is_not_synced_again(tmp_path: Path) -> None:
     made = traced([sys.executable, "-B", "-c", SCRIPT + "host.make_directory(here)", tmp_path], tmp_path.parent / "t")
 
