@@ -44,7 +44,8 @@ RESTORE = """
     {activate}
 """
 RELOAD = "pkill -HUP -x master || postfix start 2>/dev/null"
-RESTART = "postfix stop 2>/dev/null; postfix start 2>/dev/null"
+# quick-stop has the start go without Postfix's check of its installation, which starts postconf 24 times.
+RESTART = "postfix quick-stop 2>/dev/null; postfix start 2>/dev/null"
 
 
 @dataclass(frozen=True, slots=True)
