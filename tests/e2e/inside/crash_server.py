@@ -125,8 +125,9 @@ def main() -> None:
     for name in cli.COMMANDS:  # imported once, not in each child
         cli.imported(name)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[1])
+        listener.bind(f"{sys.argv[1]}.new")
         listener.listen()
+        Path(f"{sys.argv[1]}.new").rename(sys.argv[1])  # nobody finds it who would not be heard
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:

@@ -2,6 +2,7 @@
 
     rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds,
                                "closed": [names]}
+    rehearse.py SOCKET          the same for every request on that socket, each in a process of its own
 
 Promises: everything is the real thing but the order: load, compose, render, stage, compile, write, rehearse. Prints
 {"findings": [text, ...], "report": {...}, "script": {...}}, or {"trouble": text} when no rehearsal could be held.
@@ -12,8 +13,11 @@ the candidate that *closed* names are root's alone.
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -68,4 +72,27 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-print(json.dumps(main(json.load(sys.stdin))))
+def serve(place: str) -> None:
+    """Answer every request until the host ends; what goes wrong is the answer's "failed"."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{place}.new")
+        listener.listen()
+        Path(f"{place}.new").rename(place)  # nobody finds it who would not be heard
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rw") as stream:
+                if (pid := os.fork()) == 0:
+                    try:
+                        told = main(json.loads(stream.readline()))
+                    except BaseException:  # noqa: BLE001 - a forked child must never return into the server
+                        told = {"failed": traceback.format_exc()}
+                    stream.write(json.dumps(told) + "\n")
+                    stream.flush()
+                    os._exit(0)
+                os.waitpid(pid, 0)
+
+
+if sys.argv[1:]:
+    serve(sys.argv[1])
+else:
+    print(json.dumps(main(json.load(sys.stdin))))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
+from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, serve, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ def prepared() -> Iterator[Host]:
     """A host that has a certificate, and no reconciler at work."""
     with Host(postfix=True) as made:
         made.run("sh", "-c", CERTIFICATE)
+        serve(made)
         yield made
 
 
