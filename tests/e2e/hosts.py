@@ -245,12 +245,15 @@ class Host:
         return list(self._sinks[port].received)
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 120, what: str = "a condition") -> T:
-        """Ask until the answer is true, and return that answer."""
+        """Ask until the answer is true, and return that answer; a question that costs much is asked less often."""
         deadline = time.monotonic() + timeout
+        asked = time.monotonic()
         while not (answer := predicate()):
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 raise HostError(f"waited {timeout} s in vain for {what}")
-            time.sleep(0.02)
+            time.sleep(min(max(0.02, 2 * (now - asked)), 1.0))
+            asked = time.monotonic()
         return answer
 
     # Making
