@@ -2,11 +2,13 @@
 
 With several processes (`-n`), tests that share a host stay in one process, and so do the tests of one file of
 tests/unit. Every other test may run in any process. Tests that last long begin first, so that none of them runs alone
-at the end. In CI a skipped test is a failure, since everything that the tests need is installed there.
+at the end. What several processes use and is long in the making, the first one makes for all. In CI a skipped test is a
+failure, since everything that the tests need is installed there.
 """
 
 import os
 import re
+import tempfile
 from collections.abc import Generator
 
 import pytest
@@ -17,6 +19,14 @@ LONGEST_FIRST = (
     "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
     "tests/e2e/operator/", "tests/e2e/", "tests/",
 )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of what the run's processes make once for all of them (tests/e2e/kept.py)."""
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        folder = tempfile.TemporaryDirectory()
+        os.environ["TESTS_KEEP"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 @pytest.hookimpl(wrapper=True)

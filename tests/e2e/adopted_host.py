@@ -18,7 +18,7 @@ import signal
 import socket
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -26,11 +26,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 from tests.e2e.hosts import Host
+from tests.e2e.kept import kept
 
 if TYPE_CHECKING:
     import os
     import subprocess
     from collections.abc import Callable, Mapping
+
+    from tests.e2e.kept import Copy
 
 T = TypeVar("T")
 Files = dict[str, str | None]
@@ -68,7 +71,6 @@ find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
 """
 # What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
 LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler var/backups/reconciler"
-_copies: dict[str, str] = {}
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
 
 
@@ -113,20 +115,28 @@ class AdoptedHost:
         self.daemon: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        copy = _copies.get(self._adoption())
         with ExitStack() as opened:
-            self.host = opened.enter_context(Host(postfix=not copy, systemd=self.systemd))
             self._log = opened.enter_context(tempfile.TemporaryFile("w+"))
-            self.host.write("/etc/reconciler.toml", self._settings)
-            if copy:
-                self.host.run("sh", "-c", f"cd / && rm -rf {LEFT} && base64 -d | tar -xz", input=copy)
-                self.host.start_postfix()
-            else:
-                self._prepare()
+            key = self._adoption()
+            with kept(key) if key else nullcontext() as copy:
+                self._make(opened, copy)
             if self._daemon:
                 self.start_daemon()
             self._closing = opened.pop_all()
         return self
+
+    def _make(self, opened: ExitStack, copy: Copy | None) -> None:
+        """Make the host up to its adoption: as a copy of an equal one if there is one, else as one to be copied."""
+        text = copy.text if copy else ""
+        self.host = opened.enter_context(Host(postfix=not text, systemd=self.systemd))
+        self.host.write("/etc/reconciler.toml", self._settings)
+        if text:
+            self.host.run("sh", "-c", f"cd / && rm -rf {LEFT} && base64 -d | tar -xz", input=text)
+            self.host.start_postfix()
+            return
+        self._prepare()
+        if copy:
+            copy.keep(self.sh(f"cd / && tar -cz {LEFT} | base64"))
 
     def __exit__(self, kind: object, *_: object) -> None:
         log = self.daemon_log()
@@ -152,8 +162,6 @@ class AdoptedHost:
         self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
         if self._adopt:
             self.host.run("reconciler", "once", "--adopt")
-        if key := self._adoption():
-            _copies[key] = self.sh(f"cd / && tar -cz {LEFT} | base64")
 
     # The daemon
 
