@@ -48,6 +48,11 @@ ADDRESS = "192.0.2.10"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("age", "ip", "nsenter", "postfix", "setpriv", "unshare", "vim.tiny", "/lib/systemd/systemd")
 UNSHARE = ("unshare", "-m", "-n", "-p", "-u", "-i", "-f", "--kill-child")
+# As after a quick-stop: the start then does not check and complete the installation, which starts postconf 24 times.
+UNCHECKED = """\
+cd /var/spool/postfix &&
+install -d -o postfix -m 700 active bounce corrupt defer deferred flush hold incoming private saved trace &&
+: >quick-start"""
 ENTER = ("-m", "-n", "-p", "-u", "-i", "-r", "-w")
 CLONE_NEWNET = 0x40000000  # <sched.h>; os.setns only came with Python 3.12
 
@@ -164,16 +169,12 @@ class Host:
     # Mail
 
     def start_postfix(self) -> None:
-        """Start Postfix as Debian does: through its unit under systemd, else with its chroot filled first.
-
-        As after a quick-stop: it does not check its installation, which starts postconf 24 times, where the package
-        has made the queue's folders.
-        """
+        """Start Postfix as Debian does: through its unit under systemd, else with its chroot filled first."""
         if self.systemd:
             self.run("systemctl", "start", "postfix")
-            return
-        quick = "cd /var/spool/postfix && { [ ! -d active ] || : >quick-start; }"
-        self.run("sh", "-c", f"/usr/lib/postfix/configure-instance.sh - && {quick} && exec postfix start")
+        else:
+            fill = "/usr/lib/postfix/configure-instance.sh -"
+            self.run("sh", "-c", f"{fill} && {UNCHECKED} && exec postfix start")
 
     def connect(self, port: int = 25, address: str = "127.0.0.1", timeout: float = 120) -> socket.socket:
         """Open a connection as a process inside would; the socket is then usable from the test."""
