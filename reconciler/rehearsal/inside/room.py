@@ -17,14 +17,13 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.rehearsal.inside import master, pem, shown
+from reconciler.rehearsal.inside import laid, master, pem, shown
 from reconciler.rehearsal.inside.spool import fill, folder, made
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Candidate, Request, Room
     from reconciler.rehearsal.inside.shown import Reached
 
-BASE = Path("/proc")  # there on every host, and no configuration names a file in it
-AGE = 10.0  # as in host/programs/postfix.py, which nothing in here may import
 # What libc, OpenSSL, SASL and Postfix read in /etc without being told to, and what small policy programs read there.
 ETC = (
     "aliases", "aliases.cdb", "aliases.db", "aliases.lmdb", "alternatives", "gai.conf", "group", "host.conf",
@@ -44,25 +41,13 @@ ETC = (
 )  # fmt: skip
 _LOCAL = Path("/usr/local")
 _INODES = 100_000
-_RDONLY, _NOSUID, _NODEV, _REMOUNT, BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_DETACH = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 _FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
-_SMALL = _LARGEST_PEM = 1 << 20
-_OURS = "rehearsal"
+_LARGEST_PEM = 1 << 20
 _MOST_SHOWN = 4096
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def mount(source: Path | str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount something; the flags are those of the system call."""
-    arguments = (os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, options.encode() or None)
-    if _libc.mount(arguments[0], arguments[1], arguments[2], ctypes.c_ulong(flags), arguments[4]):
-        number = ctypes.get_errno()
-        raise OSError(number, f"mount: {os.strerror(number)}", str(target))
 
 
 class Built(NamedTuple):
@@ -78,25 +63,25 @@ class Built(NamedTuple):
 def build(request: Request) -> Built:
     """Make the root that the request describes, and move into it; nothing of the old one stays in reach."""
     room, candidate = request["play"]["room"], request["candidate"]
-    mount("none", Path("/"), flags=_REC | _PRIVATE)
+    laid.mount("none", Path("/"), flags=laid.REC | laid.PRIVATE)
     sockets = _sockets()  # read from /proc, which the room covers
     named = _Named(room, candidate, request["stand_ins"])
     data = shown.find(room["parameters"]["data_directory"])
-    mount("tmpfs", BASE, "tmpfs", _NOSUID | _NODEV, f"mode=0755,size={room['limits']['space']},nr_inodes={_INODES}")
+    options = f"mode=0755,size={room['limits']['space']},nr_inodes={_INODES}"
+    laid.mount("tmpfs", laid.BASE, "tmpfs", laid.NOSUID | laid.NODEV, options)
     _system()
     _devices()
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
-        folder(BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
+        folder(laid.BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
     _configuration(candidate)
     named.show()
-    if not os.path.lexists(BASE / "var/run"):
-        (BASE / "var/run").symlink_to("/run")
-    (BASE / "etc/resolv.conf").write_text(_RESOLVER)
+    if not os.path.lexists(laid.BASE / "var/run"):
+        (laid.BASE / "var/run").symlink_to("/run")
     for path in sockets:
         _cover(path)
     _enter()
-    mount("proc", Path("/proc"), "proc", _NOSUID | _NODEV)
-    mount("none", Path("/proc"), flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)  # sysctls are the host's own
+    laid.mount("proc", Path("/proc"), "proc", laid.NOSUID | laid.NODEV)
+    laid.mount("none", Path("/proc"), flags=laid.READ_ONLY)  # sysctls are the host's own
     fill(room["parameters"], data, chroot=room["chroot"])
     for name in room["folders"]:
         with suppress(OSError):  # it is part of what is shown, or Postfix says why it can't be
@@ -109,119 +94,18 @@ def build(request: Request) -> Built:
 
 def _system() -> None:
     """Show the programs and libraries, and what they read in /etc."""
-    _bind(Path("/usr"), BASE / "usr")
+    laid.bind(Path("/usr"), laid.BASE / "usr")
     for name in _LINKS:
         if Path("/", name).is_symlink():
-            (BASE / name).symlink_to(Path("/", name).readlink())
+            (laid.BASE / name).symlink_to(Path("/", name).readlink())
         elif Path("/", name).is_dir():
-            _bind(Path("/", name), BASE / name)
-    _close(BASE / _LOCAL.relative_to("/"), 2)
-    _close(BASE / _LOCAL.relative_to("/") / "etc")
-    folder(BASE / "etc")
+            laid.bind(Path("/", name), laid.BASE / name)
+    laid.close(laid.BASE / _LOCAL.relative_to("/"), 2)
+    laid.close(laid.BASE / _LOCAL.relative_to("/") / "etc")
+    (folder(laid.BASE / "etc") / "resolv.conf").write_text(_RESOLVER)  # first, or it could be a link to the host's
     for name in ETC:
-        if (found := shown.find(f"/etc/{name}")) and found.is_open and not _copy(found):
-            _show(found)
-
-
-def _copy(found: Reached) -> bool:
-    """Copy a small file, which costs a tenth of two mounts; tell whether it was one."""
-    inside = _inside(found.real)
-    if not stat.S_ISREG(found.status.st_mode) or found.status.st_size > _SMALL or inside.exists():
-        return False
-    with found.real.open("rb") as stream:
-        status = os.fstat(stream.fileno())
-        if (status.st_dev, status.st_ino) != found.identity or not shown.is_for_all(status):
-            return False
-        _lay(found)
-        inside.write_bytes(stream.read(_SMALL))
-    inside.chmod(status.st_mode & 0o7777)
-    os.utime(inside, ns=(status.st_atime_ns, status.st_mtime_ns))  # or a table would look older than its source
-    return True
-
-
-def _show(found: Reached) -> bool:
-    """Show a file, or a folder without what others may not read in it; tell whether it could be shown."""
-    _lay(found)
-    inside = _inside(found.real)
-    if inside.exists():
-        return True
-    _bind(found.real, inside, is_folder=stat.S_ISDIR(found.status.st_mode))
-    now = inside.stat()
-    if (now.st_dev, now.st_ino) != found.identity or not shown.is_for_all(now):  # it was exchanged meanwhile
-        _libc.umount2(os.fsencode(inside), _DETACH)
-        return False
-    if inside.is_dir():
-        _close(inside)
-    return True
-
-
-def _lay(found: Reached) -> None:
-    """Make the folders and the links that lead to a file, as they are on the host."""
-    for path, status in found.folders:
-        inside = _inside(path)
-        if not os.path.lexists(inside):
-            inside.mkdir()
-            os.chown(inside, status.st_uid, status.st_gid)
-            inside.chmod(status.st_mode & 0o7777)
-    for link, target in found.links:
-        inside = _inside(link)
-        if not os.path.lexists(inside) and inside.parent.is_dir():
-            inside.symlink_to(target)
-
-
-def _inside(path: Path) -> Path:
-    """Return where a real path of the host lies before the room is entered."""
-    return BASE / path.relative_to("/")
-
-
-def _close(shown_folder: Path, depth: int = 8) -> None:
-    """Cover what others may not read below a folder that is shown, down to that depth."""
-    for path in _closed_below(shown_folder, depth):
-        _put("", path)
-
-
-def _closed_below(above: Path, depth: int = 8) -> Iterator[Path]:
-    """Yield the files below a folder that others may not read, and those in folders that they may not enter."""
-    with suppress(FileNotFoundError), os.scandir(above) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                continue
-            is_open = shown.is_for_all(entry.stat(follow_symlinks=False))
-            if entry.is_file(follow_symlinks=False) and not is_open:
-                yield Path(entry.path)
-            elif entry.is_dir(follow_symlinks=False) and not is_open:
-                yield from _files_below(Path(entry.path))
-            elif entry.is_dir(follow_symlinks=False) and depth > 1:
-                yield from _closed_below(Path(entry.path), depth - 1)
-
-
-def _files_below(above: Path) -> Iterator[Path]:
-    for path in above.rglob("*"):
-        if stat.S_ISREG(path.lstat().st_mode):
-            yield path
-
-
-def _put(text: str, inside: Path) -> None:
-    """Show a text as a file, instead of what is there."""
-    here = folder(BASE / _OURS)
-    ours = here / f"{len(os.listdir(here))}"  # noqa: PTH208 - a number that is free
-    ours.write_text(text, "utf-8", "surrogateescape")
-    os.utime(ours, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
-    if inside.exists():
-        mount(ours, inside, flags=BIND)
-    else:
-        inside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ours, inside)
-
-
-def _bind(source: Path, target: Path, *, is_folder: bool = True) -> None:
-    """Show a file or a folder read-only."""
-    if is_folder:
-        target.mkdir(parents=True, exist_ok=True)
-    elif not target.exists():
-        target.touch()
-    mount(source, target, flags=BIND)
-    mount("none", target, flags=BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)
+        path = f"/etc/{name}"
+        laid.show_if_open(path, shown.find(path), copied=True)
 
 
 def _sockets() -> list[Path]:
@@ -233,18 +117,18 @@ def _sockets() -> list[Path]:
 
 def _cover(path: Path) -> None:
     """Hide a socket that would be in reach."""
-    inside = _inside(Path(os.path.realpath(path)))
+    inside = laid.place_of(Path(os.path.realpath(path)))
     if inside.is_socket():
-        mount(Path("/dev/null"), inside, flags=BIND)
+        laid.mount(Path("/dev/null"), inside, flags=laid.BIND)
 
 
 def _devices() -> None:
-    folder(BASE / "dev")
-    folder(BASE / "dev/shm", 0o1777)
+    folder(laid.BASE / "dev")
+    folder(laid.BASE / "dev/shm", 0o1777)
     for name in _NODES:
-        (BASE / "dev" / name).touch()
-        mount(Path("/dev", name), BASE / "dev" / name, flags=BIND)
-    (BASE / "dev/fd").symlink_to("/proc/self/fd")
+        (laid.BASE / "dev" / name).touch()
+        laid.mount(Path("/dev", name), laid.BASE / "dev" / name, flags=laid.BIND)
+    (laid.BASE / "dev/fd").symlink_to("/proc/self/fd")
 
 
 # ---- the candidate's part --------------------------------------------------------------------------------------------
@@ -254,11 +138,11 @@ def _configuration(candidate: Candidate) -> None:
     """Show the candidate where Postfix looks for its configuration, with the files that stand in for its own."""
     link, directory = Path(candidate["directory"]), _directory(candidate)
     if link != directory:  # as on an adopted host, where it leads to the live generation
-        _inside(link).parent.mkdir(parents=True, exist_ok=True)
-        _inside(link).symlink_to(directory)
-    _bind(Path(candidate["stage"]), _inside(directory))
+        laid.place_of(link).parent.mkdir(parents=True, exist_ok=True)
+        laid.place_of(link).symlink_to(directory)
+    laid.bind(Path(candidate["stage"]), laid.place_of(directory))
     for name, text in candidate["replaced"].items():
-        _put(text, _inside(directory) / name)
+        laid.put(text, laid.place_of(directory) / name)
 
 
 def _directory(candidate: Candidate) -> Path:
@@ -274,40 +158,38 @@ class _Named:
 
     def __init__(self, room: Room, candidate: Candidate, given: Mapping[str, str]) -> None:
         self._room = room
-        self._link, self._shown_as, self._stage = candidate["directory"], _directory(candidate), candidate["stage"]
+        self._candidate = shown.StagedFolder(
+            Path(candidate["stage"]), _directory(candidate), Path(candidate["directory"])
+        )
         self._found: dict[str, Reached] = {}
         self.closed: dict[str, Path] = {}
-        closed = _closed_below(Path(self._stage))
-        self._staged = {path: self._shown_as / path.relative_to(self._stage) for path in closed}
+        self._staged = {path: self._candidate.place_of(path) for path in laid.closed_below(self._candidate.root)}
         for name in room["files"]:
             self._look(name)
         self._texts = self._stand_ins(given)
 
     def _look(self, name: str) -> None:
-        own = self._own(name)
-        if own and not own.is_symlink():
-            if own in self._staged:
-                self.closed[name] = self._staged[own]
-        elif (found := shown.find(name)) and stat.S_ISREG(found.status.st_mode):
+        path = self._candidate.follow(name)
+        if isinstance(path, Path):
+            if path in self._staged:
+                self.closed[name] = self._staged[path]
+        elif (found := shown.find(path)) and stat.S_ISREG(found.status.st_mode):
             self._found[name] = found
             if not found.is_open:
                 self.closed[name] = found.real
         elif found and name in self._room["folders_of_files"]:
-            with suppress(OSError):
-                for entry in sorted(os.listdir(found.real))[:_MOST_SHOWN]:  # noqa: PTH208 - the names alone
+            with suppress(OSError), shown.opened(found) as descriptor:
+                for entry in sorted(os.listdir(descriptor))[:_MOST_SHOWN]:  # noqa: PTH208 - of a descriptor
                     self._look(f"{name}/{entry}")
-
-    def _own(self, name: str) -> Path | None:
-        """Return the file of the candidate itself that has this name, if there is one."""
-        path = Path(self._stage, name.removeprefix(f"{self._link}/"))
-        return path if name.startswith(f"{self._link}/") and os.path.lexists(path) else None
 
     def _content(self, name: str) -> str:
         """Return what a PEM file holds, to make its stand-in; it leaves this process for nowhere."""
-        own, found = self._own(name), self._found.get(name)
-        path = found.real if found else own
+        path = self._candidate.follow(name)
         with suppress(OSError):
-            if path and path.is_file():
+            if found := self._found.get(name):
+                with shown.opened(found) as descriptor:
+                    return os.read(descriptor, _LARGEST_PEM).decode("latin-1")
+            elif isinstance(path, Path) and path.is_file():
                 with path.open("rb") as stream:
                     return stream.read(_LARGEST_PEM).decode("latin-1")
         return ""
@@ -326,16 +208,17 @@ class _Named:
     def show(self) -> None:
         """Show each file, or its stand-in."""
         for place in self._staged.values():
-            _put("", _inside(place))
+            laid.put("", laid.place_of(place))
         for name, found in self._found.items():
-            if name not in self._texts and not _show(found):
+            if name not in self._texts and not laid.show_if_open(str(self._candidate.follow(name)), found):
                 self.closed[name], self._texts[name] = found.real, ""
         for name, text in self._texts.items():
-            target = self._found.get(name)
-            if target:
-                _lay(target)
-            place = target.real if target else self._shown_as / name.removeprefix(f"{self._link}/")
-            _put(text, _inside(place))
+            path = self._candidate.follow(name)
+            if target := self._found.get(name):
+                laid.lay(target)
+                laid.put(text, laid.place_of(target.real))
+            elif isinstance(path, Path):
+                laid.put(text, laid.place_of(self._candidate.place_of(path)))
 
     def compiled(self) -> Iterator[tuple[str, str, Path]]:
         """Yield the type, the source and the place of each closed table that Postfix reads in a compiled form."""
@@ -349,26 +232,28 @@ def compile_tables(tables: Iterable[tuple[str, str, Path]]) -> None:
     """Have Postfix's own program make the stand-ins of compiled tables, by a configuration of ours; needs a network."""
     compiled: dict[str, Path] = {}
     for number, (kind, source, place) in enumerate(tables):
-        path = folder(Path("/", _OURS)) / f"table-{number}"
+        path = folder(Path("/", laid.OURS)) / f"table-{number}"
         path.write_text(source, "utf-8", "surrogateescape")
         compiled[f"{kind}:{path}"] = place
     if compiled:
-        own = folder(Path("/", _OURS, "postfix"))
+        own = folder(Path("/", laid.OURS, "postfix"))
         (own / "main.cf").write_text(_FOR_POSTMAP)
-        os.utime(own / "main.cf", (time.time() - AGE,) * 2)
+        os.utime(own / "main.cf", (time.time() - laid.AGE,) * 2)
         master.compile_tables(str(own), compiled)
     for table, place in compiled.items():
+        if not place.is_file():  # its folder was exchanged for a link, so it has no place here
+            continue
         path = Path(table.partition(":")[2])
-        mount(path.with_name(path.name + place.suffix), place, flags=BIND)
+        laid.mount(path.with_name(path.name + place.suffix), place, flags=laid.BIND)
 
 
 def _enter() -> None:
-    os.chdir(BASE)
+    os.chdir(laid.BASE)
     number = _PIVOT_ROOT.get(os.uname().machine)  # libc has no function for it
-    if number is None or _libc.syscall(number, b".", b"old"):
+    if number is None or laid.libc.syscall(number, b".", b"old"):
         code = ctypes.get_errno() if number else 38
-        raise OSError(code, f"pivot_root: {os.strerror(code)}", str(BASE))
+        raise OSError(code, f"pivot_root: {os.strerror(code)}", str(laid.BASE))
     os.chdir("/")
-    if _libc.umount2(b"/old", _DETACH):
+    if laid.libc.umount2(b"/old", laid.DETACH):
         raise OSError(ctypes.get_errno(), "umount", "/old")
     Path("/old").rmdir()

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.rehearsal.inside.laid import BIND, mount
 from reconciler.rehearsal.inside.mailserver import mail_server
-from reconciler.rehearsal.inside.room import BIND, mount
 from reconciler.rehearsal.inside.world import World, accept
 
 if TYPE_CHECKING:

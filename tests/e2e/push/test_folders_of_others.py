@@ -19,7 +19,7 @@ ASKING = MAIL + f"  smtpd_recipient_restrictions: check_recipient_access texthas
 RELEASE = (
     "from pathlib import Path; from reconciler.host.effects import Host;"
     "from reconciler.state.generations import Generations;"
-    "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host()).release()"
+    "Generations(Path('/var/lib/reconciler'), Path('/etc/postfix'), Host(), Path('/var/backups/reconciler')).release()"
 )
 # Each step as fast as it can: a file becomes a link to a file of root's, a folder becomes a link to a folder of root's.
 FLIP = f"""

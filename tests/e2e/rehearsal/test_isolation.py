@@ -54,11 +54,11 @@ ROOTLESS = (
     PROGRAM.replace("; from reconciler.rehearsal.inside.play import main; main()", "")
     + """
 from pathlib import Path
-from reconciler.rehearsal.inside import master, play, room
+from reconciler.rehearsal.inside import laid, master, play, room
 def build(request):
     candidate = request["candidate"]
-    room.mount("none", Path("/"), flags=room._REC | room._PRIVATE)
-    room.BASE = Path("/")
+    laid.mount("none", Path("/"), flags=laid.REC | laid.PRIVATE)
+    laid.BASE = Path("/")
     room._configuration(candidate)
     Path("/dev/log").unlink()
     return room.Built([], [])

@@ -204,5 +204,54 @@ def test_a_folder_of_others_is_rehearsed_as_what_it_is(host: Host) -> None:
     assert any("master does not start: open lock file /etc/master.lock" in one for one in done.findings)
 
 
+# ---- links in the configuration directory ----------------------------------------------------------------------------
+
+
+def test_a_link_in_the_configuration_directory_is_followed_to_what_every_user_may_read(host: Host) -> None:
+    host.run(
+        "sh", "-c", "mkdir -p /srv/lists; ln -sfn /srv/lists /etc/postfix/way; ln -sfn /srv/closed /etc/postfix/no"
+    )
+    host.write("/srv/lists/access", "one@mx1.example.com 550 listed\n", 0o644)
+    host.write("/srv/lists/closed", f"two@mx1.example.com 550 {SECRET}\n", 0o600)
+    tables = ", ".join(f"texthash:/etc/postfix/{name}" for name in ("way/access", "way/closed", "no/folder/file"))
+    flow = "listed: {from: a@far.example, to: one@mx1.example.com, expect: {refused: 550}}\n"
+    asks = {"smtpd_recipient_restrictions": f"check_recipient_access {tables}, reject_unauth_destination"}
+    done = rehearsed(host, state(asks, {"flows/a.yaml": flow}))
+    assert not done.trouble
+    assert done.report["closed"] == ["/etc/postfix/no/folder/file", "/etc/postfix/way/closed"]
+    assert done.findings == []
+    assert SECRET not in json.dumps(done.report)
+
+
+FLIP = """
+import os
+os.chdir("/srv/eve")
+while True:
+    for real, to in (("table", "/srv/victims/closed"), ("inner", "/srv/victims"), ("made", "/srv/victims")):
+        os.rename(real, "." + real)
+        os.symlink(to, real)
+        os.unlink(real)
+        os.rename("." + real, real)
+"""
+OF_EVE = ("table", "inner/closed", "inner/a", "made/deep/b", "made/deep/er/c", "inner/d")
+
+
+def test_a_user_who_replaces_names_gains_nothing(host: Host) -> None:
+    host.run("sh", "-c", "useradd --system eve; mkdir -p /srv/victims; install -d -o eve /srv/eve")
+    host.write("/srv/victims/closed", f"{SECRET} OK\n", 0o600)
+    made = "mkdir -p inner made/deep/er; for file; do echo x OK >$file; done"
+    host.run("sh", "-c", f"cd /srv/eve; {made}", "sh", *OF_EVE, user="eve")
+    before = host.run("find", "/srv/victims", "-ls").stdout
+    flipping = host.start("python3", "-c", FLIP, user="eve")
+    tables = ", ".join(f"texthash:/srv/eve/{name}" for name in OF_EVE)
+    for _ in range(3):
+        done = rehearsed(host, state({"smtpd_recipient_restrictions": f"check_recipient_access {tables}, reject"}))
+        assert not done.trouble
+        assert SECRET not in json.dumps([done.findings, done.report])
+    assert flipping.poll() is None
+    flipping.kill()
+    assert host.run("find", "/srv/victims", "-ls").stdout == before
+
+
 def test_base_is_healthy_here(host: Host) -> None:
     assert rehearsed(host, state(BASE)).findings == []

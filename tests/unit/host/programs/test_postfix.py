@@ -13,7 +13,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import Finding, Where
 from reconciler.model.errors import CommandFailed
 from reconciler.postfix.log import was_stopped
-from reconciler.rehearsal.inside import room
+from reconciler.rehearsal.inside import laid
 from tests.unit.recorded_host import STAGE, TRANSCRIPTS, RecordedHost, commands, transcript
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ def test_the_mail_log_tells_a_stopped_master_from_a_dead_one(log: str, pid: int,
 
 
 def test_a_rehearsal_which_imports_nothing_makes_main_cf_as_old_as_the_host_does() -> None:
-    assert room.AGE == postfix.AGE
+    assert laid.AGE == postfix.AGE

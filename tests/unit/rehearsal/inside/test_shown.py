@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from reconciler.rehearsal.inside import shown
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -75,6 +72,59 @@ def test_what_is_no_file_has_no_answer(open_folder: Path) -> None:
         assert shown.find(str(path)) is None, path
     for path in ("/proc/self/environ", "/dev/null", "/sys/kernel/notes", "/etc/pass\0wd"):
         assert shown.find(path) is None, path
+
+
+def test_only_what_was_found_is_opened(open_folder: Path) -> None:
+    table = file(open_folder / "lists/table")
+    found = shown.find(str(table))
+    assert found is not None
+    with shown.opened(found) as descriptor:
+        assert os.read(descriptor, 9) == b"x"
+    (open_folder / "lists").rename(open_folder / "moved")
+    file(open_folder / "other/table")
+    (open_folder / "lists").symlink_to("other")  # a folder became a link
+    refused(found)
+    (open_folder / "lists").unlink()
+    file(open_folder / "lists/table")  # another file has its name
+    refused(found)
+    table.unlink()
+    table.symlink_to(open_folder / "moved/table")  # a link to the very file
+    refused(found)
+    table.unlink()
+    os.mkfifo(table)  # which would wait for a writer
+    refused(found)
+
+
+def refused(found: shown.Reached) -> None:
+    with pytest.raises(OSError, match=r".*"), shown.opened(found):
+        pytest.fail("it was opened")
+
+
+def test_a_link_of_the_candidate_leads_to_the_host(tmp_path: Path) -> None:
+    stage = shown.StagedFolder(tmp_path / "stage", Path("/var/live/postfix"), Path("/etc/postfix"))
+    file(stage.root / "sasl/smtpd.conf")
+    links = {
+        "lists": "/etc/postfix.others/lists", "certs": "../../certs", "inner": "sasl/./smtpd.conf", "up": "sasl/..",
+        "whole": "/etc/postfix/inner", "real": "/var/live/postfix/sasl", "circle": "circle",
+        "self": "/etc/postfix/self",
+    }  # fmt: skip
+    for name, target in links.items():
+        (stage.root / name).symlink_to(target)
+    leads = {
+        "/etc/postfix/lists/a/../b": "/etc/postfix.others/lists/a/../b",
+        "/etc/postfix/certs/c.pem": "/var/live/../certs/c.pem",
+        "/etc/postfix/../x": "/var/live/x",
+        "/etc/postfix/circle": "", "/etc/postfix/self/x": "", "/etc/other/x": "/etc/other/x", "relative": "relative",
+    }  # fmt: skip
+    assert {path: stage.follow(path) for path in leads} == leads
+    own = {
+        "inner": "sasl/smtpd.conf", "whole": "sasl/smtpd.conf", "real/smtpd.conf": "sasl/smtpd.conf",
+        "up/sasl/./smtpd.conf": "sasl/smtpd.conf", "missing": "missing", "x" * 300: "x" * 300,
+    }  # fmt: skip
+    assert {name: stage.follow(f"/etc/postfix/{name}") for name in own} == {
+        name: stage.root / real for name, real in own.items()
+    }
+    assert stage.place_of(stage.root / "sasl/smtpd.conf") == Path("/var/live/postfix/sasl/smtpd.conf")
 
 
 def test_what_is_hidden_is_closed_whatever_its_mode(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
