@@ -33,7 +33,10 @@ _LOGINS = re.compile(r"_sasl_password_maps\Z")
 
 
 def files(main: Scope) -> list[str]:
-    """Return every absolute path in a value, in the arguments of a service, and in an alias table."""
+    """Return every absolute path in a value, in the arguments of a service, and in an alias table.
+
+    What Postfix writes is left out.
+    """
     paths = {path for path, is_there in main.facts.files.items() if is_there}
     paths |= set(main.facts.pems)
     for scope in scopes(main.merged, main.facts):
@@ -44,7 +47,25 @@ def files(main: Scope) -> list[str]:
     for table in main.merged.tables.values():
         if table.compiler == "postalias":
             paths |= set(islice(_PATH.findall(table.source[:_LARGEST].decode("utf-8", "replace")), MOST))
-    return sorted({*paths, *compiled(main), *logins(main)})[:MOST]
+    named = {*paths, *compiled(main), *logins(main)}
+    return sorted(named - logs(main) - caches(main))[:MOST]
+
+
+def logs(main: Scope) -> set[str]:
+    """Return Postfix's log files: a rehearsal has its own, because the lines of the host's are not the candidate's."""
+    return {expanded(scope, scope.value("maillog_file")) for scope in scopes(main.merged, main.facts)}
+
+
+def caches(main: Scope) -> set[str]:
+    """Return the tables that Postfix writes: a rehearsal makes its own, because it can't write those of the host."""
+    return {
+        path
+        for scope in scopes(main.merged, main.facts)
+        for parameter in scope.written
+        if MADE.search(parameter.name) and parameter.name != "alias_database"
+        for reference in tables_of(scope, parameter)
+        for path in paths_of(reference, main.facts)
+    }
 
 
 def expanded(scope: Scope, value: str) -> str:

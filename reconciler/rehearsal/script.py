@@ -136,6 +136,7 @@ def _room(main: Scope) -> messages.Room:
         compiled=named.compiled(main),
         texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
+        folders_of_caches=sorted({path.rpartition("/")[0] for path in named.caches(main)}),
         chroot=any(service.chroot == "y" for service in main.merged.entries),
         limits=messages.Bounds(
             space=_space(main),

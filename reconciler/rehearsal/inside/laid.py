@@ -103,9 +103,9 @@ def show(found: Reached) -> bool:
     return False
 
 
-def lay(found: Reached) -> None:
-    """Make the folders and the links that lead to a file, as they are on the host."""
-    for path, status in found.folders:
+def lay(found: Reached, *, whole: bool = False) -> None:
+    """Make the folders and the links that lead to a file, as they are on the host; if *whole*, also the last folder."""
+    for path, status in (*found.folders, *([(found.real, found.status)] if whole else [])):
         inside = place_of(path)
         if not os.path.lexists(inside) and is_own(inside.parent):
             inside.mkdir()

@@ -113,9 +113,9 @@ class Bounds(TypedDict):
 class Room(TypedDict):
     """What the candidate's root is made of: *files* are shown, *folders* are made.
 
-    Of *folders_of_files* the files are shown. The files of one of the *chains* are loaded together. *compiled* has the
-    type and the suffix of each table that is read in a compiled form, by its path; *texts* are what stands in the files
-    of secret tables instead.
+    Of *folders_of_files* the files are shown. *folders_of_caches* are empty, with the owner and mode that they have on
+    the host. The files of one of the *chains* are loaded together. *compiled* has the type and the suffix of each table
+    that is read in a compiled form, by its path; *texts* are what stands in the files of secret tables instead.
     """
 
     parameters: Parameters
@@ -125,6 +125,7 @@ class Room(TypedDict):
     compiled: dict[str, tuple[str, str]]
     texts: dict[str, str]
     folders: list[str]
+    folders_of_caches: list[str]
     chroot: bool
     limits: Bounds
 

@@ -67,6 +67,7 @@ def build(request: Request) -> Built:
     sockets = _sockets()  # read from /proc, which the room covers
     named = _Named(room, candidate, request["stand_ins"])
     data = shown.find(room["parameters"]["data_directory"])
+    caches = [shown.find(name) for name in room["folders_of_caches"]]
     options = f"mode=0755,size={room['limits']['space']},nr_inodes={_INODES}"
     laid.mount("tmpfs", laid.BASE, "tmpfs", laid.NOSUID | laid.NODEV, options)
     _system()
@@ -75,6 +76,9 @@ def build(request: Request) -> Built:
         folder(laid.BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
     _configuration(candidate)
     named.show()
+    for folder_of_caches in caches:
+        if folder_of_caches and stat.S_ISDIR(folder_of_caches.status.st_mode):
+            laid.lay(folder_of_caches, whole=True)
     if not os.path.lexists(laid.BASE / "var/run"):
         (laid.BASE / "var/run").symlink_to("/run")
     for path in sockets:

@@ -137,6 +137,7 @@ def test_a_finding_names_the_line_of_a_foreign_file_and_quotes_nothing_of_it(hos
 FLOW = """
 out: {client: 127.0.0.1, to: b@far.example, expect: {status: sent, nexthop: '[smtp.isp.example]:587'}}
 """
+SENT = "sent: {client: 127.0.0.1, to: b@far.example, expect: {status: sent}}\n"
 HEALTHY = {
     "links into closed folders": PAIR,
     "two certificates": {
@@ -202,6 +203,36 @@ def test_a_folder_of_others_is_rehearsed_as_what_it_is(host: Host) -> None:
     done = rehearsed(host, state({"data_directory": "/etc"}))  # which is root's, and master(8) locks a file as postfix
     assert not done.trouble
     assert any("master does not start: open lock file /etc/master.lock" in one for one in done.findings)
+
+
+# ---- what Postfix writes ---------------------------------------------------------------------------------------------
+
+CACHES = {
+    "in its own folder": ("btree:${data_directory}/scache", "/var/lib/postfix/scache.db"),
+    "elsewhere": ("btree:/srv/caches/scache", "/srv/caches/scache.db"),
+}
+
+
+@pytest.mark.parametrize("mode", ["600", "644"])
+@pytest.mark.parametrize("place", CACHES)
+def test_a_cache_of_the_host_is_in_no_ones_way(host: Host, place: str, mode: str) -> None:
+    value, path = CACHES[place]
+    script = 'install -d -o postfix -g postfix "${1%/*}" && install -o postfix -m "$2" /dev/null "$1"'
+    host.run("sh", "-c", script, "sh", path, mode)
+    done = rehearsed(
+        host,
+        state({"smtp_tls_security_level": "may", "smtp_tls_session_cache_database": value}, {"flows/a.yaml": SENT}),
+    )
+    assert done.findings == []
+    assert "tlsmgr" not in done.log
+
+
+def test_the_log_of_the_host_is_not_the_candidates(host: Host) -> None:
+    host.write("/var/log/pf.log", f"Nov 26 08:00:00 mx1 r2/smtpd[9]: fatal: {SECRET}\n", 0o644)
+    done = rehearsed(host, state({"maillog_file": "/var/log/pf.log"}))
+    assert done.findings == []
+    assert "connect from" in done.log
+    assert SECRET not in done.log
 
 
 # ---- links in the configuration directory ----------------------------------------------------------------------------

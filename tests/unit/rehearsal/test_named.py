@@ -37,6 +37,20 @@ def test_every_path_in_a_value_a_service_and_an_alias_is_named() -> None:
     assert "/8" not in found
 
 
+def test_what_postfix_writes_is_not_named_but_its_folder_is_made() -> None:
+    values = {
+        "maillog_file": "/var/log/pf.log",
+        "smtp_tls_session_cache_database": "btree:/srv/caches/smtp",
+        "address_verify_map": "proxy:btree:/srv/verify/map",
+        "virtual_alias_maps": "hash:/srv/v",
+    }
+    main = scope(values, {"master.d/p.cf": "own unix n - n - - smtpd\n  -o maillog_file=/var/log/own.log\n"})
+    written = ("/var/log", "/srv/caches/smtp.", "/srv/verify/map.")
+    assert not [path for path in named.files(main) if path.startswith(written)]
+    assert "/srv/v.db" in named.files(main)
+    assert script_of(values).play["room"]["folders_of_caches"] == ["/srv/caches", "/srv/verify"]
+
+
 def test_a_compiled_table_is_known_by_the_file_that_is_read() -> None:
     tables = named.compiled(scope({"virtual_alias_maps": "hash:/srv/v, pcre:/srv/p, proxy:lmdb:/srv/l"}))
     assert tables == {"/srv/v.db": ("hash", ".db"), "/srv/l.lmdb": ("lmdb", ".lmdb")} | {
