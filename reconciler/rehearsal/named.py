@@ -47,7 +47,7 @@ def files(main: Scope) -> list[str]:
     for table in main.merged.tables.values():
         if table.compiler == "postalias":
             paths |= set(islice(_PATH.findall(table.source[:_LARGEST].decode("utf-8", "replace")), MOST))
-    named = {*paths, *compiled(main), *logins(main)}
+    named = {*paths, *compiled(main), *logins(main), *_of_types(main), *_more_of_types(main)}
     return sorted(named - logs(main) - caches(main))[:MOST]
 
 
@@ -74,16 +74,28 @@ def expanded(scope: Scope, value: str) -> str:
 
 
 def folders(main: Scope) -> list[str]:
-    """Return the folders whose files are read: certificates of authorities, and the settings of SASL."""
+    """Return the folders whose files are read: certificates of authorities, settings of SASL, and types of tables."""
     values = (
         expanded(scope, parameter.value)
         for scope in scopes(main.merged, main.facts)
         for parameter in scope.written
         if _FOLDERS.search(parameter.name)
     )
-    return sorted(
-        {path for value in values for path in re.split(r"[:\s,]+", value, flags=re.ASCII) if path.startswith("/")}
-    )
+    paths = {path for value in values for path in re.split(r"[:\s,]+", value, flags=re.ASCII)}
+    return sorted({*_more_of_types(main), *(path for path in paths if path.startswith("/"))})
+
+
+def _of_types(main: Scope) -> set[str]:
+    """Return the lists of the types of tables that are installed: the candidate's, and that of Postfix's own programs.
+
+    They are in the configuration directory, unless this is one more Postfix on the host with a directory of its own.
+    """
+    values = (main.value("meta_directory"), main.facts.parameters.get("meta_directory", ""))
+    return {f"{expanded(main, value)}/dynamicmaps.cf" for value in values if value}
+
+
+def _more_of_types(main: Scope) -> set[str]:
+    return {f"{path}.d" for path in _of_types(main)}
 
 
 def loaded_together(merged: Contribution, facts: Facts) -> list[list[str]]:

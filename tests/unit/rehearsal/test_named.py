@@ -51,6 +51,13 @@ def test_what_postfix_writes_is_not_named_but_its_folder_is_made() -> None:
     assert script_of(values).play["room"]["folders_of_caches"] == ["/srv/caches", "/srv/verify"]
 
 
+def test_the_types_of_tables_are_named_where_postfix_and_the_candidate_have_them() -> None:
+    main = scope({"meta_directory": "/srv/meta"})
+    listed = {"/srv/meta/dynamicmaps.cf", "/srv/meta/dynamicmaps.cf.d", "/etc/postfix/dynamicmaps.cf"}
+    assert listed <= set(named.files(main))
+    assert {"/srv/meta/dynamicmaps.cf.d", "/etc/postfix/dynamicmaps.cf.d"} <= set(named.folders(main))
+
+
 def test_a_compiled_table_is_known_by_the_file_that_is_read() -> None:
     tables = named.compiled(scope({"virtual_alias_maps": "hash:/srv/v, pcre:/srv/p, proxy:lmdb:/srv/l"}))
     assert tables == {"/srv/v.db": ("hash", ".db"), "/srv/l.lmdb": ("lmdb", ".lmdb")} | {
