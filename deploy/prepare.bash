@@ -5,6 +5,7 @@
 # shellcheck shell=bash
 
 policy=/usr/sbin/policy-rc.d
+umask 022  # whatever the caller's is: Postfix's users and those who push read what is installed
 
 say() { printf '%s: %s\n' "${name:?}" "$*" >&2; }
 

@@ -131,6 +131,7 @@ def _be_ended_first() -> None:
 
 def main() -> None:
     """Read the request, play it, print the answer."""
+    os.umask(0o022)  # whatever the daemon's is: Postfix's users pass through the folders that are made here
     _be_ended_first()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     threading.Timer(LONGEST, os._exit, (1,)).start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal_driver import BASE, rehearsed, state
+from tests.e2e.rehearsal_driver import BASE, ENVIRONMENT, REHEARSING, asked, rehearsed, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,6 +203,12 @@ def test_a_folder_of_others_is_rehearsed_as_what_it_is(host: Host) -> None:
     done = rehearsed(host, state({"data_directory": "/etc"}))  # which is root's, and master(8) locks a file as postfix
     assert not done.trouble
     assert any("master does not start: open lock file /etc/master.lock" in one for one in done.findings)
+
+
+def test_the_umask_of_the_caller_does_not_matter(host: Host) -> None:
+    command = ("sh", "-c", 'umask 077; exec "$@"', "sh", *REHEARSING)
+    done = json.loads(host.run(*command, input=asked(state()), env=ENVIRONMENT).stdout)
+    assert done["findings"] == [], done
 
 
 # ---- what Postfix writes ---------------------------------------------------------------------------------------------
