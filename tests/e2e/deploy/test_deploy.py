@@ -163,6 +163,7 @@ def test_a_quickstart_that_fails_shows_why_and_leaves_nothing(bare_host: Host) -
     failed = bare_host.run(QUICKSTART, check=False)
     assert failed.returncode == 1
     assert "no clones today" in failed.stderr
+    assert "ambiguous redirect" not in failed.stderr
     assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
     assert master(bare_host) == 0
 
