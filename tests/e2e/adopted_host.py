@@ -193,7 +193,11 @@ class AdoptedHost:
 
     def daemon_log(self) -> str:
         """Everything that daemons have written so far."""
-        return Path(f"/proc/self/fd/{self._log.fileno()}").read_text(errors="replace")
+        return self.log_file().read_text(errors="replace")
+
+    def log_file(self) -> Path:
+        """Where daemons write, while this host is there."""
+        return Path(f"/proc/self/fd/{self._log.fileno()}")
 
     def passes(self) -> list[dict[str, Any]]:
         """The daemon's canonical lines, oldest first."""
