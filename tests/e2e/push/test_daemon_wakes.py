@@ -130,12 +130,15 @@ def test_a_storm_of_pushes_and_edits_keeps_the_pace_and_its_last_state_lands() -
         assert adopted.told()["live"]["revision"] == pushed[-1].oid != oid
         assert adopted.sh("postmap -q last5.test lmdb:/etc/postfix/transport") == "relaylim:"
         assert adopted.postconf("smtpd_banner") != "hello"
+        adopted.stop_daemon()
+        adopted.sh("sed -i 's/^reload_interval.*/reload_interval = \"1h\"/' /etc/reconciler.toml")
+        adopted.start_daemon()
+        assert adopted.push({"tables/transport": "again.test  relaylim:\n"}).accepted
         adopted.sh("postconf -e smtpd_banner=hello")
         killed = adopted.master()
         adopted.sh(f"kill -KILL {killed}")
-        adopted.host.wait_for(
-            lambda: adopted.master() != killed and adopted.answers(), 4, "a master, which waits for nothing"
-        )
+        what = "a master, which waits for no interval"
+        adopted.host.wait_for(lambda: adopted.master() != killed and adopted.answers(), what=what)
 
 
 def test_an_identity_that_comes_back_wakes_the_commit_that_needed_it() -> None:

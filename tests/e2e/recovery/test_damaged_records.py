@@ -145,7 +145,7 @@ def test_a_folder_in_place_of_the_live_link_is_moved_aside_and_told(adopted: Ado
 def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: bool) -> None:
     with AdoptedHost(daemon=daemon) as adopted:
         push = adopted.push({ROUTE: "lost.test  smtp:[127.0.0.1]:2525\n"})
-        assert adopted.reconciler("once").status == 0
+        adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
 
         adopted.sh(f"rm -rf {STATE}/*")
 
@@ -164,7 +164,7 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
         assert adopted.status()["phase"]["name"] == "Suspended"
         assert "dynamicmaps.cf" in adopted.sh("ls /etc/postfix/")
         adopted.reconciler("resume")
-        assert adopted.reconciler("once").status == 0
+        adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
         assert "lost.test" in adopted.host.read("/etc/postfix/transport")
         assert adopted.status()["live"]["revision"] == push.oid
         assert adopted.status()["limits"] == []
