@@ -1,7 +1,8 @@
 """Errors of the disk at every single effect on the host, with a real Postfix running: old or new whole, and mail up.
 
 The three errors take turns: EIO strikes one effect, ENOSPC and EROFS every effect on files from there to the end of
-the run. What cannot be imitated is real: a full file system (test_killed_anywhere.py), one that turns read-only
+the run. An adoption and its first apply try all effects that make a stage; an undo and a rollback begin where they
+differ. What cannot be imitated is real: a full file system (test_killed_anywhere.py), one that turns read-only
 (test_hanging_programs.py).
 """
 
@@ -61,12 +62,15 @@ def _adopted(settings: str = "") -> Iterator[CrashDriver]:
 
 
 def suffer(
-    crasher: CrashDriver, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD
+    crasher: CrashDriver, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD, since: str = ""
 ) -> dict[int, int]:
-    """Have each effect of a run fail in turn; the next must bring the desired state. How often each status was."""
+    """Have each effect of a run from *since* on fail in turn; the next must bring the desired state.
+
+    Returns how often each status was.
+    """
     whole = crasher.run(*argv)
     ends: dict[int, int] = {}
-    numbers = [number for number, when in points(whole.effects) if when == "before"]
+    numbers = [number for number, when in points(whole.effects, since) if when == "before"]
     for number, (error, how) in zip(numbers, cycle(ERRORS), strict=False):
         where = f"{errno.errorcode[error]} ({how}) at effect {number}, {whole.effects[number - 1]}"
         crasher.restore(activate)
@@ -104,7 +108,7 @@ def test_an_undo(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> No
     crasher.save("adopted")
     crasher.host.run("mkdir", "-p", f"/var/spool/postfix/pid/inet.{IN_THE_WAY}")
     oid = crasher.adopted.write_past_hook({"mail.yaml": CANNOT_START}, "This smtpd can't lock its file")
-    told(capsys, "apply and undo", suffer(crasher, ("once", oid), has_no_service(crasher.host), RESTART))
+    told(capsys, "apply and undo", suffer(crasher, ("once", oid), has_no_service(crasher.host), RESTART, "symlink"))
 
 
 def test_a_rollback(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,4 +116,4 @@ def test_a_rollback(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) ->
     assert crasher.run("once").status == 0
     crasher.save("two")
     routed = is_routed(crasher.host)
-    told(capsys, "rollback", suffer(crasher, ("rollback", "1"), lambda: not routed()))
+    told(capsys, "rollback", suffer(crasher, ("rollback", "1"), lambda: not routed(), since="rename"))

@@ -2,7 +2,8 @@
 
 Every point is one run that dies right before or right after its nth effect, and then the next run of reconciler on what
 that left. Effects are counted first, so that a new one is tried as soon as it exists. A rehearsal is one effect, which
-changes nothing on the host: an adoption and its first apply try it, and the other changes run without.
+changes nothing on the host: an adoption and its first apply try it, and the other changes run without. These also try
+all effects that make a stage; a rollback and others begin where they differ, at its rename or at the swap.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def test_a_rollback_killed_anywhere(adopted: CrashDriver, capsys: pytest.Capture
     argv = ("rollback", "1")
     whole = adopted.run(*argv)
     assert whole.status == 0, whole.output
-    tried = points(whole.effects)
+    tried = points(whole.effects, since="rename")
     routed = is_routed(adopted.host)
     ends = survive(adopted, argv, tried, lambda: not routed(), {0})
     told(capsys, "rollback", tried, ends)
@@ -213,7 +214,7 @@ def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixtu
         crasher.save("provisional")
         whole = crasher.run("run", until="Refusing")
         assert not is_routed(adopted.host)(), whole.output
-        tried = points(whole.effects)
+        tried = points(whole.effects, since="rename")
         ends: dict[str, int] = {}
         for number, when in tried:
             where = f"{when} effect {number} ({whole.effects[number - 1]})"
