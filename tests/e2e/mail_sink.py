@@ -2,8 +2,9 @@
 
 Promises: listens on a socket that is already bound (and so may belong to another network namespace), speaks SMTP
 with STARTTLS when given a certificate, or TLS from the first byte. With *login* it demands that one, and TLS before it.
-Runs in a thread of the test process. *most* counts sessions that were open at once; *pause* is how long it thinks about
-each message, and *verdict* what it then says (one that is no 2xx keeps nothing).
+Runs in a thread of the test process. *most* counts messages that were under way at once, each from MAIL to the answer
+to its end, because a client does not wait until its session is closed. *pause* is how long it thinks about each
+message, and *verdict* what it then says (one that is no 2xx keeps nothing).
 Known limit: without *login* it accepts everything, with or without authentication.
 """
 
@@ -53,7 +54,7 @@ class Sink:
         self.received: list[Received] = []
         self.verdict = "250 2.0.0 kept"
         self.pause = 0.0
-        self.sessions = 0
+        self.under_way: set[SMTP] = set()
         self.most = 0
         self._listener = listener
         self._tls = tls
@@ -79,13 +80,16 @@ class Sink:
         """Take no mail from those who should have logged in; aiosmtpd calls this for each sender."""
         if self._login and not (server and session.authenticated):
             return "530 5.7.0 Authentication required"
+        self.under_way.add(server)
+        self.most = max(self.most, len(self.under_way))
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name and arguments
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
         """Keep the message; aiosmtpd calls this at the final dot."""
         await asyncio.sleep(self.pause)
+        self.under_way.discard(server)
         if not self.verdict.startswith("2"):
             return self.verdict
         content = envelope.content or b""
@@ -134,16 +138,9 @@ class Sink:
 
 
 class _Counted(SMTP):
-    """A session that its sink counts while it is open; TLS within it is no session more."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it in."""
-        if self._original_transport is None:
-            self.event_handler.sessions += 1
-            self.event_handler.most = max(self.event_handler.most, self.event_handler.sessions)
-        super().connection_made(transport)
+    """A session whose message is no longer under way when it breaks off."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Count it out."""
-        self.event_handler.sessions -= 1
+        """Count its message out."""
+        self.event_handler.under_way.discard(self)
         super().connection_lost(error)
