@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
 _SOME = 1000
+_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # more than Postfix's: libyaml numbers lines by these
 _MANY = f"the file has more than {limits.VALUES} values, where each use of an alias counts"
 _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
 _NULLS = frozenset({"", "~", "null"})
@@ -169,7 +170,7 @@ def one_text(key: str, items: list[Any]) -> str | None:
 def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
     """Return a finding that says what to quote, if the line with the error shows the intended value, or None."""
     mark = error.problem_mark
-    lines = split_lines(text)
+    lines = _LINE_END.split(text)
     if mark is None or mark.line >= len(lines):
         return None
     line = lines[mark.line]
@@ -250,7 +251,7 @@ def _refuse_dangers(path: str, text: str, budget: Budget) -> int:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         where = _mark(path, event.start_mark)
         if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
-            before = split_lines(text)[where.line - 1][: where.column - 1]
+            before = _LINE_END.split(text)[where.line - 1][: where.column - 1]
             got = "this tag" if is_secret(before) else f'the tag "{tag}"'
             what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
             raise _Rejected(where, what)

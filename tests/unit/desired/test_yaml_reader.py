@@ -55,6 +55,14 @@ def test_a_tag_alone_is_refused_with_the_way_out() -> None:
     assert 'quote a text that starts with "!"' in refusal("a: !10.0.0.1 x\n")
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_a_line_ends_where_it_ends_for_yaml(end: str) -> None:
+    above = f"{f'#{end}' * 5}#\n"
+    assert refusal(f"{above}a: !x y\n").startswith("mail.yaml:7:4: ")
+    assert refusal(f"{above}p:\n\ta: b\n").endswith(":8:1: the line begins with a tab; indent YAML with blanks only")
+    assert refusal(f"{above}p: [h]:587\n").endswith('quote the whole value: p: "[h]:587"')
+
+
 def test_a_text_with_a_colon_and_a_blank_is_to_be_quoted() -> None:
     assert refusal("banner: a: b\n").endswith('quote the whole value: banner: "a: b"')
 
