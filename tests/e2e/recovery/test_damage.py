@@ -32,16 +32,6 @@ def shared() -> Iterator[AdoptedHost]:
         yield made
 
 
-@pytest.fixture
-def adopted(shared: AdoptedHost) -> AdoptedHost:
-    """The shared host with its daemon, in the phase Steady."""
-    if shared.told()["phase"]["name"] != "Steady":
-        shared.reconciler("resume")
-        shared.push({"mail.yaml": MAIL}, "As it was")
-        shared.wait_for_phase("Steady")
-    return shared
-
-
 def test_a_service_that_dies_at_its_start_is_rolled_back_and_answers_at_once(adopted: AdoptedHost) -> None:
     push = adopted.push({"mail.yaml": NO_LOGIN}, "Logins that nobody can check")
 

@@ -6,16 +6,12 @@ import json
 import shlex
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.state.locks import FILES
 from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
 from tests.unit.system_calls import STRACE, calls, not_durable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STATE = "/var/lib/reconciler"
 PHASE, JOURNAL = f"{STATE}/private/phase.json", f"{STATE}/private/journal.jsonl"
@@ -27,22 +23,6 @@ DAMAGE = {
     "another type": "echo '[7]' >{file}",
 }
 ROUTE = "tables/transport"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[AdoptedHost]:
-    with AdoptedHost() as made:
-        yield made
-
-
-@pytest.fixture
-def adopted(shared: AdoptedHost) -> AdoptedHost:
-    """The shared host with its daemon, in the phase Steady."""
-    if shared.told()["phase"]["name"] != "Steady":
-        shared.reconciler("resume")
-        shared.push({"mail.yaml": MAIL}, "As it was")
-        shared.wait_for_phase("Steady")
-    return shared
 
 
 def push_goes_live(adopted: AdoptedHost, name: str) -> None:
