@@ -30,6 +30,7 @@ from reconciler.model import Finding, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.log import fatal_lines, since_activation, steady
 from reconciler.postfix.numbers import as_number
+from reconciler.postfix.scopes import words
 from reconciler.rehearsal.inside.smtp_client import SmtpClient, handshake_failure
 
 if TYPE_CHECKING:
@@ -44,9 +45,8 @@ PATIENCE = 5.0
 CONVERSATIONS = 8
 _POLL, _PAUSE = 0.02, 0.25
 _NOWHERE = Where("mail.yaml")
-_TROUBLE = re.compile(
-    r"4\d\d[ -]4\.3\.", re.ASCII
-)  # RFC 3463: x.3.x is the mail system itself, everything else is policy
+# RFC 3463: x.3.x is the mail system itself, everything else is policy.
+_TROUBLE = re.compile(r"4[0-9]{2}[ -]4\.3\.")
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
@@ -183,7 +183,7 @@ def log_name(service: Service) -> str | None:
 
 def targets(expected: Expected) -> list[Target]:
     """Return every address that an inet service must answer on; for all interfaces, the loopback addresses suffice."""
-    disabled = re.split(r"[\s,]+", expected.instance.values.get("master_service_disable", ""), flags=re.ASCII)
+    disabled = words(expected.instance.values.get("master_service_disable", ""))
     addresses = []
     for service in expected.services:
         if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
@@ -197,13 +197,9 @@ def targets(expected: Expected) -> list[Target]:
 
 def _interfaces(expected: Expected) -> list[str]:
     """Return the inet_interfaces of main.cf, as names and addresses."""
-    words = [
-        word.strip("[]")
-        for word in re.split(r"[\s,]+", expected.instance.values["inet_interfaces"], flags=re.ASCII)
-        if word
-    ]
-    if not {"all", "loopback-only"} & set(words):
-        return words
+    named = [word.strip("[]") for word in words(expected.instance.values["inet_interfaces"])]
+    if not {"all", "loopback-only"} & set(named):
+        return named
     loopback = [str(one.ip) for one in expected.addresses if one.is_loopback]
     others = [str(one.ip) for one in expected.addresses if not one.is_link_local]
     return loopback or others[:1]

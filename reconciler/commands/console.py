@@ -71,8 +71,14 @@ class Reconciler(click.Group):
 
 def say_bug(error: Exception) -> None:
     """Print the traceback if the error is a bug in reconciler, and the environment asks for it."""
-    if isinstance(error, InternalError) and DEBUG in os.environ:
-        click.echo(error.traceback, err=True)
+    if isinstance(error, InternalError):
+        say_traceback(error.traceback)
+
+
+def say_traceback(traceback: str) -> None:
+    """Print a traceback, if there is one and the environment asks for it."""
+    if traceback and DEBUG in os.environ:
+        click.echo(traceback, err=True)
 
 
 def keep_examples(command: click.Command) -> None:

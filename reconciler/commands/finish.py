@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from reconciler.commands.console import Context, say_all
+from reconciler.commands.console import Context, say_all, say_traceback
 from reconciler.commands.exit_status import status_of
-from reconciler.host.log import DEBUG
 from reconciler.passes.status import provisional
 from reconciler.state.records import Conclusion, conclusion_line
 from reconciler.trees.report import outcome_lines
@@ -31,7 +29,6 @@ def finish(context: Context, edges: Edges, passed: Passed, *, json_output: bool 
         number, short = (live.number, live.name) if live else (None, "")
         say_all(outcome_lines(passed.outcome, passed.seconds, number, short))
         say_all(provisional(edges))
-    if passed.traceback and DEBUG in os.environ:
-        click.echo(passed.traceback, err=True)
+    say_traceback(passed.traceback)
     context.poke()
     sys.exit(status_of(passed.outcome))
