@@ -1,7 +1,7 @@
 """Look at the files of a repository before libgit2 or git opens them.
 
 libgit2 opens a pipe and waits, while no other thread of this process runs. It reads every file that the repository's
-configuration includes, and git runs programs that it names. Whoever may write to a repository decides about both.
+configuration includes, and git runs programs that it names. A user who may write to the repository chooses both.
 
 Promises: nothing is opened that could wait, and no include is followed. Reading only. Raises ValueError with the path
 and the reason for a file that must not be opened, and OSError for a repository that is not there.

@@ -1,4 +1,4 @@
-"""No setting may name a file of reconciler's own that nobody else may read: the identity that opens secrets, the state.
+"""No setting may name a file that only reconciler may read: the identity that opens secrets, the state.
 
 Postfix opens most files as root, and quotes the lines that it does not understand in the mail log. Pure text: the path
 is compared as it is written, without links. Raises nothing.

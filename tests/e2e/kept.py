@@ -4,7 +4,8 @@
         if not copy.text:
             copy.keep(make())
 
-Promises: it goes with the run of pytest, or without one with this process. Who fails to make it leaves it to the next.
+Promises: it goes with the run of pytest, or without one with this process. If one process fails to make it, the next
+one tries.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Copy:
         return self._place.read_text() if self._place.exists() else ""
 
     def keep(self, text: str) -> None:
-        """Have everybody else get this from now on."""
+        """Keep this text; other processes get it from now on."""
         new = self._place.with_suffix(".new")
         new.write_text(text)
         new.rename(self._place)
@@ -43,7 +44,7 @@ class Copy:
 
 @contextmanager
 def kept(key: str) -> Iterator[Copy]:
-    """Yield the copy of that key; while it is empty nobody else gets there."""
+    """Yield the copy of that key; while it is empty, other processes wait."""
     place = Path(_folder(), hashlib.sha256(key.encode()).hexdigest())
     with place.with_suffix(".lock").open("w") as lock:
         if not place.exists():

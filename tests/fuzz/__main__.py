@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: judge many commits that nobody would write; none may take a second or end in an error."""
+"""`python -m tests.fuzz`: check many generated commits; none may take a second or end in an error."""
 
 from __future__ import annotations
 

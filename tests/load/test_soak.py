@@ -64,7 +64,7 @@ class Soak:
         return float(self.daemon.memory_info().rss) / (1 << 20)
 
     def passes(self) -> int:
-        """How many passes the daemon has told of; what was counted before is not read again."""
+        """Return how many passes the daemon has logged; lines that were counted are not read again."""
         with self.log.open("rb") as stream:
             stream.seek(self.read)
             new, whole, _ = stream.read().rpartition(b"\n")

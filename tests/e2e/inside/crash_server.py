@@ -127,7 +127,7 @@ def main() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{sys.argv[1]}.new")
         listener.listen()
-        Path(f"{sys.argv[1]}.new").rename(sys.argv[1])  # nobody finds it who would not be heard
+        Path(f"{sys.argv[1]}.new").rename(sys.argv[1])  # so a client finds it only once it listens
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:

@@ -77,7 +77,7 @@ def serve(place: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{place}.new")
         listener.listen()
-        Path(f"{place}.new").rename(place)  # nobody finds it who would not be heard
+        Path(f"{place}.new").rename(place)  # so a client finds it only once it listens
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:
