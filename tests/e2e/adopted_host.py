@@ -235,6 +235,10 @@ class AdoptedHost:
 
         return self.patiently(reached, f"phase {name}", timeout)
 
+    def wait_for_limit(self, text: str) -> str:
+        """Wait until the daemon's status has that limit, which it may know only after the pass is on record."""
+        return self.patiently(lambda: next((one for one in self.told()["limits"] if text in one), ""), text)
+
     def _told_of_changes(self) -> Callable[[], dict[str, Any]]:
         """Return what asks the daemon when something was written down, or half a second after it was asked last.
 

@@ -145,8 +145,7 @@ def test_an_edit_while_the_repository_can_not_be_written_is_put_back_and_kept_la
             lambda: adopted.passes()[passes:] and adopted.postconf("smtpd_banner") != "later", what="a pass"
         )
         adopted.host.wait_for(lambda: adopted.told()["drift"] == [], what="what was there before")
-        unkept = f"is not on {BRANCH} yet and exists only in /var/lib"
-        adopted.host.wait_for(lambda: any(unkept in limit for limit in adopted.told()["limits"]), what=unkept)
+        adopted.wait_for_limit(f"is not on {BRANCH} yet and exists only in /var/lib")
         assert any(line["not_kept"] for line in adopted.passes()[passes:])
         adopted.stop_daemon(signal.SIGKILL)
     finally:

@@ -195,7 +195,7 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[AdoptedHost
 
     assert adopted.reconciler("suspend", "--why", "moving disks").status == 0
     adopted.sh(f"{HOOK} 7")
-    assert adopted.host.wait_for(lambda: [one for one in adopted.told()["limits"] if "site7" in one], what="the wait")
+    adopted.wait_for_limit("site7")
     assert adopted.tip() == made.oid
     adopted.reconciler("resume")
     adopted.host.wait_for(lambda: adopted.tip() != made.oid, what="the commit")

@@ -58,9 +58,7 @@ def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told
         oid = adopted.write_past_hook(banner("late"))
         adopted.host.wait_for(lambda: adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix") != before, what="the swap")
         adopted.sh(f"mount --bind {STATE_DIRECTORY} {STATE_DIRECTORY}; mount -o remount,ro,bind {STATE_DIRECTORY}")
-        adopted.host.wait_for(
-            lambda: any("nothing can be recorded" in one for one in adopted.told()["limits"]), what="a word about it"
-        )
+        adopted.wait_for_limit("nothing can be recorded")
         assert adopted.answers()
         again = adopted.write_past_hook(banner("later"))
         adopted.sh(f"umount {STATE_DIRECTORY}")
@@ -95,12 +93,12 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.host.write("/usr/sbin/git", HANG, 0o755)
         adopted.sh("postconf -e smtpd_banner=by-hand")
         adopted.patiently(lambda: adopted.postconf("smtpd_banner") != "by-hand", "the edit to be put back")
-        limited(adopted, "a hand edit is not on drift/")
+        adopted.wait_for_limit("a hand edit is not on drift/")
         oid = adopted.write_past_hook(banner("meanwhile"))
         adopted.wait_for("Applied", oid)
         assert greets(adopted, "meanwhile")
-        limited(adopted, f"can't add a note to {oid[:7]}")
-        limited(adopted, "a hand edit is not on drift/")
+        adopted.wait_for_limit(f"can't add a note to {oid[:7]}")
+        adopted.wait_for_limit("a hand edit is not on drift/")
         adopted.sh("rm /usr/sbin/git")
         push = adopted.push(banner("after"))
         assert push.accepted, push.text
@@ -108,12 +106,6 @@ def test_a_git_that_hangs_holds_up_neither_mail_nor_the_record_and_status_says_w
         adopted.patiently(lambda: adopted.told()["limits"] == [], "everything to be written", 60)
         assert "by-hand" in adopted.git("log", "-p", BRANCH)
         assert "live" in adopted.notes(push.oid)
-
-
-def limited(adopted: AdoptedHost, text: str) -> str:
-    """Wait for the limit in the status that holds this text, and return it."""
-    limits = adopted.patiently(lambda: [one for one in adopted.told()["limits"] if text in one], text)
-    return str(limits[0])
 
 
 # ---- Postfix's programs ----------------------------------------------------------------------------------------------
