@@ -88,6 +88,7 @@ install_packages() {
     trap - EXIT HUP INT TERM
 }
 
+# Debian's own Python comes first: apt keeps it safe, any user may read it, and one built by hand is often slower.
 find_python() {
     local python
     while read -r python; do
@@ -95,8 +96,8 @@ find_python() {
             printf '%s\n' "$python"
             return
         fi
-    done < <(type -aP python3)
-    stop 1 "no python3 of version 3.11 or later on PATH"
+    done < <(PATH=/usr/bin:$PATH type -aP python3)
+    stop 1 "no python3 of version 3.11 or later in /usr/bin or on PATH"
 }
 
 # Install exactly what lock files pin: pip compares each file with its SHA-256 before it installs the first one. Its list
