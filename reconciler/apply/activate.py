@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import Expected, Verified, fatal_since, verify
+from reconciler.apply.verify import LOG_DELAY, Expected, Verified, fatal_since, verify
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
@@ -32,10 +32,6 @@ _STOPPED_MEANWHILE = Finding(
     text="an administrator stopped Postfix while it was being verified",
     severity=Severity.WARNING, lasting=False,
 )  # fmt: skip
-
-
-_LOG_DELAY = 1.0
-"""Seconds that a busy host may take until the line of a master that was stopped is in the mail log."""
 
 
 def go_live(
@@ -140,10 +136,9 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     if pid is None or postfix.running(instance) is not None:
         return None
     log = open_log(host, instance.values)
-    deadline = time.monotonic() + _LOG_DELAY
-    # A syslog daemon writes the master's last line a little after its end.
+    deadline = time.monotonic() + LOG_DELAY
     while (stopped := was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
-        time.sleep(_LOG_DELAY / 10)
+        time.sleep(LOG_DELAY / 10)
     return stopped
 
 

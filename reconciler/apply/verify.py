@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 CONVERSATIONS = 8
+LOG_DELAY = 1.0
+"""Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
 _POLL, _PAUSE = 0.02, 0.25
 _NOWHERE = Where("mail.yaml")
 # RFC 3463: x.3.x is the mail system itself, everything else is policy.
@@ -104,7 +106,7 @@ def verify(expected: Expected) -> Verified:
         if not death and not logged and not problems:
             logged = _fatal(expected, daemons)  # the dialogues may have caused a service to log an error
     if death or problems:  # a second witness: now every line explains
-        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services)
+        logged = _reasons(expected, patience=LOG_DELAY if death else 0)
     findings = (*death, *logged, *(problem.finding for problem in problems))
     silent = bool(findings) and not logged and all(problem.is_silence for problem in problems)
     return Verified(expected.instance, findings, died=bool(death), silent=silent)
@@ -129,6 +131,19 @@ def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
     _collect(daemons, expected)
     return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons)
+
+
+def _reasons(expected: Expected, patience: float) -> list[Finding]:
+    """Return every fatal error since the activation; wait up to *patience* seconds for the first one.
+
+    A syslog daemon writes the master's last line a little after its end.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services)
+        if logged or time.monotonic() >= deadline:
+            return logged
+        time.sleep(LOG_DELAY / 10)
 
 
 def _collect(daemons: set[int] | None, expected: Expected) -> None:

@@ -7,11 +7,11 @@ import time
 from contextlib import closing, contextmanager, suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 from reconciler.apply.verify import Expected, Verified, verify
-from reconciler.host.maillog import Mark, UnreadableLog
+from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
 from reconciler.model import Service, Where
 
@@ -101,3 +101,24 @@ def test_a_reply_that_drips_without_end_ends_the_verification() -> None:
     assert [one.rule for one in seen.findings] == ["service-silent"]
     assert "its reply does not end in time" in seen.findings[0].text
     assert time.monotonic() - began < PATIENCE * 20
+
+
+def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.touch()
+    values = {"queue_directory": str(tmp_path), "process_id_directory": "pid", "syslog_name": "postfix"}
+    line = "Nov 26 12:00:00 mx postfix/master[7]: fatal: bind 127.0.0.1 port 2599: Address already in use\n"
+    late = Timer(0.3, lambda: log.write_text(line, encoding="utf-8"))
+    late.start()
+
+    seen = verify(
+        Expected(
+            instance=Instance(Path("/etc/postfix"), values), services=(), addresses=(), ports={},
+            log=LogFile(log), mark=LogFile(log).mark(), since=0, settle=1, patience=PATIENCE,
+        )
+    )  # fmt: skip
+
+    late.join()
+    assert seen.died
+    assert [one.rule for one in seen.findings] == ["master-died", "fatal-in-log"]
+    assert "port 2599" in seen.findings[1].text
