@@ -222,6 +222,10 @@ class Host:
         """Return Postfix's queue, a message an entry, as `postqueue -j` has it."""
         return [json.loads(line) for line in self.run("postqueue", "-j").stdout.splitlines()]
 
+    def wait_for_empty_queue(self) -> None:
+        """Wait until no message is left: Postfix removes one from its queue a little after its delivery."""
+        self.wait_for(lambda: not self.queue(), what="an empty queue")
+
     def sink(
         self,
         port: int,

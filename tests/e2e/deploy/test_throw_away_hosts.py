@@ -60,7 +60,7 @@ def test_a_message_to_root_is_delivered_and_logged(host: Host) -> None:
     assert host.send("a@client.test", "root", "Subject: it works\n\nReally.").startswith("250 2.0.0 Ok: queued as")
     host.wait_for(lambda: "status=sent (delivered to mailbox)" in host.mail_log(), what="the delivery")
     assert "Subject: it works\n" in host.read("/var/mail/root")
-    assert host.queue() == []
+    host.wait_for_empty_queue()
 
 
 def test_a_refusal_is_returned(host: Host) -> None:
