@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, AdoptedHost
+from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, MeasuredHost
 from tests.e2e.hosts import Host, missing
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Bench:
             print(f"measuring: {self.figures.titles[case]}", file=sys.stderr)
             with ExitStack() as opened:
                 table = "".join(f"user{number}@bench.test root\n" for number in range(self._entries[case]))
-                self._site = opened.enter_context(AdoptedHost(state={"mail.yaml": MAIL, "tables/virtual": table}))
+                self._site = opened.enter_context(MeasuredHost(state={"mail.yaml": MAIL, "tables/virtual": table}))
                 self._beside = opened.enter_context(Host(postfix=True))
                 self._prepare_floor()
                 self._measure(case)
@@ -115,7 +115,7 @@ class Bench:
         with ExitStack() as opened:
             modes = {mode: f'[rehearsal]\nmode = "{mode}"\n' for mode in ("on", "off")}
             sites = {
-                mode: opened.enter_context(AdoptedHost(state=state, settings=text)) for mode, text in modes.items()
+                mode: opened.enter_context(MeasuredHost(state=state, settings=text)) for mode, text in modes.items()
             }
             for number in range(self._rounds):
                 for mode, adopted in sites.items():

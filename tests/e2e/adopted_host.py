@@ -21,7 +21,7 @@ import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.e2e.kept import Copy
+    from tests.e2e.preloaded import Program
 
 T = TypeVar("T")
 Files = dict[str, str | None]
@@ -96,6 +97,8 @@ class AdoptedHost:
 
     systemd = False
     expected_tracebacks = False
+    preloaded = True
+    """Whether reconciler is forked from a process that has imported it already (preloaded.py)."""
 
     def __init__(
         self,
@@ -112,7 +115,7 @@ class AdoptedHost:
         self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
-        self.daemon: subprocess.Popen[str] | None = None
+        self.daemon: subprocess.Popen[str] | Program | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -167,6 +170,7 @@ class AdoptedHost:
 
     def start_daemon(self, *argv: str) -> None:
         """Start the daemon as systemd would, and wait until it says that it is ready: its first pass is over."""
+        preloaded = self.preloaded and not (self.systemd or argv)
         argv = argv or ("reconciler", "run")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             path = self.host.root / "run/notify"
@@ -174,7 +178,8 @@ class AdoptedHost:
             channel.bind(str(path))
             channel.settimeout(120)
             environment = {"NOTIFY_SOCKET": "/run/notify"}
-            self.daemon = self.host.start(*argv, env=environment, output=self._log.fileno())
+            start = self.host.start_preloaded if preloaded else self.host.start
+            self.daemon = start(*argv, env=environment, output=self._log.fileno())
             while b"READY=1" not in channel.recv(4096):
                 pass
 
@@ -269,10 +274,28 @@ class AdoptedHost:
 
     def reconciler(self, *arguments: str, user: str | None = None, cwd: str = "/", typed: str = "") -> Ran:
         """Run a command of reconciler's; its exit status and everything it printed."""
-        command = f"cd {cwd} && exec {shlex.join(['reconciler', *arguments])} 2>&1"
-        done = self.host.run("sh", "-c", command, check=False, user=user, input=typed)
-        assert "Traceback" not in done.stdout, done.stdout
-        return Ran(done.returncode, done.stdout)
+        argv = ("reconciler", *arguments)
+        if self.systemd or not self.preloaded:
+            command = f"cd {cwd} && exec {shlex.join(argv)} 2>&1"
+            done = self.host.run("sh", "-c", command, check=False, user=user, input=typed)
+            ran = Ran(done.returncode, done.stdout)
+        else:
+            ran = self._run_preloaded(argv, user or "root", cwd, typed)
+        assert "Traceback" not in ran.text, ran.text
+        return ran
+
+    def _run_preloaded(self, argv: tuple[str, ...], user: str, cwd: str, typed: str) -> Ran:
+        with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
+            stdin.write(typed)
+            stdin.seek(0)
+            program = self.host.start_preloaded(*argv, user=user, cwd=cwd, stdin=stdin.fileno(), output=output.fileno())
+            try:
+                status = program.wait(180)
+            except TimeoutError as error:
+                program.kill()
+                error.add_note(f"{shlex.join(argv)} printed: {_printed(output)}")
+                raise
+            return Ran(status, _printed(output))
 
     def status(self) -> dict[str, Any]:
         """What `reconciler status --json` prints."""
@@ -379,11 +402,22 @@ class AdoptedHost:
             return False
 
 
+def _printed(output: IO[str]) -> str:
+    output.seek(0)
+    return output.read()
+
+
 def _stat(file: Path) -> os.stat_result | None:
     try:
         return file.stat()
     except OSError:
         return None
+
+
+class MeasuredHost(AdoptedHost):
+    """An adopted host whose reconciler is started as users start it, for figures of time and memory."""
+
+    preloaded = False
 
 
 class BootedHost(AdoptedHost):

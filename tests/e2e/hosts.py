@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psutil
 
 from tests.e2e.mail_sink import Received, Sink
+from tests.e2e.preloaded import SERVERS, Program
 
 if TYPE_CHECKING:
     import ssl
@@ -150,7 +151,20 @@ class Host:
         self._closing.callback(process.kill)
         return process
 
-    def signal(self, process: subprocess.Popen[str], number: signal.Signals) -> None:
+    def start_preloaded(
+        self, *argv: str, user: str = "root", env: Mapping[str, str] | None = None, cwd: str = "/",
+        stdin: int | None = None, output: int = 2,
+    ) -> Program:  # fmt: skip
+        """Start a reconciler that is imported already, as `start` would; *argv* is its command line."""
+        settings = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
+        request = {"host": self.pid, "argv": argv, "user": user, "env": settings, "cwd": cwd}
+        with Path(os.devnull).open() as nothing:
+            program = SERVERS.start(request, [nothing.fileno() if stdin is None else stdin, output, output])
+        self._closing.push(program)
+        self._closing.callback(program.kill)
+        return program
+
+    def signal(self, process: subprocess.Popen[str] | Program, number: signal.Signals) -> None:
         """Send a signal to what `start` started (the Popen itself is only the way in)."""
         for child in psutil.Process(process.pid).children():
             child.send_signal(number)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.e2e.adopted_host import AdoptedHost
+from tests.e2e.adopted_host import MeasuredHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ class Load:
         """Do it all."""
         began = time.monotonic()
         first = {path: text.format(number=0) for path, text in STATE.items()}
-        with AdoptedHost(state=first, settle=self._settle, settings=self._settings) as adopted:
+        with MeasuredHost(state=first, settle=self._settle, settings=self._settings) as adopted:
             self._site = adopted
             adopted.host.start("smtp-sink", "-u", "nobody", "-D", "/tmp/arrived", "127.0.0.1:2525", "256")
             source = adopted.host.start("bash", "-c", SOURCE.format(batch=BATCH))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
+from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost, MeasuredHost
 from tests.e2e.hosts import missing
 
 PASSES, ROUNDS = 1000, 40
@@ -109,7 +109,7 @@ def test_a_thousand_passes_leave_nothing_behind(capsys: pytest.CaptureFixture[st
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
     began = time.monotonic()
-    with AdoptedHost(settle="20ms", settings=SETTINGS) as adopted:
+    with MeasuredHost(settle="20ms", settings=SETTINGS) as adopted:
         soak = Soak(adopted)
         for number in range(8):  # one of each kind
             soak.round(number)

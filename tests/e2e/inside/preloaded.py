@@ -1,0 +1,131 @@
+"""Starts reconciler in throw-away hosts from one process that has imported it: an import takes half a second.
+
+    preloaded.py                    standard input is a socket of packets; each packet asks for one program
+
+A packet is JSON, {"host": pid of the host's PID 1, "argv": [...], "user": name, "env": {...}, "cwd": path}, and carries
+four descriptors: standard input, output, error, and a socket for the answers: {"pid": n} of the process that entered
+the host and waits there, and {"status": n} at the end, as wait(2) gives it. Promises: the program is in all namespaces
+of the host that nsenter(1) would enter, has the environment, the user and the command line that it would have had, and
+dies with its parent.
+
+Known limits: its modules were imported before it was in the host; it is in the cgroup of the test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pwd
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from reconciler.commands import main as cli
+
+# <linux/prctl.h>, <sched.h>
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # mounts, UTS, IPC, PID, network
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+
+class Request(dict[str, Any]):
+    """What is asked for, with its descriptors."""
+
+    descriptors: list[int]
+
+
+def receive(control: socket.socket) -> Request | None:
+    """Return the next request; None when the test run is over."""
+    packet, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
+    if not packet:
+        return None
+    request = Request(json.loads(packet))
+    request.descriptors = descriptors
+    return request
+
+
+def enter(host: int) -> None:
+    """Move this process into the namespaces of a host, and its root; a child is in its PID namespace, too."""
+    root = os.open(f"/proc/{host}/root", os.O_RDONLY | os.O_DIRECTORY)
+    target = os.pidfd_open(host)
+    if LIBC.setns(target, NAMESPACES):
+        raise OSError(ctypes.get_errno(), "setns")
+    os.fchdir(root)
+    os.chroot(".")
+    os.close(root)
+    os.close(target)
+
+
+def become(request: Request) -> None:
+    """Be the program that was asked for: descriptors, user, environment and command line."""
+    for number, descriptor in enumerate(request.descriptors[:3]):
+        os.dup2(descriptor, number)
+    os.closerange(3, 1 << 16)
+    os.setsid()
+    user = pwd.getpwnam(request["user"])
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(HOME=user.pw_dir, SHELL=user.pw_shell, USER=user.pw_name, LOGNAME=user.pw_name, **request["env"])
+    sys.argv = list(request["argv"])
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115 - for all its life
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def prctl(option: int, *arguments: int) -> None:
+    """Call prctl of the C library; raises OSError as the kernel gives it."""
+    if LIBC.prctl(option, *arguments, *[0] * (4 - len(arguments))):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def show(argv: list[str]) -> None:
+    """Have ps(1) show this command line, as far as there is room where the one of this server stands."""
+    start, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[45:47])  # proc(5): 48 and 49
+    line = b"\0".join(map(os.fsencode, argv))[: end - start - 1]
+    ctypes.memmove(start, line.ljust(end - start, b"\0"), end - start)
+    name = ctypes.create_string_buffer(os.fsencode(Path(argv[0]).name))
+    prctl(PR_SET_NAME, ctypes.addressof(name))
+
+
+def watch(request: Request) -> NoReturn:
+    """Start the program as a child, and answer how it ended, as nsenter(1) would by its own end."""
+    answers = socket.socket(fileno=request.descriptors[3])
+    answers.send(json.dumps({"pid": os.getpid()}).encode())
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    enter(request["host"])
+    pid = os.fork()
+    if not pid:
+        show(request["argv"])
+        become(request)
+        sys.exit(cli.main())
+    with suppress(OSError):  # the test may be over already
+        answers.send(json.dumps({"status": os.waitpid(pid, 0)[1]}).encode())
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve until the test run ends; children reap themselves."""
+    for name in cli.COMMANDS:
+        cli.imported(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    control = socket.socket(fileno=os.dup(0))
+    while request := receive(control):
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            control.close()
+            watch(request)
+        for descriptor in request.descriptors:
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main()
