@@ -70,7 +70,10 @@ def ask(path: str, request: dict[str, object], patience: float) -> dict[str, obj
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(patience)
             connection.connect(path)
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            try:  # noqa: SIM105 - contextlib takes longer to import than all of this to run
+                connection.sendall(json.dumps(request).encode() + b"\n")
+            except BrokenPipeError:  # a daemon without a place for one more client answers, and reads nothing
+                pass
             received = b""
             while piece := connection.recv(65536):
                 *lines, received = (received + piece).split(b"\n")

@@ -322,7 +322,8 @@ def ask(socket: Path, request: Message, timeout: float) -> Iterator[Message]:
         connection.settimeout(timeout)
         try:
             connection.connect(str(socket))
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            with suppress(BrokenPipeError):  # a daemon without a place for one more client answers, and reads nothing
+                connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("r", encoding="utf-8") as answer:
                 yield from _messages(answer)
         except PermissionError:

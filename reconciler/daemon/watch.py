@@ -24,6 +24,7 @@ import errno
 import os
 import select
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -128,8 +129,10 @@ class Watcher:
             self._files = {wake: tuple(sorted(paths)) for wake, paths in files.items()}
 
     def rearm(self) -> None:
-        """Watch the files that exist now; call it after every swap."""
+        """Watch the files that exist now; call it after every swap. A thread that a bug ended is replaced."""
         with self._lock:
+            if self._observer and not self._observer.is_alive():
+                self.stop()
             limits = [_OVERFLOW] if self._overflowed else []
             try:
                 inotify = self._inotify or self._open()
@@ -174,9 +177,11 @@ class Watcher:
 
     def _react(self, changes: Iterable[WatchEvent]) -> None:
         if reasons := self._reasons(changes):
-            self.rearm()
-            for reason in sorted(reasons):
-                self._wake(reason)
+            try:
+                self.rearm()
+            finally:  # whatever becomes of the watches, what changed is compared
+                for reason in sorted(reasons):
+                    self._wake(reason)
 
     def _reasons(self, changes: Iterable[WatchEvent]) -> set[Wake]:
         """Return the reasons of these changes; a change of a folder itself counts for all its names."""
@@ -201,7 +206,7 @@ class Watcher:
     def _push_places(self) -> Iterator[tuple[Path, str, Wake]]:
         for holder, name in _hops(self._repository):
             yield holder, name, Wake.PUSH
-        folder = Path(os.path.realpath(self._repository))
+        folder = _real(self._repository)
         yield folder, "packed-refs", Wake.PUSH
         for name in ("refs", "heads", *self._branch.split("/")):
             yield folder, name, Wake.PUSH
@@ -211,7 +216,7 @@ class Watcher:
         for link in self._links:
             for holder, name in _hops(link):
                 yield holder, name, Wake.DRIFT
-            for folder, _, _ in os.walk(os.path.realpath(link)):
+            for folder, _, _ in os.walk(_real(link)):
                 yield Path(folder), EVERYTHING, Wake.DRIFT
 
     def _file_places(self) -> Iterator[tuple[Path, str, Wake]]:
@@ -239,12 +244,20 @@ def changes(paths: Iterable[Path]) -> int | None:
 def _hops(path: Path) -> Iterator[tuple[Path, str]]:
     """Yield each link on the way to the target of *path*, and the target, as a name in a real folder."""
     for _ in range(_MOST_LINKS):
-        holder = Path(os.path.realpath(path.parent))
+        holder = _real(path.parent)
         yield holder, path.name
         try:
             path = holder / path.readlink()
         except OSError:  # no link, or gone
             return
+
+
+def _real(path: Path) -> Path:
+    """Follow all links of a path; realpath() raises where a link is removed between two looks, so it looks again."""
+    for _ in range(_MOST_LINKS):
+        with suppress(FileNotFoundError):
+            return Path(os.path.realpath(path))
+    return path
 
 
 def _why(error: OSError) -> str:

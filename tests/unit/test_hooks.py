@@ -4,10 +4,14 @@ import ast
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +145,26 @@ def test_a_daemon_that_answers_without_its_consent_rejects(pushing: Pushing, las
     assert said[0] == "a line"
     assert any(line.startswith(why) for line in said)
     assert git(pushing.path, "rev-parse", "main") == pushing.first
+
+
+def test_a_daemon_that_answers_before_it_reads_the_request_is_heard(tmp_path: Path) -> None:
+    loader = SourceFileLoader("conversation", str(Path(__file__).parents[2] / "hooks/conversation.py"))
+    conversation = module_from_spec(spec_from_loader(loader.name, loader) or pytest.fail("no such module"))
+    loader.exec_module(conversation)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b'{"error": "too many requests at once; try again"}\n')
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        with pytest.raises(conversation.Trouble, match="too many requests"):
+            conversation.ask(str(tmp_path / "s"), {"do": "x" * 10_000_000}, 5)
+        refusing.join()
 
 
 def test_an_error_while_a_commit_is_followed_is_no_traceback(pushing: Pushing) -> None:

@@ -107,6 +107,35 @@ def test_a_branch_wakes_when_it_is_born_moved_packed_and_moved_again(watched: Wa
         watched.expect(Wake.PUSH, act)
 
 
+def test_a_link_that_vanishes_between_two_looks_at_it_does_not_end_the_watch(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vanishes = iter([True, False] * 3)
+
+    def realpath(path: Path, real: Callable[[Path], str] = os.path.realpath) -> str:
+        if next(vanishes, False):
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    watched.expect(Wake.PUSH, lambda: push(watched))
+    watched.expect(Wake.PUSH, lambda: push(watched))
+    assert next(vanishes, None) is None
+    assert watched.watcher.limits == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_in_the_thread_that_watches_wakes_and_the_next_pass_has_it_watch_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "walk", lambda _: 1 // 0)
+        watched.expect(Wake.PUSH, lambda: push(watched))
+    watched.watcher.rearm()  # as after each pass
+    watched.settled()
+    watched.expect(Wake.PUSH, lambda: push(watched))
+
+
 def test_other_branches_and_notes_and_reading_wake_nobody(watched: Watched) -> None:
     oid = push(watched)
     watched.settled()
