@@ -8,6 +8,7 @@ all effects that make a stage; a rollback and others begin where they differ, at
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
 KEPT_ON = "refs/heads/drift/mx1.example.com"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def _able() -> None:
     if lacking := missing():
         pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fresh() -> Iterator[CrashDriver]:
     """A host that is not adopted, whose Postfix runs with nearly what the branch asks for: a reload will do."""
     with AdoptedHost(settle="20ms", daemon=False) as adopted:
@@ -60,11 +61,25 @@ def fresh() -> Iterator[CrashDriver]:
         yield crasher
 
 
-@pytest.fixture(scope="module")
-def _adopted() -> Iterator[CrashDriver]:
+@contextmanager
+def _adoption() -> Iterator[CrashDriver]:
     with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
         yield CrashDriver(adopted)
+
+
+@pytest.fixture(scope="module")
+def _adopted() -> Iterator[CrashDriver]:
+    with _adoption() as crasher:
+        yield crasher
+
+
+@pytest.fixture
+def unshared() -> Iterator[CrashDriver]:
+    """A host like `adopted` for one test, which lasts so long that another process should take it."""
+    with _adoption() as crasher:
+        crasher.save("adopted")
+        yield crasher
 
 
 @pytest.fixture
@@ -122,15 +137,15 @@ def test_what_recovery_alone_leaves_runs_as_the_old_generation_says(adopted: Cra
     adopted.host.wait_for(lambda: adopted.host.dialogue(["QUIT"], address="::1")[0].startswith("220 "))
 
 
-def test_an_undo_killed_anywhere(adopted: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
-    adopted.host.run("mkdir", "-p", f"/var/spool/postfix/pid/inet.{IN_THE_WAY}")
-    adopted.adopted.write_past_hook({"mail.yaml": CANNOT_START}, "This smtpd can't lock its file")
-    whole = adopted.run("once")
+def test_an_undo_killed_anywhere(unshared: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    unshared.host.run("mkdir", "-p", f"/var/spool/postfix/pid/inet.{IN_THE_WAY}")
+    unshared.adopted.write_past_hook({"mail.yaml": CANNOT_START}, "This smtpd can't lock its file")
+    whole = unshared.run("once")
     assert whole.status == 3, whole.output
     assert whole.effects.count("symlink") == 2, "there and back"
     tried = points(whole.effects, since="symlink")
-    good = has_no_service(adopted.host)
-    ends = survive(adopted, ("once",), tried, good, {1, 3}, RESTART)
+    good = has_no_service(unshared.host)
+    ends = survive(unshared, ("once",), tried, good, {1, 3}, RESTART)
     told(capsys, "apply and undo", tried, ends)
     assert len(ends) == 1, "only ever the old generation"
 
