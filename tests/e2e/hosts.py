@@ -238,7 +238,11 @@ class Host:
 
     def wait_for_empty_queue(self) -> None:
         """Wait until no message is left: Postfix removes one from its queue a little after its delivery."""
-        self.wait_for(lambda: not self.queue(), what="an empty queue")
+        try:
+            self.wait_for(lambda: not self.queue(), what="an empty queue")
+        except HostError as error:
+            error.add_note(f"{json.dumps(self.queue())}\n{self.mail_log()[-4000:]}")
+            raise
 
     def sink(
         self,
