@@ -18,6 +18,47 @@ from tests.unit.host_facts import facts
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+FIELD_BROKEN, FIELD_HEALTHY = (
+    yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
+    for kind in ("broken", "healthy")
+)
+# Cases that no rule catches yet; a case that is caught must leave this set.
+NOT_YET: set[str] = {
+    "two-postscreens-one-cache",
+    "block-list-filter-misspelt",
+    "message-larger-than-the-disk",
+    "data-directory-of-root",
+    "no-address-mappings",
+    "policy-attribute-of-a-newer-postfix",
+    "bcc-to-two",
+    "relay-domain-with-star",
+    "client-list-with-dot",
+    "submission-relays-for-nobody",
+    "policy-key-without-brackets",
+    "alias-to-a-file-nowhere",
+    "policy-daemon-down",
+    "log-file-without-its-service",
+    "one-address-with-a-name-of-its-own",
+    "login-check-behind-the-permit",
+    "header-checks-on-a-listener",
+    "luser-relay-nobody-reaches",
+    "no-name-server-asked",
+    "everybody-gets-one-name",
+    "catch-all-takes-mailboxes",
+    "any-local-recipient",
+    "networks-by-style",
+    "any-answer-is-a-listing",
+    "encrypted-to-the-filter-too",
+    "options-of-a-commented-service",
+    "mailbox-without-its-slash",
+}
+
+
+def cases(*lists: list[dict[str, Any]]) -> list[Any]:
+    """The cases as parameters of a test; those of NOT_YET must fail."""
+    strict = pytest.mark.xfail(strict=True, reason="no rule catches it yet")
+    every = [case for one in lists for case in one]
+    return [pytest.param(case, id=case["name"], marks=[strict] * (case["name"] in NOT_YET)) for case in every]
 
 
 def decided_here(case: dict[str, Any]) -> bool:
@@ -45,7 +86,11 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in BROKEN["cases"] if decided_here(case)], ids=lambda case: str(case["name"])
+    "case",
+    cases(
+        [case for case in BROKEN["cases"] if decided_here(case)],
+        [case for case in FIELD_BROKEN if decided_here(case) and case["must"] == "refused"],
+    ),
 )
 def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, Any]) -> None:
     errors = errors_in(findings_about(case))
@@ -56,15 +101,19 @@ def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, An
     assert all(finding.where.file and finding.where.line for finding in errors)
 
 
-@pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
+@pytest.mark.parametrize("case", cases(HEALTHY["cases"], FIELD_HEALTHY))
 def test_a_healthy_configuration_is_never_refused(case: dict[str, Any]) -> None:
     assert errors_in(findings_about(case)) == []
 
 
 @pytest.mark.parametrize(
     "case",
-    [case for case in HEALTHY["cases"] if case.get("must") == "warned" and not case.get("with")],
-    ids=lambda case: str(case["name"]),
+    cases(
+        [case for case in HEALTHY["cases"] if case.get("must") == "warned" and not case.get("with")],
+        [case for case in FIELD_BROKEN if case["must"] == "warned"],
+    ),
 )
 def test_a_doubtful_configuration_is_told_of(case: dict[str, Any]) -> None:
-    assert any(re.search(case["cause"], finding.text) for finding in findings_about(case))
+    found = findings_about(case)
+    assert any(re.search(case["cause"], f"{finding.text} {finding.where}", re.IGNORECASE) for finding in found), found
+    assert errors_in(found) == []
