@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.model import File, Finding, Secret, Server, errors_in
+from reconciler.features import compose
+from reconciler.model import File, Finding, Secret, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
 from tests.unit.host_facts import facts
+
+if TYPE_CHECKING:
+    from reconciler.model import Desired, Facts
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
@@ -26,7 +32,6 @@ FIELD_BROKEN, FIELD_HEALTHY = (
 NOT_YET: set[str] = {
     "two-postscreens-one-cache",
     "block-list-filter-misspelt",
-    "message-larger-than-the-disk",
     "data-directory-of-root",
     "no-address-mappings",
     "policy-attribute-of-a-newer-postfix",
@@ -35,8 +40,6 @@ NOT_YET: set[str] = {
     "client-list-with-dot",
     "submission-relays-for-nobody",
     "policy-key-without-brackets",
-    "alias-to-a-file-nowhere",
-    "policy-daemon-down",
     "log-file-without-its-service",
     "one-address-with-a-name-of-its-own",
     "login-check-behind-the-permit",
@@ -80,9 +83,21 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
         desired = load(tree, "mx.test.example", {"relay": Secret("relay", "geheim")})
     except InvalidSource as error:
         return list(error.findings)
-    missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
-    silent = {Server("127.0.0.1", 3999): "connection refused"}
-    return linted(desired, facts(files={"/etc/aliases.db": True, **missing}, answers=silent))
+    return linted(desired, host_of(desired))
+
+
+def host_of(desired: Desired) -> Facts:
+    """The host of the corpus: nothing listens on two ports, 20 GiB are free, and /srv has no folder."""
+    known = facts(
+        files={"/etc/aliases.db": True} | dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
+    )
+    asked = mentioned(compose(desired, known), known)
+    return replace(
+        known,
+        answers={server: "connection refused" for server in asked.servers if server.port in {3999, 8461}},
+        spaces={space: "" if space.bytes < 20 << 30 else "only 20,480 MiB are free" for space in asked.spaces},
+        accesses={use: "no such file or directory" if use.path.startswith("/srv/") else "" for use in asked.accesses},
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,13 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.host.together import together
+from reconciler.model.ascii_text import split_lines, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -76,6 +81,22 @@ def associations(host: str, port: int, lifetime: float = LIFETIME) -> Answer:
         lambda record: Association(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
         lifetime,
     )  # fmt: skip
+
+
+def native_addresses(names: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+    """Return the addresses of each name as other programs find them, /etc/hosts included; None where unknown."""
+    found = together({name: partial(_of_library, name, ("A", "AAAA")) for name in names}, BRIEFLY)
+    return {name: (found[name].found or None) if name in found else None for name in names}
+
+
+def name_servers(path: str) -> tuple[str, ...] | None:
+    """Return the name servers that a file lists as resolv.conf(5) does; None for a file that can't be read."""
+    try:
+        text = Path(path).read_text("utf-8", "replace")
+    except OSError:
+        return None
+    lines = (split_words(line) for line in split_lines(text))
+    return tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
 
 
 def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
