@@ -1,7 +1,7 @@
 """The programs of pipe(8), spawn(8) and aliases must be ones that their users may run.
 
-Every finding is of the moment, and depends on ``facts.accesses``; other rules report programs and users that are missing.
-Raises nothing.
+Every finding is of the moment, and depends on ``facts.accesses``; other rules report programs and users that are
+missing. Raises nothing.
 
 Known limits: what a program reads itself, its interpreter for one, is not looked at. Programs of mailbox_command run
 as each recipient, and are not tested.
