@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -82,10 +83,19 @@ def test_a_failure_is_told_in_words_of_our_own() -> None:
     }
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 def test_servers_answer_look_ups_or_not(
     answering: dict[bytes, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookups, "TIMEOUT", 20.0)
+    (tmp_path / "theirs").write_text("x y\n")
+    os.chown(tmp_path / "theirs", 65534, 65534)
+    for folder in (tmp_path, tmp_path.parent):
+        folder.chmod(0o755)
     tables = {
         f"socketmap:inet:127.0.0.1:{answering[b'9:NOTFOUND ,']}:n": "",
         f"socketmap:inet:127.0.0.1:{answering[b'5:OK x ,']}:n": "",
@@ -95,7 +105,9 @@ def test_servers_answer_look_ups_or_not(
         f"tcp:127.0.0.1:{answering[b'400 x' + bytes([10])]}": "the query fails",
         "socketmap:unix:/nosuch/s:n": "no server answers",
         "texthash:/etc/hostname": "",
-        f"texthash:{tmp_path}/nosuch": None,  # nobody may read it, so root asks, and a failure says nothing
+        f"texthash:{tmp_path}/nosuch": None,  # nobody may read it
+        f"texthash:{tmp_path}/theirs": None,  # another user may change it
+        f"tcp:127.0.0.1:{free_port()}": "no server answers",
     }
     asked = {table: Lookup(table, KEY, "postfix") for table in tables}
     answers = lookups.ask(Host(), asked.values())
