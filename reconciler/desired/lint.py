@@ -29,18 +29,13 @@ PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Return what the rules need to know of the host; the files, pems, answers and names of *facts* may be empty.
+    """Return what the rules need to know of the host; *facts* may lack what is asked for.
 
     Raises InvalidSource if the settings are too large together.
     """
     bound_values(merged, facts)
     questions = [part.mentioned(merged, facts) for part in _PARTS]
-    return Mentioned(
-        paths=frozenset().union(*(question.paths for question in questions)),
-        pems=frozenset().union(*(question.pems for question in questions)),
-        servers=frozenset().union(*(question.servers for question in questions)),
-        addresses=frozenset().union(*(question.addresses for question in questions)),
-    )
+    return Mentioned(*(frozenset().union(*asked) for asked in zip(*questions, strict=True)))
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | None = None) -> list[Finding]:

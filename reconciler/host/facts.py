@@ -2,8 +2,8 @@
 
 Promises: gather() changes nothing and needs no working main.cf. The facts of the installed package are read once and
 kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain);
-the rest is read again each time, which takes about 2 ms, and up to 0.3 s if servers are queried. Raises CommandFailed
-when postconf fails, OSError as the kernel gives it.
+the rest is read again each time, which takes about 2 ms, up to 0.3 s if servers are queried, and 2 s if one does not
+answer a look-up. Raises CommandFailed when postconf fails, OSError as the kernel gives it.
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that no socket counts as ours. Users of
 a directory service that does not list them are missing. A listener whose owner is not visible has no program name.
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reconciler.host import certificates, reachable, sockets
+from reconciler.host import accesses, certificates, lookups, reachable, sockets
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
@@ -70,13 +70,20 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         names=known.names if known else resolver.reverse_names(named.addresses),
         packages=_packages(host, _stamp(DPKG_STATUS)),
         reserved=(*RESERVED, str(settings.identity), str(settings.state / "private")),
+        accesses=accesses.ask(named.accesses),
+        spaces=accesses.measure(named.spaces),
+        lookups=known.lookups if known else lookups.ask(host, named.lookups),
+        hosts=known.hosts if known else resolver.native_addresses(named.hosts),
+        resolvers={path: resolver.name_servers(path) for path in named.resolvers},
     )
 
 
 def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
     """Gather the facts again; without *ask*, no server and no DNS is queried, and the last answers are kept."""
     named = Mentioned(
-        frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)
+        frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names),
+        frozenset(facts.accesses), frozenset(facts.spaces), frozenset(facts.lookups), frozenset(facts.hosts),
+        frozenset(facts.resolvers),
     )  # fmt: skip
     return gather(host, settings, named, None if ask else facts)
 

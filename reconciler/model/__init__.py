@@ -7,7 +7,20 @@ Invariant: it holds values only, and knows no file format, no program and no rul
 """
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
-from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Server
+from reconciler.model.facts import (
+    RESOLVER,
+    Access,
+    AccessKind,
+    Certificate,
+    Facts,
+    Key,
+    Listener,
+    Lookup,
+    Mentioned,
+    Pem,
+    Server,
+    Space,
+)
 from reconciler.model.finding import (
     Allowance,
     Finding,
@@ -29,6 +42,8 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 __all__ = [
     "BESIDE",
     "RESOLVER",
+    "Access",
+    "AccessKind",
     "Activation",
     "Allowance",
     "Applied",
@@ -44,6 +59,7 @@ __all__ = [
     "Key",
     "Kind",
     "Listener",
+    "Lookup",
     "Mentioned",
     "Outcome",
     "Parameter",
@@ -59,6 +75,7 @@ __all__ = [
     "Server",
     "Service",
     "Severity",
+    "Space",
     "Superseded",
     "Table",
     "Tree",

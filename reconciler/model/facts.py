@@ -6,6 +6,7 @@ All values are frozen and compare by their contents. This module performs no I/O
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -61,13 +62,58 @@ RESOLVER = Server(port=53)
 """The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""
 
 
+class AccessKind(StrEnum):
+    """How a file is used: READ or RUN it, WRITE to what is there, APPEND to it or make it, MAKE a folder of mail."""
+
+    READ = "read"
+    RUN = "run"
+    WRITE = "write"
+    APPEND = "append"
+    MAKE = "make"
+
+
+class Access(NamedTuple):
+    """What a user does with a path.
+
+    *user* is ``NAME`` with all its groups, ``NAME:`` with its own group alone, or ``NAME:GROUP``; both may be numbers.
+    """
+
+    path: str
+    user: str
+    kind: AccessKind
+
+
+class Space(NamedTuple):
+    """The bytes that must be free for users other than root in the file system of a folder."""
+
+    folder: str
+    bytes: int
+
+
+class Lookup(NamedTuple):
+    """A look-up of a key in a table on a server, ``TYPE:NAME``, as that user."""
+
+    table: str
+    key: str
+    user: str
+
+
 class Mentioned(NamedTuple):
-    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses."""
+    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses.
+
+    *accesses* are what Postfix's users do with files, *spaces* what must be free for mail, *lookups* those that
+    servers must answer, *hosts* the names of which the addresses count, and *resolvers* the lists of name servers.
+    """
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()
     servers: frozenset[Server] = frozenset()
     addresses: frozenset[str] = frozenset()
+    accesses: frozenset[Access] = frozenset()
+    spaces: frozenset[Space] = frozenset()
+    lookups: frozenset[Lookup] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    resolvers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +124,9 @@ class Facts:
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
     why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
-    *reserved* are the folders and files of reconciler's own that only root may read.
+    *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
+    give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
+    name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
     """
 
     host: str
@@ -96,6 +144,11 @@ class Facts:
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
+    accesses: Mapping[Access, str | None] = field(default_factory=dict)
+    spaces: Mapping[Space, str | None] = field(default_factory=dict)
+    lookups: Mapping[Lookup, str | None] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    resolvers: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     @property
     def compiled_type(self) -> str:

@@ -6,7 +6,6 @@ another smtpd, the injector, passes a message to each delivery agent that mail c
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
+from reconciler.postfix.routed import routed
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRANGER6 = "2001:db8:ffff::7"
 SMTP, LMTP = 25, 24
 _WORLD = "198.18.0.1"
-_AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
+AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
 _FREE = range(61000, 61100)
 _PLACE = Where("master.cf")
 _INJECTOR = {
@@ -114,24 +114,15 @@ def agent_recipient(number: int) -> str:
 
 
 def agents(main: Scope) -> list[int]:
-    """Return the delivery services that mail may reach, by number: standard ones, and those a commit adds or names."""
+    """Return the delivery services that mail may reach, by number, and those that a commit adds or changes."""
     stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
-    values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
-    texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
-    classes = {"mydestination": "local_transport", "virtual_mailbox_domains": "virtual_transport"}
-    by_class = {
-        main.value(transport).partition(":")[0] for domains, transport in classes.items() if main.value(domains)
-    }
-    usual = {*by_class, "smtp", main.value("default_transport").partition(":")[0]}
+    names = routed(main)
     numbers = []
     for number, service in enumerate(main.merged.entries):
-        is_agent = service.command in _AGENTS or service.command not in main.facts.programs
-        if not is_agent or service.type not in {"unix", "fifo"}:
-            continue
-        is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
+        is_agent = service.command in AGENTS or service.command not in main.facts.programs
         # Only the unused examples of Debian's master.cf are left out.
         is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
-        if is_named or is_added or service.name in usual:
+        if is_agent and service.type in {"unix", "fifo"} and (service.name in names or is_added):
             numbers.append(number)
     return numbers
 

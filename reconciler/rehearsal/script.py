@@ -21,6 +21,7 @@ from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import depends_on_client
+from reconciler.postfix.routed import routed
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.tables import Entries
 from reconciler.rehearsal import named, outside
@@ -49,6 +50,7 @@ _NAME_SERVER = ("127.0.0.1", 53)
 _SAMPLES, _BEGINNING = 2, 4096
 # What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
 _MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
+_FOLDERS = {"command_directory": "postconf", "daemon_directory": "master", "shlib_directory": "libpostfix-global.so"}
 _SIZES, _LEAST_SPACE = ("message_size_limit", "queue_minfree"), 256 << 20
 
 
@@ -59,7 +61,7 @@ class Script:
     *services* are in the order of their tags (``r0``, ``r1``). *flows* are played in this order; *unserved* are the
     flows whose port no listener serves, and *ports* are the port names of this host. *databases* are the tables that
     are empty, *doubted* those that are empty if others may not read their files, by their paths. *master_cf* replaces
-    the candidate's, whose *directory* Postfix uses.
+    the candidate's, whose *directory* Postfix uses. Mail may reach the services in *routed*.
     """
 
     services: tuple[Service, ...]
@@ -70,6 +72,7 @@ class Script:
     doubted: Mapping[str, str]
     ports: frozenset[str]
     master_cf: str
+    routed: frozenset[str]
     directory: str
     merged: Contribution = field(compare=False)
     facts: Facts = field(compare=False)
@@ -108,6 +111,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         doubted=named.doubted(main),
         ports=frozenset(facts.ports),
         master_cf=played_master(main, services, ports),
+        routed=routed(main),
         facts=facts,
         directory=facts.parameters.get("config_directory", "/etc/postfix"),
         merged=merged,
@@ -137,6 +141,7 @@ def _room(main: Scope) -> messages.Room:
         texts=named.logins(main),
         folders=[mailboxes] if mailboxes else [],
         folders_of_caches=sorted({path.rpartition("/")[0] for path in named.caches(main)}),
+        programs=_programs(main),
         chroot=any(service.chroot == "y" for service in main.merged.entries),
         limits=messages.Bounds(
             space=_space(main),
@@ -144,6 +149,12 @@ def _room(main: Scope) -> messages.Room:
             processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,
         ),
     )
+
+
+def _programs(main: Scope) -> dict[str, str]:
+    """Return the folders of a Postfix that is installed outside of /usr, with a file that each must hold."""
+    values = {main.value(name): marker for name, marker in _FOLDERS.items()}
+    return {path: marker for path, marker in values.items() if path.startswith("/") and not path.startswith("/usr/")}
 
 
 def _space(main: Scope) -> int:
@@ -164,7 +175,7 @@ def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.Wo
     served = {server["port"] for server in stand_ins if "path" not in server}
     return messages.WorldParameters(
         addresses=[str(address) for address in addresses],
-        names={main.value("myhostname").lower(): [str(one.ip) for one in addresses if not one.is_loopback]},
+        names=_names(main),
         speaks_only_ipv6=outside.loopback(main) != LOOPBACK,
         serves_names=all((one["address"], one["port"]) != _NAME_SERVER for one in listeners),
         block_lists=sorted(set(outside.block_lists(main))),
@@ -172,6 +183,13 @@ def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.Wo
         wrapped_ports=sorted(outside.wrapped_ports(main)),
         stand_ins=stand_ins,
     )
+
+
+def _names(main: Scope) -> dict[str, list[str]]:
+    """Return the addresses of names: this host's own, and as the host finds them, those that services listen on."""
+    found = {name.lower(): list(addresses) for name, addresses in main.facts.hosts.items() if addresses}
+    own = [str(one.ip) for one in main.facts.addresses if not one.is_loopback]
+    return found | {main.value("myhostname").lower(): own}
 
 
 # ---- listeners -------------------------------------------------------------------------------------------------------
@@ -210,6 +228,8 @@ def _addresses(hosts: list[str], main: Scope) -> list[str]:
     for host in hosts:
         if host in {"all", "0.0.0.0", "::"}:  # noqa: S104 - compared, never bound
             listening += every if host == "all" else [one for one in every if (":" in one) == (host == "::")]
+        elif found := main.facts.hosts.get(host):
+            listening += found
         elif host.lower() == main.value("myhostname").lower():
             listening += reached
         elif host in {"loopback-only", "localhost"}:

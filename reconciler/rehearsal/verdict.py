@@ -31,6 +31,7 @@ _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ", re.ASCII)
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 _THROTTLED = re.compile(r"/(\w+): bad command startup", re.ASCII)
+_BROKEN_OFF = re.compile(r"\Aprivate/\S+ socket: malformed response\Z")
 # Warnings that occur only in a rehearsal, or that are not about a setting.
 _HARMLESS = re.compile(
     r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address
@@ -119,6 +120,8 @@ def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:
     """Return whether a warning is about the rehearsal itself, or another finding covers it."""
     if _HARMLESS.search(warning) or any(name in line.text for name in evidence.unseen):
         return True
+    if evidence.deaths and _BROKEN_OFF.search(warning):
+        return True  # a service died of something that has its own finding
     if throttled := _THROTTLED.search(line.text):
         return any(death.program in {throttled[1], "master"} for death in evidence.deaths)
     if delivered.waiting_transport(line) is not None:

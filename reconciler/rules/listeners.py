@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
+from reconciler.model import Finding, Mentioned, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
 _LOCAL_RELAY = re.compile(r"\[(?:127\.|::1|localhost)")
 _MAX_PORT = 65535
+_NO_NAMES = frozenset({"", "all", "localhost", "loopback-only"})
 _LONGEST = 107  # bytes of a socket's path (unix(7), sun_path), without the null byte
 _WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -223,7 +224,15 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an IP address', word)
 
 
-mentioned = nothing_mentioned
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Name the hosts that services listen on, whose addresses a rehearsal needs."""
+    ports = port_names(Scope(merged, facts))
+    names = {_listen_address(service, ports).host for service in merged.entries if service.type == "inet"}
+    for scope in scopes(merged, facts):
+        names.update(scope.words("inet_interfaces"))
+    return Mentioned(hosts=frozenset(name for name in names - _NO_NAMES if _address(name) is None))
+
+
 EXPLAINED = {
     "long-service-name": (
         "The name of a service of type unix or pass is longer than the kernel allows for the path of a socket. The "

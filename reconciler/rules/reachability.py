@@ -1,10 +1,11 @@
 """Servers that Postfix asks or hands mail to must answer now.
 
-Every finding is of the moment, and depends on ``facts.answers``. The rules skip servers of this configuration itself,
-because they may not run yet. For a remote smart host they only warn, because mail waits in the queue. Raises nothing.
+Every finding is of the moment, and depends on ``facts.answers``; for sockets, also on what Postfix's own user may do.
+The rules skip servers of this configuration itself, because they may not run yet. For a remote smart host they only
+warn, because mail waits in the queue. Raises nothing.
 
-Known limits: the rules skip next hops in tables and next hops that need an MX lookup; root may connect to sockets that
-smtpd may not. The server that answers need not be the intended one.
+Known limits: the rules skip next hops in tables and next hops that need an MX lookup. The server that answers need not
+be the intended one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Mentioned, Server, Severity
+from reconciler.model import Access, AccessKind, Mentioned, Server, Severity
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -55,7 +56,7 @@ class Question(NamedTuple):
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each server that Postfix depends on answers."""
     for scope, parameter, question in _everything(merged, facts):
-        trouble = facts.answers.get(question.server)
+        trouble = facts.answers.get(question.server) or _denied(question.server, merged, facts)
         if trouble and not (question.waits and trouble.startswith("no answer")):
             yield _silent(scope, parameter, question, trouble)
         elif question.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and trouble is not None:
@@ -65,7 +66,21 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Name the servers that must answer."""
-    return Mentioned(servers=frozenset(question.server for _, _, question in _everything(merged, facts)))
+    servers = frozenset(question.server for _, _, question in _everything(merged, facts))
+    return Mentioned(
+        servers=servers, accesses=frozenset(_writing(server, merged, facts) for server in servers if server.path)
+    )
+
+
+def _writing(server: Server, merged: Contribution, facts: Facts) -> Access:
+    return Access(server.path, Scope(merged, facts).value("mail_owner"), AccessKind.WRITE)
+
+
+def _denied(server: Server, merged: Contribution, facts: Facts) -> str | None:
+    """Return why Postfix's own user may not connect to a socket; as facts.answers if it may, or if it is unknown."""
+    access = _writing(server, merged, facts)
+    reason = facts.accesses.get(access) if server.path else ""
+    return f"{reason} for the user {access.user}" if reason else facts.answers.get(server)
 
 
 def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str) -> Finding:
@@ -239,7 +254,8 @@ _MILTER_ACTIONS = {
 EXPLAINED = {
     "silent-server": (
         "Postfix depends on a server that does not answer now: a Milter, a policy server, a password server, a filter "
-        "or a mail store. The finding says what would happen to mail. Start the server, or correct its address. "
+        "or a mail store; or Postfix's own user may not connect to its socket. The finding says what would happen to "
+        "mail. Start the server, correct its address, or let the user postfix write to the socket. "
         "reconciler checks this again at every pass. For a remote smart host, the finding is only a warning."
     ),
     "fails-open": (

@@ -3,21 +3,65 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
-from reconciler.model import File, Finding, Secret, Server, errors_in
+from reconciler.features import compose
+from reconciler.model import File, Finding, Secret, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
 from tests.unit.host_facts import facts
 
+if TYPE_CHECKING:
+    from reconciler.model import Desired, Facts
+
 CORPUS = Path(__file__).parent.parent / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+FIELD_BROKEN, FIELD_HEALTHY = (
+    yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
+    for kind in ("broken", "healthy")
+)
+# Cases that no rule catches yet; a case that is caught must leave this set.
+NOT_YET: set[str] = {
+    "two-postscreens-one-cache",
+    "block-list-filter-misspelt",
+    "data-directory-of-root",
+    "no-address-mappings",
+    "policy-attribute-of-a-newer-postfix",
+    "bcc-to-two",
+    "relay-domain-with-star",
+    "client-list-with-dot",
+    "submission-relays-for-nobody",
+    "policy-key-without-brackets",
+    "log-file-without-its-service",
+    "one-address-with-a-name-of-its-own",
+    "login-check-behind-the-permit",
+    "header-checks-on-a-listener",
+    "luser-relay-nobody-reaches",
+    "no-name-server-asked",
+    "everybody-gets-one-name",
+    "catch-all-takes-mailboxes",
+    "any-local-recipient",
+    "networks-by-style",
+    "any-answer-is-a-listing",
+    "encrypted-to-the-filter-too",
+    "options-of-a-commented-service",
+    "mailbox-without-its-slash",
+}
+
+
+def cases(*lists: list[dict[str, Any]]) -> list[Any]:
+    """The cases as parameters of a test; those of NOT_YET must fail."""
+    strict = pytest.mark.xfail(strict=True, reason="no rule catches it yet")
+    every = [case for one in lists for case in one]
+    return [pytest.param(case, id=case["name"], marks=[strict] * (case["name"] in NOT_YET)) for case in every]
 
 
 def decided_here(case: dict[str, Any]) -> bool:
@@ -39,13 +83,29 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
         desired = load(tree, "mx.test.example", {"relay": Secret("relay", "geheim")})
     except InvalidSource as error:
         return list(error.findings)
-    missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
-    silent = {Server("127.0.0.1", 3999): "connection refused"}
-    return linted(desired, facts(files={"/etc/aliases.db": True, **missing}, answers=silent))
+    return linted(desired, host_of(desired))
+
+
+def host_of(desired: Desired) -> Facts:
+    """The host of the corpus: nothing listens on two ports, 20 GiB are free, and /srv has no folder."""
+    known = facts(
+        files={"/etc/aliases.db": True} | dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
+    )
+    asked = mentioned(compose(desired, known), known)
+    return replace(
+        known,
+        answers={server: "connection refused" for server in asked.servers if server.port in {3999, 8461}},
+        spaces={space: "" if space.bytes < 20 << 30 else "only 20,480 MiB are free" for space in asked.spaces},
+        accesses={use: "no such file or directory" if use.path.startswith("/srv/") else "" for use in asked.accesses},
+    )
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in BROKEN["cases"] if decided_here(case)], ids=lambda case: str(case["name"])
+    "case",
+    cases(
+        [case for case in BROKEN["cases"] if decided_here(case)],
+        [case for case in FIELD_BROKEN if decided_here(case) and case["must"] == "refused"],
+    ),
 )
 def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, Any]) -> None:
     errors = errors_in(findings_about(case))
@@ -56,15 +116,19 @@ def test_a_broken_configuration_is_refused_for_its_own_reason(case: dict[str, An
     assert all(finding.where.file and finding.where.line for finding in errors)
 
 
-@pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
+@pytest.mark.parametrize("case", cases(HEALTHY["cases"], FIELD_HEALTHY))
 def test_a_healthy_configuration_is_never_refused(case: dict[str, Any]) -> None:
     assert errors_in(findings_about(case)) == []
 
 
 @pytest.mark.parametrize(
     "case",
-    [case for case in HEALTHY["cases"] if case.get("must") == "warned" and not case.get("with")],
-    ids=lambda case: str(case["name"]),
+    cases(
+        [case for case in HEALTHY["cases"] if case.get("must") == "warned" and not case.get("with")],
+        [case for case in FIELD_BROKEN if case["must"] == "warned"],
+    ),
 )
 def test_a_doubtful_configuration_is_told_of(case: dict[str, Any]) -> None:
-    assert any(re.search(case["cause"], finding.text) for finding in findings_about(case))
+    found = findings_about(case)
+    assert any(re.search(case["cause"], f"{finding.text} {finding.where}", re.IGNORECASE) for finding in found), found
+    assert errors_in(found) == []

@@ -21,7 +21,6 @@ MAX_FILE, MAX_FUNCTION, MEDIAN = 450, 60, 10
 DOORS = {
     "click": {"commands/"},
     "cryptography": {"host/certificates.py"},
-    "dns": {"host/dns/nameserver.py", "host/dns/resolver.py"},
     "jinja2": {"features/dns/template.py", "trees/render.py"},
     "psutil": {"host/facts.py"},
     "pydantic": {"desired/flows.py", "desired/load.py", "features/"},
@@ -72,7 +71,6 @@ PROVEN_END_TO_END = {
     "daemon/renewals.py": "e2e/push/test_daemon_wakes.py",
     "daemon/report.py": "e2e/push/test_push.py",
     "host/dns/nameserver.py": "e2e/mail/test_dns.py",
-    "host/dns/resolver.py": "e2e/operator/test_probe.py",
     "host/programs/daemons.py": "e2e/drift/test_drift.py",
     "host/programs/vocabulary.py": "e2e/rehearsal/test_shown.py",
     "host/programs/service.py": "e2e/mail/test_companions.py",

@@ -113,9 +113,10 @@ class Bounds(TypedDict):
 class Room(TypedDict):
     """What the candidate's root is made of: *files* are shown, *folders* are made.
 
-    Of *folders_of_files* the files are shown. *folders_of_caches* are empty, with the owner and mode that they have on
-    the host. The files of one of the *chains* are loaded together. *compiled* has the type and the suffix of each table
-    that is read in a compiled form, by its path; *texts* are what stands in the files of secret tables instead.
+    Of *folders_of_files* the files are shown. *folders_of_caches* can be written, with the owner and the mode that they
+    have on the host. A folder of *programs* is shown if a file of that name is in it. The files of one of the *chains*
+    are loaded together. *compiled* has the type and the suffix of each table that is read in a compiled form, by its
+    path; *texts* are what stands in the files of secret tables instead.
     """
 
     parameters: Parameters
@@ -126,6 +127,7 @@ class Room(TypedDict):
     texts: dict[str, str]
     folders: list[str]
     folders_of_caches: list[str]
+    programs: dict[str, str]
     chroot: bool
     limits: Bounds
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.host_facts import facts
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,29 @@ def test_each_listener_is_spoken_to_on_loopback_and_from_outside() -> None:
     assert listeners(script_of({"inet_interfaces": "loopback-only"}).play) == {("127.0.0.1", 25)}
     assert listeners(script_of({"inet_protocols": "ipv4"}).play) == {("127.0.0.1", 25), ("192.0.2.10", 25)}
     assert listeners(script_of({"inet_protocols": "ipv6"}).play) == {("::1", 25), ("2001:db8::10", 25)}
+
+
+def test_a_name_is_spoken_to_at_the_addresses_that_it_has_on_this_host() -> None:
+    files = {"master.d/x.cf": "mx2.test.example:2525 inet n - n - - smtpd\n"}
+    known = facts(hosts={"mx2.test.example": ("192.0.2.10",), "mx3.test.example": None})
+    play = script_of({"inet_interfaces": "127.0.0.1"}, files, known).play
+    assert listeners(play) == {("127.0.0.1", 25), ("192.0.2.10", 2525)}
+    assert play["world"]["names"]["mx2.test.example"] == ["192.0.2.10"]
+    assert play["world"]["names"]["mx.test.example"] == ["192.0.2.10", "2001:db8::10"]
+
+
+def test_the_hosts_own_names_for_this_host_are_spoken_to() -> None:
+    """Debian's /etc/hosts gives a host's name an address of its own."""
+    known = facts(hosts={"mx.test.example": ("127.0.1.1",)})
+    assert listeners(script_of({"inet_interfaces": "$myhostname"}, facts=known).play) == {("127.0.1.1", 25)}
+    assert listeners(script_of({"inet_interfaces": "$myhostname"}).play) == {("192.0.2.10", 25), ("2001:db8::10", 25)}
+
+
+def test_a_postfix_outside_of_usr_brings_its_programs() -> None:
+    assert script_of().play["room"]["programs"] == {}
+    elsewhere = {"daemon_directory": "/opt/pf/libexec", "shlib_directory": "no", "command_directory": "/opt/pf/sbin"}
+    shown = script_of(elsewhere).play["room"]["programs"]
+    assert shown == {"/opt/pf/libexec": "master", "/opt/pf/sbin": "postconf"}
 
 
 def test_a_message_enters_at_an_address_that_postfix_can_listen_on() -> None:

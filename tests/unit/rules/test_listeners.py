@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.desired.lint import mentioned
+from reconciler.features import compose
 from reconciler.model import Listener
-from tests.unit.desired_states import findings_of, only_finding
-from tests.unit.host_facts import facts
+from tests.unit.desired_states import desired, findings_of, only_finding
+from tests.unit.host_facts import HOST, facts
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,10 @@ def test_a_name_that_no_socket_can_have_is_refused_at_its_line(line: str, fits: 
     (finding,) = findings_of("long-service-name", files=files[1])
     assert (finding.is_error, str(finding.where)) == (True, "master.d/x.cf:2:1")
     assert "too long for a socket" in finding.text
+
+
+def test_the_addresses_of_names_are_asked_for() -> None:
+    files = {"master.d/x.cf": "mx2.test.example:2525 inet n - n - - smtpd\n[2001:db8::10]:26 inet n - n - - smtpd\n"}
+    state = desired({"inet_interfaces": "$myhostname, localhost, 192.0.2.10"}, files)
+    assert mentioned(compose(state, HOST), HOST).hosts == {"mx2.test.example", "mx.test.example"}
+    assert mentioned(compose(desired(), HOST), HOST).hosts == set()

@@ -9,7 +9,7 @@ import pytest
 from reconciler.desired.lint import mentioned
 from reconciler.features import compose
 from reconciler.host import reachable
-from reconciler.model import Server
+from reconciler.model import Access, AccessKind, Server
 from tests.unit.desired_states import desired, findings_of, linted, only_finding
 from tests.unit.host_facts import HOST, facts
 
@@ -128,6 +128,32 @@ def test_a_smart_host_that_refuses_is_a_warning_and_a_slow_one_nothing() -> None
     assert "waits in the queue" in finding.text
     slow = silent(there, reason=reachable.SLOW)
     assert not findings_of("silent-server", {"relayhost": "[198.51.100.1]:587"}, facts=slow)
+
+
+def test_a_socket_must_let_postfix_in_and_not_only_root() -> None:
+    path = "/run/opendkim/opendkim.sock"
+    asked = {"smtpd_milters": f"unix:{path}"}
+    use = Access(path, "postfix", AccessKind.WRITE)
+    assert use in mentioned(compose(desired(asked), HOST), HOST).accesses
+    answers = {Server(path=path): ""}
+    closed = facts(answers=answers, accesses={use: "permission denied"})
+    (finding,) = findings_of("silent-server", asked, facts=closed)
+    assert "(permission denied for the user postfix): all mail would be refused with 451" in finding.text
+    assert (finding.is_error, finding.lasting) == (True, False)
+    assert not findings_of("silent-server", asked, facts=facts(answers=answers, accesses={use: ""}))
+    assert not findings_of("silent-server", asked, facts=facts(answers=answers))
+    other = {"mail_owner": "mta"} | asked
+    assert Access(path, "mta", AccessKind.WRITE) in mentioned(compose(desired(other), HOST), HOST).accesses
+
+
+def test_a_name_that_does_not_exist_is_no_server() -> None:
+    named = {"smtpd_milters": "inet:milter.example.com:3999"}
+    missing = silent(Server("milter.example.com", 3999), reason=reachable.NO_NAME)
+    assert findings_of("silent-server", named, facts=missing)[0].is_error
+    relay = silent(Server("mail.example.com", 25), reason=reachable.NO_NAME)
+    (finding,) = findings_of("silent-server", {"relayhost": "[mail.example.com]"}, facts=relay)
+    assert not finding.is_error
+    assert "the name does not exist" in finding.text
 
 
 def test_who_is_slow_is_never_refused() -> None:
