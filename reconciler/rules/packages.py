@@ -21,7 +21,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if companion.name not in facts.packages:
             what = f"this needs the package {companion.name}, which is not installed: apt install {companion.name}"
             where, name = companion.where, companion.name
-            yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False)
+            yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False, excusable=False)
 
 
 mentioned = nothing_mentioned

@@ -1,0 +1,72 @@
+"""A host that is not well keeps what it has: nothing leaves what is live because it can't be made again today."""
+
+from __future__ import annotations
+
+from tests.e2e.adopted_host import CLONE, MAIL, AdoptedHost
+from tests.e2e.push.test_secrets import SMART_HOST, set_secret
+
+IDENTITY = "/etc/reconciler/identity.age"
+GONE = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/own.pem\n"
+
+
+
+
+def test_without_its_identity_the_host_keeps_its_login_and_takes_the_push_when_it_is_restored() -> None:
+    with AdoptedHost() as adopted:
+        set_secret(adopted)
+        adopted.wait_for("Applied", adopted.tip())
+        live = adopted.live()
+        adopted.sh(f"mv {IDENTITY} /root/kept.age")
+
+        pushed = adopted.push({"tables/transport": "far.test smtp:[127.0.0.1]:2525\n"}, "A harmless push")
+        assert not pushed.accepted
+        assert "secret relay can't be opened: no identity in /etc/reconciler/identity.age" in pushed.text
+        assert adopted.live() == live
+        oid = adopted.write_past_hook({"tables/transport": "far.test smtp:[127.0.0.1]:2525\n"}, "A harmless push")
+        status = adopted.wait_for("Postponed", oid)
+        assert status["phase"]["name"] == "Retrying"
+        assert "restore /etc/reconciler/identity.age" in status["phase"]["reason"]
+        assert adopted.live() == live
+
+        adopted.sh(f"age-keygen -o {IDENTITY} 2>/dev/null")  # somebody makes a new one, which opens nothing
+        ran = adopted.reconciler("once")
+        assert (ran.status, "is not encrypted to this host" in ran.text) == (75, True), ran.text
+        assert adopted.live() == live
+        adopted.sh(f"rm {IDENTITY}")
+        assert adopted.reconciler("rollback").status == 0, "a way back needs no identity"
+        adopted.reconciler("resume")
+        adopted.sh(f"mv /root/kept.age {IDENTITY}")
+        adopted.wait_for("Applied", oid)
+        assert adopted.postconf("smtp_sasl_auth_enable") == "yes"
+        assert "far.test" in adopted.host.read("/etc/postfix/transport")
+        assert "someone:" in adopted.host.read("/etc/postfix/sasl_passwd")
+
+
+def test_what_was_wrong_before_adoption_and_is_wrong_after_a_rollback_or_a_rescue_refuses_nothing() -> None:
+    state = {"mail.yaml": GONE, "tables/transport": "old.test  smtp:[127.0.0.1]:2525\n"}
+    with AdoptedHost(state=state, adopt=False, daemon=False) as adopted:
+        adopted.sh("postconf -e smtpd_tls_security_level=may smtpd_tls_chain_files=/etc/ssl/own.pem")
+        ran = adopted.reconciler("once", "--adopt")
+        assert ran.status == 0, ran.text
+        assert "what is live has the same error" in ran.text
+        adopted.start_daemon()
+        second = adopted.push({"mail.yaml": GONE + "  myorigin: example.com\n"}, "Another push on the same fault")
+        assert second.accepted, second.text
+        adopted.wait_for("Applied", second.oid)
+        wrong = adopted.push({"mail.yaml": GONE + "  smtpd_tls_CAfile: /etc/ssl/none.pem\n"}, "A fault that is new")
+        assert not wrong.accepted
+        assert "none.pem" in wrong.text
+
+        assert adopted.reconciler("rollback").status == 0
+        adopted.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main")
+        third = adopted.push({"mail.yaml": GONE + "  myorigin: mx1.example.com\n"}, "Urgent, after a rollback")
+        assert third.accepted, third.text
+        adopted.wait_for("Applied", third.oid)
+
+        assert adopted.reconciler("rescue").status == 0
+        fourth = adopted.push({"mail.yaml": GONE + "  myorigin: example.com\n"}, "Urgent, after a rescue")
+        assert fourth.accepted, fourth.text
+        assert "what is live has the same error" in fourth.text
+        adopted.reconciler("resume")
+        adopted.wait_for("Applied", fourth.oid)
+        assert adopted.answers()
