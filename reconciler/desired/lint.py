@@ -40,6 +40,7 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
         pems=frozenset().union(*(question.pems for question in questions)),
         servers=frozenset().union(*(question.servers for question in questions)),
         addresses=frozenset().union(*(question.addresses for question in questions)),
+        places=frozenset().union(*(question.places for question in questions)),
     )
 
 

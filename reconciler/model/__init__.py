@@ -7,7 +7,7 @@ Invariant: it holds values only, and knows no file format, no program and no rul
 """
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
-from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Server
+from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Place, Server, Use
 from reconciler.model.finding import (
     Allowance,
     Finding,
@@ -48,6 +48,7 @@ __all__ = [
     "Outcome",
     "Parameter",
     "Pem",
+    "Place",
     "Plan",
     "Postponed",
     "Refused",
@@ -63,6 +64,7 @@ __all__ = [
     "Table",
     "Tree",
     "Unchanged",
+    "Use",
     "Where",
     "closest",
     "did_you_mean",

@@ -6,6 +6,7 @@ All values are frozen and compare by their contents. This module performs no I/O
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -57,17 +58,34 @@ class Server(NamedTuple):
     path: str = ""
 
 
+class Use(StrEnum):
+    """The use of a place: a *folder* or a *file* to write, either of which may be made, or a folder to pass through."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    PASSAGE = "passage"
+
+
+class Place(NamedTuple):
+    """A *path* of the host, and the *use* that a *user* makes of it; an empty user stands for every user."""
+
+    path: str
+    user: str
+    use: Use
+
+
 RESOLVER = Server(port=53)
 """The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""
 
 
 class Mentioned(NamedTuple):
-    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses."""
+    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, addresses, places."""
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()
     servers: frozenset[Server] = frozenset()
     addresses: frozenset[str] = frozenset()
+    places: frozenset[Place] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +95,8 @@ class Facts:
     *parameters* maps every parameter of this Postfix to its default. *programs* are the files in daemon_directory,
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
-    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
+    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None. *places*
+    gives the reason why a user can't use a place, or "".
     *reserved* are the folders and files of reconciler's own that only root may read.
     """
 
@@ -94,6 +113,7 @@ class Facts:
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    places: Mapping[Place, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reconciler.desired.load import load
-from reconciler.model import File, Finding, Secret, Server, errors_in
+from reconciler.model import File, Finding, Place, Secret, Server, Use, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
 from tests.unit.host_facts import facts
@@ -27,7 +27,6 @@ NOT_YET: set[str] = {
     "two-postscreens-one-cache",
     "block-list-filter-misspelt",
     "message-larger-than-the-disk",
-    "data-directory-of-root",
     "no-address-mappings",
     "policy-attribute-of-a-newer-postfix",
     "bcc-to-two",
@@ -35,9 +34,7 @@ NOT_YET: set[str] = {
     "client-list-with-dot",
     "submission-relays-for-nobody",
     "policy-key-without-brackets",
-    "alias-to-a-file-nowhere",
     "policy-daemon-down",
-    "log-file-without-its-service",
     "one-address-with-a-name-of-its-own",
     "login-check-behind-the-permit",
     "header-checks-on-a-listener",
@@ -82,7 +79,11 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
         return list(error.findings)
     missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
     silent = {Server("127.0.0.1", 3999): "connection refused"}
-    return linted(desired, facts(files={"/etc/aliases.db": True, **missing}, answers=silent))
+    unusable = {
+        Place("/var/opt", "postfix", Use.FOLDER): "postfix can't use it (root:root, mode 0755)",
+        Place("/srv/archive/all", "nobody", Use.FILE): "/srv/archive does not exist",
+    }
+    return linted(desired, facts(files={"/etc/aliases.db": True, **missing}, answers=silent, places=unusable))
 
 
 @pytest.mark.parametrize(

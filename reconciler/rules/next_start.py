@@ -1,0 +1,129 @@
+"""The next start of Postfix must succeed as well, although a reload needs less than a start.
+
+A start makes missing folders, takes a lock in data_directory, reads the other instances and writes to its own log.
+Debian's start also runs a script before, which stops at names that it does not accept. A change that only the next
+start meets would stop all mail at the next boot. Raises nothing.
+
+Known limit: only settings that the commit writes are judged, because it is not at fault for the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Mentioned, Place, Use
+from reconciler.postfix.scopes import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+
+RULE = "next-start"
+START_SCRIPT = "/usr/lib/postfix/configure-instance.sh"
+_QUEUES = ("incoming", "active", "deferred", "private")
+_REFUSED_ORIGINS = {"debian.org", "ubuntu.com"}
+_PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Check what `postfix start` needs and a reload does not."""
+    main = Scope(merged, facts)
+    told: set[str] = set()
+    for parameter, place, then in _places(main):
+        if (problem := facts.places.get(place)) and parameter.name not in told:
+            told.add(parameter.name)
+            what = f'{parameter.name}: "{place.path}" can\'t be used: {problem}; {then}'
+            yield main.finding(RULE, parameter, what, place.path, lasting=False)
+    for parameter, path, then in _files(main):
+        if facts.files.get(path) is False:
+            what = f"{parameter.name}: {path} does not exist or can't be read; {then}"
+            yield main.finding(RULE, parameter, what, path, lasting=False)
+    yield from _instances(main)
+    yield from _log(main)
+    yield from _origin(main)
+
+
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Name the folders and files that a start uses."""
+    main = Scope(merged, facts)
+    files = {path for _, path, _ in _files(main)} | {START_SCRIPT}
+    return Mentioned(paths=frozenset(files), places=frozenset(place for _, place, _ in _places(main)))
+
+
+def _places(main: Scope) -> Iterator[tuple[Parameter, Place, str]]:
+    """Yield the folders and files that a user must be able to use, each with what happens otherwise."""
+    owner = main.parameter("mail_owner")
+    data, queue, log = map(main.parameter, ("data_directory", "queue_directory", "maillog_file"))
+    user, spool = main.value("mail_owner"), main.value("queue_directory")
+    if (data or owner) and user in main.facts.users and (path := main.value("data_directory")).startswith("/"):
+        then = "the master would not start, because it can't make its lock there"
+        yield data or owner, Place(path, user, Use.FOLDER), then  # type: ignore[misc] # one of them is there
+    if queue and spool.startswith("/"):
+        yield queue, Place(spool, "", Use.PASSAGE), "sendmail would fail for every user but root"
+    if (queue or owner) and user in main.facts.users and spool.startswith("/"):
+        for name in _QUEUES:
+            then = f"Postfix could not use its queue; run `chown -R {user} {spool}/{name}`"
+            yield owner or queue, Place(f"{spool}/{name}", user, Use.FOLDER), then  # type: ignore[misc] # as above
+        if _passwd_in_jail(main):
+            then = f"Debian's {START_SCRIPT} would fail, and systemd would not start Postfix; make the folder"
+            yield queue or owner, Place(f"{spool}/etc", "root", Use.PASSAGE), then  # type: ignore[misc] # as above
+    if log and (path := main.value("maillog_file")).startswith("/") and not path.startswith("/dev/"):
+        yield log, Place(path, "root", Use.FILE), "postlogd could not write it, and Postfix would not start"
+
+
+def _passwd_in_jail(main: Scope) -> bool:
+    """Return whether Debian's script copies the users into a chroot, which needs its folder etc."""
+    jailed = any(service.chroot == "y" for service in main.merged.entries)
+    users = main.value("local_recipient_maps")
+    return jailed and bool(main.facts.files.get(START_SCRIPT)) and _PASSWD in users and f"proxy:{_PASSWD}" not in users
+
+
+def _files(main: Scope) -> Iterator[tuple[Parameter, str, str]]:
+    """Yield the files that a start reads, each with what happens without it."""
+    if instances := main.parameter("multi_instance_directories"):
+        for folder in main.words(instances.name):
+            then = "postfix(1) and postmulti(1) would start no instance at all, this one included"
+            yield instances, f"{folder}/main.cf", then
+    if meta := main.parameter("meta_directory"):
+        then = "a start could not check the folders of Postfix, and would fail"
+        yield meta, f"{main.value('meta_directory')}/postfix-files", then
+
+
+def _instances(main: Scope) -> Iterator[Finding]:
+    """Check that postfix(1) knows by which program it starts several instances."""
+    parameter = main.parameter("multi_instance_directories")
+    if parameter and main.words(parameter.name) and not main.value("multi_instance_wrapper"):
+        what = (
+            f"{parameter.name} needs multi_instance_wrapper, or `postfix start` fails; write"
+            " multi_instance_wrapper: ${command_directory}/postmulti -p --"
+        )
+        yield main.finding(RULE, parameter, what, "multi_instance_wrapper")
+
+
+def _log(main: Scope) -> Iterator[Finding]:
+    """Check that the service is there which writes Postfix's own log."""
+    parameter = main.parameter("maillog_file")
+    if parameter and main.value("maillog_file") and "postlog/unix-dgram" not in main.merged.services:
+        what = "maillog_file needs the service postlog/unix-dgram, which is missing: a start would fail"
+        yield main.finding(RULE, parameter, what, "postlog/unix-dgram")
+
+
+def _origin(main: Scope) -> Iterator[Finding]:
+    """Check that Debian's start script accepts the domain of local mail."""
+    parameter, origin = main.parameter("myorigin"), main.value("myorigin").lower()
+    if parameter and origin in _REFUSED_ORIGINS and main.facts.files.get(START_SCRIPT):
+        what = f'myorigin is "{origin}": Debian\'s {START_SCRIPT} refuses to start Postfix with it'
+        yield main.finding(RULE, parameter, what, origin, lasting=False)
+
+
+PASSING = frozenset({RULE})
+EXPLAINED = {
+    RULE: (
+        "Postfix runs with this change after a reload, but its next start would fail, at the latest when the host "
+        "boots. A start needs more than a reload: a folder for its lock that mail_owner can write, a queue that every "
+        "user can reach, the main.cf of each other instance, a log file with its service, and on Debian a domain that "
+        "the start script accepts. Make what the finding names, or correct the setting. reconciler checks it again at "
+        "every pass."
+    ),
+}
