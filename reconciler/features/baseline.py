@@ -47,8 +47,8 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 
 def aliases_gone(where: Where) -> Finding:
     """Return the error for aliases of the host that were used until their compiled file was lost."""
     what = (
-        f"{ALIASES} is gone, and alias_maps would become empty: run `newaliases` to make it again; if the host's aliases"
-        ' are to be used no longer, write parameters: {alias_maps: ""}'
+        f"{ALIASES} is gone, and alias_maps would become empty: run `newaliases` to make it again; if the host's"
+        ' aliases are to be used no longer, write parameters: {alias_maps: ""}'
     )
     return Finding(rule="aliases-gone", where=where, text=what, subject=ALIASES, lasting=False, excusable=False)
 

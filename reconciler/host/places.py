@@ -55,7 +55,9 @@ def _problem(path: Path, use: Use, user: _User) -> str:
     if use is Use.FOLDER:  # root makes it when Postfix starts, but not its parents
         return "" if parent_only else f"{_missing(path, there)} does not exist"
     if use is Use.FILE and parent_only:
-        return "" if _may(there, user, os.W_OK | os.X_OK) else f"{user.name} can't make it in {there} ({_rights(there)})"
+        return (
+            "" if _may(there, user, os.W_OK | os.X_OK) else f"{user.name} can't make it in {there} ({_rights(there)})"
+        )
     return f"{_missing(path, there)} does not exist"
 
 

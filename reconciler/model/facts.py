@@ -79,7 +79,7 @@ RESOLVER = Server(port=53)
 
 
 class Mentioned(NamedTuple):
-    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, addresses, places."""
+    """Names in a desired state that need facts of the host: files (some in PEM), servers, addresses and places."""
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()

@@ -53,23 +53,34 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
 def _places(main: Scope) -> Iterator[tuple[Parameter, Place, str]]:
     """Yield the folders and files that a user must be able to use, each with what happens otherwise."""
-    owner = main.parameter("mail_owner")
-    data, queue, log = map(main.parameter, ("data_directory", "queue_directory", "maillog_file"))
-    user, spool = main.value("mail_owner"), main.value("queue_directory")
-    if (data or owner) and user in main.facts.users and (path := main.value("data_directory")).startswith("/"):
-        then = "the master would not start, because it can't make its lock there"
-        yield data or owner, Place(path, user, Use.FOLDER), then  # type: ignore[misc] # one of them is there
-    if queue and spool.startswith("/"):
-        yield queue, Place(spool, "", Use.PASSAGE), "sendmail would fail for every user but root"
-    if (queue or owner) and user in main.facts.users and spool.startswith("/"):
+    user, data, log = (main.value(name) for name in ("mail_owner", "data_directory", "maillog_file"))
+    if user in main.facts.users and data.startswith("/"):
+        for parameter in _written(main, "data_directory", "mail_owner"):
+            yield parameter, Place(data, user, Use.FOLDER), "the master could not make its lock there, nor start"
+    if log.startswith("/") and not log.startswith("/dev/"):
+        for parameter in _written(main, "maillog_file"):
+            yield parameter, Place(log, "root", Use.FILE), "postlogd could not write it, and Postfix would not start"
+    yield from _queue(main, user, main.value("queue_directory"))
+
+
+def _queue(main: Scope, user: str, spool: str) -> Iterator[tuple[Parameter, Place, str]]:
+    """Yield the folders of the queue, as _places() does."""
+    if not spool.startswith("/"):
+        return
+    for parameter in _written(main, "queue_directory"):
+        yield parameter, Place(spool, "", Use.PASSAGE), "sendmail would fail for every user but root"
+    for parameter in _written(main, "mail_owner", "queue_directory") if user in main.facts.users else ():
         for name in _QUEUES:
             then = f"Postfix could not use its queue; run `chown -R {user} {spool}/{name}`"
-            yield owner or queue, Place(f"{spool}/{name}", user, Use.FOLDER), then  # type: ignore[misc] # as above
-        if _passwd_in_jail(main):
-            then = f"Debian's {START_SCRIPT} would fail, and systemd would not start Postfix; make the folder"
-            yield queue or owner, Place(f"{spool}/etc", "root", Use.PASSAGE), then  # type: ignore[misc] # as above
-    if log and (path := main.value("maillog_file")).startswith("/") and not path.startswith("/dev/"):
-        yield log, Place(path, "root", Use.FILE), "postlogd could not write it, and Postfix would not start"
+            yield parameter, Place(f"{spool}/{name}", user, Use.FOLDER), then
+    for parameter in _written(main, "queue_directory", "local_recipient_maps") if _passwd_in_jail(main) else ():
+        then = f"Debian's {START_SCRIPT} would fail, and systemd would not start Postfix; make the folder"
+        yield parameter, Place(f"{spool}/etc", "root", Use.PASSAGE), then
+
+
+def _written(main: Scope, *names: str) -> list[Parameter]:
+    """Return the first of these parameters that the commit writes, in a list; an empty one for none."""
+    return [parameter for parameter in map(main.parameter, names) if parameter][:1]
 
 
 def _passwd_in_jail(main: Scope) -> bool:

@@ -30,7 +30,6 @@ from reconciler.model import (
     Parameter,
     SecretName,
     Server,
-    error_at,
     no_services,
     nothing_mentioned,
 )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from tests.e2e.adopted_host import CLONE, MAIL, AdoptedHost
-from tests.e2e.push.test_secrets import SMART_HOST, set_secret
+from tests.e2e.push.test_secrets import set_secret
 
 IDENTITY = "/etc/reconciler/identity.age"
 GONE = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/own.pem\n"
-
-
 
 
 def test_without_its_identity_the_host_keeps_its_login_and_takes_the_push_when_it_is_restored() -> None:
@@ -48,7 +46,8 @@ def test_what_was_wrong_before_adoption_and_is_wrong_after_a_rollback_or_a_rescu
         adopted.sh("postconf -e smtpd_tls_security_level=may smtpd_tls_chain_files=/etc/ssl/own.pem")
         ran = adopted.reconciler("once", "--adopt")
         assert ran.status == 0, ran.text
-        assert "what is live has the same error" in ran.text
+        (told,) = [one["text"] for one in adopted.log()[0]["findings"] if one["rule"] == "missing-file"]
+        assert "what is live has the same error" in told
         adopted.start_daemon()
         second = adopted.push({"mail.yaml": GONE + "  myorigin: example.com\n"}, "Another push on the same fault")
         assert second.accepted, second.text
@@ -70,3 +69,30 @@ def test_what_was_wrong_before_adoption_and_is_wrong_after_a_rollback_or_a_rescu
         adopted.reconciler("resume")
         adopted.wait_for("Applied", fourth.oid)
         assert adopted.answers()
+
+
+def test_a_change_of_the_queue_leaves_no_mail_behind() -> None:
+    other = MAIL + "  queue_directory: /srv/queue\n  transport_maps: 'inline:{far.test=smtp:[127.0.0.1]:2599}'\n"
+    with AdoptedHost(state={"mail.yaml": other.replace("  queue_directory: /srv/queue\n", "")}) as adopted:
+        adopted.sh("mkdir -p /srv/queue && mount -t tmpfs -o mode=755 tmpfs /srv/queue")
+        assert adopted.host.send("a@mx1.example.com", "b@far.test").startswith("250 ")
+        adopted.host.wait_for(lambda: "status=deferred" in adopted.host.mail_log(), what="a message that waits")
+        live = adopted.live()
+
+        refused = adopted.push({"mail.yaml": other}, "Another queue")
+        assert not refused.accepted
+        assert "mail.yaml:5:20: queue_directory would become /srv/queue, but 1 message waits" in refused.text
+        assert adopted.live() == live
+        oid = adopted.write_past_hook({"mail.yaml": other}, "Another queue")
+        assert adopted.wait_for("Refused", oid)["phase"]["name"] == "Retrying"
+        adopted.sh("postsuper -d ALL")
+        adopted.wait_for("Applied", oid)
+
+        assert adopted.host.send("a@mx1.example.com", "c@far.test").startswith("250 ")
+        adopted.host.wait_for(lambda: "to=<c@far.test>" in adopted.host.mail_log(), what="a message in the new queue")
+        assert adopted.reconciler("rollback").status == 0
+        assert adopted.postconf("queue_directory") == "/var/spool/postfix"
+        assert adopted.sh("find /srv/queue/incoming /srv/queue/active /srv/queue/deferred -type f") == ""
+        adopted.host.sink(2599)
+        adopted.sh("postqueue -f")
+        adopted.host.wait_for(lambda: adopted.host.received(2599), what="the message that was taken along")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.features.baseline import ALIASES
+from reconciler.features.baseline import ALIASES, aliases_gone
 from reconciler.model import Postponed, Refused, Where, errors_in
 from reconciler.model.errors import CheckFailed, Incomplete
 from reconciler.passes import judge as module
@@ -56,7 +56,10 @@ def make_live(adopted: Adopted, revision: Revision) -> None:
 def with_secrets(adopted: Adopted, mail: str, *names: str, recipient: str = "") -> Revision:
     """Put a commit on the branch that brings these secrets, sealed to this host or to somebody else."""
     sealed = {
-        f"secrets/{name}.age": encrypt("a-secret-of-length-20", [recipient or recipient_of(adopted.edges.settings.identity)]).decode() for name in names
+        f"secrets/{name}.age": encrypt(
+            "a-secret-of-length-20", [recipient or recipient_of(adopted.edges.settings.identity)]
+        ).decode()
+        for name in names
     }
     return adopted.edges.repo.revision(commit(adopted.edges.repo.path, {"mail.yaml": mail, **sealed}))
 
@@ -225,7 +228,7 @@ def test_what_is_made_of_a_commit_elsewhere_needs_its_secrets_too(adopted: Adopt
 def test_a_site_is_not_left_out_because_of_what_the_host_has_lost(
     adopted: Adopted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = module.baseline.aliases_gone(Where("sites/site12/site.yaml"))
+    lost = aliases_gone(Where("sites/site12/site.yaml"))
     make_live(adopted, adopted.commit())
     monkeypatch.setattr(module, "_lost_aliases", lambda *_: lost)
     files = {"mail.yaml": MAIL, "sites/site12/site.yaml": "domains: [twelve.example]\n"}
