@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.host.programs.postfix import Instance
 
-RULE = "queue-left-behind"
-
 
 def mail_left_behind(before: Instance, after: Instance) -> list[Finding]:
     """Return an error if mail waits in the queue that Postfix would not read any more."""
@@ -29,7 +27,9 @@ def mail_left_behind(before: Instance, after: Instance) -> list[Finding]:
         " Postfix would not deliver what stays there; deliver or delete it (`postqueue -f`, `postsuper -d`): the commit"
         " is tried again, and goes live once that queue is empty"
     )
-    return [Finding(rule=RULE, where=Where("main.cf"), text=text, subject="queue_directory", lasting=False)]
+    return [
+        Finding(rule="queue-left-behind", where=Where("main.cf"), text=text, subject="queue_directory", lasting=False)
+    ]
 
 
 def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, ...]:
@@ -46,7 +46,12 @@ def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, 
     warning = Severity.WARNING
     return (
         Finding(
-            rule=RULE, where=Where("mail.yaml"), text=text, subject="queue_directory", severity=warning, lasting=False
+            rule="queue-left-behind",
+            where=Where("mail.yaml"),
+            text=text,
+            subject="queue_directory",
+            severity=warning,
+            lasting=False,
         ),
     )
 

@@ -126,6 +126,12 @@ EXPLAINED = {
         " place. The hand edit stays live until the rule expires. Remove the rule from drift.ignore if the commit"
         " should prevail."
     ),
+    "queue-left-behind": (
+        "The commit changes queue_directory while mail waits in the present queue. Postfix would read only the new "
+        "queue, and that mail would stay undelivered without a word. Deliver it (`postqueue -f`) or delete it "
+        "(`postsuper -d`); reconciler tries again with growing pauses, and the commit goes live once the queue is "
+        "empty. As a warning: mail that a rollback or a rescue found in the newer queue could not be moved."
+    ),
     "not-requeued": (
         "A transport was removed, and the mail that waited for it could not be requeued. No mail is lost: it takes its "
         "new route at its next delivery attempt. `postqueue -f` makes Postfix try all deferred mail at once."

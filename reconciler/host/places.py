@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.host.effects import named
-from reconciler.model import Place, Use
+from reconciler.model import Place, PlaceUse
 
 _ACL = "system.posix_acl_access"
 
@@ -45,31 +45,31 @@ def _user(name: str) -> _User:
     return _User(name, entry.pw_uid, entry.pw_gid)
 
 
-def _problem(path: Path, use: Use, user: _User) -> str:
+def _problem(path: Path, use: PlaceUse, user: _User) -> str:
     there = _nearest(path)
     if (blocked := _blocked(there if there == path else there / "x", user)) is not None:
         return f"{user.name} can't reach it, because {blocked} does not let others pass ({_rights(blocked)})"
     if there == path:
         return _use(path, use, user)
     parent_only = there == path.parent and there.is_dir()
-    if use is Use.FOLDER:  # root makes it when Postfix starts, but not its parents
+    if use is PlaceUse.FOLDER:  # root makes it when Postfix starts, but not its parents
         return "" if parent_only else f"{_missing(path, there)} does not exist"
-    if use is Use.FILE and parent_only:
+    if use is PlaceUse.FILE and parent_only:
         return (
             "" if _may(there, user, os.W_OK | os.X_OK) else f"{user.name} can't make it in {there} ({_rights(there)})"
         )
     return f"{_missing(path, there)} does not exist"
 
 
-def _use(path: Path, use: Use, user: _User) -> str:
+def _use(path: Path, use: PlaceUse, user: _User) -> str:
     """Return why a path that exists can't be used."""
-    if use is Use.FILE:
+    if use is PlaceUse.FILE:
         if path.is_dir():
             return "it is a folder"
         return "" if _may(path, user, os.W_OK) else f"{user.name} can't write it ({_rights(path)})"
     if not path.is_dir():
         return "it is not a folder"
-    wanted = os.W_OK | os.X_OK if use is Use.FOLDER else os.X_OK
+    wanted = os.W_OK | os.X_OK if use is PlaceUse.FOLDER else os.X_OK
     return "" if _may(path, user, wanted) else f"{user.name} can't use it ({_rights(path)})"
 
 

@@ -3,7 +3,8 @@
 Promises: a message that is moved is in one of the two folders at every moment. Raises OSError for a queue that can't be
 read.
 
-Known limit: the reasons why a message was deferred before are lost when it is moved; the next attempt tells them anew.
+Known limits: the reasons why a message was deferred before are lost when it is moved; the next attempt tells them anew.
+If hash_queue_names has incoming, hold or maildrop, moved messages are taken up at the next start of Postfix.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _GOES = {
     "maildrop": "maildrop", "incoming": "incoming", "active": "incoming", "deferred": "incoming", "hold": "hold",
 }  # fmt: skip
 _TIMEOUT = 30.0
+_MOMENT = 5  # the hexadecimal digits of the microseconds that a short queue ID begins with
 
 
 def waiting(folder: Path) -> int:
@@ -72,21 +74,31 @@ def _take(message: Path, place: Path, host: Host) -> None:
         raise FileNotFoundError(place.parent)
     if place.exists():
         raise FileExistsError(place)
-    if message.stat().st_dev == place.parent.stat().st_dev:
+    if _device(message) == _device(place.parent):
         host.rename(message, place)
     else:
         beside = place.with_name(f".{place.name}")
         host.copy(message, beside)
         host.sync(beside)
+        place = place.with_name(_name_of_copy(message, beside))
         host.rename(beside, place)
         host.remove(message)
     host.set_time(place, time.time())  # the time of a deferred message is that of its next attempt
 
 
+def _device(path: Path) -> int:
+    return path.stat().st_dev
+
+
+def _name_of_copy(message: Path, copy: Path) -> str:
+    """Return the name that a copy must have: a short queue ID ends with the number of its file's inode."""
+    moment, number = message.name[:_MOMENT], f"{message.stat().st_ino:X}"
+    return f"{moment}{copy.stat().st_ino:X}" if message.name == f"{moment}{number}" else message.name
+
+
 def _take_up(directory: Path, host: Host) -> None:
-    """Give each message the name that its file must have, and wake the programs that look for new ones."""
+    """Wake the programs that look for new messages."""
     configuration = ("-c", str(directory))
     with suppress(CommandFailed):  # they look by themselves as well, within minutes
-        host.act(("postsuper", *configuration, "-s"), timeout=_TIMEOUT)
         host.act(("postkick", *configuration, "public", "qmgr", "IA"), timeout=_TIMEOUT)
         host.act(("postkick", *configuration, "public", "pickup", "W"), timeout=_TIMEOUT)

@@ -7,7 +7,7 @@ Invariant: it holds values only, and knows no file format, no program and no rul
 """
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
-from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Place, Server, Use
+from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Place, PlaceUse, Server
 from reconciler.model.finding import (
     Allowance,
     Finding,
@@ -49,6 +49,7 @@ __all__ = [
     "Parameter",
     "Pem",
     "Place",
+    "PlaceUse",
     "Plan",
     "Postponed",
     "Refused",
@@ -64,7 +65,6 @@ __all__ = [
     "Table",
     "Tree",
     "Unchanged",
-    "Use",
     "Where",
     "closest",
     "did_you_mean",

@@ -58,7 +58,7 @@ class Server(NamedTuple):
     path: str = ""
 
 
-class Use(StrEnum):
+class PlaceUse(StrEnum):
     """The use of a place: a *folder* or a *file* to write, either of which may be made, or a folder to pass through."""
 
     FOLDER = "folder"
@@ -71,7 +71,7 @@ class Place(NamedTuple):
 
     path: str
     user: str
-    use: Use
+    use: PlaceUse
 
 
 RESOLVER = Server(port=53)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Mentioned, Place, Use
+from reconciler.model import Mentioned, Place, PlaceUse
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
-RULE = "next-start"
 START_SCRIPT = "/usr/lib/postfix/configure-instance.sh"
 _QUEUES = ("incoming", "active", "deferred", "private")
 _REFUSED_ORIGINS = {"debian.org", "ubuntu.com"}
@@ -34,11 +33,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if (problem := facts.places.get(place)) and parameter.name not in told:
             told.add(parameter.name)
             what = f'{parameter.name}: "{place.path}" can\'t be used: {problem}; {then}'
-            yield main.finding(RULE, parameter, what, place.path, lasting=False)
+            yield main.finding("next-start", parameter, what, place.path, lasting=False)
     for parameter, path, then in _files(main):
         if facts.files.get(path) is False:
             what = f"{parameter.name}: {path} does not exist or can't be read; {then}"
-            yield main.finding(RULE, parameter, what, path, lasting=False)
+            yield main.finding("next-start", parameter, what, path, lasting=False)
     yield from _instances(main)
     yield from _log(main)
     yield from _origin(main)
@@ -56,10 +55,14 @@ def _places(main: Scope) -> Iterator[tuple[Parameter, Place, str]]:
     user, data, log = (main.value(name) for name in ("mail_owner", "data_directory", "maillog_file"))
     if user in main.facts.users and data.startswith("/"):
         for parameter in _written(main, "data_directory", "mail_owner"):
-            yield parameter, Place(data, user, Use.FOLDER), "the master could not make its lock there, nor start"
+            yield parameter, Place(data, user, PlaceUse.FOLDER), "the master could not make its lock there, nor start"
     if log.startswith("/") and not log.startswith("/dev/"):
         for parameter in _written(main, "maillog_file"):
-            yield parameter, Place(log, "root", Use.FILE), "postlogd could not write it, and Postfix would not start"
+            yield (
+                parameter,
+                Place(log, "root", PlaceUse.FILE),
+                "postlogd could not write it, and Postfix would not start",
+            )
     yield from _queue(main, user, main.value("queue_directory"))
 
 
@@ -68,14 +71,14 @@ def _queue(main: Scope, user: str, spool: str) -> Iterator[tuple[Parameter, Plac
     if not spool.startswith("/"):
         return
     for parameter in _written(main, "queue_directory"):
-        yield parameter, Place(spool, "", Use.PASSAGE), "sendmail would fail for every user but root"
+        yield parameter, Place(spool, "", PlaceUse.PASSAGE), "sendmail would fail for every user but root"
     for parameter in _written(main, "mail_owner", "queue_directory") if user in main.facts.users else ():
         for name in _QUEUES:
             then = f"Postfix could not use its queue; run `chown -R {user} {spool}/{name}`"
-            yield parameter, Place(f"{spool}/{name}", user, Use.FOLDER), then
+            yield parameter, Place(f"{spool}/{name}", user, PlaceUse.FOLDER), then
     for parameter in _written(main, "queue_directory", "local_recipient_maps") if _passwd_in_jail(main) else ():
         then = f"Debian's {START_SCRIPT} would fail, and systemd would not start Postfix; make the folder"
-        yield parameter, Place(f"{spool}/etc", "root", Use.PASSAGE), then
+        yield parameter, Place(f"{spool}/etc", "root", PlaceUse.PASSAGE), then
 
 
 def _written(main: Scope, *names: str) -> list[Parameter]:
@@ -109,7 +112,7 @@ def _instances(main: Scope) -> Iterator[Finding]:
             f"{parameter.name} needs multi_instance_wrapper, or `postfix start` fails; write"
             " multi_instance_wrapper: ${command_directory}/postmulti -p --"
         )
-        yield main.finding(RULE, parameter, what, "multi_instance_wrapper")
+        yield main.finding("next-start", parameter, what, "multi_instance_wrapper")
 
 
 def _log(main: Scope) -> Iterator[Finding]:
@@ -117,7 +120,7 @@ def _log(main: Scope) -> Iterator[Finding]:
     parameter = main.parameter("maillog_file")
     if parameter and main.value("maillog_file") and "postlog/unix-dgram" not in main.merged.services:
         what = "maillog_file needs the service postlog/unix-dgram, which is missing: a start would fail"
-        yield main.finding(RULE, parameter, what, "postlog/unix-dgram")
+        yield main.finding("next-start", parameter, what, "postlog/unix-dgram")
 
 
 def _origin(main: Scope) -> Iterator[Finding]:
@@ -125,12 +128,11 @@ def _origin(main: Scope) -> Iterator[Finding]:
     parameter, origin = main.parameter("myorigin"), main.value("myorigin").lower()
     if parameter and origin in _REFUSED_ORIGINS and main.facts.files.get(START_SCRIPT):
         what = f'myorigin is "{origin}": Debian\'s {START_SCRIPT} refuses to start Postfix with it'
-        yield main.finding(RULE, parameter, what, origin, lasting=False)
+        yield main.finding("next-start", parameter, what, origin, lasting=False)
 
 
-PASSING = frozenset({RULE})
 EXPLAINED = {
-    RULE: (
+    "next-start": (
         "Postfix runs with this change after a reload, but its next start would fail, at the latest when the host "
         "boots. A start needs more than a reload: a folder for its lock that mail_owner can write, a queue that every "
         "user can reach, the main.cf of each other instance, a log file with its service, and on Debian a domain that "
@@ -138,3 +140,4 @@ EXPLAINED = {
         "every pass."
     ),
 }
+PASSING = frozenset(EXPLAINED)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Mentioned, Place, Use
+from reconciler.model import Finding, Mentioned, Place, PlaceUse
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.numbers import as_number
@@ -145,7 +145,7 @@ def _files(main: Scope) -> Iterator[tuple[Table, Entry, Place]]:
         if _MAY_BE_FILE.search(table.source):
             for entry in Entries(table):
                 for path in _paths(entry.value):
-                    yield table, entry, Place(path, user, Use.FOLDER if path.endswith("/") else Use.FILE)
+                    yield table, entry, Place(path, user, PlaceUse.FOLDER if path.endswith("/") else PlaceUse.FILE)
 
 
 def _paths(value: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from reconciler.desired.load import load
-from reconciler.model import File, Finding, Place, Secret, Server, Use, errors_in
+from reconciler.model import File, Finding, Place, PlaceUse, Secret, Server, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
 from tests.unit.host_facts import facts
@@ -80,8 +80,8 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
     missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
     silent = {Server("127.0.0.1", 3999): "connection refused"}
     unusable = {
-        Place("/var/opt", "postfix", Use.FOLDER): "postfix can't use it (root:root, mode 0755)",
-        Place("/srv/archive/all", "nobody", Use.FILE): "/srv/archive does not exist",
+        Place("/var/opt", "postfix", PlaceUse.FOLDER): "postfix can't use it (root:root, mode 0755)",
+        Place("/srv/archive/all", "nobody", PlaceUse.FILE): "/srv/archive does not exist",
     }
     return linted(desired, facts(files={"/etc/aliases.db": True, **missing}, answers=silent, places=unusable))
 

@@ -70,7 +70,27 @@ def test_messages_go_where_they_are_taken_up(queues: tuple[Path, Path]) -> None:
     assert sorted(path.name for path in (new / "incoming").iterdir()) == ["B", "C", "DE"]
     assert (new / "maildrop/A").stat().st_mode & 0o777 == 0o700
     assert (new / "hold/E").exists()
-    assert host.ran == ["postsuper", "postkick", "postkick"]
+    assert host.ran == ["postkick", "postkick"]
+
+
+def test_a_copy_on_another_file_system_is_named_after_its_inode(
+    queues: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = queues
+    put(old / "deferred/short")
+    inode = (old / "deferred/short").stat().st_ino
+    short = (old / "deferred/short").rename(old / f"deferred/6E70E{inode:X}")
+    put(old / "deferred/3Pt2mN2VXxznjll", "long")
+    monkeypatch.setattr("reconciler.host.queue._device", lambda path: old in path.parents)
+
+    assert move(old, new, new, Recorder()) == 0
+
+    assert not short.exists()
+    names = {path.name for path in (new / "incoming").iterdir()}
+    assert names == {"3Pt2mN2VXxznjll", *(name for name in names if name.startswith("6E70E"))}
+    (copy,) = (new / "incoming").glob("6E70E*")
+    assert copy.name == f"6E70E{copy.stat().st_ino:X}"
+    assert copy.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_message_that_has_no_place_stays_where_it_is(queues: tuple[Path, Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Facts, Place, Use
+from reconciler.model import Facts, Place, PlaceUse
 from reconciler.rules.next_start import START_SCRIPT
 from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import facts
@@ -13,7 +13,7 @@ RULE = "next-start"
 WRAPPER = {"multi_instance_wrapper": "${command_directory}/postmulti -p --"}
 
 
-def unusable(path: str, user: str = "postfix", use: Use = Use.FOLDER, why: str = "it is root's") -> Facts:
+def unusable(path: str, user: str = "postfix", use: PlaceUse = PlaceUse.FOLDER, why: str = "it is root's") -> Facts:
     return facts(places={Place(path, user, use): why})
 
 
@@ -33,8 +33,8 @@ def test_another_owner_of_the_mail_system_needs_the_folders_that_are_there() -> 
 
 
 def test_one_cause_is_told_once() -> None:
-    places = {Place("/srv/q", "", Use.PASSAGE): "/srv/q does not exist"}
-    places |= {Place(f"/srv/q/{name}", "postfix", Use.FOLDER): "none" for name in ("incoming", "active")}
+    places = {Place("/srv/q", "", PlaceUse.PASSAGE): "/srv/q does not exist"}
+    places |= {Place(f"/srv/q/{name}", "postfix", PlaceUse.FOLDER): "none" for name in ("incoming", "active")}
     told = only_finding(RULE, {"queue_directory": "/srv/q"}, facts=facts(places=places))
     assert "sendmail would fail for every user but root" in told
 
@@ -65,7 +65,7 @@ def test_the_list_of_the_packages_files_must_be_there() -> None:
 
 def test_a_log_of_its_own_needs_a_folder_and_its_service() -> None:
     log = {"maillog_file": "/var/nodir/mail.log"}
-    place = unusable("/var/nodir/mail.log", "root", Use.FILE, "/var/nodir does not exist")
+    place = unusable("/var/nodir/mail.log", "root", PlaceUse.FILE, "/var/nodir does not exist")
     assert "postlogd could not write it" in only_finding(RULE, log, facts=place)
     services = {"postlog/unix-dgram": None}
     assert "missing: a start would fail" in only_finding(RULE, {"maillog_file": "/var/log/m"}, services=services)
@@ -82,7 +82,7 @@ def test_debians_start_script_refuses_some_origins(origin: str, refused: bool) -
 
 def test_debians_start_script_copies_the_users_into_a_folder_that_must_be_there() -> None:
     jailed = {"smtp/inet": {"chroot": "y"}}
-    places = {Place("/srv/q/etc", "root", Use.PASSAGE): "/srv/q/etc does not exist"}
+    places = {Place("/srv/q/etc", "root", PlaceUse.PASSAGE): "/srv/q/etc does not exist"}
     state = {"queue_directory": "/srv/q", "local_recipient_maps": "unix:passwd.byname $alias_maps"}
     on_debian = facts(files={START_SCRIPT: True}, places=places)
     assert "systemd would not start Postfix" in only_finding(RULE, state, facts=on_debian, services=jailed)

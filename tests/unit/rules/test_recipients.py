@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.features import compose
-from reconciler.model import Place, Use
+from reconciler.model import Place, PlaceUse
 from reconciler.rules.recipients import mentioned
 from tests.unit.desired_states import desired, findings_of, only_finding
 from tests.unit.host_facts import HOST
@@ -83,9 +83,9 @@ def test_commands_and_lists_that_are_not_there_are_told_at_their_row() -> None:
 def test_an_alias_to_a_file_that_can_not_be_written_is_refused_at_its_row() -> None:
     rows = 'postmaster: root\narchive: root, "/srv/my archive/all"\nbox: /srv/box/\nnull: /dev/null\n'
     places = {
-        Place("/srv/my archive/all", "nobody", Use.FILE): "/srv/my archive does not exist",
-        Place("/srv/box/", "nobody", Use.FOLDER): "",
-        Place("/dev/null", "nobody", Use.FILE): "",
+        Place("/srv/my archive/all", "nobody", PlaceUse.FILE): "/srv/my archive does not exist",
+        Place("/srv/box/", "nobody", PlaceUse.FOLDER): "",
+        Place("/dev/null", "nobody", PlaceUse.FILE): "",
     }
     told = only_finding("unwritable-file", files={"tables/aliases": rows}, facts=replace(HOST, places=places))
     assert told.startswith("tables/aliases:2:1: ")
