@@ -14,6 +14,7 @@ from reconciler.model import Contribution, Desired, Table, limits
 from reconciler.postfix.references import SUFFIXES, own_name, tables_of
 from reconciler.postfix.scopes import scopes
 from reconciler.trees.gained import settings_of
+from reconciler.trees.plan import MAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 def inherited(edges: Edges, facts: Facts) -> tuple[Desired, Contribution]:
     """Return the settings, services and tables that Postfix reads now, as if a commit had brought them."""
-    settings = settings_of(edges.generations.read())
+    tree = edges.generations.read()
+    if MAIN not in tree:
+        raise FileNotFoundError(MAIN)  # nothing is live, so it has no faults that could excuse others
+    settings = settings_of(tree)
     known = {table.name: table for table in _tables(settings, facts, edges.settings.config_directory)}
     desired = Desired(sections={}, tables=known, services=(), secrets={}, places={})
     return desired, Contribution(parameters=settings.parameters, services=settings.services, tables=known)

@@ -117,7 +117,12 @@ class LiveCommit:
 
     @cached_property
     def judged_by(self) -> Understood | None:
-        """Return what its faults are found in: its commit, or else its own files; None if both are unreadable."""
+        """Return what its faults are found in: its commit, or else its own files.
+
+        None if both are unreadable, and for a check in a temporary folder, where nothing is live.
+        """
+        if self.generation is None and self._edges.generations.state != self._edges.settings.state:
+            return None
         try:
             return self.understood or as_found(self._edges)
         except (ReconcilerError, OSError, ValueError):

@@ -96,3 +96,37 @@ def test_a_change_of_the_queue_leaves_no_mail_behind() -> None:
         adopted.host.sink(2599)
         adopted.sh("postqueue -f")
         adopted.host.wait_for(lambda: adopted.host.received(2599), what="the message that was taken along")
+
+
+def test_what_only_the_next_start_needs_refuses_the_push_and_what_a_start_makes_itself_does_not() -> None:
+    with AdoptedHost() as adopted:
+        adopted.sh("mkdir -p /srv/group && chgrp postfix /srv/group && chmod 2775 /srv/group && mkdir -p /root/q")
+        live = adopted.live()
+        for settings, said in {
+            "data_directory: /var/opt": "mail.yaml:5:19: data_directory:",
+            "data_directory: /srv/a/b": "/srv/a does not exist",
+            "data_directory: /etc/hostname": "it is not a folder",
+            "queue_directory: /root/q": "sendmail would fail for every user but root",
+            "multi_instance_directories: /etc/postfix-out": "/etc/postfix-out/main.cf does not exist",
+            "maillog_file: /var/nodir/mail.log": "/var/nodir does not exist",
+            "myorigin: debian.org": "refuses to start Postfix",
+        }.items():
+            refused = adopted.push({"mail.yaml": f"{MAIL}  {settings}\n"}, settings)
+            assert not refused.accepted, settings
+            assert said in refused.text, refused.text
+        aliases = 'postmaster: root\nnull: /dev/null\narchive: root, "/srv/archive/all"\n'
+        refused = adopted.push({"mail.yaml": MAIL, "tables/aliases": aliases}, "An archive")
+        assert "tables/aliases:3:1:" in refused.text
+        assert adopted.live() == live
+
+        adopted.sh("install -d -o nobody /srv/archive")
+        settings = "  data_directory: /srv/newdata\n  maillog_file: /var/log/own.log\n"
+        fine = adopted.push({"mail.yaml": MAIL + settings, "tables/aliases": aliases}, "All is there")
+        assert fine.accepted, fine.text
+        assert adopted.host.send("a@mx1.example.com", "archive@mx1.example.com").startswith("250 ")
+        adopted.host.wait_for(lambda: adopted.sh("cat /srv/archive/all", check=False).startswith("From "), what="mail")
+        adopted.sh("postfix stop; postfix start")
+        assert adopted.answers()
+        assert adopted.push({"mail.yaml": f"{MAIL}  data_directory: /srv/group\n"}, "By its group").accepted
+        adopted.sh("postfix stop; postfix start")
+        assert adopted.answers()

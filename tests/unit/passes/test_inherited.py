@@ -17,6 +17,7 @@ from reconciler.passes.judge import LiveCommit, complete, judge, permit, underst
 from reconciler.passes.reconcile import reconcile
 from reconciler.repository.secrets import encrypt, new_identity
 from reconciler.repository.secrets import recipient as recipient_of
+from reconciler.state.generations import Generations
 from reconciler.state.source import Source, SourceKind
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
@@ -113,6 +114,21 @@ def test_a_live_commit_that_is_in_the_repository_no_longer_is_judged_by_its_file
     monkeypatch.setattr(LiveCommit, "understood", None)
 
     assert not errors_in(permitted(adopted, adopted.commit(with_parameters(f"{WRONG}, myorigin: test.example"))))
+
+
+def test_without_a_main_cf_nothing_is_live_that_could_excuse_an_error(adopted: Adopted) -> None:
+    (adopted.edges.settings.config_directory / "main.cf").unlink()
+    assert LiveCommit(adopted.edges).judged_by is None
+
+
+def test_a_check_beside_the_hosts_own_state_is_excused_by_nothing(adopted: Adopted, tmp_path: Path) -> None:
+    folder, host = tmp_path / "plain", adopted.edges.host
+    folder.mkdir()
+    (folder / "main.cf").write_text("myhostname = mx.test.example\n")
+    beside = replace(adopted.edges, generations=Generations(tmp_path / "scratch", folder, host, tmp_path / "backup"))
+    assert LiveCommit(beside).judged_by is None
+    own = replace(adopted.edges.settings, state=tmp_path / "scratch")
+    assert LiveCommit(replace(beside, settings=own)).judged_by
 
 
 def test_inherited_tables_are_read_from_the_configuration_directory(adopted: Adopted) -> None:
