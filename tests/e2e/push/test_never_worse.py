@@ -100,13 +100,13 @@ def test_a_change_of_the_queue_leaves_no_mail_behind() -> None:
 
 def test_what_only_the_next_start_needs_refuses_the_push_and_what_a_start_makes_itself_does_not() -> None:
     with AdoptedHost() as adopted:
-        adopted.sh("mkdir -p /srv/group && chgrp postfix /srv/group && chmod 2775 /srv/group && mkdir -p /root/q")
+        adopted.sh("mkdir -p /srv/group && chgrp postfix /srv/group && chmod 2775 /srv/group && install -d -m 700 /srv/hidden")
         live = adopted.live()
         for settings, said in {
             "data_directory: /var/opt": "mail.yaml:5:19: data_directory:",
             "data_directory: /srv/a/b": "/srv/a does not exist",
             "data_directory: /etc/hostname": "it is not a folder",
-            "queue_directory: /root/q": "sendmail would fail for every user but root",
+            "queue_directory: /srv/hidden": "sendmail would fail for every user but root",
             "multi_instance_directories: /etc/postfix-out": "/etc/postfix-out/main.cf does not exist",
             "maillog_file: /var/nodir/mail.log": "/var/nodir does not exist",
             "myorigin: debian.org": "refuses to start Postfix",
