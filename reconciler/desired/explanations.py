@@ -210,8 +210,10 @@ EXPLAINED = {
         " or ssh- key on each line, and comments after #."
     ),
     "secret-not-opened": (
-        "This host's identity can't decrypt a secret. Postfix would have no login. Encrypt it again for"
-        " this host: add its recipient to secrets/recipients, and run `reconciler secret set NAME`."
+        "This host's identity is gone, or can't decrypt a secret. Postfix would have no login. If the secret could be"
+        " decrypted before, restore the identity: until then every commit that needs the secret is postponed, and what"
+        " is live stays as it is. If the secret is new, encrypt it for this host: add its recipient to"
+        " secrets/recipients, and run `reconciler secret set NAME`."
     ),
     "too-many-deletions": (
         "The commit removes more than 30 % of a table of ten entries or more. This is usually an "

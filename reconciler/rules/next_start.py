@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 START_SCRIPT = "/usr/lib/postfix/configure-instance.sh"
 _QUEUES = ("incoming", "active", "deferred", "private")
+_OF_A_START = {
+    "command_directory": ("postfix", "postconf", "postsuper", "postlog"),
+    "daemon_directory": ("master", "postfix-script", "post-install"),
+    "meta_directory": ("postfix-files",),
+}
 _REFUSED_ORIGINS = {"debian.org", "ubuntu.com"}
 _PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
 
@@ -35,7 +40,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             what = f'{parameter.name}: "{place.path}" can\'t be used: {problem}; {then}'
             yield main.finding("next-start", parameter, what, place.path, lasting=False)
     for parameter, path, then in _files(main):
-        if facts.files.get(path) is False:
+        if facts.files.get(path) is False and parameter.name not in told:
+            told.add(parameter.name)
             what = f"{parameter.name}: {path} does not exist or can't be read; {then}"
             yield main.finding("next-start", parameter, what, path, lasting=False)
     yield from _instances(main)
@@ -99,9 +105,10 @@ def _files(main: Scope) -> Iterator[tuple[Parameter, str, str]]:
         for folder in main.words(instances.name):
             then = "postfix(1) and postmulti(1) would start no instance at all, this one included"
             yield instances, f"{folder}/main.cf", then
-    if meta := main.parameter("meta_directory"):
-        then = "a start could not check the folders of Postfix, and would fail"
-        yield meta, f"{main.value('meta_directory')}/postfix-files", then
+    for name, files in _OF_A_START.items():
+        for parameter in _written(main, name):
+            for file in files:
+                yield parameter, f"{main.value(name)}/{file}", "a start needs it, and would fail"
 
 
 def _instances(main: Scope) -> Iterator[Finding]:
@@ -135,8 +142,8 @@ EXPLAINED = {
     "next-start": (
         "Postfix runs with this change after a reload, but its next start would fail, at the latest when the host "
         "boots. A start needs more than a reload: a folder for its lock that mail_owner can write, a queue that every "
-        "user can reach, the main.cf of each other instance, a log file with its service, and on Debian a domain that "
-        "the start script accepts. Make what the finding names, or correct the setting. reconciler checks it again at "
+        "user can reach, the main.cf of each other instance, the programs that make up a start, a log file with its "
+        "service, and on Debian a domain that the start script accepts. Make what the finding names, or correct the setting. reconciler checks it again at "
         "every pass."
     ),
 }

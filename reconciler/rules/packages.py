@@ -27,8 +27,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 mentioned = nothing_mentioned
 EXPLAINED = {
     "missing-package": (
-        "A section needs a program beside Postfix that is not installed on this host. reconciler refuses the commit "
-        "and changes nothing. Install the package that the finding names. reconciler then tries the commit again "
+        "A section needs a program beside Postfix that is not installed on this host. reconciler changes nothing, "
+        "even if the program was installed when the same section went live. Install the package that the finding names. reconciler then tries the commit again "
         "automatically."
     ),
 }

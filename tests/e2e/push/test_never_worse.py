@@ -100,7 +100,7 @@ def test_a_change_of_the_queue_leaves_no_mail_behind() -> None:
 
 def test_what_only_the_next_start_needs_refuses_the_push_and_what_a_start_makes_itself_does_not() -> None:
     with AdoptedHost() as adopted:
-        adopted.sh("mkdir -p /srv/group && chgrp postfix /srv/group && chmod 2775 /srv/group && install -d -m 700 /srv/hidden")
+        adopted.sh("install -d -g postfix -m 2775 /srv/group && install -d -m 700 /srv/hidden")
         live = adopted.live()
         for settings, said in {
             "data_directory: /var/opt": "mail.yaml:5:19: data_directory:",

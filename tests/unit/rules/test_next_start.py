@@ -55,6 +55,13 @@ def test_every_other_instance_must_be_there_and_have_its_wrapper() -> None:
     assert not findings_of(RULE, {"multi_instance_directories": ""}, facts=gone)
 
 
+@pytest.mark.parametrize(("name", "file"), [("command_directory", "postsuper"), ("daemon_directory", "postfix-script")])
+def test_the_programs_of_a_start_must_be_there(name: str, file: str) -> None:
+    gone = facts(files={f"/srv/{file}": False, "/srv/postlog": False, "/srv/post-install": False})
+    assert f"/srv/{file} does not exist" in only_finding(RULE, {name: "/srv"}, facts=gone)
+    assert not findings_of(RULE, facts=gone)
+
+
 def test_the_list_of_the_packages_files_must_be_there() -> None:
     moved = {"meta_directory": "/srv/meta"}
     assert "postfix-files does not exist" in only_finding(
