@@ -143,8 +143,8 @@ EXPLAINED = {
         "Postfix runs with this change after a reload, but its next start would fail, at the latest when the host "
         "boots. A start needs more than a reload: a folder for its lock that mail_owner can write, a queue that every "
         "user can reach, the main.cf of each other instance, the programs that make up a start, a log file with its "
-        "service, and on Debian a domain that the start script accepts. Make what the finding names, or correct the setting. reconciler checks it again at "
-        "every pass."
+        "service, and on Debian a domain that the start script accepts. Make what the finding names, or correct the "
+        "setting. reconciler checks it again at every pass."
     ),
 }
 PASSING = frozenset(EXPLAINED)

@@ -28,8 +28,8 @@ mentioned = nothing_mentioned
 EXPLAINED = {
     "missing-package": (
         "A section needs a program beside Postfix that is not installed on this host. reconciler changes nothing, "
-        "even if the program was installed when the same section went live. Install the package that the finding names. reconciler then tries the commit again "
-        "automatically."
+        "even if the program was installed when the same section went live. Install the package that the finding "
+        "names. reconciler then tries the commit again automatically."
     ),
 }
 PASSING = frozenset(EXPLAINED)
