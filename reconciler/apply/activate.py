@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.other_queue import take_along
 from reconciler.apply.verify import LOG_DELAY, Expected, Verified, fatal_since, verify
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.maillog import open_log
@@ -48,13 +49,15 @@ def go_live(
             edges.generations.switch(generation)
         after = edges.postfix()
         if step is Activation.NOTHING:
-            return Verified(after)
+            return Verified(after, take_along(before, after, edges.host))
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
+        left = take_along(before, after, edges.host)
         edges.say("verify")
         verified = verify(_expected(after, _services(generation, origin), log, mark, edges, since=since))
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
-        return Verified(after, (_STOPPED_MEANWHILE,)) if stopped else verified
+        findings = (_STOPPED_MEANWHILE,) if stopped else verified.findings
+        return replace(verified, findings=(*findings, *left)) if stopped or left else verified
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
         failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.activate import died, keep_running, live_path
+from reconciler.apply.other_queue import take_along
 from reconciler.host.programs import postfix
 from reconciler.model import Unchanged
 from reconciler.model.errors import ReconcilerError
@@ -63,19 +64,23 @@ def _heal(intent: Intent | None, edges: Edges) -> None:
 
 def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
     """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran."""
-    restarting = Step.RESTART in intent.steps
+    restarting, newer = Step.RESTART in intent.steps, edges.postfix()
     _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
     for generation in edges.generations.all():
         if intent.newest is not None and generation.number > max(intent.newest, before.number):
             edges.host.remove(generation.path)
     instance = edges.postfix()
-    if postfix.running(instance) is None:
+    if newer.pid_file != instance.pid_file and postfix.running(newer) is not None:
+        postfix.stop(edges.host, newer)  # another queue_directory: two masters would want the same ports
+        postfix.start(edges.host, instance)
+    elif postfix.running(instance) is None:
         if intent.ran and (restarting or died(instance, edges.host)):
             postfix.start(edges.host, instance)
     elif restarting:
         postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
     else:
         postfix.reload(edges.host, instance)
+    take_along(newer, instance, edges.host)
 
 
 def _tell(what: str, intent: Intent | None, edges: Edges) -> None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.other_queue import mail_left_behind
 from reconciler.host.programs import postfix, postmap
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import Contribution, Finding, Table, Where, errors_in
@@ -48,6 +49,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
         findings = []
         if not order.trusted:
             findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)
+            findings += mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root))
         if not errors_in(findings):  # else postmap would repeat the same errors
             findings += _compile(target, order, stage, edges)
         rehearsed = False

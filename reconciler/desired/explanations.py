@@ -126,6 +126,12 @@ EXPLAINED = {
         " place. The hand edit stays live until the rule expires. Remove the rule from drift.ignore if the commit"
         " should prevail."
     ),
+    "queue-left-behind": (
+        "The commit changes queue_directory while mail waits in the present queue. Postfix would read only the new "
+        "queue, and that mail would stay undelivered without a word. Deliver it (`postqueue -f`) or delete it "
+        "(`postsuper -d`); reconciler tries again with growing pauses, and the commit goes live once the queue is "
+        "empty. As a warning: mail that a rollback or a rescue found in the newer queue could not be moved."
+    ),
     "not-requeued": (
         "A transport was removed, and the mail that waited for it could not be requeued. No mail is lost: it takes its "
         "new route at its next delivery attempt. `postqueue -f` makes Postfix try all deferred mail at once."
@@ -204,8 +210,10 @@ EXPLAINED = {
         " or ssh- key on each line, and comments after #."
     ),
     "secret-not-opened": (
-        "This host's identity can't decrypt a secret. Postfix would have no login. Encrypt it again for"
-        " this host: add its recipient to secrets/recipients, and run `reconciler secret set NAME`."
+        "This host's identity is gone, or can't decrypt a secret. Postfix would have no login. If the secret could be"
+        " decrypted before, restore the identity: until then every commit that needs the secret is postponed, and what"
+        " is live stays as it is. If the secret is new, encrypt it for this host: add its recipient to"
+        " secrets/recipients, and run `reconciler secret set NAME`."
     ),
     "too-many-deletions": (
         "The commit removes more than 30 % of a table of ten entries or more. This is usually an "

@@ -55,11 +55,24 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
 
 
 def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Finding]:
-    """Return the findings, where an error that the live commit has too is a warning: a commit may keep an old fault."""
-    known = {(finding.rule, finding.subject) for finding in live if finding.is_error}
+    """Return the findings, where an error that is live too is a warning: a commit may keep an old fault.
+
+    An error that is not excusable stays one: live has what the target would lack.
+    """
+    known = identities(live)
     return [
-        finding.as_warning("the live commit has the same error")
-        if finding.is_error and (finding.rule, finding.subject) in known
+        finding.as_warning("what is live has the same error")
+        if finding.is_error and finding.excusable and identity(finding) in known
         else finding
         for finding in findings
     ]
+
+
+def identities(findings: Iterable[Finding]) -> set[tuple[str, str]]:
+    """Return the identity of each error."""
+    return {identity(finding) for finding in findings if finding.is_error}
+
+
+def identity(finding: Finding) -> tuple[str, str]:
+    """Return what is the same in two findings of one fault: the rule and the subject."""
+    return finding.rule, finding.subject

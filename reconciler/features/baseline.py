@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import StringConstraints
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Mentioned, Parameter, Where, no_services
+from reconciler.model import Contribution, Finding, Mentioned, Parameter, Where, no_services
 from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding
+    from reconciler.model import Desired, Facts
 
 SECTION = "hostname"
 ALIASES = "/etc/aliases.db"
+HOST_ALIASES = "hash:/etc/aliases"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # COMPATIBILITY_README: the levels, each with the Postfix version that introduced it.
 _LEVELS = (((3, 11), "3.11"), ((3, 6), "3.6"), ((3, 0), "2"), ((2, 0), "0"))
@@ -31,7 +32,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     place = Where("mail.yaml")
     values = [
         Parameter("compatibility_level", compatibility_level(facts.version), place, SECTION),
-        Parameter("alias_maps", "hash:/etc/aliases" if facts.files.get(ALIASES) else "", place, SECTION),
+        Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", place, SECTION),
     ]
     if hostname := desired.section(Schema):
         values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))
@@ -41,6 +42,15 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 - a Feature
     """Return the path of the host's compiled aliases."""
     return Mentioned(paths=frozenset({ALIASES}))
+
+
+def aliases_gone(where: Where) -> Finding:
+    """Return the error for aliases of the host that were used until their compiled file was lost."""
+    what = (
+        f"{ALIASES} is gone, and alias_maps would become empty: run `newaliases` to make it again; if the host's"
+        ' aliases are to be used no longer, write parameters: {alias_maps: ""}'
+    )
+    return Finding(rule="aliases-gone", where=where, text=what, subject=ALIASES, lasting=False, excusable=False)
 
 
 def compatibility_level(version: str) -> str:
@@ -56,4 +66,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 services = no_services
 PASSING: frozenset[str] = frozenset()
-EXPLAINED: dict[str, str] = {}
+EXPLAINED = {
+    "aliases-gone": (
+        "Postfix uses the aliases of this host, in /etc/aliases, and their compiled file no longer exists. alias_maps "
+        "would become empty, and mail for the aliases, often root's, would go elsewhere. reconciler changes nothing "
+        "until the file exists again: run `newaliases`. To use these aliases no longer, set alias_maps under "
+        "parameters, or add tables/aliases."
+    ),
+}

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reconciler.host import accesses, certificates, lookups, reachable, sockets
+from reconciler.host import accesses, certificates, lookups, places, reachable, sockets
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
@@ -68,6 +68,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         pems={path: _pem(path) for path in named.pems},
         answers=known.answers if known else reachable.ask(named.servers),
         names=known.names if known else resolver.reverse_names(named.addresses),
+        places={place: said for place in named.places if (said := places.problem(place)) is not None},
         packages=_packages(host, _stamp(DPKG_STATUS)),
         reserved=(*RESERVED, str(settings.identity), str(settings.state / "private")),
         accesses=accesses.ask(named.accesses),
@@ -83,7 +84,7 @@ def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> 
     named = Mentioned(
         frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names),
         frozenset(facts.accesses), frozenset(facts.spaces), frozenset(facts.lookups), frozenset(facts.hosts),
-        frozenset(facts.resolvers),
+        frozenset(facts.resolvers), frozenset(facts.places),
     )  # fmt: skip
     return gather(host, settings, named, None if ask else facts)
 

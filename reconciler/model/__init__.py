@@ -18,6 +18,8 @@ from reconciler.model.facts import (
     Lookup,
     Mentioned,
     Pem,
+    Place,
+    PlaceUse,
     Server,
     Space,
 )
@@ -64,6 +66,8 @@ __all__ = [
     "Outcome",
     "Parameter",
     "Pem",
+    "Place",
+    "PlaceUse",
     "Plan",
     "Postponed",
     "Refused",

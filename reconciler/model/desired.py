@@ -35,7 +35,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The validated desired state: *sections* of mail.yaml by their schema, and the *places* of its keys."""
+    """The validated desired state: *sections* of mail.yaml by their schema, and the *places* of its keys.
+
+    *needed* are the names of the secrets that its sections refer to, whether or not they could be opened.
+    """
 
     sections: Mapping[type, object]
     tables: Mapping[str, Table]
@@ -44,6 +47,7 @@ class Desired:
     places: Mapping[tuple[str, ...], Where]
     findings: tuple[Finding, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+    needed: frozenset[str] = frozenset()
 
     def section(self, schema: type[T]) -> T | None:
         """Return the section of that schema, or None when mail.yaml does not have it."""

@@ -58,6 +58,22 @@ class Server(NamedTuple):
     path: str = ""
 
 
+class PlaceUse(StrEnum):
+    """The use of a place: a *folder* or a *file* to write, either of which may be made, or a folder to pass through."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    PASSAGE = "passage"
+
+
+class Place(NamedTuple):
+    """A *path* of the host, and the *use* that a *user* makes of it; an empty user stands for every user."""
+
+    path: str
+    user: str
+    use: PlaceUse
+
+
 RESOLVER = Server(port=53)
 """The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""
 
@@ -102,7 +118,8 @@ class Mentioned(NamedTuple):
     """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses.
 
     *accesses* are what Postfix's users do with files, *spaces* what must be free for mail, *lookups* those that
-    servers must answer, *hosts* the names of which the addresses count, and *resolvers* the lists of name servers.
+    servers must answer, *hosts* the names of which the addresses count, *resolvers* the lists of name servers, and
+    *places* what the next start needs.
     """
 
     paths: frozenset[str] = frozenset()
@@ -114,6 +131,7 @@ class Mentioned(NamedTuple):
     lookups: frozenset[Lookup] = frozenset()
     hosts: frozenset[str] = frozenset()
     resolvers: frozenset[str] = frozenset()
+    places: frozenset[Place] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +141,8 @@ class Facts:
     *parameters* maps every parameter of this Postfix to its default. *programs* are the files in daemon_directory,
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
-    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
+    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None. *places*
+    gives the reason why a user can't use a place, or "".
     *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
     give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
     name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
@@ -142,6 +161,7 @@ class Facts:
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    places: Mapping[Place, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
     accesses: Mapping[Access, str | None] = field(default_factory=dict)

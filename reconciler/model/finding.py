@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,8 @@ class Finding:
 
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
-    *also* is the second place, if two places contradict each other; the text names both.
+    *also* is the second place, if two places contradict each other; the text names both. An error is not *excusable* if
+    the target would lack something that is wanted: live still has it, so the same error there is no excuse.
     """
 
     rule: str
@@ -76,6 +77,7 @@ class Finding:
     severity: Severity = Severity.ERROR
     lasting: bool = True
     also: Where | None = None
+    excusable: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""

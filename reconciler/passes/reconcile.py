@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.protocol import apply
 from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
-from reconciler.model.errors import ReconcilerError, WithFindings
+from reconciler.model.errors import Incomplete, ReconcilerError, WithFindings
 from reconciler.passes.check import Checked, forget, permitted
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
@@ -45,6 +45,8 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
 
     try:
         return Isolation(revision, edges, live).run(attempt)
+    except Incomplete as error:
+        return Postponed(error.reason)
     except WithFindings as error:
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:

@@ -13,7 +13,7 @@ import yaml
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.model import File, Finding, Secret, errors_in
+from reconciler.model import File, Finding, Place, PlaceUse, Secret, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
 from tests.unit.host_facts import facts
@@ -32,7 +32,6 @@ FIELD_BROKEN, FIELD_HEALTHY = (
 NOT_YET: set[str] = {
     "two-postscreens-one-cache",
     "block-list-filter-misspelt",
-    "data-directory-of-root",
     "no-address-mappings",
     "policy-attribute-of-a-newer-postfix",
     "bcc-to-two",
@@ -40,7 +39,6 @@ NOT_YET: set[str] = {
     "client-list-with-dot",
     "submission-relays-for-nobody",
     "policy-key-without-brackets",
-    "log-file-without-its-service",
     "one-address-with-a-name-of-its-own",
     "login-check-behind-the-permit",
     "header-checks-on-a-listener",
@@ -87,7 +85,7 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
 
 
 def host_of(desired: Desired) -> Facts:
-    """The host of the corpus: nothing listens on two ports, 20 GiB are free, and /srv has no folder."""
+    """The host of the corpus: nothing listens on two ports, 20 GiB are free, /srv has no folder, /var/opt is root's."""
     known = facts(
         files={"/etc/aliases.db": True} | dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
     )
@@ -97,6 +95,10 @@ def host_of(desired: Desired) -> Facts:
         answers={server: "connection refused" for server in asked.servers if server.port in {3999, 8461}},
         spaces={space: "" if space.bytes < 20 << 30 else "only 20,480 MiB are free" for space in asked.spaces},
         accesses={use: "no such file or directory" if use.path.startswith("/srv/") else "" for use in asked.accesses},
+        places={
+            Place("/var/opt", "postfix", PlaceUse.FOLDER): "postfix can't use it (root:root, mode 0755)",
+            Place("/srv/archive/all", "nobody", PlaceUse.FILE): "/srv/archive does not exist",
+        },
     )
 
 

@@ -30,7 +30,6 @@ from reconciler.model import (
     Parameter,
     SecretName,
     Server,
-    error_at,
     no_services,
     nothing_mentioned,
 )
@@ -250,7 +249,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if secret and not _PEM.fullmatch(secret.value):
             what = f"secret {secret.name} is not a private RSA key in PEM; run `reconciler dkim new {key.selector}`"
             where = desired.where(SECTION, *place, "key")
-            yield error_at("malformed-key", where, what, secret.name)
+            yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name, excusable=False)
     if section.signs:
         yield from _taken_port(facts, desired.where(SECTION))
         yield from _unsigned_mail(merged, facts)

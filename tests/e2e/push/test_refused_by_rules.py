@@ -48,7 +48,7 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     server.wait(120)
     fine = adopted.push({"mail.yaml": ASKS, "tables/transport": "new.test relaylim:\n"}, "Never worse than now")
     assert fine.accepted, fine.text
-    assert "the live commit has the same error" in fine.text
+    assert "what is live has the same error" in fine.text
     assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("4")  # as the finding says
     assert adopted.push({"mail.yaml": MAIL}, "Back").accepted
 
