@@ -1,0 +1,136 @@
+"""Compare what the listeners answered before an activation with what they answer after it.
+
+Mail that was taken and meets trouble of the mail system now, or is refused now, is a fault of the new configuration.
+What failed before and fails likewise is none, and a commit that repairs it must go live. A refusal that is about the
+client who asked counts only if no client at all is taken any more: a name that DNS does not know, or a block list that
+holds this host's address, says nothing about other clients. Pure; raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.apply.questions import ELSEWHERE, ClientClass
+from reconciler.postfix.log import steady
+from reconciler.postfix.replies import Meaning, is_about_client, meaning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAITS, REFUSED = "mail-waits", "mail-refused"
+AS_BEFORE = "it was so before"
+_OF_LOGINS = "this listener asks its clients to log in"
+_SMTP = ":25"
+
+
+class Question(NamedTuple):
+    """Who asks which *listener*, an address with its port, to take mail from which sender for which recipients."""
+
+    listener: str
+    client: ClientClass
+    sender: str
+    kind: str
+
+
+class Said(NamedTuple):
+    """The reply to a question, and the recipient that was asked for."""
+
+    recipient: str
+    reply: str
+
+    @property
+    def taken(self) -> bool:
+        """Whether the mail would be taken."""
+        return meaning(self.reply) is Meaning.TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What all listeners said at one time.
+
+    *failed* are the listeners that did not come as far as the questions; *with_logins* those that offer AUTH.
+    """
+
+    replies: Mapping[Question, Said] = field(default_factory=dict)
+    failed: AbstractSet[str] = frozenset()
+    with_logins: AbstractSet[str] = frozenset()
+
+    def takes(self, question: Question) -> bool:
+        """Return whether the answer to that question was yes."""
+        said = self.replies.get(question)
+        return said is not None and said.taken
+
+    def knows(self, listener: str, client: ClientClass) -> bool:
+        """Return whether that listener took any mail of a client of that class."""
+        return any(said.taken and key[:2] == (listener, client) for key, said in self.replies.items())
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of recipient that some listener takes."""
+        return frozenset(question.kind for question, said in self.replies.items() if said.taken)
+
+    @property
+    def troubles(self) -> frozenset[str]:
+        """The replies that told of trouble, without what varies."""
+        return frozenset(_steady(one.reply) for one in self.replies.values() if meaning(one.reply) is Meaning.TROUBLE)
+
+
+class Worse(NamedTuple):
+    """Mail that was taken, or was not asked for, and is not taken now; an *excuse* makes it a warning."""
+
+    rule: str
+    question: Question
+    said: Said
+    before: str
+    excuse: str = ""
+
+
+def compare(before: Answers, after: Answers) -> list[Worse]:
+    """Return what is worse than before, one for each reply and each excuse, with the worst first."""
+    found = [one for question, said in after.replies.items() if (one := _worse(question, said, before, after))]
+    found.sort(key=lambda one: (bool(one.excuse), one.rule != WAITS))
+    first: dict[tuple[str, bool, str], Worse] = {}
+    for one in found:
+        first.setdefault((one.rule, bool(one.excuse), _steady(one.said.reply)), one)
+    return list(first.values())
+
+
+def _worse(question: Question, said: Said, before: Answers, after: Answers) -> Worse | None:
+    meant, was = meaning(said.reply), before.replies.get(question)
+    earlier = was.reply if was else ""
+    if meant is Meaning.TROUBLE:
+        likewise = _steady(said.reply) in before.troubles or meaning(earlier) is Meaning.TROUBLE
+        return Worse(WAITS, question, said, earlier, AS_BEFORE if likewise else "")
+    if meant not in {Meaning.WAITS, Meaning.REFUSED} or not before.takes(question):
+        return None
+    return Worse(REFUSED, question, said, earlier, next(_excuses(question, said, after), ""))
+
+
+def _excuses(question: Question, said: Said, after: Answers) -> Iterator[str]:
+    """Yield why a refusal may be what the commit is for, or about nobody but us."""
+    if question.kind == ELSEWHERE:
+        yield "mail to other hosts is only for clients that may relay"
+    if question.listener in after.with_logins and not question.listener.endswith(_SMTP):
+        yield _OF_LOGINS
+    alike = (key for key in after.replies if (key.listener, key.kind) == (question.listener, question.kind))
+    if any(map(after.takes, alike)):
+        if is_about_client(said.reply):
+            yield "the reply is about this client alone"
+        elif meaning(said.reply) is Meaning.WAITS:
+            yield "the client may try again"
+
+
+def _steady(reply: str) -> str:
+    return re.sub(r"<[^>]*>", "", steady(reply), flags=re.ASCII)
+
+
+def summary(listeners: int, kinds: int, *, submits: bool) -> str:
+    """Return what was verified, in words; empty if no listener takes mail for anybody."""
+    counted = [(listeners, "listener"), (kinds, "kind")] if kinds else []
+    shown = [f"{number} {word}{'s' * (number != 1)}" for number, word in counted]
+    if shown:
+        shown[-1] += " of recipient"
+    return ", ".join([*shown, *["sendmail"] * submits])
