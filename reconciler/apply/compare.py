@@ -9,7 +9,6 @@ holds this host's address, says nothing about other clients. Pure; raises nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +17,8 @@ from reconciler.postfix.log import steady
 from reconciler.postfix.replies import Meaning, is_about_client, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 WAITS, REFUSED = "mail-waits", "mail-refused"
 AS_BEFORE = "it was so before"
@@ -51,12 +51,14 @@ class Said(NamedTuple):
 class Answers:
     """What all listeners said at one time.
 
-    *failed* are the listeners that did not come as far as the questions; *with_logins* those that offer AUTH.
+    *failed* are the listeners that did not come as far as the questions; *with_logins* those that offer AUTH. *unsent*
+    is why a program of this host can't hand in mail; empty if it can, None if that was not tried.
     """
 
     replies: Mapping[Question, Said] = field(default_factory=dict)
     failed: AbstractSet[str] = frozenset()
     with_logins: AbstractSet[str] = frozenset()
+    unsent: str | None = None
 
     def takes(self, question: Question) -> bool:
         """Return whether the answer to that question was yes."""
@@ -128,9 +130,7 @@ def _steady(reply: str) -> str:
 
 
 def summary(listeners: int, kinds: int, *, submits: bool) -> str:
-    """Return what was verified, in words; empty if no listener takes mail for anybody."""
-    counted = [(listeners, "listener"), (kinds, "kind")] if kinds else []
-    shown = [f"{number} {word}{'s' * (number != 1)}" for number, word in counted]
-    if shown:
-        shown[-1] += " of recipient"
+    """Return what was verified, in words; empty if nothing was."""
+    counted = [(listeners, "listener", ""), (kinds, "kind", " of recipient")]
+    shown = [f"{number} {word}{'s' * (number != 1)}{what}" for number, word, what in counted if number]
     return ", ".join([*shown, *["sendmail"] * submits])

@@ -104,8 +104,8 @@ class Speaker:
             client.ask("QUIT")
             return replies
         (sender, kind), recipient = taken
-        said = [client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA")]
-        refused = next((reply for reply in said if meaning(reply) is not Meaning.TAKEN), "")
+        again = [client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA")]
+        refused = next((reply for reply in again if meaning(reply) is not Meaning.TAKEN), "")
         return {**replies, (sender, kind): Said(recipient, refused)} if refused else replies
 
     def _transaction(self, client: SmtpClient, sender: str) -> Iterator[tuple[str, Said]]:

@@ -70,6 +70,7 @@ class Asked:
         *addresses* are those of this host.
         """
         version = ip_address(target).version
+        target = _LOOPBACK[version] if ip_address(target).is_unspecified else target
         own = [one for one in addresses if ip_address(one).version == version and not ip_address(one).is_link_local]
         near = _LOOPBACK[version]
         own = [target, *(near for one in own if ip_address(one).is_loopback), *own]

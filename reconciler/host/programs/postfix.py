@@ -372,7 +372,7 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     if not systemd.is_running():
         return None
     name = instance.values.get("multi_instance_name", "")
-    if _is_stock(instance.directory):
+    if is_stock(instance.directory):
         candidates = ["postfix@-.service", "postfix.service"]
     else:
         candidates = [f"postfix@{name}.service"] if name else []
@@ -385,5 +385,6 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     return next((unit.name for unit in systemd.show(host, candidates) if unit.runs("post")), None)
 
 
-def _is_stock(directory: Path) -> bool:
+def is_stock(directory: Path) -> bool:
+    """Return whether this is the directory that programs of Postfix use when none is named."""
     return directory == STOCK_DIRECTORY or directory.resolve() == STOCK_DIRECTORY.resolve()

@@ -18,7 +18,8 @@ from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.settings import Settings
 from reconciler.postfix.syntax import read_master
-from reconciler.apply.verify import Expected, verify
+from reconciler.apply.targets import Expected
+from reconciler.apply.verify import verify
 
 host, directory = Host(), Path("/etc/postfix")
 instance = postfix.live(host, directory)
