@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WAITS, REFUSED = "mail-waits", "mail-refused"
 AS_BEFORE = "it was so before"
 _OF_LOGINS = "this listener asks its clients to log in"
-_SMTP = ":25"
+_SMTP = "25"
 
 
 class Question(NamedTuple):
@@ -33,6 +33,11 @@ class Question(NamedTuple):
     client: ClientClass
     sender: str
     kind: str
+
+    @property
+    def port(self) -> str:
+        """The listener's port, which it has at each of its addresses."""
+        return self.listener.rpartition(":")[2]
 
 
 class Said(NamedTuple):
@@ -115,9 +120,9 @@ def _excuses(question: Question, said: Said, after: Answers) -> Iterator[str]:
     """Yield why a refusal may be what the commit is for, or about nobody but us."""
     if question.kind == ELSEWHERE:
         yield "mail to other hosts is only for clients that may relay"
-    if question.listener in after.with_logins and not question.listener.endswith(_SMTP):
+    if question.listener in after.with_logins and question.port != _SMTP:
         yield _OF_LOGINS
-    alike = (key for key in after.replies if (key.listener, key.kind) == (question.listener, question.kind))
+    alike = (key for key in after.replies if (key.port, key.kind) == (question.port, question.kind))
     if any(map(after.takes, alike)):
         if is_about_client(said.reply):
             yield "the reply is about this client alone"

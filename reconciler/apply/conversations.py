@@ -150,7 +150,7 @@ class Conversations:
             value=lambda name: written.get(name, values.get(name, "")),
             since=self._expected.since,
             senders=asked.senders(client.kind),
-            recipients=asked.recipients,
+            recipients=asked.of(client.kind),
             screened=target.service.command == "postscreen",
         )
 

@@ -26,6 +26,7 @@ _MOST_REFUSED = 6  # smtpd slows down a client after ten
 # RFC 3463: x.3.x is the mail system itself, everything else is policy.
 _TROUBLE = re.compile(r"4[0-9]{2}[ -]4\.3\.")
 _NOT_SCREENED_YET = re.compile(r"450[ -]4\.3\.2 Service currently unavailable")
+_BUSY = re.compile(r"421[ -]4\.3\.2 All server ports are busy")
 
 
 class Wrong(Exception):  # noqa: N818 - what a service said, not an error of ours
@@ -71,6 +72,8 @@ class Speaker:
             _shake_hands(client)
         banner = client.reply()
         _must_be_newer(client, self.since)
+        if self.screened and _BUSY.match(banner):
+            raise NotYet(banner)
         _must_be_well(banner)
         if not banner.startswith("220"):
             return Heard(self._all(banner))  # the service refuses this client, which is its own decision

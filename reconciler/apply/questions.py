@@ -64,6 +64,12 @@ class Asked:
         """Return the senders to write as; our own domain is often refused as the sender of a stranger."""
         return ("", self.sender) if self.sender and client is not ClientClass.STRANGER else ("",)
 
+    def of(self, client: ClientClass) -> Mapping[str, tuple[str, ...]]:
+        """Return the recipients to ask for; that a stranger may not relay is no news, and fills the mail log."""
+        return {
+            kind: some for kind, some in self.recipients.items() if (kind, client) != (ELSEWHERE, ClientClass.STRANGER)
+        }
+
     def clients(self, target: str, addresses: Sequence[str]) -> tuple[Client, ...]:
         """Return a client of each class that reaches *target*; the first speaks from the address that is asked.
 

@@ -33,8 +33,8 @@ class Expected:
     """The state that is expected after an activation.
 
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
-    *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked* is
-    what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
+    *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
+    is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
     tries to hand in mail as a program of this host.
     """
 

@@ -58,6 +58,14 @@ def test_a_recipient_who_is_refused_now_is_a_fault_and_a_client_only_if_no_clien
     assert found(answers(TAKEN, TAKEN), answers(LATER, LATER)) == [(REFUSED, True)]
 
 
+def test_one_address_of_a_listener_may_have_no_client_that_is_taken() -> None:
+    question = Question("[::1]:25", HERE, "", "local")
+    before, after = answers(TAKEN, TAKEN), answers(TAKEN, CLIENT)
+    before = Answers({**before.replies, question: Said("root@mx1.test", TAKEN)})
+    after = Answers({**after.replies, question: Said("root@mx1.test", CLIENT)})
+    assert found(before, after) == [(REFUSED, False)]
+
+
 def test_a_listener_for_logins_and_mail_to_other_hosts_may_be_closed_on_purpose() -> None:
     assert found(answers(TAKEN, port=587), answers(ACCESS, port=587, logins=True)) == [(REFUSED, False)]
     assert found(answers(TAKEN), answers(ACCESS, logins=True)) == [(REFUSED, True)]

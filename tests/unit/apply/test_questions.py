@@ -45,6 +45,8 @@ def test_our_clients_also_write_as_our_postmaster() -> None:
     assert found.senders(HERE) == ("", "postmaster@mx1.test")
     assert found.senders(STRANGER) == ("",)
     assert Asked().senders(HERE) == ("",)
+    assert set(found.of(HERE)) == {ELSEWHERE}
+    assert set(found.of(STRANGER)) == set()
 
 
 def clients(target: str, networks: str, *addresses: str) -> dict[ClientClass, str]:

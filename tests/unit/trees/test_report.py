@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.model import (
@@ -120,6 +122,9 @@ def test_flows_are_counted_where_they_were_played() -> None:
     ("outcome", "generation", "lines"),
     [
         (Applied((WARNING, AFTER), verified="2 listeners"), 4, [
+            "live after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
+            "  a:1:1: warning: waits"]),
+        (Applied((WARNING, replace(AFTER, rule="mail-refused")), verified="2 listeners"), 4, [
             "live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
             "  a:1:1: warning: waits"]),
         (Applied(), 4, ["live after 1.2 s as generation 4 (3 stays on disk for a rollback)",
