@@ -54,6 +54,7 @@ class Witness:
     asked: Asked = NOTHING_ASKED
     before: Answers | None = None
     origin: Contribution = field(default_factory=Contribution)
+    confirmed: bool = False
 
 
 NO_WITNESS = Witness()
@@ -111,7 +112,8 @@ def go_live(
         services = _services(generation, known.origin)
         expected = replace(
             _expected(after, services, log, mark, edges, since=since),
-            asked=known.asked, before=known.before, hand_in=_hand_in(after, known.asked, edges),
+            asked=known.asked, before=known.before, confirmed=known.confirmed,
+            hand_in=_hand_in(after, known.asked, edges),
         )  # fmt: skip
         verified = _located(verify(expected), known.origin)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WAITS, REFUSED = "mail-waits", "mail-refused"
 AS_BEFORE = "it was so before"
+CONFIRMED = "confirmed in the commit"
 _OF_LOGINS = "this listener asks its clients to log in"
 _SMTP = "25"
 
@@ -95,9 +96,14 @@ class Worse(NamedTuple):
     excuse: str = ""
 
 
-def compare(before: Answers, after: Answers) -> list[Worse]:
-    """Return what is worse than before, one for each reply and each excuse, with the worst first."""
+def compare(before: Answers, after: Answers, *, confirmed: bool = False) -> list[Worse]:
+    """Return what is worse than before, one for each reply and each excuse, with the worst first.
+
+    *confirmed*: a person said in the commit that mail shall be refused.
+    """
     found = [one for question, said in after.replies.items() if (one := _worse(question, said, before, after))]
+    if confirmed:
+        found = [one._replace(excuse=one.excuse or CONFIRMED) if one.rule == REFUSED else one for one in found]
     found.sort(key=lambda one: (bool(one.excuse), one.rule != WAITS))
     first: dict[tuple[str, bool, str], Worse] = {}
     for one in found:

@@ -79,7 +79,8 @@ def _known(order: Order, staged: Staged, step: Activation, edges: Edges) -> Witn
     """Ask Postfix what it answers now, if it will be asked again; what was live before only has to answer as it did."""
     if step is Activation.NOTHING:
         return replace(NO_WITNESS, origin=order.origin)
-    return witness(staged.stage.root, order.origin, edges, recipients=not order.trusted)
+    known = witness(staged.stage.root, order.origin, edges, recipients=not order.trusted)
+    return replace(known, confirmed=order.confirmed)
 
 
 def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> Generation:

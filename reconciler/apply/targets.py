@@ -35,7 +35,7 @@ class Expected:
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
     *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
-    tries to hand in mail as a program of this host.
+    tries to hand in mail as a program of this host. *confirmed*: refusals are intended.
     """
 
     instance: postfix.Instance
@@ -50,6 +50,7 @@ class Expected:
     tries: int = 2
     asked: Asked = NOTHING_ASKED
     before: Answers | None = None
+    confirmed: bool = False
     hand_in: Callable[[], str | None] = field(default=lambda: None)
 
 

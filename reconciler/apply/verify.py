@@ -113,7 +113,7 @@ def _likewise(visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
 def _compared(answers: Answers, visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
     """Yield how mail is taken worse than before, with what Postfix logged about it."""
     before, targets = expected.before or Answers(), {visit.target.place: visit.target for visit in visits}
-    found = compare(before, answers)
+    found = compare(before, answers, confirmed=expected.confirmed)
     logged = _warnings(expected) if found else ""
     for one in found:
         target = targets[one.question.listener]

@@ -112,6 +112,10 @@ def test_a_recipient_who_is_refused_now_goes_back_and_a_client_who_is_refused_no
     assert "rolled back" in push.text, push.text
     assert rules_of(adopted, push) == [("mail-refused", "error")]
     assert "Recipient address rejected: Access denied" in push.text
+    push = adopted.push({"mail.yaml": MAIL + closed}, "Close it\n\nConfirm: refusals")
+    assert "live and verified" in push.text, push.text
+    assert ("mail-refused", "warning") in rules_of(adopted, push)
+    adopted.push({"mail.yaml": MAIL})
     private = "  smtpd_client_restrictions: permit_mynetworks, reject\n"
     push = adopted.push({"mail.yaml": MAIL + private})
     assert "live and verified" in push.text, push.text

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # A rehearsal would meet what is planted here before any traffic did.
 LONG = '[probation]\ntime = "10m"\n' + UNREHEARSED
-# A table that fails (DATABASE_README): smtpd answers EHLO as ever, and every recipient with 451.
-BROKEN = MAIL + "  virtual_alias_maps: fail:planted\n"
+# A table that fails (DATABASE_README), and that only mail from example.net is looked up in: 451 for its recipients.
+PLANTED = "check_sender_access inline:{ { example.net = check_recipient_access fail:planted } }"
+BROKEN = MAIL + f"  smtpd_sender_restrictions: {PLANTED}\n"
 FAILURE = "Temporary lookup failure"
 
 
@@ -67,7 +68,7 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(adop
     assert "rolled back" in adopted.notes(push.oid)
     assert adopted.log("-1")[0]["outcome"] == "RolledBack"
     assert mailed(adopted).startswith("250")
-    assert adopted.postconf("virtual_alias_maps") != "fail:planted"
+    assert adopted.postconf("smtpd_sender_restrictions") != PLANTED
     again = adopted.push({"mail.yaml": BROKEN + "  smtpd_helo_required: yes\n"})
     assert mailed(adopted).startswith("451 4.3.0")
     adopted.wait_for("RolledBack", again.oid)  # what another commit was taken back for excuses nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.apply.compare import REFUSED, WAITS, Answers, Question, Said, compare, summary
+from reconciler.apply.compare import CONFIRMED, REFUSED, WAITS, Answers, Question, Said, compare, summary
 from reconciler.apply.questions import ELSEWHERE, ClientClass
 
 HERE, STRANGER = ClientClass.HERE, ClientClass.STRANGER
@@ -56,6 +56,12 @@ def test_a_recipient_who_is_refused_now_is_a_fault_and_a_client_only_if_no_clien
     assert found(answers(TAKEN, TAKEN), answers(CLIENT, CLIENT)) == [(REFUSED, True)]
     assert found(answers(TAKEN, TAKEN), answers(TAKEN, LATER)) == [(REFUSED, False)]
     assert found(answers(TAKEN, TAKEN), answers(LATER, LATER)) == [(REFUSED, True)]
+
+
+def test_a_refusal_can_be_confirmed_and_trouble_can_not() -> None:
+    before = answers(TAKEN, TAKEN)
+    assert [one.excuse for one in compare(before, answers(TAKEN, ACCESS), confirmed=True)] == [CONFIRMED]
+    assert [one.excuse for one in compare(before, answers(TAKEN, DOWN), confirmed=True)] == [""]
 
 
 def test_one_address_of_a_listener_may_have_no_client_that_is_taken() -> None:
