@@ -27,7 +27,7 @@ from reconciler.state.records import Conclusion
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.model import Revision
+    from reconciler.model import Outcome, Revision
     from reconciler.model.phase import Phase, Wake
     from reconciler.passes.check import Memory
 
@@ -148,9 +148,14 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if is_new or (live and live.kept and not passed.edit.found.files):
         passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
-    unmoved = accepted is None and isinstance(phase, Halted) and isinstance(passed.outcome, Unchanged)
-    if unmoved and (faults := errors_in(probe(edges))):
-        passed.outcome = Postponed(f"{why_paused(phase)}; it is still so: {faults[0].text}")
+    if isinstance(phase, Halted) and isinstance(passed.outcome, Unchanged) and accepted is None:
+        passed.outcome = _recovered(phase, passed.outcome, edges)
+
+
+def _recovered(phase: Halted, outcome: Unchanged, edges: Edges) -> Outcome:
+    """Return the outcome of a commit that changes nothing: what halted the host must be over for it to count."""
+    faults = errors_in(probe(edges))
+    return Postponed(f"{why_paused(phase)}; and now: {faults[0].text}") if faults else outcome
 
 
 # ---- the record ------------------------------------------------------------------------------------------------------

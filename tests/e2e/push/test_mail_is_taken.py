@@ -147,3 +147,19 @@ def test_what_fails_as_before_is_a_warning_and_its_repair_goes_live_also_when_ha
     assert VERIFIED in repair.text, repair.text
     assert adopted.told()["phase"]["name"] == "Steady"
     assert taken(adopted)
+
+
+def test_postscreen_is_waited_out_and_strangers_behind_it_count(adopted: AdoptedHost) -> None:
+    screened = MAIL + "  postscreen_greet_wait: 2s\n"
+    services = "services:\n  smtp/inet: {command: postscreen, maxproc: 1}\n"
+    behind = {"master.d/behind.cf": "smtpd pass - - n - - smtpd\n"}
+    push = adopted.push({"mail.yaml": screened + services, **behind})
+    assert VERIFIED in push.text, push.text
+    pid = program(adopted, HANGS_UP, 9998)
+    policy = POLICY.rpartition("\n  ")[2].replace("reject_unauth", "permit_mynetworks, reject_unauth")
+    push = adopted.push({"mail.yaml": f"{screened}  {policy}{services}"})
+    adopted.sh(f"kill {pid}")
+    assert "rolled back" in push.text, push.text
+    assert "a stranger, from <> to the local recipient" in push.text
+    assert adopted.host.queue() == []
+    adopted.push({"master.d/behind.cf": None, "mail.yaml": MAIL})
