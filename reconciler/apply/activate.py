@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply.compare import REFUSED, WAITS, Answers
+from reconciler.apply.compare import REFUSED, WAITS, MailAnswers
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.questions import questions
 from reconciler.apply.targets import NOTHING_ASKED, Expected
@@ -52,7 +52,7 @@ class Witness:
     """What the listeners were asked before an activation, what they answered, and where settings come from."""
 
     asked: Asked = NOTHING_ASKED
-    before: Answers | None = None
+    before: MailAnswers | None = None
     origin: Contribution = field(default_factory=Contribution)
     confirmed: bool = False
 

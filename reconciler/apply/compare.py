@@ -27,7 +27,7 @@ _OF_LOGINS = "this listener asks its clients to log in"
 _SMTP = "25"
 
 
-class Question(NamedTuple):
+class MailQuestion(NamedTuple):
     """Who asks which *listener*, an address with its port, to take mail from which sender for which recipients."""
 
     listener: str
@@ -54,19 +54,19 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class MailAnswers:
     """What all listeners said at one time.
 
     *failed* are the listeners that did not come as far as the questions; *with_logins* those that offer AUTH. *unsent*
     is why a program of this host can't hand in mail; empty if it can, None if that was not tried.
     """
 
-    replies: Mapping[Question, Said] = field(default_factory=dict)
+    replies: Mapping[MailQuestion, Said] = field(default_factory=dict)
     failed: AbstractSet[str] = frozenset()
     with_logins: AbstractSet[str] = frozenset()
     unsent: str | None = None
 
-    def takes(self, question: Question) -> bool:
+    def takes(self, question: MailQuestion) -> bool:
         """Return whether the answer to that question was yes."""
         said = self.replies.get(question)
         return said is not None and said.taken
@@ -90,13 +90,13 @@ class Worse(NamedTuple):
     """Mail that was taken, or was not asked for, and is not taken now; an *excuse* makes it a warning."""
 
     rule: str
-    question: Question
+    question: MailQuestion
     said: Said
     before: str
     excuse: str = ""
 
 
-def compare(before: Answers, after: Answers, *, confirmed: bool = False) -> list[Worse]:
+def compare(before: MailAnswers, after: MailAnswers, *, confirmed: bool = False) -> list[Worse]:
     """Return what is worse than before, one for each reply and each excuse, with the worst first.
 
     *confirmed*: a person said in the commit that mail shall be refused.
@@ -111,7 +111,7 @@ def compare(before: Answers, after: Answers, *, confirmed: bool = False) -> list
     return list(first.values())
 
 
-def _worse(question: Question, said: Said, before: Answers, after: Answers) -> Worse | None:
+def _worse(question: MailQuestion, said: Said, before: MailAnswers, after: MailAnswers) -> Worse | None:
     meant, was = meaning(said.reply), before.replies.get(question)
     earlier = was.reply if was else ""
     if meant is Meaning.TROUBLE:
@@ -122,7 +122,7 @@ def _worse(question: Question, said: Said, before: Answers, after: Answers) -> W
     return Worse(REFUSED, question, said, earlier, next(_excuses(question, said, after), ""))
 
 
-def _excuses(question: Question, said: Said, after: Answers) -> Iterator[str]:
+def _excuses(question: MailQuestion, said: Said, after: MailAnswers) -> Iterator[str]:
     """Yield why a refusal may be what the commit is for, or about nobody but us."""
     if question.kind == ELSEWHERE:
         yield "mail to other hosts is only for clients that may relay"

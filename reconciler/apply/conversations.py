@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from reconciler.apply.compare import Answers, Question, Said
+from reconciler.apply.compare import MailAnswers, MailQuestion, Said
 from reconciler.apply.dialogue import Heard, NotYet, Speaker, Wrong
 from reconciler.apply.targets import targets
 from reconciler.model import Finding
@@ -102,7 +102,7 @@ class Conversations:
 
     def _rest(self, target: Target, clients: Sequence[Client]) -> list[Visit]:
         """Let the other clients ask; a silence is news only where there was an answer before."""
-        before, visits = self._expected.before or Answers(), []
+        before, visits = self._expected.before or MailAnswers(), []
         for client in clients:
             known = before.knows(target.place, client.kind)
             seconds = self._expected.patience if known else BRIEF
@@ -170,9 +170,9 @@ def _problem(rule: str, target: Target, text: str) -> Problem:
     return Problem(found, is_silence=rule == "service-silent")
 
 
-def answers_of(visits: Sequence[Visit], unsent: str | None) -> Answers:
+def answers_of(visits: Sequence[Visit], unsent: str | None) -> MailAnswers:
     """Return what all clients heard, and whether a program of this host could hand in mail."""
-    return Answers(
+    return MailAnswers(
         replies=dict(_replies(visits)),
         failed=frozenset(visit.target.place for visit in visits if visit.problem),
         with_logins=frozenset(visit.target.place for visit in visits if visit.heard.logins),
@@ -180,7 +180,7 @@ def answers_of(visits: Sequence[Visit], unsent: str | None) -> Answers:
     )
 
 
-def _replies(visits: Sequence[Visit]) -> Iterator[tuple[Question, Said]]:
+def _replies(visits: Sequence[Visit]) -> Iterator[tuple[MailQuestion, Said]]:
     for visit in visits:
         for (sender, kind), said in visit.heard.replies.items():
-            yield Question(visit.target.place, visit.client.kind, sender, kind), said
+            yield MailQuestion(visit.target.place, visit.client.kind, sender, kind), said

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ipaddress import IPv4Interface, IPv6Interface
 
-    from reconciler.apply.compare import Answers
+    from reconciler.apply.compare import MailAnswers
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.host.programs import postfix
     from reconciler.model import Service
@@ -49,7 +49,7 @@ class Expected:
     patience: float = PATIENCE
     tries: int = 2
     asked: Asked = NOTHING_ASKED
-    before: Answers | None = None
+    before: MailAnswers | None = None
     confirmed: bool = False
     hand_in: Callable[[], str | None] = field(default=lambda: None)
 

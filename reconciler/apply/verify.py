@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.apply.compare import AS_BEFORE, Answers, compare, summary
+from reconciler.apply.compare import AS_BEFORE, WAITS, MailAnswers, compare, summary
 from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.host import facts
 from reconciler.host.programs import postfix
@@ -77,7 +77,7 @@ def verify(expected: Expected) -> Verified:
     return Verified(expected.instance, findings, died=bool(death), silent=silent, told=told)
 
 
-def listen(expected: Expected) -> Answers:
+def listen(expected: Expected) -> MailAnswers:
     """Return what the running Postfix answers, before an activation."""
     with Conversations(expected) as conversations:
         unsent = expected.hand_in()
@@ -110,16 +110,20 @@ def _likewise(visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
             yield visit.problem.finding.as_warning(AS_BEFORE)
 
 
-def _compared(answers: Answers, visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
+def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
     """Yield how mail is taken worse than before, with what Postfix logged about it."""
-    before, targets = expected.before or Answers(), {visit.target.place: visit.target for visit in visits}
+    before, targets = expected.before or MailAnswers(), {visit.target.place: visit.target for visit in visits}
     found = compare(before, answers, confirmed=expected.confirmed)
     logged = _warnings(expected) if found else ""
     for one in found:
         target = targets[one.question.listener]
         text = f"{target}: {_sentence(one)}{logged}"
         finding = Finding(
-            rule=one.rule, where=target.service.where, text=text, subject=target.service.key, lasting=False
+            rule="mail-waits" if one.rule == WAITS else "mail-refused",
+            where=target.service.where,
+            text=text,
+            subject=target.service.key,
+            lasting=False,
         )
         yield finding.as_warning(one.excuse) if one.excuse else finding
     if answers.unsent and before.unsent is not None:
@@ -154,7 +158,7 @@ def _warnings(expected: Expected) -> str:
     return f"; Postfix logged: {'; '.join(shown)}" if shown else ""
 
 
-def _told(answers: Answers, visits: Sequence[Visit]) -> str:
+def _told(answers: MailAnswers, visits: Sequence[Visit]) -> str:
     """Return what was verified."""
     listeners = {visit.target.service.key for visit in visits if not visit.problem}
     return summary(len(listeners), len(answers.kinds), submits=answers.unsent == "")

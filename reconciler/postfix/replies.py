@@ -30,12 +30,13 @@ class Meaning(StrEnum):
 # RFC 3463: x.3.x is the mail system itself. 451 and 452 are a local error and a lack of space, 454 is failed TLS.
 _TROUBLE = re.compile(r"4[0-9]{2}[ -]4\.3\.|(?:421|45[124])[ -]")
 _PASSING = re.compile(
-    r"too (?:many|much) |gr[ae]y-?list|address verification in progress|[ -]4\.2\.0 |timeout exceeded", re.IGNORECASE
+    r"too (?:many|much) |gr[ae]y-?list|address verification in progress|[ -]4\.2\.0 |timeout exceeded",
+    re.IGNORECASE | re.ASCII,
 )
-_RELAY = re.compile(r"[45][0-9]{2}[ -].*relay access denied", re.IGNORECASE | re.DOTALL)
+_RELAY = re.compile(r"[45][0-9]{2}[ -].*relay access denied", re.IGNORECASE | re.DOTALL | re.ASCII)
 _ABOUT_CLIENT = re.compile(
     r"(?:client host|helo command|sender address) rejected|blocked using|not accepting messages|; client \[",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 

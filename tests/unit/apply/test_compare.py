@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.apply.compare import CONFIRMED, REFUSED, WAITS, Answers, Question, Said, compare, summary
+from reconciler.apply.compare import CONFIRMED, REFUSED, WAITS, MailAnswers, MailQuestion, Said, compare, summary
 from reconciler.apply.questions import ELSEWHERE, ClientClass
 
 HERE, STRANGER = ClientClass.HERE, ClientClass.STRANGER
@@ -13,21 +13,25 @@ CLIENT = "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied"
 LATER = "450 4.1.7 <root@mx1.test>: Recipient address rejected: undeliverable address"
 
 
-def answers(here: str = "", stranger: str = "", kind: str = "local", port: int = 25, logins: bool = False) -> Answers:
+def answers(
+    here: str = "", stranger: str = "", kind: str = "local", port: int = 25, logins: bool = False
+) -> MailAnswers:
     """What the two clients heard at a port."""
     listener, heard = f"127.0.0.1:{port}", {HERE: here, STRANGER: stranger}
-    replies = {Question(listener, who, "", kind): Said("root@mx1.test", said) for who, said in heard.items() if said}
-    return Answers(replies, with_logins={listener} if logins else frozenset())
+    replies = {
+        MailQuestion(listener, who, "", kind): Said("root@mx1.test", said) for who, said in heard.items() if said
+    }
+    return MailAnswers(replies, with_logins={listener} if logins else frozenset())
 
 
-def found(before: Answers, after: Answers) -> list[tuple[str, bool]]:
+def found(before: MailAnswers, after: MailAnswers) -> list[tuple[str, bool]]:
     """The rules, and whether each refuses the commit."""
     return [(one.rule, not one.excuse) for one in compare(before, after)]
 
 
 def test_mail_that_is_taken_as_before_is_well() -> None:
     assert found(answers(TAKEN, TAKEN), answers(TAKEN, TAKEN)) == []
-    assert found(Answers(), answers(TAKEN)) == []
+    assert found(MailAnswers(), answers(TAKEN)) == []
     assert found(answers(ACCESS), answers(TAKEN)) == []
     assert found(answers(ACCESS, CLIENT), answers(ACCESS, CLIENT)) == []
 
@@ -36,7 +40,7 @@ def test_trouble_of_the_mail_system_is_a_fault_for_any_client_and_once() -> None
     assert found(answers(TAKEN, TAKEN), answers(TAKEN, DOWN)) == [(WAITS, True)]
     assert found(answers(TAKEN, TAKEN), answers(DOWN, DOWN)) == [(WAITS, True)]
     assert found(answers(ACCESS), answers(DOWN)) == [(WAITS, True)]
-    assert found(Answers(), answers(DOWN, port=2525)) == [(WAITS, True)], "a new listener"
+    assert found(MailAnswers(), answers(DOWN, port=2525)) == [(WAITS, True)], "a new listener"
     assert found(answers(TAKEN), answers("no answer")) == [(WAITS, True)]
 
 
@@ -65,10 +69,10 @@ def test_a_refusal_can_be_confirmed_and_trouble_can_not() -> None:
 
 
 def test_one_address_of_a_listener_may_have_no_client_that_is_taken() -> None:
-    question = Question("[::1]:25", HERE, "", "local")
+    question = MailQuestion("[::1]:25", HERE, "", "local")
     before, after = answers(TAKEN, TAKEN), answers(TAKEN, CLIENT)
-    before = Answers({**before.replies, question: Said("root@mx1.test", TAKEN)})
-    after = Answers({**after.replies, question: Said("root@mx1.test", CLIENT)})
+    before = MailAnswers({**before.replies, question: Said("root@mx1.test", TAKEN)})
+    after = MailAnswers({**after.replies, question: Said("root@mx1.test", CLIENT)})
     assert found(before, after) == [(REFUSED, False)]
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply.compare import Answers, Question, Said, compare
+from reconciler.apply.compare import MailAnswers, MailQuestion, Said, compare
 from reconciler.apply.conversations import BRIEF, Conversations, answers_of
 from reconciler.apply.questions import Asked, ClientClass
 from reconciler.apply.targets import Expected
@@ -25,11 +25,11 @@ ASKED = Asked({"local": ("a@own.test",)}, networks=("127.0.0.1/32",))
 STRANGER = ClientClass.STRANGER
 
 
-def heard(serve: Callable[[socket.socket], None], before: Answers | None = None) -> tuple[int, Answers]:
+def heard(serve: Callable[[socket.socket], None], before: MailAnswers | None = None) -> tuple[int, MailAnswers]:
     """The port, and what this host and a stranger hear of it."""
     values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4"}
     with listening(serve) as port:
-        known = before and Answers({key._replace(listener=f"127.0.0.1:{port}"): said for key, said in
+        known = before and MailAnswers({key._replace(listener=f"127.0.0.1:{port}"): said for key, said in
                                     before.replies.items()})  # fmt: skip
         expected = Expected(
             instance=Instance(Path("/etc/postfix"), values), addresses=(IPv4Interface("127.0.0.1/8"),), ports={},
@@ -64,8 +64,8 @@ def test_silence_for_one_client_is_news_only_where_it_was_answered_before() -> N
     _, answers = heard(lambda connection: to_strangers(connection, keep_silent))
     assert {key.client for key in answers.replies} == {ClientClass.HERE}
     assert time.monotonic() - began < BRIEF + 1.0, "a slow name server does not delay a push"
-    before = Answers({Question("", STRANGER, "", "local"): Said("a@own.test", "250 ok")})
+    before = MailAnswers({MailQuestion("", STRANGER, "", "local"): Said("a@own.test", "250 ok")})
     port, answers = heard(lambda connection: to_strangers(connection, keep_silent), before)
-    asked = Question(f"127.0.0.1:{port}", STRANGER, "", "local")
+    asked = MailQuestion(f"127.0.0.1:{port}", STRANGER, "", "local")
     assert answers.replies[asked] == Said("a@own.test", NO_ANSWER)
     assert [one.excuse for one in compare(before, answers)] == [""]
