@@ -91,11 +91,12 @@ class Conversations:
         A service that stays silent is given its time once more, because on a busy machine the commit is not to blame.
         """
         client, *others = self._expected.asked.clients(target.address, self._addresses)
+        others = others if self._expected.asked.recipients and target.service.command in _SPEAKING else []
         patience = self._expected.patience + self._screening(target)
         for _ in range(self._expected.tries):
             visit = self._try(target, client, patience)
             if visit.answered:
-                if not visit.problem and others and target.service.command in _SPEAKING:
+                if not visit.problem and others:
                     self._others.append(self._threads.submit(self._rest, target, others))
                 return visit
         return visit

@@ -150,7 +150,7 @@ def test_what_fails_as_before_is_a_warning_and_its_repair_goes_live_also_when_ha
 
 
 def test_postscreen_is_waited_out_and_strangers_behind_it_count(adopted: AdoptedHost) -> None:
-    screened = MAIL + "  postscreen_greet_wait: 2s\n"
+    screened = MAIL.replace("127.0.0.0/8", "127.0.0.0/8 [::1]/128") + "  postscreen_greet_wait: 2s\n"
     services = "services:\n  smtp/inet: {command: postscreen, maxproc: 1}\n"
     behind = {"master.d/behind.cf": "smtpd pass - - n - - smtpd\n"}
     push = adopted.push({"mail.yaml": screened + services, **behind})
