@@ -58,7 +58,7 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(adop
     push = adopted.push({"mail.yaml": BROKEN})
     status = adopted.told()
     assert push.accepted
-    assert re.search(r"live and verified .*\n.*watching real traffic until \d\d:\d\d", push.text)
+    assert re.search(r"live and verified .*\n.*verified: .*\n.*watching real traffic until \d\d:\d\d", push.text)
     assert status["phase"]["name"] == "Probation"
     assert status["phase"]["generation"] == status["live"]["generation"] > before["generation"]
     assert status["before"] == before["generation"]
