@@ -25,7 +25,9 @@ ASKED = Asked({"local": ("a@own.test",)}, networks=("127.0.0.1/32",))
 STRANGER = ClientClass.STRANGER
 
 
-def heard(serve: Callable[[socket.socket], None], before: MailAnswers | None = None) -> tuple[int, MailAnswers]:
+def heard(
+    serve: Callable[[socket.socket], None], before: MailAnswers | None = None, patience: float = 1.5
+) -> tuple[int, MailAnswers]:
     """The port, and what this host and a stranger hear of it."""
     values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4"}
     with listening(serve) as port:
@@ -34,7 +36,7 @@ def heard(serve: Callable[[socket.socket], None], before: MailAnswers | None = N
         expected = Expected(
             instance=Instance(Path("/etc/postfix"), values), addresses=(IPv4Interface("127.0.0.1/8"),), ports={},
             services=(Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf")),),
-            log=UnreadableLog("none"), mark=Mark(), since=0, settle=0, patience=1.5, tries=1, asked=ASKED, before=known,
+            log=UnreadableLog("none"), mark=Mark(), since=0, settle=0, patience=patience, tries=1, asked=ASKED, before=known,
         )  # fmt: skip
         with Conversations(expected) as conversations:
             return port, answers_of(conversations.visits(wait=True), None)
@@ -61,9 +63,9 @@ def test_a_listener_that_is_silent_has_failed() -> None:
 
 def test_silence_for_one_client_is_news_only_where_it_was_answered_before() -> None:
     began = time.monotonic()
-    _, answers = heard(lambda connection: to_strangers(connection, keep_silent))
+    _, answers = heard(lambda connection: to_strangers(connection, keep_silent), patience=60)
     assert {key.client for key in answers.replies} == {ClientClass.HERE}
-    assert time.monotonic() - began < BRIEF + 1.0, "a slow name server does not delay a push"
+    assert BRIEF <= time.monotonic() - began < 30, "a slow name server does not delay a push"
     before = MailAnswers({MailQuestion("", STRANGER, "", "local"): Said("a@own.test", "250 ok")})
     port, answers = heard(lambda connection: to_strangers(connection, keep_silent), before)
     asked = MailQuestion(f"127.0.0.1:{port}", STRANGER, "", "local")
