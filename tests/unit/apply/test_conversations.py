@@ -36,7 +36,8 @@ def heard(
         expected = Expected(
             instance=Instance(Path("/etc/postfix"), values), addresses=(IPv4Interface("127.0.0.1/8"),), ports={},
             services=(Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf")),),
-            log=UnreadableLog("none"), mark=Mark(), since=0, settle=0, patience=patience, tries=1, asked=ASKED, before=known,
+            log=UnreadableLog("none"), mark=Mark(), since=0, settle=0, patience=patience, tries=1, asked=ASKED,
+            before=known,
         )  # fmt: skip
         with Conversations(expected) as conversations:
             return port, answers_of(conversations.visits(wait=True), None)
