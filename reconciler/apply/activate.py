@@ -1,27 +1,35 @@
-"""Make a generation live: rename the link, activate Postfix, and verify that it answers."""
+"""Make a generation live: rename the link, activate Postfix, and verify that it answers as it did before."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.apply.compare import REFUSED, WAITS, MailAnswers
+from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
-from reconciler.apply.verify import LOG_DELAY, Expected, Verified, fatal_since, verify
+from reconciler.apply.questions import questions
+from reconciler.apply.targets import NOTHING_ASKED, Expected
+from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
+from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import was_stopped
 from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from reconciler.apply.edges import Edges
+    from reconciler.apply.questions import Asked
     from reconciler.host.effects import Host
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
@@ -35,12 +43,59 @@ _STOPPED_MEANWHILE = Finding(
 )  # fmt: skip
 
 
+_BEGINNING = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What the listeners were asked before an activation, what they answered, and where settings come from."""
+
+    asked: Asked = NOTHING_ASKED
+    before: MailAnswers | None = None
+    origin: Contribution = field(default_factory=Contribution)
+    confirmed: bool = False
+
+
+NO_WITNESS = Witness()
+
+
+def witness(root: Path, origin: Contribution, edges: Edges, *, recipients: bool) -> Witness:
+    """Ask the running Postfix, before its configuration is changed to the one in *root*.
+
+    Without *recipients*, only how far each listener answers. A Postfix that can't be asked has no answers.
+    """
+    live, instance = edges.generations.live(), edges.postfix()
+    asked = questions(postfix.live(edges.host, root).values, _beginning) if recipients else NOTHING_ASKED
+    if live is None or postfix.running(instance) is None:
+        return Witness(asked, None, origin)
+    log = open_log(edges.host, instance.values)
+    expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+    return Witness(
+        asked, listen(replace(expected, tries=1, asked=asked, hand_in=_hand_in(instance, asked, edges))), origin
+    )
+
+
+def _hand_in(instance: postfix.Instance, asked: Asked, edges: Edges) -> Callable[[], str | None]:
+    return partial(try_postdrop, edges.host, instance) if asked.recipients else lambda: None
+
+
+def _beginning(path: str) -> bytes:
+    """Return the beginning of a table's source, up to the end of a line."""
+    try:
+        with Path(path).open("rb") as stream:
+            text = stream.read(_BEGINNING)
+    except OSError:
+        return b""
+    return text if len(text) < _BEGINNING else text[: text.rfind(b"\n") + 1]
+
+
 def go_live(
-    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, origin: Contribution
+    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, known: Witness = NO_WITNESS
 ) -> Verified:
     """Rename the link, activate Postfix and verify that it answers; a failure after the rename is a finding.
 
-    *before* is Postfix as it ran until now; the result holds Postfix as the new live main.cf describes it.
+    *before* is Postfix as it ran until now, and *known* what it answered; the result holds Postfix as the new live
+    main.cf describes it.
     """
     log = open_log(edges.host, before.values)
     mark, after = log.mark(), before
@@ -54,7 +109,13 @@ def go_live(
         activate(step, before, after, edges)
         left = take_along(before, after, edges.host)
         edges.say("verify")
-        verified = verify(_expected(after, _services(generation, origin), log, mark, edges, since=since))
+        services = _services(generation, known.origin)
+        expected = replace(
+            _expected(after, services, log, mark, edges, since=since),
+            asked=known.asked, before=known.before, confirmed=known.confirmed,
+            hand_in=_hand_in(after, known.asked, edges),
+        )  # fmt: skip
+        verified = _located(verify(expected), known.origin)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
         findings = (_STOPPED_MEANWHILE,) if stopped else verified.findings
         return replace(verified, findings=(*findings, *left)) if stopped or left else verified
@@ -63,7 +124,7 @@ def go_live(
         failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, origin))))
+            return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, known.origin))))
         return Verified(after, (failed,))
 
 
@@ -73,7 +134,7 @@ def reload(edges: Edges) -> tuple[Finding, ...]:
     if live is None or postfix.running(instance) is None:
         return ()
     with edges.generations.locks.activation(), edges.host.spared():
-        return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
+        return go_live(live, Activation.RELOAD, instance, edges).findings
 
 
 def probe(edges: Edges) -> tuple[Finding, ...]:
@@ -84,6 +145,18 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
     return verify(replace(expected, settle=0)).findings
+
+
+def _located(verified: Verified, origin: Contribution) -> Verified:
+    """Return the findings about mail with the setting that Postfix's log or reply names, as far as it names one."""
+    locator, directory = Locator(origin, str(verified.instance.directory)), {one.key: one for one in origin.entries}
+    found = [
+        replace(one, where=locator.locate(one.text, directory.get(one.subject)))
+        if one.rule in {REFUSED, WAITS} and origin.entries
+        else one
+        for one in verified.findings
+    ]
+    return replace(verified, findings=tuple(found))
 
 
 def _expected(

@@ -161,7 +161,8 @@ class Order:
     """The target to make live, with its *source*; *origin* says where each setting comes from in the desired state.
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
-    (undo, rollback, drift, rescue): it skips the check and the *rehearsal*.
+    (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
+    are intended.
     """
 
     plan: Plan
@@ -172,3 +173,4 @@ class Order:
     trusted: bool = False
     deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None
+    confirmed: bool = False

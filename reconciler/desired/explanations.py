@@ -57,6 +57,28 @@ EXPLAINED = {
         "A service of the new configuration does not answer on its address. The generation before was restored. "
         "See the mail log: usually the service's program ends as soon as a client connects."
     ),
+    "mail-waits": (
+        "A listener told a client to come back later, because the mail system has trouble: a table or a policy server "
+        "can't be asked, a milter is down, or the queue has no room. Mail waits at its senders. If the listener took "
+        "such mail before the commit, the generation before was restored. If it was so before, the commit stays, and "
+        "the finding is a warning. The finding quotes the reply and what Postfix logged; fix what they name."
+    ),
+    "mail-refused": (
+        "A listener took mail for a recipient before the commit, and refuses it now. The generation before was "
+        "restored, unless the refusal is about the client that asked alone, or the listener now asks its clients to "
+        "log in; then it is a warning. See the list of restrictions that the reply is from. If the refusal is "
+        'intended, push the change with the trailer "Confirm: refusals" in the commit\'s message.'
+    ),
+    "sendmail-fails": (
+        "Programs of this host can't hand mail to Postfix, so that sendmail(1) and cron fail. The finding quotes "
+        "postdrop(1). Usually the setgid bit of postdrop or the group of the queue's maildrop folder is wrong; "
+        "`postfix set-permissions` restores both."
+    ),
+    "nothing-verified": (
+        "After the swap, no listener took mail for any recipient that it was asked for, and none did before. So "
+        "nothing says whether mail flows. That is right for a host that takes mail only of clients that log in, or "
+        "of other addresses than its own; send a message to test the rest."
+    ),
     "site-left-out": (
         "A site's part of the commit has an error. Everything else of the commit went live; the site stays as it was "
         "live, or out if it was not live. A push that brings such an error is rejected; this happens to a commit that "

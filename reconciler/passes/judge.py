@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from reconciler.trees.ignore import Rule
 
 CONFIRMATION = "Confirm: deletions"
+_OF_REFUSALS = "Confirm: refusals"
 
 
 class Understood(NamedTuple):
@@ -317,13 +318,15 @@ def _trailers(revision: Revision, live: Generation | None, repo: Repository) -> 
 
 def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     """Return the order, with the script of its rehearsal if this host can hold one."""
+    confirmed = not judged.restores and _OF_REFUSALS in _trailers(judged.revision, live.generation, edges.repo)
+    order = replace(judged.order, confirmed=confirmed)
     if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
-        return judged.order
+        return order
 
     def excuse(findings: list[Finding]) -> list[Finding]:
         return excused(findings, _rehearsed(live, judged.revision, edges)) if errors_in(findings) else findings
 
-    return replace(judged.order, rehearsal=Rehearsal(write(*judged.understood), excuse))
+    return replace(order, rehearsal=Rehearsal(write(*judged.understood), excuse))
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:

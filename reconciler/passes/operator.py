@@ -10,7 +10,7 @@ from reconciler.apply.protocol import apply
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Applied, Broken, Contribution, Postponed, Refused, Unchanged, errors_in
+from reconciler.model import Activation, Applied, Broken, Postponed, Refused, Unchanged, errors_in
 from reconciler.model.errors import ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
@@ -136,7 +136,7 @@ def _restored(source: Source, who: str, edges: Edges) -> Outcome:
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     step = Activation.RESTART if ran else Activation.NOTHING
-    findings = go_live(generation, step, instance, edges, Contribution()).findings
+    findings = go_live(generation, step, instance, edges).findings
     return Broken(findings) if errors_in(findings) else Applied(findings)
 
 

@@ -45,7 +45,7 @@ from reconciler.model.phase import (
 from reconciler.passes.judge import understand
 from reconciler.passes.record import Passed, concluded, note
 from reconciler.postfix.locate import Locator
-from reconciler.postfix.log import causes, since_activation, steady
+from reconciler.postfix.log import causes, since_activation, steady, until_activation
 from reconciler.postfix.quoting import without_quotes
 from reconciler.postfix.syntax import read_master
 from reconciler.state.locks import PATIENCE
@@ -176,7 +176,7 @@ class Look:
         """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
         if not self.running.watched:
             return set()
-        lines = self.log.before(self._seen)
+        lines = [*self.log.before(self._seen), *until_activation(self.log.since(self._seen))]
         recent = since_activation(lines)
         condemned = _condemned(self._edges)
         older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]

@@ -41,7 +41,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         if not isinstance(outcome, Applied):
             return outcome
         memory.checked = replace(checked, judged=_settled(checked.judged, edges))
-        return Applied((*checked.findings, *outcome.findings), kept)
+        return replace(outcome, findings=(*checked.findings, *outcome.findings), left_out=kept)
 
     try:
         return Isolation(revision, edges, live).run(attempt)

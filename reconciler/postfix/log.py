@@ -96,6 +96,11 @@ def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> 
     return [line for line in _of_daemons(lines, names) if _FATAL.match(line.text)]
 
 
+def warning_lines(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
+    """Return the warnings of an instance's daemons, whatever their cause is."""
+    return [line for line in _of_daemons(lines, names) if line.text.startswith("warning: ")]
+
+
 def causes(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
     """Return the lines of an instance's daemons that only a fault of our own configuration can cause."""
     return [line for line in _of_daemons(lines, names) if _is_cause(line)]
@@ -127,6 +132,12 @@ def since_activation(lines: list[str]) -> list[str]:
     """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
     starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line)]
     return lines[starts[-1] :] if starts else lines
+
+
+def until_activation(lines: list[str]) -> list[str]:
+    """Return the lines up to the first activation, which the configuration before caused; none without one."""
+    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line))
+    return lines[: next(starts, 0)]
 
 
 def _is_activation(line: LogLine) -> bool:

@@ -40,6 +40,13 @@ _PROVISIONAL = {
 }
 
 
+_OF_VERIFYING = frozenset({
+    "mail-waits", "mail-refused", "sendmail-fails", "nothing-verified", "service-fails", "service-silent",
+})  # fmt: skip
+"""The rules that find something after the swap only, when the other findings have been shown."""
+_UNSOUND = _OF_VERIFYING - {"mail-refused", "sendmail-fails"}
+
+
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
     """Yield one line for each change, with its place at the right; after *most* lines, yield the number of others."""
     name_width = min(max((len(change.what) for change in changes[:most]), default=0), 32)
@@ -133,9 +140,12 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     """Yield for the pusher how a pass ended; *live* is the short oid of the live commit."""
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "no generation is live yet"
     match outcome:
-        case Applied(_, left_out):
+        case Applied(findings, left_out, verified):
             before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
-            yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
+            sound = verified and not any(one.rule in _UNSOUND for one in findings)
+            yield f"live{' and verified' * bool(sound)} after {seconds:.1f} s as generation {generation}{before}"
+            yield f"verified: {verified}" if verified else "not verified: Postfix does not run, or need not read it"
+            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in _OF_VERIFYING))
             yield from left_out_lines(left_out)
         case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"

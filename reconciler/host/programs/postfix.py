@@ -47,7 +47,9 @@ HASHING = ("hash_queue_names", "hash_queue_depth")
 LIVE = (
     *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
     "syslog_name", "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols",
-    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
+    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol", "postscreen_greet_wait",
+    "postscreen_upstream_proxy_protocol", "mynetworks", "myhostname", "mydestination", "virtual_alias_domains",
+    "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "relay_recipient_maps",
 )  # fmt: skip
 STOCK_DIRECTORY = Path("/etc/postfix")
 POSTCONF = Path("/usr/sbin/postconf")
@@ -55,6 +57,7 @@ START_TIMEOUT = 120.0
 STOP_PATIENCE = 5.0
 AGE = 10.0  # seconds: every Postfix program sleeps while its main.cf is younger than two
 MAIN, MASTER = "main.cf", "master.cf"
+_COPY = "$config_directory"  # in the values of the copy that is asked
 _PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
 _OTHERS = 0o022
 
@@ -94,7 +97,7 @@ def live(host: Host, directory: Path) -> Instance:
         if error.status is None:
             raise
         values = _values(host, b"", program, os.uname().nodename)
-    return Instance(directory, values)
+    return Instance(directory, {name: value.replace(_COPY, str(directory)) for name, value in values.items()})
 
 
 def installed() -> tuple[int, ...]:
@@ -109,7 +112,8 @@ def installed() -> tuple[int, ...]:
 @functools.lru_cache(maxsize=8)
 def _values(host: Host, text: bytes, *_: object) -> Mapping[str, str]:
     with scratch(text) as copy:
-        return parse_settings(host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout)
+        shown = host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout
+        return parse_settings(shown.replace(str(copy), _COPY))
 
 
 @contextmanager
@@ -368,7 +372,7 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     if not systemd.is_running():
         return None
     name = instance.values.get("multi_instance_name", "")
-    if _is_stock(instance.directory):
+    if is_stock(instance.directory):
         candidates = ["postfix@-.service", "postfix.service"]
     else:
         candidates = [f"postfix@{name}.service"] if name else []
@@ -381,5 +385,6 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     return next((unit.name for unit in systemd.show(host, candidates) if unit.runs("post")), None)
 
 
-def _is_stock(directory: Path) -> bool:
+def is_stock(directory: Path) -> bool:
+    """Return whether this is the directory that programs of Postfix use when none is named."""
     return directory == STOCK_DIRECTORY or directory.resolve() == STOCK_DIRECTORY.resolve()

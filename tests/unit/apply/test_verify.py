@@ -10,7 +10,8 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import Expected, Verified, verify
+from reconciler.apply.targets import Expected
+from reconciler.apply.verify import Verified, verify
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
 from reconciler.model import Service, Where

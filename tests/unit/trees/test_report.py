@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.model import (
@@ -36,6 +38,7 @@ from reconciler.trees.report import (
     push_lines,
 )
 
+AFTER = Finding(rule="mail-waits", where=Where("a"), text="waits", subject="s", severity=Severity.WARNING)
 WARNING = Finding(rule="w", where=Where("a", 1), text="doubtful", subject="", severity=Severity.WARNING)
 ERROR = Finding(rule="not-confirmed", where=Where("b", 2), text="wrong", subject="")
 
@@ -118,7 +121,14 @@ def test_flows_are_counted_where_they_were_played() -> None:
 @pytest.mark.parametrize(
     ("outcome", "generation", "lines"),
     [
-        (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)"]),
+        (Applied((WARNING, AFTER), verified="2 listeners"), 4, [
+            "live after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
+            "  a:1:1: warning: waits"]),
+        (Applied((WARNING, replace(AFTER, rule="mail-refused")), verified="2 listeners"), 4, [
+            "live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
+            "  a:1:1: warning: waits"]),
+        (Applied(), 4, ["live after 1.2 s as generation 4 (3 stays on disk for a rollback)",
+                        "not verified: Postfix does not run, or need not read it"]),
         (Unchanged(), 4, ["nothing to do: the live configuration already matches this commit (generation 4)"]),
         (Unchanged((), {"site12": "3f2a9c1d", "site13": ""}), 4, [
             "nothing to do: the live configuration already matches this commit (generation 4)",

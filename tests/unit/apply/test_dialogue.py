@@ -1,0 +1,100 @@
+"""A dialogue down to the recipient, with a server that replies as it is told."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from threading import Thread
+
+import pytest
+
+from reconciler.apply.dialogue import Heard, NotYet, Speaker, Wrong
+from reconciler.rehearsal.inside.smtp_client import SmtpClient
+
+OK, DENIED = "250 2.1.5 Ok", "554 5.7.1 <x@other.test>: Relay access denied"
+RECIPIENTS = {"local": ("a@own.test", "b@own.test"), "another host": ("x@other.test",)}
+
+
+def held(
+    replies: dict[str, str], *, banner: str = "220 mx ESMTP", screened: bool = False, proxied: bool = False
+) -> tuple[Heard, list[str]]:
+    """What is heard of a server that replies to the longest of these commands, and the commands that it saw."""
+    near, far = socket.socketpair()
+    seen: list[str] = []
+
+    def serve() -> None:
+        with far, far.makefile("rwb") as stream:
+            stream.write(f"{banner}\r\n".encode())
+            stream.flush()
+            for line in stream:
+                seen.append(line.decode().strip())
+                reply = max((key for key in replies if seen[-1].startswith(key)), key=len, default="")
+                stream.write(f"{replies.get(reply, '250 ok')}\r\n".encode())
+                stream.flush()
+
+    near.settimeout(5)
+    serving = Thread(target=serve)
+    serving.start()
+    values = {"smtpd_upstream_proxy_protocol": "haproxy"} if proxied else {}
+    speaker = Speaker(
+        address="127.0.0.1", value=lambda name: values.get(name, ""), since=0, senders=("", "p@own.test"),
+        recipients=RECIPIENTS, screened=screened,
+    )  # fmt: skip
+    try:
+        with closing(SmtpClient(near)) as client:
+            return speaker.converse(client), seen
+    finally:
+        serving.join(5)
+
+
+def test_each_sender_asks_for_each_kind_and_no_mail_is_sent() -> None:
+    heard, seen = held({"RCPT TO:<x@other": DENIED, "DATA": "354 go", "EHLO": "250-mx\r\n250 AUTH PLAIN"})
+    assert {key: said.reply[:3] for key, said in heard.replies.items()} == {
+        ("", "local"): "250", ("", "another host"): "554",
+        ("p@own.test", "local"): "250", ("p@own.test", "another host"): "554",
+    }  # fmt: skip
+    assert heard.logins
+    assert seen[0] == "EHLO [127.0.0.1]"
+    assert seen[-3:] == ["MAIL FROM:<>", "RCPT TO:<a@own.test>", "DATA"], "it hangs up before a message"
+    assert "RCPT TO:<b@own.test>" not in seen, "one that is taken is enough"
+
+
+def test_another_recipient_of_the_kind_is_tried() -> None:
+    heard, _ = held({"RCPT TO:<a@own": "550 5.1.1 unknown", "DATA": "354 go"})
+    assert heard.replies["", "local"] == ("b@own.test", "250 ok")
+
+
+def test_a_queue_that_takes_no_data_is_the_answer() -> None:
+    heard, _ = held({"DATA": "451 4.3.0 Error: queue file write error"})
+    assert heard.replies["", "local"].reply.startswith("451 4.3.0")
+
+
+def test_a_refusal_of_the_client_or_the_sender_answers_for_all() -> None:
+    heard, seen = held({"RCPT": "554 5.7.1 <x[127.0.0.1]>: Client host rejected: Access denied"})
+    assert {said.reply[:3] for said in heard.replies.values()} == {"554"}
+    assert seen.count("RCPT TO:<b@own.test>") == 0
+    heard, _ = held({"MAIL FROM:<>": "550 5.7.1 <>: Sender address rejected: Access denied", "DATA": "354 go"})
+    assert {key[0]: said.reply[:3] for key, said in heard.replies.items()} == {"": "550", "p@own.test": "250"}
+    heard, _ = held({}, banner="554 mx not accepting messages")
+    assert {said.reply for said in heard.replies.values()} == {"554 mx not accepting messages"}
+
+
+@pytest.mark.parametrize(
+    ("replies", "banner"),
+    [
+        ({}, "421 4.3.0 mx out of order"),
+        ({"EHLO": "250 STARTTLS", "STARTTLS": "454 4.7.0 TLS not available"}, "220 mx"),
+    ],
+)
+def test_trouble_before_the_recipients_is_wrong(replies: dict[str, str], banner: str) -> None:
+    with pytest.raises(Wrong):
+        held(replies, banner=banner)
+
+
+def test_postscreen_asks_to_come_back() -> None:
+    with pytest.raises(NotYet):
+        held({"RCPT": "450 4.3.2 Service currently unavailable"}, screened=True)
+    with pytest.raises(NotYet):
+        held({}, banner="421 4.3.2 All server ports are busy", screened=True)
+    heard, _ = held({"RCPT": "450 4.3.2 Service currently unavailable"})
+    assert heard.replies["", "local"].reply.startswith("450 4.3.2"), "an smtpd that says so means it"
