@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.log import causes, fatal_lines, parse, since_activation, steady, was_stopped
+from reconciler.postfix.log import fatal_lines, parse, since_activation, steady, was_stopped
+from reconciler.postfix.own_faults import causes
 from tests.unit.recorded_host import transcript
 
 NAMES = {"postfix", "postfix/submission"}
