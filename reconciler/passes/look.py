@@ -23,7 +23,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import Finding, Where
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.postfix.log import of_daemons, since_activation, steady
-from reconciler.postfix.own_faults import Helpers, Weight, causes, own_faults
+from reconciler.postfix.own_faults import Helpers, Weight, causes, key, own_faults
 from reconciler.postfix.quoting import without_quotes
 from reconciler.postfix.sightings import Sightings
 from reconciler.postfix.syntax import read_master
@@ -96,23 +96,23 @@ class Look:
             if self._is_witnessed(line):
                 self._shares.read(line)
             for fault, weight in own_faults([line], self._helpers):
-                if (key := (fault.tag, steady(fault.text))) not in self._known:
-                    new.setdefault(key, (fault, weight))
+                if (same := key(fault)) not in self._known:
+                    new.setdefault(same, (fault, weight))
                     if weight is Weight.LASTING and self._is_witnessed(fault):
-                        self._sightings.add(key, fault, now)
+                        self._sightings.add(same, fault, now)
         self._judge(new, now)
 
     def _judge(self, new: dict[tuple[str, str], tuple[LogLine, Weight]], now: float) -> None:
         """Remember new faults; those that no process of Postfix is known to have written need a second witness."""
-        doubted = {key: line for key, (line, _) in new.items() if not self._is_witnessed(line)}
+        doubted = {same: line for same, (line, _) in new.items() if not self._is_witnessed(line)}
         if doubted and not probe(self._edges):
             self.doubted |= doubted
-            new = {key: found for key, found in new.items() if key not in doubted}
-        for key, (line, weight) in new.items():
+            new = {same: found for same, found in new.items() if same not in doubted}
+        for same, (line, weight) in new.items():
             if weight is Weight.CERTAIN:
-                self._found[key] = line
-            elif key in doubted:
-                self._sightings.add(key, line, now)
+                self._found[same] = line
+            elif same in doubted:
+                self._sightings.add(same, line, now)
 
     def witness(self) -> None:
         """Remember the processes of Postfix: any local user can write to a syslog file as Postfix does."""
@@ -127,7 +127,7 @@ class Look:
         recent = since_activation(lines)
         condemned = _condemned(self._edges) if lines else set()
         older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]
-        return {(one.tag, steady(one.text)) for one in (*older, *causes(recent, self._names))}
+        return {key(one) for one in (*older, *causes(recent, self._names))}
 
     def _complaints(self) -> list[Finding]:
         """Return a finding for each share of mail that is turned away and was not before."""

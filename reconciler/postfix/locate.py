@@ -29,7 +29,6 @@ _PART = re.compile(
 )
 # Messages of Postfix about settings that they do not name.
 _PHRASES = (
-    ("Must issue a STARTTLS", ("smtpd_tls_security_level", "smtpd_enforce_tls")),
     ("in virtual mailbox table", ("virtual_mailbox_maps", "virtual_mailbox_domains")),
     ("in virtual alias table", ("virtual_alias_maps", "virtual_alias_domains")),
     ("in local recipient table", ("local_recipient_maps", "alias_maps", "mydestination")),

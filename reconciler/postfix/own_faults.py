@@ -22,7 +22,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.postfix.log import of_daemons
+from reconciler.model.ascii_text import split_words
+from reconciler.postfix.log import of_daemons, steady
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -137,11 +138,9 @@ def _expression(rows: tuple[Row, ...], *others: str) -> re.Pattern[str]:
     return re.compile("|".join((warnings, *others)), re.VERBOSE | re.ASCII)
 
 
-_SASL_DOWN = r"fatal:[ ]no[ ]SASL[ ]authentication[ ]mechanisms"
-_CERTAIN = _expression(tuple(row for row in WARNINGS if row.certain), rf"(?!{_SASL_DOWN})(?:fatal|panic|error):[ ]")
+_CERTAIN = _expression(tuple(row for row in WARNINGS if row.certain), r"(?:fatal|panic|error):[ ]")
 _LASTING = _expression(
     tuple(row for row in WARNINGS if not row.certain),
-    _SASL_DOWN,
     rf"(?:\w+:[ ])?(?:milter-)?reject(?:_warning)?:[ ][A-Z-]+[ ]from[ ]\S+:[ ]{_either(REPLIES)}",
 )
 _UNDELIVERED = re.compile(rf",[ ]dsn={_either(DELIVERIES)}", re.VERBOSE | re.ASCII | re.IGNORECASE)
@@ -150,6 +149,13 @@ _UNSERVED = re.compile(rf"\w+:[ ]{_either(UNSERVED)}", re.VERBOSE | re.ASCII)
 _SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program
 _OWN_SOCKET = "status=deferred (connect to "  # these words are Postfix's, whichever program says them
 _BEGINS = "connect from "
+_ENDPOINT = re.compile(r"(?:[\w-]+:|\d+\.)\S*[/\d]\S*|/\S+", re.ASCII)  # inet:127.0.0.1:25, hash:/etc/x, 127.0.0.1:25
+
+
+def key(line: LogLine) -> tuple[str, str]:
+    """Return what is equal for the same fault: the service, its words, and the tables and sockets that they name."""
+    own = line.text.partition(" for ")[0] if line.text.startswith("warning: ") else ""
+    return line.tag, " ".join((steady(line.text), *filter(_ENDPOINT.fullmatch, split_words(own))))
 
 
 def weight(line: LogLine) -> Weight | None:

@@ -34,11 +34,10 @@ RECIPIENT_REPLIES = (
     Row(r"{address}Relay[ ]access[ ]denied", "smtpd/smtpd_check.c: reject_unauth_destination"),
     Row(r"{address}Recipient[ ]address[ ]rejected:[ ]undeliverable[ ]address:[ ].*", "smtpd/smtpd_check.c"),
 )  # fmt: skip
-# The same, where the answer depends on the client: an access table, a restriction, or TLS for all.
+# The same, where the answer depends on the client: an access table or a restriction.
 CLIENT_REPLIES = (
     Row(r"{address}(?:Client[ ]host|Helo[ ]command|Sender[ ]address|Recipient[ ]address)[ ]rejected:[ ]"
         r"(?:Access[ ]denied|Try[ ]again[ ]later)", "smtpd/smtpd_check.c: check_table_result, generic_checks"),
-    Row(r"Must[ ]issue[ ]a[ ]STARTTLS[ ]command[ ]first", "smtpd/smtpd.c"),
 )  # fmt: skip
 # "status=deferred (WORDS)" by an agent that delivers to this host's mailboxes.
 MAILBOX_WORDS = (
