@@ -52,9 +52,10 @@ def test_a_client_that_sends_a_line_end_of_unicode_has_no_commit_rolled_back(ado
     stays(adopted, "forged")
 
 
-def test_a_local_user_that_logs_as_postfix_has_no_commit_rolled_back(adopted: AdoptedHost) -> None:
+@pytest.mark.parametrize("user", ["nobody", "postfix"])  # a policy service may run as the second
+def test_a_local_user_that_logs_as_postfix_has_no_commit_rolled_back(adopted: AdoptedHost, user: str) -> None:
     argv = ("logger", "-p", "mail.err", "-t", "postfix/smtpd", "--id=4711", FORGED.partition(": ")[2])
-    adopted.host.run(*argv, user="nobody")
+    adopted.host.run(*argv, user=user)
     stays(adopted, "fatal: open database")
 
 

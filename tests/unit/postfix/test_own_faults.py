@@ -52,7 +52,7 @@ def test_a_milter_counts_if_its_client_is_refused_for_it(after: list[str], count
         "3B2A1C0F2: warning: body lookup failure from x[192.0.2.1]; from=<a@b.test>",  # a WARN of body_checks
         "3B2A1C0F2: warning: header Subject: a hash:/x is unavailable. from x[192.0.2.1]; from=<a@b.test>",
         "3B2A1C0F2: reject: body from x: 451 4.3.5 Server configuration error from y[192.0.2.1]; from=<a@b.test>",
-        "3B2A1: to=<a, dsn=4.3.0, status=deferred (x>, relay=none, dsn=4.3.0, status=deferred (mail transport unavailable)",
+        "3B: to=<a, dsn=4.3.0, status=deferred (x>, dsn=4.3.0, status=deferred (mail transport unavailable)",
         "warning: TLS library problem: error:0A00010B:SSL routines::wrong version number",
         "warning: x[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=ada",
         "warning: 192.0.2.1: RBL lookup error: Host or domain name not found",
