@@ -72,6 +72,15 @@ def test_a_client_that_says_that_the_master_was_stopped_keeps_no_dead_master_dow
     adopted.host.wait_for(lambda: adopted.master() != master and adopted.answers(), what="a new master")
 
 
+def test_a_local_user_that_says_that_the_master_was_stopped_keeps_no_dead_master_down(adopted: AdoptedHost) -> None:
+    master = adopted.master()
+    argv = ("logger", "-p", "mail.info", "-t", "postfix/master", f"--id={master}", "terminating on signal 15")
+    adopted.host.run(*argv, user="nobody")
+    time.sleep(6)  # a line of the same moment may be the master's own
+    adopted.sh(f"kill -KILL {master}")
+    adopted.host.wait_for(lambda: adopted.master() != master and adopted.answers(), what="a new master")
+
+
 def test_what_postfix_itself_logs_rolls_the_commit_back(adopted: AdoptedHost) -> None:
     push = adopted.push({"mail.yaml": BROKEN})
     assert push.accepted
