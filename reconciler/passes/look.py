@@ -132,7 +132,8 @@ class Look:
     def _complaints(self) -> list[Finding]:
         """Return a finding for each share of mail that is turned away and was not before."""
         suspects = self._shares.suspects()
-        meant = _removed(suspects, self._edges, self.running.generation) if suspects else frozenset()
+        older = self._before() if suspects else None
+        meant = removed(suspects, older, self._edges.settings.config_directory) if older else frozenset()
         return [
             Finding(
                 rule=SHARE_RULE, where=_WHERE, subject=line.program, lasting=False,
@@ -141,14 +142,15 @@ class Look:
             for line, sentence in self._shares.complaints(meant)
         ]  # fmt: skip
 
+    def _before(self) -> Path | None:
+        """Return the folder of the generation before the commit."""
+        older = [one for one in self._edges.generations.all() if one.number < self.running.generation]
+        return older[-1].root if older else None
 
-def _removed(recipients: set[str], edges: Edges, number: int) -> frozenset[str]:
-    """Return those of *recipients* that an entry of a table named in the generation before, and that none names now."""
-    older = [one for one in edges.generations.all() if one.number < number]
-    live = edges.generations.live()
-    if not older or live is None:
-        return frozenset()
-    gone = _keys(older[-1].root) - _keys(live.root)
+
+def removed(recipients: set[str], before: Path, now: Path) -> frozenset[str]:
+    """Return those of *recipients* that an entry of a table named *before*, and that none names *now*."""
+    gone = _keys(before) - _keys(now)
     return frozenset(one for one in recipients if {one, one.partition("@")[0]} & gone)
 
 

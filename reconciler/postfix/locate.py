@@ -64,6 +64,8 @@ _PHRASES = (
         "smtpd_tls_exclude_ciphers", "smtpd_tls_wrappermode", "smtpd_tls_chain_files", "smtpd_tls_security_level",
     )),
 )  # fmt: skip
+# What surrounds a reply in the log: "reject" is a word of many settings, and the end is the client's.
+_REPLIED = re.compile(r"\w+: (?:milter-)?(?:reject|hold): \S+ from \S+: |; from=<.*", re.ASCII)
 _LARGEST = 1 << 20
 _SHORTEST = 5
 
@@ -77,7 +79,7 @@ class Locator:
 
     def locate(self, text: str, service: Service | None) -> Where:
         """Return the place that *text*, a message of *service*, is about."""
-        text = text.replace("><", "")  # Postfix marks the position of a syntax error so
+        text = _REPLIED.sub("", text.replace("><", ""))  # Postfix marks the position of a syntax error so
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
         # From certain to vague: a line, a name, a known phrase, words of a value, quoted words, an address.
         where = (
