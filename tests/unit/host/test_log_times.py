@@ -10,7 +10,7 @@ from reconciler.host.log_times import logged_at
 
 
 def local(*parts: int) -> float:
-    return datetime(*parts).astimezone().timestamp()  # type: ignore[arg-type, misc]
+    return datetime(*parts).astimezone().timestamp()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
