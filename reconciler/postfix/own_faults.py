@@ -40,7 +40,7 @@ class Weight(Enum):
     LASTING = "counts if it lasts"
 
 
-class Row(NamedTuple):
+class Wording(NamedTuple):
     """Words of Postfix, as a verbose expression (a space is [ ]), and the source file of Postfix that has them."""
 
     words: str
@@ -50,73 +50,78 @@ class Row(NamedTuple):
 
 # "warning: WORDS"; a queue id, or the name of a service, may stand before the words.
 WARNINGS = (
-    Row(r"\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling", "master/master_spawn.c", certain=True),
-    Row(r"[\w-]+:\S+[ ]is[ ]unavailable\.", "util/dict_surrogate.c", certain=True),
-    Row(r"(?!{asks})[\w-]+:\S+[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c", certain=True),
-    Row(r"(?!{asks})[\w-]+:\S+:[ ]table[ ]lookup[ ]problem", "util/match_ops.c", certain=True),
-    Row(r"{asks}\S*[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c"),
-    Row(r"{asks}\S*:[ ]table[ ]lookup[ ]problem", "util/match_ops.c"),
-    Row(r"\S+:[ ]lookup[ ]of[ ]'[^']*'[ ]failed", "local/alias.c"),
-    Row(r"\w+[ ](?:map[ ])?lookup[ ](?:problem|failure|error)",
+    Wording(r"\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling", "master/master_spawn.c", certain=True),
+    Wording(r"[\w-]+:\S+[ ]is[ ]unavailable\.", "util/dict_surrogate.c", certain=True),
+    Wording(r"(?!{asks})[\w-]+:\S+[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c", certain=True),
+    Wording(r"(?!{asks})[\w-]+:\S+:[ ]table[ ]lookup[ ]problem", "util/match_ops.c", certain=True),
+    Wording(r"{asks}\S*[ ]lookup[ ]error[ ]for[ ]", "global/maps.c, smtpd/smtpd_check.c"),
+    Wording(r"{asks}\S*:[ ]table[ ]lookup[ ]problem", "util/match_ops.c"),
+    Wording(r"\S+:[ ]lookup[ ]of[ ]'[^']*'[ ]failed", "local/alias.c"),
+    Wording(r"\w+[ ](?:map[ ])?lookup[ ](?:problem|failure|error)",
         "cleanup/cleanup_message.c, trivial-rewrite/resolve.c, smtp/smtp_sasl_glue.c"),
-    Row(r"request[ ]for[ ]unapproved[ ]table", "proxymap/proxymap.c", certain=True),
-    Row(r"unknown[ ]smtpd[ ]restriction:", "smtpd/smtpd_check.c", certain=True),
-    Row(r"connect[ ]to[ ]transport[ ]", "qmgr/qmgr_transport.c", certain=True),
-    Row(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c"),
-    Row(r"problem[ ]talking[ ]to[ ]service[ ]", "global/rewrite_clnt.c, global/resolve_clnt.c, global/verify_clnt.c"),
-    Row(r"connect[ ]to[ ]proxy[ ]filter[ ]", "smtpd/smtpd_proxy.c"),
-    Row(r"cannot[ ]connect[ ]to[ ]service[ ]", "postscreen/postscreen_send.c"),
-    Row(r"not[ ]enough[ ]free[ ]space[ ]in[ ]mail[ ]queue:", "smtpd/smtpd_check.c"),
-    Row(r"mail_queue_enter:[ ]create[ ]file[ ]\S+:[ ](?:Permission|Read-only|No[ ]such)",
+    Wording(r"request[ ]for[ ]unapproved[ ]table", "proxymap/proxymap.c", certain=True),
+    Wording(r"unknown[ ]smtpd[ ]restriction:", "smtpd/smtpd_check.c", certain=True),
+    Wording(r"connect[ ]to[ ]transport[ ]", "qmgr/qmgr_transport.c", certain=True),
+    Wording(r"connect[ ]\#\d+[ ]to[ ]subsystem[ ]", "global/mail_connect.c"),
+    Wording(r"problem[ ]talking[ ]to[ ]service[ ]", "global/*_clnt.c"),
+    Wording(r"connect[ ]to[ ]proxy[ ]filter[ ]", "smtpd/smtpd_proxy.c"),
+    Wording(r"cannot[ ]connect[ ]to[ ]service[ ]", "postscreen/postscreen_send.c"),
+    Wording(r"not[ ]enough[ ]free[ ]space[ ]in[ ]mail[ ]queue:", "smtpd/smtpd_check.c"),
+    Wording(r"mail_queue_enter:[ ]create[ ]file[ ]\S+:[ ](?:Permission|Read-only|No[ ]such)",
         "global/mail_queue.c", certain=True),
-    Row(r"mail_queue_enter:[ ]create[ ]file[ ]", "global/mail_queue.c"),
-    Row(r"write[ ]queue[ ]file:", "cleanup/cleanup_out.c"),
-    Row(r"SASL:[ ]Connect[ ]to[ ]", "xsasl/xsasl_dovecot_server.c"),
-    Row(r"\S+\[\S+\]:[ ]SASL[ ][\w-]+[ ]authentication[ ]failed:[ ]"
+    Wording(r"mail_queue_enter:[ ]create[ ]file[ ]", "global/mail_queue.c"),
+    Wording(r"write[ ]queue[ ]file:", "cleanup/cleanup_out.c"),
+    Wording(r"SASL:[ ]Connect[ ]to[ ]", "xsasl/xsasl_dovecot_server.c"),
+    Wording(r"\S+\[\S+\]:[ ]SASL[ ][\w-]+[ ]authentication[ ]failed:[ ]"
         r"(?:Connection[ ]lost[ ]to|Can't[ ]connect[ ]to)[ ]authentication[ ]server", "xsasl/xsasl_dovecot_server.c"),
-    Row(r"SASL[ ]authentication[ ](?:failure|problem):[ ](?:cannot[ ]connect[ ]to[ ]saslauthd|unable[ ]to[ ]open)",
+    Wording(r"SASL[ ]authentication[ ](?:failure|problem):[ ](?:cannot[ ]connect[ ]to[ ]saslauthd|unable[ ]to[ ]open)",
         "xsasl/xsasl_cyrus_log.c"),
-    Row(r"error[ ]opening[ ]chain[ ]file:|No[ ]PEM[ ]data[ ]in[ ]", "tls/tls_certkey.c", certain=True),
-    Row(r"{tls}.*disabling[ ]TLS[ ]support\Z",
+    Wording(r"error[ ]opening[ ]chain[ ]file:|No[ ]PEM[ ]data[ ]in[ ]", "tls/tls_certkey.c", certain=True),
+    Wording(r"{tls}.*disabling[ ]TLS[ ]support\Z",
         "tls/tls_certkey.c, tls/tls_server.c, tls/tls_client.c, tls/tls_misc.c", certain=True),
-    Row(r"No[ ]server[ ]certs[ ]available\.", "smtpd/smtpd.c", certain=True),
-    Row(r"\S+\[\S+:[ ]error[ ]setting[ ]cipher[ ]grade:", "tls/tls_server.c", certain=True),
-    Row(r"TLS[ ]policy[ ]lookup[ ]for[ ]\S+:[ ]client[ ]TLS[ ]configuration[ ]problem", "smtp/smtp_tls_policy.c"),
+    Wording(r"No[ ]server[ ]certs[ ]available\.", "smtpd/smtpd.c", certain=True),
+    Wording(r"\S+\[\S+:[ ]error[ ]setting[ ]cipher[ ]grade:", "tls/tls_server.c", certain=True),
+    Wording(r"TLS[ ]policy[ ]lookup[ ]for[ ]\S+:[ ]client[ ]TLS[ ]configuration[ ]problem", "smtp/smtp_tls_policy.c"),
 )  # fmt: skip
 # "reject: STAGE from CLIENT: WORDS", by smtpd or by a milter's client within it.
 REPLIES = (
-    Row(r"451[ ]4\.3\.5[ ]", "smtpd/smtpd_check.c (Server configuration error or problem), milter/milter8.c"),
-    Row(r"451[ ]4\.3\.0[ ]<[^;]*>:[ ](?:\w+[ ]address[ ]rejected:[ ])?"
+    Wording(r"451[ ]4\.3\.5[ ]", "smtpd/smtpd_check.c (Server configuration error or problem), milter/milter8.c"),
+    Wording(r"451[ ]4\.3\.0[ ]<[^;]*>:[ ](?:\w+[ ]address[ ]rejected:[ ])?"
         r"(?:Temporary[ ]lookup[ ]failure|[Mm]ail[ ]transport[ ]unavailable)", "smtpd/smtpd_check.c"),
-    Row(r"452[ ]4\.3\.1[ ]Insufficient[ ]system[ ]storage", "smtpd/smtpd_check.c"),
+    Wording(r"452[ ]4\.3\.1[ ]Insufficient[ ]system[ ]storage", "smtpd/smtpd_check.c"),
 )  # fmt: skip
 # ", dsn=X.Y.Z, status=deferred (WORDS)"; a socket with a path belongs to a mail store on this host.
 DELIVERIES = (
-    Row(r"[45]\.3\.\d,[ ]status=(?:deferred|bounced)[ ]\((?:mail[ ]transport[ ]unavailable|mail[ ]system"
+    Wording(r"[45]\.3\.\d,[ ]status=(?:deferred|bounced)[ ]\((?:mail[ ]transport[ ]unavailable|mail[ ]system"
         r"[ ]configuration[ ]error|server[ ]configuration[ ]error|temporary"
         r"[ ]lookup[ ]failure|alias[ ]database[ ]unavailable)\)\Z",
         "global/bounce.c, local/*.c, pipe/pipe.c, virtual/*.c"),
-    Row(r"4\.4\.\d,[ ]status=deferred[ ]\(connect[ ]to[ ]\S+\[(?:private|public)?/[^]]*\]:[ ]", "smtp/smtp_connect.c"),
+    Wording(r"4\.4\.\d,[ ]status=deferred[ ]\(connect[ ]to[ ]\S+\[(?:private|public)?/[^]]*\]:[ ]",
+        "smtp/smtp_connect.c"),
 )  # fmt: skip
 # A milter or a policy service that does not work; the answer that follows from it is in the next table.
 HELPERS = (
-    Row(r"connect[ ]to[ ]Milter[ ]service[ ]", "milter/milter8.c"),
-    Row(r"milter[ ]\S+:[ ](?:can't[ ]read|error[ ]writing|unreasonable|bad[ ]packet|malformed|unexpected|no[ ]protocol"
-        r"|read[ ]error|write[ ]error)", "milter/milter8.c"),
-    Row(r"(?:invalid[ ]transport[ ]name:[ ]\S+[ ]in[ ]Milter|Milter[ ]service[ ]needs|milter[ ]service[ ]syntax)",
+    Wording(r"connect[ ]to[ ]Milter[ ]service[ ]", "milter/milter8.c"),
+    Wording(r"milter[ ]\S+:[ ](?:can't[ ]read|error[ ]writing|unreasonable|bad[ ]packet|malformed|unexpected"
+        r"|no[ ]protocol|read[ ]error|write[ ]error)", "milter/milter8.c"),
+    Wording(r"(?:invalid[ ]transport[ ]name:[ ]\S+[ ]in[ ]Milter|Milter[ ]service[ ]needs|milter[ ]service[ ]syntax)",
         "milter/milter8.c, milter/milter.c"),
-    Row(r"problem[ ]talking[ ]to[ ]server[ ]", "util/attr_clnt.c"),
+    Wording(r"problem[ ]talking[ ]to[ ]server[ ]", "util/attr_clnt.c"),
 )  # fmt: skip
 UNSERVED = (
-    Row(
+    Wording(
         r"milter-reject:[ ][A-Z-]+[ ]from[ ]\S+:[ ](?:[45]\d\d[ ])?[45]\.\d\.\d[ ]Service[ ]unavailable",
         "milter/milter8.c",
     ),
-    Row(
+    Wording(
         r"milter-reject:[ ][A-Z-]+[ ]from[ ]\S+:[ ](?:[45]\d\d[ ])?4\.3\.5[ ]Server[ ]configuration", "milter/milter8.c"
     ),
-    Row(r"reject:[ ][A-Z-]+[ ]from[ ]\S+:[ ]451[ ]4\.3\.5[ ].*Server[ ]configuration[ ]problem", "smtpd/smtpd_check.c"),
-    Row(r"milter-hold:[ ][A-Z-]+[ ]from[ ]\S+:[ ]milter[ ]triggers[ ]HOLD", "smtpd/smtpd.c, cleanup/cleanup_milter.c"),
+    Wording(
+        r"reject:[ ][A-Z-]+[ ]from[ ]\S+:[ ]451[ ]4\.3\.5[ ].*Server[ ]configuration[ ]problem", "smtpd/smtpd_check.c"
+    ),
+    Wording(
+        r"milter-hold:[ ][A-Z-]+[ ]from[ ]\S+:[ ]milter[ ]triggers[ ]HOLD", "smtpd/smtpd.c, cleanup/cleanup_milter.c"
+    ),
 )
 # What header_checks and body_checks quote is a sender's.
 _NO_CHECK = r"(?!(?:header|body|mime|nested|content)[ ])"
@@ -128,12 +133,12 @@ _TLS = (
 )
 
 
-def _either(rows: Iterable[Row]) -> str:
+def _either(rows: Iterable[Wording]) -> str:
     alternatives = "|".join(f"(?:{row.words})" for row in rows)
     return f"(?:{alternatives})".replace("{asks}", _ASKS).replace("{tls}", _TLS)
 
 
-def _expression(rows: tuple[Row, ...], *others: str) -> re.Pattern[str]:
+def _expression(rows: tuple[Wording, ...], *others: str) -> re.Pattern[str]:
     warnings = rf"(?:\w+:[ ])?(?:warning:[ ]{_NO_CHECK}(?:\w+:[ ])?)?{_either(rows)}"
     return re.compile("|".join((warnings, *others)), re.VERBOSE | re.ASCII)
 

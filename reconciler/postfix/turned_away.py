@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.postfix.own_faults import Row
+from reconciler.postfix.own_faults import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -29,42 +29,42 @@ FEWEST = 5
 SHARE, TIMES = 0.5, 2.0
 # "reject: STAGE from CLIENT: CODE WORDS": a table or a class of addresses has lost the recipient.
 RECIPIENT_REPLIES = (
-    Row(r"{address}(?:Recipient[ ]address[ ]rejected:[ ])?User[ ]unknown(?:[ ]in[ ][\w ]+[ ]table)?",
+    Wording(r"{address}(?:Recipient[ ]address[ ]rejected:[ ])?User[ ]unknown(?:[ ]in[ ][\w ]+[ ]table)?",
         "smtpd/smtpd_check.c: check_rcpt_maps"),
-    Row(r"{address}Relay[ ]access[ ]denied", "smtpd/smtpd_check.c: reject_unauth_destination"),
-    Row(r"{address}Recipient[ ]address[ ]rejected:[ ]undeliverable[ ]address:[ ].*", "smtpd/smtpd_check.c"),
+    Wording(r"{address}Relay[ ]access[ ]denied", "smtpd/smtpd_check.c: reject_unauth_destination"),
+    Wording(r"{address}Recipient[ ]address[ ]rejected:[ ]undeliverable[ ]address:[ ].*", "smtpd/smtpd_check.c"),
 )  # fmt: skip
 # The same, where the answer depends on the client: an access table or a restriction.
 CLIENT_REPLIES = (
-    Row(r"{address}(?:Client[ ]host|Helo[ ]command|Sender[ ]address|Recipient[ ]address)[ ]rejected:[ ]"
+    Wording(r"{address}(?:Client[ ]host|Helo[ ]command|Sender[ ]address|Recipient[ ]address)[ ]rejected:[ ]"
         r"(?:Access[ ]denied|Try[ ]again[ ]later)", "smtpd/smtpd_check.c: check_table_result, generic_checks"),
 )  # fmt: skip
 # "status=deferred (WORDS)" by an agent that delivers to this host's mailboxes.
 MAILBOX_WORDS = (
-    Row(r"unknown[ ]user:[ ]|User[ ]unknown[ ]in[ ][\w ]+[ ]table", "local/unknown.c, virtual/unknown.c, error"),
-    Row(r"(?:maildir[ ]delivery|cannot|mailbox|can't|unable|file[ ]|delivery[ ]|directory[ ]).*"
+    Wording(r"unknown[ ]user:[ ]|User[ ]unknown[ ]in[ ][\w ]+[ ]table", "local/unknown.c, virtual/unknown.c, error"),
+    Wording(r"(?:maildir[ ]delivery|cannot|mailbox|can't|unable|file[ ]|delivery[ ]|directory[ ]).*"
         r"(?:Permission[ ]denied|No[ ]such[ ]file|Not[ ]a[ ]directory|Read-only|not[ ]owned)",
         "local/maildir.c, local/mailbox.c, virtual/maildir.c, virtual/mailbox.c"),
-    Row(r"can't[ ]create[ ]user[ ]output[ ]file", "global/mbox_open.c"),
-    Row(r"temporary[ ]failure\.[ ]Command[ ]output:[ ](?:local|pipe):[ ]fatal:[ ]", "global/pipe_command.c"),
-    Row(r"mail[ ]transport[ ]unavailable|mail[ ]system[ ]configuration[ ]error", "error/error.c, virtual/*.c"),
+    Wording(r"can't[ ]create[ ]user[ ]output[ ]file", "global/mbox_open.c"),
+    Wording(r"temporary[ ]failure\.[ ]Command[ ]output:[ ](?:local|pipe):[ ]fatal:[ ]", "global/pipe_command.c"),
+    Wording(r"mail[ ]transport[ ]unavailable|mail[ ]system[ ]configuration[ ]error", "error/error.c, virtual/*.c"),
 )  # fmt: skip
 # The same by any agent; smtp's and lmtp's other words are the network's or another server's.
 AGENT_WORDS = (
-    Row(r"Server[ ]certificate[ ]not[ ](?:verified|trusted)", "smtp/smtp_proto.c"),
-    Row(r"TLS[ ]is[ ]required,[ ]but[ ](?:was[ ]not[ ]offered|our[ ]TLS[ ]engine)", "smtp/smtp_proto.c"),
-    Row(r"SASL[ ](?:\[CACHED\][ ])?authentication[ ]failed", "smtp/smtp_sasl_glue.c"),
-    Row(r"mail[ ]for[ ]\S+[ ]loops[ ]back[ ]to[ ]myself", "smtp/smtp_addr.c"),
-    Row(r"local[ ]data[ ]error[ ]while[ ]talking[ ]to", "smtp/smtp.h"),
-    Row(r"client[ ]TLS[ ]configuration[ ]problem", "smtp/smtp_tls_policy.c"),
-    Row(r"connect[ ]to[ ]\S+\[(?:127\.[\d.]+|::1|(?:private|public)?/[^]]*)\](?::\d+)?:[ ]", "smtp/smtp_connect.c"),
+    Wording(r"Server[ ]certificate[ ]not[ ](?:verified|trusted)", "smtp/smtp_proto.c"),
+    Wording(r"TLS[ ]is[ ]required,[ ]but[ ](?:was[ ]not[ ]offered|our[ ]TLS[ ]engine)", "smtp/smtp_proto.c"),
+    Wording(r"SASL[ ](?:\[CACHED\][ ])?authentication[ ]failed", "smtp/smtp_sasl_glue.c"),
+    Wording(r"mail[ ]for[ ]\S+[ ]loops[ ]back[ ]to[ ]myself", "smtp/smtp_addr.c"),
+    Wording(r"local[ ]data[ ]error[ ]while[ ]talking[ ]to", "smtp/smtp.h"),
+    Wording(r"client[ ]TLS[ ]configuration[ ]problem", "smtp/smtp_tls_policy.c"),
+    Wording(r"connect[ ]to[ ]\S+\[(?:127\.[\d.]+|::1|(?:private|public)?/[^]]*)\](?::\d+)?:[ ]", "smtp/smtp_connect.c"),
 )  # fmt: skip
 _MAILBOXES = frozenset({"local", "virtual", "error", "pipe"})
 _OWN = frozenset({*_MAILBOXES, "lmtp"})
 _RELAY = "/relay/"  # the transport of relay_domains, by its syslog_name in master.cf
 
 
-def _any_of(rows: Iterable[Row]) -> re.Pattern[str]:
+def _any_of(rows: Iterable[Wording]) -> re.Pattern[str]:
     alternatives = "|".join(f"(?:{row.words})" for row in rows).replace("{address}", r"<[^<>\"\s]*>:[ ]")
     return re.compile(alternatives, re.VERBOSE | re.ASCII)
 
@@ -83,7 +83,7 @@ _RECIPIENT, _CLIENT = _any_of(RECIPIENT_REPLIES), _any_of(CLIENT_REPLIES)
 _MAILBOX, _AGENT = _any_of(MAILBOX_WORDS), _any_of(AGENT_WORDS)
 
 
-class Event(NamedTuple):
+class Handling(NamedTuple):
     """What happened to mail for some recipients, or to that of a *client*: it was *taken*, or turned away.
 
     *own* are those of the recipients that certainly are this host's.
@@ -95,31 +95,31 @@ class Event(NamedTuple):
     client: str = ""
 
 
-def event(line: LogLine) -> Event | None:
+def event(line: LogLine) -> Handling | None:
     """Return what a line of a daemon says about a recipient or a client; None if it says nothing that counts."""
     if line.program == "smtpd":
         if match := _ACCEPTED.match(line.text):
-            return Event(taken=True, client=match["client"])
+            return Handling(taken=True, client=match["client"])
         return _refusal(match) if (match := _REFUSED.match(line.text)) else None
     match = _DELIVERED.match(line.text) if line.text.count(", dsn=") == 1 else None
     return _delivery(match, line) if match else None
 
 
-def _refusal(match: re.Match[str]) -> Event | None:
+def _refusal(match: re.Match[str]) -> Handling | None:
     own = tuple(one.lower() for one in _FOR.findall(match["rest"]))
     if own and _RECIPIENT.fullmatch(match["words"]):
-        return Event(taken=False, own=own)
-    return Event(taken=False, client=match["client"]) if _CLIENT.fullmatch(match["words"]) else None
+        return Handling(taken=False, own=own)
+    return Handling(taken=False, client=match["client"]) if _CLIENT.fullmatch(match["words"]) else None
 
 
-def _delivery(match: re.Match[str], line: LogLine) -> Event | None:
+def _delivery(match: re.Match[str], line: LogLine) -> Handling | None:
     to, first = match["to"].lower(), (match["first"] or "").lower()
     recipients = tuple(filter(None, (to, first)))
     if match["status"] == "sent":
         is_own = line.program in _OWN or _RELAY in line.tag
-        return Event(taken=True, recipients=recipients, own=recipients if is_own else recipients[1:])
+        return Handling(taken=True, recipients=recipients, own=recipients if is_own else recipients[1:])
     counts = _AGENT.match(match["words"]) or (line.program in _MAILBOXES and _MAILBOX.match(match["words"]))
-    return Event(taken=False, recipients=recipients) if counts else None
+    return Handling(taken=False, recipients=recipients) if counts else None
 
 
 class _Count:
@@ -164,7 +164,7 @@ class TurnedAway:
         if found and self._count(found, self._since) and not found.taken:
             self.latest[bool(found.client)] = line
 
-    def _count(self, found: Event, counts: tuple[_Count, _Count]) -> bool:
+    def _count(self, found: Handling, counts: tuple[_Count, _Count]) -> bool:
         """Count an event if its recipient or its client is known; return whether it is."""
         known = [*self._recipients.intersection(found.recipients), *self._own.intersection(found.own)]
         if known:
