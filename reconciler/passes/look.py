@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from reconciler.model.phase import Probation
     from reconciler.postfix.log import LogLine
 
-RULE, SHARE_RULE = "cause-in-traffic", "turned-away"
-LOGGED = frozenset({RULE, SHARE_RULE})  # findings that quote the log
+RULE = "cause-in-traffic"
+LOGGED = frozenset({RULE, "turned-away"})  # findings that quote the log
 _CONDEMNING = (RULE, "fatal-in-log")
 _REMEMBERED = 200
 _WHERE = Where("mail.yaml")
@@ -136,7 +136,7 @@ class Look:
         meant = removed(suspects, older, self._edges.settings.config_directory) if older else frozenset()
         return [
             Finding(
-                rule=SHARE_RULE, where=_WHERE, subject=line.program, lasting=False,
+                rule="turned-away", where=_WHERE, subject=line.program, lasting=False,
                 text=f"{sentence}; the latest: {line.program} logged: {line.text}",
             )
             for line, sentence in self._shares.complaints(meant)
