@@ -16,6 +16,7 @@ from reconciler.apply.questions import questions
 from reconciler.apply.targets import NOTHING_ASKED, Expected
 from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify
 from reconciler.host.facts import boot_clock, gather
+from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
@@ -42,8 +43,9 @@ _STOPPED_MEANWHILE = Finding(
     severity=Severity.WARNING, lasting=False,
 )  # fmt: skip
 
-
 _BEGINNING = 4096
+_LAST_WORDS = 5.0
+"""Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def keep_running(edges: Edges) -> None:
             postfix.start(edges.host, instance)
 
 
-def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
+def _stopped(instance: postfix.Instance, host: Host, lived: float = 0.0) -> bool | None:
     """Return whether the last master was stopped on purpose; None while one runs, or if the log does not show it."""
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
@@ -215,9 +217,16 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     deadline = time.monotonic() + LOG_DELAY
     while (stopped := was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
         time.sleep(LOG_DELAY / 10)
+    # Its own last words come with its end, and any local user can write them earlier.
+    if stopped and lived and log.forgeable:
+        at = logged_at(log.last_of("master", pid), lived)
+        return at is None or at >= lived - _LAST_WORDS
     return stopped
 
 
-def died(instance: postfix.Instance, host: Host) -> bool:
-    """Return whether Postfix's master ended without being stopped; False also if the mail log does not show it."""
-    return _stopped(instance, host) is False
+def died(instance: postfix.Instance, host: Host, lived: float = 0.0) -> bool:
+    """Return whether Postfix's master ended without being stopped; False also if the mail log does not show it.
+
+    *lived* is the last time at which it is known to have run; zero if that is not known.
+    """
+    return _stopped(instance, host, lived) is False

@@ -104,10 +104,10 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
 
 def revive(edges: Edges, patience: float = ACTIVATION_PATIENCE) -> bool:
     """Start a master that died; one that an administrator stopped stays stopped. Return whether it was started."""
-    if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
+    if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host, edges.lived()):
         return False
     with edges.generations.locks.activation(patience):
-        if not died(instance, edges.host):  # another thread has started it
+        if not died(instance, edges.host, edges.lived()):  # another thread has started it
             return False
         edges.say("start Postfix, which had died")
         postfix.start(edges.host, instance)

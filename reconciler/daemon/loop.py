@@ -62,7 +62,7 @@ class Daemon:
         settings = edges.settings
         self._log = get(host=settings.host)
         self._queue = WakeQueue(settings.reload_interval, lambda: self._master.pid() is not None)
-        edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        edges = replace(edges, say=self._say, activated=self._queue.reloaded, lived=lambda: self._master.lived)
         self._guard = Guard(edges, self._look, self._log)
         self.edges = replace(edges, revived=self._guard.revived)
         self._master = Master(self.edges)
@@ -215,6 +215,8 @@ class Daemon:
                 sleep.until(Waker.PROBATION, self._probation.at)
             if Waker.LOOK in woken:
                 sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
+            if Waker.MASTER in woken:
+                self._master.ended()
             if woken & {Waker.MASTER, Waker.COMPANION} or (Waker.LOOK in woken and self._has_news()):
                 self.wake(Wake.DRIFT)
             if Waker.TIMER in woken:

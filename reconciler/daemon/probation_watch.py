@@ -16,7 +16,8 @@ from reconciler.daemon.watch import changes
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Suspended, left, probation_of
 from reconciler.passes.internal_error import internal_errors
-from reconciler.passes.probation import Look, clock, prove
+from reconciler.passes.look import Look
+from reconciler.passes.probation import clock, prove
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -52,7 +53,7 @@ class ProbationWatch:
                 passed = prove(self._edges, self._look)
                 self.doubted = [f"{line.tag}[{line.pid}]: {line.text}" for line in self._look.doubted.values()]
                 self._look.doubted.clear()
-                over = left(running, clock())
+                over = min(left(running, clock()), self._look.due(time.monotonic()))
         except (ReconcilerError, OSError) as error:
             self.trouble, over = str(error), WITHOUT_WATCH
             passed = None

@@ -135,9 +135,17 @@ EXPLAINED = {
         " adoption."
     ),
     "cause-in-traffic": (
-        "While a commit was on probation, real mail met a fault that only the configuration can cause, and"
-        " that did not occur before. The generation before it is live again. The finding quotes the log; fix the"
-        " setting that it names."
+        "While a commit was on probation, real mail met a fault that only the configuration can cause, or a service"
+        " that it names, and that did not occur before. The generation before it is live again. The finding quotes the"
+        " log; fix the setting that it names. A fault of another program, such as a milter or a database, counts only"
+        " if it lasts."
+    ),
+    "turned-away": (
+        "While a commit was on probation, half or more of the answers about recipients who had mail before it were"
+        " refusals, bounces or delays, at least five, and at least twice the share from before. The generation before"
+        " it is live again. The finding quotes the latest answer. Strangers, unknown users, block lists, greylisting,"
+        " quotas and other servers do not count, nor do recipients whose entry the commit removes. If the change is"
+        " meant, push it again and run `reconciler confirm`."
     ),
     "not-confirmed": (
         "confirm.mode is manual, and no operator ran `reconciler confirm` in time. The generation before is live again."

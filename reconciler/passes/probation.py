@@ -1,13 +1,10 @@
 """Probation: a commit that went live is provisional while real traffic shows whether mail works.
 
-Promises: only log lines of this instance's own daemons count, only faults of the configuration, and only faults that
-the log did not show before the commit; a fault that another commit was rolled back for does not count as shown before.
-A rollback makes a new generation from an earlier commit's files, with today's foreign files and passwords; if that
-fails, it points the live link at the earlier generation. Only the phase is stored, so a killed daemon resumes the watch
-at the mark of the swap.
+Promises: passes/look.py decides which log lines count. A rollback makes a new generation from an earlier commit's
+files, with today's foreign files and passwords; if that fails, it points the live link at the earlier generation. Only
+the phase is stored, so a killed daemon resumes the watch at the mark of the swap.
 
-Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
-shows within its last megabyte before the commit is excused, even if it is more frequent since.
+Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read.
 """
 
 from __future__ import annotations
@@ -15,16 +12,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from reconciler.apply.activate import died, probe
+from reconciler.apply.activate import died
 from reconciler.apply.protocol import apply, undo
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
-from reconciler.apply.verify import log_name
 from reconciler.host import facts
-from reconciler.host.maillog import Mark, open_log
+from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
@@ -43,11 +38,9 @@ from reconciler.model.phase import (
     probation_of,
 )
 from reconciler.passes.judge import understand
+from reconciler.passes.look import LOGGED
 from reconciler.passes.record import Passed, concluded, note
 from reconciler.postfix.locate import Locator
-from reconciler.postfix.log import causes, since_activation, steady, until_activation
-from reconciler.postfix.quoting import without_quotes
-from reconciler.postfix.syntax import read_master
 from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -56,15 +49,13 @@ from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.host.maillog import MailLog
+    from reconciler.host.maillog import Mark
     from reconciler.model import Outcome
     from reconciler.model.phase import Phase
-    from reconciler.postfix.log import LogLine
+    from reconciler.passes.look import Look
     from reconciler.state.manifest import Generation
 
-RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
-_CONDEMNING = (RULE, "fatal-in-log")
-_REMEMBERED = 200
+UNCONFIRMED = "not-confirmed"
 _WHERE = Where("mail.yaml")
 
 
@@ -75,11 +66,7 @@ def clock() -> Clock:
 
 def mark(edges: Edges) -> Mark:
     """Return the current end of the mail log."""
-    return _log(edges).mark()
-
-
-def _log(edges: Edges) -> MailLog:
-    return open_log(edges.host, edges.postfix().values)
+    return open_log(edges.host, edges.postfix().values).mark()
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
@@ -120,90 +107,6 @@ def afresh(phase: Phase, edges: Edges) -> Phase:
     """Return the phase with its probation reading from here on: a failed attempt's log lines do not count."""
     running = probation_of(phase)
     return on_probation(phase, replace(running, mark=mark(edges))) if running else phase
-
-
-# ---- the look at the log ---------------------------------------------------------------------------------------------
-
-
-class Look:
-    """The part of the mail log that was read for one probation; each line is read once."""
-
-    def __init__(self, running: Probation, edges: Edges) -> None:
-        self.running, self._edges = running, edges
-        self.log = _log(edges)
-        self._seen = Mark(*running.mark)
-        self._names = _names(edges)
-        self._known = self._excused()
-        self._daemons: set[int] = set()
-        self.found: dict[tuple[str, str], LogLine] = {}
-        self.doubted: dict[tuple[str, str], LogLine] = {}
-
-    def is_of(self, running: Probation) -> bool:
-        """Return whether this is the look for that probation; its generation number and end time may have changed."""
-        return (self.running.revision, self.running.mark) == (running.revision, running.mark)
-
-    @property
-    def watches(self) -> bool:
-        """Whether there is a log to read."""
-        return self.running.watched and not self.log.limit
-
-    @property
-    def behind(self) -> bool:
-        """Whether anything was logged that was not read yet."""
-        return self.running.watched and self.log.mark() != self._seen
-
-    def findings(self) -> list[Finding]:
-        """Return every fault of the configuration that the log shows since the commit went live and not before."""
-        if self.running.watched:
-            self.witness()
-            reached = self.log.mark()
-            logged = causes(self.log.since(self._seen), self._names)
-            new = {key: line for line in logged if (key := (line.tag, steady(line.text))) not in self._known}
-            doubted = {key: line for key, line in new.items() if self.log.forgeable and line.pid not in self._daemons}
-            if doubted and probe(self._edges):
-                doubted = {}
-            self.doubted |= doubted
-            self.found |= {key: line for key, line in new.items() if key not in doubted}
-            self._seen = reached
-        return [_finding(one) for one in self.found.values()]
-
-    def witness(self) -> None:
-        """Remember the processes of Postfix: any local user can write to a syslog file as Postfix does."""
-        if self.log.forgeable:
-            self._daemons |= postfix.processes(self._edges.postfix())
-
-    def _excused(self) -> set[tuple[str, str]]:
-        """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
-        if not self.running.watched:
-            return set()
-        lines = [*self.log.before(self._seen), *until_activation(self.log.since(self._seen))]
-        recent = since_activation(lines)
-        condemned = _condemned(self._edges)
-        older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]
-        return {(one.tag, steady(one.text)) for one in (*older, *causes(recent, self._names))}
-
-
-def _names(edges: Edges) -> set[str]:
-    """Return the instance's syslog_name and those of its services."""
-    text = (edges.settings.config_directory / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, "master.cf")
-    return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
-
-
-def _condemned(edges: Edges) -> set[str]:
-    """Return the causes that commits were rolled back for, as far as they are remembered."""
-    outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
-    findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
-    return {steady(without_quotes(finding.text)) for finding in findings if finding.rule in _CONDEMNING}
-
-
-def _text(one: LogLine) -> str:
-    return steady(without_quotes(_finding(one).text))
-
-
-def _finding(one: LogLine) -> Finding:
-    text = f"{one.program} logged: {one.text}"
-    return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
 
 
 def unconfirmed(running: Probation) -> Finding:
@@ -265,7 +168,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
     and Unavailable while another pass holds the lock: the next look finds the same.
     """
     began = time.monotonic()
-    findings = look.findings()
+    findings = look.findings(began)
     if not findings and left(look.running, clock()) > 0:
         return None
     with edges.generations.locks.state():
@@ -314,11 +217,16 @@ def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
         return outcome
     origin = Locator(merged, str(edges.settings.config_directory))
     said_by = {service.command: service for service in reversed(merged.entries)}
-    found = [
-        replace(one, where=origin.locate(one.text, said_by.get(one.subject))) if one.rule == RULE else one
-        for one in outcome.findings
-    ]
+    vague = {_WHERE, *(service.where for service in merged.entries)}
+    places = [origin.locate(one.text, said_by.get(one.subject)) for one in outcome.findings if one.rule in LOGGED]
+    exact = next((place for place in places if place not in vague), None)  # one cause is often logged by several
+    rest = iter(places)
+    found = [_moved(one, next(rest), vague, exact) if one.rule in LOGGED else one for one in outcome.findings]
     return replace(outcome, findings=tuple(found))
+
+
+def _moved(finding: Finding, place: Where, vague: set[Where], exact: Where | None) -> Finding:
+    return replace(finding, where=exact if exact and place in vague else place)
 
 
 def _quotable(outcome: Outcome, edges: Edges) -> Outcome:
@@ -326,7 +234,9 @@ def _quotable(outcome: Outcome, edges: Edges) -> Outcome:
     if not isinstance(outcome, RolledBack | Broken):
         return outcome
     directory = edges.settings.config_directory
-    found = [replace(one, text=quotable(one.text, directory)) if one.rule == RULE else one for one in outcome.findings]
+    found = [
+        replace(one, text=quotable(one.text, directory)) if one.rule in LOGGED else one for one in outcome.findings
+    ]
     return replace(outcome, findings=tuple(found))
 
 

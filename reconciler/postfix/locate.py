@@ -22,9 +22,31 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Parameter, Service
 
 _LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)", re.ASCII)
-_PART = re.compile(r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)', re.ASCII)
+_PART = re.compile(
+    r'"([^"\s]{3,})"|private/([\w.-]+)|subsystem \S*/([\w.-]+)|nesting for (\S+)'
+    r"|(?:server|proxy filter|TCP map) ([^\s']+):(?: |\Z)",
+    re.ASCII,
+)
 # Messages of Postfix about settings that they do not name.
 _PHRASES = (
+    ("in virtual mailbox table", ("virtual_mailbox_maps", "virtual_mailbox_domains")),
+    ("in virtual alias table", ("virtual_alias_maps", "virtual_alias_domains")),
+    ("in local recipient table", ("local_recipient_maps", "alias_maps", "mydestination")),
+    ("in relay recipient table", ("relay_recipient_maps", "relay_domains")),
+    ("Relay access denied", (
+        "mydestination", "virtual_mailbox_domains", "virtual_alias_domains", "relay_domains",
+        "smtpd_relay_restrictions", "smtpd_recipient_restrictions",
+    )),
+    ("system storage", ("queue_minfree", "message_size_limit")),
+    ("free space in mail queue", ("queue_minfree", "message_size_limit")),
+    ("Dovecot auth socket", ("smtpd_sasl_path", "smtpd_sasl_type")),
+    ("maildir delivery", ("virtual_mailbox_base", "virtual_uid_maps", "home_mailbox", "mail_spool_directory")),
+    ("Command output: local", ("mailbox_command", "mailbox_command_maps")),
+    ("unknown user:", ("virtual_mailbox_maps", "local_recipient_maps", "alias_maps")),
+    ("Server certificate not", ("smtp_tls_security_level", "smtp_tls_policy_maps")),
+    ("TLS is required, but", ("smtp_tls_security_level", "smtp_tls_policy_maps")),
+    ("loops back to myself", ("relayhost", "transport_maps", "default_transport")),
+    ("authentication failed; server", ("smtp_sasl_password_maps",)),
     ("No server certs", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
     ("STARTTLS", ("smtpd_tls_cert_file", "smtpd_tls_security_level")),
     ("SASL per-process", ("smtpd_sasl_type",)),
@@ -42,6 +64,8 @@ _PHRASES = (
         "smtpd_tls_exclude_ciphers", "smtpd_tls_wrappermode", "smtpd_tls_chain_files", "smtpd_tls_security_level",
     )),
 )  # fmt: skip
+# What surrounds a reply in the log: "reject" is a word of many settings, and the end is the client's.
+_REPLIED = re.compile(r"\w+: (?:milter-)?(?:reject|hold): \S+ from \S+: |; from=<.*", re.ASCII)
 _LARGEST = 1 << 20
 _SHORTEST = 5
 
@@ -55,7 +79,7 @@ class Locator:
 
     def locate(self, text: str, service: Service | None) -> Where:
         """Return the place that *text*, a message of *service*, is about."""
-        text = text.replace("><", "")  # Postfix marks the position of a syntax error so
+        text = _REPLIED.sub("", text.replace("><", ""))  # Postfix marks the position of a syntax error so
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
         # From certain to vague: a line, a name, a known phrase, words of a value, quoted words, an address.
         where = (

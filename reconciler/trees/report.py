@@ -36,6 +36,7 @@ DEFAULT = Where("mail.yaml")  # the origin of defaults
 MOST = 40
 _PROVISIONAL = {
     "cause-in-traffic": "real traffic met a fault of its configuration",
+    "turned-away": "mail for its own recipients was turned away",
     "not-confirmed": "no operator confirmed it in time",
 }
 

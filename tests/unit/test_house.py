@@ -34,7 +34,6 @@ DOORS = {
 }
 """The files that import a package; a folder where every file of a kind does."""
 PROVEN_END_TO_END = {
-    "apply/activate.py": "e2e/push/test_push.py",
     "apply/companions.py": "e2e/mail/test_companions.py",
     "apply/edges.py": "e2e/push/test_push.py",
     "apply/protocol.py": "e2e/recovery/test_errors_anywhere.py",

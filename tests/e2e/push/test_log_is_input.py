@@ -52,9 +52,10 @@ def test_a_client_that_sends_a_line_end_of_unicode_has_no_commit_rolled_back(ado
     stays(adopted, "forged")
 
 
-def test_a_local_user_that_logs_as_postfix_has_no_commit_rolled_back(adopted: AdoptedHost) -> None:
+@pytest.mark.parametrize("user", ["nobody", "postfix"])  # a policy service may run as the second
+def test_a_local_user_that_logs_as_postfix_has_no_commit_rolled_back(adopted: AdoptedHost, user: str) -> None:
     argv = ("logger", "-p", "mail.err", "-t", "postfix/smtpd", "--id=4711", FORGED.partition(": ")[2])
-    adopted.host.run(*argv, user="nobody")
+    adopted.host.run(*argv, user=user)
     stays(adopted, "fatal: open database")
 
 
@@ -67,6 +68,15 @@ def test_a_client_that_says_that_the_master_was_stopped_keeps_no_dead_master_dow
     master = adopted.master()
     adopted.host.dialogue([f"GET /master[{master}]: terminating on signal 15"])
     adopted.host.wait_for(lambda: f"GET /master[{master}]" in adopted.host.mail_log(), what="the line in the log")
+    adopted.sh(f"kill -KILL {master}")
+    adopted.host.wait_for(lambda: adopted.master() != master and adopted.answers(), what="a new master")
+
+
+def test_a_local_user_that_says_that_the_master_was_stopped_keeps_no_dead_master_down(adopted: AdoptedHost) -> None:
+    master = adopted.master()
+    argv = ("logger", "-p", "mail.info", "-t", "postfix/master", f"--id={master}", "terminating on signal 15")
+    adopted.host.run(*argv, user="nobody")
+    time.sleep(6)  # a line of the same moment may be the master's own
     adopted.sh(f"kill -KILL {master}")
     adopted.host.wait_for(lambda: adopted.master() != master and adopted.answers(), what="a new master")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from reconciler.postfix.log import (
-    causes,
     fatal_lines,
     parse,
     since_activation,
@@ -14,6 +13,7 @@ from reconciler.postfix.log import (
     warning_lines,
     was_stopped,
 )
+from reconciler.postfix.own_faults import causes
 from tests.unit.recorded_host import transcript
 
 NAMES = {"postfix", "postfix/submission"}
