@@ -11,10 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.rules import (
+    address_mappings,
     alias_loops,
+    caches,
     certificates,
     consistency,
+    dns_lists,
     listeners,
+    logins,
     mail_loops,
     networks,
     open_relay,
@@ -43,10 +47,14 @@ if TYPE_CHECKING:
 
 
 RULES: tuple[Rules, ...] = (
+    address_mappings,
     alias_loops,
+    caches,
     certificates,
     consistency,
+    dns_lists,
     listeners,
+    logins,
     mail_loops,
     networks,
     open_relay,
