@@ -8,12 +8,10 @@ Known limit: what a table, a policy server or a class of restrictions decides is
 
 from __future__ import annotations
 
-from contextlib import suppress
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Severity, nothing_mentioned
-from reconciler.postfix.restrictions import RELAY, WITH_TABLE, classes_of, parsed, smtpd_scopes
+from reconciler.postfix.restrictions import RELAY, WITH_TABLE, classes_of, parsed, smtpd_scopes, trusts_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,21 +63,9 @@ def _refusal(scope: Scope, name: str) -> _Refusal | None:
             return None
         if not warned and word in _REFUSING:
             return _Refusal(parameter, word, is_for_others)
-        is_for_others = is_for_others or (word == "permit_mynetworks" and _has_others(scope))
+        is_for_others = is_for_others or (word == "permit_mynetworks" and trusts_others(scope))
         warned = word == "warn_if_reject"
     return None
-
-
-def _has_others(scope: Scope) -> bool:
-    """Return whether mynetworks may hold a client that is not this host."""
-    own = {address.ip for address in scope.facts.addresses}
-    for word in scope.words("mynetworks"):
-        with suppress(ValueError):
-            network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
-            if network.is_loopback or (network.num_addresses == 1 and network.network_address in own):
-                continue
-        return True
-    return False
 
 
 def _finding(scope: Scope, refusal: _Refusal, permits: list[str]) -> Finding | None:
