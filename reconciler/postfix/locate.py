@@ -32,6 +32,8 @@ _PHRASES = (
     ("SASL library", ("smtp_sasl_type",)),
     ("SASL authentication failure", ("smtp_sasl_security_options", "smtp_sasl_auth_enable")),
     ("relayhost configuration", ("relayhost",)),
+    ("unable to get exclusive lock", ("postscreen_cache_map", "address_verify_map")),
+    ("bad DNSBL", ("postscreen_dnsbl_sites",)),
     ("dane configured", ("smtp_dns_support_level", "smtp_tls_security_level")),
     ("client TLS configuration", ("smtp_tls_policy_maps", "smtp_tls_security_level")),
     ("cipher", (

@@ -30,8 +30,9 @@ _PERMIT = "permit_sasl_authenticated"
 _RCPT = "RCPT TO:"
 _DENIED = "Relay access denied"
 # A refusal that contradicts the table: its domain is in no class, or its recipient is unknown.
-_UNKNOWN = re.compile(r"5.*(?:Relay access denied|[Uu]nknown|not found)", re.DOTALL)
-_PUT_OFF = "450 4.3.2"
+_UNKNOWN = re.compile(r"[45].*(?:Relay access denied|[Uu]nknown|not found)", re.DOTALL)
+# The setting that refuses, by postscreen's reply.
+_SCREENS = (("450 4.3.2", "postscreen_cache_map"), ("blocked using", "postscreen_dnsbl_sites"))
 _NOT_ALLOWED = "is not allowed to submit mail"  # authorized_submit_users, which says so on purpose
 
 
@@ -93,13 +94,15 @@ def _forged(dialogue: Dialogue, steps: list[Step], evidence: Evidence) -> Iterat
 def _screened(dialogue: Dialogue, steps: list[Step], evidence: Evidence) -> Iterator[Finding]:
     """Yield a finding if postscreen passes a client on to no smtpd, though it has passed all tests before."""
     replies = [reply for command, reply in steps if command.startswith(_RCPT)]
-    last = replies[-1] if replies else steps[-1][1]
-    if not last.startswith(_PUT_OFF) and (replies or last[:1] not in {"4", "5"}):
+    last = last_line(replies[-1] if replies else steps[-1][1])
+    number = dialogue["listener"]["service"]
+    # An smtpd behind it may refuse as well; what postscreen refuses, it logs.
+    logged = any(line.tag == f"r{number}/postscreen" and f" {last};" in line.text for line in evidence.lines)
+    if not logged and (replies or last[:1] not in {"4", "5"}):
         return
-    service = evidence.script.services[dialogue["listener"]["service"]]
-    said = evidence.said(last_line(last))
+    service, said = evidence.script.services[number], evidence.said(last)
     text = f'{service.key} on {shown(dialogue["listener"])} passes no client on: it answers "{said}"'
-    words = "postscreen_cache_map" if last.startswith(_PUT_OFF) else "postscreen_access_list"
+    words = next((name for phrase, name in _SCREENS if phrase in last), "postscreen_access_list")
     severity = Severity.WARNING if dialogue["listener"]["choosy"] else Severity.ERROR
     yield evidence.finding("postscreen-refuses", text, f"{service.key} screen", service, words, severity=severity)
 
@@ -111,12 +114,15 @@ def _submitted(evidence: Evidence) -> Iterator[Finding]:
     """Yield a finding if mail of a program that calls sendmail(1) does not get in."""
     report = evidence.report
     status, said = report["submitted"]["status"], report["submitted"]["said"]
+    why = [line.text for line in evidence.lines if line.program in SUBMITTING]
+    last = evidence.said(why[-1] if why else split_lines(said)[-1] if said else f"status {status}")
     if status > 0 and _NOT_ALLOWED not in said:
-        last = evidence.said(split_lines(said)[-1]) if said else f"status {status}"
         text = f"a program on the host can't send mail: sendmail ends with {last}"
-        yield evidence.finding("sendmail-fails", text, "sendmail", None, said)
+        yield evidence.finding("sendmail-fails", text, "sendmail", None, last)
     elif status == 0 and not _is_picked_up(evidence):
-        text = "mail that a program hands to sendmail waits in maildrop: no pickup takes it"
+        text = (
+            f"mail that a program hands to sendmail waits in maildrop: no pickup takes it{f' ({last})' if why else ''}"
+        )
         yield evidence.finding("sendmail-fails", text, "sendmail", None, "pickup/unix", severity=Severity.WARNING)
 
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reconciler.model import Where
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.scopes import CONFIG_DIRECTORY
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
@@ -20,7 +21,7 @@ from reconciler.rehearsal.inside.messages import Listing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Table, Where
+    from reconciler.model import Table
     from reconciler.postfix.references import Reference
     from reconciler.postfix.scopes import Scope
 
@@ -29,6 +30,7 @@ _CLASSES = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps"
 _LOCAL = ("alias_maps", "local_recipient_maps")
 _LISTED = frozenset({"btree", "cdb", "dbm", "hash", "lmdb", "sdbm", "texthash"})  # types that postmap -s can list
 _BEGINNING, _MOST = 4096, 16
+_UNWRITTEN = Where("mail.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def listed(main: Scope) -> list[Listed]:
 
 def _listed(name: str, reference: Reference, main: Scope, domain: str) -> Listed | None:
     table = main.merged.tables.get(own_name(reference.name) or "") or table_inside(reference)
-    where = main.where(name, "mydestination")
+    where = next((place for place in map(main.where, (name, "mydestination")) if place != _UNWRITTEN), _UNWRITTEN)
     if table:
         return Listed(name, str(reference), where, tuple(_sampled(table, domain)))
     if reference.type not in _LISTED:
@@ -80,8 +82,14 @@ def _sampled(table: Table, domain: str) -> list[str]:
 
 
 def tried(main: Scope, tables: list[Listed]) -> list[str]:
-    """Return a recipient of every address class, and those that the commit's own tables list."""
-    return list(dict.fromkeys([*_of_classes(main), *(one for table in tables for one in table.recipients)]))
+    """Return a recipient of every address class, and those of the commit's own tables that are no local names."""
+    own = (one for table in tables if table.parameter not in _LOCAL for one in table.recipients)
+    return list(dict.fromkeys([*_of_classes(main), *own]))
+
+
+def asked(tables: list[Listed]) -> list[str]:
+    """Return the local names that the commit's own tables list, to which nothing is sent: a program may be behind."""
+    return [one for table in tables if table.parameter in _LOCAL for one in table.recipients]
 
 
 def _of_classes(main: Scope) -> Iterator[str]:

@@ -93,6 +93,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         world=_world(main, listeners),
         dialogues=list(clients.dialogues(listeners, main, tried)),
         recipients=tried,
+        asked=recipients.asked(listed),
         listings=[one.listing for one in listed if one.listing],
         submission=messages.Submission(program=main.value("sendmail_path"), recipient=tried[0]),
         injector=injector,

@@ -98,10 +98,10 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
     """Yield the fatal errors of daemons, and the warnings that a setting has no effect."""
     for line in evidence.lines:
         service = evidence.service_of(line)
+        if line.program in admitted.SUBMITTING:
+            continue  # the message that a program sends has its own finding
         if match := DEATH.search(line.text):
             # The master's own death has its own finding, but its failure to start a program has not.
-            if line.program in admitted.SUBMITTING:
-                continue  # so has the message that a program sends
             if line.program != "master" or "master_spawn" in line.text:
                 said = evidence.said(match["text"])
                 text = f"{line.program} dies: {said}"

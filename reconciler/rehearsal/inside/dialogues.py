@@ -19,25 +19,25 @@ _PUT_OFF = "450 4.3.2"
 _QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 
 
-def try_listener(dialogue: Dialogue, listed: list[str], talks: Talks) -> DialogueResult:
-    """Greet, try each recipient, and send a message to those that are accepted, but not to those that are *listed*.
+def try_listener(dialogue: Dialogue, asked: list[str], talks: Talks) -> DialogueResult:
+    """Greet, try each recipient, and send a message to those that are accepted, but not to those that are *asked*.
 
     Who is put off by postscreen, which takes new clients only when they come back, comes back once.
     """
-    result = _try_once(dialogue, listed, talks)
+    result = _try_once(dialogue, asked, talks)
     if dialogue["kind"] == SCREENED and any(reply.startswith(_PUT_OFF) for _, reply in result["steps"]):
-        again = _try_once(dialogue, listed, talks)
+        again = _try_once(dialogue, asked, talks)
         return DialogueResult(steps=result["steps"] + again["steps"], error=result["error"] or again["error"])
     return result
 
 
-def _try_once(dialogue: Dialogue, listed: list[str], talks: Talks) -> DialogueResult:
+def _try_once(dialogue: Dialogue, asked: list[str], talks: Talks) -> DialogueResult:
     talk, sender = talks.begin(dialogue["listener"], dialogue["client"]), dialogue["sender"]
     if talk.greet("client.rehearsal.example", login=dialogue["login"]):
         accepted = []
         if _agrees(talk, f"MAIL FROM:<{sender}>"):
             accepted = [address for address in dialogue["recipients"] if _agrees(talk, f"RCPT TO:<{address}>")]
-            for address in listed:
+            for address in asked:
                 talk.say(f"RCPT TO:<{address}>")
         for address in accepted:
             talk.say("RSET")

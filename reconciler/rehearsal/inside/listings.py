@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SAMPLES = 2
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 _ANYBODY = re.compile(r"@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-_LOCAL = re.compile(r"[A-Za-z0-9._+-]+")
+_LOCAL = re.compile(r"(?!YP_)[A-Za-z0-9._+-]+")  # postalias(1) adds YP_LAST_MODIFIED and YP_MASTER_NAME
 _BEYOND = re.compile(r"[|/\"]|:include:")  # a command, a file, a list: nothing that mail of a rehearsal should reach
 
 

@@ -170,13 +170,15 @@ class WorldParameters(TypedDict):
 class Play(TypedDict):
     """Everything that is played; mail for *agents* enters at the *injector*.
 
-    *recipients* are all that a client tries; what the *listings* list is tried as well.
+    *recipients* are all that a client sends to; of those that are *asked*, and of what the *listings* list, it only
+    tries whether they are accepted.
     """
 
     room: Room
     world: WorldParameters
     dialogues: list[Dialogue]
     recipients: list[str]
+    asked: list[str]
     listings: list[Listing]
     submission: Submission
     injector: Endpoint

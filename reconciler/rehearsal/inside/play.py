@@ -101,7 +101,8 @@ def _speak(asked: messages.Play, talks: Talks, report: Report, directory: str) -
         )
         listed = [threads.submit(_listed, directory, listing) for listing in asked["listings"]]
         report["listed"] = [future.result() for future in listed]
-        more = sorted({address for found in report["listed"] for address in found} - set(asked["recipients"]))
+        found = {address for addresses in (asked["asked"], *report["listed"]) for address in addresses}
+        more = sorted(found - set(asked["recipients"]))
         dialogues = [
             threads.submit(try_listener, each, more if each["kind"] == CLIENT else [], talks)
             for each in asked["dialogues"]

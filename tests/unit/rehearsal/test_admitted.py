@@ -20,12 +20,12 @@ MAIL, RCPT = "MAIL FROM:<x@y>", "RCPT TO:<somebody@remote.rehearsal.example>"
 SCREEN = {"master.d/p.cf": "smtpd pass - - n - - smtpd\n192.0.2.10:2526 inet n - n - 1 postscreen\n"}
 
 
-def answered(kind: str, script: Script, *replies: str) -> list[Finding]:
+def answered(kind: str, script: Script, *replies: str, log: str = "") -> list[Finding]:
     """The findings about the first dialogue of a kind, whose commands had these replies."""
     one = next(each for each in script.play["dialogues"] if each["kind"] == kind)
     alone = replace(script, play=script.play | {"dialogues": [one]})
     steps = [[command, reply] for command, reply in zip((MAIL, RCPT), replies, strict=False)]
-    return report_findings(alone, dialogues=[{"steps": steps, "error": ""}])
+    return report_findings(alone, *([log] if log else []), dialogues=[{"steps": steps, "error": ""}])
 
 
 def test_a_login_that_may_not_relay_is_an_error_where_logins_are_permitted() -> None:
@@ -63,14 +63,20 @@ def test_a_login_that_sends_as_another_is_told_of() -> None:
         (("250 ok", "250 ok"), ""),
         (("250 ok", "554 5.7.1 <x@y>: Relay access denied"), ""),
         (("250 ok", "450 4.3.2 Service currently unavailable"), "passes no client on"),
+        (("250 ok", "550 5.3.2 Service currently unavailable"), "passes no client on"),
         (("521 5.3.2 mx ESMTP not accepting connections",), "passes no client on"),
     ],
 )
 def test_a_postscreen_that_passes_nobody_on_is_an_error(replies: tuple[str, ...], says: str) -> None:
-    found = answered("screened", script_of(files=SCREEN), *replies)
+    script = script_of(files=SCREEN)
+    number = next(n for n, service in enumerate(script.services) if service.command == "postscreen")
+    log = (
+        f"r{number}/postscreen[9]: NOQUEUE: reject: RCPT from [203.0.113.7]:1: {replies[-1]}; from=<x>" if says else ""
+    )
+    found = answered("screened", script, *replies, log=log)
     assert [says in one.text and one.is_error for one in found] == [True] * bool(says)
     listed = {"postscreen_access_list": "cidr:{ {10.0.0.0/8 permit} }, reject"}
-    assert not any(one.is_error for one in answered("screened", script_of(listed, SCREEN), *replies))
+    assert not any(one.is_error for one in answered("screened", script_of(listed, SCREEN), *replies, log=log))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,14 @@ def test_addresses_and_whole_domains_name_recipients() -> None:
 
 
 def test_local_names_count_only_in_a_table_of_local_names() -> None:
-    rows = [("ops", "root"), ("list", '"|/bin/x"'), ("file", "/srv/x"), ("more", ":include:/x"), ("sales", "root")]
+    rows = [
+        ("YP_MASTER_NAME", "mx"),
+        ("@", "@"),
+        ("ops", "root"),
+        ("list", '"|/bin/x"'),
+        ("file", "/srv/x"),
+        ("more", ":include:/x"),
+        ("sales", "root"),
+    ]
     assert recipients(rows) == []
     assert recipients(rows, "d.example") == ["ops@d.example", "sales@d.example"]
