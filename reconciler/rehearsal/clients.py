@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.model import Service
 
 OTHER = "somebody-else"
+_INTERFACES = "postscreen_allowlist_interfaces"
 _OWNERS = "smtpd_sender_login_maps"
 _SENDER = "somebody@sender.rehearsal.example"
 _MOST_ROWS, _BEGINNING = 50, 4096
@@ -69,10 +70,15 @@ def listeners(service: Service, number: int, main: Scope, ports: list[int]) -> I
             # What is behind postscreen promises that, and is talked to by itself.
             tls="" if is_screen else scope.value("smtpd_tls_security_level"),
             sasl=not is_screen and scope.is_on("smtpd_sasl_auth_enable"),
-            choosy=":" in scope.value("postscreen_access_list") if is_screen else depends_on_client(scope),
+            choosy=_screens_by_table(scope) if is_screen else depends_on_client(scope),
             asks_certificate=not is_screen
             and (scope.is_on("smtpd_tls_req_ccert") or scope.is_on("smtpd_tls_ask_ccert")),
         )
+
+
+def _screens_by_table(scope: Scope) -> bool:
+    """Return whether postscreen lets some clients by that others are not, or on some addresses only."""
+    return ":" in scope.value("postscreen_access_list") or scope.value(_INTERFACES) != "static:all"
 
 
 def _addresses(hosts: list[str], main: Scope) -> list[str]:
@@ -121,7 +127,9 @@ def dialogues(played: list[messages.PlayedListener], main: Scope, recipients: li
         client = listener["address"] if is_near else STRANGER6 if ":" in listener["address"] else STRANGER
         service = main.merged.entries[listener["service"]]
         if service.command == "postscreen":
-            yield _dialogue(SCREENED, listener, client, recipients[:1])
+            # On the address of a backup, new clients are always put off: they are to try the other address first.
+            if f"!{listener['address']}" not in Scope(main.merged, main.facts, service).words(_INTERFACES):
+                yield _dialogue(SCREENED, listener, client, recipients[:1])
         else:
             login = "rehearsal" if is_near and listener["sasl"] else ""
             yield _dialogue(CLIENT, listener, client, recipients, login=login)

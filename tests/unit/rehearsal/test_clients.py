@@ -54,3 +54,10 @@ def test_postscreen_has_a_stranger_with_one_recipient_and_its_shortest_wait() ->
     assert "postscreen_greet_wait=1s" in script_of(files={"master.d/p.cf": SCREEN}).master_cf
     listed = {"postscreen_access_list": "permit_mynetworks, cidr:{ {10.0.0.0/8 permit} }"}
     assert dialogues("screened", listed, {"master.d/p.cf": SCREEN})[0]["listener"]["choosy"]
+
+
+def test_an_address_on_which_postscreen_puts_every_new_client_off_is_not_tried() -> None:
+    backup = {"postscreen_allowlist_interfaces": "!192.0.2.10, static:all"}
+    assert not dialogues("screened", backup, {"master.d/p.cf": SCREEN})
+    primary = {"postscreen_whitelist_interfaces": "192.0.2.10"}
+    assert dialogues("screened", primary, {"master.d/p.cf": SCREEN})[0]["listener"]["choosy"]
