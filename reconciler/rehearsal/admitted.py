@@ -98,8 +98,8 @@ def _screened(dialogue: Dialogue, steps: list[Step], evidence: Evidence) -> Iter
     number = dialogue["listener"]["service"]
     # An smtpd behind it may refuse as well; what postscreen refuses, it logs.
     logged = any(line.tag == f"r{number}/postscreen" and f" {last};" in line.text for line in evidence.lines)
-    if not logged and (replies or last[:1] not in {"4", "5"}):
-        return
+    if last.startswith("421") or (not logged and (replies or last[:1] not in {"4", "5"})):
+        return  # a listener that is in trouble has its own finding
     service, said = evidence.script.services[number], evidence.said(last)
     text = f'{service.key} on {shown(dialogue["listener"])} passes no client on: it answers "{said}"'
     words = next((name for phrase, name in _SCREENS if phrase in last), "postscreen_access_list")

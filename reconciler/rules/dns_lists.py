@@ -1,7 +1,7 @@
 """DNS lists must be written as postscreen and smtpd can read them, and must be able to decide something.
 
-postscreen exits on a site that it can't read, and its port answers no client; smtpd answers 451 4.3.5 (ip_match.c,
-postscreen_dnsbl.c). Raises nothing.
+postscreen exits on a site that it can't read, and its port answers no client; smtpd exits when it asks a list whose
+filter it can't read (ip_match.c, postscreen_dnsbl.c, smtpd_check.c). Raises nothing.
 
 Known limit: whether a list still answers is not known.
 """
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _SITES, _ACTION, _THRESHOLD = "postscreen_dnsbl_sites", "postscreen_dnsbl_action", "postscreen_dnsbl_threshold"
 _PARTS = re.compile(r"(?P<domain>[^*=]*)(?:=(?P<filter>[^*]*))?(?:\*(?P<weight>.*))?\Z", re.DOTALL)
-_DOMAIN = re.compile(r"(?=.{1,255}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?(?=[A-Za-z0-9_]|\Z))*(?<!\.)(?<!-)\Z")
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"(?=.{{1,255}}\Z)(?=[^A-Za-z_-]*[A-Za-z_-]){_LABEL}(?:\.{_LABEL})*\Z")
 _WEIGHT = re.compile(r"[+-]?\d{1,9}\Z", re.ASCII)
 _OCTETS = re.compile(r"\[[^\[\]]*\]|[^.\[\]]+")
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?\Z", re.ASCII)
@@ -61,9 +62,8 @@ def _restrictions(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         site = restriction.argument or ""
         _, equals, pattern = site.partition("=")
         if restriction.name in WITH_DOMAIN and equals and (problem := _filter_problem(pattern)):
-            what = (
-                f"{parameter.name}: {restriction.name} {site}: {problem}: smtpd would answer 451 4.3.5 to every client"
-            )
+            then = "smtpd would exit when it asks the list, and clients would get no answer"
+            what = f"{parameter.name}: {restriction.name} {site}: {problem}: {then}"
             yield scope.finding("bad-dns-list", parameter, _with_hint(what, site), site)
 
 
@@ -122,8 +122,9 @@ PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
     "bad-dns-list": (
         "A DNS list has a domain, a filter or a weight that Postfix can't read. postscreen exits when it starts, and "
-        "its port answers no client; smtpd answers 451 4.3.5. Write DOMAIN=FILTER*WEIGHT without blanks. A filter has "
-        "four numbers; in brackets, a semicolon separates numbers, and two dots make a range: 127.0.0.[2;4..11]."
+        "its port answers no client; smtpd exits in a session. Write DOMAIN=FILTER*WEIGHT without blanks. "
+        "A filter has four numbers; in brackets, a semicolon separates numbers, and two dots make a range: "
+        "127.0.0.[2;4..11]."
     ),
     "dns-list-in-vain": (
         "postscreen asks DNS lists whose answers block no client: postscreen_dnsbl_action is ignore, which is its "

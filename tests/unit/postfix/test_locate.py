@@ -23,6 +23,8 @@ FIRST = 4 + len(HEALTHY)  # the line of the first parameter after those of the h
         ("warning: connect to transport private/nosuch: No such file or directory", "tables/transport:1:1"),
         ("fatal: bind 127.0.0.1 port 2525: Address already in use", "master.d/x.cf:3:1"),
         ("warning: No server certs available", "mail.yaml:"),
+        ('fatal: bad DNSBL filter syntax: need ";" or "]" at "127.0.0.[2>-<11]"', f"mail.yaml:{FIRST + 3}:"),
+        ("fatal: btree:/x: unable to get exclusive lock: Resource temporarily unavailable", f"mail.yaml:{FIRST + 4}:"),
         ("warning: something else", "mail.yaml:1:1"),
     ],
 )
@@ -30,6 +32,7 @@ def test_words_of_postfix_lead_to_what_they_name(text: str, place: str) -> None:
     tables = {"tables/checks.pcre": "/a/ OK\n/[/ REJECT\n", "tables/transport": "a.example nosuch:\n"}
     files = tables | {"master.d/x.cf": SERVICE}
     parameters = {"smtpd_timeout": "30000x", "header_checks": "table:checks", "smtpd_tls_security_level": "may"}
+    parameters |= {"postscreen_dnsbl_sites": "bl.example", "postscreen_cache_map": "btree:$data_directory/x"}
     locator = Locator(compose(desired(parameters, files), HOST), STAGE)
 
     assert str(locator.locate(text, None)).startswith(place)
