@@ -185,6 +185,32 @@ EXPLAINED = {
         "In a rehearsal, a program of Postfix ended with a fatal error. On the live host, master would throttle it, "
         "and clients or mail would wait. The finding quotes its last messages; fix the setting that they name."
     ),
+    "login-refused": (
+        "In a rehearsal, a client that had logged in to a listener could not send mail to another host. On the live "
+        "host, nobody could send mail there. The finding quotes the reply. Put permit_sasl_authenticated before what "
+        "refuses, in each list of restrictions that holds for the listener."
+    ),
+    "login-as-another": (
+        "In a rehearsal, a client that had logged in could send from an address to which smtpd_sender_login_maps gives "
+        "another owner. Put reject_authenticated_sender_login_mismatch at the beginning of smtpd_sender_restrictions "
+        "of that listener, before permit_mynetworks and permit_sasl_authenticated."
+    ),
+    "postscreen-refuses": (
+        "In a rehearsal, postscreen passed no client on to an smtpd, not even one that came back. On the live host, no "
+        "mail from outside would arrive. After the tests of postscreen_pipelining_enable, "
+        "postscreen_non_smtp_command_enable and postscreen_bare_newline_enable, it needs postscreen_cache_map to know "
+        "a client again; otherwise look at postscreen_access_list and the actions. It is a warning if a table decides, "
+        "because other clients may be let in."
+    ),
+    "sendmail-refused": (
+        "In a rehearsal, a program on the host could not send mail with sendmail(1), as cron does. The finding quotes "
+        "the reason. It is a warning if sendmail took the message and no pickup service exists that takes it further."
+    ),
+    "recipient-refused": (
+        "In a rehearsal, a stranger could send to none of the recipients that were taken from a table: Postfix knows "
+        "them, but the domain is in no list of domains, or another table does not have them. Add the domain to "
+        "mydestination, virtual_alias_domains, virtual_mailbox_domains or relay_domains."
+    ),
     "no-mail-in": (
         "In a rehearsal no listener accepted and kept a message: each message was refused, discarded or put on hold. A "
         "list of restrictions rejects every client, a check of headers or bodies matches every message, or the limit "

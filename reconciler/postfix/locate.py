@@ -54,6 +54,10 @@ _PHRASES = (
     ("SASL library", ("smtp_sasl_type",)),
     ("SASL authentication failure", ("smtp_sasl_security_options", "smtp_sasl_auth_enable")),
     ("relayhost configuration", ("relayhost",)),
+    ("unable to get exclusive lock", ("postscreen_cache_map", "address_verify_map")),
+    ("bad DNSBL", ("postscreen_dnsbl_sites",)),
+    ("RBL reply error", tuple(f"smtpd_{stage}_restrictions" for stage in ("recipient", "client", "sender", "helo"))),
+    ("same TLS cache file", ("smtp_tls_session_cache_database", "smtpd_tls_session_cache_database")),
     ("dane configured", ("smtp_dns_support_level", "smtp_tls_security_level")),
     ("client TLS configuration", ("smtp_tls_policy_maps", "smtp_tls_security_level")),
     ("cipher", (

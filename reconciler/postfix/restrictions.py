@@ -99,6 +99,18 @@ def _permits_mynetworks(scope: Scope, name: str) -> bool:
     return True  # a list without a decision permits the client
 
 
+def trusts_others(scope: Scope) -> bool:
+    """Return whether mynetworks may hold a client that is not this host; tables and names in it are not read."""
+    own = {address.ip for address in scope.facts.addresses}
+    for word in scope.words("mynetworks"):
+        with suppress(ValueError):
+            network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
+            if network.is_loopback or (network.num_addresses == 1 and network.network_address in own):
+                continue
+        return True
+    return False
+
+
 def depends_on_client(scope: Scope) -> bool:
     """Return whether a list may permit clients other than this host, by a table, a server or a certificate."""
     texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]

@@ -44,6 +44,9 @@ _SMTPD = {
     "smtpd_client_event_limit_exceptions": "static:all", "smtpd_soft_error_limit": "1000",
     "smtpd_hard_error_limit": "1000", "address_verify_poll_delay": "1", "address_verify_poll_count": "5",
 }  # fmt: skip
+# The shortest time that postscreen may wait for a client to speak too early.
+_SCREEN = {"postscreen_greet_wait": "1s"}
+_PLAYED = {"smtpd": _SMTPD, "postscreen": _SCREEN}
 
 
 def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
@@ -75,7 +78,7 @@ def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) 
 
 def _tagged(service: Service, number: int) -> Service:
     """Return the service with its tag; the last value of an option takes effect."""
-    options = {"syslog_name": f"r{number}"} | (_SMTPD if service.command == "smtpd" else {})
+    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {})
     kept = tuple(
         replace(option, value=without_databases(option.value))
         for option in service.overrides
@@ -88,8 +91,9 @@ def _tagged(service: Service, number: int) -> Service:
 def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
     """Return an smtpd without restrictions, whose access table sends each agent's recipient to that agent."""
     filters = ", ".join(
-        f"{{ {agent_recipient(number)} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
+        f"{{ {recipient} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
         for number in agents(main)
+        for recipient in agent_recipients(number)
     )
     access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
     options = {
@@ -108,9 +112,12 @@ def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
     )
 
 
-def agent_recipient(number: int) -> str:
-    """Return the recipient whose mail the injector passes to that service."""
-    return f"agent-{number}@rehearsal.example"
+def agent_recipients(number: int) -> list[str]:
+    """Return the recipients whose mail the injector passes to that service.
+
+    There are two, because some options of an agent hold for one recipient at a time only, and must be said so.
+    """
+    return [f"agent-{number}@rehearsal.example", f"agent-{number}-too@rehearsal.example"]
 
 
 def agents(main: Scope) -> list[int]:

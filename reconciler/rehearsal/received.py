@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity
 from reconciler.postfix.restrictions import LISTS
 from reconciler.rehearsal.evidence import last_line, shown
+from reconciler.rehearsal.inside.messages import CLIENT, LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Service, Where
     from reconciler.rehearsal.evidence import Evidence
-    from reconciler.rehearsal.inside.messages import Step
+    from reconciler.rehearsal.inside.messages import Dialogue, Step
 
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)", re.ASCII)
 # A refusal of every client and every message; not of an unknown or remote recipient, and not a temporary one.
@@ -60,9 +61,11 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
         (dialogue, result["steps"])
         for dialogue, result in evidence.dialogues()
         if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
+        if dialogue["kind"] == CLIENT or (dialogue["kind"] == LOGIN and _is_taken(result["steps"]))
     ]
     fates = [_fate_of(steps, evidence) for _, steps in tried]
     if not fates or not all(fates):
+        yield from _no_recipient(tried, evidence)
         return
     listener, fate = tried[0][0]["listener"], fates[0]
     service = evidence.script.services[listener["service"]]
@@ -79,6 +82,24 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
         severity=Severity.WARNING if unsure else Severity.ERROR,
         lasting=False,
     )
+
+
+def _is_taken(steps: list[Step]) -> bool:
+    return any(command == "(message)" and reply.startswith("2") for command, reply in steps)
+
+
+def _no_recipient(tried: list[tuple[Dialogue, list[Step]]], evidence: Evidence) -> Iterator[Finding]:
+    """Yield a warning if each recipient is unknown or elsewhere: that may be meant, where programs alone send mail."""
+    recipients = {f"RCPT TO:<{address}>" for address in evidence.script.play["recipients"]}
+    asked = [(dialogue, reply) for dialogue, steps in tried for command, reply in steps if command in recipients]
+    # A lookup that fails has its own finding, and recipients of a database are unknown in a rehearsal.
+    if not asked or evidence.empty or any(reply.startswith("2") or " 4.3." in reply for _, reply in asked):
+        return
+    listener, reply = asked[0][0]["listener"], asked[0][1]
+    service = evidence.script.services[listener["service"]]
+    text = f'no mail is accepted for any recipient: {service.key} on {shown(listener)} answers "{last_line(reply)}"'
+    words = "mydestination" if "mydestination" in evidence.script.merged.parameters else "local_recipient_maps"
+    yield evidence.finding("no-mail-in", evidence.said(text), "no mail", service, words, severity=Severity.WARNING)
 
 
 def _fate_of(steps: list[Step], evidence: Evidence) -> str:

@@ -3,51 +3,43 @@
 write() is pure: the same commit on the same host gives the same script. Its *play* goes to the program in `inside/`,
 which imports nothing from here. Raises nothing.
 
-Known limits: tables in a database or a directory are empty in a rehearsal (*databases* names them). A rehearsal talks
-to the smtpd behind postscreen, not to postscreen.
+Known limits: tables in a database or a directory are empty in a rehearsal (*databases* names them). Of postscreen only
+the way to the smtpd behind it is tried; recipients and flows go to that smtpd itself.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import re
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.desired.flows import STRANGER, Flow, Flows
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
-from reconciler.postfix.references import own_name, tables_of
-from reconciler.postfix.restrictions import depends_on_client
 from reconciler.postfix.routed import routed
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.tables import Entries
-from reconciler.rehearsal import named, outside
+from reconciler.rehearsal import clients, named, outside, recipients
 from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.master_cf import (
     LMTP,
     SMTP,
     STRANGER6,
-    agent_recipient,
+    agent_recipients,
     agents,
     free_ports,
     own_ports,
     played_master,
-    twin_port,
 )
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Service, Table
+    from reconciler.model import Contribution, Desired, Facts, Service
+    from reconciler.rehearsal.recipients import Listed
 
-_CLASS_RECIPIENTS = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps")
 _MAIL_PORTS = (LMTP, SMTP, SMTPS, 587)
 _NAME_SERVER = ("127.0.0.1", 53)
-_SAMPLES, _BEGINNING = 2, 4096
 # What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
 _MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
 _FOLDERS = {"command_directory": "postconf", "daemon_directory": "master", "shlib_directory": "libpostfix-global.so"}
@@ -59,15 +51,17 @@ class Script:
     """The play of a rehearsal, and the values that its verdict needs.
 
     *services* are in the order of their tags (``r0``, ``r1``). *flows* are played in this order; *unserved* are the
-    flows whose port no listener serves, and *ports* are the port names of this host. *databases* are the tables that
-    are empty, *doubted* those that are empty if others may not read their files, by their paths. *master_cf* replaces
-    the candidate's, whose *directory* Postfix uses. Mail may reach the services in *routed*.
+    flows whose port no listener serves, and *ports* are the port names of this host. *listed* are the tables that say
+    who exists; those with a listing are in the order of the play. *databases* are the tables that are empty, *doubted*
+    those that are empty if others may not read their files, by their paths. *master_cf* replaces the candidate's, whose
+    *directory* Postfix uses. Mail may reach the services in *routed*.
     """
 
     services: tuple[Service, ...]
     play: messages.Play
     flows: tuple[Flow, ...]
     unserved: tuple[Flow, ...]
+    listed: tuple[Listed, ...]
     databases: tuple[str, ...]
     doubted: Mapping[str, str]
     ports: frozenset[str]
@@ -88,18 +82,25 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
     services = tuple(merged.entries)
     ports = free_ports(services, facts)
     listeners = [
-        listener for number, service in enumerate(services) for listener in _listeners(service, number, main, ports)
+        listener
+        for number, service in enumerate(services)
+        for listener in clients.listeners(service, number, main, ports)
     ]
     section = desired.section(Flows)
     reached = [(flow, _reached(flow, listeners, main)) for flow in (section.all if section else ())]
+    listed = recipients.listed(main)
+    tried = recipients.tried(main, listed)
     injector = messages.Endpoint(address=outside.loopback(main), port=ports[0], wrapped=False, proxy=False)
     play = messages.Play(
         room=_room(main),
         world=_world(main, listeners),
-        dialogues=list(_dialogues(listeners)),
-        recipients=_recipients(desired, main),
+        dialogues=list(clients.dialogues(listeners, main, tried)),
+        recipients=tried,
+        asked=recipients.asked(listed),
+        listings=[one.listing for one in listed if one.listing],
+        submission=messages.Submission(program=main.value("sendmail_path"), recipient=tried[0]),
         injector=injector,
-        agents=[messages.Agent(name=f"agent-{n}", recipient=agent_recipient(n)) for n in agents(main)],
+        agents=[messages.Agent(name=f"agent-{n}", recipients=agent_recipients(n)) for n in agents(main)],
         flows=[_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal],
     )
     return Script(
@@ -107,6 +108,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         play=play,
         flows=tuple(flow for flow, listener in reached if listener),
         unserved=tuple(flow for flow, listener in reached if not listener),
+        listed=tuple(listed),
         databases=outside.databases(merged, facts),
         doubted=named.doubted(main),
         ports=frozenset(facts.ports),
@@ -192,87 +194,6 @@ def _names(main: Scope) -> dict[str, list[str]]:
     return found | {main.value("myhostname").lower(): own}
 
 
-# ---- listeners -------------------------------------------------------------------------------------------------------
-
-
-def _listeners(service: Service, number: int, main: Scope, ports: list[int]) -> Iterator[messages.PlayedListener]:
-    """Return the addresses of an smtpd to talk to: loopback if it listens there, and one that strangers reach."""
-    if service.command != "smtpd" or service.type not in {"inet", "pass"}:
-        return
-    scope = Scope(main.merged, main.facts, service)
-    if service.type == "pass":
-        hosts, port = main.words("inet_interfaces"), twin_port(number, ports)
-    else:
-        host, _, name = service.name.rpartition(":")
-        port = as_number(name) if is_digits(name) else main.facts.ports.get(name, 0)
-        hosts = [host.strip("[]")] if host else main.words("inet_interfaces")
-    for address in _addresses(hosts, main):
-        yield messages.PlayedListener(
-            address=address,
-            port=port,
-            wrapped=scope.is_on("smtpd_tls_wrappermode"),
-            proxy=scope.value("smtpd_upstream_proxy_protocol") == "haproxy",
-            service=number,
-            tls=scope.value("smtpd_tls_security_level"),
-            sasl=scope.is_on("smtpd_sasl_auth_enable"),
-            choosy=depends_on_client(scope),
-            asks_certificate=scope.is_on("smtpd_tls_req_ccert") or scope.is_on("smtpd_tls_ask_ccert"),
-        )
-
-
-def _addresses(hosts: list[str], main: Scope) -> list[str]:
-    """Return the addresses to talk to: at most one loopback address, and one public address of each family."""
-    reached = [str(one.ip) for one in main.facts.addresses if not one.is_loopback and not one.is_link_local]
-    every = [LOOPBACK, "::1", *reached]
-    listening: list[str] = []
-    for host in hosts:
-        if host in {"all", "0.0.0.0", "::"}:  # noqa: S104 - compared, never bound
-            listening += every if host == "all" else [one for one in every if (":" in one) == (host == "::")]
-        elif found := main.facts.hosts.get(host):
-            listening += found
-        elif host.lower() == main.value("myhostname").lower():
-            listening += reached
-        elif host in {"loopback-only", "localhost"}:
-            listening += [LOOPBACK, "::1"]
-        else:
-            listening += [host.strip("[]")] if _is_address(host.strip("[]")) else []
-    protocols = main.words("inet_protocols")
-    kinds: dict[tuple[bool, bool], str] = {}
-    for address in listening:
-        if "all" in protocols or ("ipv6" if ":" in address else "ipv4") in protocols:
-            loopback = _is_loopback(address)
-            # 127.0.0.1 and ::1 are treated alike, but strangers of the two families may be treated differently.
-            kinds.setdefault((loopback, ":" in address and not loopback), address)
-    return list(kinds.values())
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return bool(ipaddress.ip_address(text))
-    except ValueError:
-        return False
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address).is_loopback
-
-
-def _dialogues(listeners: list[messages.PlayedListener]) -> Iterator[messages.Dialogue]:
-    """Yield a dialogue for each listener: on loopback as a local client that may log in, elsewhere as a stranger."""
-    for listener in listeners:
-        if _is_loopback(listener["address"]):
-            client, login = listener["address"], "rehearsal" if listener["sasl"] else ""
-        else:
-            client, login = STRANGER6 if ":" in listener["address"] else STRANGER, ""
-        yield messages.Dialogue(
-            id=f"dialogue-{listener['service']}-{len(client)}",
-            listener=listener,
-            client=client,
-            login=login,
-            sender="somebody@sender.rehearsal.example",
-        )
-
-
 # ---- flows -----------------------------------------------------------------------------------------------------------
 
 
@@ -280,12 +201,15 @@ def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) 
     """Return the listener that the client of a flow would reach, if one serves its port."""
     port = as_number(flow.port) if is_digits(flow.port) else main.facts.ports.get(flow.port, 0)
     client = _client_of(flow, main)
-    near = _is_loopback(client)
-    # On port 25 the smtpd behind postscreen takes postscreen's place.
-    behind = {one["port"] for one in listeners if main.merged.entries[one["service"]].type == "pass"}
-    fitting = [one for one in listeners if one["port"] == port or (one["port"] in behind and port == SMTP)]
+    near = clients.is_loopback(client)
+    services = main.merged.entries
+    # The smtpd behind postscreen takes postscreen's place.
+    screened = {SMTP, *(one["port"] for one in listeners if services[one["service"]].command == "postscreen")}
+    played = [one for one in listeners if services[one["service"]].command != "postscreen"]
+    behind = {one["port"] for one in played if services[one["service"]].type == "pass"}
+    fitting = [one for one in played if one["port"] == port or (one["port"] in behind and port in screened)]
     same = [one for one in fitting if (":" in one["address"]) == (":" in client)]
-    best = [one for one in same if _is_loopback(one["address"]) == near] or (same if near else [])
+    best = [one for one in same if clients.is_loopback(one["address"]) == near] or (same if near else [])
     return best[0] if best else None
 
 
@@ -307,34 +231,3 @@ def _flow(identity: str, flow: Flow, listener: messages.PlayedListener, main: Sc
         header=flow.header,
         is_delivered=flow.expect.is_delivered,
     )
-
-
-# ---- recipients ------------------------------------------------------------------------------------------------------
-
-
-def _recipients(desired: Desired, main: Scope) -> list[str]:
-    """Return a recipient of every address class, and some recipients from tables."""
-    recipients = [
-        f"postmaster@{main.value('myhostname')}",
-        f"root@{main.value('myhostname')}",
-        "somebody@remote.rehearsal.example",
-    ]
-    recipients += [f"postmaster@{word}" for word in main.words("mydestination")[:1] if _is_domain(word)]
-    recipients += [f"somebody@{word}" for word in main.words("relay_domains")[:1] if _is_domain(word)]
-    for name in _CLASS_RECIPIENTS:
-        parameter = main.parameter(name)
-        for reference in tables_of(main, parameter) if parameter else ():
-            table = desired.tables.get(own_name(reference.name) or "")
-            recipients += _sampled(table) if table else []
-    return list(dict.fromkeys(recipients))
-
-
-def _is_domain(word: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", word))
-
-
-def _sampled(table: Table) -> list[str]:
-    """Return the first full addresses of a table; only the beginning of a long one is read."""
-    beginning = table.source[:_BEGINNING].rpartition(b"\n")[0] if len(table.source) > _BEGINNING else table.source
-    keys = (entry.key for entry in Entries(replace(table, source=beginning)))
-    return list(islice((key for key in keys if re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", key)), _SAMPLES))

@@ -1,8 +1,8 @@
 """Judge a rehearsal: turn its report into findings about the log, the answers of listeners, and the mail.
 
-Pure. This module judges Postfix's log and the listeners' answers, received.py the incoming mail, and delivered.py the
-deliveries. An effect of the isolation alone (an unreachable database, a stand-in server's certificate) is no finding.
-Raises nothing.
+Pure. This module judges Postfix's log and the listeners' answers, received.py the incoming mail, admitted.py who may
+send it, and delivered.py the deliveries. An effect of the isolation alone (an unreachable database, a stand-in server's
+certificate) is no finding. Raises nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Severity
 from reconciler.model.ascii_text import SPACE
-from reconciler.rehearsal import delivered, received
+from reconciler.rehearsal import admitted, delivered, received
 from reconciler.rehearsal.evidence import DEATH, gather, last_line, shown, subject_of, unnumbered
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def findings_of(script: Script, report: Report, says: Callable[[str], bool]) -> 
         *_log(evidence),
         *_listeners(evidence),
         *received.findings_of(evidence),
+        *admitted.findings_of(evidence),
         *delivered.findings_of(evidence),
     ]
     # Every process of a service repeats its errors: only the first finding about a subject is kept.
@@ -98,6 +99,8 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
     """Yield the fatal errors of daemons, and the warnings that a setting has no effect."""
     for line in evidence.lines:
         service = evidence.service_of(line)
+        if line.program in admitted.SUBMITTING:
+            continue  # the message that a program sends has its own finding
         if match := DEATH.search(line.text):
             # The master's own death has its own finding, but its failure to start a program has not.
             if line.program != "master" or "master_spawn" in line.text:

@@ -11,11 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.rules import (
+    address_mappings,
     alias_loops,
+    caches,
     certificates,
     consistency,
+    dns_lists,
     jails,
     listeners,
+    logins,
     lookups,
     mail_loops,
     mailboxes,
@@ -49,11 +53,15 @@ if TYPE_CHECKING:
 
 
 RULES: tuple[Rules, ...] = (
+    address_mappings,
     alias_loops,
+    caches,
     certificates,
     consistency,
+    dns_lists,
     jails,
     listeners,
+    logins,
     lookups,
     mail_loops,
     mailboxes,

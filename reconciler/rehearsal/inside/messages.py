@@ -10,6 +10,8 @@ from typing import TypedDict, final
 
 Step = list[str]
 """A command, and the whole reply to it."""
+CLIENT, LOGIN, FORGED, SCREENED = "client", "login", "forged", "screened"
+"""The kinds of dialogues: as anybody, after a login, as another's login, and with postscreen."""
 
 
 # ---- what is to be played --------------------------------------------------------------------------------------------
@@ -38,20 +40,39 @@ class PlayedListener(Endpoint):
 
 
 class Dialogue(TypedDict):
-    """A client that tries every recipient at a listener; *login* is the name under which it has authenticated."""
+    """A client that tries every recipient at a listener; *login* is the name under which it has authenticated.
+
+    Its *kind* is one of those above.
+    """
 
     id: str
+    kind: str
     listener: PlayedListener
     client: str
     login: str
     sender: str
+    recipients: list[str]
+
+
+class Listing(TypedDict):
+    """A table of the host that lists recipients, and the *domain* of those that are local names."""
+
+    table: str
+    domain: str
+
+
+class Submission(TypedDict):
+    """The program with which others on this host send mail, and the recipient of its message."""
+
+    program: str
+    recipient: str
 
 
 class Agent(TypedDict):
-    """A delivery agent, and the recipient whose mail is handed to it."""
+    """A delivery agent, and the recipients whose mail is handed to it, in one message."""
 
     name: str
-    recipient: str
+    recipients: list[str]
 
 
 class PlayedFlow(TypedDict):
@@ -149,12 +170,19 @@ class WorldParameters(TypedDict):
 
 
 class Play(TypedDict):
-    """Everything that is played; mail for *agents* enters at the *injector*."""
+    """Everything that is played; mail for *agents* enters at the *injector*.
+
+    *recipients* are all that a client sends to; of those that are *asked*, and of what the *listings* list, it only
+    tries whether they are accepted.
+    """
 
     room: Room
     world: WorldParameters
     dialogues: list[Dialogue]
     recipients: list[str]
+    asked: list[str]
+    listings: list[Listing]
+    submission: Submission
     injector: Endpoint
     agents: list[Agent]
     flows: list[PlayedFlow]
@@ -198,6 +226,13 @@ class FlowResult(AgentResult):
     queue: str
 
 
+class Submitted(TypedDict):
+    """How sendmail(1) ended: its status, -1 if there is no such program, and what it said."""
+
+    status: int
+    said: str
+
+
 class Message(TypedDict):
     """A message that a server of the world took: its envelope, the lines of its header, and where it came from."""
 
@@ -222,13 +257,16 @@ class Report(TypedDict):
     """What has happened; results stand in the order of the play.
 
     *start_failure* is empty when the master came up; otherwise there are no results. *closed* are the named files that
-    others may not read, which had a stand-in. *routes* are the next hops of each flow's message, by the flow's id.
+    others may not read, which had a stand-in. *listed* are the recipients of each listing. *routes* are the next hops
+    of each flow's message, by the flow's id.
     """
 
     start_failure: str
     closed: list[str]
     alive: bool
+    listed: list[list[str]]
     dialogues: list[DialogueResult]
+    submitted: Submitted
     agents: list[AgentResult]
     flows: list[FlowResult]
     routes: dict[str, list[str]]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
+FIELD = yaml.safe_load((CORPUS / "field-broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
 READERS = (yaml_reader, flows, layout, load, master_d, syntax, tables, schema_errors)
 REHEARSED = {
@@ -122,7 +123,11 @@ def adopted() -> Iterator[AdoptedHost]:
         yield made
 
 
-@pytest.mark.parametrize("case", BROKEN["cases"], ids=lambda case: str(case["name"]))
+@pytest.mark.parametrize(
+    "case",
+    [*BROKEN["cases"], *(case for case in FIELD["cases"] if case["by"] == "rehearsal")],
+    ids=lambda case: str(case["name"]),
+)
 def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
     adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
 ) -> None:

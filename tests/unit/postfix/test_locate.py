@@ -24,6 +24,8 @@ FIRST = 4 + len(HEALTHY)  # the line of the first parameter after those of the h
         ("warning: connect to transport private/nosuch: No such file or directory", "tables/transport:1:1"),
         ("fatal: bind 127.0.0.1 port 2525: Address already in use", "master.d/x.cf:3:1"),
         ("warning: No server certs available", "mail.yaml:"),
+        ('fatal: bad DNSBL filter syntax: need ";" or "]" at "127.0.0.[2>-<11]"', f"mail.yaml:{FIRST + 8}:"),
+        ("fatal: btree:/x: unable to get exclusive lock: Resource temporarily unavailable", f"mail.yaml:{FIRST + 9}:"),
         ("warning: something else", "mail.yaml:1:1"),
         ("warning: connect to Milter service inet:127.0.0.1:8891: Connection refused", f"mail.yaml:{FIRST + 3}:"),
         ("warning: problem talking to server 127.0.0.1:8892: Connection refused", f"mail.yaml:{FIRST + 4}:"),
@@ -45,6 +47,8 @@ def test_words_of_postfix_lead_to_what_they_name(text: str, place: str) -> None:
         "smtpd_data_restrictions": "check_policy_service unix:private/policy",
         "virtual_mailbox_maps": "tcp:127.0.0.1:8893",
         "queue_minfree": "900000000",
+        "postscreen_dnsbl_sites": "bl.example",
+        "postscreen_cache_map": "btree:$data_directory/x",
     }
     locator = Locator(compose(desired(parameters, files), HOST), STAGE)
 

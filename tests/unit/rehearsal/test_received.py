@@ -52,6 +52,16 @@ def test_one_message_that_is_kept_is_enough() -> None:
     assert report_findings(both, late, "r5/qmgr[9]: 1AB: from=<s@x>, size=1", dialogues=dialogues) == []
 
 
+def test_recipients_that_are_all_unknown_are_told_of_at_the_list_of_domains() -> None:
+    done = script_of()
+    one = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
+    steps = [[f"RCPT TO:<{name}@mx.test.example>", "554 5.7.1 x: Relay access denied"] for name in ("root", "ops")]
+    (found,) = report_findings(one, dialogues=[{"steps": steps, "error": ""}])
+    assert (found.rule, found.is_error, str(found.where)) == ("no-mail-in", False, "mail.yaml:4:20")
+    steps.append(["RCPT TO:<somebody@remote.rehearsal.example>", "250 2.1.5 ok"])
+    assert report_findings(one, dialogues=[{"steps": steps, "error": ""}]) == []
+
+
 GHOST = 'relay=local, delay=0, dsn=5.1.1, status=bounced (unknown user: "ghost")'
 
 
