@@ -34,6 +34,7 @@ from reconciler.rules import (
     sni,
     table_entries,
     tables,
+    unread,
     unused,
     values,
 )
@@ -66,6 +67,7 @@ RULES: tuple[Rules, ...] = (
     sni,
     table_entries,
     tables,
+    unread,
     unused,
     values,
 )

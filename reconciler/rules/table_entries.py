@@ -56,12 +56,14 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that each entry fits the uses of its table."""
     uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
     for name, table in desired.tables.items():
-        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here)
+        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here, facts.unsaid)
     for inline in inline_tables(merged, facts):
-        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here))
+        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here, facts.unsaid))
 
 
-def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost) -> Iterator[Finding]:
+def _entries(
+    table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost, unsaid: frozenset[str]
+) -> Iterator[Finding]:
     """Yield all findings about a table's entries; *known* are the existing routes, *here* is this host."""
     entries = Entries(table)
     if table.type == "cidr":
@@ -74,16 +76,15 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
             yield from _relays(table, entries, known)
             yield from _looping_hops(table, entries, here, lambda value, _: words(value))
         elif use.name in WITH_TABLE:
-            yield from _bad_results(
-                table, entries, "unknown-action", partial(access_problem, classes=use.classes, routes=known)
-            )
+            problem_in = partial(access_problem, classes=use.classes, routes=known, unsaid=unsaid)
+            yield from _bad_results(table, entries, "unknown-action", problem_in)
             yield from _numeric_replies(table, entries)
             yield from _filtered_again(table, entries, here, checks=False)
         elif _CHECKS.search(use.name):
             yield from _bad_results(table, entries, "unknown-action", partial(checks_problem, routes=known))
             yield from _filtered_again(table, entries, here, checks=True)
         elif use.name in _POLICIES:
-            yield from _bad_results(table, entries, "unknown-policy", policy_problem)
+            yield from _bad_results(table, entries, "unknown-policy", partial(policy_problem, unsaid=unsaid))
         elif use.name == "postscreen_access_list":
             yield from _bad_results(table, entries, "unknown-action", screen_problem)
     if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
