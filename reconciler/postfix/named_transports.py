@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _AGENTS = ("local", "virtual")
 _ROUTE = re.compile(r"(?<![\w./-])([\w.-]+):", re.ASCII)
-# A class without domains routes nothing to its transport.
-_OF_DOMAINS = {"virtual_transport": "virtual_mailbox_domains", "relay_transport": "relay_domains"}
 
 
 def asks_elsewhere(scope: Scope) -> bool:
@@ -47,6 +45,5 @@ def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:
 
 
 def _routes(scope: Scope, name: str) -> bool:
-    if name.startswith("address_verify_") and not scope.parameter(name):
-        return False  # its default is the transport of the mail itself
-    return name not in _OF_DOMAINS or bool(scope.words(_OF_DOMAINS[name]))
+    """Return whether mail goes by a transport; by default, verify(8) uses the transport of the mail itself."""
+    return not name.startswith("address_verify_") or bool(scope.parameter(name))

@@ -26,7 +26,7 @@ from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
@@ -50,6 +50,8 @@ _BY_REWRITING = frozenset(
 _LABEL = rf"[\w{NON_ASCII}-]+"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{{2}})", re.ASCII)
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
+_BY_PROOF = frozenset({"check_ccert_access", "check_sasl_access"})
+_WHOLE = _BY_DOMAIN - {"relay_domains"}  # a domain there stands for itself alone
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
@@ -88,7 +90,7 @@ def _entries(
         elif use.name == "postscreen_access_list":
             yield from _bad_results(table, entries, "unknown-action", screen_problem)
     if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
-        yield from _keys(table, entries, {use.name for use in uses})
+        yield from _keys(table, entries, uses)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -179,14 +181,21 @@ _AT_DOT = re.compile(rf"(?P<user>[^@]*)@\.{_DOTS}{_REST}")
 _USER_AT = re.compile(r"(?P<user>[^@]+)@")
 _DOT = re.compile(rf"\.{_DOTS}(?P<domain>[^@](?:[^@]*[^@.])?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
+_ADDRESS = re.compile(r"[^@/]*@(?P<domain>[^@]+)")
+_IN_NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII)
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
 _DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
-def _never_matches(use: str) -> Never:
+def _never_matches(use: Use) -> Never:
     """Return the forms of keys that this use never looks up, with the intended key (transport(5), access(5))."""
+    by_name = _never_in(use.name)
+    return (*by_name, (_DOT, "{domain}")) if use.dotless or use.name in _WHOLE else by_name
+
+
+def _never_in(use: str) -> Never:
     if use in _BY_SENDER:
         stars: Never = (
             (_STAR, "default_transport"),
@@ -202,8 +211,12 @@ def _never_matches(use: str) -> Never:
         return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
     if use in _BY_ADDRESS:
         return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
-    if use == "check_client_access":
-        return (re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII), "a table of type cidr"), (_STAR_DOT, "{domain}")
+    if use in WITH_TABLE - _BY_PROOF:
+        return (_IN_NETWORK, "a table of type cidr"), (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}")
+    if use in _POLICIES:
+        return (_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}")
+    if use == "alias_maps":
+        return ((re.compile(r"(?P<user>[^@]+)@[^@]*"), "{user}"),)
     if use == "relay_recipient_maps":
         return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
     if use == "tls_server_sni_maps":
@@ -215,14 +228,19 @@ def _never_matches(use: str) -> Never:
     return ()
 
 
-def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
+def _keys(table: Table, entries: Iterable[Entry], asked: Collection[Use]) -> Iterator[Finding]:
     """Yield keys that no use of the table looks up."""
-    never = [_never_matches(use) for use in sorted(uses)]
+    uses, never = {use.name for use in asked}, [_never_matches(use) for use in asked]
     # A use without such forms may look up any key, and then no key is useless.
     if not never or not all(never):
         return
+    answers: dict[str, str] = {}
     for entry in entries:
         meant = [_meant(entry.key, patterns) for patterns in never]
+        if entry.key.startswith(".") and all(meant):
+            answers = answers or {other.key.lower(): other.value for other in entries}
+            if answers.get(meant[0] or "") == entry.value:
+                continue  # the key that matches is there as well
         if all(meant):
             hint = f"did you mean {meant[0]}?"
             what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'

@@ -100,14 +100,16 @@ def _settings(main: Scope) -> Iterator[Finding]:
     """Yield one warning for the settings that only the same programs read, none of which runs or is reached."""
     facts, started = main.facts, {service.command for service in main.merged.entries}
     unreached = unreached_agents(main.merged, facts)
-    running = {program for program in facts.reads if program in started or program not in facts.programs} - unreached
+    started |= {"master", *(facts.reads.keys() - facts.programs)}  # the others are commands
+    running = started & facts.reads.keys() - unreached
     read = frozenset[str]().union(*(facts.reads[program] for program in running))
     unread = [one for one in main.written if one.value and one.name in facts.parameters and one.name not in read]
     if unread:
-        everywhere = scopes(main.merged, facts)
-        used = set[str]().union(*(_referred(scope, read | {one.name for one in scope.written} - {
-            one.name for one in unread
-        }) for scope in everywhere))  # fmt: skip
+        sources = [
+            (scope, read.union(one.name for one in scope.written if one not in unread))
+            for scope in scopes(main.merged, facts)
+        ]
+        used = set[str]().union(*(_referred(scope, names) for scope, names in sources))
         unread = [parameter for parameter in unread if parameter.name not in used]
     groups: dict[tuple[str, ...], list[Parameter]] = {}
     for parameter in unread:

@@ -14,14 +14,14 @@ from tests.unit.host_facts import HOST
 @pytest.mark.parametrize(
     ("parameters", "transport", "unreached"),
     [
-        ({}, "", {"virtual"}),
+        ({}, "", set()),
         ({"virtual_mailbox_domains": "m.example"}, "", set()),
         ({"virtual_mailbox_domains": "m.example", "virtual_transport": "lmtp:unix:/x"}, "", {"virtual"}),
         ({"virtual_mailbox_domains": "m.example", "virtual_transport": "lmtp:unix:/x"}, "a.example virtual:", set()),
-        ({"local_transport": "error:no"}, "", {"local", "virtual"}),
+        ({"local_transport": "error:no"}, "", {"local"}),
         ({"local_transport": "error:no", "mailbox_transport": "virtual"}, "", {"local"}),
-        ({"local_transport": "error:no", "content_filter": "local:"}, "", {"virtual"}),
-        ({"local_transport": "error:no"}, "local.example smtp:[local.example]", {"local", "virtual"}),
+        ({"local_transport": "error:no", "content_filter": "local:"}, "", set()),
+        ({"local_transport": "error:no"}, "local.example smtp:[local.example]", {"local"}),
         ({"local_transport": "error:no", "transport_maps": "ldap:/etc/x.cf"}, "", set()),
     ],
 )

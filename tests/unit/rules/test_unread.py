@@ -82,6 +82,10 @@ def test_settings_of_a_program_that_no_service_runs_are_one_warning() -> None:
     assert not findings_of("unread-setting", screen, running)
 
 
+def test_what_master_and_the_commands_read_is_read() -> None:
+    assert not findings_of("unread-setting", {"service_throttle_time": "30s", "sendmail_fix_line_endings": "never"})
+
+
 def test_a_setting_that_another_refers_to_is_read() -> None:
     assert not findings_of(
         "unread-setting", {"postscreen_greet_banner": "hi", "smtpd_banner": "$postscreen_greet_banner"}
