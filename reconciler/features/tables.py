@@ -61,8 +61,12 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that no other value of its parameter leaves a well-known table out; rules/tables.py checks all tables."""
     written = [parameter.value for scope in scopes(merged, facts) for parameter in scope.written]
     for name in WIRED.keys() & desired.tables.keys():
-        table, parameter = desired.tables[name], merged.parameters[WIRED[name]]
-        if parameter.section != SECTION and not any(re.search(rf"[:/]{name}\b", value) for value in written):
+        table, parameter = desired.tables[name], merged.parameters.get(WIRED[name])
+        if (
+            parameter
+            and parameter.section != SECTION
+            and not any(re.search(rf"[:/]{name}\b", value) for value in written)
+        ):
             what = f'nothing uses table {name}: {parameter.name} is "{parameter.value}" in {parameter.where}'
             yield warning_at("unused-table", table.where, f"{what}; did you mean table:{name} there?", name)
 

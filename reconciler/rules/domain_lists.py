@@ -41,7 +41,7 @@ def _useless(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         problem, instead = _why_useless(scope, parameter.name, plain.lower())
         if problem and instead not in map(str.lower, listed):
             what = f'{parameter.name}: "{word}" never matches: {problem}{meant(instead)}'
-            yield scope.finding("key-never-matches", parameter, what, word)
+            yield scope.finding("domain-never-matches", parameter, what, word)
 
 
 def _why_useless(scope: Scope, name: str, word: str) -> tuple[str, str]:
@@ -62,4 +62,10 @@ def _why_useless(scope: Scope, name: str, word: str) -> tuple[str, str]:
 
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
-EXPLAINED: dict[str, str] = {}
+EXPLAINED = {
+    "domain-never-matches": (
+        "A word in a list of domains has a form that Postfix never compares with a domain: a star, an address, or a "
+        "dot in front where a plain name stands for all below it. Mail for those domains is refused, or the setting "
+        "does not apply to them. Write the domain as the finding says."
+    ),
+}

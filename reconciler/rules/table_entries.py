@@ -182,6 +182,7 @@ _USER_AT = re.compile(r"(?P<user>[^@]+)@")
 _DOT = re.compile(rf"\.{_DOTS}(?P<domain>[^@](?:[^@]*[^@.])?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
 _ADDRESS = re.compile(r"[^@/]*@(?P<domain>[^@]+)")
+_WITH_DOMAIN = re.compile(r"(?P<user>[^@]+)@[^@]*")
 _IN_NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII)
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
@@ -189,43 +190,41 @@ _DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
+_FORMS: dict[str, Never] = {
+    **dict.fromkeys(
+        _BY_SENDER,
+        (
+            (_STAR, "default_transport"), (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"), (_DOT, "@{domain}"),
+            *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}"),
+        ),
+    ),
+    **dict.fromkeys(_BY_DOMAIN, ((re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(
+        _BY_ROUTE,
+        (
+            (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}"), *_NO_ADDRESS,
+            (_NULL, "a row of tables/sender_transport"), (_END, "{rest}"),
+        ),
+    ),
+    **dict.fromkeys(
+        WITH_TABLE - _BY_PROOF,
+        ((_IN_NETWORK, "a table of type cidr"), (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}")),
+    ),
+    **dict.fromkeys(_BY_ADDRESS, ((_AT, "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(_POLICIES, ((_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}"))),
+    **dict.fromkeys(_BY_REWRITING, ((_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"))),
+    "alias_maps": ((_WITH_DOMAIN, "{user}"),),
+    "relay_recipient_maps": ((_STAR_AT, "@{domain}"), (_BARE, "@{bare}")),
+    "tls_server_sni_maps": ((_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")),
+    "virtual_alias_maps": ((_STAR_AT, "@{domain}"),),
+    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"),),
+}  # fmt: skip
+"""The forms of keys that a use never looks up, each with the intended key (transport(5), access(5))."""
+
+
 def _never_matches(use: Use) -> Never:
-    """Return the forms of keys that this use never looks up, with the intended key (transport(5), access(5))."""
-    by_name = _never_in(use.name)
-    return (*by_name, (_DOT, "{domain}")) if use.dotless or use.name in _WHOLE else by_name
-
-
-def _never_in(use: str) -> Never:
-    if use in _BY_SENDER:
-        stars: Never = (
-            (_STAR, "default_transport"),
-            (_STAR_AT, "@{domain}"),
-            (_STAR_DOT, "@{domain}"),
-            (_DOT, "@{domain}"),
-        )
-        return *stars, *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}")
-    if use in _BY_DOMAIN:
-        return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
-    if use in _BY_ROUTE:
-        stars = (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
-        return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
-    if use in _BY_ADDRESS:
-        return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
-    if use in WITH_TABLE - _BY_PROOF:
-        return (_IN_NETWORK, "a table of type cidr"), (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}")
-    if use in _POLICIES:
-        return (_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}")
-    if use == "alias_maps":
-        return ((re.compile(r"(?P<user>[^@]+)@[^@]*"), "{user}"),)
-    if use == "relay_recipient_maps":
-        return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
-    if use == "tls_server_sni_maps":
-        return (_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")
-    if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
-        return ((_STAR_AT, "@{domain}"),)
-    if use in _BY_REWRITING:
-        return (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}")
-    return ()
+    forms = _FORMS.get(use.name, ())
+    return (*forms, (_DOT, "{domain}")) if use.dotless or use.name in _WHOLE else forms
 
 
 def _keys(table: Table, entries: Iterable[Entry], asked: Collection[Use]) -> Iterator[Finding]:

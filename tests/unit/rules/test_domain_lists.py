@@ -23,7 +23,7 @@ from tests.unit.desired_states import findings_of
     ],
 )
 def test_a_word_that_never_matches_is_refused(name: str, value: str, instead: str) -> None:
-    (finding,) = findings_of("key-never-matches", {name: value})
+    (finding,) = findings_of("domain-never-matches", {name: value})
     assert finding.is_error
     assert instead in finding.text
 
@@ -40,10 +40,10 @@ def test_a_word_that_never_matches_is_refused(name: str, value: str, instead: st
     ],
 )
 def test_a_word_that_can_match_or_that_another_stands_for_is_fine(parameters: dict[str, str]) -> None:
-    assert not findings_of("key-never-matches", parameters)
+    assert not findings_of("domain-never-matches", parameters)
 
 
 def test_without_parents_a_star_means_a_dot() -> None:
     only = {"relay_domains": "*.r.example", "parent_domain_matches_subdomains": "smtpd_access_maps"}
-    (finding,) = findings_of("key-never-matches", only)
+    (finding,) = findings_of("domain-never-matches", only)
     assert "did you mean .r.example?" in finding.text
