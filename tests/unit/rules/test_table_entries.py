@@ -61,7 +61,7 @@ def test_a_table_with_several_uses_is_judged_by_all_of_them() -> None:
 
 
 def test_what_was_said_of_a_table_is_said_again_and_only_while_it_is_used_the_same() -> None:
-    table = {"tables/senders": "user@ OK\n.v.example OK\n"}
+    table = {"tables/senders": "user@v.example OK\n.v.example OK\n"}
     senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
     clients = {"smtpd_client_restrictions": "check_client_access table:senders"}
     first = findings_of("key-never-matches", senders, table)
