@@ -65,7 +65,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if (
             parameter
             and parameter.section != SECTION
-            and not any(re.search(rf"[:/]{name}\b", value) for value in written)
+            and not any(re.search(rf"[:/]{name}\b", value, re.ASCII) for value in written)
         ):
             what = f'nothing uses table {name}: {parameter.name} is "{parameter.value}" in {parameter.where}'
             yield warning_at("unused-table", table.where, f"{what}; did you mean table:{name} there?", name)

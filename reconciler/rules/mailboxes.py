@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter, Table
 
-_FOLDER = re.compile(r'(?:.*/)?\.?maildir"?', re.IGNORECASE)
-_FOLDERS_BELOW = re.compile(r".*/\.?maildirs?(?:/.*)?", re.IGNORECASE)
 _PLACE = re.compile(r'(?<![^\s,"])/[^\s,"|:]*[Mm]aildir(?=[\s,"]|$)', re.ASCII)
 _THEN = "it is one file in mbox format; where a folder of that name exists, mail bounces"
 
@@ -45,13 +43,17 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _setting(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     text = scope.expanded(parameter.value) or ""
-    below = _FOLDERS_BELOW if parameter.name == "mail_spool_directory" else None
-    if parameter.name == "home_mailbox" and _FOLDER.fullmatch(text):
+    if parameter.name == "home_mailbox" and _is_folder(text):
         what = f'home_mailbox is "{text}" without a slash at its end: {_THEN}; did you mean {text}/?'
         yield scope.warning("mailbox-is-a-file", parameter, what, text)
-    elif below and not text.endswith("/") and below.fullmatch(text):
+    elif parameter.name == "mail_spool_directory" and not text.endswith("/") and any(map(_is_folder, text.split("/"))):
         what = f'mail_spool_directory is "{text}" without a slash at its end: each mailbox there is one file in mbox'
         yield scope.warning("mailbox-is-a-file", parameter, f"{what} format; did you mean {text}/?", text)
+
+
+def _is_folder(path: str) -> bool:
+    """Return whether the last name of a path is that of a folder in Maildir format."""
+    return path.rpartition("/")[2].lower() in {"maildir", ".maildir", "maildirs"}
 
 
 def _mailboxes(table: Table) -> Iterator[Finding]:
@@ -61,7 +63,7 @@ def _mailboxes(table: Table) -> Iterator[Finding]:
         folders, files = folders + entry.value.endswith("/"), files + (not entry.value.endswith("/"))
     for entry in Entries(table) if files else ():
         value = entry.value
-        if not value.endswith("/") and (folders > files or _FOLDER.fullmatch(value)):
+        if not value.endswith("/") and (folders > files or _is_folder(value)):
             what = f'"{entry.key}": the mailbox "{value}" has no slash at its end: {_THEN}; did you mean {value}/?'
             yield table.finding("mailbox-is-a-file", entry.line, what, entry.key, severity=Severity.WARNING)
 

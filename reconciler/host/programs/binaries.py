@@ -28,7 +28,6 @@ _COMMANDS = re.compile(r"(?:post(?!conf\Z|tls-finger\Z)\w+|sendmail)\Z", re.ASCI
 _LIBRARY = re.compile(r"(lib)?postfix-\w+\.so\Z", re.ASCII)
 _TWINS = ("smtp", "lmtp")
 _ALONE = re.compile(rb"(?<=\0)[A-Za-z0-9_]{3,}(?=\0)")
-_WORD = re.compile(rb"[A-Za-z0-9_-]{2,}(?=\0)")
 _PROGRAM = b"\x7fELF\x02"
 _LONGEST = 100
 _LOADED = 1
@@ -115,6 +114,6 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _said(contents: list[bytes], words: frozenset[str]) -> frozenset[str]:
     """Return the words that end a text of any file, in lower or upper case."""
-    texts = {text.lower() for content in contents for text in _WORD.findall(content)}
+    texts = {text[-_LONGEST:] for content in contents for text in content.lower().split(b"\0")}
     joined = b"\0".join(sorted(texts)) + b"\0"
     return frozenset(word for word in words if word.lower().encode() + b"\0" in joined)
