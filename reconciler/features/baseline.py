@@ -8,7 +8,6 @@ from pydantic import StringConstraints
 
 from reconciler.features.section import SectionValue
 from reconciler.model import Contribution, Finding, Mentioned, Parameter, Where, no_services
-from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +30,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     """Contribute myhostname, the newest compatibility_level, and alias_maps if the host has compiled aliases."""
     place = Where("mail.yaml")
     values = [
-        Parameter("compatibility_level", compatibility_level(facts.version), place, SECTION),
+        Parameter("compatibility_level", compatibility_level(facts.release), place, SECTION),
         Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", place, SECTION),
     ]
     if hostname := desired.section(Schema):
@@ -53,10 +52,9 @@ def aliases_gone(where: Where) -> Finding:
     return Finding(rule="aliases-gone", where=where, text=what, subject=ALIASES, lasting=False, excusable=False)
 
 
-def compatibility_level(version: str) -> str:
-    """Return the newest level that Postfix *version* (``3.7.11``) knows."""
-    number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if is_digits(part))
-    return next((level for since, level in _LEVELS if number >= since), "0")
+def compatibility_level(release: tuple[int, ...]) -> str:
+    """Return the newest level that a release of Postfix, such as (3, 7), knows."""
+    return next((level for since, level in _LEVELS if release >= since), "0")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature

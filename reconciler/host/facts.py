@@ -28,9 +28,10 @@ import psutil
 
 from reconciler.host import accesses, certificates, lookups, places, reachable, sockets
 from reconciler.host.dns import resolver
-from reconciler.host.programs import PROGRAMS, postfix
+from reconciler.host.programs import PROGRAMS, binaries, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
 from reconciler.model.ascii_text import SPACE, split_lines, split_words
+from reconciler.postfix.installed_words import WORDS
 from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
     """Gather the facts; *named* is what the desired state names, *known* holds answers that servers gave already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
+    spoken = _spoken(installed.parameters)
     return Facts(
         host=settings.host,
         version=installed.parameters["mail_version"],
@@ -76,6 +78,8 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         lookups=known.lookups if known else lookups.ask(host, named.lookups),
         hosts=known.hosts if known else resolver.native_addresses(named.hosts),
         resolvers={path: resolver.name_servers(path) for path in named.resolvers},
+        reads=spoken.reads,
+        unsaid=spoken.unsaid,
     )
 
 
@@ -138,6 +142,11 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
         map_types = postfix.map_types(host, directory)
     programs = frozenset(path.name for path in Path(parameters["daemon_directory"]).iterdir() if path.is_file())
     return _Installed(parameters, map_types, programs)
+
+
+def _spoken(parameters: Mapping[str, str]) -> binaries.Spoken:
+    folders = tuple(parameters[name] for name in binaries.FOLDERS)
+    return binaries.spoken(folders, frozenset(parameters), WORDS, postfix.installed())
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.model.ascii_text import is_digits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Interface, IPv6Interface
@@ -139,6 +141,8 @@ class Facts:
     """The state of this host now.
 
     *parameters* maps every parameter of this Postfix to its default. *programs* are the files in daemon_directory,
+    *reads* maps a program to the parameters that it reads (a program that is not there is unknown), and *unsaid* are
+    the words of newer versions that no program of this Postfix knows.
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
     why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None. *places*
@@ -169,8 +173,16 @@ class Facts:
     lookups: Mapping[Lookup, str | None] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     resolvers: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unsaid: frozenset[str] = frozenset()
 
     @property
     def compiled_type(self) -> str:
         """Return the type for tables that features make: lmdb if this Postfix supports it, else hash."""
         return "lmdb" if "lmdb" in self.map_types else "hash"
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Return the numbers of the version that its features come with: (3, 7) for ``3.7.11``."""
+        numbers = self.version.split("-", maxsplit=1)[0].split(".")[:2]
+        return tuple(int(number) for number in numbers if is_digits(number))

@@ -49,6 +49,8 @@ ALONE = names(
 KNOWN = ALONE | WITH_ARGUMENT
 _BY_PROOF = ("permit_tls_", "permit_dnswl_", "permit_rhswl_")
 _LOOPBACK = ip_address("127.0.0.1"), ip_address("::1")
+REMOVED = dict.fromkeys(("check_relay_domains", "permit_naked_ip_address", "reject_maps_rbl"), (3, 9))
+"""Restrictions that are errors from that release of Postfix on (DEPRECATION_README)."""
 FINAL = frozenset({"permit", "reject", "defer"})
 # smtpd_check.c, rcpt_required: without one of these, smtpd exits with "specify at least one working instance of".
 PROTECTION = names(
@@ -78,6 +80,14 @@ def parsed(text: str) -> list[Restriction]:
         # Postfix ignores the case of its own words, but not of a class or a table.
         restrictions.append(Restriction(name if name in KNOWN else word, argument))
     return restrictions
+
+
+def lacking(name: str, facts: Facts) -> str:
+    """Return why this Postfix does not have a restriction that other versions have; empty if it has it."""
+    if name in facts.unsaid:
+        return f"Postfix {facts.version} does not know it"
+    since = REMOVED.get(name)
+    return f"Postfix {'.'.join(map(str, since))} removed it" if since and facts.release >= since else ""
 
 
 def classes_of(scope: Scope) -> list[str]:

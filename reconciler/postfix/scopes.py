@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Parameter, Service
 
 CONFIG_DIRECTORY = "$config_directory"
+PARENTS = "parent_domain_matches_subdomains"
+"""The lists and tables in which a domain also stands for what is below it; its key has no dot in front."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from reconciler.postfix.restrictions import (
     RELAY,
     WITH_TABLE,
     classes_of,
+    lacking,
     parsed,
     smtpd_scopes,
 )
@@ -60,7 +61,10 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             what = f'{parameter.name}: "{name}" comes after "{after}" and is never reached'
             yield scope.warning("unreachable-restriction", parameter, what, name)
             return
-        if restriction.argument is not None:
+        if name not in classes and (reason := lacking(name, scope.facts)):
+            what = f'unknown restriction "{name}" in {parameter.name}: {reason}, and smtpd would answer 451 4.3.5'
+            yield scope.finding("unknown-restriction", parameter, what, name)
+        elif restriction.argument is not None:
             yield from _bad_argument(scope, parameter, restriction)
         elif name not in KNOWN and name not in classes and ":" not in name:
             hint = did_you_mean(name, KNOWN.union(classes))

@@ -12,9 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned, warning_at
-from reconciler.postfix.references import own_name, tables_of
-from reconciler.postfix.restrictions import LISTS
-from reconciler.postfix.routes import TRANSPORT_MAPS
+from reconciler.postfix.named_transports import asks_elsewhere
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
     own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
-    if any(_asks_elsewhere(scope) for scope in everywhere):
+    if any(asks_elsewhere(scope) for scope in everywhere):
         own = []  # such a table may name any of them
     named = _words(merged, everywhere) if own or classes else set()
     parameter = main.parameter("smtpd_restriction_classes")
@@ -58,17 +56,6 @@ def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
     for table in merged.tables.values():
         names.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
     return names
-
-
-def _asks_elsewhere(scope: Scope) -> bool:
-    """Return whether a table outside the commit may answer with a transport."""
-    for parameter in scope.written:
-        if parameter.name in TRANSPORT_MAPS or parameter.name in LISTS or parameter.name.endswith("_checks"):
-            for reference in tables_of(scope, parameter):
-                inside = reference.type in {"inline", "static"} or own_name(reference.name) in scope.merged.tables
-                if not inside:
-                    return True
-    return False
 
 
 mentioned = nothing_mentioned
