@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.rules import (
+    address_classes,
     alias_loops,
     certificates,
     consistency,
@@ -32,6 +33,7 @@ from reconciler.rules import (
     servers,
     shadowed,
     sni,
+    strangers,
     table_entries,
     tables,
     unused,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 
 RULES: tuple[Rules, ...] = (
+    address_classes,
     alias_loops,
     certificates,
     consistency,
@@ -64,6 +67,7 @@ RULES: tuple[Rules, ...] = (
     servers,
     shadowed,
     sni,
+    strangers,
     table_entries,
     tables,
     unused,
