@@ -212,7 +212,7 @@ def _taken(main: Scope, aliases: _Aliases) -> Iterator[Finding]:
         return
     for name in ("mydestination", "virtual_mailbox_domains", "relay_domains"):
         domains = _domains(main, name)
-        domains |= {domain for domain in aliases.everywhere if _is_listed(main, name, domain)}
+        domains |= _listed(main, name, aliases.everywhere.keys())
         rows = {domain: row for domain in sorted(domains) if (row := aliases.catch_all(domain))}
         for domain, recipients in _recipients(main, name, rows).items():
             named, entry = rows[domain]
@@ -226,14 +226,18 @@ def _taken(main: Scope, aliases: _Aliases) -> Iterator[Finding]:
                 yield named.finding("catch-all", entry, what)
 
 
-def _is_listed(main: Scope, name: str, domain: str) -> bool:
-    """Return whether a table of the commit lists a domain in a class; relay_domains covers what is below one too."""
-    if name == "relay_domains" and any(domain.endswith(f".{parent}") for parent in _domains(main, name)):
-        return True
-    return any(
-        _may_hold(named.table, [domain]) and any(entry.key.lower() == domain for entry in Entries(named.table))
+def _listed(main: Scope, name: str, candidates: Collection[str]) -> set[str]:
+    """Return those of the domains that tables of the commit list; relay_domains covers what is below one too."""
+    found = {
+        key
         for named in _listing(main, name)
-    )
+        for entry in Entries(named.table)
+        if (key := entry.key.lower()) in candidates
+    }
+    if name == "relay_domains":
+        above = _domains(main, name)
+        found |= {domain for domain in candidates if any(domain.endswith(f".{parent}") for parent in above)}
+    return found
 
 
 def _taken_by(where: tuple[NamedTable, Entry], recipients: set[str], aliases: _Aliases, *, local: bool) -> list[str]:

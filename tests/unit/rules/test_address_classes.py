@@ -110,6 +110,5 @@ def test_a_catch_all_takes_users_aliases_and_recipients_behind_this_host() -> No
 )
 def test_a_pattern_may_be_a_catch_all(patterns: str, many: int) -> None:
     files = ADA_AND_BOB | {"tables/all.regexp": patterns}
-    del files["tables/virtual"]
     own = BOXES | {"virtual_alias_maps": "regexp:$config_directory/all", "virtual_alias_domains": ""}
     assert len(findings_of("catch-all", own, files)) == many
