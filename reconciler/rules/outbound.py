@@ -131,7 +131,7 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
                 if what := _needs_tls(main, route):
                     yield scope.warning("local-tls", parameter, f"{parameter.name}: {what}", route)
     own = b"|".join(re.escape(str(address.ip).encode()) for address in main.facts.addresses)
-    here = re.compile(rb"127\.|::1|localhost|" + own, re.IGNORECASE)
+    here = re.compile(rb"(?<![\w.-])(?:127\.|::1|localhost|" + own + rb")", re.IGNORECASE)
     for name in sorted(TRANSPORT_MAPS):
         for named in own_tables(main, name):
             suspect = bool(named.table.file and here.search(named.table.source))
