@@ -175,7 +175,7 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
         wakeup=wakeup.text, maxproc=maxproc.text, command=command.text, arguments=tuple(arguments),
         overrides=tuple(overrides), where=where,
     )  # fmt: skip
-    if command.text in WITHOUT_ARGUMENTS:
+    if command.text in WITHOUT_ARGUMENTS and not problems:  # words after a broken option have the same cause
         known = _FLAGS if command.text in {"smtp", "lmtp"} else _OPTION
         problems += [_stray(name.text, word, where) for word in arguments if not known.match(word)]
     return service, findings + problems
