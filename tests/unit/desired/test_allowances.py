@@ -228,7 +228,7 @@ def test_a_program_does_not_repeat_what_a_rule_has_told_and_a_person_has_allowed
 
 def test_what_is_written_nowhere_is_told_where_a_person_would_write_it() -> None:
     nowhere = error_at("postconf", Where("mail.yaml"), "a default is wrong")
-    assert [str(one.where) for one in after_staging("", nowhere)] == ["mail.yaml:3:3"]
+    assert [str(one.where) for one in after_staging("", nowhere)] == ["mail.yaml:2:1"]
     assert after_staging("", error_at("postconf", HERE, "x"))[0].where == HERE
     stock = {"master.d/x.cf": "[::]:25 inet n - n - - smtpd\n"}
     assert all(
