@@ -156,21 +156,36 @@ def _two_classes(main: Scope, aliases: _Aliases) -> Iterator[Finding]:
         if (first, second) == ("mydestination", "relay_domains") or not parameter:  # a default of old versions
             continue
         both = sorted(listed[first] & listed[second])
-        lost = _lost(main, first, second, both, aliases) if both else {}
+        lost = _lost(main, (first, second), both, aliases) if both else {}
         for domain in both:
             what, severity = _in_both(domain, first, second, lost.get(domain, ""))
             yield main.finding("two-classes", parameter, what, domain, severity=severity)
     for name in _CLASSES:
         rivals = {domain: other for other in listed if other != name for domain in listed[other]}
         for named in _listing(main, name):
-            for entry in Entries(named.table) if _may_hold(named.table, rivals) else ():
-                if rival := rivals.get(entry.key.lower()):
-                    first, second = sorted((name, rival), key=list(_CLASSES).index)
-                    domain = entry.key.lower()
-                    lost = _lost(main, first, second, [domain], aliases)
-                    what, severity = _in_both(entry.key, name, rival, lost.get(domain, ""))
-                    text = f"table {named.table.name}: {what}" if not named.table.file else what
-                    yield named.finding("two-classes", entry, text, severity)
+            yield from _listed_again(main, named, (name, rivals), aliases)
+
+
+def _listed_again(
+    main: Scope, named: NamedTable, where: tuple[str, dict[str, str]], aliases: _Aliases
+) -> Iterator[Finding]:
+    """Check the domains that a table lists; *where* is its class, and the other class of each domain of a setting."""
+    name, rivals = where
+    held = Entries(named.table) if _may_hold(named.table, rivals) else ()
+    clashes = [(entry, rivals[domain]) for entry in held if (domain := entry.key.lower()) in rivals]
+    lost: dict[str, str] = {}
+    for rival in sorted({rival for _, rival in clashes}):
+        domains = [entry.key.lower() for entry, other in clashes if other == rival]
+        lost |= _lost(main, _ordered(name, rival), domains, aliases)
+    for entry, rival in clashes:
+        what, severity = _in_both(entry.key, *_ordered(name, rival), lost.get(entry.key.lower(), ""))
+        yield named.finding("two-classes", entry, what, severity)
+
+
+def _ordered(one: str, other: str) -> tuple[str, str]:
+    """Return two classes in the order in which trivial-rewrite asks them."""
+    order = list(_CLASSES)
+    return (one, other) if order.index(one) < order.index(other) else (other, one)
 
 
 def _may_hold(table: Table, domains: Collection[str]) -> bool:
@@ -179,20 +194,21 @@ def _may_hold(table: Table, domains: Collection[str]) -> bool:
     return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
 
 
-def _lost(main: Scope, first: str, second: str, domains: list[str], aliases: _Aliases) -> dict[str, str]:
+def _lost(main: Scope, classes: tuple[str, str], domains: list[str], aliases: _Aliases) -> dict[str, str]:
     """Return a recipient of the second class in each domain that the first class, which prevails, turns away."""
     lost: dict[str, str] = {}
+    first, second = classes
     if first == "mydestination" and main.parameter("local_recipient_maps"):
         return lost  # it may list the recipients of the other class
     there = _recipients(main, first, domains)
     usual = set() if knows_all(main, "alias_maps") else _USUAL
-    for domain, recipients in _recipients(main, second, domains).items():
-        left = {one for one in recipients - there[domain] if one.partition("@")[0] not in usual}
-        if not left or not aliases.whole or aliases.catch_all(domain):
-            continue
-        left -= aliases.own_rows(left, local=first == "mydestination")
-        if left := {one for one in left if not aliases.pattern(one)}:
-            lost[domain] = min(left)
+    known = _recipients(main, second, domains)
+    left = {one for domain, listed in known.items() for one in listed - there[domain]}
+    left -= aliases.own_rows(left, local=first == "mydestination") if aliases.whole else left
+    for one in sorted(left, reverse=True):
+        user, _, domain = one.rpartition("@")
+        if user not in usual and not aliases.catch_all(domain) and not aliases.pattern(one):
+            lost[domain] = one
     return lost
 
 
@@ -214,9 +230,11 @@ def _taken(main: Scope, aliases: _Aliases) -> Iterator[Finding]:
         domains = _domains(main, name)
         domains |= _listed(main, name, aliases.everywhere.keys())
         rows = {domain: row for domain in sorted(domains) if (row := aliases.catch_all(domain))}
-        for domain, recipients in _recipients(main, name, rows).items():
+        known = _recipients(main, name, rows)
+        own = aliases.own_rows({one for listed in known.values() for one in listed}, local=name == "mydestination")
+        for domain, recipients in known.items():
             named, entry = rows[domain]
-            taken = _taken_by(rows[domain], recipients, aliases, local=name == "mydestination")
+            taken = _taken_by(rows[domain], recipients - own, aliases)
             if taken and "$" not in entry.value and entry.value.lower() != f"@{domain}":
                 others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
                 what = (
@@ -240,13 +258,13 @@ def _listed(main: Scope, name: str, candidates: Collection[str]) -> set[str]:
     return found
 
 
-def _taken_by(where: tuple[NamedTable, Entry], recipients: set[str], aliases: _Aliases, *, local: bool) -> list[str]:
+def _taken_by(where: tuple[NamedTable, Entry], recipients: set[str], aliases: _Aliases) -> list[str]:
     """Return the recipients whose mail the row takes, sorted; not those whom it leads to."""
     named, row = where
     left = recipients - set(targets(row))
     if not named.is_plain:  # patterns see the full address, before any key for a domain
         left = {one for one in left if aliases.pattern(one) == row}
-    return sorted(left - aliases.own_rows(left, local=local))
+    return sorted(left)
 
 
 mentioned = nothing_mentioned

@@ -20,7 +20,7 @@ from tests.unit.desired_states import findings_of, only_finding
     ],
 )
 def test_a_pattern_that_refuses_all_mail_is_told_of_at_its_row(use: str, row: str) -> None:
-    text = only_finding("refuses-all", **arguments(use, f"/^x-none: y/ REJECT\n{row}\n"))
+    text = only_finding("refuses-all", *arguments(use, f"/^x-none: y/ REJECT\n{row}\n"))
     assert text.startswith("tables/asked.regexp:2:1: warning: ")
 
 
@@ -38,14 +38,14 @@ def test_a_pattern_that_refuses_all_mail_is_told_of_at_its_row(use: str, row: st
     ],
 )
 def test_a_pattern_for_some_or_for_the_rest_is_fine(use: str, rows: str) -> None:
-    assert not findings_of("refuses-all", **arguments(use, rows))
+    assert not findings_of("refuses-all", *arguments(use, rows))
 
 
 def test_a_table_inside_a_setting_is_tried_too() -> None:
     assert only_finding("refuses-all", {"body_checks": "regexp:{{/a|/ REJECT}}"}).startswith("mail.yaml:")
 
 
-def arguments(use: str, rows: str) -> dict[str, dict[str, str]]:
+def arguments(use: str, rows: str) -> tuple[dict[str, str], dict[str, str]]:
     """The setting that uses a table of patterns, and the table."""
     table = "regexp:$config_directory/asked"
     setting = (
@@ -53,4 +53,4 @@ def arguments(use: str, rows: str) -> dict[str, dict[str, str]]:
         if use.endswith("_checks")
         else {"smtpd_recipient_restrictions": f"{use} {table}, reject_unauth_destination"}
     )
-    return {"parameters": setting, "files": {"tables/asked.regexp": rows}}
+    return setting, {"tables/asked.regexp": rows}
