@@ -46,19 +46,22 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     with ExitStack() as failing:
         failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
+        directory = str(edges.settings.config_directory)
+
+        def judged(found: list[Finding]) -> list[Finding]:
+            found = [_at_source(finding, stage, order.origin, directory) for finding in found]
+            return order.allow(_quotable(found, order.origin, stage))
+
         findings = []
         if not order.trusted:
-            findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)
+            findings = judged(postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder))
             findings += mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root))
         if not errors_in(findings):  # else postmap would repeat the same errors
-            findings += _compile(target, order, stage, edges)
+            findings += judged(_compile(target, order, stage, edges))
         rehearsed = False
         if order.rehearsal and not order.trusted and not errors_in(findings):
-            findings += _rehearse(order.rehearsal, stage, edges)
+            findings += judged(_rehearse(order.rehearsal, stage, edges))
             rehearsed = True
-        directory = str(edges.settings.config_directory)
-        findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
-        findings = _quotable(findings, order.origin, stage)
         if errors_in(findings):
             raise CheckFailed(findings)
         failing.pop_all()
@@ -114,7 +117,11 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
     else:
         rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
         service = origin.services.get(rows[-1].key) if rows else None
-        where = service.where if service else where
+        options = service.overrides if service else ()
+        option = next(
+            (one for one in options if f"{one.name}=" in finding.text or one.name == finding.subject), service
+        )
+        where = option.where if option else where
     if where == Where("mail.yaml"):
         where = Locator(origin, directory).locate(finding.text, None)
     return replace(finding, where=where)
@@ -162,7 +169,7 @@ class Order:
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
-    are intended.
+    are intended. *allow* applies the commit's allowances.
     """
 
     plan: Plan
@@ -174,3 +181,4 @@ class Order:
     deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None
     confirmed: bool = False
+    allow: Callable[[list[Finding]], list[Finding]] = list

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """The explanations of the rules that judge a readable commit, by their names."""
-_ALLOWABLE = frozenset({*EXPLAINED, "commented-service", "misplaced-file", "unused-table"})
+_ALLOWABLE = frozenset({*EXPLAINED, "commented-service", "misplaced-file", "unused-table", *allowances.STAGED})
 PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
 """The rules whose findings come and go with the host, so that an allowance may be unused for some time."""
 
@@ -48,10 +48,19 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
         budget.look()
-    findings = list(allowances.honour(found, desired.allowances, _ALLOWABLE, PASSING))
+    placed = map(desired.at_home, found)
+    findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
+
+
+def staged(findings: Iterable[Finding], desired: Desired, told: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of Postfix's programs and of a rehearsal at their places, after the commit's allowances.
+
+    *told* are the findings of lint(), which need no repetition where a person has allowed them.
+    """
+    return list(allowances.honour_staged(map(desired.at_home, findings), desired.allowances, told))
 
 
 def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Finding]:

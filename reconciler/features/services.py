@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.features.section import Section, SectionValue
 from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.reached import idle
 from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -152,9 +153,13 @@ def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desi
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that every service can start, and that the services that mail needs exist."""
+    unused = idle((service for service in merged.entries if programs_of(service)), merged, facts)
     for service in merged.entries:
         yield from _program(service, facts)
         yield from _limits(service)
+        for path in programs_of(service) if service.key not in unused else ():  # else it never starts
+            if facts.files.get(path) is False:
+                yield service.finding("missing-program", f'there is no program "{path}"', lasting=False)
     yield from _postscreen(merged, facts)
     yield from _tlsproxy(merged, facts)
     section = desired.section(Schema)
@@ -177,9 +182,6 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
         yield service.finding("unknown-program", what)
-    for path in programs_of(service):
-        if facts.files.get(path) is False:
-            yield service.finding("missing-program", f'there is no program "{path}"', lasting=False)
 
 
 def _limits(service: Service) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model.finding import Where
@@ -60,6 +61,14 @@ class Desired:
             if path[:length] in self.places:
                 return self.places[path[:length]]
         return Where("mail.yaml")
+
+    def at_home(self, finding: Finding) -> Finding:
+        """Return a finding about what is written nowhere, such as a default, at the place where one would write it."""
+        if finding.where != Where("mail.yaml"):
+            return finding
+        keys = [("parameters",), ("services",), *islice(self.places, 1)]
+        where = next((place for key in keys if (place := self.places.get(key))), finding.where)
+        return replace(finding, where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

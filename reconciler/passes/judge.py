@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
-from reconciler.desired.lint import excused, identities, identity, lint, mentioned
+from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
 from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose
@@ -198,6 +198,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
         origin=origin, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
+        allow=partial(staged, desired=desired, told=tuple(findings)),
     )  # fmt: skip
     return Judged(
         revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.postfix.references import own_name, tables_of
-from reconciler.postfix.restrictions import LISTS
-from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
+from reconciler.postfix.reached import asks_elsewhere
+from reconciler.postfix.routes import TRANSPORTS, transport_of
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 
 _AGENTS = ("local", "virtual")
 _ROUTE = re.compile(r"(?<![\w./-])([\w.-]+):", re.ASCII)
-
-
-def asks_elsewhere(scope: Scope) -> bool:
-    """Return whether a table outside the commit may answer with a transport."""
-    for parameter in scope.written:
-        if parameter.name in TRANSPORT_MAPS or parameter.name in LISTS or parameter.name.endswith("_checks"):
-            for reference in tables_of(scope, parameter):
-                inside = reference.type in {"inline", "static"} or own_name(reference.name) in scope.merged.tables
-                if not inside:
-                    return True
-    return False
 
 
 def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Mentioned, did_you_mean, error_at
+from reconciler.model import Finding, Mentioned, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -166,13 +166,16 @@ def _taken_port(endpoint: ListenAddress, main: Scope) -> Iterator[Finding]:
 
 
 def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
-    """Yield a finding for two services of this configuration on one port."""
+    """Yield a finding for two services of this configuration on one port of one address."""
     for index, endpoint in enumerate(endpoints):
         for other in endpoints[:index]:
             if endpoint.port is None or endpoint.port != other.port or endpoint.service.key == other.service.key:
                 continue
-            if any(_overlap(here, there) for here in _bound(endpoint, main) for there in _bound(other, main)):
-                theirs = f'"{other.service.name}" ({other.service.where})'
+            # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection
+            # to the listener of its address.
+            if set(_bound(endpoint, main)) & set(_bound(other, main)):
+                stock = other.service.where == Where("mail.yaml")
+                theirs = f'"{other.service.name}" ({"of the stock" if stock else other.service.where})'
                 what = f"the service {theirs} already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
 

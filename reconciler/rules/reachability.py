@@ -96,7 +96,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
     reader = _Reader(main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            for asked in reader.questions(scope, parameter):
+            for asked in dict.fromkeys(reader.questions(scope, parameter)):
                 if not reader.is_ours(asked.server):
                     yield scope, parameter, asked
         if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
@@ -169,7 +169,25 @@ class _Reader:
             yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE | re.ASCII), port=port)
 
     def questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
-        """Yield the servers that a setting names."""
+        """Yield the servers that a setting names, as each program sees them that reads the setting in its jail."""
+        for reader in self._readers(scope, parameter.name):
+            yield from self._questions(reader, parameter)
+        yield from self._tables(scope, parameter)
+
+    def _readers(self, scope: Scope, name: str) -> list[Scope]:
+        """Return the scopes in which a setting of main.cf is read: at most one with a jail, and one without."""
+        if scope.service:
+            return [scope]
+        program = "cleanup" if name == "non_smtpd_milters" else "smtpd"
+        inside = [Scope(scope.merged, scope.facts, service) for service in scope.merged.entries]
+        by_jail = {
+            reader.service.chroot == "y": reader
+            for reader in reversed(inside)
+            if reader.service and reader.service.command == program and reader.parameter(name) is scope.parameter(name)
+        }
+        return list(by_jail.values()) or [scope]
+
+    def _questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
         name, text = parameter.name, scope.expanded(parameter.value) or ""
         if name in _MILTERS:
             yield from self._milters(scope, text)
@@ -181,10 +199,9 @@ class _Reader:
         elif name == "smtpd_proxy_filter":
             yield from self._proxy(scope, text.strip(SPACE))
         elif name in _ROUTES and (not _ROUTES[name] or self._main.words(_ROUTES[name])):
-            yield from self._route(scope, text.strip(SPACE))
+            yield from self._route(text.strip(SPACE))
         elif name == "relayhost":
             yield from self._smart_host(text)
-        yield from self._tables(scope, parameter)
 
     def _tables(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
         """Yield the servers of tcp_table(5) and socketmap_table(5)."""
@@ -222,7 +239,7 @@ class _Reader:
         for server in self.servers(scope, place) if text else ():
             yield Question(text, server, "smtpd would answer 451 to all mail")
 
-    def _route(self, scope: Scope, text: str) -> Iterator[Question]:
+    def _route(self, text: str) -> Iterator[Question]:
         """Yield a filter or mail store on this host; a remote one is a next hop like any other."""
         transport, _, hop = text.partition(":")
         service = self._main.merged.services.get(f"{transport}/unix")
@@ -230,7 +247,7 @@ class _Reader:
             return
         lmtp, then = service.command == "lmtp", "mail would be accepted, and wait in the queue"
         if lmtp and hop.startswith("unix:"):
-            servers = list(self.servers(scope, hop))
+            servers = list(self.servers(Scope(self._main.merged, self._main.facts, service), hop))
         else:
             elsewhere = self._inet(hop.removeprefix("inet:"), "24" if lmtp else "smtp") if hop else ()
             servers = [server for server in elsewhere if self._is_local(server.host)]

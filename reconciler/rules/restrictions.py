@@ -81,8 +81,8 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
     name, argument = restriction.name, restriction.argument or ""
     if name in WITH_TABLE:
         bad, expected = ":" not in argument, "a table such as table:NAME"
-    elif name == "check_policy_service":
-        bad, expected = ":" not in argument, "a server such as unix:private/policy"
+    elif name == "check_policy_service":  # the rule malformed-endpoint reads the address
+        bad, expected = not argument, "a server such as unix:private/policy"
     elif name == "sleep":
         bad, expected = not is_digits(argument), "a number of seconds"
     else:

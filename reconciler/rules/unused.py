@@ -8,11 +8,10 @@ may name any transport; if there is such a table, the rules report no transport.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned, warning_at
-from reconciler.postfix.named_transports import asks_elsewhere
+from reconciler.postfix.reached import asks_elsewhere, named_words, words_in
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts
 
-_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 
 
@@ -29,9 +27,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
     own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
-    if any(asks_elsewhere(scope) for scope in everywhere):
+    if any(map(asks_elsewhere, everywhere)):
         own = []  # such a table may name any of them
-    named = _words(merged, everywhere) if own or classes else set()
+    named = named_words(merged, everywhere) | _arguments(merged) if own or classes else set()
     parameter = main.parameter("smtpd_restriction_classes")
     for name in classes if parameter else ():
         if parameter and name not in named:
@@ -43,19 +41,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield warning_at("unused-transport", service.where, what, service.key)
 
 
-def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
-    """Return every word of values, commands and tables that could be a name."""
-    texts = [
-        scope.expanded(parameter.value) or parameter.value
-        for scope in everywhere
-        for parameter in scope.written
-        if parameter.name != "smtpd_restriction_classes"
-    ]
-    texts += [word for service in merged.entries for word in service.arguments]
-    names = {word for text in texts for word in _WORD.findall(text)}
-    for table in merged.tables.values():
-        names.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
-    return names
+def _arguments(merged: Contribution) -> set[str]:
+    """Return the words of all commands: a program that another service runs may name a service."""
+    return words_in(word for service in merged.entries for word in service.arguments)
 
 
 mentioned = nothing_mentioned

@@ -144,3 +144,15 @@ def test_what_postfixs_programs_say_without_a_line_is_told_at_the_setting(
     assert not refused.accepted
     (line,) = (one for one in refused.text.splitlines() if says in one)
     assert f"mail.yaml:{MAIL.count(chr(10)) + 1}:{column}: " in line
+
+
+def test_a_program_does_not_repeat_what_is_allowed(adopted: AdoptedHost) -> None:
+    line = "  smtpd_option_of_the_future: x"
+    refused = adopted.push({"mail.yaml": f"{MAIL}{line}\n", "tables/sender_transport": None}, "Too new")
+    assert not refused.accepted
+    allowed = f"{line}  # allow unknown-parameter: another host has it\n"
+    pushed = adopted.push({"mail.yaml": MAIL + allowed}, "Allowed")
+    assert pushed.accepted, pushed.text
+    assert "(allowed: another host has it)" in " ".join(pushed.text.replace("remote:", "").split())
+    assert pushed.text.count("mail.yaml:5:") == 1, pushed.text  # postconf would say it again
+    assert adopted.push({"mail.yaml": MAIL}, "Back").accepted

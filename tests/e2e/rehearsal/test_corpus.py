@@ -14,14 +14,25 @@ import yaml
 from reconciler.desired import flows, layout, load, master_d, schema_errors, yaml_reader
 from reconciler.postfix import syntax, tables
 from tests.e2e.adopted_host import CLONE, AdoptedHost, Push
+from tests.e2e.hosts import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
-FIELD = yaml.safe_load((CORPUS / "field-broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+FIELD_BROKEN, FIELD_HEALTHY = (
+    yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
+    for kind in ("broken", "healthy")
+)
+# Cases of the field that are not caught yet, or refused though healthy; a case that is right must leave this set.
+NOT_YET: set[str] = set()
+# What the field's cases say about their host: an empty jail, no store of virtual mailboxes, no archive.
+AS_IN_THE_FIELD = """
+mkdir -p /var/spool/postfix/etc && find /var/spool/postfix/etc -mindepth 1 -delete
+rm -rf /srv/vmail /srv/archive /etc/postfix-out; mkdir -p /var/opt && chown root: /var/opt
+"""
 READERS = (yaml_reader, flows, layout, load, master_d, syntax, tables, schema_errors)
 REHEARSED = {
     "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
@@ -49,7 +60,14 @@ def state(case: dict[str, Any]) -> dict[str, str | None]:
     files |= BROKEN["base"]["files"] | case.get("files", {})
     for path, text in case.get("append", {}).items():
         files[path] = (files[path] or "") + text
-    return files
+    # The cases are for a host of the name that the base state gives to its mail system.
+    return {path.replace("hosts/mx.test.example.", f"hosts/{NAME}."): text for path, text in files.items()}
+
+
+def cases(listed: list[dict[str, Any]]) -> list[Any]:
+    """The cases as parameters of a test; those of NOT_YET must fail."""
+    strict = pytest.mark.xfail(strict=True, reason="it is not right yet")
+    return [pytest.param(case, id=case["name"], marks=[strict] * (case["name"] in NOT_YET)) for case in listed]
 
 
 def push(adopted: AdoptedHost, case: dict[str, Any]) -> Push:
@@ -111,6 +129,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[Row]]:
 def adopted() -> Iterator[AdoptedHost]:
     """A host that has adopted the base state, with a secret named relay and a foreign process on a port."""
     with AdoptedHost(state=state({}), adopt=False, daemon=False) as made:
+        made.sh(AS_IN_THE_FIELD)
         made.host.start("python3", "-c", FOREIGN)
         made.host.start("smtp-sink", "-u", "nobody", "127.0.0.1:2525", "16")
         made.sh("cp -a /etc/postfix /root/state.naive")
@@ -124,9 +143,7 @@ def adopted() -> Iterator[AdoptedHost]:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [*BROKEN["cases"], *(case for case in FIELD["cases"] if case["by"] == "rehearsal")],
-    ids=lambda case: str(case["name"]),
+    "case", cases([*BROKEN["cases"], *(case for case in FIELD_BROKEN if case["must"] == "refused")])
 )
 def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
     adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
@@ -142,7 +159,10 @@ def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
     assert adopted.live() == before
 
 
-@pytest.mark.parametrize("case", HEALTHY["cases"], ids=lambda case: str(case["name"]))
+@pytest.mark.parametrize(
+    "case",
+    cases([*HEALTHY["cases"], *FIELD_HEALTHY, *(case for case in FIELD_BROKEN if case["must"] == "warned")]),
+)
 def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
     adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
 ) -> None:
@@ -156,5 +176,5 @@ def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
     assert adopted.answers()
     if case.get("must") == "warned":
         assert any("warning: " in finding and re.search(case["cause"], finding) for finding in findings), pushed.text
-    elif "with" not in case:
+    elif "with" not in case and case not in FIELD_HEALTHY:
         assert findings == []

@@ -32,8 +32,10 @@ def test_a_command_that_stays_in_the_folder_of_programs_is_not_refused_for_its_n
 
 def test_a_program_of_ones_own_that_is_missing_is_refused_for_now() -> None:
     line = "x unix - n n - - pipe user=vmail argv=/opt/own -d"
-    (finding,) = findings_of("missing-program", files=master(line), facts=facts(files={"/opt/own": False}))
+    gone = facts(files={"/opt/own": False})
+    (finding,) = findings_of("missing-program", {"default_transport": "x"}, master(line), gone)
     assert not finding.lasting
+    assert not findings_of("missing-program", files=master(line), facts=gone)  # it never starts
     assert not findings_of("missing-program", files=master(line), facts=facts(files={"/opt/own": True}))
 
 

@@ -41,21 +41,6 @@ def test_virtual_mailboxes_have_a_base() -> None:
     assert not findings_of("missing-mailbox-base", BOXES | {"virtual_transport": "lmtp:unix:private/d"})
 
 
-def test_a_domain_of_two_classes_is_told_of() -> None:
-    (finding,) = findings_of("two-classes", {"virtual_alias_domains": "v.example Localhost"})
-    assert (finding.is_error, "localhost" in finding.text) == (False, True)
-    assert not findings_of("two-classes", {"relay_domains": "$mydestination, r.example, table:virtual"})
-
-
-def test_a_domain_of_two_classes_is_told_of_at_its_line_in_a_table() -> None:
-    lines = {"tables/relay_domains": "r.example OK\nV.example OK\n"}
-    (finding,) = findings_of("two-classes", files=lines)
-    assert str(finding).startswith("tables/relay_domains:2:1: warning:")
-    assert "virtual_alias_domains" in finding.text
-    below = {"tables/relay_domains": "r.example OK\nexample OK\nsub.v.example OK\n"}
-    assert not findings_of("two-classes", files=below)
-
-
 def test_an_option_that_stands_twice_is_told_of() -> None:
     service = "x unix - - n - - smtp\n  -o smtp_helo_name=a.example\n  -o {other}=b.example\n"
     (finding,) = findings_of("option-twice", files={"master.d/x.cf": service.format(other="smtp_helo_name")})

@@ -72,9 +72,16 @@ def test_a_port_on_another_address_is_free() -> None:
 
 def test_two_services_of_our_own_do_not_share_a_port() -> None:
     assert "25" in only_finding("port-taken", files=master("25 inet n - n - - smtpd"))
-    assert "25" in only_finding("port-taken", files=master("127.0.0.1:25 inet n - n - - smtpd"))
+    twice = master("127.0.0.1:2525 inet n - n - - smtpd\nlocalhost:2525 inet n - n - - smtpd")
+    assert "2525" in only_finding("port-taken", files=twice)
+    assert "25" in only_finding("port-taken", files=master("[::]:25 inet n - n - - smtpd"))
     apart = {"inet_interfaces": "192.0.2.10"}
     assert not findings_of("port-taken", apart, master("127.0.0.1:25 inet n - n - - smtpd"))
+
+
+@pytest.mark.parametrize("listener", ["192.0.2.10:smtp", "127.0.0.1:25", "[::1]:25", "localhost:25"])
+def test_a_listener_on_one_address_may_stand_beside_the_one_on_all_of_them(listener: str) -> None:
+    assert not findings_of("port-taken", files=master(f"{listener} inet n - n - - smtpd"))
 
 
 def test_mail_does_not_leave_from_an_address_of_another_host() -> None:

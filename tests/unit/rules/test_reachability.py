@@ -164,3 +164,27 @@ def test_who_is_slow_is_never_refused() -> None:
 def test_a_server_behind_malformed_text_is_left_to_other_rules() -> None:
     for text in ("{}", "{ }", "inet:", "inet:127.0.0.1:nosuchport", "unix:", "[::1", "{ inet:"):
         linted(desired({"smtpd_milters": text, "relayhost": text, "content_filter": f"smtp:{text}"}), HOST)
+
+
+def test_a_setting_of_main_cf_is_read_in_the_jail_of_each_program_that_reads_it() -> None:
+    spool, outside = "/var/spool/postfix", "/opendkim/opendkim.sock"
+    milter = {"smtpd_milters": f"unix:{outside}", "non_smtpd_milters": f"unix:{outside}"}
+    jailed, both = Server(path=spool + outside), {Server(path=spool + outside), Server(path=outside)}
+    state = desired(milter, services={"smtp/inet": {"chroot": "yes"}, "cleanup/unix": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {jailed}
+    state = desired(milter, services={"smtp/inet": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == both
+    state = desired({"smtpd_milters": f"unix:{outside}"}, {
+        "master.d/x.cf": "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n",
+    }, services={"smtp/inet": {"chroot": "yes"}})  # fmt: skip
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {jailed}
+    policy = {"smtpd_data_restrictions": "check_policy_service unix:/run/policy"}
+    state = desired(policy, services={"smtp/inet": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {Server(path=f"{spool}/run/policy")}
+
+
+def test_the_socket_of_a_mail_store_is_in_the_jail_of_its_transport() -> None:
+    store = {"virtual_mailbox_domains": "m.example", "virtual_transport": "lmtp:unix:/run/dovecot/lmtp"}
+    state = desired(store, services={"lmtp/unix": {"chroot": "yes"}})
+    assert Server(path="/var/spool/postfix/run/dovecot/lmtp") in mentioned(compose(state, HOST), HOST).servers
+    assert Server(path="/run/dovecot/lmtp") in servers(store)

@@ -1,0 +1,102 @@
+"""Block lists must be in service, and an answer of theirs that is no listing must not count as one.
+
+Without a filter such as ``=127.0.0.[2..11]``, every answer counts. Some lists answer errors that way: Spamhaus says
+127.255.255.254 to a public resolver, and then all mail is refused. Raises nothing; all findings are warnings.
+
+Known limit: nothing is looked up; the rules know some widely used lists, and those that ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Finding, nothing_mentioned
+from reconciler.postfix.restrictions import LISTS, WITH_DOMAIN, classes_of, parsed
+from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.vocabulary import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contribution, Desired, Facts, Parameter
+
+_PUBLIC = "127.255.255.254 means that a public resolver asked"
+# Lists with answers that are no listings: a filter for those that are, and what another one means.
+_SEVERAL = {
+    "dbl.spamhaus.org": ("127.0.1.[2..99]", _PUBLIC),
+    "spamhaus.org": ("127.0.0.[2..11]", _PUBLIC),
+    "dq.spamhaus.net": ("127.0.0.[2..11]", "127.255.255.250 means that the key is not valid"),
+    "dnswl.org": ("127.0.[0..255].[1..3]", "127.0.0.255 means that too many questions were asked"),
+    "uribl.com": ("127.0.0.[2..14]", "127.0.0.1 means that a public resolver asked"),
+    "surbl.org": ("127.0.0.[2..254]", "127.0.0.1 means that access is blocked"),
+    "hostkarma.junkemailfilter.com": ("127.0.0.2", "127.0.0.1 means that the client is trusted"),
+    "score.senderscore.com": ("127.0.4.[0..20]", "each client with a reputation has an answer, a good one too"),
+    "rep.mailspike.net": ("127.0.0.[10..13]", "each client with a reputation has an answer, a good one too"),
+    "mail.abusix.zone": ("127.0.0.[2..12]", "127.255.255.250 means that the key is not valid"),
+}
+# Lists that ended. A name that another owner buys may answer to every question.
+_DEAD = names(
+    """
+    ahbl.org blackholes.easynet.nl blackholes.five-ten-sg.com blackholes.mail-abuse.org blackholes.us
+    blackholes.wirehub.net blacklist.spambag.org bl.csma.biz bl.emailbasura.org bl.spamcannibal.org
+    bl.technovision.dk blitzed.org block.dnsbl.sorbs.net cart00ney.surriel.com dialups.mail-abuse.org
+    dev.null.dk dnsbl.burnt-tech.com dnsbl.net.au dorkslayers.com dsbl.org
+    dul.ru dun.dnsrbl.net fabel.dk habeas.com intersil.net ix.dnsbl.manitu.net korea.services.net leadmon.net
+    maps.vix.com map.spam-rbl.com moensted.dk njabl.org no-more-funn.moensted.dk orbs.org ordb.org osirusoft.com
+    proxies.relays.monkeys.com rbl-plus.mail-abuse.org rbl.mail-abuse.org relays.mail-abuse.org relays.visi.com
+    rfc-ignorant.org rmst.dnsbl.net.au rsl.org sorbs.net spamsources.fabel.dk spews.org tqmcube.com uceb.org
+    """
+)
+_SITES = "postscreen_dnsbl_sites"
+
+
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+    """Check each block list and each list of trusted clients that a setting names."""
+    for scope in scopes(merged, facts):
+        classes = classes_of(scope)
+        for parameter in scope.written:
+            for restriction, written in _lists(scope, parameter, classes):
+                yield from _problem(scope, parameter, restriction, written)
+
+
+def _lists(scope: Scope, parameter: Parameter, classes: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the lists that a setting names, each as it is written, with its restriction."""
+    text = scope.expanded(parameter.value) or ""
+    if parameter.name in {_SITES, "maps_rbl_domains"}:
+        yield from ((parameter.name, word) for word in words(text))
+    elif parameter.name in LISTS or parameter.name in classes:
+        for restriction in parsed(text):
+            if restriction.name in WITH_DOMAIN and restriction.argument:
+                yield restriction.name, restriction.argument
+
+
+def _problem(scope: Scope, parameter: Parameter, restriction: str, written: str) -> Iterator[Finding]:
+    domain, filtered, _ = written.partition("*")[0].partition("=")
+    domain = domain.lower().strip("[].")
+    above = [domain.split(".", skipped)[-1] for skipped in range(domain.count(".") + 1)]
+    if not _DEAD.isdisjoint(above):
+        what = f'{parameter.name}: the list "{domain}" has ended: it lists nobody, or everybody; remove it'
+        yield scope.warning("dead-block-list", parameter, what, domain)
+        return
+    known = next((_SEVERAL[name] for name in above if name in _SEVERAL), None)
+    if known and not filtered and restriction != "maps_rbl_domains":
+        answers, other = known
+        then = "permits" if restriction.startswith("permit_") else "is taken for a listing"
+        what = f'{parameter.name}: every answer of "{domain}" {then}, and {other}; write {domain}={answers}'
+        yield scope.warning("unfiltered-block-list", parameter, what, domain)
+
+
+mentioned = nothing_mentioned
+PASSING: frozenset[str] = frozenset()
+EXPLAINED = {
+    "dead-block-list": (
+        "A block list is not in service any more. It lists nobody, its look-ups take time, and whoever gets its "
+        "domain can make it list everybody. Some lists ended in that way, and all mail was refused. Remove it."
+    ),
+    "unfiltered-block-list": (
+        "A list of clients or domains answers with different codes, and some are no listings, such as Spamhaus's "
+        "127.255.255.254 for questions that come through a public resolver. Without a filter, every answer counts, "
+        "and all mail may be refused, or permitted. Add the answers that count, such as "
+        "zen.spamhaus.org=127.0.0.[2..11]."
+    ),
+}
