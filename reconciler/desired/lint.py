@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Rules
 
+SAME = "the live commit has the same error"
+"""Why an error is a warning: it refuses no commit, but it is true of this host."""
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """The explanations of the rules that judge a readable commit, by their names."""
@@ -63,8 +65,6 @@ def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Findin
     """Return the findings, where an error that the live commit has too is a warning: a commit may keep an old fault."""
     known = {(finding.rule, finding.subject) for finding in live if finding.is_error}
     return [
-        finding.as_warning("the live commit has the same error")
-        if finding.is_error and (finding.rule, finding.subject) in known
-        else finding
+        finding.as_warning(SAME) if finding.is_error and (finding.rule, finding.subject) in known else finding
         for finding in findings
     ]

@@ -96,13 +96,14 @@ def _postponed(error: InternalError, where: str = "") -> Postponed:
 
 
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
+    if lost := edges.generations.place_of_link.taken or edges.generations.lost:
+        raise Unavailable(lost)
     if not edges.generations.adopted:
         passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
         return
-    if lost := edges.generations.lost:
-        raise Unavailable(lost)
     with suppress(OSError):  # status shows that a copy is missing
         edges.generations.keep_originals()
+        edges.generations.place_of_link.remember()
     found, dead = hand_edit.find(edges), ""
     passed.edit = hand_edit.Kept(found)
     if found.files:

@@ -18,7 +18,7 @@ def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> 
     last = LastPass().recorded(Passed(Postponed("no space left"), unrecorded=True))
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.troubles == ["nothing can be recorded: no space left"]
+    assert last.urgent == ["nothing can be recorded: no space left"]
     assert last.recorded(Passed(Unchanged())) == LastPass()
 
 
@@ -31,17 +31,17 @@ def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None
         Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""), lost_note="refs are locked")
     )
 
-    assert last.troubles == ["not written: refs are locked"]
+    assert last.limits == ["not written: refs are locked"]
     assert last.due_in(Steady(), SETTINGS) == SETTINGS.resync
     assert last.noted(Passed(Unchanged())) == last
-    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""))).troubles == []
+    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""))).limits == []
 
 
 def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:
     last = LastPass(requests_wait=True)
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.troubles == []
+    assert last.urgent == last.limits == []
 
 
 def test_a_suspension_that_has_ended_is_looked_at_at_once_and_one_without_end_at_the_resync() -> None:
