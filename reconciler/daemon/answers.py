@@ -12,6 +12,7 @@ import pwd
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -109,7 +110,7 @@ class Answers:
         self._log.warning(
             Event.CHECK_REFUSED, revision=revision.oid, uid=uid, user=check.user, findings=[*map(str, findings)]
         )
-        with self._recording:
+        with self._recording, suppress(OSError):  # a full disk: the pusher must read the findings in any case
             self._edges.journal.refuse(check)
 
     def _refusal(self) -> Iterator[Message]:

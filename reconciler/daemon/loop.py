@@ -94,7 +94,7 @@ class Daemon:
         failed = filter(None, (self._probation.trouble, self._renewals.trouble))
         urgent = (*self._control.limits, *self._last.urgent)
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
-        return Known(limits, (*urgent, *self._last.faults))
+        return Known(limits, (*urgent, *self._last.faults, *self._slot.unanswered()))
 
     def _say(self, step: str) -> None:
         self._log.debug(Event.STEPPED, step=step)

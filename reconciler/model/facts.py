@@ -56,6 +56,9 @@ class Server(NamedTuple):
     port: int = 0
     path: str = ""
 
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
 
 RESOLVER = Server(port=53)
 """The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""

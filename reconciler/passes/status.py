@@ -14,6 +14,7 @@ from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
 from reconciler.features.sites import site_of
+from reconciler.host import disk
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import nftables, postfix, postqueue
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 MOST_QUEUED, MOST_REASONS, MOST_SHOWN = 1000, 3, 5
 PATIENCE = 6.0
 """Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
-_UNKNOWN, _STOPPED = "can't query Postfix", "Postfix does not run; start it when mail is to flow"
+_UNKNOWN = "can't query Postfix"
+_STOPPED = "Postfix does not run; if it is not back in seconds, it was stopped: start it"
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
@@ -143,7 +145,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
-    companions = _companions(edges)
+    companions, room = _companions(edges), disk.trouble(generations.private)
     files = _files(edges, _in_force(live.revision if live else "", last))
     return {
         "host": edges.settings.host,
@@ -151,7 +153,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
         "lost": generations.place_of_link.taken or generations.lost or None,
-        "troubles": [*_troubles(more, companions, running=running), *known.troubles],
+        "troubles": [*_troubles(more, companions, running=running), *filter(None, [room]), *known.troubles],
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
