@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """The reason why a pass was not recorded, the note that was not written, and whether panels' requests wait.
+    """Why no pass was made or recorded, the note that was not written, and whether panels' requests wait.
 
     *bug* is a bug in reconciler that ended the work around a pass. *faults* are errors of what is live that the pass
     met, such as a server that does not answer.
@@ -36,7 +36,8 @@ class LastPass:
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
-        unrecorded = str(getattr(passed.outcome, "reason", "")) if passed.unrecorded else ""
+        what = "no pass can be made now" if passed.busy else "nothing can be recorded"
+        unrecorded = f"{what}: {getattr(passed.outcome, 'reason', '')}" if passed.unrecorded else ""
         faults = tuple(f"the last pass found {fault}" for fault in _faults(passed.outcome))
         return replace(self, unrecorded=unrecorded, faults=faults)
 
@@ -61,8 +62,7 @@ class LastPass:
     @property
     def urgent(self) -> list[str]:
         """The problems of reconciler itself that an operator must look at."""
-        record = [f"nothing can be recorded: {self.unrecorded}"] if self.unrecorded else []
-        return [*record, *([self.bug] if self.bug else [])]
+        return [*filter(None, (self.unrecorded, self.bug))]
 
 
 def _faults(outcome: Outcome) -> Iterator[Finding]:

@@ -111,8 +111,9 @@ class Daemon:
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
         spare_memory()
-        self.edges.generations.prepare()
-        self.edges.generations.sweep()
+        with suppress(OSError):  # of a disk that is full or read-only; a pass says so
+            self.edges.generations.prepare()
+            self.edges.generations.sweep()
         self._watcher.start()
         self._control.start()
         self._guard.start()

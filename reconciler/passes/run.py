@@ -52,7 +52,8 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     except InternalError as error:
         passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
+        busy = isinstance(error, Unavailable)
+        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True, busy=busy)
         passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
     passed.seconds = passed.seconds or time.monotonic() - began
     return passed

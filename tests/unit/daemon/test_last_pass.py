@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from reconciler.daemon.last_pass import LastPass
+from reconciler.desired.lint import SAME
 from reconciler.host.settings import Settings
-from reconciler.model import Postponed, Unchanged
+from reconciler.model import Applied, Finding, Postponed, Refused, Unchanged, Where
 from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
 from reconciler.state.records import Conclusion
@@ -20,6 +21,27 @@ def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
     assert last.urgent == ["nothing can be recorded: no space left"]
     assert last.recorded(Passed(Unchanged())) == LastPass()
+
+
+def test_a_pass_that_another_process_keeps_from_beginning_says_that_and_not_that_a_record_failed() -> None:
+    last = LastPass().recorded(Passed(Postponed("dpkg holds its lock"), unrecorded=True, busy=True))
+
+    assert last.urgent == ["no pass can be made now: dpkg holds its lock"]
+    assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
+
+
+def test_errors_of_what_is_live_that_refused_nothing_are_faults_until_a_pass_is_free_of_them() -> None:
+    error = Finding(rule="r", where=Where("mail.yaml", 3), text="no server answers", subject="s", lasting=False)
+    excused = error.as_warning(SAME)
+
+    for outcome, told in (
+        (Unchanged((error,)), ["the last pass found mail.yaml:3:1: no server answers"]),
+        (Applied((excused,)), [f"the last pass found mail.yaml:3:1: warning: no server answers ({SAME})"]),
+        (Applied((error.as_warning("allowed: x"),)), []),
+        (Refused((error,)), []),
+        (Unchanged(), []),
+    ):
+        assert [*LastPass(faults=("old",)).recorded(Passed(outcome)).faults] == told
 
 
 def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:
