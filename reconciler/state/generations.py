@@ -363,7 +363,6 @@ class Generations:
             raise Unavailable(f"{self.config_directory} was edited while it was being adopted")
         self.host.exchange(self.config_directory, self.beside)
         self.host.remove(self.beside)
-        self.place_of_link.remember()
         live = self.live()
         if not live:
             raise Unavailable(f"{self.link}: the live link is missing")

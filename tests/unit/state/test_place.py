@@ -41,12 +41,19 @@ def link(directory: Path) -> None:
 TAKEN = {"is missing": remove, "is a folder": folder, "is a link to": link}
 
 
+def remembered(folder: Path, **settings: object) -> Adopted:
+    """Return an adopted folder after its first pass."""
+    adopted = Adopted.made_in(folder, **settings)
+    adopted.edges.generations.place_of_link.remember()
+    return adopted
+
+
 @pytest.fixture
 def adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Adopted:
     """An adopted folder whose Postfix does not run."""
     monkeypatch.setattr(postfix, "running", lambda _: None)
     monkeypatch.setattr(postfix, "live", lambda *_: None)
-    return Adopted.made_in(tmp_path)
+    return remembered(tmp_path)
 
 
 @pytest.mark.parametrize("what", TAKEN)
@@ -98,7 +105,7 @@ def test_in_a_pause_only_a_missing_link_comes_back_until_an_operator_asks(adopte
 
 def test_with_the_policy_report_a_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postfix, "running", lambda _: None)
-    adopted = Adopted.made_in(tmp_path, drift_policy="report")
+    adopted = remembered(tmp_path, drift_policy="report")
     folder(adopted.edges.settings.config_directory)
     recover(adopted.edges)
     assert not adopted.edges.generations.adopted
@@ -113,6 +120,7 @@ def test_a_directory_that_was_never_adopted_or_was_released_is_nobodys_place(ado
     other = place.Place(tmp_path / "etc/other", generations.link, generations.private, adopted.edges.host)
     assert not other.taken
     generations.adopt()
+    generations.place_of_link.remember()
     assert not other.taken, "another directory is adopted"
 
 
