@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEAST = 1 << 20  # bytes; a pass needs some for its records
+LEAST = 1 << 20  # bytes
+LEAST_INODES = 50  # a generation takes that many
 
 
 def trouble(folder: Path) -> str:
@@ -22,6 +23,6 @@ def trouble(folder: Path) -> str:
         return f"{where} is read-only, so no commit can be applied"
     if room.f_bfree * room.f_frsize < LEAST:
         return f"{where} is full, so no commit can be applied"
-    if room.f_files and not room.f_ffree:
-        return f"{where} has no inodes left (df -i), so no commit can be applied"
+    if room.f_files and room.f_ffree < LEAST_INODES:
+        return f"{where} is out of inodes (df -i), so no commit can be applied"
     return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socketserver
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -45,6 +46,10 @@ class _Logins(socketserver.StreamRequestHandler):
     """Knows nobody, as Dovecot says it."""
 
     def handle(self) -> None:
+        with suppress(OSError):  # whoever only looks whether it answers is gone already
+            self._talk()
+
+    def _talk(self) -> None:
         self.wfile.write(b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t00\nDONE\n")
         for line in self.rfile:
             if line.startswith(b"AUTH\t"):

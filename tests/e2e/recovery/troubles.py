@@ -25,7 +25,7 @@ TLS = ("smtpd_tls_chain_files: /etc/ssl/mx.pem", "smtpd_tls_security_level: may"
 DAMAGE = f"""
 cp -a {REPOSITORY} /srv/good && cd {REPOSITORY} && git repack -adq && chmod u+w objects/pack/*
 for pack in objects/pack/*.pack; do
-    head -c 300 /dev/zero | tr '\\0' x | dd of="$pack" bs=1 seek=100 conv=notrunc 2>/dev/null
+    size=$(stat -c %s "$pack") && truncate -s 12 "$pack" && truncate -s "$size" "$pack"
 done
 """
 DPKG = (
@@ -56,10 +56,10 @@ def _mail(*parameters: str) -> str:
     return MAIL + "".join(f"  {one}\n" for one in parameters)
 
 
-def _server_down(name: str, server: tuple[str, ...], *parameters: str) -> Trouble:
+def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "true") -> Trouble:
     """Return the trouble that the program of inside/servers.py which Postfix asks has ended."""
     return Trouble(
-        name=name, begin="pkill -f [i]nside/servers.py", mail=_mail(*parameters), server=server, repairs=True
+        name=name, begin="pkill -f [i]nside/servers.py", end=end, mail=_mail(*parameters), server=server, repairs=True
     )
 
 
@@ -81,6 +81,7 @@ TROUBLES = (
         "smtpd_sasl_auth_enable: yes",
         "smtpd_sasl_type: dovecot",
         "smtpd_sasl_path: private/auth",
+        end="postfix quick-stop; postfix start",  # else master waits a minute before it starts another smtpd
     ),
     _server_down(
         "The server of a table is down (socketmap; LDAP and SQL likewise)",
@@ -99,7 +100,7 @@ TROUBLES = (
         name="rspamd died and can't start",
         begin="chmod -x /usr/bin/rspamd; pkill -KILL -x rspamd",
         end="chmod +x /usr/bin/rspamd",
-        mail=MAIL + "dkim: {key: !secret dkim}\n",
+        mail=MAIL + "dkim: {selector: one, key: !secret dkim}\n",
         secrets={"dkim": "openssl genrsa 2048 2>/dev/null"},
         repairs=True,
     ),
@@ -107,7 +108,7 @@ TROUBLES = (
         name="The identity is gone",
         begin="mv /etc/reconciler/identity.age /root/",
         end="[ ! -e /root/identity.age ] || mv /root/identity.age /etc/reconciler/",
-        mail=MAIL + "smart_host: {nexthop: '[127.0.0.1]:25', username: u, password: !secret pw}\n"
+        mail=MAIL + "smart_host: {nexthop: '[127.0.0.1]:2525', username: u, password: !secret pw}\n"
         "tls: {outbound: may}\n",
         secrets={"pw": "echo geheim"},
         repairs=True,
@@ -142,7 +143,7 @@ TROUBLES = (
     Trouble(
         name="The disk is read-only",
         begin=f"mount --bind {STATE} {STATE} && mount -o remount,ro,bind {STATE}",
-        end=f"! mountpoint -q {STATE} || umount {STATE}",
+        end=f"! mountpoint -q {STATE} || umount -l {STATE}",
     ),
     Trouble(
         name="The disk has no inodes left",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host.disk import LEAST, trouble
+from reconciler.host.disk import LEAST, LEAST_INODES, trouble
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ class Room:
     f_frsize: int = 4096
     f_bfree: int = 10_000
     f_files: int = 1000
-    f_ffree: int = 10
+    f_ffree: int = LEAST_INODES
 
 
 WELL = Room()
@@ -34,7 +34,7 @@ WELL = Room()
         (WELL, ""),
         (replace(WELL, f_bfree=LEAST // 4096), ""),
         (replace(WELL, f_bfree=LEAST // 4096 - 1), "is full"),
-        (replace(WELL, f_ffree=0), "no inodes left"),
+        (replace(WELL, f_ffree=LEAST_INODES - 1), "is out of inodes"),
         (replace(WELL, f_files=0, f_ffree=0), ""),  # btrfs counts none
         (replace(WELL, f_flag=os.ST_RDONLY | os.ST_NOSUID), "is read-only"),
     ],
