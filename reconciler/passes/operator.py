@@ -64,6 +64,7 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
 
 def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     """Make a new generation from an old one's files, and stay there until the branch moves or `resume` is run."""
+    _put_back(edges)
     live, known = _adopted(edges), edges.generations.all()
     if number is None:
         number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
@@ -86,15 +87,20 @@ def rescue(edges: Edges, who: str) -> Passed:
 
     It works without any generation, and without the state directory: the backup holds the files as well.
     """
+    _put_back(edges)
     if not edges.generations.lost:
         _adopted(edges)
     return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
 
-def _adopted(edges: Edges) -> Generation:
+def _put_back(edges: Edges) -> None:
+    """Restore the link to the configuration, where something took its place."""
     if edges.generations.place_of_link.taken:
         with edges.generations.locks.state(PATIENCE):
             recover(edges, asked=True)
+
+
+def _adopted(edges: Edges) -> Generation:
     live = edges.generations.live()
     if live is None:
         raise Unavailable(edges.generations.lost or NOT_ADOPTED)

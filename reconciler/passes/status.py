@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 MOST_QUEUED, MOST_REASONS, MOST_SHOWN = 1000, 3, 5
 PATIENCE = 6.0
 """Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
-_UNKNOWN = "can't query Postfix"
-_STOPPED = "Postfix does not run; if it is not back in seconds, it was stopped: start it"
+UNKNOWN = "can't query Postfix"
+STOPPED = "Postfix does not run; if it is not back in seconds, it was stopped: start it"
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
@@ -153,7 +153,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
         "lost": generations.place_of_link.taken or generations.lost or None,
-        "troubles": [*_troubles(more, companions, running=running), *filter(None, [room]), *known.troubles],
+        "troubles": [*troubles(more, companions, running=running), *filter(None, [room]), *known.troubles],
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
@@ -178,10 +178,10 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
     }
 
 
-def _troubles(limits: Sequence[str], companions: Mapping[str, Running], *, running: bool) -> Iterator[str]:
+def troubles(limits: Sequence[str], companions: Mapping[str, Running], *, running: bool) -> Iterator[str]:
     """Yield what does not run; *limits* are those of Postfix, which has none if it can be queried."""
     if not running:
-        yield next((one for one in limits if one.startswith(_UNKNOWN)), _STOPPED)
+        yield next((one for one in limits if one.startswith(UNKNOWN)), STOPPED)
     yield from (f"{name} does not work: {one['why']}" for name, one in companions.items() if not one["running"])
 
 
@@ -324,4 +324,4 @@ def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
         limits = [log.limit] if log.limit else []
         return postfix.running(instance) is not None, instance.values["mail_version"], limits
     except (ReconcilerError, OSError) as error:
-        return False, "", [f"{_UNKNOWN}: {error}"]
+        return False, "", [f"{UNKNOWN}: {error}"]
