@@ -76,9 +76,9 @@ def test_the_bytes_are_on_disk_before_their_name(tmp_path: Path, victim: Path, m
         done.append(f"sync {os.fstat(descriptor).st_size}")
         sync(descriptor)
 
-    def renamed(*names: str, **folders: int) -> None:
+    def renamed(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
         done.append("rename")
-        rename(*names, **folders)
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", renamed)
