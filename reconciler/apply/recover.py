@@ -13,6 +13,7 @@ from reconciler.apply.other_queue import take_along
 from reconciler.host.programs import postfix
 from reconciler.model import Unchanged
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import Halted, Suspended
 from reconciler.state.locks import ACTIVATION_PATIENCE, packages_change
 from reconciler.state.records import Conclusion, Step
 from reconciler.state.source import SourceKind
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
 # ---- what was cut short ----------------------------------------------------------------------------------------------
 
 
-def recover(edges: Edges) -> Intent | None:
+def recover(edges: Edges, *, asked: bool = False) -> Intent | None:
     """Undo an interrupted pass: make the old generation complete and live, and run Postfix if it ran before.
 
     Return the open intent, or None when no pass was interrupted. Only undoing is always safe; the next pass repeats the
-    work.
+    work. What took the place of /etc/postfix stays there in a pause, unless an operator *asked* for the change.
     """
     generations = edges.generations
     intent = edges.journal.open_intent()
     if intent and intent.before and not generations.holds(intent.before):
         intent = None  # it is none of this host's; status shows it
+    if generations.place_of_link.taken and (asked or _may_put_back(edges)):
+        _put_back(intent, edges)
     if generations.adopted and generations.live() is None:
         _heal(intent, edges)
     if intent is None:
@@ -60,6 +63,20 @@ def _heal(intent: Intent | None, edges: Edges) -> None:
             _tell(f"{link} led to no generation; generation {healed.number} is live again", intent, edges)
             if postfix.running(instance := edges.postfix()) is not None:
                 postfix.reload(edges.host, instance)
+
+
+def _may_put_back(edges: Edges) -> bool:
+    """Return whether the link to the configuration may come back now, as a hand edit would be reverted."""
+    paused = isinstance(edges.journal.phase(), Suspended | Halted)
+    return edges.generations.place_of_link.is_free or not (paused or edges.settings.drift_policy == "report")
+
+
+def _put_back(intent: Intent | None, edges: Edges) -> None:
+    """Restore the link to the configuration, and have Postfix read it."""
+    with edges.generations.locks.activation(), edges.host.spared():
+        _tell(edges.generations.place_of_link.put_back(), intent, edges)
+        if edges.generations.live() and postfix.running(instance := edges.postfix()) is not None:
+            postfix.reload(edges.host, instance)
 
 
 def _undo(intent: Intent, before: Generation, edges: Edges) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.commands.advice import advice, bugs
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.log import log_lines
 from reconciler.commands.options import as_json, pass_context
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.passes.status import Status
-    from reconciler.state.records import ConclusionLine, FindingLine
 
 
 @click.command("status")
@@ -33,7 +33,7 @@ def status_command(context: Context, *, json_output: bool) -> None:
     if shown is None:
         from reconciler.passes import status as state  # noqa: PLC0415 - a running daemon has all that this needs
 
-        shown = state.status(context.permitted(), [], daemon=False)
+        shown = state.status(context.permitted(), state.Known(), daemon=False)
     if json_output:
         click.echo(json.dumps(shown))
     else:
@@ -58,10 +58,10 @@ def status_lines(status: Status) -> Iterator[str]:
     where = (
         f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
         if live
-        else f"nothing ({'its files are gone' if status.get('lost') else 'not adopted'})"
+        else f"nothing ({'its files are not there' if status.get('lost') else 'not adopted'})"
     )
     yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
-    yield from (f"  {one['text']}" for one in _bugs(last))
+    yield from (f"  {one['text']}" for one in bugs(last))
     postfix, drift = status["postfix"], status["drift"]
     running = "running" if postfix["running"] else "NOT RUNNING"
     daemon = "running" if status["daemon"] else "not running"
@@ -78,6 +78,7 @@ def status_lines(status: Status) -> Iterator[str]:
         yield f"  outbound connections that the lockdown refused, by user: {refused}"
     yield from (f"  {line}" for line in left_out_lines(status.get("left_out") or {}))
     yield from (f"  limit: {limit}" for limit in status["limits"])
+    yield from (f"  trouble: {one}" for one in status.get("troubles", ()) if one not in status["limits"])
     if phase["name"] == "Suspended":
         until = phase["until"] or (
             "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
@@ -90,33 +91,4 @@ def status_lines(status: Status) -> Iterator[str]:
         yield f"  {probation_line(probation)} ({back})"
     if last:
         yield from (f"  {line}" for line in log_lines(last))
-    yield f"  {_advice(status)}"
-
-
-def _bugs(last: ConclusionLine | None) -> list[FindingLine]:
-    """Return the bugs in reconciler that ended the last pass."""
-    return [finding for finding in (last or {}).get("findings", []) if finding["rule"] == "internal-error"]
-
-
-def _advice(status: Status) -> str:
-    phase, live = status["phase"], status["live"]
-    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
-    if status.get("lost"):
-        return f"fix this now: {status['lost']}"
-    match phase["name"]:
-        case "Steady":
-            return "nothing to do" if live else "to adopt: `reconciler plan`, then `reconciler once --adopt`"
-        case "Probation" if phase["confirm"]:
-            return f"if mail works as it should, run `reconciler confirm`; {mail}"
-        case "Probation":
-            return f"nothing to do: {mail}"
-        case "Retrying" if _bugs(status["last"]):
-            return f"tried {phase['attempts']} times, and will be tried again; {mail}; report the bug"
-        case "Retrying":
-            return f"tried {phase['attempts']} times, and will be tried again: {phase['reason']}"
-        case "Refusing":
-            return f"nothing to do: {mail}; push a fix; for the findings, run `reconciler log {phase['revision'][:7]}`"
-        case "Halted":
-            return f"fix this now: {phase['reason']}; then run `reconciler resume`"
-        case _:
-            return mail
+    yield f"  {advice(status)}"

@@ -12,6 +12,7 @@ import pwd
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.host.log import Log
     from reconciler.model import Revision
     from reconciler.passes.check import Checked
+    from reconciler.passes.status import Known
 
 
 MOST_RECORDED = 5
@@ -44,14 +46,14 @@ _OID = re.compile("[0-9a-f]{40}")
 
 
 class Answers:
-    """Answers the requests of hooks and commands; *limits* returns the limits that status shows."""
+    """Answers the requests of hooks and commands; *known* returns what the daemon knows for status."""
 
     def __init__(
         self, edges: Edges, slot: CheckedSlot, board: ProgressBoard, wake: Callable[[Wake], None],
-        limits: Callable[[], list[str]], log: Log,
+        known: Callable[[], Known], log: Log,
     ) -> None:  # fmt: skip
         self._edges, self._slot, self._board = edges, slot, board
-        self._wake, self._limits, self._log = wake, limits, log
+        self._wake, self._known, self._log = wake, known, log
         self._recording = threading.Lock()
 
     def handlers(self) -> dict[str, Handler]:
@@ -108,7 +110,7 @@ class Answers:
         self._log.warning(
             Event.CHECK_REFUSED, revision=revision.oid, uid=uid, user=check.user, findings=[*map(str, findings)]
         )
-        with self._recording:
+        with self._recording, suppress(OSError):  # a full disk: the pusher must read the findings in any case
             self._edges.journal.refuse(check)
 
     def _refusal(self) -> Iterator[Message]:
@@ -126,7 +128,7 @@ class Answers:
 
     def status(self, _: Message) -> Iterator[Message]:
         """Answer `reconciler status`, with the facts that only the daemon knows."""
-        yield {"done": status(self._edges, self._limits(), daemon=True)}
+        yield {"done": status(self._edges, self._known(), daemon=True)}
 
     def wake(self, request: Message) -> Iterator[Message]:
         """Wake the daemon for the reason in the request."""

@@ -44,7 +44,7 @@ from reconciler.passes.check import forget
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import phase_data
+from reconciler.passes.status import Known, phase_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ class Daemon:
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
         self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
-        answers = Answers(self.edges, self._slot, self._board, self.wake, self._limits, self._log)
+        answers = Answers(self.edges, self._slot, self._board, self.wake, self._known, self._log)
         self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
 
     def wake(self, reason: Wake) -> None:
@@ -90,10 +90,11 @@ class Daemon:
         """Do what the guard does beside the loop: have the socket made again if it has vanished."""
         self._control.renew()
 
-    def _limits(self) -> list[str]:
-        troubles = (self._probation.trouble, self._renewals.trouble)
-        own = (*self._watcher.limits, *self._control.limits, *self._last.troubles, *self._guard.limits)
-        return [*own, *filter(None, troubles)]
+    def _known(self) -> Known:
+        failed = filter(None, (self._probation.trouble, self._renewals.trouble))
+        urgent = (*self._control.limits, *self._last.urgent)
+        limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
+        return Known(limits, (*urgent, *self._last.faults, *self._slot.unanswered()))
 
     def _say(self, step: str) -> None:
         self._log.debug(Event.STEPPED, step=step)
@@ -110,8 +111,9 @@ class Daemon:
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
         spare_memory()
-        self.edges.generations.prepare()
-        self.edges.generations.sweep()
+        with suppress(OSError):  # of a disk that is full or read-only; a pass says so
+            self.edges.generations.prepare()
+            self.edges.generations.sweep()
         self._watcher.start()
         self._control.start()
         self._guard.start()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Rules
 
+SAME = "what is live has the same error"
+"""Why an error is a warning: it refuses no commit, but it is true of this host."""
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """The explanations of the rules that judge a readable commit, by their names."""
@@ -70,7 +72,7 @@ def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Findin
     """
     known = identities(live)
     return [
-        finding.as_warning("what is live has the same error")
+        finding.as_warning(SAME)
         if finding.is_error and finding.excusable and identity(finding) in known
         else finding
         for finding in findings

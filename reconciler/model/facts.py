@@ -59,6 +59,9 @@ class Server(NamedTuple):
     port: int = 0
     path: str = ""
 
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
 
 class PlaceUse(StrEnum):
     """The use of a place: a *folder* or a *file* to write, either of which may be made, or a folder to pass through."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
     from reconciler.passes.check import Memory
-    from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
 
@@ -44,9 +43,10 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
     """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
     try:
         with edges.generations.locks.state():
-            recover(edges)
+            recover(edges, asked=True)
             if edges.generations.adopted:
                 return None
+            edges.generations.place_of_link.require_adoptable()
             tip = edges.repo.tip()
             if tip is None:
                 return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
@@ -64,7 +64,8 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
 
 def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     """Make a new generation from an old one's files, and stay there until the branch moves or `resume` is run."""
-    live, known = _adopted(edges.generations), edges.generations.all()
+    _put_back(edges)
+    live, known = _adopted(edges), edges.generations.all()
     if number is None:
         number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
     old = next((generation for generation in known if generation.number == number), None)
@@ -86,15 +87,23 @@ def rescue(edges: Edges, who: str) -> Passed:
 
     It works without any generation, and without the state directory: the backup holds the files as well.
     """
+    _put_back(edges)
     if not edges.generations.lost:
-        _adopted(edges.generations)
+        _adopted(edges)
     return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
 
-def _adopted(generations: Generations) -> Generation:
-    live = generations.live()
+def _put_back(edges: Edges) -> None:
+    """Restore the link to the configuration, where something took its place."""
+    if edges.generations.place_of_link.taken:
+        with edges.generations.locks.state(PATIENCE):
+            recover(edges, asked=True)
+
+
+def _adopted(edges: Edges) -> Generation:
+    live = edges.generations.live()
     if live is None:
-        raise Unavailable(generations.lost or NOT_ADOPTED)
+        raise Unavailable(edges.generations.lost or NOT_ADOPTED)
     return live
 
 
@@ -103,7 +112,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     began = time.monotonic()
     try:
         with edges.generations.locks.state(PATIENCE):
-            recover(edges)
+            recover(edges, asked=True)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)

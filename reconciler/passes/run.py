@@ -53,7 +53,8 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     except InternalError as error:
         passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
+        busy = isinstance(error, Unavailable)
+        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True, busy=busy)
         passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
     passed.seconds = passed.seconds or time.monotonic() - began
     return passed
@@ -97,13 +98,14 @@ def _postponed(error: InternalError, where: str = "") -> Postponed:
 
 
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
+    if lost := edges.generations.place_of_link.taken or edges.generations.lost:
+        raise Unavailable(lost)
     if not edges.generations.adopted:
         passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
         return
-    if lost := edges.generations.lost:
-        raise Unavailable(lost)
     with suppress(OSError):  # status shows that a copy is missing
         edges.generations.keep_originals()
+        edges.generations.place_of_link.remember()
     found, dead = hand_edit.find(edges), ""
     passed.edit = hand_edit.Kept(found)
     if found.files:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
 from reconciler.features.sites import site_of
+from reconciler.host import disk
 from reconciler.host.maillog import open_log
+from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import nftables, postfix, postqueue
 from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import ReconcilerError
@@ -32,6 +34,7 @@ from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Tree
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 MOST_QUEUED, MOST_REASONS, MOST_SHOWN = 1000, 3, 5
 PATIENCE = 6.0
 """Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
+UNKNOWN = "can't query Postfix"
+STOPPED = "Postfix does not run; if it is not back in seconds, it was stopped: start it"
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
@@ -105,6 +110,7 @@ class Status(TypedDict):
     before: int | None
     live: Live | None
     lost: str | None
+    troubles: list[str]
     last: ConclusionLine | None
     drift: list[str]
     ignored: list[str]
@@ -118,39 +124,48 @@ class Status(TypedDict):
     limits: list[str]
 
 
-def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
+class Known(NamedTuple):
+    """What the daemon knows: the limits on this host, and the troubles, which need an operator."""
+
+    limits: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+
+
+def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
     without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
     with edges.host.within(PATIENCE):
-        return _status(edges, [*limits], without, daemon=daemon)
+        return _status(edges, known, without, daemon=daemon)
 
 
-def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool) -> Status:
+def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> Status:
     generations = edges.generations
     live = generations.live()
     last = edges.journal.last()
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
+    companions, room = _companions(edges), disk.trouble(generations.private)
     files = _files(edges, _in_force(live.revision if live else "", last))
     return {
         "host": edges.settings.host,
         "phase": phase_data(phase),
         "before": before,
         "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
-        "lost": generations.lost or None,
+        "lost": generations.place_of_link.taken or generations.lost or None,
+        "troubles": [*troubles(more, companions, running=running), *filter(None, [room]), *known.troubles],
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
         "postfix": {"running": running, "version": version},
         "queue": _queue(edges),
-        "companions": _companions(edges),
+        "companions": companions,
         "left_out": dict(_left_out(live, last)),
         "dkim": _dkim(files, edges),
         "refused": refused,
         "daemon": daemon,
         "limits": [
-            *limits,
+            *known.limits,
             *more,
             *unknown,
             *edges.repo.limits,
@@ -161,6 +176,13 @@ def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool
             *_sites(files),
         ],
     }
+
+
+def troubles(limits: Sequence[str], companions: Mapping[str, Running], *, running: bool) -> Iterator[str]:
+    """Yield what does not run; *limits* are those of Postfix, which has none if it can be queried."""
+    if not running:
+        yield next((one for one in limits if one.startswith(UNKNOWN)), STOPPED)
+    yield from (f"{name} does not work: {one['why']}" for name, one in companions.items() if not one["running"])
 
 
 def shown(last: Conclusion) -> ConclusionLine:
@@ -258,7 +280,13 @@ def _records(edges: Edges) -> list[str]:
     intent = edges.journal.open_intent()
     elsewhere = intent and intent.before and not edges.generations.holds(intent.before)
     odd = f"the last intent in {edges.journal.path} names no generation of this host and is ignored"
-    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits()]
+    live = edges.generations.live()
+    mounted = [f"{point} is a mount point; its files are copied into each generation" for point in _mounts(live)]
+    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits(), *mounted]
+
+
+def _mounts(live: Generation | None) -> list[Path]:
+    return mounts_in(live.path) if live else []
 
 
 def _companions(edges: Edges) -> dict[str, Running]:
@@ -296,4 +324,4 @@ def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
         limits = [log.limit] if log.limit else []
         return postfix.running(instance) is not None, instance.values["mail_version"], limits
     except (ReconcilerError, OSError) as error:
-        return False, "", [f"can't query Postfix: {error}"]
+        return False, "", [f"{UNKNOWN}: {error}"]

@@ -133,10 +133,19 @@ class Journal:
         return self._stored() or self._recorded()
 
     def set_phase(self, phase: Phase) -> None:
-        """Write the phase if it changed, or if phase.json can't be read."""
-        if phase != self._stored():
+        """Write the phase if it changed, or if phase.json can't be read.
+
+        On a disk without inodes, the old phase.json is removed, so that the phase is taken from the journal.
+        """
+        stored = self._stored()
+        if phase == stored:
+            return
+        if stored is not None or phase != self._newest_phase():
             self._write(self.path, {"phase": phase_line(phase)})
+        with suppress(OSError):
             self.host.replace(self._phase_path, json.dumps(phase_line(phase)).encode())
+            return
+        self.host.remove(self._phase_path)
 
     def _stored(self) -> Phase | None:
         try:
@@ -146,12 +155,14 @@ class Journal:
 
     def _recorded(self) -> Phase:
         """Return the phase by the journal: the last one in it, else the one that its last conclusion led to."""
-        ended: Conclusion | None = None
-        for line in _backwards(self.path):
-            if phase := _read(phase_from, line.get("phase")):
-                return phase
-            ended = ended or _read(conclusion_from, line.get("conclusion"))
+        if phase := self._newest_phase():
+            return phase
+        ended = self.last()
         return _after(ended) if ended else Steady()
+
+    def _newest_phase(self) -> Phase | None:
+        phases = (_read(phase_from, line.get("phase")) for line in _backwards(self.path))
+        return next((phase for phase in phases if phase), None)
 
 
 def _backwards(path: Path) -> Iterator[_Line]:
