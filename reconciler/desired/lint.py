@@ -72,9 +72,7 @@ def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Findin
     """
     known = identities(live)
     return [
-        finding.as_warning(SAME)
-        if finding.is_error and finding.excusable and identity(finding) in known
-        else finding
+        finding.as_warning(SAME) if finding.is_error and finding.excusable and identity(finding) in known else finding
         for finding in findings
     ]
 

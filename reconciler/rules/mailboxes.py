@@ -10,7 +10,6 @@ the commit are not.
 from __future__ import annotations
 
 import re
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Table
 
 _ROWS = 64
-_FILE = re.compile(r'(?:\A|,)\s*(?:"(?P<quoted>/[^"]*)"|(?P<plain>/[^\s,"]*))\s*(?=,|\Z)', re.ASCII)
+_WORD = re.compile(r'"(?P<quoted>(?:\\.|[^"\\])*)"|(?P<bare>[^\s",]+)', re.ASCII)
 _ELSEWHERE = ("home_mailbox", "mailbox_command", "mailbox_command_maps", "mailbox_transport", "mailbox_transport_maps")
 _MBOX, _MAILDIR = "can't write to the file", "can't make or use the folder"
 
@@ -60,7 +59,6 @@ def _places(merged: Contribution, facts: Facts) -> Iterator[_Place]:
     yield from _of_aliases(main)
     yield from _of_virtual(main)
     yield from _of_spool(main)
-    yield from _of_log(main)
 
 
 def _access(path: str, user: str) -> Access:
@@ -85,9 +83,18 @@ def _of_aliases(main: Scope) -> Iterator[_Place]:
         if b"/" not in table.source:
             continue
         for entry in Entries(table):
-            for match in _FILE.finditer(entry.value) if "/" in entry.value else ():
-                path = match["quoted"] or match["plain"]
+            for path in _paths(entry.value) if "/" in entry.value else ():
                 yield _Place(_access(path, user), _of_row(table, entry.line, f"{entry.key} {path}"), f'"{entry.key}"')
+
+
+def _paths(value: str) -> Iterator[str]:
+    """Yield the words of a row that are paths; the words after a command without quotes are its own."""
+    for match in _WORD.finditer(value):
+        word = match["quoted"] if match["quoted"] is not None else match["bare"]
+        if word.startswith("|") and match["bare"]:
+            return
+        if word.startswith("/"):
+            yield word
 
 
 def _of_virtual(main: Scope) -> Iterator[_Place]:
@@ -140,15 +147,6 @@ def _of_spool(main: Scope) -> Iterator[_Place]:
         return found.as_warning("users may have their folders already") if access.kind is AccessKind.MAKE else found
 
     yield _Place(access, finding, parameter.name)
-
-
-def _of_log(main: Scope) -> Iterator[_Place]:
-    """Yield the log file, without which no program of Postfix starts."""
-    parameter = main.parameter("maillog_file")
-    path = main.value("maillog_file")
-    if parameter and path.startswith("/") and not path.startswith("/dev/"):
-        finding = partial(main.finding, "no-place-for-mail", parameter, lasting=False)
-        yield _Place(Access(path, "root:", AccessKind.APPEND), finding, parameter.name, "Postfix would log nothing")
 
 
 PASSING = frozenset({"no-place-for-mail"})

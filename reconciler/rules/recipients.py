@@ -1,8 +1,7 @@
-"""Aliases must lead to an address, or to a command or file that exists, or to a file that can be made.
+"""Aliases must lead to an address, or to a command or file that exists.
 
 cleanup(8) and local(8) read every word of a row as a recipient; mail to a recipient or command that does not exist
-bounces, and so does mail to a file that default_privs, the user of aliases that belong to root, can't write. Raises
-nothing.
+bounces. Raises nothing.
 
 Known limits: the rules do not check users or the aliases of other files; a rehearsal tries a few. They do not know the
 recipients of a pattern.
@@ -13,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Mentioned, Place, PlaceUse
+from reconciler.model import Finding, Mentioned
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.numbers import as_number
@@ -31,8 +30,6 @@ _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "vir
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
 _NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)", re.ASCII)
-_MAY_BE_FILE = re.compile(rb'[ \t,:"]/')
-_WORD = re.compile(r'"(?P<quoted>(?:\\.|[^"\\])*)"|(?P<bare>[^\s",]+)', re.ASCII)
 _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)', re.ASCII)
 
 
@@ -51,19 +48,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             then = "its mail would bounce" if kind == "|" else "its mail would wait"
             what = f'"{entry.key}": missing file "{path}": it does not exist or can\'t be read, and {then}'
             yield table.finding("missing-file", entry.line, what, f"{entry.key} {path}", lasting=False)
-    for table, entry, place in _files(main):
-        if problem := facts.places.get(place):
-            what = f'"{entry.key}": mail can\'t be written to "{place.path}", and would bounce: {problem}'
-            yield table.finding("unwritable-file", entry.line, what, f"{entry.key} {place.path}", lasting=False)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Name the commands, address lists and files that aliases refer to."""
-    main = Scope(merged, facts)
-    return Mentioned(
-        paths=frozenset(path for _, _, _, path in _outside_paths(main)),
-        places=frozenset(place for _, _, place in _files(main)),
-    )
+    """Name the commands and address lists that aliases refer to."""
+    return Mentioned(paths=frozenset(path for _, _, _, path in _outside_paths(Scope(merged, facts))))
 
 
 def _tables(main: Scope, name: str) -> list[Table]:
@@ -138,33 +127,8 @@ def _outside_paths(main: Scope) -> Iterator[tuple[Table, Entry, str, str]]:
                     yield table, entry, match["kind"], match["path"]
 
 
-def _files(main: Scope) -> Iterator[tuple[Table, Entry, Place]]:
-    """Yield the files and maildirs, which end with a slash, that rows of aliases(5) refer to."""
-    user = main.value("default_privs")
-    for table in _tables(main, "alias_maps") if user in main.facts.users else ():
-        if _MAY_BE_FILE.search(table.source):
-            for entry in Entries(table):
-                for path in _paths(entry.value):
-                    yield table, entry, Place(path, user, PlaceUse.FOLDER if path.endswith("/") else PlaceUse.FILE)
-
-
-def _paths(value: str) -> Iterator[str]:
-    """Yield the words that are paths; the words after a command without quotes are its own."""
-    for match in _WORD.finditer(value):
-        word = match["quoted"] if match["quoted"] is not None else match["bare"]
-        if word.startswith("|") and match["bare"]:
-            return
-        if word.startswith("/"):
-            yield word
-
-
-PASSING = frozenset({"unwritable-file"})
+PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
-    "unwritable-file": (
-        "An alias leads to a file or a maildir that the user of Postfix's deliveries, default_privs, can't write, "
-        "mostly because its folder does not exist. Postfix would accept the mail and then bounce it. Make the folder "
-        "or the file for that user, or correct the path. reconciler checks this again at every pass."
-    ),
     "not-an-address": (
         "A row of addresses holds a # or a semicolon. Postfix reads every word of a row as a recipient, so mail goes "
         "to unintended addresses and bounces. Write comments on separate lines, and separate addresses with commas."

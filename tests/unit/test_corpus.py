@@ -72,10 +72,7 @@ def host_of(desired: Desired) -> Facts:
         answers={server: "connection refused" for server in asked.servers if server.port in {3999, 8461}},
         spaces={space: "" if space.bytes < 20 << 30 else "only 20,480 MiB are free" for space in asked.spaces},
         accesses={use: "no such file or directory" if use.path.startswith("/srv/") else "" for use in asked.accesses},
-        places={
-            Place("/var/opt", "postfix", PlaceUse.FOLDER): "postfix can't use it (root:root, mode 0755)",
-            Place("/srv/archive/all", "nobody", PlaceUse.FILE): "/srv/archive does not exist",
-        },
+        places={Place("/var/opt", "postfix", PlaceUse.FOLDER): "postfix can't use it (root:root, mode 0755)"},
     )
 
 

@@ -35,6 +35,8 @@ def accesses(parameters: dict[str, str], files: dict[str, str] | None = None) ->
         ),
         ("/dev/null", {Access("/dev/null", "nobody:", AccessKind.APPEND)}),
         ('"|/usr/bin/tee /srv/a, /srv/b"', set()),
+        ("|/usr/bin/tee /srv/a", set()),
+        ("root /srv/a", {Access("/srv/a", "nobody:", AccessKind.APPEND)}),
         (":include:/srv/list", set()),
         ("user/tag@example.com", set()),
     ],
@@ -100,11 +102,3 @@ def test_the_spool_of_local_must_be_there() -> None:
     assert not finding.is_error
     for unused in ({"home_mailbox": "Maildir/"}, {"mydestination": ""}, {"mailbox_transport": "lmtp:unix:private/d"}):
         assert accesses(folder | unused) == set()
-
-
-def test_the_folder_of_the_log_must_be_there() -> None:
-    use = Access("/srv/log/mail.log", "root:", AccessKind.APPEND)
-    log = {"maillog_file": "/srv/log/mail.log", "maillog_file_prefixes": "/srv"}
-    (finding,) = findings_of("no-place-for-mail", log, facts=facts(accesses={use: GONE}))
-    assert "Postfix would log nothing" in finding.text
-    assert accesses({"maillog_file": "/dev/stdout"}) == set()

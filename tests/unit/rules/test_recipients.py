@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.features import compose
-from reconciler.model import Place, PlaceUse
-from reconciler.rules.recipients import mentioned
-from tests.unit.desired_states import desired, findings_of, only_finding
+from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import HOST
 
 ROOT = "info@v.example  root@mx.test.example"
@@ -78,33 +75,3 @@ def test_commands_and_lists_that_are_not_there_are_told_at_their_row() -> None:
     text = only_finding("missing-file", files=rows, facts=facts)
     assert text.startswith('tables/aliases:2:1: table aliases: "list": missing file "/usr/bin/nosuch"')
     assert not findings_of("missing-file", files=rows)
-
-
-def test_an_alias_to_a_file_that_can_not_be_written_is_refused_at_its_row() -> None:
-    rows = 'postmaster: root\narchive: root, "/srv/my archive/all"\nbox: /srv/box/\nnull: /dev/null\n'
-    places = {
-        Place("/srv/my archive/all", "nobody", PlaceUse.FILE): "/srv/my archive does not exist",
-        Place("/srv/box/", "nobody", PlaceUse.FOLDER): "",
-        Place("/dev/null", "nobody", PlaceUse.FILE): "",
-    }
-    told = only_finding("unwritable-file", files={"tables/aliases": rows}, facts=replace(HOST, places=places))
-    assert told.startswith("tables/aliases:2:1: ")
-    assert '"archive": mail can\'t be written to "/srv/my archive/all", and would bounce' in told
-
-
-@pytest.mark.parametrize(
-    ("value", "files"),
-    [
-        ("/srv/a", ["/srv/a"]),
-        ("root,/srv/a, /srv/b", ["/srv/a", "/srv/b"]),
-        ('"|/usr/bin/tee /srv/c", root', []),
-        ("|/usr/bin/tee /srv/c", []),
-        (":include:/srv/list", []),
-        ("ada+/x@far.example", []),
-        ('"|/bin/true", /srv/a', ["/srv/a"]),
-    ],
-)
-def test_files_are_told_from_commands_and_lists(value: str, files: list[str]) -> None:
-    state = desired(files={"tables/aliases": f"list: {value}\n"})
-    asked = mentioned(compose(state, HOST), HOST)
-    assert sorted(place.path for place in asked.places) == files
