@@ -78,6 +78,7 @@ _DELIVERED = re.compile(
     r"\w+: to=<(?P<to>[^<>\"]*)>, (?:orig_to=<(?P<first>[^<>\"]*)>, )?relay=.*?, dsn=[\d.]+, "
     r"status=(?P<status>sent|deferred|bounced) \((?P<words>.*)\)\Z", re.ASCII,
 )  # fmt: skip
+_GREETING = re.compile(r" helo=<\[(?:IPv6:)?([^\]<>]+)\]>", re.ASCII)
 _ACCEPTED = re.compile(r"\w+: client=\S*\[(?P<client>[^\]]+)\]", re.ASCII)
 _RECIPIENT, _CLIENT = _any_of(RECIPIENT_REPLIES), _any_of(CLIENT_REPLIES)
 _MAILBOX, _AGENT = _any_of(MAILBOX_WORDS), _any_of(AGENT_WORDS)
@@ -106,6 +107,8 @@ def event(line: LogLine) -> Handling | None:
 
 
 def _refusal(match: re.Match[str]) -> Handling | None:
+    if _GREETING.findall(match["rest"]) == [match["client"]]:  # a verification of ours greets so, and asks at each push
+        return None
     own = tuple(one.lower() for one in _FOR.findall(match["rest"]))
     if own and _RECIPIENT.fullmatch(match["words"]):
         return Handling(taken=False, own=own)

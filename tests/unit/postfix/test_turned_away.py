@@ -20,10 +20,9 @@ def late(recipient: str, words: str, agent: str = "virtual", status: str = "defe
     return LogLine(f"postfix/{agent}", 9, text)
 
 
-def refused(recipient: str, words: str = UNKNOWN, client: str = "192.0.2.1") -> LogLine:
-    reply = words.format(recipient)
-    text = f"NOQUEUE: reject: RCPT from x.test[{client}]: {reply}; from=<a@b.test> to=<{recipient}> proto=SMTP helo=<x>"
-    return LogLine("postfix/smtpd", 7, text)
+def refused(recipient: str, words: str = UNKNOWN, client: str = "192.0.2.1", helo: str = "x") -> LogLine:
+    reply, mail = words.format(recipient), f"from=<a@b.test> to=<{recipient}> proto=SMTP"
+    return LogLine("postfix/smtpd", 7, f"NOQUEUE: reject: RCPT from x.test[{client}]: {reply}; {mail} helo=<{helo}>")
 
 
 def accepted(client: str) -> LogLine:
@@ -50,6 +49,12 @@ def test_recipients_that_had_mail_and_are_refused_now_are_a_complaint() -> None:
     assert "User unknown in virtual mailbox table" in line.text
     assert sentence.startswith("5 of 5 answers for recipients who had mail before say that it is refused or waits")
     assert "(before the commit: 0 of 5)" in sentence
+
+
+@pytest.mark.parametrize(("client", "helo"), [("127.0.0.1", "[127.0.0.1]"), ("2001:db8::1", "[IPv6:2001:db8::1]")])
+def test_the_questions_of_a_verification_are_no_mail(client: str, helo: str) -> None:
+    assert complaints(BEFORE, [refused(user, client=client, helo=helo) for user in USERS]) == 0
+    assert complaints(BEFORE, [refused(user, client=client, helo="[192.0.2.9]") for user in USERS]) == 1
 
 
 @pytest.mark.parametrize(
