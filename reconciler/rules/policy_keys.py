@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Severity, meant, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
-from reconciler.postfix.named_transports import asks_elsewhere
+from reconciler.postfix.reached import asks_elsewhere
 from reconciler.postfix.routes import FALLBACK, RELAY_MAPS, TRANSPORT_MAPS, TRANSPORTS, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.table_uses import uses_by_table

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.features import compose
-from reconciler.postfix.named_transports import asks_elsewhere, unreached_agents
+from reconciler.postfix.named_transports import unreached_agents
+from reconciler.postfix.reached import asks_elsewhere
 from reconciler.postfix.scopes import Scope
 from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
