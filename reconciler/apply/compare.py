@@ -137,7 +137,7 @@ def _excuses(question: MailQuestion, said: Said, after: MailAnswers) -> Iterator
 
 
 def _steady(reply: str) -> str:
-    return re.sub(r"<[^>]*>", "", steady(reply), flags=re.ASCII)
+    return re.sub(r"<[^<>]*>", "", steady(reply), flags=re.ASCII)
 
 
 def summary(listeners: int, kinds: int, *, submits: bool) -> str:

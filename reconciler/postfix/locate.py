@@ -69,7 +69,7 @@ _PHRASES = (
     )),
 )  # fmt: skip
 # What surrounds a reply in the log: "reject" is a word of many settings, and the end is the client's.
-_REPLIED = re.compile(r"\w+: (?:milter-)?(?:reject|hold): \S+ from \S+: |; from=<.*", re.ASCII)
+_REPLIED = re.compile(r"(?<!\w)\w+: (?:milter-)?(?:reject|hold): \S+ from \S+: |; from=<.*", re.ASCII)
 _LARGEST = 1 << 20
 _SHORTEST = 5
 

@@ -70,7 +70,7 @@ def _any_of(rows: Iterable[Wording]) -> re.Pattern[str]:
 
 
 _REFUSED = re.compile(
-    r"\w+: reject: [A-Z-]+ from \S*\[(?P<client>[^\]]+)\]: [45]\d\d [45]\.\d\.\d+ (?P<words>[^;]*)(?P<rest>.*)",
+    r"\w+: reject: [A-Z-]+ from [^\s\[]*\[(?P<client>[^\]]+)\]: [45]\d\d [45]\.\d\.\d+ (?P<words>[^;]*)(?P<rest>.*)",
     re.ASCII,
 )
 _FOR = re.compile(r" to=<([^<>\"\s]*)> proto=", re.ASCII)
@@ -79,7 +79,7 @@ _DELIVERED = re.compile(
     r"status=(?P<status>sent|deferred|bounced) \((?P<words>.*)\)\Z", re.ASCII,
 )  # fmt: skip
 _GREETING = re.compile(r" helo=<\[(?:IPv6:)?([^\]<>]+)\]>", re.ASCII)
-_ACCEPTED = re.compile(r"\w+: client=\S*\[(?P<client>[^\]]+)\]", re.ASCII)
+_ACCEPTED = re.compile(r"\w+: client=[^\s\[]*\[(?P<client>[^\]]+)\]", re.ASCII)
 _RECIPIENT, _CLIENT = _any_of(RECIPIENT_REPLIES), _any_of(CLIENT_REPLIES)
 _MAILBOX, _AGENT = _any_of(MAILBOX_WORDS), _any_of(AGENT_WORDS)
 

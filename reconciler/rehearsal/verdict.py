@@ -31,7 +31,7 @@ _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ", re.ASCII)
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 _THROTTLED = re.compile(r"/(\w+): bad command startup", re.ASCII)
-_BROKEN_OFF = re.compile(r"\Aprivate/\S+ socket: malformed response\Z")
+_BROKEN_OFF = re.compile(r"\Aprivate/\S+ socket: malformed response\Z", re.ASCII)
 # Warnings that occur only in a rehearsal, or that are not about a setting.
 _HARMLESS = re.compile(
     r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address

@@ -48,7 +48,7 @@ from reconciler.state.manifest import (
     written,
 )
 from reconciler.state.others import Others, walk
-from reconciler.state.place import Place
+from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Generations:
         self.rescue, self.backup = state / "rescue" / PROGRAM, backup / PROGRAM
         self.private = state / "private"
         self.locks = Locks(self.private, self.prepare)
-        self.place_of_link = Place(config_directory, self.link, self.private, host)
+        self.place_of_link = LinkPlace(config_directory, self.link, self.private, host)
         self.companions = Companions(state, host)
         self.others = Others(state, config_directory, host)
         self._digests: dict[str, tuple[Signature, str]] = {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
 
 
-class Place:
+class LinkPlace:
     """The path *directory*, and reconciler's *link* that is there once it is adopted; *private* remembers this."""
 
     def __init__(self, directory: Path, link: Path, private: Path, host: Host) -> None:

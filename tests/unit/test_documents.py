@@ -118,7 +118,10 @@ def test_the_plan_and_the_outcome_in_readme_are_what_a_push_shows() -> None:
         Change(kind=Kind.ENTRY, what="yahoo.com", before="relaylim:", after="slow:", within="transport", where=row),
     )
 
-    for line in (*change_lines(changes), *outcome_lines(Applied(()), 1.5, 3, "322a6ed")):
+    for line in (
+        *change_lines(changes),
+        *outcome_lines(Applied((), verified="1 listener, 3 kinds of recipient, sendmail"), 1.5, 3, "322a6ed"),
+    ):
         assert f"remote: {line}\n" in README, line
 
 

@@ -61,7 +61,6 @@ PROVEN_END_TO_END = {
     "commands/suspend.py": "e2e/operator/test_operator.py",
     "commands/why.py": "e2e/operator/test_why.py",
     "daemon/answers.py": "e2e/push/test_push.py",
-    "daemon/checked.py": "e2e/push/test_push.py",
     "daemon/loop.py": "e2e/push/test_daemon_wakes.py",
     "daemon/malloc.py": "load/test_soak.py",
     "daemon/master.py": "e2e/drift/test_drift.py",

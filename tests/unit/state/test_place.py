@@ -117,7 +117,7 @@ def test_a_directory_that_was_never_adopted_or_was_released_is_nobodys_place(ado
     generations.release()
     assert not generations.place_of_link.taken
     adopted.edges.journal.set_phase(Steady())
-    other = place.Place(tmp_path / "etc/other", generations.link, generations.private, adopted.edges.host)
+    other = place.LinkPlace(tmp_path / "etc/other", generations.link, generations.private, adopted.edges.host)
     assert not other.taken
     generations.adopt()
     generations.place_of_link.remember()
