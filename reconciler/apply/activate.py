@@ -68,6 +68,7 @@ def witness(root: Path, origin: Contribution, edges: Edges, *, recipients: bool)
     """
     live, instance = edges.generations.live(), edges.postfix()
     asked = questions(postfix.live(edges.host, root).values, _beginning) if recipients else NOTHING_ASKED
+    asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
     if live is None or postfix.running(instance) is None:
         return Witness(asked, None, origin)
     log = open_log(edges.host, instance.values)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.questions import ELSEWHERE, ClientClass
 from reconciler.postfix.log import steady
-from reconciler.postfix.replies import Meaning, is_about_client, meaning
+from reconciler.postfix.replies import Meaning, is_about_client, is_unknown, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ WAITS, REFUSED = "mail-waits", "mail-refused"
 AS_BEFORE = "it was so before"
 CONFIRMED = "confirmed in the commit"
 _OF_LOGINS = "this listener asks its clients to log in"
+_NEW_DOMAIN = "the commit makes the domain one of ours, and no table lists this recipient"
 _SMTP = "25"
 
 
@@ -96,12 +97,19 @@ class Worse(NamedTuple):
     excuse: str = ""
 
 
-def compare(before: MailAnswers, after: MailAnswers, *, confirmed: bool = False) -> list[Worse]:
+def compare(
+    before: MailAnswers, after: MailAnswers, *, confirmed: bool = False, unlisted: AbstractSet[str] = frozenset()
+) -> list[Worse]:
     """Return what is worse than before, one for each reply and each excuse, with the worst first.
 
-    *confirmed*: a person said in the commit that mail shall be refused.
+    *confirmed*: a person said in the commit that mail shall be refused. *unlisted* recipients of domains that are new
+    may not exist.
     """
     found = [one for question, said in after.replies.items() if (one := _worse(question, said, before, after))]
+    found = [
+        one._replace(excuse=_NEW_DOMAIN) if one.said.recipient in unlisted and is_unknown(one.said.reply) else one
+        for one in found
+    ]
     if confirmed:
         found = [one._replace(excuse=one.excuse or CONFIRMED) if one.rule == REFUSED else one for one in found]
     found.sort(key=lambda one: (bool(one.excuse), one.rule != WAITS))

@@ -10,7 +10,7 @@ mynetworks can't speak as a stranger.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import ip_address
 from itertools import islice
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 ELSEWHERE = "another host"
 _FOREIGN = "postmaster@reconciler.invalid"
 _SAMPLES = 2
+_CLASSES = {
+    "virtual alias": ("virtual_alias_maps", "virtual_alias_domains"),
+    "virtual mailbox": ("virtual_mailbox_maps", "virtual_mailbox_domains"),
+    "relay": ("relay_recipient_maps", "relay_domains"),
+}
 _FILES = frozenset({"hash", "btree", "lmdb", "cdb", "dbm", "sdbm", "texthash"})
 _DOMAIN = re.compile(r"\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9._+=-]+@[A-Za-z0-9.-]+", re.ASCII)
@@ -54,11 +59,21 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The questions: recipients by their class, and the sender that a client of ours writes as."""
+    """The questions: recipients by their class, and the sender that a client of ours writes as.
+
+    *unlisted* are the recipients that no table names: the postmasters of domains. *domains* are those of all classes.
+    """
 
     recipients: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sender: str = ""
     networks: tuple[str, ...] = ()
+    unlisted: frozenset[str] = frozenset()
+    domains: frozenset[str] = frozenset()
+
+    def since(self, before: Asked) -> Asked:
+        """Return the questions, where *unlisted* are only those whose domains were of no class *before*."""
+        new = (one for one in self.unlisted if one.partition("@")[2] not in before.domains)
+        return replace(self, unlisted=frozenset(new))
 
     def senders(self, client: ClientClass) -> tuple[str, ...]:
         """Return the senders to write as; our own domain is often refused as the sender of a stranger."""
@@ -96,28 +111,31 @@ class Asked:
 def questions(values: Mapping[str, str], read: Read) -> Asked:
     """Return what to ask listeners of the configuration with these *values*, in which names are expanded."""
     name = values.get("myhostname", "")
-    local = next(_domains(values, "mydestination", read), "")
-    classes = {
+    own = list(_domains(values, "mydestination", read))
+    local = next(iter(own), "")
+    classes = {kind: _of_class(values, maps, domains, read) for kind, (maps, domains) in _CLASSES.items()}
+    recipients = {
         "local": [f"{user}@{local}" for user in ("postmaster", "root") if local],
-        "virtual alias": _of_class(values, "virtual_alias_maps", "virtual_alias_domains", read),
-        "virtual mailbox": _of_class(values, "virtual_mailbox_maps", "virtual_mailbox_domains", read),
-        "relay": _of_class(values, "relay_recipient_maps", "relay_domains", read),
+        **{kind: listed or postmasters[:1] for kind, (listed, postmasters) in classes.items()},
         ELSEWHERE: [_FOREIGN],
     }
+    guessed = [one for listed, postmasters in classes.values() if not listed for one in postmasters[:1]]
+    known = (one.partition("@")[2] for listed, postmasters in classes.values() for one in (*listed, *postmasters))
     return Asked(
-        recipients={kind: tuple(found) for kind, found in classes.items() if found},
+        recipients={kind: tuple(found) for kind, found in recipients.items() if found},
         sender=f"postmaster@{local or name}" if _DOMAIN.fullmatch(local or name) else "",
         networks=tuple(words(values.get("mynetworks", ""))),
+        unlisted=frozenset(guessed),
+        domains=frozenset((*own, *known)),
     )
 
 
-def _of_class(values: Mapping[str, str], maps: str, domains: str, read: Read) -> list[str]:
-    """Return recipients that a table lists, else the postmaster of a domain of the class."""
+def _of_class(values: Mapping[str, str], maps: str, domains: str, read: Read) -> tuple[list[str], list[str]]:
+    """Return recipients that a table lists, and the postmasters of the domains of the class."""
     keys = [key for word in words(values.get(maps, "")) for key in _keys(word, read)]
-    listed = list(islice((key for key in keys if _ADDRESS.fullmatch(key)), _SAMPLES))
-    every = (key[1:] for key in keys if key[:1] == "@")
-    named = listed or list(islice((*every, *_domains(values, domains, read)), 1))
-    return [one if "@" in one else f"postmaster@{one}" for one in named]
+    every = [key[1:] for key in keys if key[:1] == "@"]
+    listed = islice((key for key in keys if _ADDRESS.fullmatch(key)), _SAMPLES)
+    return list(listed), [f"postmaster@{one}" for one in (*every, *_domains(values, domains, read))]
 
 
 def _domains(values: Mapping[str, str], name: str, read: Read) -> Iterator[str]:

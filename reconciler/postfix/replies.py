@@ -33,11 +33,17 @@ _PASSING = re.compile(
     r"too (?:many|much) |gr[ae]y-?list|address verification in progress|[ -]4\.2\.0 |timeout exceeded",
     re.IGNORECASE | re.ASCII,
 )
+_UNKNOWN = re.compile(r"[45][0-9]{2}[ -][45]\.1\.[01] ")
 _RELAY = re.compile(r"[45][0-9]{2}[ -].*relay access denied", re.IGNORECASE | re.DOTALL | re.ASCII)
 _ABOUT_CLIENT = re.compile(
     r"(?:client host|helo command|sender address) rejected|blocked using|not accepting messages|; client \[",
     re.IGNORECASE | re.ASCII,
 )
+
+
+def is_unknown(reply: str) -> bool:
+    """Return whether the reply says that the recipient does not exist (RFC 3463: x.1.x is about the address)."""
+    return bool(_UNKNOWN.match(reply))
 
 
 def meaning(reply: str) -> Meaning:

@@ -54,6 +54,14 @@ def test_trouble_that_was_there_before_is_a_warning_and_leaves_no_other_excuse()
     assert found(answers(DOWN), answers(TAKEN)) == []
 
 
+def test_a_recipient_that_no_table_lists_may_be_unknown_where_its_domain_is_new() -> None:
+    unknown = "550 5.1.1 <root@mx1.test>: Recipient address rejected: User unknown in relay recipient table"
+    for reply, excused in ((unknown, True), (ACCESS, False)):
+        (worse,) = compare(answers(TAKEN), answers(reply), unlisted={"root@mx1.test"})
+        assert bool(worse.excuse) is excused
+    assert found(answers(TAKEN), answers(unknown)) == [(REFUSED, True)]
+
+
 def test_a_recipient_who_is_refused_now_is_a_fault_and_a_client_only_if_no_client_is_taken() -> None:
     assert found(answers(TAKEN, TAKEN), answers(TAKEN, ACCESS)) == [(REFUSED, True)]
     assert found(answers(TAKEN, TAKEN), answers(TAKEN, CLIENT)) == [(REFUSED, False)]

@@ -30,6 +30,17 @@ def test_there_is_a_recipient_of_each_class_that_the_configuration_has() -> None
     }  # fmt: skip
 
 
+def test_a_postmaster_that_no_table_lists_is_known_to_be_a_guess_while_the_domain_is_new() -> None:
+    def ask(**values: str) -> Asked:
+        return questions(values, lambda path: TABLES.get(path, b""))
+
+    listed = ask(virtual_alias_maps="hash:/etc/postfix/virtual", relay_domains="new.test, old.test")
+    assert listed.unlisted == {"postmaster@new.test"}
+    assert listed.since(ask(relay_domains="old.test")).unlisted == {"postmaster@new.test"}
+    assert listed.since(ask(virtual_mailbox_domains="box.test new.test")).unlisted == frozenset()
+    assert listed.since(ask(mydestination="mx1.test, new.test")).unlisted == frozenset()
+
+
 def test_what_is_no_file_and_no_domain_is_left_out() -> None:
     assert asked(
         mydestination="localhost /etc/domains", virtual_alias_maps="ldap:/etc/x pcre:/etc/y static:z hash:relative",
