@@ -66,16 +66,18 @@ def witness(root: Path, origin: Contribution, edges: Edges, *, recipients: bool)
 
     Without *recipients*, only how far each listener answers. A Postfix that can't be asked has no answers.
     """
-    live, instance = edges.generations.live(), edges.postfix()
     asked = questions(postfix.live(edges.host, root).values, _beginning) if recipients else NOTHING_ASKED
-    asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
-    if live is None or postfix.running(instance) is None:
+    try:
+        live, instance = edges.generations.live(), edges.postfix()
+        asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
+        if live is None or postfix.running(instance) is None:
+            return Witness(asked, None, origin)
+        log = open_log(edges.host, instance.values)
+        expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+        hand_in = _hand_in(instance, asked, edges)
+        return Witness(asked, listen(replace(expected, tries=1, asked=asked, hand_in=hand_in)), origin)
+    except (ReconcilerError, OSError):  # a person removed live files, which this commit or a revert brings back
         return Witness(asked, None, origin)
-    log = open_log(edges.host, instance.values)
-    expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
-    return Witness(
-        asked, listen(replace(expected, tries=1, asked=asked, hand_in=_hand_in(instance, asked, edges))), origin
-    )
 
 
 def _hand_in(instance: postfix.Instance, asked: Asked, edges: Edges) -> Callable[[], str | None]:
@@ -101,7 +103,7 @@ def go_live(
     main.cf describes it.
     """
     log = open_log(edges.host, before.values)
-    mark, after = log.mark(), before
+    mark, after, old = log.mark(), before, postfix.children(before)
     try:
         if live_path(edges.generations) != generation.path:
             edges.generations.switch(generation)
@@ -116,7 +118,7 @@ def go_live(
         expected = replace(
             _expected(after, services, log, mark, edges, since=since),
             asked=known.asked, before=known.before, confirmed=known.confirmed,
-            hand_in=_hand_in(after, known.asked, edges),
+            hand_in=_hand_in(after, known.asked, edges), old=old,
         )  # fmt: skip
         verified = _located(verify(expected), known.origin)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)

@@ -54,8 +54,13 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
 
         findings = []
         if not order.trusted:
-            findings = judged(postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder))
-            findings += mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root))
+            findings = judged(
+                [
+                    *postfix.check(edges.host, stage.root),
+                    *companions.check(edges.host, stage.folder),
+                    *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root)),
+                ]
+            )
         if not errors_in(findings):  # else postmap would repeat the same errors
             findings += judged(_compile(target, order, stage, edges))
         rehearsed = False

@@ -35,7 +35,8 @@ class Expected:
     *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
     *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
-    tries to hand in mail as a program of this host. *confirmed*: refusals are intended.
+    tries to hand in mail as a program of this host. *confirmed*: refusals are intended. *old* are the daemons that ran
+    before the activation.
     """
 
     instance: postfix.Instance
@@ -51,6 +52,7 @@ class Expected:
     asked: Asked = NOTHING_ASKED
     before: MailAnswers | None = None
     confirmed: bool = False
+    old: frozenset[int] = frozenset()
     hand_in: Callable[[], str | None] = field(default=lambda: None)
 
 

@@ -174,7 +174,7 @@ def _told(answers: MailAnswers, visits: Sequence[Visit]) -> str:
 def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
     _collect(daemons, expected)
-    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons)
+    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons, expected.old)
 
 
 def _reasons(expected: Expected, patience: float) -> list[Finding]:
@@ -184,7 +184,7 @@ def _reasons(expected: Expected, patience: float) -> list[Finding]:
     """
     deadline = time.monotonic() + patience
     while True:
-        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services)
+        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services, old=expected.old)
         if logged or time.monotonic() >= deadline:
             return logged
         time.sleep(LOG_DELAY / 10)
@@ -201,15 +201,16 @@ def _collect(daemons: set[int] | None, expected: Expected) -> None:
 
 def fatal_since(
     mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service],
-    daemons: Collection[int] | None = None,
+    daemons: Collection[int] | None = None, old: Collection[int] = (),
 ) -> list[Finding]:  # fmt: skip
     """Return the fatal errors logged since *mark* that the configuration before did not cause as well.
 
-    With *daemons*, only what these processes logged.
+    With *daemons*, only what these processes logged. *old* processes have the configuration before: one that has just
+    started may look in vain for a file that the commit removes.
     """
     names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
     after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
-    after = [line for line in after if daemons is None or line.pid in daemons]
+    after = [line for line in after if (daemons is None or line.pid in daemons) and line.pid not in old]
     if not after:
         return []
     before = fatal_lines(since_activation(log.before(mark)), names)

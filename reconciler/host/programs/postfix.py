@@ -283,6 +283,11 @@ def processes(instance: Instance) -> frozenset[int]:
     return frozenset({pid, *map(int, split_words(children))})
 
 
+def children(instance: Instance) -> frozenset[int]:
+    """Return the process ids of the daemons that this instance's master runs now."""
+    return processes(instance) - {last_pid(instance) or 0}
+
+
 def last_pid(instance: Instance) -> int | None:
     """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
     try:

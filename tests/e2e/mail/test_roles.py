@@ -24,7 +24,7 @@ PARAMETERS = {
     "transport_maps": "inline:{{generic.example = generic:[127.0.0.1]:2525}}",
     "recipient_bcc_maps": "inline:{{copy@far.example = a@far.example, b@far.example}}",
     "recipient_canonical_maps": "inline:{{two@far.example = one@far.example, other@far.example}}",
-    "smtpd_sender_restrictions": "check_sender_access regexp:{{/^[^@]*$/ REJECT}}",
+    "smtpd_sender_restrictions": "check_sender_access regexp:{{/^[^@]*$$/ REJECT}}",
     "smtp_tls_security_level": "none",
 }
 GENERIC = "generic/unix=generic unix - - n - - smtp -o smtp_generic_maps=static:me@near.example"

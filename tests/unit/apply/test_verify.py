@@ -11,7 +11,7 @@ from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 from reconciler.apply.targets import Expected
-from reconciler.apply.verify import Verified, verify
+from reconciler.apply.verify import Verified, fatal_since, verify
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
 from reconciler.model import Service, Where
@@ -123,3 +123,10 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
     assert seen.died
     assert [one.rule for one in seen.findings] == ["master-died", "fatal-in-log"]
     assert "port 2599" in seen.findings[1].text
+
+
+def test_what_a_daemon_of_before_logs_is_not_of_the_commit(tmp_path: Path) -> None:
+    log, instance = LogFile(tmp_path / "mail.log"), Instance(Path("/etc/postfix"), {"syslog_name": "postfix"})
+    log.path.write_text("Nov 26 12:00:00 mx postfix/cleanup[7]: error: open /etc/postfix/checks: No such file\n")
+    assert [one.rule for one in fatal_since(Mark(), log, instance, ())] == ["fatal-in-log"]
+    assert fatal_since(Mark(), log, instance, (), old={7}) == []
