@@ -140,8 +140,8 @@ def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
 
 def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> Status:
     generations = edges.generations
+    last = edges.journal.last()  # before live and phase: a pass that ends meanwhile is never shown without its results
     live = generations.live()
-    last = edges.journal.last()
     running, version, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
@@ -305,7 +305,10 @@ def provisional(edges: Edges) -> list[str]:
 
 def _phase(edges: Edges) -> tuple[Phase, int | None]:
     """Return the phase with a probation's end on the current clock, and the generation a rollback would return to."""
-    phase = edges.journal.phase()
+    try:
+        phase = probation.current(edges)  # a rollback is on record before the phase that follows from it
+    except (ReconcilerError, OSError):  # Postfix's own log can't be found
+        phase = edges.journal.phase()
     running = probation_of(phase)
     if running is None:
         return phase, None

@@ -13,20 +13,19 @@ import json
 import os
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.adopted_host import MAIL
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import CHECKOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pytest
 
-    from tests.e2e.adopted_host import AdoptedHost
     from tests.e2e.hosts import Host
 
 KILLED = -9
@@ -55,6 +54,14 @@ class Run:
     status: int
     effects: list[str]
     output: str
+
+
+@contextmanager
+def crash_driver(settings: str = UNREHEARSED) -> Iterator[CrashDriver]:
+    """Yield the driver of a host of its own that was adopted, without a daemon and with few files to compare."""
+    with AdoptedHost(settle="20ms", daemon=False, settings=settings) as adopted:
+        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
+        yield CrashDriver(adopted)
 
 
 class CrashDriver:

@@ -156,11 +156,10 @@ class Host:
         stdin: int | None = None, output: int = 2,
     ) -> Program:  # fmt: skip
         """Start a reconciler that is imported already, as `start` would; *argv* is its command line."""
-        settings = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
-        request = {"host": self.pid, "argv": argv, "user": user, "env": settings, "cwd": cwd}
+        request = {"host": self.pid, "argv": argv, "user": user, "env": _environment(env), "cwd": cwd}
         with Path(os.devnull).open() as nothing:
             program = SERVERS.start(request, [nothing.fileno() if stdin is None else stdin, output, output])
-        self._closing.push(program)
+        self._closing.callback(program.wait)
         self._closing.callback(program.kill)
         return program
 
@@ -330,8 +329,8 @@ class Host:
             visitor = self.root / "sys/fs/cgroup/visitor/cgroup.procs"
             enter = ["sh", "-c", 'echo 0 >"$0" && exec "$@"', str(visitor), *enter, "-C"]
         become = ["setpriv", "--pdeathsig=KILL", f"--reuid={name}", f"--regid={group}", "--init-groups", "--reset-env"]
-        settings = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
-        return [*enter, *become, "env", *(f"{key}={value}" for key, value in settings.items()), *map(str, argv)]
+        settings = (f"{key}={value}" for key, value in _environment(env).items())
+        return [*enter, *become, "env", *settings, *map(str, argv)]
 
     def within(self, make: Callable[[], T]) -> T:
         """Call *make* in the host's network, from a thread of its own: only that thread moves there."""
@@ -369,6 +368,11 @@ def network(*hosts: Host) -> None:
 
 def _ip(pid: int, command: str) -> None:
     subprocess.run(["nsenter", f"--target={pid}", "--net", "ip", *command.split()], check=True, timeout=60)
+
+
+def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the environment of a program inside, beside what setpriv(1) sets for its user."""
+    return {"PATH": PATH, "LANG": "C.UTF-8", **(more or {})}
 
 
 def _carried() -> list[str]:

@@ -17,7 +17,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,15 +30,8 @@ class Program:
 
     def __init__(self, answers: socket.socket) -> None:
         self._answers = answers
-        self.args: Sequence[str] = ()
         self.pid = int(json.loads(answers.recv(4096))["pid"])
         self.returncode: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wait()
 
     def poll(self) -> int | None:
         """Return the exit status, or minus the signal; None while it runs."""

@@ -4,10 +4,8 @@ import ast
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
@@ -22,6 +20,7 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.repository.create import HOOKS, MAX_PUSH, create
 from reconciler.repository.repo import Repository
+from tests.unit.full_daemon import LONG, full_daemon
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import ENVIRONMENT, git
 
@@ -151,20 +150,8 @@ def test_a_daemon_that_answers_before_it_reads_the_request_is_heard(tmp_path: Pa
     loader = SourceFileLoader("conversation", str(Path(__file__).parents[2] / "hooks/conversation.py"))
     conversation = module_from_spec(spec_from_loader(loader.name, loader) or pytest.fail("no such module"))
     loader.exec_module(conversation)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "s"))
-        listener.listen()
-
-        def refuse() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b'{"error": "too many requests at once; try again"}\n')
-
-        refusing = threading.Thread(target=refuse)
-        refusing.start()
-        with pytest.raises(conversation.Trouble, match="too many requests"):
-            conversation.ask(str(tmp_path / "s"), {"do": "x" * 10_000_000}, 5)
-        refusing.join()
+    with full_daemon(tmp_path / "s"), pytest.raises(conversation.Trouble, match="too many requests"):
+        conversation.ask(str(tmp_path / "s"), LONG, 5)
 
 
 def test_an_error_while_a_commit_is_followed_is_no_traceback(pushing: Pushing) -> None:

@@ -21,8 +21,9 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from reconciler.commands import main as cli
 
@@ -33,20 +34,22 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
-class Request(dict[str, Any]):
-    """What is asked for, with its descriptors."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: the packet, and its *descriptors*."""
 
+    host: int
+    argv: list[str]
+    user: str
+    env: dict[str, str]
+    cwd: str
     descriptors: list[int]
 
 
 def receive(control: socket.socket) -> Request | None:
     """Return the next request; None when the test run is over."""
     packet, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
-    if not packet:
-        return None
-    request = Request(json.loads(packet))
-    request.descriptors = descriptors
-    return request
+    return Request(**json.loads(packet), descriptors=descriptors) if packet else None
 
 
 def enter(host: int) -> None:
@@ -67,15 +70,15 @@ def become(request: Request) -> None:
         os.dup2(descriptor, number)
     os.closerange(3, 1 << 16)
     os.setsid()
-    user = pwd.getpwnam(request["user"])
+    user = pwd.getpwnam(request.user)
     os.initgroups(user.pw_name, user.pw_gid)
     os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
     os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.chdir(request["cwd"])
+    os.chdir(request.cwd)
     os.environ.clear()
-    os.environ.update(HOME=user.pw_dir, SHELL=user.pw_shell, USER=user.pw_name, LOGNAME=user.pw_name, **request["env"])
-    sys.argv = list(request["argv"])
+    os.environ.update(HOME=user.pw_dir, SHELL=user.pw_shell, USER=user.pw_name, LOGNAME=user.pw_name, **request.env)
+    sys.argv = request.argv
     sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115 - for all its life
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -101,10 +104,10 @@ def watch(request: Request) -> NoReturn:
     answers = socket.socket(fileno=request.descriptors[3])
     answers.send(json.dumps({"pid": os.getpid()}).encode())
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    enter(request["host"])
+    enter(request.host)
     pid = os.fork()
     if not pid:
-        show(request["argv"])
+        show(request.argv)
         become(request)
         sys.exit(cli.main())
     with suppress(OSError):  # the test may be over already

@@ -73,6 +73,23 @@ def test_a_commit_that_nobody_confirms_goes_back_and_says_why(adopted: AdoptedHo
     assert adopted.told()["live"]["revision"] == again.oid
 
 
+def test_a_rollback_that_was_recorded_is_told_before_its_phase_is_written(adopted: AdoptedHost) -> None:
+    within(adopted, "2s")
+    push = adopted.push({"tables/transport": "recorded.test  relaylim:\n"})
+    on_probation = adopted.host.read("/var/lib/reconciler/private/phase.json")
+    assert json.loads(on_probation)["revision"] == push.oid
+    adopted.wait_for("RolledBack", push.oid)
+    adopted.stop_daemon()
+    adopted.host.write("/var/lib/reconciler/private/phase.json", on_probation)  # as if it was killed in between
+
+    status = json.loads(adopted.reconciler("status", "--json").text)
+
+    assert (status["last"]["outcome"], status["last"]["revision"]) == ("RolledBack", push.oid)
+    assert status["phase"] == {"name": "Refusing", "revision": push.oid}
+    adopted.start_daemon()
+    within(adopted, "10m")
+
+
 def test_once_without_a_daemon_waits_for_a_word_and_the_daemon_keeps_the_time(adopted: AdoptedHost) -> None:
     before = adopted.told()["live"]["revision"]
     within(adopted, "2s")

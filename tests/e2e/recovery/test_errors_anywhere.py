@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import UNREHEARSED, AdoptedHost
+from tests.e2e.adopted_host import UNREHEARSED
 from tests.e2e.crash_driver import (
     CANNOT_START,
     IN_THE_WAY,
@@ -23,11 +23,11 @@ from tests.e2e.crash_driver import (
     RELOAD,
     RESTART,
     CrashDriver,
+    crash_driver,
     has_no_service,
     is_routed,
     points,
 )
-from tests.e2e.hosts import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,11 +52,7 @@ def crasher() -> Iterator[CrashDriver]:
 
 @contextmanager
 def _adopted(settings: str = "") -> Iterator[CrashDriver]:
-    if lacking := missing():
-        pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
-    with AdoptedHost(settle="20ms", daemon=False, settings=settings) as adopted:
-        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
-        made = CrashDriver(adopted)
+    with crash_driver(settings) as made:
         made.run("once")
         yield made
 

@@ -8,7 +8,6 @@ all effects that make a stage; a rollback and others begin where they differ, at
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ from tests.e2e.crash_driver import (
     RESTART,
     SAVED,
     CrashDriver,
+    crash_driver,
     has_no_service,
     is_routed,
     is_set,
@@ -30,19 +30,12 @@ from tests.e2e.crash_driver import (
     survive,
     told,
 )  # fmt: skip
-from tests.e2e.hosts import missing
 from tests.e2e.mail.test_sender_rewriting import ON, ONE, TWO, with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEPT_ON = "refs/heads/drift/mx1.example.com"
-
-
-@pytest.fixture(autouse=True)
-def _able() -> None:
-    if lacking := missing():
-        pytest.fail(f"these tests need {', '.join(lacking)}: run tests/run as root", pytrace=False)
 
 
 @pytest.fixture
@@ -61,23 +54,16 @@ def fresh() -> Iterator[CrashDriver]:
         yield crasher
 
 
-@contextmanager
-def _adoption() -> Iterator[CrashDriver]:
-    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED) as adopted:
-        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
-        yield CrashDriver(adopted)
-
-
 @pytest.fixture(scope="module")
 def _adopted() -> Iterator[CrashDriver]:
-    with _adoption() as crasher:
+    with crash_driver() as crasher:
         yield crasher
 
 
 @pytest.fixture
 def unshared() -> Iterator[CrashDriver]:
     """A host like `adopted` for one test, which lasts so long that another process should take it."""
-    with _adoption() as crasher:
+    with crash_driver() as crasher:
         crasher.save("adopted")
         yield crasher
 
@@ -192,9 +178,8 @@ def test_a_recovery_killed_anywhere(adopted: CrashDriver, capsys: pytest.Capture
 def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED + '[drift]\npolicy = "commit"\n') as adopted:
-        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
-        crasher = CrashDriver(adopted)
+    with crash_driver(UNREHEARSED + '[drift]\npolicy = "commit"\n') as crasher:
+        adopted = crasher.adopted
         crasher.run("once")
         adopted.sh("postconf -e smtpd_banner=by-hand; touch -d '1 minute ago' /etc/postfix/main.cf")
         crasher.save("edited")
@@ -219,9 +204,8 @@ def test_a_hand_edit_that_becomes_a_commit_is_kept_once_wherever_that_is_killed(
 
 def test_a_way_back_from_a_probation_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     manual = '[confirm]\nmode = "manual"\ntime = "1s"\n'
-    with AdoptedHost(settle="20ms", daemon=False, settings=UNREHEARSED + manual) as adopted:
-        adopted.sh("cd /etc/postfix && rm -rf *.proto makedefs.out sasl")
-        crasher = CrashDriver(adopted)
+    with crash_driver(UNREHEARSED + manual) as crasher:
+        adopted = crasher.adopted
         adopted.write_past_hook({"tables/transport": NEW}, "Nobody confirms it")
         assert crasher.run("once").status == 0
         assert is_routed(adopted.host)()

@@ -17,6 +17,7 @@ import pytest
 from reconciler.daemon import control
 from reconciler.daemon.control import Control, NotPermitted, ask
 from reconciler.model.errors import ReconcilerError, Unavailable
+from tests.unit.full_daemon import LONG, full_daemon
 from tests.unit.other_users import NOBODY
 
 if TYPE_CHECKING:
@@ -161,20 +162,8 @@ def test_connections_are_bounded_and_their_places_come_back(running: Path) -> No
 
 
 def test_an_answer_that_comes_before_the_request_is_read(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "s"))
-        listener.listen()
-
-        def refuse() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b'{"error": "too many requests at once; try again"}\n')
-
-        refusing = threading.Thread(target=refuse)
-        refusing.start()
-        with pytest.raises(Unavailable, match="too many requests"):
-            list(ask(tmp_path / "s", {"do": "x" * 10_000_000}, 5))  # too long to be sent before the daemon hangs up
-        refusing.join()
+    with full_daemon(tmp_path / "s"), pytest.raises(Unavailable, match="too many requests"):
+        list(ask(tmp_path / "s", LONG, 5))
 
 
 # ---- one user's places -----------------------------------------------------------------------------------------------
