@@ -44,7 +44,7 @@ from reconciler.passes.check import forget
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import Known, phase_data
+from reconciler.passes.status import Known, RunningPass, phase_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,6 +73,7 @@ class Daemon:
         self._signals = -1
         self._last = LastPass()
         self._due = 0.0
+        self._step = ""
         self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
         links = [settings.config_directory, edges.generations.link]
@@ -94,9 +95,13 @@ class Daemon:
         failed = filter(None, (self._probation.trouble, self._renewals.trouble))
         urgent = (*self._control.limits, *self._last.urgent)
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
-        return Known(limits, (*urgent, *self._last.faults, *self._slot.unanswered()))
+        troubles = (*urgent, *self._last.faults, *self._slot.unanswered())
+        busy, step = self._guard.busy, self._step
+        working = RunningPass(step=step, seconds=round(busy, 1)) if busy and step else None
+        return Known(limits, troubles, self._renewals.files, working)
 
     def _say(self, step: str) -> None:
+        self._step = step
         self._log.debug(Event.STEPPED, step=step)
 
     def run(self) -> None:
@@ -250,6 +255,7 @@ class Daemon:
         if Wake.SECRET in reasons:
             forget(self.edges, memory)  # a secret that could not be decrypted may be readable now
         passed = one_pass(self.edges, memory, reasons[0])
+        self._step = ""
         self._last = self._last.recorded(passed)
         self._slot.put_back(memory)
         self._report(passed, reasons, tip)

@@ -120,17 +120,12 @@ class _Checks:
         for path, pem in pems:
             leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
             for place, certificate in enumerate(leaves):
-                shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
-                worst = self._worst if place == 0 else Severity.WARNING
-                if not certificate.begun:
-                    what = f"{shown} is not valid yet: peers that check it would disconnect"
-                    yield self._finding("certificate-expired", what, path, worst)
-                elif certificate.days < 0:
-                    ago = _days(-certificate.days - 1)
-                    what = f"{shown} expired {ago} ago: peers that check it would disconnect"
-                    yield self._finding("certificate-expired", what, path, worst)
-                elif certificate.days < _SOON and place == 0:
-                    what = f"{shown} expires in {_days(certificate.days)}"
+                what, invalid = validity(path, certificate)
+                if invalid:
+                    worst = self._worst if place == 0 else Severity.WARNING
+                    text = f"{what}: peers that check it would disconnect"
+                    yield self._finding("certificate-expired", text, path, worst)
+                elif what and place == 0:
                     yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
     def names(self, pems: Pems, wanted: str, label: str = "") -> Iterator[Finding]:
@@ -184,6 +179,16 @@ def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
 def _belong(key: Key, certificate: Certificate) -> bool:
     """Return whether they are a pair, as far as their public keys are known."""
     return not key.public or not certificate.public or key.public == certificate.public
+
+
+def validity(path: str, certificate: Certificate) -> tuple[str, bool]:
+    """Return what is wrong with a certificate's dates, empty if nothing is, and whether it is invalid today."""
+    shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
+    if not certificate.begun:
+        return f"{shown} is not valid yet", True
+    if certificate.days < 0:
+        return f"{shown} expired {_days(-certificate.days - 1)} ago", True
+    return (f"{shown} expires in {_days(certificate.days)}" if certificate.days < _SOON else ""), False
 
 
 def _days(number: int) -> str:

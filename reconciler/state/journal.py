@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.model.phase import Phase, Steady, Suspended, next_phase
@@ -131,6 +132,13 @@ class Journal:
     def phase(self) -> Phase:
         """Return the phase that was last written; if phase.json has none, the journal's last; Steady without any."""
         return self._stored() or self._recorded()
+
+    def phase_since(self) -> datetime | None:
+        """Return when the phase was last changed; None if no phase was ever written."""
+        try:
+            return datetime.fromtimestamp(self._phase_path.stat().st_mtime, UTC).replace(microsecond=0)
+        except FileNotFoundError:
+            return None
 
     def set_phase(self, phase: Phase) -> None:
         """Write the phase if it changed, or if phase.json can't be read.

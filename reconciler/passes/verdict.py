@@ -1,0 +1,135 @@
+"""Judge a status: must an operator act, for what reason, and with which command. Pure; raises nothing.
+
+Promises: the verdict is "well" only if nothing is known that needs a person, and "stopped" only if Postfix does not
+run or can't read its configuration, or reconciler has halted. The most urgent reason comes first, with its command.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.passes.status import Status
+
+LONG = timedelta(days=1)
+"""The time after which a suspension without an end has probably been forgotten."""
+NOTHING = "nothing to do"
+_LATEST = "reconciler log -1"
+_VERBS = {"Refused": "was refused", "RolledBack": "was rolled back"}
+_SETTLED = frozenset({"Applied", "Unchanged"})
+
+
+class Level(StrEnum):
+    """How urgent it is."""
+
+    WELL = "well"
+    ATTENTION = "attention"
+    STOPPED = "stopped"
+
+
+class Verdict(TypedDict):
+    """The answer to "must I act?": *text* is the most urgent reason, *also* has the others, *next* is the command."""
+
+    level: str
+    text: str
+    also: list[str]
+    next: str
+
+
+class Need(NamedTuple):
+    """A reason to act, and the command or the advice for it."""
+
+    text: str
+    next: str
+    level: Level = Level.ATTENTION
+
+
+def verdict(status: Status, now: datetime) -> Verdict:
+    """Return the verdict on a status; *now* has a time zone."""
+    found = sorted(needs(status, now), key=lambda need: need.level is not Level.STOPPED)
+    if not found:
+        return Verdict(level=Level.WELL.value, text=_calm(status), also=[], next=NOTHING)
+    first, *others = found
+    return Verdict(
+        level=first.level.value,
+        text=first.text,
+        also=list(dict.fromkeys(one.text for one in others)),
+        next=first.next,
+    )
+
+
+def _calm(status: Status) -> str:
+    live, phase = status["live"], status["phase"]["name"]
+    rest = {"Suspended": ", and passes are suspended", "Probation": ", and is watched"}.get(phase, "")
+    return f"generation {live['generation']} is live{rest}" if live else ""
+
+
+def needs(status: Status, now: datetime) -> Iterator[Need]:
+    """Yield the reasons to act, the most urgent ones of a kind first."""
+    yield from _postfix(status)
+    yield from _daemon(status)
+    yield from _phase(status, now)
+    if status["drift"]:
+        yield Need(f"edited by hand: {', '.join(status['drift'])}", "reconciler plan")
+    yield from (Need(one["text"], one["next"]) for one in status["due"])
+    yield from _other(status)
+
+
+def _postfix(status: Status) -> Iterator[Need]:
+    postfix, stopped = status["postfix"], status["postfix"]["stopped"]
+    if postfix["unknown"]:
+        yield Need(f"Postfix can't read its configuration: {postfix['unknown']}", "reconciler once", Level.STOPPED)
+    elif not postfix["running"]:
+        yield Need("Postfix is stopped", stopped["start"] if stopped else "postfix start", Level.STOPPED)
+    if status["lost"]:
+        yield Need(status["lost"], "reconciler once --adopt")
+
+
+def _phase(status: Status, now: datetime) -> Iterator[Need]:
+    phase, last = status["phase"], status["last"]
+    commit = phase.get("revision", "")[:7]
+    bug = next((one["text"] for one in (last or {}).get("findings", []) if one["rule"] == "internal-error"), "")
+    match phase["name"]:
+        case "Halted":
+            yield Need(f"halted: {phase['reason']}", "reconciler resume, when this is fixed", Level.STOPPED)
+        case "Refusing":
+            verb = _VERBS.get(last["outcome"] if last and last["revision"] == phase["revision"] else "", "was refused")
+            yield Need(f"commit {commit} {verb}", f"reconciler log {commit}")
+        case "Retrying" if bug:
+            yield Need(bug, f"{_LATEST}, and report the bug")
+        case "Retrying":
+            yield Need(f"commit {commit} waits: {phase['reason']}", _LATEST)
+        case "Probation" if phase["confirm"]:
+            yield Need(f"commit {commit} is rolled back unless it is confirmed", "reconciler confirm")
+        case "Suspended":
+            since = status["since"]
+            if not phase["until"] and not phase["tip"] and since and now - datetime.fromisoformat(since) > LONG:
+                yield Need(f"suspended for more than a day by {phase['who']}: {phase['why']}", "reconciler resume")
+    if bug and phase["name"] != "Retrying":
+        yield Need(bug, f"{_LATEST}, and report the bug")
+    if status["live"] is None and not status["lost"]:
+        yield Need("not adopted: reconciler changes nothing yet", "reconciler plan, then reconciler once --adopt")
+
+
+def _daemon(status: Status) -> Iterator[Need]:
+    if status["daemon"] or status["live"] is None:
+        return
+    branch = status["branch"]
+    behind = bool(branch["tip"]) and branch["tip"] != status["live"]["revision"] and branch["outcome"] not in _SETTLED
+    commits = f"{branch['ahead']} commit{'s' * (branch['ahead'] != 1)}"
+    waits = f"; {branch['name']} is {commits} ahead of what is live" if behind and branch["ahead"] else ""
+    yield Need(f"the daemon is not running{waits}", "systemctl start reconciler")
+
+
+def _other(status: Status) -> Iterator[Need]:
+    for name, companion in status["companions"].items():
+        if not companion["running"]:
+            yield Need(f"{name} does not work: {companion['why']}", _LATEST)
+    for site, oid in status["left_out"].items():
+        yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), _LATEST)
+    told = [one["text"] for one in status["due"]]
+    yield from (Need(one, _LATEST) for one in status["troubles"] if not any(text in one for text in told))
