@@ -6,6 +6,7 @@ run or can't read its configuration, or reconciler has halted. The most urgent r
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -19,6 +20,7 @@ LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
 NOTHING = "nothing to do"
 _LATEST = "reconciler log -1"
+_COMMAND = re.compile(r"`(reconciler [^`]*)`", re.ASCII)
 _VERBS = {"Refused": "was refused", "RolledBack": "was rolled back"}
 _SETTLED = frozenset({"Applied", "Unchanged"})
 
@@ -86,7 +88,7 @@ def _postfix(status: Status) -> Iterator[Need]:
     elif not postfix["running"]:
         yield Need("Postfix is stopped", stopped["start"] if stopped else "postfix start", Level.STOPPED)
     if status["lost"]:
-        yield Need(status["lost"], "reconciler once --adopt")
+        yield Need(status["lost"], _command_in(status["lost"]))
 
 
 def _phase(status: Status, now: datetime) -> Iterator[Need]:
@@ -132,4 +134,9 @@ def _other(status: Status) -> Iterator[Need]:
     for site, oid in status["left_out"].items():
         yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), _LATEST)
     told = [one["text"] for one in status["due"]]
-    yield from (Need(one, _LATEST) for one in status["troubles"] if not any(text in one for text in told))
+    yield from (Need(one, _command_in(one)) for one in status["troubles"] if not any(text in one for text in told))
+
+
+def _command_in(text: str) -> str:
+    """Return the last command that a text names in backquotes; without one, the command that shows more."""
+    return next(iter(_COMMAND.findall(text)[::-1]), _LATEST)

@@ -39,7 +39,7 @@ def test_the_last_end_in_a_log(lines: list[str], end: tuple[datetime | None, str
     assert last_end(lines, NOW) == end
 
 
-STOP = "{ path=/usr/sbin/postmulti ; argv[]=/usr/sbin/postmulti -i - -p stop ; ignore_errors=no ; start_time=[%s] ; pid=1 }"
+STOP = "{ path=/usr/sbin/postmulti ; argv[]=/usr/sbin/postmulti -i - -p stop ; start_time=[%s] ; pid=1 }"
 
 
 @pytest.mark.parametrize(

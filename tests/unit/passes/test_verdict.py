@@ -64,7 +64,7 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
         ({"postfix": STOPPED}, "stopped", "Postfix is stopped", "START"),
         ({"postfix": STOPPED | {"unknown": "main.cf: no"}}, "stopped", "read its configuration: main.cf: no", "once"),
         ({"phase": {"name": "Halted", "reason": "no answer"}}, "stopped", "halted: no answer", "reconciler resume"),
-        ({"lost": "/etc/postfix is a folder"}, "attention", "/etc/postfix is a folder", "reconciler once --adopt"),
+        ({"lost": "it is a folder; run `reconciler x`", "live": None}, "attention", "it is a folder;", "reconciler x"),
         ({"daemon": False}, "attention", "the daemon is not running", "systemctl start reconciler"),
         ({"daemon": False, "branch": AHEAD}, "attention", "main is 3 commits ahead of what is live", "systemctl start"),
         (
