@@ -28,10 +28,11 @@ from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
+from reconciler.daemon.notifier import Notifier
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
 from reconciler.daemon.renewals import Renewals
-from reconciler.daemon.report import report
+from reconciler.daemon.report import report, told_of
 from reconciler.daemon.sleep import Sleep, Waker
 from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
@@ -76,6 +77,7 @@ class Daemon:
         self._step = ""
         self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
+        self._notifier = Notifier(self.edges, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
         self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
@@ -92,7 +94,7 @@ class Daemon:
         self._control.renew()
 
     def _known(self) -> Known:
-        failed = filter(None, (self._probation.trouble, self._renewals.trouble))
+        failed = filter(None, (self._probation.trouble, self._renewals.trouble, self._notifier.trouble))
         urgent = (*self._control.limits, *self._last.urgent)
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
         troubles = (*urgent, *self._last.faults, *self._slot.unanswered())
@@ -122,6 +124,7 @@ class Daemon:
         self._watcher.start()
         self._control.start()
         self._guard.start()
+        self._notifier.start()
         self._log.info(Event.STARTED, pid=os.getpid())
         self.wake(Wake.START)
         try:
@@ -130,6 +133,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._guard.stop()
+            self._notifier.stop()
             self._control.stop()
             self._egress.stop()
             self._watcher.stop()
@@ -262,9 +266,7 @@ class Daemon:
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         if taken_over := self._renewals.look(reasons, activated=activated):
             self._report(taken_over, [Wake.CERTIFICATE])
-        systemd.notify(
-            f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
-        )
+        systemd.notify(f"STATUS={type(self.edges.journal.phase()).__name__}: {told_of(passed).text}")
 
     def _tip(self) -> str:
         """Return the commit that the branch names, or an empty text if the branch can't be read."""
@@ -277,6 +279,7 @@ class Daemon:
     def _report(self, passed: Passed, reasons: Sequence[Wake], tip: str = "") -> None:
         self._last = self._last.noted(passed)
         report(passed, reasons, tip, self.edges, self._board, self._log)
+        self._notifier.ring()
 
     def _prove(self) -> None:
         """Check whether a commit on probation may stay live."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/reconciler.toml")
 DriftPolicy = Literal["revert", "commit", "report"]
 ConfirmMode = Literal["auto", "manual"]
-LogFormat = Literal["auto", "console", "json"]
+LogFormat = Literal["auto", "console", "journal", "json"]
 Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state"]
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -138,6 +138,7 @@ class Settings:
     confirm_mode: ConfirmMode = field(default="auto", metadata=_key("confirm.mode", _one_of(ConfirmMode)))
     confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
     resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
+    notify: Path | None = field(default=None, metadata=_key("notify.run", _path))
     log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.host.effects import Host
-    from reconciler.state.records import Conclusion, Intent, RefusedCheck, Step
+    from reconciler.state.records import Conclusion, ConclusionLine, Intent, RefusedCheck, Step
 
 T = TypeVar("T")
 _TAIL = 4 << 20
@@ -99,6 +99,23 @@ class Journal:
                 continue
             if conclusion := _read(conclusion_from, ended):
                 yield conclusion
+
+    def end(self) -> int:
+        """Return the length of the journal in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def concluded_after(self, position: int) -> Iterator[tuple[int, ConclusionLine]]:
+        """Yield the conclusions after a position, oldest first, each with the position of its end; no torn line."""
+        if self.end() <= position:
+            return
+        with self.path.open("rb") as stream:
+            stream.seek(position)
+            for text in stream:
+                position += len(text)
+                with suppress(*DAMAGED):
+                    line = json.loads(text) if text.endswith(b"\n") else {}
+                    if conclusion := _read(conclusion_from, line.get("conclusion")):
+                        yield position, conclusion_line(conclusion)
 
     def refused(self, revision: str = "") -> Iterator[RefusedCheck]:
         """Yield the refused checks, newest first; only those of *revision*, if it is given."""
