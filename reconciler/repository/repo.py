@@ -172,6 +172,18 @@ class Repository:
 
         return self._ask(look, deep=True)
 
+    def patch(self, oid: str, most: int = 400) -> list[str]:
+        """Return the lines of what a commit changed against its first parent, at most that many; git shows the rest."""
+
+        def look(handle: pygit2.Repository) -> list[str]:
+            commit = objects.whole(handle, oid)[oid].peel(pygit2.Commit)
+            before = [objects.whole(handle, one)[one].peel(pygit2.Commit) for one in commit.parent_ids[:1]]
+            changed = before[0].tree.diff_to_tree(commit.tree) if before else commit.tree.diff_to_tree(swap=True)
+            lines = [printable(line) for line in split_lines(changed.patch or "")]
+            return lines if len(lines) <= most else [*lines[:most], f"... and {len(lines) - most} more lines"]
+
+        return self._ask(look, deep=True)
+
     def with_quarantine(self, path: Path) -> Repository:
         """Return the same repository with the objects of a push that git has not accepted yet (git-receive-pack(1))."""
         objects = self._ask(lambda handle: Path(handle.path, "objects").resolve())

@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.commands.status import status_lines
 from reconciler.daemon.control import ask
 from tests.e2e.adopted_host import MAIL, SOCKET, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import CHECKOUT, HostError
@@ -173,7 +172,7 @@ class Bench:
     def _look(self, seen: int) -> Cell:
         status = self.adopted.told()
         passes = self.adopted.passes()[seen:]
-        line = [*status_lines(status)][-1].strip() if status else "the daemon does not answer"  # type: ignore[arg-type]
+        line = _told(status["verdict"]) if status else "the daemon does not answer"
         outcome = self.outcome or (str(passes[-1]["outcome"]) if passes else "no pass")
         return Cell(outcome, self._live(status), self.mail(), steady(line))
 
@@ -209,6 +208,11 @@ EVENTS: dict[str, Callable[[Bench], None]] = {
     "`reconciler rescue`": Bench.rescue,
     "a push that repairs": Bench.repairing,
 }
+
+
+def _told(verdict: dict[str, Any]) -> str:
+    """Return the first line of status without the host, and its last line."""
+    return f"{'OK' if verdict['level'] == 'well' else 'ATTENTION'}: {verdict['text']}. next: {verdict['next']}"
 
 
 def route(number: int) -> str:

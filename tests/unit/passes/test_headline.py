@@ -16,6 +16,11 @@ COMMIT = {"revision": "289378e" + "0" * 33, "author": "Ada <ada@example.com>", "
 ERROR = {"rule": "unknown-restriction", "file": "mail.yaml", "line": 5, "column": 3, "severity": "error", "text": "no"}
 NAMED = "289378e (Ada <ada@example.com>: Banner)"
 
+KEPT = (
+    f"nothing to change for {NAMED}; edited by hand: main.cf;"
+    " kept as commit ccccccc on branch drift/mx1; merge it to keep the edit"
+)
+
 
 @pytest.mark.parametrize(
     ("line", "priority", "text"),
@@ -58,7 +63,7 @@ NAMED = "289378e (Ada <ada@example.com>: Banner)"
             Priority.ERROR,
             f"postponed {NAMED}; mail.yaml:5:3: no",
         ),
-        ({"outcome": "Superseded", "by": "b" * 40}, Priority.INFO, f"superseded {NAMED}; by bbbbbbb"),
+        ({"outcome": "Superseded", "by": "b" * 40}, Priority.INFO, f"superseded {NAMED}; superseded by bbbbbbb"),
         (
             {"outcome": "Applied", "generation": 13, "drift": ["main.cf:smtpd_banner"], "drift_by": "vi by ann"},
             Priority.WARNING,
@@ -67,12 +72,12 @@ NAMED = "289378e (Ada <ada@example.com>: Banner)"
         (
             {"outcome": "Unchanged", "drift": ["main.cf"], "kept": "c" * 40, "kept_on": "drift/mx1"},
             Priority.WARNING,
-            f"nothing to change for {NAMED}; edited by hand: main.cf; kept a hand edit as ccccccc on drift/mx1",
+            KEPT,
         ),
         (
             {"outcome": "Unchanged", "drift": ["main.cf"], "not_kept": "locked"},
             Priority.WARNING,
-            f"nothing to change for {NAMED}; edited by hand: main.cf; could not keep a hand edit as a commit: locked",
+            f"nothing to change for {NAMED}; edited by hand: main.cf; not kept as a commit yet: locked",
         ),
         (
             {"outcome": "Unchanged", "revived": True, "started": ["rspamd"]},
@@ -82,7 +87,7 @@ NAMED = "289378e (Ada <ada@example.com>: Banner)"
         (
             {"outcome": "Applied", "generation": 2, "left_out": {"site12": ""}},
             Priority.WARNING,
-            f"applied {NAMED} as generation 2; left out site12",
+            f"applied {NAMED} as generation 2; site12 is left out and nothing of it is live",
         ),
     ],
 )

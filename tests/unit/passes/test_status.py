@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.host.effects import Host
 from reconciler.model.phase import Clock, Probation, Refusing
-from reconciler.passes.status import STOPPED, UNKNOWN, Running, phase_data, shown, troubles
+from reconciler.passes.status import phase_data, shown
 from reconciler.state.journal import Journal
 
 RECORDED = Path(__file__).parents[2] / "transcripts" / "state"
@@ -50,22 +50,3 @@ def test_what_people_are_told_of_a_probation_is_what_they_may_ask() -> None:
     assert phase_data(PROBATION) == {"name": "Probation", **told}
     assert phase_data(Refusing("b", PROBATION)) == {"name": "Refusing", "revision": "b", "probation": told}
     assert phase_data(Refusing("b")) == {"name": "Refusing", "revision": "b"}
-
-
-def running(*, works: bool) -> Running:
-    return {"running": works, "why": None if works else "refused"}
-
-
-@pytest.mark.parametrize(
-    ("limits", "companions", "runs", "told"),
-    [
-        ([], {"postsrsd": running(works=True)}, True, []),
-        (["no mail log"], {}, False, [STOPPED]),
-        ([f"{UNKNOWN}: bad main.cf"], {}, False, [f"{UNKNOWN}: bad main.cf"]),
-        ([], {"postsrsd": running(works=False)}, True, ["postsrsd does not work: refused"]),
-    ],
-)
-def test_what_does_not_run_is_a_trouble(
-    limits: list[str], companions: dict[str, Running], runs: bool, told: list[str]
-) -> None:
-    assert [*troubles(limits, companions, running=runs)] == told
