@@ -10,37 +10,16 @@ import pytest
 from reconciler.commands.screen import fold
 from reconciler.commands.status_rows import WIDTH, status_lines
 from reconciler.passes.verdict import verdict
+from tests.unit import well_status
+from tests.unit.well_status import SUBJECT, TIP
 
 if TYPE_CHECKING:
     from reconciler.passes.status import Status
 
 NOW = datetime.now(UTC).astimezone().replace(hour=20, minute=51)
 AT, UNTIL = (NOW.replace(hour=20, minute=minute).astimezone(UTC) for minute in (49, 54))
-TIP = "289378e" + "0" * 33
-SUBJECT = "Set message_size_limit to 20480000"
-WELL: dict[str, Any] = {
-    "host": "mx1.example.com",
-    "phase": {"name": "Steady"},
-    "since": None,
-    "working": None,
-    "branch": {"name": "main", "tip": TIP, "subject": SUBJECT, "ahead": 0, "outcome": "Applied", "at": AT.isoformat()},
-    "before": None,
-    "live": {"revision": TIP, "generation": 12, "source": "commit 289378e", "subject": SUBJECT},
-    "lost": None,
-    "troubles": [],
-    "last": None,
-    "drift": [],
-    "ignored": [],
-    "postfix": {"running": True, "version": "3.7.11", "unknown": "", "stopped": None},
-    "queue": [],
-    "companions": {},
-    "left_out": {},
-    "due": [],
-    "dkim": [],
-    "refused": [],
-    "daemon": True,
-    "limits": [],
-}
+TODAY = {"branch": well_status.WELL["branch"] | {"at": AT.isoformat()}, "since": None, "last": None}
+WELL: dict[str, Any] = well_status.WELL | TODAY
 
 
 def shown(**others: object) -> str:

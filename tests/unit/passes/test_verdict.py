@@ -8,28 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from reconciler.passes.verdict import LONG, verdict
+from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
     from reconciler.passes.status import Status
     from reconciler.passes.verdict import Verdict
 
 NOW = datetime(2026, 11, 22, 20, 50, tzinfo=UTC)
-A, B = "a" * 40, "b" * 40
-WELL: dict[str, Any] = {
-    "phase": {"name": "Steady"},
-    "since": "2026-11-22T20:00:00Z",
-    "live": {"revision": A, "generation": 12, "source": "commit aaaaaaa", "subject": "Change"},
-    "branch": {"name": "main", "tip": A, "subject": "Change", "ahead": 0, "outcome": "Applied", "at": ""},
-    "lost": None,
-    "last": {"outcome": "Applied", "revision": A, "findings": []},
-    "drift": [],
-    "postfix": {"running": True, "version": "3.7.11", "unknown": "", "stopped": None},
-    "companions": {"rspamd": {"running": True, "why": None}},
-    "left_out": {},
-    "due": [],
-    "daemon": True,
-    "troubles": [],
-}
+B = "b" * 40
 STOPPED = {"running": False, "version": "3.7.11", "unknown": "", "stopped": {"at": None, "by": "", "start": "START"}}
 BUG = {"rule": "internal-error", "text": "a bug in reconciler: ValueError"}
 AHEAD = {"name": "main", "tip": B, "subject": "More", "ahead": 3, "outcome": "", "at": ""}
@@ -47,7 +33,7 @@ def test_all_is_well() -> None:
 @pytest.mark.parametrize(
     ("phase", "text"),
     [
-        ({"name": "Probation", "confirm": False, "revision": A}, "generation 12 is live, and is watched"),
+        ({"name": "Probation", "confirm": False, "revision": TIP}, "generation 12 is live, and is watched"),
         (
             {"name": "Suspended", "who": "ann", "why": "disks", "until": None, "tip": ""},
             "generation 12 is live, and passes are suspended",
@@ -85,9 +71,9 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
             "commit bbbbbbb waits: no space",
             "reconciler log -1",
         ),
-        ({"last": {"outcome": "Postponed", "revision": A, "findings": [BUG]}}, "attention", BUG["text"], "report"),
+        ({"last": {"outcome": "Postponed", "revision": TIP, "findings": [BUG]}}, "attention", BUG["text"], "report"),
         (
-            {"phase": {"name": "Probation", "confirm": True, "revision": A}},
+            {"phase": {"name": "Probation", "confirm": True, "revision": TIP}},
             "attention",
             "rolled back unless it is confirmed",
             "reconciler confirm",
