@@ -32,7 +32,7 @@ _NAMES = {
 _OF_EDITS = {"Applied": "reverted", "Unchanged": "edited"}
 
 
-class Wanted(NamedTuple):
+class LogFilter(NamedTuple):
     """The entries to show: since *begin*, an ISO 8601 time in UTC; of all kinds, unless one or both are named."""
 
     begin: str = ""
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
         return (is_drift and self.drift) or (has_failed and self.failed) or not (self.drift or self.failed)
 
 
-EVERYTHING = Wanted()
+EVERYTHING = LogFilter()
 
 
 @click.command("log", context_settings={"ignore_unknown_options": True})
@@ -82,7 +82,7 @@ def log_command(  # noqa: PLR0913 - one for each option
     repo = context.edges().repo if rev or patch else None
     oid = repo.revision(rev).oid if rev and repo else ""
     begin = f"{datetime.now(UTC) - since:%Y-%m-%dT%H:%M:%SZ}" if since else ""
-    for line in recorded(journal, oid, most, Wanted(begin, drift, failed)):
+    for line in recorded(journal, oid, most, LogFilter(begin, drift, failed)):
         if json_output:
             click.echo(json.dumps(line))
             continue
@@ -91,7 +91,7 @@ def log_command(  # noqa: PLR0913 - one for each option
             say_all(f"    {one}" for one in repo.patch(line["revision"]))
 
 
-def recorded(journal: Journal, revision: str, most: int, wanted: Wanted = EVERYTHING) -> Iterator[ConclusionLine]:
+def recorded(journal: Journal, revision: str, most: int, wanted: LogFilter = EVERYTHING) -> Iterator[ConclusionLine]:
     """Yield the newest passes, and as many refused checks at most since then; newest first, of equal times the pass."""
     ended = takewhile(lambda line: line["at"] >= wanted.begin, map(conclusion_line, journal.conclusions(revision)))
     passes = [*islice(filter(wanted.has, ended), most)]

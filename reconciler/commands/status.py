@@ -18,7 +18,7 @@ from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.passes.status import Status
+    from reconciler.passes.status_value import Status
 
 EVERY = 2.0  # seconds between two looks of --watch
 EXIT = {"well": 0, "attention": 1, "stopped": 2}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reconciler.passes.status import Status
+    from reconciler.passes.status_value import Status
 
 WIDTH = 80
 _LABEL = 11
@@ -61,10 +61,10 @@ def _live(status: Status) -> Iterator[str]:
 def _branch(status: Status, now: datetime) -> Iterator[str]:
     branch, live = status["branch"], status["live"]
     if not branch["tip"]:
-        yield from rows("branch", [f"{branch['name']} has no commit that can be read"])
+        yield from rows("branch", [branch["problem"]])
         return
     told = [f"{branch['name']} is at {branch['tip'][:7]}: {_ended(status, now)}"]
-    if branch["ahead"] and branch["outcome"] != "Unchanged" and live:
+    if branch["ahead"] and live:
         told += [f"{branch['ahead']} commit{'s' * (branch['ahead'] != 1)} ahead of what is live: {branch['subject']}"]
     yield from rows("branch", told)
     yield from rows("error", _errors(status))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.commands.console import Context, say, who
 from reconciler.commands.options import Duration, pass_context
 from reconciler.model.ascii_text import SPACE
+from reconciler.model.phase import Halted, Refusing, Suspended
 from reconciler.passes import probation
 from reconciler.passes.operator import resume, suspend
+
+if TYPE_CHECKING:
+    from reconciler.model.phase import Phase
 
 LONGEST = timedelta(days=366)
 
@@ -58,6 +63,21 @@ def resume_command(context: Context) -> None:
 
     Run it after suspend, rollback or rescue, or after you fixed what made reconciler halt.
     """
-    phase = resume(context.permitted())
-    say(f"{type(phase).__name__}")
+    ended, phase = resume(context.permitted())
+    say(_resumed(ended, phase))
     context.poke()
+
+
+def _resumed(ended: Phase, phase: Phase) -> str:
+    """Return what was ended, and what follows."""
+    match ended:
+        case Suspended(why=why, who=name):
+            told = f"resumed: the suspension by {name} has ended ({why})"
+        case Halted(reason=reason):
+            told = f"resumed: the halt has ended ({reason})"
+        case _:
+            return "nothing to resume: reconciler is neither suspended nor halted"
+    if isinstance(phase, Refusing):
+        commit = phase.revision[:7]
+        return f"{told}; commit {commit} is not applied again: push another one, or run `reconciler once {commit}`"
+    return f"{told}; the branch is applied again"

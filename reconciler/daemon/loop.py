@@ -45,7 +45,8 @@ from reconciler.passes.check import forget
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import Known, RunningPass, phase_data
+from reconciler.passes.status import Known, phase_data
+from reconciler.passes.status_value import RunningPass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,11 +5,12 @@ Raises nothing: a certificate that can't be read is left to the rules, which eve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from reconciler.features.dkim.rolling import KeyState
 from reconciler.host import certificates
 from reconciler.model import Certificate
+from reconciler.passes.status_value import Due
 from reconciler.rules.certificates import validity
 
 if TYPE_CHECKING:
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from reconciler.features.dkim.rolling import Standing
 
 _RENEW = "renew the certificate; reconciler then has Postfix read it"
-
-
-class Due(TypedDict):
-    """A task that is due, and the command or the advice for it."""
-
-    text: str
-    next: str
 
 
 def due(files: Iterable[str], keys: Iterable[Standing], now: datetime) -> list[Due]:

@@ -171,8 +171,9 @@ def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
     return edges.journal.phase()
 
 
-def resume(edges: Edges) -> Phase:
-    """End a suspension, or a halt whose cause an operator has fixed."""
+def resume(edges: Edges) -> tuple[Phase, Phase]:
+    """End a suspension, or a halt whose cause an operator has fixed; return the phases before and after."""
     with edges.generations.locks.state(PATIENCE):
-        edges.journal.set_phase(resumed(edges.journal.phase()))
-    return edges.journal.phase()
+        ended = edges.journal.phase()
+        edges.journal.set_phase(resumed(ended))
+    return ended, edges.journal.phase()

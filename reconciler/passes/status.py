@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
@@ -32,7 +32,8 @@ from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.record import known_revision
 from reconciler.passes.renewal import named
 from reconciler.passes.site_requests import waiting
-from reconciler.passes.verdict import Verdict, verdict
+from reconciler.passes.status_value import Live, PostfixState, Running, Status, StoppedPostfix, Verdict, Waiting
+from reconciler.passes.verdict import verdict
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
 from reconciler.state.phases import phase_line
@@ -46,8 +47,7 @@ if TYPE_CHECKING:
     from reconciler.features.dkim.rolling import Standing
     from reconciler.model import Tree
     from reconciler.model.phase import Phase
-    from reconciler.passes.branch import Branch
-    from reconciler.passes.due import Due
+    from reconciler.passes.status_value import RunningPass
     from reconciler.state.manifest import Generation
     from reconciler.state.records import Conclusion, ConclusionLine
 
@@ -83,80 +83,6 @@ SHOWN = (
 )
 
 
-class Live(TypedDict):
-    """The live generation; *subject* is its commit's, empty if the repository does not hold it."""
-
-    revision: str
-    generation: int
-    source: str
-    subject: str
-
-
-class Running(TypedDict):
-    """Whether a companion works, and why not."""
-
-    running: bool
-    why: str | None
-
-
-class StoppedPostfix(TypedDict):
-    """When Postfix stopped, in UTC, and by what, as far as it is known, and the command that starts it."""
-
-    at: str | None
-    by: str
-    start: str
-
-
-class PostfixState(TypedDict):
-    """Whether Postfix runs, its version, and why nothing is known if it can't be asked."""
-
-    running: bool
-    version: str
-    unknown: str
-    stopped: StoppedPostfix | None
-
-
-class RunningPass(TypedDict):
-    """The pass that is running: its step, and the seconds since it began."""
-
-    step: str
-    seconds: float
-
-
-class Waiting(TypedDict):
-    """A reason why mail waits in the queue, and the number of messages."""
-
-    why: str
-    messages: int
-
-
-class Status(TypedDict):
-    """The JSON value that ``status --json`` prints; the keys of phase, dkim and refused come from their modules."""
-
-    host: str
-    verdict: Verdict
-    phase: dict[str, Any]
-    since: str | None
-    working: RunningPass | None
-    branch: Branch
-    before: int | None
-    live: Live | None
-    lost: str | None
-    troubles: list[str]
-    last: ConclusionLine | None
-    drift: list[str]
-    ignored: list[str]
-    postfix: PostfixState
-    queue: list[Waiting]
-    companions: dict[str, Running]
-    left_out: dict[str, str]
-    due: list[Due]
-    dkim: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
-    daemon: bool
-    limits: list[str]
-
-
 class Known(NamedTuple):
     """What the daemon knows: the limits on this host, the troubles, which need an operator, and the running pass.
 
@@ -184,7 +110,8 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
     running, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
-    files = _files(edges, _in_force(live.revision if live else "", last))
+    in_force = _in_force(live.revision if live else "", last)
+    files = _files(edges, in_force)
     keys = _dkim(files, edges)
     return {
         "host": edges.settings.host,
@@ -192,7 +119,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
         "phase": phase_data(phase),
         "since": _utc(edges.journal.phase_since()),
         "working": known.working,
-        "branch": branch_of(edges, live, last),
+        "branch": branch_of(edges, in_force, last),
         "before": before,
         "live": _live(live, edges),
         "lost": generations.place_of_link.taken or generations.lost or None,

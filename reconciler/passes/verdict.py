@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.passes.status_value import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.passes.status import Status
+    from reconciler.passes.status_value import Status
 
 LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
@@ -31,15 +33,6 @@ class Level(StrEnum):
     WELL = "well"
     ATTENTION = "attention"
     STOPPED = "stopped"
-
-
-class Verdict(TypedDict):
-    """The answer to "must I act?": *text* is the most urgent reason, *also* has the others, *next* is the command."""
-
-    level: str
-    text: str
-    also: list[str]
-    next: str
 
 
 class Need(NamedTuple):
@@ -74,6 +67,8 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     """Yield the reasons to act, the most urgent ones of a kind first."""
     yield from _postfix(status)
     yield from _daemon(status)
+    if status["branch"]["problem"]:
+        yield Need(status["branch"]["problem"], f"git -C {status['branch']['repository']} fsck")
     yield from _phase(status, now)
     if status["drift"]:
         yield Need(f"edited by hand: {', '.join(status['drift'])}", "reconciler plan")
@@ -94,27 +89,30 @@ def _postfix(status: Status) -> Iterator[Need]:
 def _phase(status: Status, now: datetime) -> Iterator[Need]:
     phase, last = status["phase"], status["last"]
     commit = phase.get("revision", "")[:7]
-    bug = next((one["text"] for one in (last or {}).get("findings", []) if one["rule"] == "internal-error"), "")
+    if bug := next((one["text"] for one in (last or {}).get("findings", []) if one["rule"] == "internal-error"), ""):
+        yield Need(bug, f"{_LATEST}, and report the bug")
     match phase["name"]:
         case "Halted":
             yield Need(f"halted: {phase['reason']}", "reconciler resume, when this is fixed", Level.STOPPED)
         case "Refusing":
-            verb = _VERBS.get(last["outcome"] if last and last["revision"] == phase["revision"] else "", "was refused")
-            yield Need(f"commit {commit} {verb}", f"reconciler log {commit}")
-        case "Retrying" if bug:
-            yield Need(bug, f"{_LATEST}, and report the bug")
-        case "Retrying":
+            yield _refusing(status, commit)
+        case "Retrying" if not bug:
             yield Need(f"commit {commit} waits: {phase['reason']}", _LATEST)
         case "Probation" if phase["confirm"]:
             yield Need(f"commit {commit} is rolled back unless it is confirmed", "reconciler confirm")
-        case "Suspended":
-            since = status["since"]
-            if not phase["until"] and not phase["tip"] and since and now - datetime.fromisoformat(since) > LONG:
+        case "Suspended" if not phase["until"] and not phase["tip"] and status["since"]:
+            if now - datetime.fromisoformat(status["since"]) > LONG:
                 yield Need(f"suspended for more than a day by {phase['who']}: {phase['why']}", "reconciler resume")
-    if bug and phase["name"] != "Retrying":
-        yield Need(bug, f"{_LATEST}, and report the bug")
     if status["live"] is None and not status["lost"]:
         yield Need("not adopted: reconciler changes nothing yet", "reconciler plan, then reconciler once --adopt")
+
+
+def _refusing(status: Status, commit: str) -> Need:
+    last, branch = status["last"], status["branch"]
+    ended = last["outcome"] if last and last["revision"] == status["phase"]["revision"] else branch["outcome"]
+    if verb := _VERBS.get(ended):
+        return Need(f"commit {commit} {verb}", f"reconciler log {commit}")
+    return Need(f"commit {commit} was rolled back by hand", f"push a fix, or reconciler once {commit}")
 
 
 def _daemon(status: Status) -> Iterator[Need]:
@@ -123,7 +121,7 @@ def _daemon(status: Status) -> Iterator[Need]:
     branch = status["branch"]
     behind = bool(branch["tip"]) and branch["tip"] != status["live"]["revision"] and branch["outcome"] not in _SETTLED
     commits = f"{branch['ahead']} commit{'s' * (branch['ahead'] != 1)}"
-    waits = f"; {branch['name']} is {commits} ahead of what is live" if behind and branch["ahead"] else ""
+    waits = f"; {branch['name']} is {commits} ahead" if behind and branch["ahead"] else ""
     yield Need(f"the daemon is not running{waits}", "systemctl start reconciler")
 
 

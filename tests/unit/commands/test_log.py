@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.commands.log import Wanted, log_lines, recorded
+from reconciler.commands.log import LogFilter, log_lines, recorded
 from reconciler.host.effects import Host
 from reconciler.model import Applied, Finding, Refused, Severity, Where
 from reconciler.state.journal import Journal
@@ -128,14 +128,14 @@ def test_a_hand_edit_is_a_kind_of_its_own(tmp_path: Path) -> None:
     journal.conclude(replace(passed(2), outcome=Refused((TYPO,))))
     journal.conclude(passed(3))
 
-    def shown(wanted: Wanted) -> list[str]:
+    def shown(wanted: LogFilter) -> list[str]:
         return [line["at"][14:16] for line in recorded(journal, "", 20, wanted)]
 
-    assert shown(Wanted(drift=True)) == ["01"]
-    assert shown(Wanted(failed=True)) == ["02"]
-    assert shown(Wanted(drift=True, failed=True)) == ["02", "01"]
-    assert shown(Wanted("2026-11-22T10:02:00Z")) == ["03", "02"]
-    (line,) = recorded(journal, "", 20, Wanted(drift=True))
+    assert shown(LogFilter(drift=True)) == ["01"]
+    assert shown(LogFilter(failed=True)) == ["02"]
+    assert shown(LogFilter(drift=True, failed=True)) == ["02", "01"]
+    assert shown(LogFilter("2026-11-22T10:02:00Z")) == ["03", "02"]
+    (line,) = recorded(journal, "", 20, LogFilter(drift=True))
     assert [*log_lines(line)] == [
         "2026-11-22 10:01:00  reverted       ppppppp",
         "    reverted a hand edit of main.cf:smtpd_banner",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from reconciler.commands.main import COMMANDS, main
+from reconciler.commands.main import COMMANDS, PURPOSES, main
 from reconciler.daemon.control import Control
 from tests.unit.well_status import WELL
 
@@ -63,11 +63,18 @@ def test_each_command_is_at_its_place() -> None:
 
 
 def test_the_help_lists_every_command_with_its_first_sentence() -> None:
-    text, _ = started("--help")
+    text, packages = started("--help")
 
-    listed = {line.split()[0]: line.split()[1:] for line in text.partition("Commands:\n")[2].splitlines()}
-    assert listed.keys() == COMMANDS.keys()
-    assert all(listed.values())
+    purposes = text.partition("Show this message and exit.\n")[2].split("\n\n")
+    assert [one.strip("\n").partition(":\n")[0] for one in purposes] == [*PURPOSES]
+    listed = [line.split(maxsplit=1) for one in purposes for line in one.partition(":\n")[2].splitlines()]
+    assert dict(listed) == {name: place.does for name, place in COMMANDS.items()}
+    assert max(map(len, text.splitlines())) <= 80
+    assert packages & HEAVY == set()
+
+
+def test_reconciler_alone_shows_its_help() -> None:
+    assert started()[0].removesuffix("exit status 0\n") == started("--help")[0].removesuffix("exit status 0\n")
 
 
 def test_examples_are_printed_line_by_line() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-import pytest
-
 from reconciler.commands.screen import fold
 from reconciler.commands.status_rows import WIDTH, status_lines
 from reconciler.passes.verdict import verdict
@@ -14,7 +12,7 @@ from tests.unit import well_status
 from tests.unit.well_status import SUBJECT, TIP
 
 if TYPE_CHECKING:
-    from reconciler.passes.status import Status
+    from reconciler.passes.status_value import Status
 
 NOW = datetime.now(UTC).astimezone().replace(hour=20, minute=51)
 AT, UNTIL = (NOW.replace(hour=20, minute=minute).astimezone(UTC) for minute in (49, 54))
@@ -113,12 +111,6 @@ mx1.example.com   ATTENTION: postsrsd does not work: gone
 
 next: reconciler log -1"""
     )
-
-
-@pytest.mark.parametrize("width", [0, 200])
-def test_lines_stay_whole_off_a_terminal_and_where_they_fit(width: int) -> None:
-    lines = ["x" * 100 + " " + "y" * 50]
-    assert [*fold(lines, width)] == lines
 
 
 def test_a_commit_that_waits_for_a_word_says_what_happens_and_how_to_go_back() -> None:

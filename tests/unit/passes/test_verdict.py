@@ -11,14 +11,13 @@ from reconciler.passes.verdict import LONG, verdict
 from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
-    from reconciler.passes.status import Status
-    from reconciler.passes.verdict import Verdict
+    from reconciler.passes.status_value import Status, Verdict
 
 NOW = datetime(2026, 11, 22, 20, 50, tzinfo=UTC)
 B = "b" * 40
 STOPPED = {"running": False, "version": "3.7.11", "unknown": "", "stopped": {"at": None, "by": "", "start": "START"}}
 BUG = {"rule": "internal-error", "text": "a bug in reconciler: ValueError"}
-AHEAD = {"name": "main", "tip": B, "subject": "More", "ahead": 3, "outcome": "", "at": ""}
+AHEAD = WELL["branch"] | {"tip": B, "subject": "More", "ahead": 3, "outcome": "", "at": ""}
 
 
 def judged(**others: object) -> Verdict:
@@ -52,7 +51,7 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
         ({"phase": {"name": "Halted", "reason": "no answer"}}, "stopped", "halted: no answer", "reconciler resume"),
         ({"lost": "it is a folder; run `reconciler x`", "live": None}, "attention", "it is a folder;", "reconciler x"),
         ({"daemon": False}, "attention", "the daemon is not running", "systemctl start reconciler"),
-        ({"daemon": False, "branch": AHEAD}, "attention", "main is 3 commits ahead of what is live", "systemctl start"),
+        ({"daemon": False, "branch": AHEAD}, "attention", "main is 3 commits ahead", "systemctl start"),
         (
             {"phase": {"name": "Refusing", "revision": B}, "last": {"outcome": "Refused", "revision": B}},
             "attention",
@@ -65,6 +64,13 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
             "commit bbbbbbb was rolled back",
             "reconciler log bbbbbbb",
         ),
+        (
+            {"phase": {"name": "Refusing", "revision": TIP}, "last": {"outcome": "Applied", "revision": ""}},
+            "attention",
+            "commit 289378e was rolled back by hand",
+            "push a fix, or reconciler once 289378e",
+        ),
+        ({"branch": WELL["branch"] | {"tip": "", "problem": "no repository"}}, "attention", "no repository", "fsck"),
         (
             {"phase": {"name": "Retrying", "revision": B, "reason": "no space", "attempts": 2}},
             "attention",
