@@ -13,7 +13,6 @@ import click
 
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.options import Duration, as_json, pass_context
-from reconciler.commands.screen import columns, fold
 from reconciler.passes.headline import details, finding_text
 from reconciler.state.records import conclusion_line, refused_line
 
@@ -86,7 +85,7 @@ def log_command(  # noqa: PLR0913 - one for each option
         if json_output:
             click.echo(json.dumps(line))
             continue
-        say_all(fold(log_lines(line, whole=bool(rev)), columns()))
+        say_all(log_lines(line, whole=bool(rev)))
         if patch and repo and line["outcome"] == "Applied" and line["revision"]:
             say_all(f"    {one}" for one in repo.patch(line["revision"]))
 

@@ -12,7 +12,6 @@ import click
 
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.options import as_json, pass_context
-from reconciler.commands.screen import columns, fold
 from reconciler.commands.status_rows import status_lines
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
@@ -49,7 +48,7 @@ def _print(shown: Status, *, json_output: bool) -> None:
     if json_output:
         click.echo(json.dumps(shown))
     else:
-        say_all(fold(status_lines(shown, datetime.now(UTC)), columns()))
+        say_all(status_lines(shown, datetime.now(UTC)))
 
 
 def _now(context: Context) -> Status:

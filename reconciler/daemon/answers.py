@@ -26,6 +26,7 @@ from reconciler.passes.check import Memory, check
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import status
 from reconciler.state.records import RefusedCheck
+from reconciler.trees.fold import LEAST, fold
 from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Answers:
         messages = handler(request)  # raises KeyError or ValueError for a request that can't be understood
         try:
             with internal_errors():
-                yield from messages
+                for message in messages:
+                    yield from _folded(message, int(request.get("columns") or 0))
         except InternalError as error:
             self._log.error(Event.FAILED, traceback=error.traceback)
             yield {"error": str(error)}
@@ -134,6 +136,14 @@ class Answers:
         """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         return iter([{"done": {}}])
+
+
+def _folded(message: Message, columns: int) -> Iterator[Message]:
+    """Yield a message, with a long line as several if the client has so many columns."""
+    if "line" in message and columns > 0:
+        yield from ({"line": line} for line in fold([str(message["line"])], max(columns, LEAST)))
+    else:
+        yield message
 
 
 def _name_of(uid: int) -> str:

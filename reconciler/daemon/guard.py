@@ -83,7 +83,7 @@ class Guard:
     def limits(self) -> list[str]:
         """What `reconciler status` shows of a pass that takes long."""
         seconds, program = self.busy, progress(self._loop).program
-        if seconds < LONG:
+        if seconds <= LONG:
             return []
         return [f"the daemon has been busy for {seconds:.0f} s{f'; it waits for {program}' if program else ''}"]
 

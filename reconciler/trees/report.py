@@ -24,6 +24,7 @@ from reconciler.model import (
     printable,
 )
 from reconciler.model.ascii_text import SPACE
+from reconciler.trees.fold import GIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from reconciler.model import Change, Finding, Outcome, Plan
     from reconciler.postfix.root_equivalent import Power
 
-WIDTH = 78
+WIDTH = GIT
 DEFAULT = Where("mail.yaml")  # the origin of defaults
-MOST = 40
+MOST, ALIKE = 40, 10
+_CONSEQUENCES = frozenset({"flow-fails"})
 _PROVISIONAL = {
     "cause-in-traffic": "real traffic met a fault of its configuration",
     "turned-away": "mail for its own recipients was turned away",
@@ -132,9 +134,31 @@ def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: S
 
 
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield one unwrapped line for each finding, errors first."""
-    for finding in sorted(findings, key=lambda finding: (not finding.is_error, finding.where)):
-        yield str(finding)
+    """Yield one line for each finding with its rule, errors first, and their number at the end if there are several.
+
+    A finding that only follows from others, such as a mail-flow test that fails, comes after them. Of more than ALIKE
+    findings of one rule, the others are counted.
+    """
+    ordered = sorted(findings, key=lambda one: (not one.is_error, one.rule in _CONSEQUENCES, one.where))
+    alike: dict[tuple[str, bool], list[Finding]] = {}
+    for one in ordered:
+        alike.setdefault((one.rule, one.is_error), []).append(one)
+    shown = {id(one) for same in alike.values() for one in (same if len(same) <= ALIKE else same[:1])}
+    for one in ordered:
+        if id(one) in shown:
+            same = alike[one.rule, one.is_error]
+            yield f"{one}  [{one.rule}]"
+            if len(same) > ALIKE:
+                yield f"  and {len(same) - 1} more of {one.rule}, the next at {same[1].where}"
+    if len(ordered) > 1:
+        yield count_line(ordered)
+
+
+def count_line(findings: Sequence[Finding]) -> str:
+    """Return the numbers of errors and warnings."""
+    errors = sum(one.is_error for one in findings)
+    numbers = ((errors, "error"), (len(findings) - errors, "warning"))
+    return ", ".join(f"{number} {what}{'s' * (number != 1)}" for number, what in numbers if number)
 
 
 def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live: str) -> Iterator[str]:

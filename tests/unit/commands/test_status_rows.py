@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from reconciler.commands.screen import fold
 from reconciler.commands.status_rows import WIDTH, status_lines
 from reconciler.passes.verdict import verdict
+from reconciler.trees.fold import fold
 from tests.unit import well_status
 from tests.unit.well_status import SUBJECT, TIP
 

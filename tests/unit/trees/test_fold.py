@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.commands.screen import fold
+from reconciler.trees.fold import fold
 
 LONG = "no server answers at the socket, and all mail would be refused"
 

@@ -1,9 +1,7 @@
-"""Fold lines to the width of a terminal; elsewhere they stay whole, so that grep(1) finds them. Raises nothing."""
+"""Fold lines to the width of a terminal; elsewhere they stay whole, so that grep(1) finds them. Pure."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -11,11 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LEAST = 40
-
-
-def columns() -> int:
-    """Return the width of the terminal on standard output; 0 if it is none."""
-    return max(shutil.get_terminal_size().columns, LEAST) if sys.stdout.isatty() else 0
+GIT = 72
+"""The columns of a line that a hook prints: git(1) puts "remote: " in front of it."""
 
 
 def fold(lines: Iterable[str], width: int) -> Iterator[str]:
