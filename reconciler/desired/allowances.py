@@ -183,7 +183,7 @@ EXPLAINED = {
     "bad-allowance": (
         "A comment is meant to allow the findings of a rule, but it gives no reason, or names no rule that can be "
         "allowed. It has no effect, and the finding remains. Write # allow RULE: REASON at the end of the line or on "
-        "the line above it; `reconciler explain` lists the names."
+        "the line above it; `reconciler explain --all` lists the names."
     ),
     "site-allowance": (
         "A comment in a site's file is meant to allow findings of that file. It has no force, because whoever writes a "

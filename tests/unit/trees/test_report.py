@@ -140,9 +140,11 @@ def test_flows_are_counted_where_they_were_played() -> None:
         (Unchanged((), {"site12": "3f2a9c1d", "site13": ""}), 4, [
             "nothing to do: the live configuration already matches this commit (generation 4)",
             "site12 is left out and stays as in 3f2a9c1", "site13 is left out and nothing of it is live"]),
-        (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong  [not-confirmed]", "generation 4 (abc1234) stays live"]),
+        (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong  [not-confirmed]",
+                                "generation 4 (abc1234) stays live"]),
         (Refused(()), None, ["refused, nothing changed", "no generation is live yet"]),
-        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time", "  b:2:1: wrong  [not-confirmed]",
+        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time",
+                                   "  b:2:1: wrong  [not-confirmed]",
                                    "generation 4 (abc1234) is live again"]),
         (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it failed activation or verification",
                                      "  a:1:1: warning: doubtful  [w]", "generation 4 (abc1234) is live again"]),
