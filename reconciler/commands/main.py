@@ -31,6 +31,8 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "log": CommandPlace("log.log_command", "Show how passes ended, and who edited what by hand."),
         "why": CommandPlace("why.why_command", "Show where a parameter's value comes from."),
         "get": CommandPlace("why.get_command", "Show a parameter's live value."),
+        "generations": CommandPlace("generations.generations_command", "List the generations on disk."),
+        "diff": CommandPlace("generations.diff_command", "Show how two generations differ."),
         "explain": CommandPlace("explain.explain_command", "Explain a rule, and what to do about its findings."),
         "probe": CommandPlace("probe.command.probe_command", "Test whether a server accepts mail from this host."),
     },
@@ -74,7 +76,7 @@ class Commands(Reconciler):
         """List the commands by purpose."""
         for purpose, commands in PURPOSES.items():
             with formatter.section(purpose):
-                formatter.write_dl([(f"{name:<10}", place.does) for name, place in commands.items()])
+                formatter.write_dl([(f"{name:<11}", place.does) for name, place in commands.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported if this is its first use."""

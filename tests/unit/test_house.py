@@ -45,6 +45,7 @@ PROVEN_END_TO_END = {
     "commands/dkim.py": "e2e/mail/test_dkim.py",
     "commands/dns.py": "e2e/mail/test_dns.py",
     "commands/edges.py": "e2e/operator/test_operator.py",
+    "commands/generations.py": "e2e/operator/test_status.py",
     "commands/finish.py": "e2e/push/test_push.py",
     "commands/init.py": "e2e/deploy/test_deploy.py",
     "commands/once.py": "e2e/push/test_push.py",
