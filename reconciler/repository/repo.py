@@ -142,7 +142,7 @@ class Repository:
         """
 
         def look(handle: pygit2.Repository) -> bool:
-            return old == new or (old in handle and objects.leads_to(handle, new, old))
+            return old == new or (objects.holds(handle, old) and objects.leads_to(handle, new, old))
 
         return self._ask(look, deep=True)
 
@@ -150,7 +150,7 @@ class Repository:
         """Return the commits after *old* and before *new*, newest first; none if one is missing or too large."""
 
         def look(handle: pygit2.Repository) -> list[Revision]:
-            if old not in handle or new not in handle:
+            if not (objects.holds(handle, old) and objects.holds(handle, new)):
                 return []
             return [revision_of(commit) for commit in objects.beyond(handle, new, old)]
 

@@ -26,10 +26,10 @@ def fold(lines: Iterable[str], width: int) -> Iterator[str]:
 
 
 def _hang(line: str) -> int:
-    """Return the column of the text that a line's label precedes; two more than the line's own indentation without."""
+    """Return the column of the text that a line's label precedes; four more than the line's own indentation without."""
     indent = len(line) - len(line.lstrip(" "))
     label, gap, _ = line[indent:].partition("  ")
     start = indent + len(label)
     while gap and line[start] == " ":
         start += 1
-    return start if gap and start < LEAST // 2 else indent + 2
+    return start if gap and start < LEAST // 2 else indent + 4

@@ -26,8 +26,8 @@ def test_lines_stay_whole_off_a_terminal_and_where_they_fit(width: int) -> None:
                 "             be refused",
             ],
         ),
-        (f"    {LONG}", ["    no server answers at the socket, and", "      all mail would be refused"]),
-        (LONG, ["no server answers at the socket, and all", "  mail would be refused"]),
+        (f"    {LONG}", ["    no server answers at the socket, and", "        all mail would be refused"]),
+        (LONG, ["no server answers at the socket, and all", "    mail would be refused"]),
         ("  x  " + "y" * 60, ["  x  ", "     " + "y" * 60]),
     ],
 )
