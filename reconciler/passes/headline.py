@@ -88,7 +88,7 @@ def _edit(line: ConclusionLine) -> Iterator[Headline]:
     if left_alone := line.get("left_alone"):
         yield Headline(Priority.INFO, f"an ignore rule keeps a hand edit of {', '.join(left_alone)}{by}")
     if kept := line.get("kept"):
-        text = f"kept as commit {kept[:7]} on branch {line['kept_on']}; merge it to keep the edit"
+        text = f"kept as commit {kept[:7]} on branch {line['kept_on']}: merge it to keep the edit"
         yield Headline(Priority.WARNING, text)
     if line.get("not_kept"):
         yield Headline(Priority.WARNING, f"not kept as a commit yet: {line['not_kept']}")

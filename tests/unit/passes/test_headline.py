@@ -18,7 +18,7 @@ NAMED = "289378e (Ada <ada@example.com>: Banner)"
 
 KEPT = (
     f"nothing to change for {NAMED}; edited by hand: main.cf;"
-    " kept as commit ccccccc on branch drift/mx1; merge it to keep the edit"
+    " kept as commit ccccccc on branch drift/mx1: merge it to keep the edit"
 )
 
 
