@@ -38,6 +38,7 @@ REHEARSED = {
     "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
     "warning-in-rehearsal",
 }  # fmt: skip
+FROM_BEFORE = ', where it was "'
 PLACE = re.compile(r"^remote:   ([\w./-]+:\d+:\d+: .*?)\s*$", re.MULTILINE)
 FOREIGN = "import socket, time; s = socket.create_server(('127.0.0.1', 3399)); time.sleep(600)"
 
@@ -167,6 +168,9 @@ def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
     adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
 ) -> None:
     pushed = push(adopted, case)
+    if FROM_BEFORE in pushed.text:  # the case before took mail that this one refuses: what counts is the base state
+        push(adopted, {"name": "the base state"})
+        pushed = push(adopted, case)
     findings = PLACE.findall(pushed.text)
     last = adopted.told()["last"]
     table.append(Row(case["name"], naive(adopted, case), "healthy", f"{last['outcome']} {' '.join(findings)}"))
