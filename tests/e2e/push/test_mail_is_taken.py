@@ -76,7 +76,7 @@ def test_a_push_says_what_was_verified_and_leaves_no_mail_behind(adopted: Adopte
     assert VERIFIED in push.text
     assert adopted.log(push.oid)[0]["verified"] == VERIFIED.removeprefix("verified: ")
     assert adopted.host.queue() == []
-    files = "find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f"  # Postfix removes one a bit later
+    files = "find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f"  # Postfix removes one a bit late
     adopted.patiently(lambda: not adopted.sh(files, check=False), "the queue's files to be gone")
     log = adopted.host.mail_log()
     assert "from=<" not in "".join(line for line in log.splitlines() if "qmgr" in line), "nothing was queued"
