@@ -65,6 +65,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         if errors_in(doubts):
             return _undo(_Undo(before, after, Activation.NOTHING, silent, known), doubts, edges)
         verified = _swap(after, step, instance, known, edges)
+        verified = replace(verified, findings=tuple(order.allow(list(verified.findings))))
         if errors_in(verified.findings):
             if live_path(generations) != before.path:
                 return _undo(_Undo(before, after, step, silent, known), verified.findings, edges)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.host.settings import Settings
-    from reconciler.model import Plan, Revision, Tree, Where
+    from reconciler.model import Plan, Revision, Tree
     from reconciler.postfix.root_equivalent import Power
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
@@ -203,7 +203,8 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
-    findings += [_ignoring(rule, origin, desired.home) for rule in rules if rule.what in carried.names]
+    ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
+    findings += staged(ignored, desired, ())
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
@@ -244,10 +245,10 @@ def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
     return replace(origin, tables={**origin.tables, **changed})
 
 
-def _ignoring(rule: Rule, origin: Contribution, home: Where) -> Finding:
+def _ignoring(rule: Rule, origin: Contribution) -> Finding:
     """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
-    where = written.where if written and written.where != UNWRITTEN else home
+    where = written.where if written else UNWRITTEN
     if not rule.parameter and rule.file in origin.tables:
         where = origin.tables[rule.file].where
     text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
