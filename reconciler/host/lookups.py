@@ -65,7 +65,8 @@ def ask(host: Host, lookups: Collection[Lookup]) -> dict[Lookup, str | None]:
         for path in (directory, *directory.iterdir()):
             path.chmod(0o755 if path == directory else 0o644)  # whatever the umask is, the user reads it
         calls = {lookup: partial(_one, host, lookup, directory) for lookup in lookups}
-        answers = dict.fromkeys(lookups, SLOW) | together(calls, TIMEOUT)
+        answers |= dict.fromkeys(lookups, SLOW)
+        answers |= together(calls, TIMEOUT)
     return {lookup: _with_servers(lookup, reason) for lookup, reason in answers.items()}
 
 
