@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
-_NOWHERE = Where("mail.yaml")
 _SHOWN = 2
 
 
@@ -94,7 +93,7 @@ def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     while (now := time.monotonic() - start) < expected.settle:
         if postfix.running(expected.instance) is None:
             text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
-            return [Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)]
+            return [Finding(rule="master-died", where=_main(expected), text=text, subject="master", lasting=False)]
         _collect(daemons, expected)
         time.sleep(min(POLL, expected.settle - now))
     return []
@@ -132,13 +131,21 @@ def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected)
         yield finding.as_warning(one.excuse) if one.excuse else finding
     if answers.unsent and before.unsent is not None:
         text = f"a program of this host can't hand in mail: {answers.unsent}"
-        finding = Finding(rule="sendmail-fails", where=_NOWHERE, text=text, subject="postdrop", lasting=False)
+        program = Where(f"{expected.instance.values['command_directory']}/postdrop")
+        where = program if before.unsent else _main(expected)  # it is this host's trouble, or of what went live
+        finding = Finding(rule="sendmail-fails", where=where, text=text, subject="postdrop", lasting=False)
         yield finding.as_warning(AS_BEFORE) if before.unsent else finding
     if expected.asked.recipients and not answers.kinds and not answers.troubles:
         text = "no listener takes mail for any recipient that was asked for, so that nothing says whether mail flows"
         yield Finding(
-            rule="nothing-verified", where=_NOWHERE, text=text, subject="mail", severity=Severity.WARNING, lasting=False
-        )
+            rule="nothing-verified", where=_main(expected), text=text, subject="mail", severity=Severity.WARNING,
+            lasting=False,
+        )  # fmt: skip
+
+
+def _main(expected: Expected) -> Where:
+    """Return the place on this host of what no line of it is named for."""
+    return Where(str(expected.instance.directory / postfix.MAIN))
 
 
 def _sentence(one: Worse) -> str:
@@ -228,7 +235,7 @@ def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Find
     running = [service for service in services if service.command == line.program]
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
-    where = blamed[0].where if len(blamed) == 1 else _NOWHERE
+    where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postfix.MASTER))
     text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 

@@ -24,6 +24,7 @@ from reconciler.model.facts import (
     Space,
 )
 from reconciler.model.finding import (
+    UNWRITTEN,
     Allowance,
     Finding,
     Severity,
@@ -44,6 +45,7 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 __all__ = [
     "BESIDE",
     "RESOLVER",
+    "UNWRITTEN",
     "Access",
     "AccessKind",
     "Activation",

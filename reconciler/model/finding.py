@@ -59,6 +59,15 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it is a file or a folder of this host, and not of the desired state."""
+        return self.file.startswith("/")
+
+
+UNWRITTEN = Where("mail.yaml")
+"""The place of what is written nowhere, such as a default; Desired.home replaces it before anybody sees it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

@@ -21,7 +21,18 @@ from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
-from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
+from reconciler.model import (
+    UNWRITTEN,
+    Change,
+    Contribution,
+    Desired,
+    Facts,
+    Finding,
+    Kind,
+    Mentioned,
+    Severity,
+    errors_in,
+)
 from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
@@ -192,11 +203,12 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
-    findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried.names]
+    ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
+    findings += staged(ignored, desired, ())
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
-        origin=origin, deviations=Deviations(carried.names, apart.kept),
+        origin=origin, home=desired.home, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
         allow=partial(staged, desired=desired, told=tuple(findings)),
     )  # fmt: skip
@@ -236,7 +248,7 @@ def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
 def _ignoring(rule: Rule, origin: Contribution) -> Finding:
     """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
-    where = written.where if written else Where("mail.yaml")
+    where = written.where if written else UNWRITTEN
     if not rule.parameter and rule.file in origin.tables:
         where = origin.tables[rule.file].where
     text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"

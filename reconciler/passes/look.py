@@ -20,7 +20,7 @@ from reconciler.apply.activate import probe
 from reconciler.apply.verify import log_name
 from reconciler.host.maillog import Mark, open_log
 from reconciler.host.programs import postfix
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.postfix.log import of_daemons, since_activation, steady, until_activation
 from reconciler.postfix.own_faults import Helpers, Weight, causes, key, own_faults
@@ -40,7 +40,6 @@ RULE = "cause-in-traffic"
 LOGGED = frozenset({RULE, "turned-away"})  # findings that quote the log
 _CONDEMNING = (RULE, "fatal-in-log")
 _REMEMBERED = 200
-_WHERE = Where("mail.yaml")
 
 
 class Look:
@@ -138,7 +137,7 @@ class Look:
         meant = removed(suspects, older, self._edges.settings.config_directory) if older else frozenset()
         return [
             Finding(
-                rule="turned-away", where=_WHERE, subject=line.program, lasting=False,
+                rule="turned-away", where=UNWRITTEN, subject=line.program, lasting=False,
                 text=f"{sentence}; the latest: {line.program} logged: {line.text}",
             )
             for line, sentence in self._shares.complaints(meant)
@@ -186,4 +185,4 @@ def _text(one: LogLine) -> str:
 
 def _finding(one: LogLine) -> Finding:
     text = f"{one.program} logged: {one.text}"
-    return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
+    return Finding(rule=RULE, where=UNWRITTEN, text=text, subject=one.program, lasting=False)

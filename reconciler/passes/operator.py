@@ -15,6 +15,7 @@ from reconciler.model.errors import ReconcilerError, Unavailable
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
 from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
@@ -115,6 +116,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
             recover(edges, asked=True)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
+            outcome = at_source(outcome, live, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)

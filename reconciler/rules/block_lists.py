@@ -3,7 +3,7 @@
 Without a filter such as ``=127.0.0.[2..11]``, every answer counts. Some lists answer errors that way: Spamhaus says
 127.255.255.254 to a public resolver, and then all mail is refused. Raises nothing; all findings are warnings.
 
-Known limit: nothing is looked up; the rules know some widely used lists, and those that ended.
+Known limit: nothing is looked up; the rules know some widely used lists, and those in postfix/ended_lists.py.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned
+from reconciler.postfix.ended_lists import ENDED
 from reconciler.postfix.restrictions import LISTS, WITH_DOMAIN, classes_of, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
-from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +34,6 @@ _SEVERAL = {
     "rep.mailspike.net": ("127.0.0.[10..13]", "each client with a reputation has an answer, a good one too"),
     "mail.abusix.zone": ("127.0.0.[2..12]", "127.255.255.250 means that the key is not valid"),
 }
-# Lists that ended. A name that another owner buys may answer to every question.
-_DEAD = names(
-    """
-    ahbl.org blackholes.easynet.nl blackholes.five-ten-sg.com blackholes.mail-abuse.org blackholes.us
-    blackholes.wirehub.net blacklist.spambag.org bl.csma.biz bl.emailbasura.org bl.spamcannibal.org
-    bl.technovision.dk blitzed.org block.dnsbl.sorbs.net cart00ney.surriel.com dialups.mail-abuse.org
-    dev.null.dk dnsbl.burnt-tech.com dnsbl.net.au dorkslayers.com dsbl.org
-    dul.ru dun.dnsrbl.net fabel.dk habeas.com intersil.net ix.dnsbl.manitu.net korea.services.net leadmon.net
-    maps.vix.com map.spam-rbl.com moensted.dk njabl.org no-more-funn.moensted.dk orbs.org ordb.org osirusoft.com
-    proxies.relays.monkeys.com rbl-plus.mail-abuse.org rbl.mail-abuse.org relays.mail-abuse.org relays.visi.com
-    rfc-ignorant.org rmst.dnsbl.net.au rsl.org sorbs.net spamsources.fabel.dk spews.org tqmcube.com uceb.org
-    """
-)
 _SITES = "postscreen_dnsbl_sites"
 
 
@@ -74,8 +61,8 @@ def _problem(scope: Scope, parameter: Parameter, restriction: str, written: str)
     domain, filtered, _ = written.partition("*")[0].partition("=")
     domain = domain.lower().strip("[].")
     above = [domain.split(".", skipped)[-1] for skipped in range(domain.count(".") + 1)]
-    if not _DEAD.isdisjoint(above):
-        what = f'{parameter.name}: the list "{domain}" has ended: it lists nobody, or everybody; remove it'
+    if ended := next((ENDED[name] for name in above if name in ENDED), None):
+        what = f'{parameter.name}: the list "{domain}" ended in {ended.year}: it lists nobody, or everybody; remove it'
         yield scope.warning("dead-block-list", parameter, what, domain)
         return
     known = next((_SEVERAL[name] for name in above if name in _SEVERAL), None)

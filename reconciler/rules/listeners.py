@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Mentioned, Where, did_you_mean, error_at
+from reconciler.model import UNWRITTEN, Finding, Mentioned, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -174,7 +174,7 @@ def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
             # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection
             # to the listener of its address.
             if set(_bound(endpoint, main)) & set(_bound(other, main)):
-                stock = other.service.where == Where("mail.yaml")
+                stock = other.service.where == UNWRITTEN
                 theirs = f'"{other.service.name}" ({"of the stock" if stock else other.service.where})'
                 what = f"the service {theirs} already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)

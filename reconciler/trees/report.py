@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
     BESIDE,
+    UNWRITTEN,
     Activation,
     Applied,
     Broken,
@@ -20,7 +21,6 @@ from reconciler.model import (
     RolledBack,
     Superseded,
     Unchanged,
-    Where,
     printable,
 )
 from reconciler.model.ascii_text import SPACE
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from reconciler.postfix.root_equivalent import Power
 
 WIDTH = 78
-DEFAULT = Where("mail.yaml")  # the origin of defaults
 MOST = 40
 _PROVISIONAL = {
     "cause-in-traffic": "real traffic met a fault of its configuration",
@@ -62,7 +61,7 @@ def _change(change: Change, name_width: int) -> str:
     text = printable(_value(change))
     if change.kind in {Kind.TABLE, Kind.FILE}:
         text = f"{change.kind.value} {text}".rstrip(SPACE)
-    written = change.where if change.where != DEFAULT else None
+    written = change.where if change.where != UNWRITTEN else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
     what = printable(change.what).removeprefix(BESIDE)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host.programs import service
 from reconciler.host.sockets import cut_after
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check(host: Host, folder: Path) -> list[Finding]:
 
 
 def _finding(rule: str, what: str) -> Finding:
-    return Finding(rule=rule, where=Where("mail.yaml"), text=f"dkim: {what}", subject=NAME, lasting=False)
+    return Finding(rule=rule, where=UNWRITTEN, text=f"dkim: {what}", subject=NAME, lasting=False)
 
 
 def _administrators() -> list[str]:
