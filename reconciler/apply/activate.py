@@ -13,7 +13,7 @@ from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
 from reconciler.apply.targets import NOTHING_ASKED, Expected
-from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify
+from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify, working
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
@@ -153,6 +153,16 @@ def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
         text="an administrator stopped Postfix while it was being verified",
         severity=Severity.WARNING, lasting=False,
     )  # fmt: skip
+
+
+def answering(edges: Edges) -> frozenset[str]:
+    """Return the services of what is live that clients can use now; none if Postfix does not run."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return frozenset()
+    log = open_log(edges.host, instance.values)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    return working(replace(expected, tries=1))
 
 
 def _expected(

@@ -87,6 +87,17 @@ def listen(expected: Expected) -> MailAnswers:
         return answers_of(conversations.visits(wait=True), unsent)
 
 
+def working(expected: Expected) -> frozenset[str]:
+    """Return the services that clients can use now; smtpd behind a postscreen that answers is one of them."""
+    with Conversations(expected) as conversations:
+        visits = conversations.visits(wait=True)
+    failing = {visit.target.service.key for visit in visits if visit.problem}
+    well = {visit.target.service for visit in visits if visit.target.service.key not in failing}
+    screened = any(service.command == "postscreen" for service in well)
+    behind = {service.key for service in expected.services if service.type == "pass" and screened}
+    return frozenset({service.key for service in well} | behind)
+
+
 def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Wait until the master has lived for the settle time, or is dead; meanwhile, collect its *daemons*."""
     start = time.monotonic()

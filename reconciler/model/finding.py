@@ -76,7 +76,8 @@ class Finding:
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
     *also* is the second place, if two places contradict each other; the text names both. An error is not *excusable* if
-    the target would lack something that is wanted: live still has it, so the same error there is no excuse.
+    the target would lack something that is wanted: live still has it, so the same error there is no excuse. *starts*
+    are the services of master.cf whose next process would fail for it; those that run may work in spite of it.
     """
 
     rule: str
@@ -87,6 +88,7 @@ class Finding:
     lasting: bool = True
     also: Where | None = None
     excusable: bool = field(default=True, compare=False)
+    starts: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.apply.activate import answering
 from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
@@ -36,6 +37,7 @@ from reconciler.model import (
 from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
+from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
@@ -89,10 +91,10 @@ def complete(understood: Understood) -> Understood:
     return understood
 
 
-def as_found(edges: Edges) -> Understood:
-    """Read what is live from its own files, and gather the facts that it refers to."""
+def as_found(edges: Edges, tree: Tree | None = None) -> Understood:
+    """Read what is live, or the files of *tree*, without a commit, and gather the facts that it refers to."""
     known = gather(edges.host, edges.settings)
-    desired, origin = inherited(edges, known)
+    desired, origin = inherited(edges, known, tree)
     return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, known)), origin)
 
 
@@ -139,6 +141,11 @@ class LiveCommit:
             return self.understood or as_found(self._edges)
         except (ReconcilerError, OSError, ValueError):
             return None
+
+    @cached_property
+    def answering(self) -> frozenset[str]:
+        """Return its services that clients can use now."""
+        return answering(self._edges)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -293,7 +300,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _excused(judged: Judged, live: LiveCommit) -> Judged:
     """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
-    known = _findings_of(live, judged.revision)
+    known, found = _findings_of(live, judged.revision), judged.findings
     judged = replace(judged, findings=tuple(excused(judged.findings, known)))
     errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
     # What is live was made once, so if the same can't be made today, something on this host is gone.
@@ -301,7 +308,17 @@ def _excused(judged: Judged, live: LiveCommit) -> Judged:
         raise Incomplete(judged.findings)
     if errors:
         raise CheckFailed(judged.findings)
+    raise_if_it_stops(found, judged.plan, live)
     return judged
+
+
+def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
+    """Raise WouldStop likewise for files that no commit describes; files that can't be judged are not held back."""
+    try:
+        findings = lint(*as_found(edges, target), Budget(time.thread_time))
+    except (ReconcilerError, OSError, ValueError):
+        return
+    raise_if_it_stops(findings, plan, LiveCommit(edges))
 
 
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:

@@ -11,10 +11,11 @@ from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Postponed, Refused, Unchanged, errors_in
-from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model.errors import ReconcilerError, Unavailable, WouldStop
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
+from reconciler.passes.judge import raise_if_files_stop
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
 from reconciler.state.locks import PATIENCE
@@ -78,9 +79,18 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         raise NotPossible(
             f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
         )
-    return _go_back(
-        edges, with_todays_secrets(old.owned(), live.owned()), Source(SourceKind.ROLLBACK, number=old.number), who
-    )
+    target = with_todays_secrets(old.owned(), live.owned())
+    _raise_if_mail_stops(target, edges)
+    return _go_back(edges, target, Source(SourceKind.ROLLBACK, number=old.number), who)
+
+
+def _raise_if_mail_stops(target: Tree, edges: Edges) -> None:
+    """Raise NotPossible if Postfix works now, and would stop to work by the start of new processes."""
+    try:
+        raise_if_files_stop(target, diff(edges.generations.read(target), target), edges)
+    except WouldStop as error:
+        anyway = "to roll back all the same, run `postfix stop` before and `postfix start` afterwards"
+        raise NotPossible(f"{error.reason}; {anyway}") from error
 
 
 def rescue(edges: Edges, who: str) -> Passed:

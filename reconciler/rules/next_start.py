@@ -9,6 +9,7 @@ Known limit: only settings that the commit writes are judged, because it is not 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Mentioned, Place, PlaceUse
@@ -32,8 +33,13 @@ _PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check what `postfix start` needs and a reload does not."""
-    main = Scope(merged, facts)
-    told: set[str] = set()
+    everything = frozenset(one.key for one in merged.entries if one.type == "inet")
+    for finding in _problems(Scope(merged, facts)):
+        yield replace(finding, starts=everything)  # a master that does not start runs no service
+
+
+def _problems(main: Scope) -> Iterator[Finding]:
+    facts, told = main.facts, set[str]()
     for parameter, place, then in _places(main):
         if (problem := facts.places.get(place)) and parameter.name not in told:
             told.add(parameter.name)
