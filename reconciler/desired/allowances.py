@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 # The rules of Postfix's own programs and of a rehearsal, whose findings come after those that need only the commit.
 STAGED = names(
     """
-    auth-not-offered flow-fails listener-fails master-fails no-mail-in postalias postconf postfix-check postmap
-    read-back rspamd service-dies starttls-not-offered transport-fails warning-in-rehearsal
+    auth-not-offered flow-fails listener-fails login-as-another login-refused master-fails no-mail-in nobody-there
+    postalias postconf postfix-check postmap postscreen-refuses read-back recipient-refused rspamd sendmail-refused
+    service-dies starttls-not-offered transport-fails warning-in-rehearsal
     """
 )
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
