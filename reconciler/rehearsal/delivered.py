@@ -60,9 +60,8 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _warned(undelivered: LogLine, evidence: Evidence) -> str:
-    """Return the last warning that the process of a delivery logged before it; empty if there is none."""
-    before = evidence.lines[: evidence.lines.index(undelivered)]
-    own = [line.text for line in before if line.tag == undelivered.tag and line.pid == undelivered.pid]
+    """Return the last warning of the process of a delivery, which logs it before or after; empty for none."""
+    own = [line.text for line in evidence.lines if (line.tag, line.pid) == (undelivered.tag, undelivered.pid)]
     return next((text.removeprefix(_WARNS) for text in reversed(own) if text.startswith(_WARNS)), "")
 
 

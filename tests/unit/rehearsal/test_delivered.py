@@ -22,7 +22,7 @@ def test_a_delivery_that_fails_quotes_the_warning_of_its_own_process_as_the_reas
     failed = "1A2: to=<a@b>, relay=dovecot, dsn=4.3.5, status=deferred (mail system configuration error)"
     done = script_of(files={"master.d/d.cf": "dovecot unix - n n - - pipe\n  flags=D user=nobody argv=/bin/echo\n"})
     number = next(n for n, service in enumerate(done.services) if service.name == "dovecot")
-    (found,) = report_findings(done, f"r{number}/pipe[9]: {warning}", f"r{number}/pipe[9]: {failed}")
+    (found,) = report_findings(done, f"r{number}/pipe[9]: {failed}", f"r{number}/pipe[9]: {warning}")
     assert (found.rule, found.where.file) == ("transport-fails", "master.d/d.cf")
     assert "configuration error (pipe flag `D' requires dovecot_destination_recipient_limit = 1)" in found.text
     both = report_findings(done, f"r{number}/pipe[8]: {warning}", f"r{number}/pipe[9]: {failed}")
