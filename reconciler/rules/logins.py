@@ -39,14 +39,17 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that no list refuses everybody who has logged in."""
     reported: set[Where] = set()
     for scope in smtpd_scopes(merged, facts):
-        if not scope.is_on("smtpd_sasl_auth_enable"):
-            continue
-        permits = [name for name in _LISTS if _PERMIT in map(str.lower, scope.words(name))]
-        for refusal in filter(None, (_refusal(scope, name) for name in (_LISTS if permits else RELAY))):
-            finding = _finding(scope, refusal, permits)
-            if finding and finding.where not in reported:
+        for finding in refused_logins(scope) if scope.is_on("smtpd_sasl_auth_enable") else ():
+            if finding.where not in reported:
                 reported.add(finding.where)
                 yield finding
+
+
+def refused_logins(scope: Scope) -> Iterator[Finding]:
+    """Yield the lists that refuse every client that has logged in to this listener, which takes logins."""
+    permits = [name for name in _LISTS if _PERMIT in map(str.lower, scope.words(name))]
+    refusals = (_refusal(scope, name) for name in (_LISTS if permits else RELAY))
+    yield from filter(None, (_finding(scope, refusal, permits) for refusal in refusals if refusal))
 
 
 def _refusal(scope: Scope, name: str) -> _Refusal | None:

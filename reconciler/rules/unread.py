@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, meant, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
-from reconciler.postfix.named_transports import unreached_agents
+from reconciler.postfix.reached import unreached_agents
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.vocabulary import per_service
 

@@ -48,6 +48,14 @@ def test_an_option_that_stands_twice_is_told_of() -> None:
     assert not findings_of("option-twice", files={"master.d/x.cf": service.format(other="lmtp_lhlo_name")})
 
 
+def test_an_option_of_a_service_that_is_commented_out_is_no_second_one() -> None:
+    above = "127.0.0.1:5587 inet n - n - - smtpd\n  -o syslog_name=a\n{twice}#127.0.0.1:5588 inet n - n - - smtpd\n"
+    below = "  -o smtpd_helo_required=yes\n  -o syslog_name=b\n"
+    assert not findings_of("option-twice", files={"master.d/x.cf": above.format(twice="") + below})
+    twice = {"master.d/x.cf": above.format(twice="  -o syslog_name=c\n") + "  -o smtpd_helo_required=yes\n"}
+    assert len(findings_of("option-twice", files=twice)) == 1
+
+
 def test_port_25_begins_in_clear() -> None:
     tls = {"smtpd_tls_chain_files": "/etc/ssl/x.pem"}
     assert "port 25" in only_finding("wrapped-port", {**tls, "smtpd_tls_wrappermode": "yes"})
