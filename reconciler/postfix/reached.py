@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Service
     from reconciler.postfix.scopes import Scope
 
-_WORD = re.compile(r"[\w.-]+", re.ASCII)
+# A part of a path is no name, except the socket of a service.
+_WORD = re.compile(r"(?:(?<![\w./-])|(?<=\bprivate/)|(?<=\bpublic/))[\w.-]+(?![\w./-])", re.ASCII)
 _NO_USE = frozenset({"smtpd_restriction_classes", "syslog_name"})
 
 
