@@ -21,7 +21,7 @@ from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
-from reconciler.postfix.vocabulary import RAW, per_service
+from reconciler.postfix.vocabulary import PER_SERVICE, RAW, per_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,10 +106,23 @@ def _databases(everywhere: list[Scope]) -> set[str]:
 def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tuple[str, ...]) -> Iterator[Finding]:
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
-        hint = did_you_mean(name, known)
-        version = scope.facts.version
+        if service := _left_over(scope, name, known):
+            what = f'{name} has no effect: there is no service "{service}"'
+            yield scope.warning("no-such-transport", parameter, what, service)
+            return
+        hint, version = did_you_mean(name, known), scope.facts.version
         what = f'unknown parameter "{name}": no value refers to it, and Postfix {version} would ignore it{hint}'
         yield scope.finding("unknown-parameter", parameter, what)
+
+
+def _left_over(scope: Scope, name: str, known: set[str]) -> str:
+    """Return the service whose limit a parameter would be; empty if it has no such form, or looks like a slip."""
+    endings = sorted((f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit")), key=len, reverse=True)
+    ending = next((ending for ending in endings if name.endswith(ending)), "")
+    service = name.removesuffix(ending) if ending else ""
+    services = {other.removesuffix(ending) for other in known if other.endswith(ending)}
+    services |= {service.name for service in scope.merged.entries}
+    return service if service and not did_you_mean(service, services) else ""
 
 
 def _read_only(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -159,6 +172,10 @@ EXPLAINED = {
         "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it, "
         "and the intended setting would not be in force. Correct the spelling. A parameter name of your own is valid "
         "if some value refers to it as $name."
+    ),
+    "no-such-transport": (
+        "main.cf sets a limit of a transport, TRANSPORT_destination_recipient_limit and the like, and master.cf has no "
+        "service of that name. Postfix ignores it. Remove it, or add the service."
     ),
     "read-only-parameter": (
         "A parameter is set that Postfix sets itself. Postfix would ignore the value. Remove the line."
