@@ -16,12 +16,21 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, limits, no_services, nothing_mentioned
+from reconciler.model import (
+    Contribution,
+    Parameter,
+    SecretName,
+    Severity,
+    did_you_mean,
+    limits,
+    no_services,
+    nothing_mentioned,
+)
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
-from reconciler.postfix.vocabulary import PER_SERVICE, RAW, per_service
+from reconciler.postfix.vocabulary import FORMER, PER_SERVICE, RAW, per_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +115,10 @@ def _databases(everywhere: list[Scope]) -> set[str]:
 def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tuple[str, ...]) -> Iterator[Finding]:
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
+        if name in FORMER:
+            what = f"{name} has no effect: Postfix {scope.facts.version} does not have it; older or patched ones had"
+            yield scope.warning("former-parameter", parameter, what)
+            return
         if service := _left_over(scope, name, known):
             what = f'{name} has no effect: there is no service "{service}"'
             yield scope.warning("no-such-transport", parameter, what, service)
@@ -149,9 +162,10 @@ def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterato
         return
     for name in named:
         if name not in defined:
-            hint = did_you_mean(name, defined)
+            hint = did_you_mean(name, defined) if name not in FORMER else ""
             what = f'undefined name "${name}" in {parameter.name}: Postfix would expand it to nothing{hint}'
-            yield scope.finding("undefined-name", parameter, what, name)
+            severity = Severity.WARNING if name in FORMER else Severity.ERROR
+            yield scope.finding("undefined-name", parameter, what, name, severity=severity)
 
 
 def _unexpanded(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -172,6 +186,10 @@ EXPLAINED = {
         "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it, "
         "and the intended setting would not be in force. Correct the spelling. A parameter name of your own is valid "
         "if some value refers to it as $name."
+    ),
+    "former-parameter": (
+        "main.cf sets a parameter that an older Postfix had, or one with the VDA patch for quotas. This Postfix ignores "
+        "it. Remove the line; a mailbox quota is now a matter of Dovecot."
     ),
     "no-such-transport": (
         "main.cf sets a limit of a transport, TRANSPORT_destination_recipient_limit and the like, and master.cf has no "

@@ -70,6 +70,15 @@ def test_the_limits_of_a_service_that_has_gone_are_told_of(name: str) -> None:
     assert not findings_of("unknown-parameter", {name: "1"})
 
 
+def test_what_an_older_or_patched_postfix_had_is_told_of() -> None:
+    (finding,) = findings_of("former-parameter", {"virtual_create_maildirsize": "yes"})
+    assert not finding.is_error
+    assert not findings_of("unknown-parameter", {"program_directory": "/usr/lib/postfix"})
+    maps = {"proxy_read_maps": "$virtual_alias_maps $transport_maps $mynetworks $virtual_mailbox_limit_maps"}
+    (finding,) = findings_of("undefined-name", maps)
+    assert not finding.is_error
+
+
 @pytest.mark.parametrize("name", ["relayim_destination_rate_delay", "comand_time_limit", "x_destination_rate_dely"])
 def test_a_slip_in_a_limit_is_refused(name: str) -> None:
     assert name in only_finding("unknown-parameter", {name: "1s"})
