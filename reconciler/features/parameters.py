@@ -188,8 +188,8 @@ EXPLAINED = {
         "if some value refers to it as $name."
     ),
     "former-parameter": (
-        "main.cf sets a parameter that an older Postfix had, or one with the VDA patch for quotas. This Postfix ignores "
-        "it. Remove the line; a mailbox quota is now a matter of Dovecot."
+        "main.cf sets a parameter that an older Postfix had, or one with the VDA patch for quotas. This Postfix "
+        "ignores it. Remove the line; a mailbox quota is now a matter of Dovecot."
     ),
     "no-such-transport": (
         "main.cf sets a limit of a transport, TRANSPORT_destination_recipient_limit and the like, and master.cf has no "
