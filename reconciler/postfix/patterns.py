@@ -1,7 +1,7 @@
 """Patterns of regexp and pcre tables, tried on a text. Raises nothing.
 
-Known limit: Python's own expressions stand in for POSIX and Perl ones, with POSIX's classes of characters; an expression
-that Python can't read matches nothing.
+Known limit: Python's own expressions stand in for POSIX and Perl ones, with POSIX's classes of characters. An
+expression that Python can't read matches nothing.
 """
 
 from __future__ import annotations
