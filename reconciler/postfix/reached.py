@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts, Service, Table
     from reconciler.postfix.scopes import Scope
 
-_WORD = re.compile(r"[\w.-]+", re.ASCII)
+# A part of a path is no name, except the socket of a service.
+_WORD = re.compile(r"(?:(?<![\w./-])|(?<=\bprivate/)|(?<=\bpublic/))[\w.-]+(?![\w./-])", re.ASCII)
 _NO_USE = frozenset({"smtpd_restriction_classes", "syslog_name"})
 _NAMES = re.compile(r"(?<![\w./-])([\w.-]+)(?=:)", re.ASCII)  # before the next hop, in settings and in tables
 _ALONE = re.compile(r"(?m)[ \t]([\w.-]+)[ \t\r]*$", re.ASCII)  # a transport without a next hop

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
@@ -65,7 +66,9 @@ def _serves(scope: Scope) -> bool:
     if not agent or not scope.service:
         return False
     _, transport, domains = agent
-    return transport_of(scope.value(transport)) == scope.service.name and bool(scope.words(domains))
+    if transport_of(scope.value(transport)) != scope.service.name or not scope.words(domains):
+        return False
+    return not all_routed(Scope(scope.merged, scope.facts), domains)
 
 
 def _sizes(scope: Scope) -> Iterator[Finding]:

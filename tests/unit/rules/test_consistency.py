@@ -35,8 +35,9 @@ def test_who_insists_on_tls_has_a_certificate() -> None:
 def test_virtual_mailboxes_have_a_base() -> None:
     (finding,) = findings_of("missing-mailbox-base", BOXES)
     assert finding.is_error
-    (finding,) = findings_of("missing-mailbox-base", BOXES, {"tables/transport": "m.example lmtp:unix:private/d\n"})
+    (finding,) = findings_of("missing-mailbox-base", BOXES, {"tables/transport": "a@m.example lmtp:unix:private/d\n"})
     assert not finding.is_error
+    assert not findings_of("missing-mailbox-base", BOXES, {"tables/transport": "m.example lmtp:unix:private/d\n"})
     assert not findings_of("missing-mailbox-base", BOXES | {"virtual_mailbox_base": "/srv/mail"})
     assert not findings_of("missing-mailbox-base", BOXES | {"virtual_transport": "lmtp:unix:private/d"})
 
