@@ -21,7 +21,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import Activation, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
-from reconciler.postfix.places import Places
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
@@ -48,14 +48,14 @@ class Witness:
 
     asked: Asked = NOTHING_ASKED
     before: MailAnswers | None = None
-    places: Places = field(default_factory=Places)
+    places: SourcePlaces = field(default_factory=SourcePlaces)
     confirmed: bool = False
 
 
 NO_WITNESS = Witness()
 
 
-def witness(root: Path, places: Places, edges: Edges, *, recipients: bool) -> Witness:
+def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool) -> Witness:
     """Ask the running Postfix, before its configuration is changed to the one in *root*.
 
     Without *recipients*, only how far each listener answers. A Postfix that can't be asked has no answers.
@@ -196,7 +196,7 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
         postfix.restart(host, after, before)
 
 
-def _services(generation: Generation, edges: Edges, places: Places = NO_WITNESS.places) -> tuple[Service, ...]:
+def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
     """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
     text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
     services, _ = read_master(text, str(edges.settings.config_directory / postfix.MASTER))

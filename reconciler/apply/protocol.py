@@ -23,7 +23,7 @@ from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
-from reconciler.postfix.places import Places
+from reconciler.postfix.places import SourcePlaces
 from reconciler.state.records import Intent, Step
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def undo(before: Generation, after: Generation, step: Activation, findings: Iter
 
     Companions are restored first, and those that *before* does not use stop last.
     """
-    known = witness(before.root, Places(), edges, recipients=False)
+    known = witness(before.root, SourcePlaces(), edges, recipients=False)
     with edges.generations.locks.activation(), edges.host.spared():
         return _undo(_Undo(before, after, step, known=known), findings, edges)
 

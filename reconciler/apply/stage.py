@@ -18,7 +18,7 @@ from reconciler.host.programs import postfix, postmap
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
-from reconciler.postfix.places import Places
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
@@ -109,7 +109,7 @@ def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
     return origin.tables[path] if path in origin.tables else table_of(path, target[path])
 
 
-def _at_source(finding: Finding, stage: Stage, places: Places) -> Finding:
+def _at_source(finding: Finding, stage: Stage, places: SourcePlaces) -> Finding:
     """Point at the desired state instead of the rendered file, if the origin is known."""
     origin = places.merged
     if finding.where.file not in ("main.cf", "master.cf"):
@@ -188,6 +188,6 @@ class Order:
     confirmed: bool = False
     allow: Callable[[list[Finding]], list[Finding]] = list
 
-    def places(self, edges: Edges) -> Places:
+    def places(self, edges: Edges) -> SourcePlaces:
         """Return the places in the desired state of what goes live."""
-        return Places(self.origin, str(edges.settings.config_directory), self.home, self.plan.place)
+        return SourcePlaces(self.origin, str(edges.settings.config_directory), self.home, self.plan.place)

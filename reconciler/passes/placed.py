@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Applied, Broken, RolledBack, Unchanged
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.judge import understand
-from reconciler.postfix.places import Places
+from reconciler.postfix.places import SourcePlaces
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def at_source(outcome: Outcome, ran: Generation | None, edges: Edges, *, is_caus
     except (ReconcilerError, OSError, ValueError):
         return outcome
     changed = _changed(ran, merged, edges) if is_cause else None
-    places = Places(merged, str(edges.settings.config_directory), desired.home, changed)
+    places = SourcePlaces(merged, str(edges.settings.config_directory), desired.home, changed)
     return replace(outcome, findings=tuple(places.of_all(outcome.findings)))
 
 

@@ -46,7 +46,7 @@ _REHEARSED = "in a rehearsal "
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SourcePlaces:
     """The places of what *merged* holds, for a configuration *directory*; without services, no place is known.
 
     *changed* is the only place that the commit changes, None if there are several; *home* as in Desired.

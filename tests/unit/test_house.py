@@ -301,7 +301,7 @@ def test_the_place_of_what_is_written_nowhere_has_one_name() -> None:
 
 
 def test_what_no_line_causes_is_replaced_by_every_stage_that_finds_it() -> None:
-    """UNWRITTEN leaves a stage only through Desired.at_home or Places."""
+    """UNWRITTEN leaves a stage only through Desired.at_home or SourcePlaces."""
     named = {str(path.relative_to(ROOT / "reconciler")) for path in SOURCES if "where=UNWRITTEN" in path.read_text()}
     replaced_by = {
         "apply/other_queue.py": "apply/stage.py",

@@ -144,6 +144,8 @@ def test_what_fails_as_before_is_a_warning_and_its_repair_goes_live_also_when_ha
     worse = adopted.push({"master.d/extra.cf": "extra unix - - n - - smtp\n"})
     assert adopted.told()["phase"]["name"] == "Halted", worse.text
     assert adopted.log(worse.oid)[0]["outcome"] == "RolledBack"
+    errors = [one for one in adopted.log(worse.oid)[0]["findings"] if one["severity"] == "error"]
+    assert {(one["file"], one["line"]) for one in errors} == {("master.d/extra.cf", 1)}, errors
     repair = adopted.push({"mail.yaml": MAIL, "master.d/extra.cf": None})
     assert VERIFIED in repair.text, repair.text
     assert adopted.told()["phase"]["name"] == "Steady"
@@ -164,3 +166,9 @@ def test_postscreen_is_waited_out_and_strangers_behind_it_count(adopted: Adopted
     assert "a stranger, from <> to the local recipient" in push.text
     assert adopted.host.queue() == []
     adopted.push({"master.d/behind.cf": None, "mail.yaml": MAIL})
+
+
+def test_each_finding_is_where_a_person_writes(adopted: AdoptedHost) -> None:
+    findings = [one for record in adopted.log("-100") for one in record["findings"]]
+    generated = ("main.cf", "master.cf", "/etc/postfix/main.cf", "/etc/postfix/master.cf")
+    assert not [one for one in findings if one["file"] in generated or (one["file"], one["line"]) == ("mail.yaml", 1)]

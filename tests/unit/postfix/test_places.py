@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.features import compose
 from reconciler.model import Finding, Severity, Where
-from reconciler.postfix.places import Places
+from reconciler.postfix.places import SourcePlaces
 from tests.unit.desired_states import HEALTHY, desired
 from tests.unit.host_facts import HOST
 
@@ -21,7 +21,7 @@ FIRST = 4 + len(HEALTHY)  # the line of the first of PARAMETERS
 MILTERS, INTERFACES, QUEUE = (f"mail.yaml:{FIRST + place}" for place in range(3))
 DESTINATION, HOME = "mail.yaml:4", "mail.yaml:3"
 CHANGED = Where("tables/virtual", 7)
-PLACES = Places(compose(STATE, HOST), "/etc/postfix", STATE.home)
+PLACES = SourcePlaces(compose(STATE, HOST), "/etc/postfix", STATE.home)
 MAIN, MASTER = Where("/etc/postfix/main.cf"), Where("/etc/postfix/master.cf", 8)
 WARNING = Severity.WARNING
 
@@ -94,7 +94,7 @@ def test_a_finding_is_where_a_person_must_write(finding: Finding, place: str, bl
 @pytest.mark.parametrize(("finding", "place", "blamed"), FOUND)
 def test_without_a_known_commit_a_finding_stays_on_the_host(finding: Finding, place: str, blamed: str | Where) -> None:
     del place, blamed
-    assert Places().of(finding) == finding
+    assert SourcePlaces().of(finding) == finding
 
 
 def test_errors_of_one_cause_are_where_the_first_is_that_names_it() -> None:
