@@ -150,7 +150,7 @@ def _undo(back: _Undo, findings: Iterable[Finding], edges: Edges) -> Outcome:
     lost = companions.restore(back.before, back.after, back.silent, edges)
     # master(8) throttles a service that died for a minute, even across a reload; only a new master serves at once.
     again = back.step if back.step is Activation.NOTHING else Activation.RESTART
-    known = Witness(before=back.known.before)  # whether each listener answers, as far as it did
+    known = Witness(before=back.known.before, faults=back.known.faults)  # each listener answers as far as it did
     verified = go_live(back.before, again, edges.postfix(), edges, known)
     if live_path(edges.generations) != back.before.path:  # the disk refused the rename, perhaps only for a moment
         verified = go_live(back.before, again, verified.instance, edges, known)

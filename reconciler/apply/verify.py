@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.compare import Worse
     from reconciler.apply.conversations import Visit
-    from reconciler.apply.targets import Expected
+    from reconciler.apply.targets import Expected, Fault
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
     from reconciler.postfix.log import LogLine
@@ -167,7 +167,7 @@ def _tells(logged: Finding, worse: Finding) -> bool:
 
 def _warnings(expected: Expected) -> str:
     """Return the first warnings that Postfix logged since the activation, to be added to a text."""
-    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
+    names = _names(expected.instance, expected.services)
     lines = {line.text: line for line in warning_lines(expected.log.since(expected.mark), names)}
     shown = [quotable(text, expected.instance.directory) for text in list(lines)[:_SHOWN]]
     return f"; Postfix logged: {'; '.join(shown)}" if shown else ""
@@ -185,7 +185,7 @@ def _told(answers: MailAnswers, visits: Sequence[Visit]) -> str:
 def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
     _collect(daemons, expected)
-    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons, expected.old)
+    return fatal_since(expected, daemons)
 
 
 def _reasons(expected: Expected, patience: float) -> list[Finding]:
@@ -195,7 +195,7 @@ def _reasons(expected: Expected, patience: float) -> list[Finding]:
     """
     deadline = time.monotonic() + patience
     while True:
-        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services, old=expected.old)
+        logged = fatal_since(expected)
         if logged or time.monotonic() >= deadline:
             return logged
         time.sleep(LOG_DELAY / 10)
@@ -210,24 +210,33 @@ def _collect(daemons: set[int] | None, expected: Expected) -> None:
         daemons |= postfix.processes(expected.instance)
 
 
-def fatal_since(
-    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service],
-    daemons: Collection[int] | None = None, old: Collection[int] = (),
-) -> list[Finding]:  # fmt: skip
-    """Return the fatal errors logged since *mark* that the configuration before did not cause as well.
+def fatal_since(expected: Expected, daemons: Collection[int] | None = None) -> list[Finding]:
+    """Return the fatal errors logged since the activation that the configuration before did not cause as well.
 
-    With *daemons*, only what these processes logged. *old* processes have the configuration before: one that has just
+    With *daemons*, only what these processes logged. Old processes have the configuration before: one that has just
     started may look in vain for a file that the commit removes.
     """
-    names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
-    after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
+    instance, services = expected.instance, expected.services
+    names, old = _names(instance, services), expected.old
+    after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
     after = [line for line in after if (daemons is None or line.pid in daemons) and line.pid not in old]
     if not after:
         return []
-    before = fatal_lines(since_activation(log.before(mark)), names)
-    known = {(line.tag, steady(line.text)) for line in before}
+    known = expected.faults | faults_before(expected.mark, expected.log, instance, services)
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
     return [_logged(line, services, instance.directory) for line in new.values()]
+
+
+def faults_before(
+    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]
+) -> frozenset[Fault]:
+    """Return the fatal errors that Postfix logged between the last time it read its configuration and *mark*."""
+    lines = fatal_lines(since_activation(log.before(mark)), _names(instance, services))
+    return frozenset((line.tag, steady(line.text)) for line in lines)
+
+
+def _names(instance: postfix.Instance, services: Sequence[Service]) -> set[str]:
+    return {instance.values["syslog_name"], *filter(None, map(log_name, services))}
 
 
 def _is_stopping(line: LogLine) -> bool:

@@ -24,6 +24,7 @@ from reconciler.model.facts import (
     Space,
 )
 from reconciler.model.finding import (
+    MASTER,
     Allowance,
     Finding,
     Severity,
@@ -43,6 +44,7 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 
 __all__ = [
     "BESIDE",
+    "MASTER",
     "RESOLVER",
     "Access",
     "AccessKind",

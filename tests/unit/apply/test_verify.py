@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from threading import Thread, Timer
@@ -128,5 +129,10 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
 def test_what_a_daemon_of_before_logs_is_not_of_the_commit(tmp_path: Path) -> None:
     log, instance = LogFile(tmp_path / "mail.log"), Instance(Path("/etc/postfix"), {"syslog_name": "postfix"})
     log.path.write_text("Nov 26 12:00:00 mx postfix/cleanup[7]: error: open /etc/postfix/checks: No such file\n")
-    assert [one.rule for one in fatal_since(Mark(), log, instance, ())] == ["fatal-in-log"]
-    assert fatal_since(Mark(), log, instance, (), old={7}) == []
+    expected = Expected(
+        instance=instance, services=(), addresses=(), ports={}, log=log, mark=Mark(), since=0, settle=0
+    )  # fmt: skip
+    assert [one.rule for one in fatal_since(expected)] == ["fatal-in-log"]
+    assert fatal_since(replace(expected, old=frozenset({7}))) == []
+    known = ("postfix/cleanup", "error: open /etc/postfix/checks: No such file")
+    assert fatal_since(replace(expected, faults=frozenset({known}))) == [], "it was logged before a first activation"
