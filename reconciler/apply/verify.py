@@ -22,7 +22,7 @@ from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity, Where, in_tls
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
 
 if TYPE_CHECKING:
@@ -89,14 +89,16 @@ def listen(expected: Expected) -> MailAnswers:
 
 
 def working(expected: Expected) -> frozenset[str]:
-    """Return the services that clients can use now; smtpd behind a postscreen that answers is one of them."""
+    """Return the services that clients can use now, and can use in TLS; smtpd is, if a postscreen before it is."""
     with Conversations(expected) as conversations:
         visits = conversations.visits(wait=True)
     failing = {visit.target.service.key for visit in visits if visit.problem}
-    well = {visit.target.service for visit in visits if visit.target.service.key not in failing}
-    screened = any(service.command == "postscreen" for service in well)
-    behind = {service.key for service in expected.services if service.type == "pass" and screened}
-    return frozenset({service.key for service in well} | behind)
+    well = [visit for visit in visits if visit.target.service.key not in failing]
+    screened = [visit for visit in well if visit.target.service.command == "postscreen"]
+    behind = [service.key for service in expected.services if service.type == "pass"]
+    found = [(visit.target.service.key, visit) for visit in well]
+    found += [(key, visit) for key in behind for visit in screened]
+    return frozenset({key for key, _ in found} | {in_tls(key) for key, visit in found if visit.heard.certified})
 
 
 def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:

@@ -17,6 +17,11 @@ MASTER = "master"
 """What stands in Finding.starts for an error that ends master at a reload or keeps it from starting, and all mail."""
 
 
+def in_tls(key: str) -> str:
+    """Return what stands in Finding.starts for a service that would only lose the certificate that it shows."""
+    return f"{key} in TLS"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.
