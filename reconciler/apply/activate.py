@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
-from reconciler.apply.targets import NOTHING_ASKED, Expected
-from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify, working
+from reconciler.apply.targets import NOTHING_ASKED, Expected, Fault
+from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_before, listen, verify, working
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Finding, Severity, Where, errors_in
+from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
 from reconciler.postfix.places import SourcePlaces
@@ -44,12 +44,16 @@ _LAST_WORDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What the listeners were asked before an activation, what they answered, and the *places* of what goes live."""
+    """What the listeners were asked before an activation, what they answered, and the *places* of what goes live.
+
+    *faults* are the fatal errors that Postfix logged then.
+    """
 
     asked: Asked = NOTHING_ASKED
     before: MailAnswers | None = None
     places: SourcePlaces = field(default_factory=SourcePlaces)
     confirmed: bool = False
+    faults: frozenset[Fault] = frozenset()
 
 
 NO_WITNESS = Witness()
@@ -66,10 +70,11 @@ def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool)
         asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
         if live is None or postfix.running(instance) is None:
             return Witness(asked, None, places)
-        log = open_log(edges.host, instance.values)
-        expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+        log, services = open_log(edges.host, instance.values), _services(live, edges)
+        expected = _expected(instance, services, log, log.mark(), edges)
         hand_in = _hand_in(instance, asked, edges)
-        return Witness(asked, listen(replace(expected, tries=1, asked=asked, hand_in=hand_in)), places)
+        answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
+        return Witness(asked, answers, places, faults=faults_before(log.mark(), log, instance, services))
     except (ReconcilerError, OSError):  # a person removed live files, which this commit or a revert brings back
         return Witness(asked, None, places)
 
@@ -111,7 +116,7 @@ def go_live(
         services = _services(generation, edges, known.places)
         expected = replace(
             _expected(after, services, log, mark, edges, since=since),
-            asked=known.asked, before=known.before, confirmed=known.confirmed,
+            asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
             hand_in=_hand_in(after, known.asked, edges), old=old,
         )  # fmt: skip
         verified = verify(expected)
@@ -124,7 +129,8 @@ def go_live(
         failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            failed += fatal_since(mark, log, after, _services(generation, edges, known.places))
+            expected = _expected(after, _services(generation, edges, known.places), log, mark, edges)
+            failed += fatal_since(replace(expected, faults=known.faults))
         return Verified(after, tuple(known.places.of_all(failed)))
 
 
@@ -156,13 +162,13 @@ def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
 
 
 def answering(edges: Edges) -> frozenset[str]:
-    """Return the services of what is live that clients can use now; none if Postfix does not run."""
+    """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run."""
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
         return frozenset()
     log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
-    return working(replace(expected, tries=1))
+    return working(replace(expected, tries=1)) | {MASTER}
 
 
 def _expected(

@@ -153,7 +153,8 @@ def _undo(back: _Undo, findings: Iterable[Finding], edges: Edges) -> Outcome:
     # master(8) throttles a service that died for a minute, even across a reload; only a new master serves at once.
     again = back.step if back.step is Activation.NOTHING else Activation.RESTART
     # Whether each listener answers, as far as it did; what goes wrong now is none of the commit's changes.
-    known = Witness(before=back.known.before, places=replace(back.known.places, changed=None))
+    places = replace(back.known.places, changed=None)
+    known = Witness(before=back.known.before, places=places, faults=back.known.faults)
     verified = go_live(back.before, again, edges.postfix(), edges, known)
     if live_path(edges.generations) != back.before.path:  # the disk refused the rename, perhaps only for a moment
         verified = go_live(back.before, again, verified.instance, edges, known)

@@ -22,7 +22,7 @@ from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity, Where, in_tls
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.compare import Worse
     from reconciler.apply.conversations import Visit
-    from reconciler.apply.targets import Expected
+    from reconciler.apply.targets import Expected, Fault
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
     from reconciler.postfix.log import LogLine
@@ -88,14 +88,16 @@ def listen(expected: Expected) -> MailAnswers:
 
 
 def working(expected: Expected) -> frozenset[str]:
-    """Return the services that clients can use now; smtpd behind a postscreen that answers is one of them."""
+    """Return the services that clients can use now, and can use in TLS; smtpd is, if a postscreen before it is."""
     with Conversations(expected) as conversations:
         visits = conversations.visits(wait=True)
     failing = {visit.target.service.key for visit in visits if visit.problem}
-    well = {visit.target.service for visit in visits if visit.target.service.key not in failing}
-    screened = any(service.command == "postscreen" for service in well)
-    behind = {service.key for service in expected.services if service.type == "pass" and screened}
-    return frozenset({service.key for service in well} | behind)
+    well = [visit for visit in visits if visit.target.service.key not in failing]
+    screened = [visit for visit in well if visit.target.service.command == "postscreen"]
+    behind = [service.key for service in expected.services if service.type == "pass"]
+    found = [(visit.target.service.key, visit) for visit in well]
+    found += [(key, visit) for key in behind for visit in screened]
+    return frozenset({key for key, _ in found} | {in_tls(key) for key, visit in found if visit.heard.certified})
 
 
 def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
@@ -174,7 +176,7 @@ def _tells(logged: Finding, worse: Finding) -> bool:
 
 def _warnings(expected: Expected) -> str:
     """Return the first warnings that Postfix logged since the activation, to be added to a text."""
-    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
+    names = _names(expected.instance, expected.services)
     lines = {line.text: line for line in warning_lines(expected.log.since(expected.mark), names)}
     shown = [quotable(text, expected.instance.directory) for text in list(lines)[:_SHOWN]]
     return f"; Postfix logged: {'; '.join(shown)}" if shown else ""
@@ -192,7 +194,7 @@ def _told(answers: MailAnswers, visits: Sequence[Visit]) -> str:
 def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
     _collect(daemons, expected)
-    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons, expected.old)
+    return fatal_since(expected, daemons)
 
 
 def _reasons(expected: Expected, patience: float) -> list[Finding]:
@@ -202,7 +204,7 @@ def _reasons(expected: Expected, patience: float) -> list[Finding]:
     """
     deadline = time.monotonic() + patience
     while True:
-        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services, old=expected.old)
+        logged = fatal_since(expected)
         if logged or time.monotonic() >= deadline:
             return logged
         time.sleep(LOG_DELAY / 10)
@@ -217,24 +219,33 @@ def _collect(daemons: set[int] | None, expected: Expected) -> None:
         daemons |= postfix.processes(expected.instance)
 
 
-def fatal_since(
-    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service],
-    daemons: Collection[int] | None = None, old: Collection[int] = (),
-) -> list[Finding]:  # fmt: skip
-    """Return the fatal errors logged since *mark* that the configuration before did not cause as well.
+def fatal_since(expected: Expected, daemons: Collection[int] | None = None) -> list[Finding]:
+    """Return the fatal errors logged since the activation that the configuration before did not cause as well.
 
-    With *daemons*, only what these processes logged. *old* processes have the configuration before: one that has just
+    With *daemons*, only what these processes logged. Old processes have the configuration before: one that has just
     started may look in vain for a file that the commit removes.
     """
-    names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
-    after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
+    instance, services = expected.instance, expected.services
+    names, old = _names(instance, services), expected.old
+    after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
     after = [line for line in after if (daemons is None or line.pid in daemons) and line.pid not in old]
     if not after:
         return []
-    before = fatal_lines(since_activation(log.before(mark)), names)
-    known = {(line.tag, steady(line.text)) for line in before}
+    known = expected.faults | faults_before(expected.mark, expected.log, instance, services)
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
     return [_logged(line, services, instance.directory) for line in new.values()]
+
+
+def faults_before(
+    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]
+) -> frozenset[Fault]:
+    """Return the fatal errors that Postfix logged between the last time it read its configuration and *mark*."""
+    lines = fatal_lines(since_activation(log.before(mark)), _names(instance, services))
+    return frozenset((line.tag, steady(line.text)) for line in lines)
+
+
+def _names(instance: postfix.Instance, services: Sequence[Service]) -> set[str]:
+    return {instance.values["syslog_name"], *filter(None, map(log_name, services))}
 
 
 def _is_stopping(line: LogLine) -> bool:

@@ -24,6 +24,7 @@ from reconciler.model.facts import (
     Space,
 )
 from reconciler.model.finding import (
+    MASTER,
     UNWRITTEN,
     Allowance,
     Finding,
@@ -31,6 +32,7 @@ from reconciler.model.finding import (
     Where,
     error_at,
     errors_in,
+    in_tls,
     listed,
     printable,
     warning_at,
@@ -44,6 +46,7 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 
 __all__ = [
     "BESIDE",
+    "MASTER",
     "RESOLVER",
     "UNWRITTEN",
     "Access",
@@ -91,6 +94,7 @@ __all__ = [
     "did_you_mean",
     "error_at",
     "errors_in",
+    "in_tls",
     "listed",
     "meant",
     "no_services",

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MASTER = "master"
+"""What stands in Finding.starts for an error that ends master at a reload or keeps it from starting, and all mail."""
+
+
+def in_tls(key: str) -> str:
+    """Return what stands in Finding.starts for a service that would only lose the certificate that it shows."""
+    return f"{key} in TLS"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.
@@ -77,7 +86,7 @@ class Finding:
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
     *also* is the second place, if two places contradict each other; the text names both. An error is not *excusable* if
     the target would lack something that is wanted: live still has it, so the same error there is no excuse. *starts*
-    are the services of master.cf whose next process would fail for it; those that run may work in spite of it.
+    are the services of master.cf, or MASTER, whose next process would fail for it; what runs may work in spite of it.
     """
 
     rule: str

@@ -142,7 +142,6 @@ class LiveCommit:
         except (ReconcilerError, OSError, ValueError):
             return None
 
-    @cached_property
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
         return answering(self._edges)
@@ -308,7 +307,7 @@ def _excused(judged: Judged, live: LiveCommit) -> Judged:
         raise Incomplete(judged.findings)
     if errors:
         raise CheckFailed(judged.findings)
-    raise_if_it_stops(found, judged.plan, live)
+    raise_if_it_stops(found, judged.plan, live.answering)
     return judged
 
 
@@ -318,7 +317,7 @@ def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
         findings = lint(*as_found(edges, target), Budget(time.thread_time))
     except (ReconcilerError, OSError, ValueError):
         return
-    raise_if_it_stops(findings, plan, LiveCommit(edges))
+    raise_if_it_stops(findings, plan, partial(answering, edges))
 
 
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:

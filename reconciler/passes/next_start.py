@@ -21,16 +21,16 @@ from reconciler.model.errors import WouldStop
 _STILL = "processes that have started before still work, and nothing is restarted until this is restored"
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Iterable
 
     from reconciler.model import Finding, Plan
-    from reconciler.passes.judge import LiveCommit
 
 
-def raise_if_it_stops(findings: Sequence[Finding], plan: Plan, live: LiveCommit) -> None:
-    """Raise WouldStop if the plan starts processes that would fail, of a service that clients can use now."""
+def raise_if_it_stops(findings: Iterable[Finding], plan: Plan, answering: Callable[[], Collection[str]]) -> None:
+    """Raise WouldStop if the plan starts processes that would fail, of a service that is *answering* clients now."""
     at_start = [one for one in errors_in([*findings]) if one.starts]
     if not at_start or not set(plan.steps) - {Activation.NOTHING}:
         return
-    if stopping := [one for one in at_start if not one.starts.isdisjoint(live.answering)]:
+    well = answering()
+    if stopping := [one for one in at_start if not one.starts.isdisjoint(well)]:
         raise WouldStop([replace(one, text=f"{one.text}; {_STILL}") for one in stopping])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Table
+from reconciler.model import Facts, Table, in_tls
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.restrictions import LISTS, smtpd_scopes
@@ -176,12 +176,12 @@ def files_of(scope: Scope, parameter: Parameter) -> list[str]:
 
 
 def showing(scope: Scope, parameter: Parameter) -> frozenset[str]:
-    """Return the services whose smtpd loads the certificates of this setting when it starts."""
+    """Return the services whose smtpd loads the certificates of this setting when it starts, for Finding.starts."""
     if not parameter.name.startswith("smtpd_"):
         return frozenset()
     readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
     loading = (one for one in readers if one.parameter(parameter.name) == parameter)
-    return frozenset(one.service.key for one in loading if one.service)
+    return frozenset(in_tls(one.service.key) for one in loading if one.service)
 
 
 def offers_tls(scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Mentioned, Place, PlaceUse
+from reconciler.model import MASTER, Mentioned, Place, PlaceUse
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ _PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check what `postfix start` needs and a reload does not."""
-    everything = frozenset(one.key for one in merged.entries if one.type == "inet")
     for finding in _problems(Scope(merged, facts)):
-        yield replace(finding, starts=everything)  # a master that does not start runs no service
+        yield replace(finding, starts=frozenset({MASTER}))
 
 
 def _problems(main: Scope) -> Iterator[Finding]:
