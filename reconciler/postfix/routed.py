@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
 from reconciler.postfix.scopes import scopes
@@ -33,12 +34,19 @@ def routed(main: Scope) -> frozenset[str]:
     if _is_hidden(main):
         return frozenset(known)
     usual = {"smtp", transport_of(main.value("default_transport"))}
-    usual |= {transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if main.words(domains)}
+    usual |= {
+        transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)
+    }
     named = {name.decode("utf-8", "replace") for text in _texts(main) for name in _NAMES.findall(text)}
     for table in merged.tables.values():
         if table.compiler != "postalias" and not table.is_secret:
             named |= {name.decode("utf-8", "replace") for name in _ALONE.findall(table.source)}
     return frozenset(known & (usual | named))
+
+
+def _has_mail(main: Scope, domains: str) -> bool:
+    """Return whether mail for a class of domains may take its transport; rows of transport_maps may take all of it."""
+    return bool(main.words(domains)) and not all_routed(main, domains)
 
 
 def _texts(main: Scope) -> Iterator[bytes]:

@@ -54,3 +54,9 @@ def test_address_classes_have_their_transports() -> None:
     assert {"smtp", "local"} <= names({})
     assert not {"virtual", "relay", "uucp"} & names({})
     assert {"virtual", "relay"} <= names({"virtual_mailbox_domains": "m.example", "relay_domains": "r.example"})
+
+
+def test_a_class_whose_domains_all_have_routes_has_no_mail() -> None:
+    lists = {"virtual_mailbox_domains": "lists.example"}
+    assert "virtual" not in names(lists, {"tables/transport": "lists.example error:\nops@lists.example scan:\n"})
+    assert "virtual" in names(lists, {"tables/transport": "ops@lists.example scan:\n"})
