@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
@@ -91,8 +92,15 @@ def routed(main: Scope) -> frozenset[str]:
     known = {service.name for service in merged.entries}
     if any(_asks_elsewhere(scope, TRANSPORT_MAPS) for scope in scopes(merged, main.facts)):
         return frozenset(known)
-    classes = {transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if main.words(domains)}
+    classes = {
+        transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)
+    }
     return frozenset(known & ({"smtp", transport_of(main.value("default_transport"))} | classes | _named(main)))
+
+
+def _has_mail(main: Scope, domains: str) -> bool:
+    """Return whether mail for a class of domains may take its transport; rows of transport_maps may take all of it."""
+    return bool(main.words(domains)) and not all_routed(main, domains)
 
 
 def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:
