@@ -168,16 +168,19 @@ def _bad_matches(table: Table, digest: str) -> Iterator[Finding]:
 
 def _bad_clients(table: Table, digest: str) -> Iterator[Finding]:
     for entry in Entries(table):
-        for finding in _bad_print(table, entry, entry.key, digest, "the key never matches"):
+        key = entry.key
+        if _JOINED.fullmatch(key) and len(key) in {2 * size for size in _BYTES.values()}:
+            colons = ":".join(key[number : number + 2] for number in range(0, len(key), 2))
+            what = (
+                f'"{key}": the key never matches: the fingerprint of a client is looked up with colons{meant(colons)}'
+            )
+            yield table.finding("wrong-fingerprint", entry.line, what, key, severity=Severity.WARNING)
+        for finding in _bad_print(table, entry, key, digest, "the key never matches"):
             yield finding.as_warning(f"{digest} is the digest in force")
 
 
 def _bad_print(table: Table, entry: Entry, word: str, digest: str, then: str) -> Iterator[Finding]:
     length, expected = len(word.split(":")), _BYTES.get(digest.lower())
-    if _JOINED.fullmatch(word) and len(word) // 2 in _BYTES.values():
-        colons = ":".join(word[number : number + 2] for number in range(0, len(word), 2))
-        what = f'"{entry.key}": a fingerprint without colons: {then}{meant(colons)}'
-        yield table.finding("wrong-fingerprint", entry.line, what, entry.key)
     if expected and length != expected and _PRINT.fullmatch(word):
         likely = next((name for name, size in _BYTES.items() if size == length), "")
         hint = f"; did you mean a fingerprint of {digest}, or the digest {likely}?" if likely else ""

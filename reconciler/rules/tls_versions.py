@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.vocabulary import names
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 _PROTOCOLS = re.compile(r"(?:smtpd?|lmtp|tlsproxy_tls|tlsproxy_client)_(?:tls_)?(?:mandatory_)?protocols", re.ASCII)
 _DIGEST = re.compile(r"\w+_fingerprint_digest", re.ASCII)
 _VERSIONS = ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3")  # no library of today has SSL
+# Without hyphens, because OpenSSL knows sha256 as SHA2-256, SHA-256 and RSA-SHA256 too.
 _DIGESTS = names(
     """
-    blake2b512 blake2s256 md4 md5 mdc2 ripemd160 rmd160 sha1 sha224 sha256 sha3-224 sha3-256 sha3-384 sha3-512 sha384
-    sha512 sha512-224 sha512-256 sm3 whirlpool
+    blake2b512 blake2s256 keccak224 keccak256 keccak384 keccak512 md4 md5 md5sha1 mdc2 ripemd ripemd160 rmd160 sha1
+    sha2224 sha2256 sha2384 sha2512 sha2512224 sha2512256 sha224 sha256 sha3224 sha3256 sha3384 sha3512 sha384 sha512
+    sha512224 sha512256 shake128 shake256 sm3 ssl3md5 ssl3sha1 whirlpool
     """
 )
+_USUAL = ("md5", "sha1", "sha256", "sha384", "sha512")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -76,8 +80,9 @@ def _allowed(listed: list[str]) -> set[str] | None:
 
 def _digest(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     text = (scope.expanded(parameter.value) or "").lower()
-    if text and text not in _DIGESTS:
-        what = f'{parameter.name}: no library has the digest "{text}": TLS would be off{did_you_mean(text, _DIGESTS)}'
+    plain = text.replace("-", "").removeprefix("rsa")
+    if text and plain not in _DIGESTS and not is_digits(text[0]):  # an object identifier begins with a digit
+        what = f'{parameter.name}: no library has the digest "{text}": TLS would be off{did_you_mean(text, _USUAL)}'
         yield scope.finding("no-tls-version", parameter, what, text)
 
 
