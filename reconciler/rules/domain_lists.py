@@ -49,6 +49,8 @@ def _why_useless(scope: Scope, name: str, word: str) -> tuple[str, str]:
     """Return why no domain matches the word and what was meant; both are empty if one can match."""
     if "@" in word and name not in NETWORK_LISTS:
         return "it is compared with domains, not with addresses", word.rpartition("@")[2]
+    if name in _WHOLE | _WITH_PARENTS and word.strip("\"';").rstrip(".") != word:
+        return "a domain has no dot, quote or semicolon at its end", word.strip("\"';").rstrip(".")
     bare = word.lstrip("*.")
     if name in NETWORK_LISTS and not word.startswith("*."):
         return "", ""

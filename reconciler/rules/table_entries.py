@@ -187,6 +187,7 @@ _WITH_DOMAIN = re.compile(r"(?P<user>[^@]+)@[^@]*")
 _IN_BRACKETS = re.compile(r"\[(?P<address>[0-9a-fA-F.:]+)\]", re.ASCII)
 _SHORT = re.compile(r"(?P<octets>\d+(?:\.\d+){0,2})\.\*?", re.ASCII)  # access(5) looks up 198.51.100, without a dot
 _IN_NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII)
+_USER = re.compile(r"(?P<user>[^@.]+)")
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
 _DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
@@ -225,7 +226,7 @@ _FORMS: dict[str, Never] = {
     "relay_recipient_maps": ((_STAR_AT, "@{domain}"), (_BARE, "@{bare}")),
     "tls_server_sni_maps": ((_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")),
     "virtual_alias_maps": ((_STAR_AT, "@{domain}"),),
-    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"),),
+    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"), (_USER, "{user}@DOMAIN")),
 }  # fmt: skip
 """The forms of keys that a use never looks up, each with the intended key (transport(5), access(5))."""
 

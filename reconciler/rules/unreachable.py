@@ -151,6 +151,10 @@ def _unsaid(word: str) -> Callable[[Scope], str]:
     return why
 
 
+def _unnoticed(kind: str) -> Callable[[Scope], str]:
+    return lambda scope: "" if kind in scope.words("notify_classes") else f"notify_classes does not hold {kind}"
+
+
 def _overridden(word: str) -> Callable[[Scope], str]:
     name = "receive_override_options"
     return lambda scope: f"{name} has {word}" if word in map(str.lower, scope.words(name)) else ""
@@ -194,6 +198,11 @@ _HIDING = (
     _Hiding(("luser_relay",), ("local",), _first(_ALL_LOCAL, _FALLBACK, _unknown_refused)),
     _Hiding(("relayhost", "sender_dependent_relayhost_maps"), ("trivial-rewrite",), _routed),
     _Hiding(("mynetworks_style",), ("smtpd",), _set("mynetworks", "and is used instead")),
+    _Hiding(("virtual_mailbox_maps",), ("smtpd",), _empty("virtual_mailbox_domains")),
+    _Hiding(("smtp_sender_dependent_authentication",), ("smtp",), _off("smtp_sasl_auth_enable")),
+    _Hiding(("bounce_notice_recipient",), ("bounce",), _unnoticed("bounce")),
+    _Hiding(("delay_notice_recipient",), ("bounce",), _unnoticed("delay")),
+    _Hiding(("2bounce_notice_recipient",), ("bounce",), _unnoticed("2bounce")),
     _Hiding(("relay_recipient_maps",), ("smtpd",), _empty("relay_domains")),
     _Hiding(("masquerade_exceptions",), ("cleanup",), _empty("masquerade_domains")),
     _Hiding(("smtpd_sender_login_maps",), ("smtpd",), _logins_unused),

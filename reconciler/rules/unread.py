@@ -54,7 +54,11 @@ def _options(scope: Scope, limits: Collection[str]) -> Iterator[Finding]:
     reads = scope.facts.reads.get(program)
     if reads is None:
         return
-    reads = reads - {name for name, programs in _IN_LIBRARY.items() if program not in programs}
+    reads = (
+        reads
+        - _of_the_other(program, scope.facts)
+        - {name for name, programs in _IN_LIBRARY.items() if program not in programs}
+    )
     unread = [one for one in scope.written if one.name in scope.facts.parameters and one.name not in {*reads, *limits}]
     used = _referred(scope, reads) if unread else set()
     for parameter in unread:
@@ -67,11 +71,22 @@ def _options(scope: Scope, limits: Collection[str]) -> Iterator[Finding]:
             )
 
 
+def _of_the_other(program: str, facts: Facts) -> set[str]:
+    """Return the settings of smtp that lmtp has under its own name, or the reverse: both are one program."""
+    own, other = {"smtp": ("smtp_", "lmtp_"), "lmtp": ("lmtp_", "smtp_")}.get(program, ("", ""))
+    return {
+        name
+        for name in facts.parameters
+        if own and name.startswith(other) and name.replace(other, own, 1) in facts.parameters
+    }
+
+
 def _readers(name: str, facts: Facts) -> list[str]:
     """Return the daemons that read a parameter."""
     if name in _IN_LIBRARY:
         return sorted(_IN_LIBRARY[name])
-    return sorted(program for program, reads in facts.reads.items() if name in reads and program in facts.programs)
+    reading = [program for program, reads in facts.reads.items() if name in reads and program in facts.programs]
+    return sorted(program for program in reading if name not in _of_the_other(program, facts))
 
 
 def _instead(program: str, name: str, reads: Collection[str], readers: list[str]) -> str:
