@@ -63,8 +63,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         for parameter in scope.written:
             for restriction, written in _lists(scope, parameter, classes):
                 if problem := _problem(restriction, written):
-                    rule, about, what = problem
-                    yield scope.warning(rule, parameter, f"{parameter.name}: {what}", about)
+                    ended, about, what = problem
+                    yield scope.warning(
+                        "dead-block-list" if ended else "unfiltered-block-list",
+                        parameter, f"{parameter.name}: {what}", about,
+                    )  # fmt: skip
     for name, uses in uses_by_table(merged, facts).items():
         table = desired.tables.get(name)
         if table and _ASKS.search(table.source) and any(use.name in WITH_TABLE for use in uses):
@@ -77,9 +80,12 @@ def _answers(table: Table) -> Iterator[Finding]:
         for restriction in parsed(entry.value):
             named = restriction.argument if restriction.name in WITH_DOMAIN else None
             if named and (problem := _problem(restriction.name, named)):
-                rule, about, what = problem
+                ended, about, what = problem
                 text = f'"{entry.key}": {what}'
-                yield table.finding(rule, entry.line, text, f"{entry.key} {about}", severity=Severity.WARNING)
+                yield table.finding(
+                    "dead-block-list" if ended else "unfiltered-block-list",
+                    entry.line, text, f"{entry.key} {about}", severity=Severity.WARNING,
+                )  # fmt: skip
 
 
 def _lists(scope: Scope, parameter: Parameter, classes: list[str]) -> Iterator[tuple[str, str]]:
@@ -93,20 +99,20 @@ def _lists(scope: Scope, parameter: Parameter, classes: list[str]) -> Iterator[t
                 yield restriction.name, restriction.argument
 
 
-def _problem(restriction: str, written: str) -> tuple[str, str, str] | None:
-    """Return the rule, the domain and the text of a problem with a list; None if there is none."""
+def _problem(restriction: str, written: str) -> tuple[bool, str, str] | None:
+    """Return whether the list has ended, its domain and the text of its problem; None if it has none."""
     domain, filtered, _ = written.partition("*")[0].partition("=")
     domain = domain.lower().strip("[].")
     above = [domain.split(".", skipped)[-1] for skipped in range(domain.count(".") + 1)]
     if not _DEAD.isdisjoint(above):
-        return "dead-block-list", domain, f'the list "{domain}" has ended: it lists nobody, or everybody; remove it'
+        return True, domain, f'the list "{domain}" has ended: it lists nobody, or everybody; remove it'
     known = next((_SEVERAL[name] for name in above if name in _SEVERAL), None)
     if not known or filtered or restriction == "maps_rbl_domains":
         return None
     answers, other = known
     then = "permits" if restriction.startswith("permit_") else "is taken for a listing"
     what = f'every answer of "{domain}" {then}, and {other}; write {domain}={answers}'
-    return "unfiltered-block-list", domain, what
+    return False, domain, what
 
 
 mentioned = nothing_mentioned

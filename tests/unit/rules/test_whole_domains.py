@@ -32,10 +32,10 @@ def test_a_row_that_takes_local_users_is_told_of() -> None:
 
 def test_a_domain_for_a_domain_accepts_everybody() -> None:
     files = {"tables/virtual": "@v.example @mx.test.example\n"}
-    assert "every address" in only_finding("any-recipient", {}, files)
+    assert "every address" in only_finding("domain-for-domain", {}, files)
     verified = "permit_mynetworks, reject_unauth_destination, reject_unverified_recipient"
-    assert not findings_of("any-recipient", {"smtpd_recipient_restrictions": verified}, files)
-    assert not findings_of("any-recipient", {}, {"tables/virtual": "@v.example root@mx.test.example\n"})
+    assert not findings_of("domain-for-domain", {"smtpd_recipient_restrictions": verified}, files)
+    assert not findings_of("domain-for-domain", {}, {"tables/virtual": "@v.example root@mx.test.example\n"})
 
 
 @pytest.mark.parametrize(
