@@ -132,7 +132,8 @@ def _signed_with(domain: str) -> str:
     """The selector that a message of that domain's is signed with; empty when it is not."""
     connection = http.client.HTTPConnection(HOST, NORMAL, timeout=TIMEOUT)
     try:
-        message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n\r\nprobe\r\n"
+        kind = "MIME-Version: 1.0\r\nContent-Type: text/plain"  # rspamd logs it as a fault if a message has none
+        message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n{kind}\r\n\r\nprobe\r\n"
         connection.connect()
         with cut_after(connection.sock, 2 * TIMEOUT):
             connection.request("POST", "/checkv2", message.encode(), {"IP": "127.0.0.1"})
