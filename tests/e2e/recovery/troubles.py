@@ -45,7 +45,7 @@ class Trouble:
 
     name: str
     begin: str
-    end: str = "true"
+    end: str = ""
     mail: str = MAIL
     server: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ def _mail(*parameters: str) -> str:
     return MAIL + "".join(f"  {one}\n" for one in parameters)
 
 
-def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "true") -> Trouble:
+def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "") -> Trouble:
     """Return the trouble that the program of inside/servers.py which Postfix asks has ended."""
     return Trouble(
         name=name, begin="pkill -f [i]nside/servers.py", end=end, mail=_mail(*parameters), server=server, repairs=True
