@@ -160,9 +160,9 @@ def leave(host: Host, was: service.Was) -> None:
 
 
 def _last_words(host: Host) -> str:
-    """What it said last of what went wrong."""
+    """What it said last of what went wrong; its workers only speak of clients and messages."""
     said = service.last_words(host, NAME)
     if not said and _LOG.is_file():
-        lines = split_lines(_LOG.read_text("utf-8", "replace"))[-100:]
+        lines = [line for line in split_lines(_LOG.read_text("utf-8", "replace"))[-100:] if "(main) " in line]
         said = next((line.rpartition("; ")[2] for line in reversed(lines) if "rror" in line or "cannot" in line), "")
     return f"; it says: {said}" if said else ""
