@@ -91,6 +91,7 @@ class Bench:
         self._closing = ExitStack()
         self._server: subprocess.Popen[str] | None = None
         self._commits: dict[str, str] = {}
+        self._secrets: set[str] = set()
         self._pushed, self._outcome, self._reason, self._seen = 0, "", "", 0
 
     def __enter__(self) -> Self:
@@ -117,6 +118,9 @@ class Bench:
         self._serve()
         sealed = {name: self.adopted.sh(make) + "\n" for name, make in trouble.secrets.items()}
         files = self.adopted.seal(sealed) if sealed else {}
+        wanted = {f"secrets/{name}.age" for name in sealed}
+        files |= dict.fromkeys(self._secrets - wanted)
+        self._secrets = wanted
         self._push({"mail.yaml": trouble.mail, "tables/transport": route(self._pushed + 1), **files}, "the push")
         assert self._outcome == "Applied", self._outcome
 
