@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.effects import Host
-from reconciler.host.programs import rspamd
+from reconciler.host.programs import rspamd, service
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_its_last_words_are_those_of_its_main_process(tmp_path: Path, monkeypatc
     monkeypatch.setattr(rspamd, "HOST", "127.0.0.1")
     for name in ("MILTER", "NORMAL"):
         monkeypatch.setattr(rspamd, name, port)
-    monkeypatch.setattr(rspamd.service, "last_words", lambda *_: "")
+    monkeypatch.setattr(service, "last_words", lambda *_: "")
     monkeypatch.setattr(rspamd, "_LOG", tmp_path / "rspamd.log")
     (tmp_path / "override.d").mkdir()
     (tmp_path / rspamd.SIGNING).write_text('key_table = ["mx.test %:k1:/key"]\n')
