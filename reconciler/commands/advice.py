@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.trees.report import OF_VERIFYING
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.passes.status import Status
     from reconciler.state.records import ConclusionLine, FindingLine
 
@@ -16,11 +20,20 @@ def advice(status: Status) -> str:
     """Return what the operator must do, from the value that --json prints."""
     if status.get("lost"):
         return f"fix this now: {status['lost']}"
-    troubles = status.get("troubles") or []
+    troubles = [*(status.get("troubles") or ()), *_found_before_a_pause(status)]
     if not troubles:
         return _next(status, "nothing to do")
     others = f" (and {len(troubles) - 1} more)" if troubles[1:] else ""
     return f"look at this: {troubles[0]}{others}; {_next(status, '')}"
+
+
+def _found_before_a_pause(status: Status) -> Iterator[str]:
+    """Yield that a rollback or a rescue left mail in trouble: during the pause that follows, no pass finds that."""
+    last = status["last"]
+    if status["phase"]["name"] != "Suspended" or not last or last["revision"] or last["outcome"] != "Applied":
+        return
+    if any(finding["rule"] in OF_VERIFYING for finding in last["findings"]):
+        yield "verification gave warnings when this generation went live; they are listed above"
 
 
 def bugs(last: ConclusionLine | None) -> list[FindingLine]:

@@ -18,7 +18,7 @@ from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.judge import raise_if_files_stop
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
-from reconciler.state.locks import PATIENCE
+from reconciler.state.locks import PATIENCE, RETURN_PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -107,7 +107,7 @@ def rescue(edges: Edges, who: str) -> Passed:
 def _put_back(edges: Edges) -> None:
     """Restore the link to the configuration, where something took its place."""
     if edges.generations.place_of_link.taken:
-        with edges.generations.locks.state(PATIENCE):
+        with edges.generations.locks.state(RETURN_PATIENCE):
             recover(edges, asked=True)
 
 
@@ -122,7 +122,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
-        with edges.generations.locks.state(PATIENCE):
+        with edges.generations.locks.state(RETURN_PATIENCE):
             recover(edges, asked=True)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)

@@ -40,11 +40,11 @@ _PROVISIONAL = {
 }
 
 
-_OF_VERIFYING = frozenset({
+OF_VERIFYING = frozenset({
     "mail-waits", "mail-refused", "sendmail-fails", "nothing-verified", "service-fails", "service-silent",
 })  # fmt: skip
 """The rules that find something after the swap only, when the other findings have been shown."""
-_UNSOUND = _OF_VERIFYING - {"mail-refused", "sendmail-fails"}
+_UNSOUND = OF_VERIFYING - {"mail-refused", "sendmail-fails"}
 
 
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
@@ -145,7 +145,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             sound = verified and not any(one.rule in _UNSOUND for one in findings)
             yield f"live{' and verified' * bool(sound)} after {seconds:.1f} s as generation {generation}{before}"
             yield f"verified: {verified}" if verified else "not verified: Postfix does not run, or need not read it"
-            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in _OF_VERIFYING))
+            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in OF_VERIFYING))
             yield from left_out_lines(left_out)
         case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"

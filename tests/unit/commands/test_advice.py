@@ -54,3 +54,14 @@ def test_a_status_of_an_earlier_version_has_no_troubles() -> None:
 
 def test_before_adoption_it_says_how_to_adopt() -> None:
     assert line({"name": "Steady"}, live=None) == "to adopt: `reconciler plan`, then `reconciler once --adopt`"
+
+
+def test_a_rollback_that_left_mail_in_trouble_is_not_shown_as_calm() -> None:
+    warning = {"rule": "service-silent", "text": "no answer in 10 s"}
+    last = {"outcome": "Applied", "revision": "", "findings": [warning]}
+    told = "look at this: verification gave warnings when this generation went live; they are listed above"
+
+    assert line({"name": "Suspended"}, last=last) == f"{told}; generation 3 is live"
+    assert line({"name": "Suspended"}, last=last | {"findings": []}) == "generation 3 is live"
+    assert line({"name": "Suspended"}, last=last | {"revision": "a" * 40}) == "generation 3 is live"
+    assert line({"name": "Steady"}, last=last) == "nothing to do"  # a pass has looked since
