@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.postfix.tables import Entry
 
 
-_SET = re.compile(r"(?<!\\)\[(\^?\]?)((?:\[:\w+:\]|\\.|[^\]\\])*)\]", re.ASCII | re.DOTALL)
+_BEFORE_SET = re.compile(r"(?:\\.|[^\[\\])*", re.DOTALL)
+_SET = re.compile(r"\[(\^?\]?)((?:\[:\w+:\]|\\.|[^\]\\])*)\]", re.ASCII | re.DOTALL)
 _CLASS = re.compile(r"\[:(\w+):\]", re.ASCII)
 _CLASSES = {
     "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": " \\t", "cntrl": "\\x00-\\x1f\\x7f", "digit": "0-9",
@@ -34,12 +35,24 @@ def matches(key: str, text: str) -> bool:
     pattern = key.lstrip("!")
     body, _, flags = pattern[1:].rpartition(pattern[:1])
     with suppress(re.error, RecursionError):
-        found = re.search(_SET.sub(_as_python, body), text, 0 if "i" in flags else re.IGNORECASE | re.ASCII) is not None
+        found = re.search(_as_python(body), text, 0 if "i" in flags else re.IGNORECASE | re.ASCII) is not None
         return found != key.startswith("!")
     return False
 
 
-def _as_python(found: re.Match[str]) -> str:
+def _as_python(body: str) -> str:
+    """Return a pattern with each of its sets as Python writes it; what follows a set that is not closed stays."""
+    parts, place = list[str](), 0
+    while before := _BEFORE_SET.match(body, place):
+        found = _SET.match(body, before.end())
+        if not found:
+            break
+        parts += (before[0], _set_as_python(found))
+        place = found.end()
+    return "".join((*parts, body[place:]))
+
+
+def _set_as_python(found: re.Match[str]) -> str:
     """Return a set of characters as Python writes it: without POSIX classes, and without Python's own signs."""
     parts = _CLASS.split(found[2])  # every second part is the name of a class
     plain = [_SPECIAL.sub(r"\\\g<0>", part) for part in parts[::2]]

@@ -10,7 +10,6 @@ Known limit: a finding keeps its place on the host while no commit is known that
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -41,8 +40,15 @@ _IN_OWN_WORDS = names(
     "companion-in-use master-died no-way-back not-confirmed nothing-verified queue-left-behind stopped-meanwhile"
 )
 # A reply is quoted, and what Postfix logged follows; the words around it are ours. A rehearsal has looked for its own.
-_REPLY = re.compile(r'answers "(?P<reply>[^"]*)" to .*?(?P<logged>; Postfix logged: .*|\Z)', re.ASCII)
+_ANSWERS, _TO, _LOGGED = 'answers "', '" to ', "; Postfix logged: "
 _REHEARSED = "in a rehearsal "
+
+
+def _said_by_postfix(text: str) -> str:
+    """Return the reply that a finding quotes, and what Postfix logged; the whole text if it quotes no reply."""
+    _, answers, rest = text.partition(_ANSWERS)
+    reply, to, rest = rest.partition(_TO)
+    return "".join((reply, *rest.partition(_LOGGED)[1:])) if answers and to else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,7 @@ class SourcePlaces:
 
     def _named(self, finding: Finding) -> Where | None:
         """Return the place that the text names."""
-        match, speakers = _REPLY.search(finding.text), self._services(finding)
-        text = f"{match['reply']}{match['logged']}" if match else finding.text
+        text, speakers = _said_by_postfix(finding.text), self._services(finding)
         if finding.rule in _IN_OWN_WORDS or text.startswith(_REHEARSED):
             return None
         locator, speaker = Locator(self.merged, self.directory), next(iter(speakers), None)
