@@ -9,26 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply.compare import REFUSED, WAITS, MailAnswers
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
-from reconciler.apply.targets import NOTHING_ASKED, Expected
-from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, listen, verify
+from reconciler.apply.targets import NOTHING_ASKED, Expected, Fault
+from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_before, listen, verify, working
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
+from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in
 from reconciler.model.errors import ReconcilerError
-from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import was_stopped
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.apply.compare import MailAnswers
     from reconciler.apply.edges import Edges
     from reconciler.apply.questions import Asked
     from reconciler.host.effects import Host
@@ -37,12 +37,6 @@ if TYPE_CHECKING:
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
-_STOPPED_MEANWHILE = Finding(
-    rule="stopped-meanwhile", where=Where("mail.yaml"), subject="postfix",
-    text="an administrator stopped Postfix while it was being verified",
-    severity=Severity.WARNING, lasting=False,
-)  # fmt: skip
-
 _BEGINNING = 4096
 _LAST_WORDS = 5.0
 """Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
@@ -50,18 +44,22 @@ _LAST_WORDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What the listeners were asked before an activation, what they answered, and where settings come from."""
+    """What the listeners were asked before an activation, what they answered, and the *places* of what goes live.
+
+    *faults* are the fatal errors that Postfix logged then.
+    """
 
     asked: Asked = NOTHING_ASKED
     before: MailAnswers | None = None
-    origin: Contribution = field(default_factory=Contribution)
+    places: SourcePlaces = field(default_factory=SourcePlaces)
     confirmed: bool = False
+    faults: frozenset[Fault] = frozenset()
 
 
 NO_WITNESS = Witness()
 
 
-def witness(root: Path, origin: Contribution, edges: Edges, *, recipients: bool) -> Witness:
+def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool) -> Witness:
     """Ask the running Postfix, before its configuration is changed to the one in *root*.
 
     Without *recipients*, only how far each listener answers. A Postfix that can't be asked has no answers.
@@ -71,13 +69,14 @@ def witness(root: Path, origin: Contribution, edges: Edges, *, recipients: bool)
         live, instance = edges.generations.live(), edges.postfix()
         asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
         if live is None or postfix.running(instance) is None:
-            return Witness(asked, None, origin)
-        log = open_log(edges.host, instance.values)
-        expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+            return Witness(asked, None, places)
+        log, services = open_log(edges.host, instance.values), _services(live, edges)
+        expected = _expected(instance, services, log, log.mark(), edges)
         hand_in = _hand_in(instance, asked, edges)
-        return Witness(asked, listen(replace(expected, tries=1, asked=asked, hand_in=hand_in)), origin)
+        answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
+        return Witness(asked, answers, places, faults=faults_before(log.mark(), log, instance, services))
     except (ReconcilerError, OSError):  # a person removed live files, which this commit or a revert brings back
-        return Witness(asked, None, origin)
+        return Witness(asked, None, places)
 
 
 def _hand_in(instance: postfix.Instance, asked: Asked, edges: Edges) -> Callable[[], str | None]:
@@ -114,23 +113,25 @@ def go_live(
         activate(step, before, after, edges)
         left = take_along(before, after, edges.host)
         edges.say("verify")
-        services = _services(generation, known.origin)
+        services = _services(generation, edges, known.places)
         expected = replace(
             _expected(after, services, log, mark, edges, since=since),
-            asked=known.asked, before=known.before, confirmed=known.confirmed,
+            asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
             hand_in=_hand_in(after, known.asked, edges), old=old,
         )  # fmt: skip
-        verified = _located(verify(expected), known.origin)
+        verified = verify(expected)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
-        findings = (_STOPPED_MEANWHILE,) if stopped else verified.findings
-        return replace(verified, findings=(*findings, *left)) if stopped or left else verified
+        findings = (_stopped_meanwhile(after),) if stopped else verified.findings
+        return replace(verified, findings=tuple(known.places.of_all([*findings, *left])))
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
-        failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
+        where = Where(str(after.directory / postfix.MAIN))
+        failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, known.origin))))
-        return Verified(after, (failed,))
+            expected = _expected(after, _services(generation, edges, known.places), log, mark, edges)
+            failed += fatal_since(replace(expected, faults=known.faults))
+        return Verified(after, tuple(known.places.of_all(failed)))
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:
@@ -148,20 +149,26 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     if live is None:
         return ()
     log = open_log(edges.host, instance.values)
-    expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
     return verify(replace(expected, settle=0)).findings
 
 
-def _located(verified: Verified, origin: Contribution) -> Verified:
-    """Return the findings about mail with the setting that Postfix's log or reply names, as far as it names one."""
-    locator, directory = Locator(origin, str(verified.instance.directory)), {one.key: one for one in origin.entries}
-    found = [
-        replace(one, where=locator.locate(one.text, directory.get(one.subject)))
-        if one.rule in {REFUSED, WAITS} and origin.entries
-        else one
-        for one in verified.findings
-    ]
-    return replace(verified, findings=tuple(found))
+def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
+    return Finding(
+        rule="stopped-meanwhile", where=Where(str(instance.pid_file)), subject="postfix",
+        text="an administrator stopped Postfix while it was being verified",
+        severity=Severity.WARNING, lasting=False,
+    )  # fmt: skip
+
+
+def answering(edges: Edges) -> frozenset[str]:
+    """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return frozenset()
+    log = open_log(edges.host, instance.values)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    return working(replace(expected, tries=1)) | {MASTER}
 
 
 def _expected(
@@ -195,11 +202,11 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
         postfix.restart(host, after, before)
 
 
-def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
-    """Return the services of a generation as Postfix reads them, each with its place in the desired state."""
+def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
+    """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
     text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, "master.cf")
-    known = {key: service.where for key, service in origin.services.items() if service}
+    services, _ = read_master(text, str(edges.settings.config_directory / postfix.MASTER))
+    known = {service.key: service.where for service in places.merged.entries}
     return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
 
 

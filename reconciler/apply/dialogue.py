@@ -39,10 +39,11 @@ class NotYet(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The replies by sender and kind of recipient; *logins* says whether AUTH was offered."""
+    """The replies by sender and kind of recipient; *logins*: AUTH was offered; *certified*: TLS had a certificate."""
 
     replies: Mapping[tuple[str, str], Said] = field(default_factory=dict)
     logins: bool = False
+    certified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,7 @@ class Speaker:
         proxied = "postscreen_upstream_proxy_protocol" if self.screened else "smtpd_upstream_proxy_protocol"
         if self.value(proxied) == "haproxy":
             client.announce_proxy()
-        if self.value("smtpd_tls_wrappermode") == "yes":
-            _shake_hands(client)
+        certified = self.value("smtpd_tls_wrappermode") == "yes" and _shake_hands(client)
         banner = client.reply()
         _must_be_newer(client, self.since)
         if self.screened and _BUSY.match(banner):
@@ -84,13 +84,13 @@ class Speaker:
                 raise Wrong(f'it offers STARTTLS, then answers "{accepted}"')
             if self.value("smtpd_tls_req_ccert") == "yes":
                 return Heard()
-            _shake_hands(client)
+            certified = _shake_hands(client)
             greeting = client.ask(self._greeting)
         _must_be_well(greeting)
         if meaning(greeting) is not Meaning.TAKEN:
             return Heard(self._all(greeting))
         replies = self._asked(client)
-        return Heard(replies, logins=bool(re.search(r"^250[ -]AUTH[ =]", greeting, re.MULTILINE)))
+        return Heard(replies, bool(re.search(r"^250[ -]AUTH[ =]", greeting, re.MULTILINE)), certified)
 
     def _all(self, reply: str) -> dict[tuple[str, str], Said]:
         """Return one reply as the answer to every question."""
@@ -145,9 +145,11 @@ def _must_be_newer(client: SmtpClient, since: float) -> None:
         raise NotYet("only a process from before the activation answers")
 
 
-def _shake_hands(client: SmtpClient) -> None:
+def _shake_hands(client: SmtpClient) -> bool:
+    """Begin TLS; return whether the service showed a certificate: without one, Postfix may still talk anonymously."""
     # Only TLS itself counts: a connection that breaks meanwhile may be an old process that ends.
     try:
         client.start_tls()
     except ssl.SSLError as error:
         raise Wrong(handshake_failure(error)) from error
+    return isinstance(client.socket, ssl.SSLSocket) and client.socket.getpeercert(binary_form=True) is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.host import queue
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import UNWRITTEN, Finding, Severity, Where
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
@@ -27,9 +27,7 @@ def mail_left_behind(before: Instance, after: Instance) -> list[Finding]:
         " Postfix would not deliver what stays there; deliver or delete it (`postqueue -f`, `postsuper -d`): the commit"
         " is tried again, and goes live once that queue is empty"
     )
-    return [
-        Finding(rule="queue-left-behind", where=Where("main.cf"), text=text, subject="queue_directory", lasting=False)
-    ]
+    return [Finding(rule="queue-left-behind", where=UNWRITTEN, text=text, subject="queue_directory", lasting=False)]
 
 
 def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, ...]:
@@ -47,7 +45,7 @@ def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, 
     return (
         Finding(
             rule="queue-left-behind",
-            where=Where("mail.yaml"),
+            where=Where(str(before.queue_directory)),
             text=text,
             subject="queue_directory",
             severity=warning,

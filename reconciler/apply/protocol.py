@@ -21,8 +21,9 @@ from reconciler.apply.activate import NO_WITNESS, Witness, died, go_live, keep_r
 from reconciler.apply.requeue import requeue, rerouted
 from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Applied, Broken, Contribution, Finding, RolledBack, errors_in
+from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
+from reconciler.postfix.places import SourcePlaces
 from reconciler.state.records import Intent, Step
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         if errors_in(doubts):
             return _undo(_Undo(before, after, Activation.NOTHING, silent, known), doubts, edges)
         verified = _swap(after, step, instance, known, edges)
+        verified = replace(verified, findings=tuple(order.allow(list(verified.findings))))
         if errors_in(verified.findings):
             if live_path(generations) != before.path:
                 return _undo(_Undo(before, after, step, silent, known), verified.findings, edges)
@@ -78,8 +80,8 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 def _known(order: Order, staged: Staged, step: Activation, edges: Edges) -> Witness:
     """Ask Postfix what it answers now, if it will be asked again; what was live before only has to answer as it did."""
     if step is Activation.NOTHING:
-        return replace(NO_WITNESS, origin=order.origin)
-    known = witness(staged.stage.root, order.origin, edges, recipients=not order.trusted)
+        return replace(NO_WITNESS, places=order.places(edges))
+    known = witness(staged.stage.root, order.places(edges), edges, recipients=not order.trusted)
     return replace(known, confirmed=order.confirmed)
 
 
@@ -138,7 +140,7 @@ def undo(before: Generation, after: Generation, step: Activation, findings: Iter
 
     Companions are restored first, and those that *before* does not use stop last.
     """
-    known = witness(before.root, Contribution(), edges, recipients=False)
+    known = witness(before.root, SourcePlaces(), edges, recipients=False)
     with edges.generations.locks.activation(), edges.host.spared():
         return _undo(_Undo(before, after, step, known=known), findings, edges)
 
@@ -150,7 +152,9 @@ def _undo(back: _Undo, findings: Iterable[Finding], edges: Edges) -> Outcome:
     lost = companions.restore(back.before, back.after, back.silent, edges)
     # master(8) throttles a service that died for a minute, even across a reload; only a new master serves at once.
     again = back.step if back.step is Activation.NOTHING else Activation.RESTART
-    known = Witness(before=back.known.before)  # whether each listener answers, as far as it did
+    # Whether each listener answers, as far as it did; what goes wrong now is none of the commit's changes.
+    places = replace(back.known.places, changed=None)
+    known = Witness(before=back.known.before, places=places, faults=back.known.faults)
     verified = go_live(back.before, again, edges.postfix(), edges, known)
     if live_path(edges.generations) != back.before.path:  # the disk refused the rename, perhaps only for a moment
         verified = go_live(back.before, again, verified.instance, edges, known)

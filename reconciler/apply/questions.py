@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Read = Callable[[str], bytes]
     """From the path of a table to the beginning of its source; empty if there is none."""
 
-ELSEWHERE = "another host"
+ELSEWHERE = "remote"
 _FOREIGN = "postmaster@reconciler.invalid"
 _SAMPLES = 2
 _CLASSES = {

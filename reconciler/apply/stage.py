@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from reconciler.apply.other_queue import mail_left_behind
 from reconciler.host.programs import postfix, postmap
 from reconciler.host.programs.vocabulary import says
-from reconciler.model import Contribution, Finding, Table, Where, errors_in
+from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
-from reconciler.postfix.locate import Locator
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
@@ -46,10 +46,10 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     with ExitStack() as failing:
         failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
-        directory = str(edges.settings.config_directory)
+        places = order.places(edges)
 
         def judged(found: list[Finding]) -> list[Finding]:
-            found = [_at_source(finding, stage, order.origin, directory) for finding in found]
+            found = [_at_source(finding, stage, places) for finding in found]
             return order.allow(_quotable(found, order.origin, stage))
 
         findings = []
@@ -109,11 +109,12 @@ def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
     return origin.tables[path] if path in origin.tables else table_of(path, target[path])
 
 
-def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: str) -> Finding:
+def _at_source(finding: Finding, stage: Stage, places: SourcePlaces) -> Finding:
     """Point at the desired state instead of the rendered file, if the origin is known."""
+    origin = places.merged
     if finding.where.file not in ("main.cf", "master.cf"):
-        return finding
-    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
+        return places.of(finding) if finding.where == UNWRITTEN else finding
+    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else UNWRITTEN
     text = (stage.root / finding.where.file).read_text("utf-8", "surrogateescape")
     if finding.where.file == "main.cf":
         before = [one for one in read_main(text, "main.cf")[0].values() if one.where.line <= finding.where.line]
@@ -127,9 +128,7 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
             (one for one in options if f"{one.name}=" in finding.text or one.name == finding.subject), service
         )
         where = option.where if option else where
-    if where == Where("mail.yaml"):
-        where = Locator(origin, directory).locate(finding.text, None)
-    return replace(finding, where=where)
+    return places.of(finding) if where == UNWRITTEN else replace(finding, where=where)
 
 
 def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> list[Finding]:
@@ -174,7 +173,7 @@ class Order:
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
-    are intended. *allow* applies the commit's allowances.
+    are intended. *allow* applies the commit's allowances. *home* is as in Desired.
     """
 
     plan: Plan
@@ -182,8 +181,13 @@ class Order:
     source: Source
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
+    home: Where = UNWRITTEN
     trusted: bool = False
     deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None
     confirmed: bool = False
     allow: Callable[[list[Finding]], list[Finding]] = list
+
+    def places(self, edges: Edges) -> SourcePlaces:
+        """Return the places in the desired state of what goes live."""
+        return SourcePlaces(self.origin, str(edges.settings.config_directory), self.home, self.plan.place)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 NOTHING_ASKED = Asked()
+Fault = tuple[str, str]
+"""The name of a program in the mail log, and its fatal error without what varies."""
 _FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
@@ -36,7 +38,7 @@ class Expected:
     *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
     is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
     tries to hand in mail as a program of this host. *confirmed*: refusals are intended. *old* are the daemons that ran
-    before the activation.
+    before the activation, and *faults* the fatal errors that were logged then.
     """
 
     instance: postfix.Instance
@@ -53,6 +55,7 @@ class Expected:
     before: MailAnswers | None = None
     confirmed: bool = False
     old: frozenset[int] = frozenset()
+    faults: frozenset[Fault] = frozenset()
     hand_in: Callable[[], str | None] = field(default=lambda: None)
 
 

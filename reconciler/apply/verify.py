@@ -22,7 +22,7 @@ from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import Finding, Severity, Where, in_tls
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
 
 if TYPE_CHECKING:
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 
     from reconciler.apply.compare import Worse
     from reconciler.apply.conversations import Visit
-    from reconciler.apply.targets import Expected
+    from reconciler.apply.targets import Expected, Fault
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
     from reconciler.postfix.log import LogLine
 
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
-_NOWHERE = Where("mail.yaml")
 _SHOWN = 2
 
 
@@ -88,13 +87,26 @@ def listen(expected: Expected) -> MailAnswers:
         return answers_of(conversations.visits(wait=True), unsent)
 
 
+def working(expected: Expected) -> frozenset[str]:
+    """Return the services that clients can use now, and can use in TLS; smtpd is, if a postscreen before it is."""
+    with Conversations(expected) as conversations:
+        visits = conversations.visits(wait=True)
+    failing = {visit.target.service.key for visit in visits if visit.problem}
+    well = [visit for visit in visits if visit.target.service.key not in failing]
+    screened = [visit for visit in well if visit.target.service.command == "postscreen"]
+    behind = [service.key for service in expected.services if service.type == "pass"]
+    found = [(visit.target.service.key, visit) for visit in well]
+    found += [(key, visit) for key in behind for visit in screened]
+    return frozenset({key for key, _ in found} | {in_tls(key) for key, visit in found if visit.heard.certified})
+
+
 def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Wait until the master has lived for the settle time, or is dead; meanwhile, collect its *daemons*."""
     start = time.monotonic()
     while (now := time.monotonic() - start) < expected.settle:
         if postfix.running(expected.instance) is None:
             text = f"master died {facts.boot_clock() - expected.since:.1f} s after the activation"
-            return [Finding(rule="master-died", where=_NOWHERE, text=text, subject="master", lasting=False)]
+            return [Finding(rule="master-died", where=_main(expected), text=text, subject="master", lasting=False)]
         _collect(daemons, expected)
         time.sleep(min(POLL, expected.settle - now))
     return []
@@ -132,13 +144,21 @@ def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected)
         yield finding.as_warning(one.excuse) if one.excuse else finding
     if answers.unsent and before.unsent is not None:
         text = f"a program of this host can't hand in mail: {answers.unsent}"
-        finding = Finding(rule="sendmail-fails", where=_NOWHERE, text=text, subject="postdrop", lasting=False)
+        program = Where(f"{expected.instance.values['command_directory']}/postdrop")
+        where = program if before.unsent else _main(expected)  # it is this host's trouble, or of what went live
+        finding = Finding(rule="sendmail-fails", where=where, text=text, subject="postdrop", lasting=False)
         yield finding.as_warning(AS_BEFORE) if before.unsent else finding
     if expected.asked.recipients and not answers.kinds and not answers.troubles:
         text = "no listener takes mail for any recipient that was asked for, so that nothing says whether mail flows"
         yield Finding(
-            rule="nothing-verified", where=_NOWHERE, text=text, subject="mail", severity=Severity.WARNING, lasting=False
-        )
+            rule="nothing-verified", where=_main(expected), text=text, subject="mail", severity=Severity.WARNING,
+            lasting=False,
+        )  # fmt: skip
+
+
+def _main(expected: Expected) -> Where:
+    """Return the place on this host of what no line of it is named for."""
+    return Where(str(expected.instance.directory / postfix.MAIN))
 
 
 def _sentence(one: Worse) -> str:
@@ -156,7 +176,7 @@ def _tells(logged: Finding, worse: Finding) -> bool:
 
 def _warnings(expected: Expected) -> str:
     """Return the first warnings that Postfix logged since the activation, to be added to a text."""
-    names = {expected.instance.values["syslog_name"], *filter(None, map(log_name, expected.services))}
+    names = _names(expected.instance, expected.services)
     lines = {line.text: line for line in warning_lines(expected.log.since(expected.mark), names)}
     shown = [quotable(text, expected.instance.directory) for text in list(lines)[:_SHOWN]]
     return f"; Postfix logged: {'; '.join(shown)}" if shown else ""
@@ -174,7 +194,7 @@ def _told(answers: MailAnswers, visits: Sequence[Visit]) -> str:
 def _fatal(expected: Expected, daemons: set[int] | None) -> list[Finding]:
     """Return the fatal errors that the log shows since the activation; with *daemons*, only those that they logged."""
     _collect(daemons, expected)
-    return fatal_since(expected.mark, expected.log, expected.instance, expected.services, daemons, expected.old)
+    return fatal_since(expected, daemons)
 
 
 def _reasons(expected: Expected, patience: float) -> list[Finding]:
@@ -184,7 +204,7 @@ def _reasons(expected: Expected, patience: float) -> list[Finding]:
     """
     deadline = time.monotonic() + patience
     while True:
-        logged = fatal_since(expected.mark, expected.log, expected.instance, expected.services, old=expected.old)
+        logged = fatal_since(expected)
         if logged or time.monotonic() >= deadline:
             return logged
         time.sleep(LOG_DELAY / 10)
@@ -199,24 +219,33 @@ def _collect(daemons: set[int] | None, expected: Expected) -> None:
         daemons |= postfix.processes(expected.instance)
 
 
-def fatal_since(
-    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service],
-    daemons: Collection[int] | None = None, old: Collection[int] = (),
-) -> list[Finding]:  # fmt: skip
-    """Return the fatal errors logged since *mark* that the configuration before did not cause as well.
+def fatal_since(expected: Expected, daemons: Collection[int] | None = None) -> list[Finding]:
+    """Return the fatal errors logged since the activation that the configuration before did not cause as well.
 
-    With *daemons*, only what these processes logged. *old* processes have the configuration before: one that has just
+    With *daemons*, only what these processes logged. Old processes have the configuration before: one that has just
     started may look in vain for a file that the commit removes.
     """
-    names = {instance.values["syslog_name"], *filter(None, map(log_name, services))}
-    after = [line for line in fatal_lines(log.since(mark), names) if not _is_stopping(line)]
+    instance, services = expected.instance, expected.services
+    names, old = _names(instance, services), expected.old
+    after = [line for line in fatal_lines(expected.log.since(expected.mark), names) if not _is_stopping(line)]
     after = [line for line in after if (daemons is None or line.pid in daemons) and line.pid not in old]
     if not after:
         return []
-    before = fatal_lines(since_activation(log.before(mark)), names)
-    known = {(line.tag, steady(line.text)) for line in before}
+    known = expected.faults | faults_before(expected.mark, expected.log, instance, services)
     new = {key: line for line in after if (key := (line.tag, steady(line.text))) not in known}
     return [_logged(line, services, instance.directory) for line in new.values()]
+
+
+def faults_before(
+    mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]
+) -> frozenset[Fault]:
+    """Return the fatal errors that Postfix logged between the last time it read its configuration and *mark*."""
+    lines = fatal_lines(since_activation(log.before(mark)), _names(instance, services))
+    return frozenset((line.tag, steady(line.text)) for line in lines)
+
+
+def _names(instance: postfix.Instance, services: Sequence[Service]) -> set[str]:
+    return {instance.values["syslog_name"], *filter(None, map(log_name, services))}
 
 
 def _is_stopping(line: LogLine) -> bool:
@@ -228,7 +257,7 @@ def _logged(line: LogLine, services: Sequence[Service], directory: Path) -> Find
     running = [service for service in services if service.command == line.program]
     named = [service for service in running if log_name(service) == line.tag.rpartition("/")[0]]
     blamed = named or running
-    where = blamed[0].where if len(blamed) == 1 else _NOWHERE
+    where = blamed[0].where if len(blamed) == 1 else Where(str(directory / postfix.MASTER))
     text = f"{line.program} logged: {quotable(line.text, directory)}"
     return Finding(rule="fatal-in-log", where=where, text=text, subject=line.program, lasting=False)
 

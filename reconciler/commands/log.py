@@ -52,16 +52,17 @@ EVERYTHING = LogFilter()
 @click.option("--drift", is_flag=True, help="Show only hand edits.")
 @click.option("--failed", is_flag=True, help="Show only what was refused, rolled back or postponed, and halts.")
 @click.option("--since", type=Duration(), help="Show only what happened in this time, for example 2h or 7d.")
+@click.option("-v", "--verbose", is_flag=True, help="Show all findings of each entry.")
 @click.option("-p", "--patch", is_flag=True, help="Show what each commit that went live changed in the repository.")
 @as_json
 @pass_context
 def log_command(  # noqa: PLR0913 - one for each option
-    context: Context, arguments: tuple[str, ...], *, drift: bool, failed: bool, since: timedelta | None, patch: bool,
-    json_output: bool,
+    context: Context, arguments: tuple[str, ...], *, drift: bool, failed: bool, since: timedelta | None, verbose: bool,
+    patch: bool, json_output: bool,
 ) -> None:  # fmt: skip
     r"""Show how passes ended, newest first, and the checks that refused a commit, with the user who asked for them.
 
-    Each entry has two lines; with REV, it is shown whole. Times are local; those of --json are UTC.
+    Each entry has two lines; with REV or -v, it is shown whole. Times are local; those of --json are UTC.
 
     \b
     Examples:
@@ -85,7 +86,7 @@ def log_command(  # noqa: PLR0913 - one for each option
         if json_output:
             click.echo(json.dumps(line))
             continue
-        say_all(log_lines(line, whole=bool(rev)))
+        say_all(log_lines(line, whole=verbose or bool(rev)))
         if patch and repo and line["outcome"] == "Applied" and line["revision"]:
             say_all(f"    {one}" for one in repo.patch(line["revision"]))
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.desired.lint import SAME
-from reconciler.model import Applied, Unchanged
+from reconciler.model import Applied, Severity, Unchanged
 from reconciler.model.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.passes.hand_edit import rules_end
 
@@ -66,6 +66,11 @@ class LastPass:
 
 
 def _faults(outcome: Outcome) -> Iterator[Finding]:
-    """Yield the errors that are true of what is live after a pass, and that refused nothing."""
-    if isinstance(outcome, Applied | Unchanged):
-        yield from (one for one in outcome.findings if one.is_error or one.text.endswith(f"({SAME})"))
+    """Yield the errors that are true of what is live after a pass, and that refused nothing.
+
+    One that the commit had in common with what was live is an error of the commit, now that the commit is live.
+    """
+    for one in outcome.findings if isinstance(outcome, Applied | Unchanged) else ():
+        excused = one.text.removesuffix(f" ({SAME})")
+        if one.is_error or excused != one.text:
+            yield replace(one, severity=Severity.ERROR, text=excused)

@@ -21,11 +21,14 @@ from reconciler.postfix.vocabulary import names
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-# The rules of Postfix's own programs and of a rehearsal, whose findings come after those that need only the commit.
+# The rules of Postfix's own programs, of a rehearsal and of a verification, whose findings come after those that need
+# only the commit.
 STAGED = names(
     """
-    auth-not-offered flow-fails listener-fails master-fails no-mail-in postalias postconf postfix-check postmap
-    read-back rspamd service-dies starttls-not-offered transport-fails warning-in-rehearsal
+    auth-not-offered fatal-in-log flow-fails foreign-rspamd left-alone listener-fails login-as-another login-refused
+    mail-refused master-fails nft-refuses no-mail-in nobody-there nothing-verified postalias postconf postfix-check
+    postmap postscreen-refuses queue-left-behind read-back recipient-refused rspamd sendmail-refused service-dies
+    service-fails service-silent starttls-not-offered transport-fails warning-in-rehearsal
     """
 )
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
@@ -101,7 +104,7 @@ def honour(
 def honour_staged(
     findings: Iterable[Finding], allowances: Collection[Allowance], told: Iterable[Finding]
 ) -> Iterator[Finding]:
-    """Yield the findings of Postfix's programs and of a rehearsal after all allowances.
+    """Yield the findings of Postfix's programs, of a rehearsal and of a verification after all allowances.
 
     What the rules have *told* and a person has allowed there is not repeated by a program of Postfix.
     """

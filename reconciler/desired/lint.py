@@ -58,7 +58,7 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
 
 
 def staged(findings: Iterable[Finding], desired: Desired, told: Iterable[Finding]) -> list[Finding]:
-    """Return the findings of Postfix's programs and of a rehearsal at their places, after the commit's allowances.
+    """Return the findings of the stages after lint() at their places, after the commit's allowances.
 
     *told* are the findings of lint(), which need no repetition where a person has allowed them.
     """

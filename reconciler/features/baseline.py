@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import StringConstraints
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Finding, Mentioned, Parameter, Where, no_services
+from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, no_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "hostname"
 ALIASES = "/etc/aliases.db"
@@ -28,10 +28,9 @@ class Schema(SectionValue[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute myhostname, the newest compatibility_level, and alias_maps if the host has compiled aliases."""
-    place = Where("mail.yaml")
     values = [
-        Parameter("compatibility_level", compatibility_level(facts.release), place, SECTION),
-        Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", place, SECTION),
+        Parameter("compatibility_level", compatibility_level(facts.release), UNWRITTEN, SECTION),
+        Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", UNWRITTEN, SECTION),
     ]
     if hostname := desired.section(Schema):
         values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section, SectionValue
-from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
+from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, Service, Severity, did_you_mean
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.reached import idle
 from reconciler.postfix.references import programs_of
@@ -25,7 +25,7 @@ from reconciler.postfix.syntax import SERVICE_TYPES, is_balanced, read_master, u
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "services"
 # Upstream's conf/master.cf up to postlog, with chroot off and without comments and examples.
@@ -124,7 +124,7 @@ def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the stock, then master.d, then the changes that ``services`` asks for."""
     stock, _ = read_master(STOCK, "mail.yaml")
-    services: dict[str, Service | None] = {service.key: replace(service, where=Where("mail.yaml")) for service in stock}
+    services: dict[str, Service | None] = {service.key: replace(service, where=UNWRITTEN) for service in stock}
     services |= below.services
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)

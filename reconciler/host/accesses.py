@@ -11,6 +11,7 @@ program of Postfix, and a user's quota, is not seen.
 from __future__ import annotations
 
 import ctypes
+import errno
 import grp
 import os
 import pwd
@@ -18,6 +19,7 @@ import stat
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.host.mounts import is_read_only
 from reconciler.host.together import together
 from reconciler.model import AccessKind
 from reconciler.model.ascii_text import is_digits
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 TIMEOUT = 0.3
 _SETGROUPS = {"x86_64": 116, "aarch64": 159, "riscv64": 159, "ppc64le": 81, "s390x": 206}
 _NO_CHANGE = 0xFFFFFFFF
+_AT_FDCWD, _AT_EACCESS = -100, 0x200  # fcntl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -117,10 +120,10 @@ def _problem_of(access: Access) -> str | None:
 
 def _denied(path: str, mode: int) -> str:
     """Return why a path that exists can't be used, or empty."""
-    if os.access(path, mode, effective_ids=True):
+    if not _libc.faccessat(_AT_FDCWD, os.fsencode(path), mode, _AT_EACCESS):
         return ""
-    is_fixed = mode & os.W_OK and os.statvfs(path).f_flag & os.ST_RDONLY
-    return "read-only file system" if is_fixed else "permission denied"
+    number = ctypes.get_errno()  # os.access() hides it; a mode that forbids comes before a mount that is read-only
+    return "" if number == errno.EROFS and not is_read_only(path) else os.strerror(number).lower()
 
 
 def _read(path: str) -> str:

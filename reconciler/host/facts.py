@@ -55,7 +55,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
     """Gather the facts; *named* is what the desired state names, *known* holds answers that servers gave already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
-    spoken = _spoken(installed.parameters)
+    known_to = spoken(installed.parameters)
     return Facts(
         host=settings.host,
         version=installed.parameters["mail_version"],
@@ -78,8 +78,8 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         lookups=known.lookups if known else lookups.ask(host, named.lookups),
         hosts=known.hosts if known else resolver.native_addresses(named.hosts),
         resolvers={path: resolver.name_servers(path) for path in named.resolvers},
-        reads=spoken.reads,
-        unsaid=spoken.unsaid,
+        reads=known_to.reads,
+        unsaid=known_to.unsaid,
     )
 
 
@@ -144,7 +144,8 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
     return _Installed(parameters, map_types, programs)
 
 
-def _spoken(parameters: Mapping[str, str]) -> binaries.Spoken:
+def spoken(parameters: Mapping[str, str]) -> binaries.Spoken:
+    """Return what the installed programs read and say; *parameters* are the defaults."""
     folders = tuple(parameters[name] for name in binaries.FOLDERS)
     return binaries.spoken(folders, frozenset(parameters), WORDS, postfix.installed())
 

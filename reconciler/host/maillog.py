@@ -38,6 +38,8 @@ JOURNAL_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
 FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
 BEFORE = 1 << 20
 BEFORE_LINES = 5000
+_ROOT = "0"
+_ALWAYS_THERE = ("master", "qmgr", "pickup", "smtpd", "cleanup")
 
 
 class Mark(NamedTuple):
@@ -96,17 +98,26 @@ def open_log(host: Host, values: Mapping[str, str], files: Collection[Path] = FI
 class Writers(NamedTuple):
     """The processes whose entries of the journal count: of these users, with a program from this folder if it is known.
 
-    journald can't name the program of a process that has ended; its user decides then.
+    journald can't name the program of a process that has ended. Postfix's daemons live a second longer than their last
+    words, except for the master, which is root's: an entry of another user without a program counts only where journald
+    names no program at all.
     """
 
     uids: frozenset[int]
     folder: str = ""
 
-    def wrote(self, entry: dict[str, object]) -> bool:
+    def wrote(self, entry: dict[str, object], *, unnamed: bool = False) -> bool:
         """Return whether one of them wrote an entry: journald itself sets these fields (systemd.journal-fields(7))."""
-        program = str(entry.get("_EXE") or "")
-        is_elsewhere = program and self.folder and not program.startswith(f"{self.folder}/")
-        return not is_elsewhere and str(entry.get("_UID")) in map(str, self.uids)
+        user, program = str(entry.get("_UID")), str(entry.get("_EXE") or "")
+        if user not in map(str, self.uids):
+            return False
+        if program:
+            return not self.folder or program.startswith(f"{self.folder}/")
+        return not self.folder or user == _ROOT or unnamed
+
+    def doubts(self, entry: dict[str, object]) -> bool:
+        """Return whether it matters for an entry if journald names programs."""
+        return self.wrote(entry, unnamed=True) and not self.wrote(entry)
 
 
 def _real(folder: str) -> str:
@@ -268,8 +279,15 @@ class SystemdJournal:
     def _lines(self, *options: str) -> list[str]:
         """Return entries as lines of the form ``tag[pid]: text``."""
         fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID,_EXE"
-        entries = self._journalctl("--output=json", "--all", fields, "--facility=mail", *options).split("\n")
-        return [line for entry in entries if entry and (line := entry_line(json.loads(entry), self.writers))]
+        text = self._journalctl("--output=json", "--all", fields, "--facility=mail", *options)
+        entries = [json.loads(entry) for entry in text.split("\n") if entry]
+        unnamed = any(map(self.writers.doubts, entries)) and not self._names_programs()
+        return [line for entry in entries if (line := entry_line(entry, self.writers, unnamed=unnamed))]
+
+    def _names_programs(self) -> bool:
+        """Return whether journald named the program of any daemon that always runs."""
+        programs = (f"_EXE={self.writers.folder}/{name}" for name in _ALWAYS_THERE)
+        return bool(self._journalctl("--facility=mail", "--lines=1", "--output=cat", *programs))
 
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", *options)
@@ -278,9 +296,12 @@ class SystemdJournal:
         return "" if nothing_found else done.checked().stdout
 
 
-def entry_line(entry: dict[str, object], writers: Writers) -> str:
-    """Return an entry of ``journalctl --output=json`` as one line; empty unless one of *writers* wrote it."""
-    if not writers.wrote(entry):
+def entry_line(entry: dict[str, object], writers: Writers, *, unnamed: bool = False) -> str:
+    """Return an entry of ``journalctl --output=json`` as one line; empty unless one of *writers* wrote it.
+
+    *unnamed*: journald names no program.
+    """
+    if not writers.wrote(entry, unnamed=unnamed):
         return ""
     message = entry.get("MESSAGE")
     if isinstance(message, list):  # bytes, where a client's are not UTF-8

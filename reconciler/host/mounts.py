@@ -19,6 +19,14 @@ def mounts_in(folder: Path) -> list[Path]:
     return [point for point in mount_points(_MOUNTINFO.read_bytes()) if point.is_relative_to(place)]
 
 
+def is_read_only(path: str) -> bool:
+    """Return whether the file system of a path is read-only itself, and not only where it is mounted."""
+    device = os.stat(path).st_dev  # noqa: PTH116 - which has an answer for every text
+    rows = (line.split(b" ") for line in _MOUNTINFO.read_bytes().split(b"\n") if line)
+    options = (row[-1].split(b",") for row in rows if row[2] == b"%d:%d" % (os.major(device), os.minor(device)))
+    return b"ro" in next(options, [])
+
+
 def mount_points(mountinfo: bytes) -> list[Path]:
     """Return the mount points in the kernel's list, each once."""
     lines = mountinfo.decode("utf-8", "surrogateescape").split("\n")

@@ -24,12 +24,15 @@ from reconciler.model.facts import (
     Space,
 )
 from reconciler.model.finding import (
+    MASTER,
+    UNWRITTEN,
     Allowance,
     Finding,
     Severity,
     Where,
     error_at,
     errors_in,
+    in_tls,
     listed,
     printable,
     warning_at,
@@ -43,7 +46,9 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 
 __all__ = [
     "BESIDE",
+    "MASTER",
     "RESOLVER",
+    "UNWRITTEN",
     "Access",
     "AccessKind",
     "Activation",
@@ -89,6 +94,7 @@ __all__ = [
     "did_you_mean",
     "error_at",
     "errors_in",
+    "in_tls",
     "listed",
     "meant",
     "no_services",

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.model.finding import Where
+from reconciler.model.finding import UNWRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.facts import Server
-    from reconciler.model.finding import Allowance, Finding
+    from reconciler.model.finding import Allowance, Finding, Where
     from reconciler.model.postfix import Parameter, Service, Table
     from reconciler.model.tree import File
 
@@ -60,15 +60,17 @@ class Desired:
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
-        return Where("mail.yaml")
+        return UNWRITTEN
+
+    @property
+    def home(self) -> Where:
+        """The place where one would write what is written nowhere: parameters, services, or else the first key."""
+        keys = [("parameters",), ("services",), *islice(self.places, 1)]
+        return next((place for key in keys if (place := self.places.get(key))), UNWRITTEN)
 
     def at_home(self, finding: Finding) -> Finding:
         """Return a finding about what is written nowhere, such as a default, at the place where one would write it."""
-        if finding.where != Where("mail.yaml"):
-            return finding
-        keys = [("parameters",), ("services",), *islice(self.places, 1)]
-        where = next((place for key in keys if (place := self.places.get(key))), finding.where)
-        return replace(finding, where=where)
+        return replace(finding, where=self.home) if finding.where == UNWRITTEN else finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,11 +112,15 @@ class Space(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """A look-up of a key in a table on a server, ``TYPE:NAME``, as that user."""
+    """A look-up of a key in a table on a server, ``TYPE:NAME``, as that user.
+
+    *jail* is the folder that is the root of the program which asks; empty if none is.
+    """
 
     table: str
     key: str
     user: str
+    jail: str = ""
 
 
 class Mentioned(NamedTuple):

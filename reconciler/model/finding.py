@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MASTER = "master"
+"""What stands in Finding.starts for an error that ends master at a reload or keeps it from starting, and all mail."""
+
+
+def in_tls(key: str) -> str:
+    """Return what stands in Finding.starts for a service that would only lose the certificate that it shows."""
+    return f"{key} in TLS"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.
@@ -59,6 +68,15 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it is a file or a folder of this host, and not of the desired state."""
+        return self.file.startswith("/")
+
+
+UNWRITTEN = Where("mail.yaml")
+"""The place of what is written nowhere, such as a default; Desired.home replaces it before anybody sees it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -67,7 +85,8 @@ class Finding:
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
     *also* is the second place, if two places contradict each other; the text names both. An error is not *excusable* if
-    the target would lack something that is wanted: live still has it, so the same error there is no excuse.
+    the target would lack something that is wanted: live still has it, so the same error there is no excuse. *starts*
+    are the services of master.cf, or MASTER, whose next process would fail for it; what runs may work in spite of it.
     """
 
     rule: str
@@ -78,6 +97,7 @@ class Finding:
     lasting: bool = True
     also: Where | None = None
     excusable: bool = field(default=True, compare=False)
+    starts: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""

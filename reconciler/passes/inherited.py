@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Facts
+    from reconciler.model import Facts, Tree
     from reconciler.postfix.references import Reference
 
 
-def inherited(edges: Edges, facts: Facts) -> tuple[Desired, Contribution]:
-    """Return the settings, services and tables that Postfix reads now, as if a commit had brought them."""
-    tree = edges.generations.read()
+def inherited(edges: Edges, facts: Facts, tree: Tree | None = None) -> tuple[Desired, Contribution]:
+    """Return the settings, services and tables that Postfix reads now, or those of *tree*, as a commit brings them."""
+    tree = edges.generations.read() if tree is None else tree
     if MAIN not in tree:
         raise FileNotFoundError(MAIN)  # nothing is live, so it has no faults that could excuse others
     settings = settings_of(tree)

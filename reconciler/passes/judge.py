@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.apply.activate import answering
 from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
@@ -21,10 +22,22 @@ from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
-from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
+from reconciler.model import (
+    UNWRITTEN,
+    Change,
+    Contribution,
+    Desired,
+    Facts,
+    Finding,
+    Kind,
+    Mentioned,
+    Severity,
+    errors_in,
+)
 from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
+from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
@@ -78,10 +91,10 @@ def complete(understood: Understood) -> Understood:
     return understood
 
 
-def as_found(edges: Edges) -> Understood:
-    """Read what is live from its own files, and gather the facts that it refers to."""
+def as_found(edges: Edges, tree: Tree | None = None) -> Understood:
+    """Read what is live, or the files of *tree*, without a commit, and gather the facts that it refers to."""
     known = gather(edges.host, edges.settings)
-    desired, origin = inherited(edges, known)
+    desired, origin = inherited(edges, known, tree)
     return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, known)), origin)
 
 
@@ -128,6 +141,10 @@ class LiveCommit:
             return self.understood or as_found(self._edges)
         except (ReconcilerError, OSError, ValueError):
             return None
+
+    def answering(self) -> frozenset[str]:
+        """Return its services that clients can use now."""
+        return answering(self._edges)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -192,11 +209,12 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
-    findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried.names]
+    ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
+    findings += staged(ignored, desired, ())
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
-        origin=origin, deviations=Deviations(carried.names, apart.kept),
+        origin=origin, home=desired.home, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
         allow=partial(staged, desired=desired, told=tuple(findings)),
     )  # fmt: skip
@@ -236,7 +254,7 @@ def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
 def _ignoring(rule: Rule, origin: Contribution) -> Finding:
     """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
-    where = written.where if written else Where("mail.yaml")
+    where = written.where if written else UNWRITTEN
     if not rule.parameter and rule.file in origin.tables:
         where = origin.tables[rule.file].where
     text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
@@ -281,7 +299,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _excused(judged: Judged, live: LiveCommit) -> Judged:
     """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
-    known = _findings_of(live, judged.revision)
+    known, found = _findings_of(live, judged.revision), judged.findings
     judged = replace(judged, findings=tuple(excused(judged.findings, known)))
     errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
     # What is live was made once, so if the same can't be made today, something on this host is gone.
@@ -289,7 +307,17 @@ def _excused(judged: Judged, live: LiveCommit) -> Judged:
         raise Incomplete(judged.findings)
     if errors:
         raise CheckFailed(judged.findings)
+    raise_if_it_stops(found, judged.plan, live.answering)
     return judged
+
+
+def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
+    """Raise WouldStop likewise for files that no commit describes; files that can't be judged are not held back."""
+    try:
+        findings = lint(*as_found(edges, target), Budget(time.thread_time))
+    except (ReconcilerError, OSError, ValueError):
+        return
+    raise_if_it_stops(findings, plan, partial(answering, edges))
 
 
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:

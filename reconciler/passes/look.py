@@ -17,10 +17,11 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import probe
+from reconciler.apply.compare import REFUSED, WAITS
 from reconciler.apply.verify import log_name
 from reconciler.host.maillog import Mark, open_log
 from reconciler.host.programs import postfix
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Broken, Finding, RolledBack
 from reconciler.model.ascii_text import split_lines, split_words
 from reconciler.postfix.log import of_daemons, since_activation, steady, until_activation
 from reconciler.postfix.own_faults import Helpers, Weight, causes, key, own_faults
@@ -30,17 +31,19 @@ from reconciler.postfix.syntax import read_master
 from reconciler.postfix.turned_away import TurnedAway
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.model import Outcome
     from reconciler.model.phase import Probation
     from reconciler.postfix.log import LogLine
 
 RULE = "cause-in-traffic"
 LOGGED = frozenset({RULE, "turned-away"})  # findings that quote the log
-_CONDEMNING = (RULE, "fatal-in-log")
+_CONDEMNING = frozenset({RULE, "fatal-in-log", WAITS, REFUSED})
 _REMEMBERED = 200
-_WHERE = Where("mail.yaml")
+_LOGGED = "logged: "
 
 
 class Look:
@@ -127,9 +130,9 @@ class Look:
     def _excused(self, lines: list[str]) -> set[tuple[str, str]]:
         """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
         recent = since_activation(lines)
-        condemned = _condemned(self._edges) if lines else set()
-        older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]
-        return {key(one) for one in (*older, *causes(recent, self._names))}
+        told = condemned(one.outcome for one in islice(self._edges.journal.conclusions(), _REMEMBERED)) if lines else ()
+        older = causes(lines[: len(lines) - len(recent)], self._names)
+        return {key(one) for one in (*unquoted(older, told), *causes(recent, self._names))}
 
     def _complaints(self) -> list[Finding]:
         """Return a finding for each share of mail that is turned away and was not before."""
@@ -138,7 +141,7 @@ class Look:
         meant = removed(suspects, older, self._edges.settings.config_directory) if older else frozenset()
         return [
             Finding(
-                rule="turned-away", where=_WHERE, subject=line.program, lasting=False,
+                rule="turned-away", where=UNWRITTEN, subject=line.program, lasting=False,
                 text=f"{sentence}; the latest: {line.program} logged: {line.text}",
             )
             for line, sentence in self._shares.complaints(meant)
@@ -173,17 +176,22 @@ def _names(edges: Edges) -> set[str]:
     return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
 
 
-def _condemned(edges: Edges) -> set[str]:
-    """Return the causes that commits were rolled back for, as far as they are remembered."""
-    outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
-    findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
-    return {steady(without_quotes(finding.text)) for finding in findings if finding.rule in _CONDEMNING}
+def condemned(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return what the findings quote of the log that commits were rolled back for, when verified or on probation."""
+    back = [outcome for outcome in outcomes if isinstance(outcome, RolledBack | Broken)]
+    findings = [one for outcome in back for one in outcome.findings if one.is_error and one.rule in _CONDEMNING]
+    return [_unvarying(one.text.partition(_LOGGED)[2]) for one in findings]
 
 
-def _text(one: LogLine) -> str:
-    return steady(without_quotes(_finding(one).text))
+def unquoted(faults: Iterable[LogLine], texts: Collection[str]) -> list[LogLine]:
+    """Return the faults that none of the texts of condemned() quotes."""
+    return [one for one in faults if not any(_unvarying(one.text) in text for text in texts)]
+
+
+def _unvarying(logged: str) -> str:
+    return steady(without_quotes(logged)).removeprefix("warning: ")
 
 
 def _finding(one: LogLine) -> Finding:
-    text = f"{one.program} logged: {one.text}"
-    return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
+    text = f"{one.program} {_LOGGED}{one.text}"
+    return Finding(rule=RULE, where=UNWRITTEN, text=text, subject=one.program, lasting=False)

@@ -11,12 +11,14 @@ from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.host.programs import postfix
 from reconciler.model import Activation, Applied, Broken, Postponed, Refused, Unchanged, errors_in
-from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model.errors import ReconcilerError, Unavailable, WouldStop
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
+from reconciler.passes.judge import raise_if_files_stop
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
-from reconciler.state.locks import PATIENCE
+from reconciler.state.locks import PATIENCE, RETURN_PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -77,9 +79,18 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         raise NotPossible(
             f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
         )
-    return _go_back(
-        edges, with_todays_secrets(old.owned(), live.owned()), Source(SourceKind.ROLLBACK, number=old.number), who
-    )
+    target = with_todays_secrets(old.owned(), live.owned())
+    _raise_if_mail_stops(target, edges)
+    return _go_back(edges, target, Source(SourceKind.ROLLBACK, number=old.number), who)
+
+
+def _raise_if_mail_stops(target: Tree, edges: Edges) -> None:
+    """Raise NotPossible if Postfix works now, and would stop to work by the start of new processes."""
+    try:
+        raise_if_files_stop(target, diff(edges.generations.read(target), target), edges)
+    except WouldStop as error:
+        anyway = "to roll back all the same, run `postfix stop` before and `postfix start` afterwards"
+        raise NotPossible(f"{error.reason}; {anyway}") from error
 
 
 def rescue(edges: Edges, who: str) -> Passed:
@@ -96,7 +107,7 @@ def rescue(edges: Edges, who: str) -> Passed:
 def _put_back(edges: Edges) -> None:
     """Restore the link to the configuration, where something took its place."""
     if edges.generations.place_of_link.taken:
-        with edges.generations.locks.state(PATIENCE):
+        with edges.generations.locks.state(RETURN_PATIENCE):
             recover(edges, asked=True)
 
 
@@ -111,10 +122,11 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
-        with edges.generations.locks.state(PATIENCE):
+        with edges.generations.locks.state(RETURN_PATIENCE):
             recover(edges, asked=True)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
+            outcome = at_source(outcome, live, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)

@@ -22,7 +22,7 @@ from reconciler.host import facts
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
+from reconciler.model import UNWRITTEN, Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import (
     Clock,
@@ -37,10 +37,9 @@ from reconciler.model.phase import (
     on_probation,
     probation_of,
 )
-from reconciler.passes.judge import understand
 from reconciler.passes.look import LOGGED
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded, note
-from reconciler.postfix.locate import Locator
 from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation
 
 UNCONFIRMED = "not-confirmed"
-_WHERE = Where("mail.yaml")
 
 
 def clock() -> Clock:
@@ -117,7 +115,7 @@ def unconfirmed(running: Probation) -> Finding:
         f"not confirmed within {within}: with confirm.mode = manual, a commit stays live only if an operator runs"
         " `reconciler confirm` in time"
     )
-    return Finding(rule=UNCONFIRMED, where=_WHERE, text=text, subject="confirm", lasting=False)
+    return Finding(rule=UNCONFIRMED, where=UNWRITTEN, text=text, subject="confirm", lasting=False)
 
 
 # ---- the way back ----------------------------------------------------------------------------------------------------
@@ -134,7 +132,8 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     live, old = edges.generations.live(), way_back(running, edges)
     if live is None or old is None:
         gone = "there is no earlier generation without hand edits, so the live generation stays"
-        return Broken((Finding(rule="no-way-back", where=_WHERE, text=gone, subject="generations"), *findings))
+        where = Where(str(edges.generations.folder))
+        return Broken((Finding(rule="no-way-back", where=where, text=gone, subject="generations"), *findings))
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
@@ -193,8 +192,9 @@ def prove(edges: Edges, look: Look) -> Passed | None:
 
 
 def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:
-    outcome = go_back(running, findings, edges)
-    passed = Passed(_quotable(_at_source(outcome, running, edges), edges), running.revision)
+    live = edges.generations.live()
+    outcome = _quotable(at_source(go_back(running, findings, edges), live, edges, is_cause=True), edges)
+    passed = Passed(outcome, running.revision)
     passed.seconds = time.monotonic() - began
     passed.conclusion = concluded(passed.outcome, running.revision, edges, Wake.TIMER, seconds=passed.seconds)
     edges.journal.conclude(passed.conclusion)  # before the phase: if killed in between, current() sees the rollback
@@ -205,28 +205,6 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
     note(passed, edges)
     edges.generations.prune()
     return passed
-
-
-def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
-    """Locate the cause in the commit, as far as the log line names it; called once mail flows again."""
-    if not isinstance(outcome, RolledBack | Broken):
-        return outcome
-    try:
-        _, _, merged = understand(edges.repo.revision(running.revision), edges)
-    except (ReconcilerError, OSError, ValueError):
-        return outcome
-    origin = Locator(merged, str(edges.settings.config_directory))
-    said_by = {service.command: service for service in reversed(merged.entries)}
-    vague = {_WHERE, *(service.where for service in merged.entries)}
-    places = [origin.locate(one.text, said_by.get(one.subject)) for one in outcome.findings if one.rule in LOGGED]
-    exact = next((place for place in places if place not in vague), None)  # one cause is often logged by several
-    rest = iter(places)
-    found = [_moved(one, next(rest), vague, exact) if one.rule in LOGGED else one for one in outcome.findings]
-    return replace(outcome, findings=tuple(found))
-
-
-def _moved(finding: Finding, place: Where, vague: set[Where], exact: Where | None) -> Finding:
-    return replace(finding, where=exact if exact and place in vague else place)
 
 
 def _quotable(outcome: Outcome, edges: Edges) -> Outcome:

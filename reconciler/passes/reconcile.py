@@ -12,6 +12,7 @@ from reconciler.model.errors import Incomplete, ReconcilerError, WithFindings
 from reconciler.passes.check import Checked, forget, permitted
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
+from reconciler.passes.next_start import raise_if_it_stops
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -36,6 +37,8 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         kept = checked.judged.apart.kept
         if checked.judged.plan.empty or (checked.judged.restores and not restore):
             return Unchanged(checked.findings, kept)
+        if checked.judged.restores:
+            raise_if_it_stops(checked.judged.findings, checked.judged.plan, live.answering)
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if not isinstance(outcome, Applied):

@@ -23,6 +23,7 @@ from reconciler.host.facts import gather
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
 from reconciler.postfix import sni
 from reconciler.postfix.references import chains, read_at_start
@@ -108,7 +109,8 @@ def renew(edges: Edges, what: Named) -> Passed | None:
 
 def _on_record(edges: Edges, findings: Iterable[Finding], why: str) -> Passed:
     live = edges.generations.live()
-    passed = Passed(Unchanged(tuple(findings)), live.revision if live else "")
+    outcome = at_source(Unchanged(tuple(findings)), live, edges)
+    passed = Passed(outcome, live.revision if live else "")
     passed.conclusion = concluded(passed.outcome, passed.revision, edges, Wake.CERTIFICATE, why=why)
     edges.journal.conclude(passed.conclusion)
     return passed
@@ -119,7 +121,7 @@ def _broken(pair: tuple[str, ...], why: str) -> Finding:
         f"{' with '.join(dict.fromkeys(pair))} has changed and can't be used: {why}; Postfix was not reloaded, but"
         " processes that start from now on offer no TLS"
     )
-    return Finding(rule="broken-certificate", where=Where("mail.yaml"), text=text, subject=pair[0], lasting=False)
+    return Finding(rule="broken-certificate", where=Where(pair[0]), text=text, subject=pair[0], lasting=False)
 
 
 def _recorded(generations: Generations) -> Loaded:

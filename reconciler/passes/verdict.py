@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.passes.status_value import Verdict
+from reconciler.trees.report import OF_VERIFYING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,11 +101,21 @@ def _phase(status: Status, now: datetime) -> Iterator[Need]:
             yield Need(f"commit {commit} waits: {phase['reason']}", _LATEST)
         case "Probation" if phase["confirm"]:
             yield Need(f"commit {commit} is rolled back unless it is confirmed", "reconciler confirm")
+        case "Suspended" if _warned_at_a_return(status):
+            yield Need("verification gave warnings when this generation went live", "reconciler log -1 -v")
         case "Suspended" if not phase["until"] and not phase["tip"] and status["since"]:
             if now - datetime.fromisoformat(status["since"]) > LONG:
                 yield Need(f"suspended for more than a day by {phase['who']}: {phase['why']}", "reconciler resume")
     if status["live"] is None and not status["lost"]:
         yield Need("not adopted: reconciler changes nothing yet", "reconciler plan, then reconciler once --adopt")
+
+
+def _warned_at_a_return(status: Status) -> bool:
+    """Return whether a rollback or a rescue left mail in trouble: during the pause that follows, no pass finds that."""
+    last = status["last"]
+    if not last or last["revision"] or last["outcome"] != "Applied":
+        return False
+    return any(finding["rule"] in OF_VERIFYING for finding in last["findings"])
 
 
 def _refusing(status: Status, commit: str) -> Need:

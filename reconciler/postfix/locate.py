@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.model import Where
+from reconciler.model import UNWRITTEN
 from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.references import own_name
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
@@ -19,7 +19,7 @@ from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Parameter, Service
+    from reconciler.model import Contribution, Parameter, Service, Where
 
 _LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)", re.ASCII)
 _PART = re.compile(
@@ -83,14 +83,17 @@ class Locator:
 
     def locate(self, text: str, service: Service | None) -> Where:
         """Return the place that *text*, a message of *service*, is about."""
-        text = _REPLIED.sub("", text.replace("><", ""))  # Postfix marks the position of a syntax error so
+        return self.named(text, service) or self.listener(text) or (service.where if service else UNWRITTEN)
+
+    def named(self, text: str, service: Service | None) -> Where | None:
+        """Return the place of the setting or the entry that *text* names, or None; the service's options come first."""
+        text = _plain(text)
         settings = [*(service.overrides if service else ()), *self.merged.parameters.values()]
-        # From certain to vague: a line, a name, a known phrase, words of a value, quoted words, an address.
-        where = (
+        # From certain to vague: a line, a name, a known phrase, words of a value, quoted words.
+        return (
             self._line(text) or self._named(text, settings) or self._phrased(text, settings)
-            or self._worded(text, settings) or self._part(text, settings) or self._listener(text)
+            or self._worded(text, settings) or self._part(text, settings)
         )  # fmt: skip
-        return where or (service.where if service else Where("mail.yaml"))
 
     def _line(self, text: str) -> Where | None:
         """Return the place of an entry in a table that Postfix reads as text."""
@@ -142,8 +145,9 @@ class Locator:
         names = next((names for words, names in _PHRASES if words in text), ())
         return next((setting.where for name in names for setting in settings if setting.name == name), None)
 
-    def _listener(self, text: str) -> Where | None:
+    def listener(self, text: str) -> Where | None:
         """Return the place of a service whose address or program the text names."""
+        text = _plain(text)
         for service in self.merged.entries:
             parts = [part for part in re.split(r"[\[\]]|:(?=\w+\Z)", service.name, flags=re.ASCII) if part]
             is_named = service.type == "inet" and all(_holds(text, part) for part in parts)
@@ -154,6 +158,11 @@ class Locator:
     def _general(self, text: str) -> str:
         """Return the text with the configuration directory as the desired state writes it."""
         return text.replace(self.directory, CONFIG_DIRECTORY)
+
+
+def _plain(text: str) -> str:
+    """Return the text without what is a client's, and without the marks of Postfix at a syntax error."""
+    return _REPLIED.sub("", text.replace("><", ""))
 
 
 def _holds(text: str, word: str) -> bool:

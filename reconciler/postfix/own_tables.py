@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Parameter, Severity, Where
+from reconciler.model import UNWRITTEN, Parameter, Severity
 from reconciler.postfix.references import own_name, table_inside, tables_in, tables_of
 from reconciler.postfix.tables import PATTERN_TYPES
 
@@ -39,7 +39,7 @@ class NamedTable(NamedTuple):
 
 def own_tables(scope: Scope, name: str) -> list[NamedTable]:
     """Return the tables that a parameter names, written or by default, in the order of their lookup."""
-    setting = scope.parameter(name) or Parameter(name, scope.facts.parameters.get(name, ""), Where("mail.yaml"))
+    setting = scope.parameter(name) or Parameter(name, scope.facts.parameters.get(name, ""), UNWRITTEN)
     references = tables_of(scope, setting)
     return list(_held(scope, setting, references))
 

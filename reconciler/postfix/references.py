@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Table
+from reconciler.model import Facts, Table, in_tls
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
-from reconciler.postfix.restrictions import LISTS
+from reconciler.postfix.restrictions import LISTS, smtpd_scopes
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 
 if TYPE_CHECKING:
@@ -173,6 +173,15 @@ def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     """Return the absolute paths in a setting."""
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
+
+
+def showing(scope: Scope, parameter: Parameter) -> frozenset[str]:
+    """Return the services whose smtpd loads the certificates of this setting when it starts, for Finding.starts."""
+    if not parameter.name.startswith("smtpd_"):
+        return frozenset()
+    readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
+    loading = (one for one in readers if one.parameter(parameter.name) == parameter)
+    return frozenset(in_tls(one.service.key) for one in loading if one.service)
 
 
 def offers_tls(scope: Scope) -> bool:

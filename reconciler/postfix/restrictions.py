@@ -10,6 +10,8 @@ from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from reconciler.model import Contribution, Facts
 
 LISTS = tuple(
@@ -97,16 +99,13 @@ def classes_of(scope: Scope) -> list[str]:
 
 def relays_mynetworks(scope: Scope) -> bool:
     """Return whether both lists permit a client of mynetworks to send to any destination."""
-    return all(_permits_mynetworks(scope, name) for name in RELAY)
+    return all(lets_pass(scope, name, {"permit_mynetworks", "permit"}, PROTECTION) for name in RELAY)
 
 
-def _permits_mynetworks(scope: Scope, name: str) -> bool:
-    for restriction in parsed(scope.value(name)):
-        if restriction.name in {"permit_mynetworks", "permit"}:
-            return True
-        if restriction.name in PROTECTION:
-            return False
-    return True  # a list without a decision permits the client
+def lets_pass(scope: Scope, name: str, permits: AbstractSet[str], refusals: AbstractSet[str]) -> bool:
+    """Return whether a list permits a client before it refuses; one without a decision permits it."""
+    decisions = (one.name in permits for one in parsed(scope.value(name)) if one.name in permits | refusals)
+    return next(decisions, True)
 
 
 def trusts_others(scope: Scope) -> bool:

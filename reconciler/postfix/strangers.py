@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.postfix.restrictions import FINAL, parsed
+from reconciler.postfix.restrictions import FINAL, lets_pass, parsed
 
 if TYPE_CHECKING:
     from reconciler.postfix.restrictions import Restriction
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LOOPBACK = re.compile(r"(?:127\.[\d.]+|localhost|\[::1\]):", re.ASCII)
 _INNER = frozenset({"loopback-only", "localhost", "127.0.0.1", "::1", "[::1]"})
 _STAGES = ("client", "helo", "sender", "relay", "recipient")
+_PERMITS = frozenset({"permit", "permit_auth_destination"})
 
 
 def is_inner(scope: Scope) -> bool:
@@ -34,16 +35,9 @@ def is_for_servers(scope: Scope) -> bool:
 
 def takes_strangers(scope: Scope) -> bool:
     """Return whether a client that is in no list and has not logged in may send mail to this host's own domains."""
-    return not is_inner(scope) and all(_lets_pass(scope, f"smtpd_{stage}_restrictions") for stage in _STAGES)
-
-
-def _lets_pass(scope: Scope, name: str) -> bool:
-    for restriction in parsed(scope.value(name)):
-        if restriction.name in {"permit", "permit_auth_destination"}:
-            return True
-        if restriction.name in FINAL:
-            return False
-    return True
+    return not is_inner(scope) and all(
+        lets_pass(scope, f"smtpd_{stage}_restrictions", _PERMITS, FINAL) for stage in _STAGES
+    )
 
 
 def met_by_strangers(scope: Scope, name: str) -> list[Restriction]:

@@ -1,6 +1,6 @@
 """Judge who is let in: clients that have logged in, clients of postscreen, programs on the host, and listed recipients.
 
-Pure: a part of the verdict. Raises nothing.
+Pure: a part of the verdict. What a rule has found in the restrictions of a listener is not said again. Raises nothing.
 
 Known limit: a listener whose restrictions ask a table or a policy server may let others in than a rehearsal's clients;
 then a refusal is no finding, or only a warning.
@@ -17,6 +17,8 @@ from reconciler.postfix.restrictions import LISTS, classes_of, trusts_others
 from reconciler.postfix.scopes import Scope
 from reconciler.rehearsal.evidence import last_line, shown
 from reconciler.rehearsal.inside.messages import FORGED, LOGIN, SCREENED
+from reconciler.rules.behind_permit import unreached_login_checks
+from reconciler.rules.logins import refused_logins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +71,8 @@ def _login(dialogue: Dialogue, steps: list[Step], evidence: Evidence) -> Iterato
     said = evidence.said(last_line(reply))
     text = f'{service.key} on {shown(dialogue["listener"])} answers "{said}" to a client that has logged in ({command})'
     severity = Severity.ERROR if names and not is_choosy else Severity.WARNING
+    if severity is Severity.WARNING and any(refused_logins(scope)):
+        return
     words = next((name for name in names if scope.parameter(name)), "smtpd_sasl_auth_enable")
     yield evidence.finding("login-refused", text, f"{service.key} login", service, words, severity=severity)
 
@@ -78,6 +82,8 @@ def _forged(dialogue: Dialogue, steps: list[Step], evidence: Evidence) -> Iterat
     if not any(command.startswith(_RCPT) and reply.startswith("2") for command, reply in steps):
         return
     service = evidence.script.services[dialogue["listener"]["service"]]
+    if any(unreached_login_checks(Scope(evidence.script.merged, evidence.script.facts, service))):
+        return
     address = evidence.said(dialogue["sender"])
     text = (
         f"{service.key} on {shown(dialogue['listener'])} lets every login send as {address}, whose owner"

@@ -28,6 +28,7 @@ _UNDELIVERED = re.compile(
     r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)",
     re.ASCII,
 )
+_WARNS = "warning: "
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
 _END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)", re.ASCII)
 _FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
@@ -52,9 +53,16 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
             service = next((one for one in evidence.script.services if one.name == name), None)
             yield evidence.finding("transport-fails", text, evidence.said(name), service, f"private/{name}")
         elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
-            said = evidence.said(match["text"])
-            text, subject = f"{line.program} can't deliver: {said}", subject_of(line, said)
-            yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), match["text"])
+            said, why = evidence.said(match["text"]), _warned(line, evidence)
+            reason = f" ({evidence.said(why)})" if why else ""
+            text, subject = f"{line.program} can't deliver: {said}{reason}", subject_of(line, said)
+            yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), why or match["text"])
+
+
+def _warned(undelivered: LogLine, evidence: Evidence) -> str:
+    """Return the last warning of the process of a delivery, which logs it before or after; empty for none."""
+    own = [line.text for line in evidence.lines if (line.tag, line.pid) == (undelivered.tag, undelivered.pid)]
+    return next((text.removeprefix(_WARNS) for text in reversed(own) if text.startswith(_WARNS)), "")
 
 
 def waiting_transport(line: LogLine) -> str | None:

@@ -13,7 +13,7 @@ from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
-from reconciler.postfix.routed import routed
+from reconciler.postfix.reached import routed
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases

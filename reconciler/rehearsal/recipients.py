@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Where
+from reconciler.model import UNWRITTEN
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.scopes import CONFIG_DIRECTORY
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
@@ -21,7 +21,7 @@ from reconciler.rehearsal.inside.messages import Listing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Table
+    from reconciler.model import Table, Where
     from reconciler.postfix.references import Reference
     from reconciler.postfix.scopes import Scope
 
@@ -30,7 +30,6 @@ _CLASSES = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps"
 _LOCAL = ("alias_maps", "local_recipient_maps")
 _LISTED = frozenset({"btree", "cdb", "dbm", "hash", "lmdb", "sdbm", "texthash"})  # types that postmap -s can list
 _BEGINNING, _MOST = 4096, 16
-_UNWRITTEN = Where("mail.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def listed(main: Scope) -> list[Listed]:
 
 def _listed(name: str, reference: Reference, main: Scope, domain: str) -> Listed | None:
     table = main.merged.tables.get(own_name(reference.name) or "") or table_inside(reference)
-    where = next((place for place in map(main.where, (name, "mydestination")) if place != _UNWRITTEN), _UNWRITTEN)
+    where = next((place for place in map(main.where, (name, "mydestination")) if place != UNWRITTEN), UNWRITTEN)
     if table:
         return Listed(name, str(reference), where, tuple(_sampled(table, domain)))
     if reference.type not in _LISTED:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.flows import STRANGER, Flow, Flows
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
-from reconciler.postfix.routed import routed
+from reconciler.postfix.reached import routed
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.rehearsal import clients, named, outside, recipients
 from reconciler.rehearsal.inside import messages

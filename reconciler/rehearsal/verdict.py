@@ -59,9 +59,13 @@ def findings_of(script: Script, report: Report, says: Callable[[str], bool]) -> 
     ]
     # Every process of a service repeats its errors: only the first finding about a subject is kept.
     first = list({(finding.rule, finding.subject): finding for finding in reversed(findings)}.values())[::-1]
-    errors = [unnumbered(finding.text) for finding in first if finding.is_error]
-    # An error that quotes a warning as its reason makes the warning superfluous.
-    return [one for one in first if one.is_error or not any(unnumbered(_warning_of(one)) in text for text in errors)]
+    quoting = [unnumbered(one.text) for one in first if not _is_mere_warning(one)]
+    # A finding that quotes a warning as its reason makes the warning superfluous.
+    return [
+        one
+        for one in first
+        if not (_is_mere_warning(one) and any(unnumbered(_warning_of(one)) in text for text in quoting))
+    ]
 
 
 def is_whole(report: Report) -> bool:
@@ -70,8 +74,12 @@ def is_whole(report: Report) -> bool:
     return report["alive"] and (not asked or any(reply.startswith("2") for one in asked for _, reply in one["steps"]))
 
 
+def _is_mere_warning(finding: Finding) -> bool:
+    return finding.rule == "warning-in-rehearsal" and not finding.is_error
+
+
 def _warning_of(finding: Finding) -> str:
-    return finding.text.partition(" warns: ")[2] or finding.text
+    return finding.text.partition(" warns: ")[2]
 
 
 # ---- what Postfix says -----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that no permit comes before a check of the same clients."""
     for scope in smtpd_scopes(merged, facts):
         if scope.is_on("smtpd_sasl_auth_enable"):
-            yield from _logins(scope)
+            yield from unreached_login_checks(scope)
         if takes_strangers(scope):
             yield from _own_destinations(scope)
 
@@ -52,8 +52,8 @@ def _behind(scope: Scope, name: str, permit: str) -> tuple[list[Restriction], li
     return before, behind
 
 
-def _logins(scope: Scope) -> Iterator[Finding]:
-    """Warn of checks of logins that nobody who has logged in reaches."""
+def unreached_login_checks(scope: Scope) -> Iterator[Finding]:
+    """Warn of checks of logins that no client that has logged in reaches."""
     lists = {name: _behind(scope, name, _LOGIN) for name in LISTS}
     done = {restriction for before, _ in lists.values() for restriction in before}
     senders = {one.name for one in done} & _OF_LOGINS - {"check_sasl_access"}

@@ -3,22 +3,25 @@
 Without a filter such as ``=127.0.0.[2..11]``, every answer counts. Some lists answer errors that way: Spamhaus says
 127.255.255.254 to a public resolver, and then all mail is refused. Raises nothing; all findings are warnings.
 
-Known limit: nothing is looked up; the rules know some widely used lists, and those that ended.
+Known limit: nothing is looked up; the rules know some widely used lists, and those in postfix/ended_lists.py.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, nothing_mentioned
-from reconciler.postfix.restrictions import LISTS, WITH_DOMAIN, classes_of, parsed
+from reconciler.model import Finding, Severity, nothing_mentioned
+from reconciler.postfix.ended_lists import ENDED
+from reconciler.postfix.restrictions import LISTS, WITH_DOMAIN, WITH_TABLE, classes_of, parsed
 from reconciler.postfix.scopes import Scope, scopes, words
-from reconciler.postfix.vocabulary import names
+from reconciler.postfix.table_uses import uses_by_table
+from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
 
 _PUBLIC = "127.255.255.254 means that a public resolver asked"
 # Lists with answers that are no listings: a filter for those that are, and what another one means.
@@ -34,29 +37,40 @@ _SEVERAL = {
     "rep.mailspike.net": ("127.0.0.[10..13]", "each client with a reputation has an answer, a good one too"),
     "mail.abusix.zone": ("127.0.0.[2..12]", "127.255.255.250 means that the key is not valid"),
 }
-# Lists that ended. A name that another owner buys may answer to every question.
-_DEAD = names(
-    """
-    ahbl.org blackholes.easynet.nl blackholes.five-ten-sg.com blackholes.mail-abuse.org blackholes.us
-    blackholes.wirehub.net blacklist.spambag.org bl.csma.biz bl.emailbasura.org bl.spamcannibal.org
-    bl.technovision.dk blitzed.org block.dnsbl.sorbs.net cart00ney.surriel.com dialups.mail-abuse.org
-    dev.null.dk dnsbl.burnt-tech.com dnsbl.net.au dorkslayers.com dsbl.org
-    dul.ru dun.dnsrbl.net fabel.dk habeas.com intersil.net ix.dnsbl.manitu.net korea.services.net leadmon.net
-    maps.vix.com map.spam-rbl.com moensted.dk njabl.org no-more-funn.moensted.dk orbs.org ordb.org osirusoft.com
-    proxies.relays.monkeys.com rbl-plus.mail-abuse.org rbl.mail-abuse.org relays.mail-abuse.org relays.visi.com
-    rfc-ignorant.org rmst.dnsbl.net.au rsl.org sorbs.net spamsources.fabel.dk spews.org tqmcube.com uceb.org
-    """
-)
 _SITES = "postscreen_dnsbl_sites"
+_ASKS = re.compile(rb"_(?:rbl|rhsbl|dnswl|rhswl)_", re.IGNORECASE)
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check each block list and each list of trusted clients that a setting names."""
     for scope in scopes(merged, facts):
         classes = classes_of(scope)
         for parameter in scope.written:
             for restriction, written in _lists(scope, parameter, classes):
-                yield from _problem(scope, parameter, restriction, written)
+                if problem := _problem(restriction, written):
+                    ended, about, what = problem
+                    yield scope.warning(
+                        "dead-block-list" if ended else "unfiltered-block-list",
+                        parameter, f"{parameter.name}: {what}", about,
+                    )  # fmt: skip
+    for name, uses in uses_by_table(merged, facts).items():
+        table = desired.tables.get(name)
+        if table and _ASKS.search(table.source) and any(use.name in WITH_TABLE for use in uses):
+            yield from _answers(table)
+
+
+def _answers(table: Table) -> Iterator[Finding]:
+    """Yield the lists that the answers of an access table name."""
+    for entry in Entries(table):
+        for restriction in parsed(entry.value):
+            named = restriction.argument if restriction.name in WITH_DOMAIN else None
+            if named and (problem := _problem(restriction.name, named)):
+                ended, about, what = problem
+                text = f'"{entry.key}": {what}'
+                yield table.finding(
+                    "dead-block-list" if ended else "unfiltered-block-list",
+                    entry.line, text, f"{entry.key} {about}", severity=Severity.WARNING,
+                )  # fmt: skip
 
 
 def _lists(scope: Scope, parameter: Parameter, classes: list[str]) -> Iterator[tuple[str, str]]:
@@ -70,20 +84,20 @@ def _lists(scope: Scope, parameter: Parameter, classes: list[str]) -> Iterator[t
                 yield restriction.name, restriction.argument
 
 
-def _problem(scope: Scope, parameter: Parameter, restriction: str, written: str) -> Iterator[Finding]:
+def _problem(restriction: str, written: str) -> tuple[bool, str, str] | None:
+    """Return whether the list has ended, its domain and the text of its problem; None if it has none."""
     domain, filtered, _ = written.partition("*")[0].partition("=")
     domain = domain.lower().strip("[].")
     above = [domain.split(".", skipped)[-1] for skipped in range(domain.count(".") + 1)]
-    if not _DEAD.isdisjoint(above):
-        what = f'{parameter.name}: the list "{domain}" has ended: it lists nobody, or everybody; remove it'
-        yield scope.warning("dead-block-list", parameter, what, domain)
-        return
+    if ended := next((ENDED[name] for name in above if name in ENDED), None):
+        return True, domain, f'the list "{domain}" ended in {ended.year}: it lists nobody, or everybody; remove it'
     known = next((_SEVERAL[name] for name in above if name in _SEVERAL), None)
-    if known and not filtered and restriction != "maps_rbl_domains":
-        answers, other = known
-        then = "permits" if restriction.startswith("permit_") else "is taken for a listing"
-        what = f'{parameter.name}: every answer of "{domain}" {then}, and {other}; write {domain}={answers}'
-        yield scope.warning("unfiltered-block-list", parameter, what, domain)
+    if not known or filtered or restriction == "maps_rbl_domains":
+        return None
+    answers, other = known
+    then = "permits" if restriction.startswith("permit_") else "is taken for a listing"
+    what = f'every answer of "{domain}" {then}, and {other}; write {domain}={answers}'
+    return False, domain, what
 
 
 mentioned = nothing_mentioned

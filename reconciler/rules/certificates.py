@@ -10,13 +10,14 @@ Known limits: the rules do not verify chains, nor check the names in certificate
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Certificate, Key, Mentioned, Pem, Severity
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix import sni
 from reconciler.postfix.nexthops import is_host
-from reconciler.postfix.references import FILES, files_of, offers_tls
+from reconciler.postfix.references import FILES, files_of, offers_tls, showing
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
 
@@ -32,6 +33,7 @@ _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
 _PARAMETERS = re.compile(r"_dh\d+_param_file\Z", re.ASCII)
 Pems = list[tuple[str, Pem]]
 _UNUSED = "nothing uses it yet"
+_AT_START = frozenset({"unreadable-certificate", "key-mismatch"})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -78,7 +80,8 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
     name, server = parameter.name, parameter.name.startswith("smtpd_")
 
     def finding(rule: str, text: str, path: str, severity: Severity) -> Finding:
-        return scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
+        found = scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
+        return replace(found, starts=showing(scope, parameter)) if rule in _AT_START else found
 
     then = "smtpd would answer STARTTLS with 454" if server else "Postfix would send mail without it"
     checks = _Checks(finding, then if used else _UNUSED, refuses=used)

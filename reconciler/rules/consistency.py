@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Where
 
 _CERTIFICATES = ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 _ENFORCED = frozenset({"encrypt", "fingerprint", "verify", "secure"})
@@ -42,15 +43,16 @@ _AGENTS = {
 }
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that settings that belong together do not contradict each other."""
+    adopted = [finding.where for finding in desired.findings if finding.rule == "commented-service"]
     for scope in smtpd_scopes(merged, facts):
         yield from _certificate(scope)
         yield from _wrapped(scope)
     for scope in scopes(merged, facts):
         yield from _sizes(scope)
         yield from _mailbox_base(scope)
-        yield from _twice(scope)
+        yield from _twice(scope, adopted)
         for parameter in scope.written:
             yield from _value(scope, parameter)
 
@@ -64,7 +66,9 @@ def _serves(scope: Scope) -> bool:
     if not agent or not scope.service:
         return False
     _, transport, domains = agent
-    return transport_of(scope.value(transport)) == scope.service.name and bool(scope.words(domains))
+    if transport_of(scope.value(transport)) != scope.service.name or not scope.words(domains):
+        return False
+    return not all_routed(Scope(scope.merged, scope.facts), domains)
 
 
 def _sizes(scope: Scope) -> Iterator[Finding]:
@@ -146,11 +150,16 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("bad-value", parameter, what, word)
 
 
-def _twice(scope: Scope) -> Iterator[Finding]:
-    """Warn of an option that is written twice: Postfix uses the last one."""
+def _twice(scope: Scope, adopted: Collection[Where]) -> Iterator[Finding]:
+    """Warn of an option that is written twice: Postfix uses the last one.
+
+    No warning about options behind one of the places *adopted*, where they come from another service by mistake.
+    """
     count = Counter(override.name for override in scope.service.overrides) if scope.service else {}
     for override in scope.written if scope.service else ():
-        if count[override.name] > 1 and override is not scope.parameter(override.name):
+        last = scope.parameter(override.name)
+        is_adopted = last and any(override.where < place <= last.where for place in adopted)
+        if count[override.name] > 1 and override is not last and not is_adopted:
             what = f"option {override.name} is written twice, and Postfix uses the last one"
             yield scope.warning("option-twice", override, what)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import meant, nothing_mentioned
+from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.references import tables_in
 from reconciler.postfix.scopes import PARENTS, Scope, scopes, words
 
@@ -28,7 +29,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that each domain of a list can match."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            if parameter.name in _WHOLE | _WITH_PARENTS | _SUFFIXES:
+            if parameter.name in _WHOLE | _WITH_PARENTS | _SUFFIXES | NETWORK_LISTS:
                 yield from _useless(scope, parameter)
 
 
@@ -46,9 +47,13 @@ def _useless(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
 
 def _why_useless(scope: Scope, name: str, word: str) -> tuple[str, str]:
     """Return why no domain matches the word and what was meant; both are empty if one can match."""
-    if "@" in word:
+    if "@" in word and name not in NETWORK_LISTS:
         return "it is compared with domains, not with addresses", word.rpartition("@")[2]
+    if name in _WHOLE | _WITH_PARENTS and word.strip("\"';").rstrip(".") != word:
+        return "a domain has no dot, quote or semicolon at its end", word.strip("\"';").rstrip(".")
     bare = word.lstrip("*.")
+    if name in NETWORK_LISTS and not word.startswith("*."):
+        return "", ""
     if name in _WHOLE:
         problem = "each domain of this list stands for itself alone"
         return (problem, "a table of type regexp" if bare else "") if word.startswith(("*", ".")) else ("", "")

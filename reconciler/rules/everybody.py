@@ -41,8 +41,8 @@ _REWRITE = {
 }
 _ONE = names(
     """
-    2bounce_notice_recipient always_bcc bounce_notice_recipient delay_notice_recipient empty_address_recipient
-    error_notice_recipient luser_relay
+    2bounce_notice_recipient address_verify_sender always_bcc bounce_notice_recipient delay_notice_recipient
+    double_bounce_sender empty_address_recipient error_notice_recipient luser_relay
     """
 )
 _BCC = ("sender_bcc_maps", "recipient_bcc_maps")

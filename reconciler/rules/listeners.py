@@ -9,11 +9,11 @@ Known limit: host names are not resolved, so the rule checks only addresses that
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Mentioned, Where, did_you_mean, error_at
+from reconciler.model import MASTER, UNWRITTEN, Finding, Mentioned, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -65,7 +65,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -> Finding:
     text = f'listener "{service.name}": {text}'
-    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
+    return Finding(
+        rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting, starts=frozenset({MASTER})
+    )
 
 
 def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
@@ -174,7 +176,7 @@ def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
             # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection
             # to the listener of its address.
             if set(_bound(endpoint, main)) & set(_bound(other, main)):
-                stock = other.service.where == Where("mail.yaml")
+                stock = other.service.where == UNWRITTEN
                 theirs = f'"{other.service.name}" ({"of the stock" if stock else other.service.where})'
                 what = f"the service {theirs} already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
@@ -222,7 +224,8 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("bad-value", parameter, what, word)
         if address and not _is_here(address, scope.facts):
             what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would exit'
-            yield scope.finding("foreign-address", parameter, what, word, lasting=False)
+            found = scope.finding("foreign-address", parameter, what, word, lasting=False)
+            yield replace(found, starts=frozenset({MASTER}))
         elif not address and re.fullmatch(r"[0-9.]+", word):
             yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an IP address', word)
 

@@ -24,6 +24,7 @@ _LISTS = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_
 _REFUSING = frozenset({"defer", "defer_unauth_destination", "reject", "reject_unauth_destination"})
 # What these decide about a client with a login can't be read from the list.
 _UNKNOWN = WITH_TABLE | {"check_policy_service", "permit_dnswl_client", "permit_rhswl_client"}
+_FOR_PEOPLE = frozenset({"25", "465", "587", "smtp", "smtps", "submission", "submissions"})
 _BY_PROOF = frozenset({"permit_tls_all_clientcerts", "permit_tls_clientcerts"})
 
 
@@ -39,14 +40,39 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that no list refuses everybody who has logged in."""
     reported: set[Where] = set()
     for scope in smtpd_scopes(merged, facts):
-        if not scope.is_on("smtpd_sasl_auth_enable"):
+        if not scope.is_on("smtpd_sasl_auth_enable") or _is_for_programs(scope):
             continue
-        permits = [name for name in _LISTS if _PERMIT in map(str.lower, scope.words(name))]
-        for refusal in filter(None, (_refusal(scope, name) for name in (_LISTS if permits else RELAY))):
-            finding = _finding(scope, refusal, permits)
-            if finding and finding.where not in reported:
+        for finding in refused_logins(scope):
+            if finding.where not in reported:
                 reported.add(finding.where)
                 yield finding
+
+
+def refused_logins(scope: Scope) -> Iterator[Finding]:
+    """Yield the lists that refuse every client that has logged in to this listener, which takes logins."""
+    permits = [name for name in _LISTS if _PERMIT in map(str.lower, scope.words(name))]
+    refusals = (_refusal(scope, name) for name in (_LISTS if permits else RELAY))
+    yield from filter(None, (_finding(scope, refusal, permits) for refusal in refusals if refusal))
+
+
+def _is_for_programs(scope: Scope) -> bool:
+    """Return whether a listener is for filters and checks, and takes logins only because main.cf says so.
+
+    Its own options say nothing of logins, and no mail client connects to it: its address is of this host alone, it has
+    networks of its own, or a list of its own ends for all but mynetworks at a port that is not for people.
+    """
+    service = scope.service
+    if not service or any(_is_about_logins(one) for one in service.overrides):
+        return False
+    host, _, port = service.name.rpartition(":")
+    own = {one.name: [restriction.name for restriction in parsed(one.value)] for one in service.overrides}
+    closed = any(own.get(name, [])[:2] == ["permit_mynetworks", "reject"] for name in _LISTS)
+    here = host in {"localhost", "[::1]", "::1"} or host.removeprefix("[").startswith("127.")
+    return here or "mynetworks" in own or (closed and port not in _FOR_PEOPLE)
+
+
+def _is_about_logins(option: Parameter) -> bool:
+    return option.name.startswith("smtpd_sasl_") or (option.name in _LISTS and _PERMIT in option.value.lower())
 
 
 def _refusal(scope: Scope, name: str) -> _Refusal | None:

@@ -3,7 +3,7 @@
 A rehearsal has empty tables in their place. Findings about servers are of the moment, and depend on ``facts.lookups``;
 reachability.py reports servers that do not answer at all. Raises nothing.
 
-Known limits: one key is looked up, in no particular domain. A socket in a chroot is not tested for a database.
+Known limit: one key is looked up, in no particular domain.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.postfix.references import Reference
 
 _SOCKETS = frozenset({"socketmap", "tcp"})
+_NEVER_JAILED = frozenset({"local", "pipe", "spawn", "virtual"})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -61,7 +62,23 @@ def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Paramete
                 name = reference.name.replace(CONFIG_DIRECTORY, directory)
                 is_database = reference.type in CLIENTS and name.startswith("/")
                 if reference.type in facts.map_types and (is_database or reference.type in _SOCKETS):
-                    yield scope, parameter, reference, Lookup(f"{reference.type}:{name}", key, owner)
+                    jail = _jail(scope, parameter, reference) if is_database else ""
+                    yield scope, parameter, reference, Lookup(f"{reference.type}:{name}", key, owner, jail)
+
+
+def _jail(scope: Scope, parameter: Parameter, reference: Reference) -> str:
+    """Return the chroot of a program that asks the server by itself, and not through proxymap."""
+    entries = [scope.service] if scope.service else scope.merged.entries
+    asking = [one for one in entries if parameter.name in scope.facts.reads.get(one.command, ())]
+    if reference in _behind_proxy(scope, parameter):
+        asking = [one for one in scope.merged.entries if one.command == "proxymap"]
+    jailed = any(one.chroot == "y" and one.command not in _NEVER_JAILED for one in asking)
+    return scope.value("queue_directory") if jailed else ""
+
+
+def _behind_proxy(scope: Scope, parameter: Parameter) -> list[Reference]:
+    elements = (word.lstrip("!") for word in words(scope.expanded(parameter.value) or ""))
+    return [reference for word in elements if word.startswith("proxy:") for reference in tables_in(word)]
 
 
 def _proxied(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Reference]]:
@@ -71,9 +88,7 @@ def _proxied(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parame
             if MADE.search(parameter.name) or "proxy:" not in (scope.expanded(parameter.value) or ""):
                 continue
             known = set(tables_of(scope, parameter))
-            for word in words(scope.expanded(parameter.value) or ""):
-                if word.lstrip("!").startswith("proxy:"):
-                    yield from ((scope, parameter, one) for one in tables_in(word) if one in known)
+            yield from ((scope, parameter, one) for one in _behind_proxy(scope, parameter) if one in known)
 
 
 def _closed(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
@@ -102,8 +117,9 @@ EXPLAINED = {
     "failing-lookup": (
         "A table is kept by a server: a directory, a database, or a program behind a socket. A look-up of one key "
         "fails now, though a key that does not exist would be answered. Postfix would defer all mail that needs the "
-        "table. Run the postmap command of the finding to see the server's own words. reconciler does not quote them, "
-        "because they may come from a file that the author of a commit may not read."
+        "table. If its socket is not in the chroot, use proxy:, or have the socket or the server's address there. Run "
+        "the postmap command of the finding to see the server's own words. reconciler names the servers only, because "
+        "the rest may come from a file that the author of a commit may not read."
     ),
     "unreadable-by-proxymap": (
         "A table is opened by proxymap (proxy:TYPE:NAME), which runs as Postfix's own user and not as root. This user "

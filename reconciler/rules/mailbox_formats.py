@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, nothing_mentioned
-from reconciler.postfix.named_transports import unreached_agents
+from reconciler.postfix.reached import unreached_agents
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.table_uses import uses_by_table

@@ -9,9 +9,10 @@ Known limit: only settings that the commit writes are judged, because it is not 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Mentioned, Place, PlaceUse
+from reconciler.model import MASTER, Mentioned, Place, PlaceUse
 from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ _PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check what `postfix start` needs and a reload does not."""
-    main = Scope(merged, facts)
-    told: set[str] = set()
+    for finding in _problems(Scope(merged, facts)):
+        yield replace(finding, starts=frozenset({MASTER}))
+
+
+def _problems(main: Scope) -> Iterator[Finding]:
+    facts, told = main.facts, set[str]()
     for parameter, place, then in _places(main):
         if (problem := facts.places.get(place)) and parameter.name not in told:
             told.add(parameter.name)

@@ -41,6 +41,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if scope and not _all_routed(main):
         yield from _no_dns(scope, main)
         yield from _wrapped(scope, main)
+        yield from _demanded(scope, main)
         yield from _not_local(main)
     yield from _local_programs(main)
 
@@ -96,6 +97,18 @@ def _wrapped(scope: Scope, main: Scope) -> Iterator[Finding]:
         what = f"smtp_tls_wrappermode is yes, but {where} a greeting in plain text: all outbound mail would wait"
         fix = "set it only on the service for a next hop on port 465"
         yield scope.place_of(parameter).finding("wrapped-client", parameter, f"{what}; {fix}")
+
+
+def _demanded(scope: Scope, main: Scope) -> Iterator[Finding]:
+    """Warn of TLS that every server of the Internet must offer, or even prove."""
+    parameter, level = scope.parameter("smtp_tls_security_level"), scope.value("smtp_tls_security_level").lower()
+    if parameter and level in _ENFORCED and not main.words("relayhost"):
+        lacks = "offers no TLS" if level == "encrypt" else "does not prove itself in this way, as most do not,"
+        what = (
+            f"smtp_tls_security_level is {level} for all mail that leaves: mail to a server that {lacks} waits, and"
+            " bounces; write may (or dane), and a row in tables/tls_policy for each domain that must have more"
+        )
+        yield scope.place_of(parameter).warning("tls-demanded", parameter, what)
 
 
 def _not_local(main: Scope) -> Iterator[Finding]:
@@ -198,6 +211,11 @@ EXPLAINED = {
         "smtp_tls_wrappermode makes every session begin with TLS, as servers on port 465 expect. Other servers send a "
         "greeting in plain text first, so no mail would leave. Set the option only on a service for port 465; "
         "smart_host does so itself."
+    ),
+    "tls-demanded": (
+        "The level of TLS for all mail that leaves is one that not every server reaches. Mail to the others waits for "
+        "days, and bounces. Write may or dane for all, and give the domains that need more a row in tables/tls_policy. "
+        "If that is meant, allow the finding at its line."
     ),
     "host-not-local": (
         "The name of this host completes the addresses of its own users, but no class of domains holds it. Mail for "

@@ -30,6 +30,7 @@ _POLICIES = "smtp_tls_policy_maps"
 _PRINTS = {"relay_clientcerts": "smtpd_tls_fingerprint_digest", "check_ccert_access": "smtpd_tls_fingerprint_digest"}
 _HOP = re.compile(r"(?P<plain>[^\[\]:\s]+)|\[(?P<inside>[^\]]+)\](?::[\w-]+)?|(?P<bare>[^\[\]:\s]+):[\w-]+", re.ASCII)
 _FILTER = re.compile(r"\s*FILTER\s+(\S.*)", re.IGNORECASE | re.ASCII)
+_JOINED = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _PRINT = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2})+", re.ASCII)
 _BYTES = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 
@@ -115,12 +116,14 @@ def _host(hop: str) -> str:
 
 def _misspelt(table: Table, routes: _Routes) -> Iterator[Finding]:
     """Yield the keys that are another spelling of a next hop which has no policy of its own."""
-    if not routes.hops:
-        return
     keys: set[str] = set()
     for entry in Entries(table):
         key = entry.key.lower()
         spellings = routes.hops.get(_host(key), set())
+        if not spellings and routes.complete and _host(key) != key:
+            yield table.finding(
+                "policy-not-found", entry.line, _unrouted(entry.key, _host(key)), entry.key, severity=Severity.WARNING
+            )
         if not spellings or key in spellings:
             continue
         keys = keys or {other.key.lower() for other in Entries(table)}
@@ -133,6 +136,13 @@ def _misspelt(table: Table, routes: _Routes) -> Iterator[Finding]:
             )
             severity = Severity.ERROR if certain else Severity.WARNING
             yield table.finding("policy-not-found", entry.line, what, entry.key, severity=severity)
+
+
+def _unrouted(key: str, host: str) -> str:
+    return (
+        f'key "{key}" is no next hop of any route: mail for {host} itself is looked up without brackets and port, and'
+        f" goes without this policy{meant(host)}"
+    )
 
 
 def _is_found(hop: str, keys: set[str]) -> bool:
@@ -158,7 +168,14 @@ def _bad_matches(table: Table, digest: str) -> Iterator[Finding]:
 
 def _bad_clients(table: Table, digest: str) -> Iterator[Finding]:
     for entry in Entries(table):
-        for finding in _bad_print(table, entry, entry.key, digest, "the key never matches"):
+        key = entry.key
+        if _JOINED.fullmatch(key) and len(key) in {2 * size for size in _BYTES.values()}:
+            colons = ":".join(key[number : number + 2] for number in range(0, len(key), 2))
+            what = (
+                f'"{key}": the key never matches: the fingerprint of a client is looked up with colons{meant(colons)}'
+            )
+            yield table.finding("wrong-fingerprint", entry.line, what, key, severity=Severity.WARNING)
+        for finding in _bad_print(table, entry, key, digest, "the key never matches"):
             yield finding.as_warning(f"{digest} is the digest in force")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -143,10 +144,12 @@ def _owners(main: Scope) -> Iterator[Finding]:
         return
     scope = Scope(main.merged, main.facts, service)
     missing = [name for name in ("virtual_uid_maps", "virtual_gid_maps") if not scope.words(name)]
-    if missing:
+    elsewhere = all_routed(main, domains.name)
+    if missing and not elsewhere:
         both = " and ".join(missing)
         what = f"virtual_mailbox_domains needs {both}, or another virtual_transport: all its mail would wait"
-        yield _finding(main, scope.parameter(missing[0]) or domains, what)
+        severity = Severity.WARNING if elsewhere is None else Severity.ERROR
+        yield _finding(main, scope.parameter(missing[0]) or domains, what, severity)
     maps, parameter = scope.words("virtual_uid_maps"), scope.parameter("virtual_uid_maps")
     number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
     if parameter and is_digits(number) and is_digits(least) and as_number(number) < as_number(least):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Access, AccessKind, Finding, Mentioned
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.reached import routed
 from reconciler.postfix.references import own_name, programs_of, tables_of
-from reconciler.postfix.routed import routed
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import Entries
 

@@ -11,6 +11,7 @@ be the intended one.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Access, AccessKind, Mentioned, Server, Severity
@@ -18,7 +19,7 @@ from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import tables_of
-from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.restrictions import LISTS, parsed, smtpd_scopes
 from reconciler.postfix.routes import values_in
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -44,6 +45,7 @@ class Question(NamedTuple):
     """A server as the setting writes it, the address to connect to, and what happens to mail if it does not answer.
 
     *opens*: Postfix continues without it, and lets pass what it should stop. *waits*: mail stays in the queue.
+    *starts* are the services that connect to it when they start, and only then.
     """
 
     written: str
@@ -51,6 +53,7 @@ class Question(NamedTuple):
     then: str
     opens: bool = False
     waits: bool = False
+    starts: frozenset[str] = frozenset()
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -88,7 +91,8 @@ def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str
     certain = not (question.opens or question.waits or slow)
     what = f'{parameter.name}: no server answers at "{question.written}" ({trouble}): {question.then}'
     severity = Severity.ERROR if certain else Severity.WARNING
-    return scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
+    found = scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
+    return replace(found, starts=question.starts)
 
 
 def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Question]]:
@@ -106,7 +110,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):
                     then = "smtpd would exit, and no client could send mail through it"
-                    yield place, parameter, Question(text, server, then)
+                    yield place, parameter, Question(text, server, then, starts=_taking_logins(place, parameter))
 
 
 def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
@@ -116,6 +120,12 @@ def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
     parameter = scope.parameter("smtpd_sasl_path") or scope.parameter("smtpd_sasl_auth_enable")
     text = scope.value("smtpd_sasl_path").strip(SPACE)
     return (parameter, text if re.match(r"(?:inet|unix):", text) else f"unix:{text}") if parameter else None
+
+
+def _taking_logins(place: Scope, parameter: Parameter) -> frozenset[str]:
+    """Return the services that have their password server from this setting."""
+    named = ((scope, _login_server(scope)) for scope in smtpd_scopes(place.merged, place.facts))
+    return frozenset(scope.service.key for scope, found in named if scope.service and found and found[0] == parameter)
 
 
 class _Reader:

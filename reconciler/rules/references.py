@@ -10,6 +10,7 @@ Known limit: the rules do not follow tables that only the configuration file of 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Facts, Mentioned, Severity, did_you_mean
@@ -28,6 +29,7 @@ from reconciler.postfix.references import (
     offers_tls,
     own_name,
     paths_of,
+    showing,
     tables_of,
 )
 from reconciler.postfix.scopes import Scope, scopes, words
@@ -134,7 +136,8 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             then = "STARTTLS would fail" if used else "nothing uses it yet"
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
-            yield scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
+            found = scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
+            yield replace(found, starts=showing(scope, parameter))
 
 
 def _lists(scope: Scope, parameter: Parameter) -> list[str]:

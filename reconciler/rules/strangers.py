@@ -53,6 +53,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _everybody(main, servers)
     if any(relays_mynetworks(scope) and not is_inner(scope) for scope in servers):
         yield from _style(main)
+    yield from _backup(servers)
 
 
 # ---- TLS -------------------------------------------------------------------------------------------------------------
@@ -169,6 +170,26 @@ def _program(main: Scope, transport: str) -> str:
     return service.command if service else ""
 
 
+# ---- other people's domains ------------------------------------------------------------------------------------------
+
+
+def _backup(servers: list[Scope]) -> Iterator[Finding]:
+    """Warn of relaying for every domain whose MX record names this host, whoever wrote that record."""
+    word, networks = "permit_mx_backup", "permit_mx_backup_networks"
+    for scope in servers:
+        for name in ("smtpd_relay_restrictions", "smtpd_recipient_restrictions"):
+            parameter = scope.parameter(name)
+            met = any(one.name == word for one in met_by_strangers(scope, name))
+            if parameter and met and takes_strangers(scope) and not scope.words(networks):
+                what = (
+                    f"{name}: {word} relays for each domain whose MX record names this host, and {networks} is empty,"
+                    f" so anybody can add one; list the networks of the primary servers in {networks}, or use"
+                    " relay_domains"
+                )
+                yield scope.place_of(parameter).warning("backup-for-anybody", parameter, what, word)
+                return
+
+
 # ---- networks --------------------------------------------------------------------------------------------------------
 
 
@@ -196,6 +217,11 @@ EXPLAINED = {
         "Postfix requires TLS on port 25. Servers that do not use it can't deliver mail: they get 530, and their mail "
         "never arrives. RFC 3207 forbids this for a public server. Set smtpd_tls_security_level to may, and to "
         "encrypt only as an option of the services for own users."
+    ),
+    "backup-for-anybody": (
+        "permit_mx_backup accepts mail for every domain that names this host in an MX record. Without "
+        "permit_mx_backup_networks, anybody can make this host relay and queue mail for a domain. List the networks of "
+        "the primary servers, or the domains in relay_domains."
     ),
     "null-sender": (
         "An access table refuses the empty sender <>. Bounces and receipts have this sender, and other servers use it "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
-from reconciler.postfix.networks import problem_of
+from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.own_host import COMES_BACK, OwnHost, own_host
 from reconciler.postfix.restrictions import WITH_TABLE
@@ -44,12 +44,13 @@ _BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
 _BY_REWRITING = frozenset(
     {
         "canonical_maps", "recipient_canonical_maps", "sender_canonical_maps", "smtp_generic_maps", "lmtp_generic_maps",
-        "smtpd_sender_login_maps",
+        "smtpd_sender_login_maps", "sender_bcc_maps", "recipient_bcc_maps", "relocated_maps",
     }
 )  # fmt: skip
 _LABEL = rf"[\w{NON_ASCII}-]+"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{{2}})", re.ASCII)
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
+_BY_CLIENT = frozenset(use for use in WITH_TABLE if use.startswith("check_client_"))
 _BY_PROOF = frozenset({"check_ccert_access", "check_sasl_access"})
 _WHOLE = _BY_DOMAIN - {"relay_domains"}  # a domain there stands for itself alone
 
@@ -183,11 +184,17 @@ _DOT = re.compile(rf"\.{_DOTS}(?P<domain>[^@](?:[^@]*[^@.])?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
 _ADDRESS = re.compile(r"[^@/]*@(?P<domain>[^@]+)")
 _WITH_DOMAIN = re.compile(r"(?P<user>[^@]+)@[^@]*")
+_IN_BRACKETS = re.compile(r"\[(?P<address>[0-9a-fA-F.:]+)\]", re.ASCII)
+_SHORT = re.compile(r"(?P<octets>\d+(?:\.\d+){0,2})\.\*?", re.ASCII)  # access(5) looks up 198.51.100, without a dot
 _IN_NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII)
+_USER = re.compile(r"(?P<user>[^@.]+)")
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
 _DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
+
+
+_OF_CLIENTS = (_IN_NETWORK, "a table of type cidr"), (_IN_BRACKETS, "{address}"), (_SHORT, "{octets}")
 
 
 _FORMS: dict[str, Never] = {
@@ -210,14 +217,16 @@ _FORMS: dict[str, Never] = {
         WITH_TABLE - _BY_PROOF,
         ((_IN_NETWORK, "a table of type cidr"), (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}")),
     ),
+    **dict.fromkeys(_BY_CLIENT, (*_OF_CLIENTS, (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(NETWORK_LISTS | {"postscreen_access_list"}, _OF_CLIENTS),
     **dict.fromkeys(_BY_ADDRESS, ((_AT, "{domain}"), (_STAR_DOT, "{domain}"))),
-    **dict.fromkeys(_POLICIES, ((_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}"))),
+    **dict.fromkeys(_POLICIES, ((_STAR, "smtp_tls_security_level"), (_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}"))),
     **dict.fromkeys(_BY_REWRITING, ((_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"))),
     "alias_maps": ((_WITH_DOMAIN, "{user}"),),
     "relay_recipient_maps": ((_STAR_AT, "@{domain}"), (_BARE, "@{bare}")),
     "tls_server_sni_maps": ((_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")),
     "virtual_alias_maps": ((_STAR_AT, "@{domain}"),),
-    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"),),
+    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"), (_USER, "{user}@DOMAIN")),
 }  # fmt: skip
 """The forms of keys that a use never looks up, each with the intended key (transport(5), access(5))."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import nothing_mentioned
+from reconciler.model.ascii_text import split_words
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope, scopes
@@ -138,6 +139,36 @@ def _logins_unused(scope: Scope) -> str:
     return "" if checked else "no list has reject_sender_login_mismatch or its like, which alone asks it"
 
 
+def _unsaid(word: str) -> Callable[[Scope], str]:
+    """Return a reason that holds where no list, class or table has the restriction that reads the setting."""
+
+    def why(scope: Scope) -> str:
+        texts = [scope.value(name) for name in (*LISTS, *classes_of(scope))]
+        texts += [table.source.decode("utf-8", "replace") for table in scope.merged.tables.values()]
+        said = any(word in split_words(text.replace(",", " ").lower()) for text in texts if word in text.lower())
+        return "" if said else f"no list has {word}, which alone reads it"
+
+    return why
+
+
+def _unnoticed(kind: str) -> Callable[[Scope], str]:
+    return lambda scope: "" if kind in scope.words("notify_classes") else f"notify_classes does not hold {kind}"
+
+
+def _overridden(word: str) -> Callable[[Scope], str]:
+    name = "receive_override_options"
+    return lambda scope: f"{name} has {word}" if word in map(str.lower, scope.words(name)) else ""
+
+
+def _no_tls(scope: Scope) -> str:
+    program = scope.service.command if scope.service else "smtpd"
+    level = scope.value(f"{program}_tls_security_level").lower()
+    old = any(scope.is_on(f"{program}_{name}_tls") for name in ("use", "enforce"))
+    if scope.is_on("smtpd_tls_wrappermode") or (level != "none" and (level or old)):
+        return ""
+    return f"{program}_tls_security_level is {level or 'empty'}, so STARTTLS is not offered"
+
+
 def _off(name: str) -> Callable[[Scope], str]:
     return lambda scope: "" if scope.is_on(name) else f"{name} is no"
 
@@ -159,13 +190,19 @@ def _certificates(prefix: str) -> tuple[str, ...]:
 
 
 _HIDING = (
-    _Hiding(("mailbox_command", "mailbox_command_maps", "fallback_transport_maps"), ("local",), _ALL_LOCAL),
-    _Hiding(("fallback_transport",), ("local",), _ALL_LOCAL),
+    _Hiding(("mailbox_command", "mailbox_command_maps"), ("local",), _ALL_LOCAL),
+    _Hiding(("fallback_transport_maps",), ("local",), _first(_ALL_LOCAL, _unknown_refused)),
+    _Hiding(("fallback_transport",), ("local",), _first(_ALL_LOCAL, _unknown_refused)),
     _Hiding(("home_mailbox",), ("local",), _first(_ALL_LOCAL, _COMMAND)),
     _Hiding(("mail_spool_directory",), ("local",), _first(_ALL_LOCAL, _COMMAND, _HOME)),
     _Hiding(("luser_relay",), ("local",), _first(_ALL_LOCAL, _FALLBACK, _unknown_refused)),
     _Hiding(("relayhost", "sender_dependent_relayhost_maps"), ("trivial-rewrite",), _routed),
     _Hiding(("mynetworks_style",), ("smtpd",), _set("mynetworks", "and is used instead")),
+    _Hiding(("virtual_mailbox_maps",), ("smtpd",), _empty("virtual_mailbox_domains")),
+    _Hiding(("smtp_sender_dependent_authentication",), ("smtp",), _off("smtp_sasl_auth_enable")),
+    _Hiding(("bounce_notice_recipient",), ("bounce",), _unnoticed("bounce")),
+    _Hiding(("delay_notice_recipient",), ("bounce",), _unnoticed("delay")),
+    _Hiding(("2bounce_notice_recipient",), ("bounce",), _unnoticed("2bounce")),
     _Hiding(("relay_recipient_maps",), ("smtpd",), _empty("relay_domains")),
     _Hiding(("masquerade_exceptions",), ("cleanup",), _empty("masquerade_domains")),
     _Hiding(("smtpd_sender_login_maps",), ("smtpd",), _logins_unused),
@@ -176,6 +213,13 @@ _HIDING = (
     _Hiding(("smtp_tls_per_site",), ("smtp",), _set("smtp_tls_policy_maps", "and is used instead")),
     _Hiding(("smtp_enforce_tls", "smtp_use_tls"), ("smtp",), _level_instead("smtp")),
     _Hiding(("smtpd_enforce_tls", "smtpd_use_tls"), ("smtpd",), _level_instead("smtpd")),
+    _Hiding(("relay_clientcerts",), ("smtpd",), _unsaid("permit_tls_clientcerts")),
+    _Hiding(("permit_mx_backup_networks",), ("smtpd",), _unsaid("permit_mx_backup")),
+    _Hiding(("maps_rbl_domains",), ("smtpd",), _unsaid("reject_maps_rbl")),
+    _Hiding(("smtpd_milters",), ("smtpd",), _overridden("no_milters")),
+    _Hiding(("header_checks", "body_checks"), ("smtpd", "pickup", "qmqpd"), _overridden("no_header_body_checks")),
+    _Hiding(("smtpd_sasl_path",), ("smtpd",), _off("smtpd_sasl_auth_enable")),
+    _Hiding(("smtpd_tls_cert_file", "smtpd_tls_chain_files"), ("smtpd", "postscreen"), _no_tls),
     _Hiding(_certificates("smtp"), ("smtp",), _set("smtp_tls_chain_files", "and is used instead")),
     _Hiding(_certificates("smtpd"), ("smtpd",), _set("smtpd_tls_chain_files", "and is used instead")),
 )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, meant, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
-from reconciler.postfix.named_transports import unreached_agents
+from reconciler.postfix.reached import unreached_agents
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.vocabulary import per_service
+from reconciler.postfix.vocabulary import names, per_service
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Parameter
 
 _PREFIXES = ("smtpd_", "smtp_", "lmtp_", "postscreen_", "virtual_", "mailbox_", "non_smtpd_", "")
+# All programs hold these names, for Postfix's library declares them; these programs act on them.
+_IN_LIBRARY = {
+    "content_filter": names("pickup qmqpd smtpd"),
+    "disable_dns_lookups": names("lmtp smtp"),
+    "disable_mime_input_processing": names("cleanup"),
+    "disable_mime_output_conversion": names("lmtp smtp"),
+    "relay_domains": names("flush smtpd trivial-rewrite"),
+    "relayhost": names("lmtp smtp trivial-rewrite"),
+    "smtpd_relay_restrictions": names("smtpd"),
+}
 _TAKING_IN = frozenset({"smtpd", "pickup", "qmqpd"})
 _SHOWN = 3
 
@@ -44,6 +54,11 @@ def _options(scope: Scope, limits: Collection[str]) -> Iterator[Finding]:
     reads = scope.facts.reads.get(program)
     if reads is None:
         return
+    reads = (
+        reads
+        - _of_the_other(program, scope.facts)
+        - {name for name, programs in _IN_LIBRARY.items() if program not in programs}
+    )
     unread = [one for one in scope.written if one.name in scope.facts.parameters and one.name not in {*reads, *limits}]
     used = _referred(scope, reads) if unread else set()
     for parameter in unread:
@@ -56,9 +71,22 @@ def _options(scope: Scope, limits: Collection[str]) -> Iterator[Finding]:
             )
 
 
+def _of_the_other(program: str, facts: Facts) -> set[str]:
+    """Return the settings of smtp that lmtp has under its own name, or the reverse: both are one program."""
+    own, other = {"smtp": ("smtp_", "lmtp_"), "lmtp": ("lmtp_", "smtp_")}.get(program, ("", ""))
+    return {
+        name
+        for name in facts.parameters
+        if own and name.startswith(other) and name.replace(other, own, 1) in facts.parameters
+    }
+
+
 def _readers(name: str, facts: Facts) -> list[str]:
     """Return the daemons that read a parameter."""
-    return sorted(program for program, reads in facts.reads.items() if name in reads and program in facts.programs)
+    if name in _IN_LIBRARY:
+        return sorted(_IN_LIBRARY[name])
+    reading = [program for program, reads in facts.reads.items() if name in reads and program in facts.programs]
+    return sorted(program for program in reading if name not in _of_the_other(program, facts))
 
 
 def _instead(program: str, name: str, reads: Collection[str], readers: list[str]) -> str:

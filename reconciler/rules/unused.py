@@ -1,6 +1,6 @@
 """Restriction classes and transports that the commit declares must be used.
 
-The rules skip stock services and the services of `transports`. Raises nothing.
+The rules skip stock services, those that Debian ships, and the services of `transports`. Raises nothing.
 
 Known limit: a transport counts as used if its name occurs anywhere in a table or in a value. Tables outside the commit
 may name any transport; if there is such a table, the rules report no transport.
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts
 
+# Debian's own master.cf declares these, and most hosts never use them.
+_SHIPPED = frozenset({"bsmtp", "ifmail", "maildrop", "mailman", "scalemail-backend", "uucp"})
 _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 
 
@@ -36,7 +38,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             what = f'class "{name}" is defined, but no list or table uses it'
             yield main.warning("unused-class", parameter, what, name)
     for service in own:
-        if service.name not in named:
+        if service.name not in named and not (service.command == "pipe" and service.name in _SHIPPED):
             what = f'service "{service.name}" of type unix: no setting or table sends mail to it'
             yield warning_at("unused-transport", service.where, what, service.key)
 

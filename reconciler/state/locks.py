@@ -26,6 +26,8 @@ DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 PATIENCE = 10.0
 """Seconds that an operator's short command waits for a running pass."""
+RETURN_PATIENCE = 30.0
+"""Seconds that a rollback or a rescue waits for it: while a companion does not start, most passes are long."""
 ACTIVATION_PATIENCE = 15.0
 """Seconds to wait while another thread or process starts, stops or reloads Postfix."""
 _POLL = 0.05

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
     BESIDE,
+    UNWRITTEN,
     Activation,
     Applied,
     Broken,
@@ -20,7 +21,6 @@ from reconciler.model import (
     RolledBack,
     Superseded,
     Unchanged,
-    Where,
     printable,
 )
 from reconciler.model.ascii_text import SPACE
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from reconciler.postfix.root_equivalent import Power
 
 WIDTH = GIT
-DEFAULT = Where("mail.yaml")  # the origin of defaults
 MOST, ALIKE = 40, 10
 _CONSEQUENCES = frozenset({"flow-fails"})
 _PROVISIONAL = {
@@ -43,11 +42,11 @@ _PROVISIONAL = {
 }
 
 
-_OF_VERIFYING = frozenset({
+OF_VERIFYING = frozenset({
     "mail-waits", "mail-refused", "sendmail-fails", "nothing-verified", "service-fails", "service-silent",
 })  # fmt: skip
 """The rules that find something after the swap only, when the other findings have been shown."""
-_UNSOUND = _OF_VERIFYING - {"mail-refused", "sendmail-fails"}
+_UNSOUND = OF_VERIFYING - {"mail-refused", "sendmail-fails"}
 
 
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
@@ -64,7 +63,7 @@ def _change(change: Change, name_width: int) -> str:
     text = printable(_value(change))
     if change.kind in {Kind.TABLE, Kind.FILE}:
         text = f"{change.kind.value} {text}".rstrip(SPACE)
-    written = change.where if change.where != DEFAULT else None
+    written = change.where if change.where != UNWRITTEN else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
     what = printable(change.what).removeprefix(BESIDE)
@@ -170,7 +169,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
             sound = verified and not any(one.rule in _UNSOUND for one in findings)
             yield f"live{' and verified' * bool(sound)} after {seconds:.1f} s as generation {generation}{before}"
             yield f"verified: {verified}" if verified else "not verified: Postfix does not run, or need not read it"
-            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in _OF_VERIFYING))
+            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in OF_VERIFYING))
             yield from left_out_lines(left_out)
         case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"

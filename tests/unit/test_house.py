@@ -78,6 +78,7 @@ PROVEN_END_TO_END = {
     "passes/choice.py": "e2e/operator/test_operator.py",
     "passes/due.py": "e2e/operator/test_status.py",
     "passes/operator.py": "e2e/operator/test_operator.py",
+    "passes/placed.py": "e2e/push/test_probation.py",
     "passes/probation.py": "e2e/push/test_probation.py",
     "passes/propose.py": "e2e/drift/test_drift_commit.py",
     "passes/renewal.py": "e2e/push/test_daemon_wakes.py",
@@ -294,3 +295,28 @@ def test_no_text_of_others_is_read_by_unicode() -> None:
         if isinstance(node, ast.Call) and (is_unicode_method(node) or is_unicode_pattern(node))
     ]
     assert found == [], "reconciler/model/ascii_text.py has what to use instead"
+
+
+def test_the_place_of_what_is_written_nowhere_has_one_name() -> None:
+    """A finding at mail.yaml:1:1 helps nobody: UNWRITTEN is replaced, and a whole file is at fault in these alone."""
+    whole = {"model/finding.py", "desired/load.py", "desired/budget.py"}
+    literal = re.compile(r"""\bWhere\(\s*f?["'](?:mail\.yaml|main\.cf|master\.cf)["']\s*[,)]""")
+    found = {str(path.relative_to(ROOT / "reconciler")) for path in SOURCES if literal.search(path.read_text())}
+    assert found - {"rehearsal/master_cf.py"} == whole  # there it is a service of the rehearsal alone
+
+
+def test_what_no_line_causes_is_replaced_by_every_stage_that_finds_it() -> None:
+    """UNWRITTEN leaves a stage only through Desired.at_home or SourcePlaces."""
+    named = {str(path.relative_to(ROOT / "reconciler")) for path in SOURCES if "where=UNWRITTEN" in path.read_text()}
+    replaced_by = {
+        "apply/other_queue.py": "apply/stage.py",
+        "features/services.py": "desired/lint.py",
+        "host/programs/nftables.py": "apply/stage.py",
+        "host/programs/postmap.py": "apply/stage.py",
+        "host/programs/rspamd.py": "apply/stage.py",
+        "passes/look.py": "passes/placed.py",
+        "passes/probation.py": "passes/placed.py",
+    }
+    assert named == replaced_by.keys()
+    for place in replaced_by.values():
+        assert re.search(r"places\.of|at_home", (ROOT / "reconciler" / place).read_text()), place

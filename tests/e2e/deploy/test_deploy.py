@@ -129,7 +129,10 @@ def test_the_quickstart_shows_its_story_twice_and_leaves_nothing(host: Host) -> 
     before, own = host.run(*LISTING).stdout, master(host)
     for _ in range(2):
         story = host.run(QUICKSTART, timeout=120).stdout
-        for piece in ("live in ", "refused, mail.yaml:", "reverted in ", "undone in ", "deploy/install --plan"):
+        for piece in (
+            "live in ", "verified: 1 listener, ", "refused, mail.yaml:", "reverted in ", "undone in ",
+            "deploy/install --plan",
+        ):  # fmt: skip
             assert piece in story
         assert "\x1b" not in story
         assert max(map(len, story.splitlines())) < 80
@@ -151,6 +154,7 @@ def test_a_quickstart_that_is_kept_can_be_played_with_and_ended(bare_host: Host)
         cd "$1/clone" && echo 'example.edu relaylim:[127.0.0.1]:1' >>tables/transport &&
         git commit --quiet --all --message 'One more' && git push 2>&1"""
     assert "live and verified" in bare_host.run("bash", "-c", script, "push", place).stdout
+    assert "warning" not in bare_host.run(f"{place}/reconciler", "log").stdout
     bare_host.run(f"{place}/end")
     assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
     assert bare_host.run("ps", "-e", "-o", "args=").stdout == processes

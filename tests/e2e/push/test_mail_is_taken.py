@@ -76,7 +76,8 @@ def test_a_push_says_what_was_verified_and_leaves_no_mail_behind(adopted: Adopte
     assert VERIFIED in push.text
     assert adopted.log(push.oid)[0]["verified"] == VERIFIED.removeprefix("verified: ")
     assert adopted.host.queue() == []
-    assert adopted.sh("find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f") == ""
+    files = "find /var/spool/postfix/{maildrop,incoming,active,deferred,hold} -type f"  # Postfix removes one a bit late
+    adopted.patiently(lambda: not adopted.sh(files, check=False), "the queue's files to be gone")
     log = adopted.host.mail_log()
     assert "from=<" not in "".join(line for line in log.splitlines() if "qmgr" in line), "nothing was queued"
     for client in ("localhost[127.0.0.1]", "localhost[::1]", "mx1.example.com[192.0.2.10]"):
@@ -143,6 +144,8 @@ def test_what_fails_as_before_is_a_warning_and_its_repair_goes_live_also_when_ha
     worse = adopted.push({"master.d/extra.cf": "extra unix - - n - - smtp\n"})
     assert adopted.told()["phase"]["name"] == "Halted", worse.text
     assert adopted.log(worse.oid)[0]["outcome"] == "RolledBack"
+    errors = [one for one in adopted.log(worse.oid)[0]["findings"] if one["severity"] == "error"]
+    assert {(one["file"], one["line"]) for one in errors} == {("master.d/extra.cf", 1)}, errors
     repair = adopted.push({"mail.yaml": MAIL, "master.d/extra.cf": None})
     assert VERIFIED in repair.text, repair.text
     assert adopted.told()["phase"]["name"] == "Steady"
@@ -163,3 +166,9 @@ def test_postscreen_is_waited_out_and_strangers_behind_it_count(adopted: Adopted
     assert "a stranger, from <> to the local recipient" in push.text
     assert adopted.host.queue() == []
     adopted.push({"master.d/behind.cf": None, "mail.yaml": MAIL})
+
+
+def test_each_finding_is_where_a_person_writes(adopted: AdoptedHost) -> None:
+    findings = [one for record in adopted.log("-100") for one in record["findings"]]
+    generated = ("main.cf", "master.cf", "/etc/postfix/main.cf", "/etc/postfix/master.cf")
+    assert not [one for one in findings if one["file"] in generated or (one["file"], one["line"]) == ("mail.yaml", 1)]

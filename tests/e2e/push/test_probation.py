@@ -172,7 +172,7 @@ def test_without_room_for_a_new_generation_going_back_is_one_rename(adopted: Ado
             " mount -t tmpfs -o size=4k,mode=700 tmpfs /var/lib/reconciler/private/stage; }")  # fmt: skip
     mailed(adopted)
     status = adopted.wait_for("RolledBack", push.oid)
-    adopted.sh("umount /var/lib/reconciler/private/stage")
+    adopted.sh("umount -l /var/lib/reconciler/private/stage")
     assert status["live"]["revision"] != push.oid
     assert mailed(adopted).startswith("250")
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.e2e.recovery.matrix import PAGE, part, parts, rows_of
+from tests.e2e.recovery.matrix import PAGE, Benches, parts
 from tests.e2e.recovery.troubles import TROUBLES, Trouble
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TOLD = parts(PAGE.read_text())
+
+
+@pytest.fixture(scope="module")
+def benches() -> Iterator[Benches]:
+    with Benches() as opened:
+        yield opened
 
 
 def test_the_page_has_every_trouble_in_their_order() -> None:
@@ -15,5 +26,5 @@ def test_the_page_has_every_trouble_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-def test_events_beside_a_trouble_end_as_the_page_says(trouble: Trouble) -> None:
-    assert part(rows_of(trouble, TOLD[trouble.name])) == TOLD[trouble.name]
+def test_events_beside_a_trouble_end_as_the_page_says(trouble: Trouble, benches: Benches) -> None:
+    assert benches.table(trouble, TOLD[trouble.name]) == TOLD[trouble.name]

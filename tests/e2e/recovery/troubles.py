@@ -17,8 +17,9 @@ STATE = "/var/lib/reconciler"
 SMALL = "cp -a {0} /root/kept; mount -t tmpfs -o mode=711,{1} tmpfs {0}; cp -a /root/kept/. {0}/; rm -r /root/kept"
 CHAIN = "/etc/ssl/mx.pem"
 KEY = (
-    "cd /etc/ssl && openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=mx1.example.com -keyout key"
-    f" -out cert 2>/dev/null && cat key cert >{CHAIN} && chmod 600 {CHAIN} && cp -a {CHAIN} good.pem"
+    "cd /etc/ssl && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90"
+    " -subj /CN=mx1.example.com -keyout key -out cert 2>/dev/null"
+    f" && cat key cert >{CHAIN} && chmod 600 {CHAIN} && cp -a {CHAIN} good.pem"
 )
 EXPIRE = f"cd /etc/ssl && openssl x509 -in cert -signkey key -days -1 -out old 2>/dev/null && cat key old >{CHAIN}"
 TLS = ("smtpd_tls_chain_files: /etc/ssl/mx.pem", "smtpd_tls_security_level: may")
@@ -38,17 +39,18 @@ DPKG = (
 class Trouble:
     """A trouble that the shell commands *begin* and *end*, on a host with this *mail* and, in front, a *server*.
 
-    *prepare* runs once before the daemon starts. *repairs* is what a push changes that makes the trouble harmless, None
-    if no push can do that.
+    *prepare* runs first. *disk* are the options of a small disk for the state directory. *repairs*: a push can make the
+    trouble harmless.
     """
 
     name: str
     begin: str
-    end: str = "true"
+    end: str = ""
     mail: str = MAIL
     server: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
     prepare: str = ""
+    disk: str = ""
     repairs: bool = False
 
 
@@ -56,7 +58,7 @@ def _mail(*parameters: str) -> str:
     return MAIL + "".join(f"  {one}\n" for one in parameters)
 
 
-def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "true") -> Trouble:
+def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "") -> Trouble:
     """Return the trouble that the program of inside/servers.py which Postfix asks has ended."""
     return Trouble(
         name=name, begin="pkill -f [i]nside/servers.py", end=end, mail=_mail(*parameters), server=server, repairs=True
@@ -123,7 +125,7 @@ TROUBLES = (
     ),
     Trouble(
         name="The certificate can't be read",
-        begin=f"echo noise >{CHAIN}",
+        begin=f"echo noise >{CHAIN}; pkill -x smtpd; true",  # one from before keeps the certificate that it has read
         end=f"cp -a /etc/ssl/good.pem {CHAIN}",
         mail=_mail(*TLS),
         prepare=KEY,
@@ -138,7 +140,7 @@ TROUBLES = (
         name="The disk is full",
         begin=f"dd if=/dev/zero of={STATE}/filler bs=4k 2>/dev/null; true",
         end=f"rm -f {STATE}/filler",
-        prepare=SMALL.format(STATE, "size=6m"),
+        disk="size=6m",
     ),
     Trouble(
         name="The disk is read-only",
@@ -149,7 +151,7 @@ TROUBLES = (
         name="The disk has no inodes left",
         begin=f"mkdir {STATE}/filler; cd {STATE}/filler; touch $(seq 1500) 2>/dev/null; true",
         end=f"rm -rf {STATE}/filler",
-        prepare=SMALL.format(STATE, "nr_inodes=1200"),
+        disk="nr_inodes=1200",
     ),
     Trouble(name="An administrator stopped Postfix", begin="postfix stop", end="pgrep -x master || postfix start"),
     Trouble(name="Postfix's master was killed", begin="pkill -KILL -x master"),

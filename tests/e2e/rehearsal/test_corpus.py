@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 CORPUS = Path(__file__).parents[2] / "corpus"
 BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
 HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
-FIELD_BROKEN, FIELD_HEALTHY = (
+FIELD_BROKEN, FIELD_HEALTHY, INSTALLED = (
     yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
-    for kind in ("broken", "healthy")
+    for kind in ("broken", "healthy", "healthy-installed")
 )
+# The unit tests judge all of these; the rest needs programs that this host lacks, or is much like these.
+LIVE = {"star-smart-host", "per-user-classes", "whitelisted-recipients-staging", "discard-all-staging"}
+FIELD_HEALTHY += [case for case in INSTALLED if case["name"] in LIVE]
 # Cases of the field that are not caught yet, or refused though healthy; a case that is right must leave this set.
 NOT_YET: set[str] = set()
 # What the field's cases say about their host: an empty jail, no store of virtual mailboxes, no archive.
@@ -38,6 +41,7 @@ REHEARSED = {
     "auth-not-offered", "listener-fails", "master-fails", "service-dies", "starttls-not-offered", "transport-fails",
     "warning-in-rehearsal",
 }  # fmt: skip
+FROM_BEFORE = ', where it was "'
 PLACE = re.compile(r"^remote:   ([\w./-]+:\d+:\d+: .*?)\s*$", re.MULTILINE)
 FOREIGN = "import socket, time; s = socket.create_server(('127.0.0.1', 3399)); time.sleep(600)"
 
@@ -167,6 +171,9 @@ def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
     adopted: AdoptedHost, table: list[Row], case: dict[str, Any]
 ) -> None:
     pushed = push(adopted, case)
+    if FROM_BEFORE in pushed.text:  # the case before took mail that this one refuses: what counts is the base state
+        push(adopted, {"name": "the base state"})
+        pushed = push(adopted, case)
     findings = PLACE.findall(pushed.text)
     last = adopted.told()["last"]
     table.append(Row(case["name"], naive(adopted, case), "healthy", f"{last['outcome']} {' '.join(findings)}"))

@@ -12,7 +12,7 @@ from reconciler.apply.dialogue import Heard, NotYet, Speaker, Wrong
 from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
 OK, DENIED = "250 2.1.5 Ok", "554 5.7.1 <x@other.test>: Relay access denied"
-RECIPIENTS = {"local": ("a@own.test", "b@own.test"), "another host": ("x@other.test",)}
+RECIPIENTS = {"local": ("a@own.test", "b@own.test"), "remote": ("x@other.test",)}
 
 
 def held(
@@ -50,8 +50,8 @@ def held(
 def test_each_sender_asks_for_each_kind_and_no_mail_is_sent() -> None:
     heard, seen = held({"RCPT TO:<x@other": DENIED, "DATA": "354 go", "EHLO": "250-mx\r\n250 AUTH PLAIN"})
     assert {key: said.reply[:3] for key, said in heard.replies.items()} == {
-        ("", "local"): "250", ("", "another host"): "554",
-        ("p@own.test", "local"): "250", ("p@own.test", "another host"): "554",
+        ("", "local"): "250", ("", "remote"): "554",
+        ("p@own.test", "local"): "250", ("p@own.test", "remote"): "554",
     }  # fmt: skip
     assert heard.logins
     assert seen[0] == "EHLO [127.0.0.1]"

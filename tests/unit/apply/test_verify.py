@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 from reconciler.apply.targets import Expected
-from reconciler.apply.verify import Verified, fatal_since, verify
+from reconciler.apply.verify import Verified, fatal_since, verify, working
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
 from reconciler.model import Service, Where
@@ -60,17 +61,27 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def verified(port: int) -> Verified:
-    """What verify() says of an smtpd on that port, whose master it does not look at."""
+def expected_on(port: int) -> Expected:
+    """What is expected of an smtpd on that port, whose master verify() does not look at."""
     values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "syslog_name": "postfix"}
     service = Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf"))
-    return verify(
-        Expected(
-            instance=Instance(Path("/etc/postfix"), values), services=(service,),
-            addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
-            settle=0, patience=PATIENCE,
-        )
+    return Expected(
+        instance=Instance(Path("/etc/postfix"), values), services=(service,),
+        addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
+        settle=0, patience=PATIENCE,
     )  # fmt: skip
+
+
+def verified(port: int) -> Verified:
+    """What verify() says of an smtpd on that port."""
+    return verify(expected_on(port))
+
+
+def test_what_clients_can_use_are_the_services_that_answer() -> None:
+    with listening(smtpd) as port:
+        assert working(expected_on(port)) == {f"{port}/inet"}
+    with listening(keep_silent) as port:
+        assert working(replace(expected_on(port), tries=1)) == frozenset()
 
 
 def test_a_service_that_answers_at_the_second_try_of_a_busy_machine_is_well() -> None:
@@ -128,5 +139,10 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
 def test_what_a_daemon_of_before_logs_is_not_of_the_commit(tmp_path: Path) -> None:
     log, instance = LogFile(tmp_path / "mail.log"), Instance(Path("/etc/postfix"), {"syslog_name": "postfix"})
     log.path.write_text("Nov 26 12:00:00 mx postfix/cleanup[7]: error: open /etc/postfix/checks: No such file\n")
-    assert [one.rule for one in fatal_since(Mark(), log, instance, ())] == ["fatal-in-log"]
-    assert fatal_since(Mark(), log, instance, (), old={7}) == []
+    expected = Expected(
+        instance=instance, services=(), addresses=(), ports={}, log=log, mark=Mark(), since=0, settle=0
+    )  # fmt: skip
+    assert [one.rule for one in fatal_since(expected)] == ["fatal-in-log"]
+    assert fatal_since(replace(expected, old=frozenset({7}))) == []
+    known = ("postfix/cleanup", "error: open /etc/postfix/checks: No such file")
+    assert fatal_since(replace(expected, faults=frozenset({known}))) == [], "it was logged before a first activation"

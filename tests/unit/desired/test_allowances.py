@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from reconciler import rehearsal
 from reconciler.desired.allowances import STAGED, found_in
 from reconciler.desired.explanations import explanations
 from reconciler.desired.lint import lint, staged
@@ -214,6 +218,13 @@ def test_a_finding_of_a_program_or_of_a_rehearsal_is_allowed_at_its_line(rule: s
     assert other.is_error
     assert rule in explanations()
     assert told(line) == []  # lint() can't know whether the comment is of use
+
+
+def test_every_finding_that_a_rehearsal_judges_can_be_allowed() -> None:
+    written = re.compile(r'(?:\bfinding\(\s*|\brule=)"([a-z-]+)"')
+    sources = [path.read_text(encoding="utf-8") for path in Path(*rehearsal.__path__).glob("*.py")]
+    rules_of_rehearsals = {rule for source in sources for rule in written.findall(source)}
+    assert {"master-fails", "login-as-another", "no-mail-in"} <= rules_of_rehearsals <= STAGED
 
 
 def test_a_program_does_not_repeat_what_a_rule_has_told_and_a_person_has_allowed() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -75,7 +77,34 @@ def test_a_folder_of_mail_is_made_with_those_above_it(open_folder: Path) -> None
     assert answer(f"{drop}/file/ada/", AccessKind.MAKE) == "not a directory"
     (open_folder / "closed").mkdir(mode=0o700)
     assert answer(f"{open_folder}/closed/a/b/", AccessKind.MAKE) == "permission denied"
-    assert answer("/proc/1/nosuch/", AccessKind.MAKE) == "permission denied"
+    assert answer("/proc/1/nosuch/", AccessKind.MAKE) == "operation not permitted"
+
+
+@pytest.mark.parametrize(
+    ("mounting", "expected"),
+    [
+        ("mount --bind {0} {0} && mount -o remount,bind,ro {0}", ["", "", "permission denied"]),  # as our own unit
+        ("mount -t tmpfs -o ro none {0}", ["read-only file system", "read-only file system", None]),
+    ],
+)
+def test_a_mount_that_is_read_only_for_us_alone_is_no_obstacle(
+    open_folder: Path, mounting: str, expected: list[str | None]
+) -> None:
+    place = open_folder / "mail"
+    place.mkdir()
+    place.chmod(0o1777)
+    (place / "closed").mkdir(mode=0o755)
+    asking = (
+        "import sys; from reconciler.host import accesses; from reconciler.model import Access, AccessKind\n"
+        "place = sys.argv[1]\n"
+        "uses = [Access(f'{place}/new', 'nobody:', AccessKind.APPEND), Access(f'{place}/a/b/', '65534:65534',"
+        " AccessKind.MAKE), Access(f'{place}/closed/x', 'nobody:', AccessKind.APPEND)]\n"
+        "print(*accesses.ask(uses).values(), sep='|', end='')\n"
+    )
+    command = f'{mounting.format(place)} && exec {sys.executable} -c "$0" {place}'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", command, asking], capture_output=True, text=True, check=True)
+    answers = done.stdout.split("|")
+    assert [one if wanted is not None else None for one, wanted in zip(answers, expected, strict=True)] == expected
 
 
 def test_groups_count_as_they_do_for_the_program(open_folder: Path) -> None:

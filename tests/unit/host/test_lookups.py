@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.host import lookups
-from reconciler.host.effects import Host
+from reconciler.host.effects import Completed, Host
 from reconciler.model import Lookup
 from tests.unit.recorded_host import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 KEY = "postmaster@mx.test.example"
 
@@ -80,7 +81,78 @@ def test_a_failure_is_told_in_words_of_our_own() -> None:
         "socketmap:unix:/nosuch/x:n": "no server answers",
         "mysql:/etc/shadow": None,
         "socketmap:inet:127.0.0.1:9401:n": "",
+        "pgsql:/etc/postfix/pg-pass.cf": "access is denied",
+        "pgsql:/etc/postfix/pg-table.cf": "the query or its file is wrong",
+        "pgsql:/etc/postfix/pg-db.cf": "the query or its file is wrong",
+        "pgsql:/etc/postfix/pg-name.cf": "the name of its server is unknown",
+        "pgsql:/etc/postfix/pg-syntax.cf": "the query or its file is wrong",
+        "pgsql:/etc/postfix/pg-sock.cf": "no server answers",
+        "pgsql:/etc/postfix/pg-refused.cf": "no server answers",
+        "pgsql:/etc/postfix/pg-ok.cf": "",
+        "mysql:/etc/postfix/my-pass.cf": "access is denied",
+        "mysql:/etc/postfix/my-name.cf": "the name of its server is unknown",
+        "ldap:/etc/postfix/ld-pass.cf": "access is denied",
+        "ldap:/etc/postfix/ld-base.cf": "the query or its file is wrong",
+        "ldap:/etc/postfix/ld-ops.cf": "the query fails",
+        "ldap:/etc/postfix/ld-ok.cf": "",
+        "sqlite:/etc/postfix/sq-ok.cf": "",
     }
+
+
+class Database(Host):
+    """A host on which postmap says this on standard error."""
+
+    def __init__(self, said: str) -> None:
+        self._said = said
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        """Answer as postmap does that finds nothing, or fails."""
+        return Completed(tuple(argv), 1, "", self._said)
+
+
+REFUSED = "postmap: warning: connect: Connection refused\npostmap: fatal: table x: query error: Connection refused\n"
+CLOSED = "postmap: fatal: sqlite:/x: Can't open database: unable to open database file?\n"
+
+
+def test_a_failure_names_its_servers_and_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "_is_trusted", lambda *_: True)
+    file = tmp_path / "users.cf"
+    file.write_text("hosts = inet:db.example:3307\npassword = s3cret\n")
+    lookup = Lookup(f"mysql:{file}", KEY, "postfix")
+    assert lookups.ask(Database(REFUSED), [lookup]) == {lookup: "no server answers: db.example:3307"}
+    monkeypatch.setattr(lookups, "_is_trusted", lambda *_: False)
+    assert lookups.ask(Database(REFUSED), [lookup]) == {lookup: None}
+
+
+def test_a_socket_must_be_in_the_chroot_of_the_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "_is_trusted", lambda *_: True)
+    file, jail = tmp_path / "users.cf", Path("/tmp") / f"reconciler-jail-{os.getpid()}"
+    file.write_text("hosts = unix:/s\n")
+    lookup = Lookup(f"mysql:{file}", KEY, "postfix", str(jail))
+    missing = {lookup: f"its socket is not in the chroot {jail}: /s"}
+    assert lookups.ask(Database(""), [lookup]) == missing
+    jail.mkdir()
+    try:
+        with closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(jail / "s"))
+            assert lookups.ask(Database(""), [lookup]) == {lookup: ""}
+    finally:
+        shutil.rmtree(jail)
+    assert lookups.ask(Database(""), [lookup]) == missing
+    assert lookups.ask(Database(""), [lookup._replace(jail="")]) == {lookup._replace(jail=""): ""}
+    file.write_text("hosts = unix:/s db.example\n")
+    assert lookups.ask(Database(""), [lookup]) == {lookup: ""}
+
+
+def test_a_database_that_is_a_file_must_exist_and_may_be_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "_is_trusted", lambda *_: True)
+    file, database = tmp_path / "users.cf", tmp_path / "mail.db"
+    file.write_text(f"dbpath = {database}\n")
+    lookup = Lookup(f"sqlite:{file}", KEY, "postfix", "/var/spool/postfix")
+    assert lookups.ask(Database(CLOSED), [lookup]) == {lookup: f"its file is missing: {database}"}
+    database.touch()
+    assert lookups.ask(Database(CLOSED), [lookup]) == {lookup: None}
+    assert lookups.ask(Database(""), [lookup]) == {lookup: ""}
 
 
 def free_port() -> int:

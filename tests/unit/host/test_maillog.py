@@ -117,6 +117,7 @@ def test_the_last_line_of_a_process_is_its_own_and_not_one_that_names_it(path: P
 
 
 POSTFIX = 103  # mail_owner, where the journal was recorded
+DAEMONS = "/usr/lib/postfix/sbin"
 ROOT = maillog.Writers(frozenset({0}))
 JOURNAL = [json.loads(line) for line in transcript("journal.jsonl").splitlines()]
 
@@ -151,6 +152,8 @@ def test_an_entry_is_one_line_whatever_it_holds() -> None:
         ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, True),
         ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin/smtpd (deleted)"}, True),  # its package was upgraded
         ({"_UID": "0"}, True),  # it has ended
+        ({"_UID": "103"}, False),  # so has this one, and a daemon would have waited a second
+        ({"_UID": "103", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, True),
         ({"_UID": "0", "_EXE": "/usr/bin/logger"}, False),
         ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin2/smtpd"}, False),
         ({"_UID": "1000", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, False),
@@ -158,8 +161,16 @@ def test_an_entry_is_one_line_whatever_it_holds() -> None:
 )
 def test_an_entry_counts_if_a_program_of_postfix_wrote_it(fields: dict[str, object], counts: bool) -> None:
     entry = {**fields, "MESSAGE": "fatal: x", "SYSLOG_IDENTIFIER": "postfix/smtpd", "_PID": "7"}
-    writers = maillog.Writers(frozenset({0}), "/usr/lib/postfix/sbin")
+    writers = maillog.Writers(frozenset({0, POSTFIX}), DAEMONS)
     assert bool(maillog.entry_line(entry, writers)) is counts
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_ended_process_of_mail_owner_counts_only_where_journald_names_no_program(named: bool) -> None:
+    ended = json.dumps({"_UID": str(POSTFIX), "_PID": "7", "SYSLOG_IDENTIFIER": "postfix/smtpd", "MESSAGE": "fatal: x"})
+    host = RecordedHost({f"_EXE={DAEMONS}/master": "daemon started\n" * named, "--facility=mail": ended})
+    lines = maillog.SystemdJournal(host, maillog.Writers(frozenset({0, POSTFIX}), DAEMONS)).since(maillog.Mark())
+    assert lines == ["postfix/smtpd[7]: fatal: x"] * (not named)
 
 
 @pytest.mark.parametrize("message", [None, 7, [], ["two", "messages"], {"a": 1}])

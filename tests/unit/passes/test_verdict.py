@@ -111,6 +111,15 @@ def test_a_suspension_without_an_end_is_a_reason_after_a_day() -> None:
     assert judged(phase=phase | {"until": "2026-12-24T00:00:00Z"}, since=long_ago)["level"] == "well"
 
 
+def test_a_rollback_that_left_mail_in_trouble_is_a_reason_while_nothing_looks_again() -> None:
+    phase = {"name": "Suspended", "who": "ann", "why": "rollback of 3", "until": None, "tip": TIP}
+    last = {"outcome": "Applied", "revision": "", "findings": [{"rule": "mail-refused", "text": "451"}]}
+    told = judged(phase=phase, last=last)
+    assert told["text"] == "verification gave warnings when this generation went live"
+    assert told["next"] == "reconciler log -1 -v"
+    assert judged(phase=phase, last=last | {"findings": []})["level"] == "well"
+
+
 def test_stopped_mail_comes_first_and_the_others_follow() -> None:
     told = judged(daemon=False, postfix=STOPPED, drift=["main.cf"])
     assert (told["level"], told["text"], told["next"]) == ("stopped", "Postfix is stopped", "START")

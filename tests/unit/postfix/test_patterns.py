@@ -20,6 +20,11 @@ def table(source: str, kind: str = "regexp") -> Table:
         ("!/@b\\.example$/", "a@b.example", False),
         ("!/@b\\.example$/", "a@c.example", True),
         ("/(/", "(", False),
+        ("/^[[:alnum:]+/]{3,}@[^[:space:]]+$/", "ada@b.example", True),
+        ("/^[[:digit:]]+@/", "ada@b.example", False),
+        ("/^[a[]/", "[", True),
+        ("/^[^]&&||]+$/", "a&b", False),
+        ("/^\\[127\\.[0-9.]+\\]$/", "[127.0.0.1]", True),
     ],
 )
 def test_a_pattern_matches_as_postfix_reads_it(key: str, text: str, *, found: bool) -> None:

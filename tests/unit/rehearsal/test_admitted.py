@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SASL = {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_path": "smtpd", "inet_protocols": "ipv4"}
 PERMIT = {"smtpd_relay_restrictions": "permit_sasl_authenticated, reject_unauth_destination"}
+OWNERS = {"smtpd_sender_login_maps": "inline:{ {bob@v.example=bob} }"}
+BEHIND = "permit_sasl_authenticated, reject_sender_login_mismatch"  # the rule behind-permit says it
 DENIED = "554 5.7.1 <somebody@remote.rehearsal.example>: Relay access denied"
 MAIL, RCPT = "MAIL FROM:<x@y>", "RCPT TO:<somebody@remote.rehearsal.example>"
 SCREEN = {"master.d/p.cf": "smtpd pass - - n - - smtpd\n192.0.2.10:2526 inet n - n - 1 postscreen\n"}
@@ -38,7 +40,8 @@ def test_a_login_that_may_not_relay_is_an_error_where_logins_are_permitted() -> 
 @pytest.mark.parametrize(
     ("parameters", "reply", "count"),
     [
-        ({}, DENIED, 1),
+        ({}, DENIED, 0),  # the rule login-without-relay says it
+        ({"smtpd_relay_restrictions": "check_policy_service unix:private/p, reject_unauth_destination"}, DENIED, 1),
         ({"smtpd_client_restrictions": "check_client_access cidr:{ {10.0.0.0/8 OK} }"} | PERMIT, DENIED, 1),
         ({"smtpd_client_restrictions": "check_client_access cidr:{ {10.0.0.0/8 OK} }"} | PERMIT, "550 5.7.1 no", 0),
         ({"mynetworks": "127.0.0.0/8, 10.0.0.0/8"} | PERMIT, DENIED, 0),
@@ -50,10 +53,13 @@ def test_a_login_that_may_be_refused_on_purpose_is_no_error(parameters: dict[str
 
 
 def test_a_login_that_sends_as_another_is_told_of() -> None:
-    owned = script_of(SASL | {"smtpd_sender_login_maps": "inline:{ {bob@v.example=bob} }"})
+    owned = script_of(SASL | OWNERS)
     (found,) = answered("forged", owned, "250 ok", "250 ok")
     assert (found.rule, found.is_error, str(found.where)) == ("login-as-another", False, "mail.yaml:11:30")
     assert "bob@v.example" in found.text
+    for checks, count in (("reject_sender_login_mismatch, permit_sasl_authenticated", 1), (BEHIND, 0)):
+        checked = script_of(SASL | OWNERS | {"smtpd_sender_restrictions": checks})
+        assert len(answered("forged", checked, "250 ok", "250 ok")) == count
     assert answered("forged", owned, "250 ok", "553 5.7.1 <bob@v.example>: Sender address rejected: not owned") == []
 
 

@@ -17,6 +17,18 @@ def test_mail_that_waits_is_told_at_the_entry_that_sent_it_there() -> None:
     assert str(found).startswith("tables/transport:2:1: in a rehearsal mail for the transport nosuch is deferred")
 
 
+def test_a_delivery_that_fails_quotes_the_warning_of_its_own_process_as_the_reason() -> None:
+    warning = "warning: pipe flag `D' requires dovecot_destination_recipient_limit = 1"
+    failed = "1A2: to=<a@b>, relay=dovecot, dsn=4.3.5, status=deferred (mail system configuration error)"
+    done = script_of(files={"master.d/d.cf": "dovecot unix - n n - - pipe\n  flags=D user=nobody argv=/bin/echo\n"})
+    number = next(n for n, service in enumerate(done.services) if service.name == "dovecot")
+    (found,) = report_findings(done, f"r{number}/pipe[9]: {failed}", f"r{number}/pipe[9]: {warning}")
+    assert (found.rule, found.where.file) == ("transport-fails", "master.d/d.cf")
+    assert "configuration error (pipe flag `D' requires dovecot_destination_recipient_limit = 1)" in found.text
+    both = report_findings(done, f"r{number}/pipe[8]: {warning}", f"r{number}/pipe[9]: {failed}")
+    assert {one.rule for one in both} == {"transport-fails", "warning-in-rehearsal"}
+
+
 def flow(
     expect: object, *, sent: bool, steps: list[list[str]] | None = None, log: tuple[str, ...] = (), **more: object
 ) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unit.desired_states import findings_of, only_finding
@@ -55,5 +57,6 @@ def test_the_lists_of_postscreen_are_read_with_their_weights() -> None:
 def test_a_list_that_ended_is_told_of(domain: str) -> None:
     (finding,) = findings_of("dead-block-list", recipients(f"reject_rbl_client {domain}"))
     assert not finding.is_error
+    assert re.search(r"ended in (?:2006|2024|2013)", finding.text)
     classes = {"smtpd_restriction_classes": "strict", "strict": f"reject_rbl_client {domain}"}
     assert findings_of("dead-block-list", classes)

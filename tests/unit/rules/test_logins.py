@@ -70,3 +70,39 @@ def test_logins_that_no_list_names_are_told_of() -> None:
 
 def test_a_listener_without_logins_needs_no_permit() -> None:
     assert not found({}, MEANT.replace("auth_enable=yes", "auth_enable=no"))
+
+
+@pytest.mark.parametrize(
+    ("listener", "many"),
+    [
+        ("127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n", 0),
+        ("[::1]:10025 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject\n", 0),
+        (
+            (
+                "localhost:10025 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject\n"
+                "  -o local_header_rewrite_clients=permit_mynetworks,permit_sasl_authenticated\n"
+            ),
+            0,
+        ),
+        (
+            (
+                "192.0.2.10:10025 inet n - n - - smtpd\n  -o mynetworks=192.0.2.20/32\n"
+                "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n"
+            ),
+            0,
+        ),
+        ("589 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject\n", 0),
+        ("587 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n", 1),
+        ("2587 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=reject_unauth_destination\n", 1),
+        (
+            (
+                "127.0.0.1:587 inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n"
+                "  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n"
+            ),
+            1,
+        ),
+    ],
+)
+def test_a_listener_for_filters_takes_no_logins_of_people(listener: str, many: int) -> None:
+    everywhere = {"smtpd_sasl_auth_enable": "yes", RELAY: "permit_sasl_authenticated, reject_unauth_destination"}
+    assert len(found(everywhere, listener)) == many

@@ -39,6 +39,28 @@ def test_each_server_is_asked_for_a_key_as_postfix(parameters: dict[str, str], t
     assert asked(parameters) == {Lookup(table, "postmaster@mx.test.example", "postfix")}
 
 
+def jails(
+    parameters: dict[str, str], services: dict[str, object] | None = None, files: dict[str, str] | None = None
+) -> set[str]:
+    state = desired(parameters, files, services=services or {})
+    return {lookup.jail for lookup in mentioned(compose(state, DATABASES), DATABASES).lookups}
+
+
+JAILED: dict[str, object] = {"chroot": "y"}
+
+
+def test_a_server_is_asked_from_the_chroot_of_the_program_that_asks() -> None:
+    mailboxes = {"virtual_mailbox_maps": MYSQL}
+    assert jails(mailboxes) == {""}
+    assert jails(mailboxes, {"smtp/inet": JAILED}) == {"/var/spool/postfix"}
+    assert jails(mailboxes, {"qmgr/unix": JAILED}) == {""}  # it does not read the setting
+    assert jails({"virtual_mailbox_maps": f"proxy:{MYSQL}"}, {"smtp/inet": JAILED}) == {""}
+    proxied: dict[str, object] = {"smtp/inet": {"chroot": "n"}, "proxymap/unix": JAILED}
+    assert jails({"virtual_mailbox_maps": f"proxy:{MYSQL}"}, proxied) == {"/var/spool/postfix"}
+    options = {"master.d/x.cf": f"2525 inet n - y - - smtpd -o virtual_mailbox_maps={MYSQL}\n"}
+    assert jails({}, files=options) == {"/var/spool/postfix"}
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
