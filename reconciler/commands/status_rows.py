@@ -95,7 +95,7 @@ def _ended(status: Status, now: datetime) -> str:
     if not probation:
         return ended
     before = status["before"]
-    back = f"; generation {before} stays on disk for a rollback" if before is not None else ""
+    back = f"; generation {before} stays for a rollback" if before is not None else ""
     until = local(probation["until"], now)
     if probation["confirm"]:
         return f"{ended}, rolled back at {until} unless `reconciler confirm` is run{back}"

@@ -158,5 +158,5 @@ def _summary(checked: Checked, seconds: float) -> str:
     """Return the last line of a check that passed."""
     judged = checked.judged
     how = "checked and rehearsed" if checked.rehearsed else "checked"
-    flows = f"      {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
-    return f"  needs: {needs(judged.plan)}{flows}      {how} in {seconds:.1f} s"
+    flows = f"   {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
+    return f"  needs: {needs(judged.plan)}{flows}   {how} in {seconds:.1f} s"

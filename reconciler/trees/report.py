@@ -165,7 +165,7 @@ def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "no generation is live yet"
     match outcome:
         case Applied(findings, left_out, verified):
-            before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
+            before = f" ({generation - 1} stays for a rollback)" if generation else ""
             sound = verified and not any(one.rule in _UNSOUND for one in findings)
             yield f"live{' and verified' * bool(sound)} after {seconds:.1f} s as generation {generation}{before}"
             yield f"verified: {verified}" if verified else "not verified: Postfix does not run, or need not read it"

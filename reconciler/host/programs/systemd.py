@@ -72,26 +72,26 @@ def parse_show(text: str) -> list[Unit]:
     return units
 
 
-class Ended(NamedTuple):
+class UnitEnd(NamedTuple):
     """The time since which a unit is inactive, None if systemd does not know it, and whether systemd stopped it."""
 
     at: datetime | None
     asked: bool
 
 
-def ended(host: Host, unit: str) -> Ended:
+def ended(host: Host, unit: str) -> UnitEnd:
     """Return since when a unit is inactive: its ExecStop has run only if somebody asked systemd to stop it."""
     show = ("systemctl", "show", "--timestamp=unix", "--property=InactiveEnterTimestamp,ExecStop", "--", unit)
     return parse_ended(host.run(show).checked().stdout)
 
 
-def parse_ended(text: str) -> Ended:
+def parse_ended(text: str) -> UnitEnd:
     """Read the two properties; a time is ``@`` and the seconds since 1970."""
     values = dict(line.partition("=")[::2] for line in split_lines(text))
     at = values.get("InactiveEnterTimestamp", "").removeprefix("@")
     since = datetime.fromtimestamp(int(at), UTC) if is_digits(at) else None
     stop = values.get("ExecStop", "")
-    return Ended(since, bool(stop) and "start_time=[n/a]" not in stop)
+    return UnitEnd(since, bool(stop) and "start_time=[n/a]" not in stop)
 
 
 def unit_of_process(pid: int) -> str | None:

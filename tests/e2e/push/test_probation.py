@@ -62,7 +62,7 @@ def test_a_commit_that_breaks_mail_only_in_real_traffic_goes_back_by_itself(adop
     assert status["phase"]["name"] == "Probation"
     assert status["phase"]["generation"] == status["live"]["generation"] > before["generation"]
     assert status["before"] == before["generation"]
-    assert f"; generation {before['generation']} stays on disk for a rollback" in adopted.reconciler("status").text
+    assert f"; generation {before['generation']} stays for a rollback" in adopted.reconciler("status").text
     assert mailed(adopted).startswith("451 4.3.5")
     status = adopted.wait_for("RolledBack", push.oid)
     assert status["phase"] == {"name": "Refusing", "revision": push.oid}

@@ -120,7 +120,7 @@ def test_a_commit_that_waits_for_a_word_says_what_happens_and_how_to_go_back() -
     whole = " ".join(text.split())
     assert (
         "main is at 289378e: applied 20:49, rolled back at 20:54 unless `reconciler confirm` is run;"
-        " generation 11 stays on disk for a rollback" in whole
+        " generation 11 stays for a rollback" in whole
     )
 
 

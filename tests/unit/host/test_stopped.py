@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.host.programs.systemd import Ended, parse_ended
+from reconciler.host.programs.systemd import UnitEnd, parse_ended
 from reconciler.host.stopped import last_end
 
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=UTC).timestamp()
@@ -47,12 +47,12 @@ STOP = "{ path=/usr/sbin/postmulti ; argv[]=/usr/sbin/postmulti -i - -p stop ; s
     [
         (
             f"InactiveEnterTimestamp=@{AT.timestamp():.0f}\nExecStop={STOP % 'Sun 2026-11-22 20:50:07 UTC'}\n",
-            Ended(AT, True),
+            UnitEnd(AT, True),
         ),
-        (f"ExecStop={STOP % 'n/a'}\nInactiveEnterTimestamp=@{AT.timestamp():.0f}\n", Ended(AT, False)),
-        ("InactiveEnterTimestamp=\nExecStop=\n", Ended(None, False)),
-        ("", Ended(None, False)),
+        (f"ExecStop={STOP % 'n/a'}\nInactiveEnterTimestamp=@{AT.timestamp():.0f}\n", UnitEnd(AT, False)),
+        ("InactiveEnterTimestamp=\nExecStop=\n", UnitEnd(None, False)),
+        ("", UnitEnd(None, False)),
     ],
 )
-def test_the_end_of_a_unit(text: str, ended: Ended) -> None:
+def test_the_end_of_a_unit(text: str, ended: UnitEnd) -> None:
     assert parse_ended(text) == ended

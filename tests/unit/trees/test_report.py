@@ -129,12 +129,12 @@ def test_flows_are_counted_where_they_were_played() -> None:
     ("outcome", "generation", "lines"),
     [
         (Applied((WARNING, AFTER), verified="2 listeners"), 4, [
-            "live after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
+            "live after 1.2 s as generation 4 (3 stays for a rollback)", "verified: 2 listeners",
             "  a:1:1: warning: waits  [mail-waits]"]),
         (Applied((WARNING, replace(AFTER, rule="mail-refused")), verified="2 listeners"), 4, [
-            "live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)", "verified: 2 listeners",
+            "live and verified after 1.2 s as generation 4 (3 stays for a rollback)", "verified: 2 listeners",
             "  a:1:1: warning: waits  [mail-refused]"]),
-        (Applied(), 4, ["live after 1.2 s as generation 4 (3 stays on disk for a rollback)",
+        (Applied(), 4, ["live after 1.2 s as generation 4 (3 stays for a rollback)",
                         "not verified: Postfix does not run, or need not read it"]),
         (Unchanged(), 4, ["nothing to do: the live configuration already matches this commit (generation 4)"]),
         (Unchanged((), {"site12": "3f2a9c1d", "site13": ""}), 4, [
