@@ -194,11 +194,16 @@ def _prefix(netmask: str | None, family: int) -> int:
 
 
 def listeners(master: int | None) -> tuple[Listener, ...]:
-    """Return every listening TCP socket; those that *master* holds open for its services are ours."""
+    """Return every listening TCP socket; those that *master* holds open for its services are ours.
+
+    So may be one whose holder is not visible here: it is no evidence of another program while the master runs.
+    """
     listening = sockets.open_in(sockets.LISTEN)
     ours = sockets.held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, "master")
+    hidden = {one.inode for one in listening} - programs.keys() if master else set()
+    ours |= hidden
     return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in listening)
 
 

@@ -40,6 +40,8 @@ _PHRASES = (
     ("system storage", ("queue_minfree", "message_size_limit")),
     ("free space in mail queue", ("queue_minfree", "message_size_limit")),
     ("Dovecot auth socket", ("smtpd_sasl_path", "smtpd_sasl_type")),
+    ("not found in virtual_uid_maps", ("virtual_uid_maps", "virtual_mailbox_base", "virtual_mailbox_domains")),
+    ("not found in virtual_gid_maps", ("virtual_gid_maps", "virtual_mailbox_base", "virtual_mailbox_domains")),
     ("maildir delivery", ("virtual_mailbox_base", "virtual_uid_maps", "home_mailbox", "mail_spool_directory")),
     ("Command output: local", ("mailbox_command", "mailbox_command_maps")),
     ("unknown user:", ("virtual_mailbox_maps", "local_recipient_maps", "alias_maps")),
