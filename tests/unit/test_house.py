@@ -86,7 +86,6 @@ PROVEN_END_TO_END = {
     "rehearsal/inside/mailserver.py": "e2e/rehearsal/test_flows.py",
     "rehearsal/inside/master.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/messages.py": "e2e/rehearsal/test_flows.py",
-    "rehearsal/inside/play.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/room.py": "e2e/rehearsal/test_isolation.py",
     "rehearsal/inside/spool.py": "e2e/rehearsal/test_shown.py",
     "rehearsal/inside/stand_ins.py": "e2e/rehearsal/test_rehearsal.py",
