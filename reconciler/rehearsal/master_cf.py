@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Facts
 
-STRANGER6 = "2001:db8:ffff::7"
 SMTP, LMTP = 25, 24
-_WORLD = "198.18.0.1"
+_WORLD, _WORLD6 = "198.18.0.1", "2001:db8:ffff::7"
 AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
 _FREE = range(61000, 61100)
 _PLACE = Where("master.cf")
@@ -138,4 +137,4 @@ def _goal(service: Service, main: Scope) -> str:
     """Return the next hop at which a stand-in server speaks the agent's protocol."""
     scope = Scope(main.merged, main.facts, service)
     port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
-    return f"[{_WORLD if loopback(main) == LOOPBACK else STRANGER6}]:{port}"
+    return f"[{_WORLD if loopback(main) == LOOPBACK else _WORLD6}]:{port}"
