@@ -125,8 +125,9 @@ class Conversations:
             try:
                 left = max(POLL, deadline - time.monotonic())
                 return Visit(target, client, self._talk(target, client, left, thinks=thinks))
-            except Hangs as reason:  # it was given all its time
-                return Visit(target, client, problem=_problem("service-silent", target, str(reason)))
+            except Hangs as reason:  # it was given all its time, and a restart would not help
+                hanging = _problem("service-silent", target, str(reason))._replace(is_silence=False)
+                return Visit(target, client, problem=hanging)
             except Wrong as reason:
                 return Visit(target, client, problem=_problem("service-fails", target, str(reason)))
             except (NotYet, OSError) as reason:
