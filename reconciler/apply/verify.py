@@ -129,7 +129,8 @@ def _likewise(visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
 def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
     """Yield how mail is taken worse than before, with what Postfix logged about it."""
     before, targets = expected.before or MailAnswers(), {visit.target.place: visit.target for visit in visits}
-    found = compare(before, answers, confirmed=expected.confirmed, unlisted=expected.asked.unlisted)
+    asked = expected.asked
+    found = compare(before, answers, confirmed=expected.confirmed, unlisted=asked.unlisted, guessed=asked.guessed)
     logged = _warnings(expected) if found else ""
     for one in found:
         target = targets[one.question.listener]
