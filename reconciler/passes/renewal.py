@@ -3,9 +3,11 @@
 Promises: each change of a certificate's bytes causes one reload, whatever program wrote them, and only if the
 certificate loads and matches its key; a certificate that does not is recorded once, and Postfix is not reloaded. The
 digests of the files in Postfix's memory are in private/certificates.json, so that a renewal without a running daemon
-is noticed.
+is noticed. Postfix is not reloaded while a service works that its next start would end (passes/next_start.py); the
+renewal is not recorded then, so that the next call finds it again.
 
-Raises OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another pass has the lock.
+Raises WouldStop for that, OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another
+pass has the lock.
 Known limit: Postfix replaces its processes over time, and new ones read the files on disk, broken or not.
 """
 
@@ -23,6 +25,7 @@ from reconciler.host.facts import gather
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
+from reconciler.passes.judge import raise_if_reload_stops
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
 from reconciler.postfix import sni
@@ -101,6 +104,7 @@ def renew(edges: Edges, what: Named) -> Passed | None:
             _record(edges, Loaded(known.loaded, now))
             passed = _on_record(edges, broken, "not reloaded")
         else:
+            raise_if_reload_stops(edges)
             _record(edges, Loaded(now, {}))
             passed = _on_record(edges, reload(edges), f"reloaded for {', '.join(changed)}")
         passed.seconds = time.monotonic() - began

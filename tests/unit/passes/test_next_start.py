@@ -38,7 +38,7 @@ def plan_of(*steps: Activation) -> Plan:
 @pytest.mark.parametrize("step", [Activation.RELOAD, Activation.RESTART])
 def test_a_service_that_works_is_not_started_anew(step: Activation) -> None:
     with pytest.raises(WouldStop, match="still work") as raised:
-        raise_if_it_stops([AT_START], plan_of(step), lambda: {"smtp/inet"})
+        raise_if_it_stops([AT_START], [step], lambda: {"smtp/inet"})
     assert raised.value.reason.startswith("Postfix works and stays untouched")
 
 
@@ -55,11 +55,11 @@ def test_a_service_that_works_is_not_started_anew(step: Activation) -> None:
 def test_what_fails_already_or_starts_no_process_goes_on(
     finding: Finding, step: Activation, answering: set[str]
 ) -> None:
-    raise_if_it_stops([finding], plan_of(step), lambda: answering)
+    raise_if_it_stops([finding], [step], lambda: answering)
 
 
 def test_postfix_is_not_asked_without_such_an_error() -> None:
-    raise_if_it_stops([replace(AT_START, starts=frozenset())], plan_of(Activation.RELOAD), lambda: pytest.fail("asked"))
+    raise_if_it_stops([replace(AT_START, starts=frozenset())], [Activation.RELOAD], lambda: pytest.fail("asked"))
 
 
 # ---- a commit, and files without one ---------------------------------------------------------------------------------
