@@ -92,7 +92,11 @@ class Daemon:
 
     def _known(self) -> Known:
         failed = filter(None, (self._probation.trouble, self._renewals.trouble))
-        urgent = (*self._control.limits, *self._last.urgent, *filter(None, [self._renewals.waiting]))
+        urgent = (
+            *self._control.limits,
+            *self._last.urgent,
+            *filter(None, [self._renewals.waiting, self._probation.waiting]),
+        )
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
         return Known(limits, (*urgent, *self._last.faults, *self._slot.unanswered()))
 

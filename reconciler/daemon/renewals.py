@@ -1,7 +1,7 @@
 """Renewed certificates between two passes: the files to watch, and when Postfix must read them again.
 
-Raises nothing: a file that can't be read is logged, and tried again at the next wake. So is a reload that would end what
-works now, after growing pauses. *trouble* and *waiting* contain the reason.
+Raises nothing: a file that can't be read is logged, and tried again at the next wake. So is a reload that would end
+what works now, after growing pauses. *trouble* and *waiting* contain the reason.
 """
 
 from __future__ import annotations
