@@ -54,7 +54,7 @@ class Renewals:
                 if self._named is None or activated:
                     self._named = named(self._edges)
                 if activated:
-                    remember(self._edges, self._named.files)
+                    remember(self._edges, self._named)
                 elif not _LOOKING & set(reasons):
                     return None
                 passed = None if activated else renew(self._edges, self._named)

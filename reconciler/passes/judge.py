@@ -38,6 +38,7 @@ from reconciler.model import (
 from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
+from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
@@ -145,7 +146,7 @@ class LiveCommit:
 
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
-        return answering(self._edges)
+        return answering(self._edges, recorded(self._edges.generations).tables)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -318,7 +319,7 @@ def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
         findings = lint(*as_found(edges, target), Budget(time.thread_time))
     except (ReconcilerError, OSError, ValueError):
         return
-    raise_if_it_stops(findings, plan.steps, partial(answering, edges))
+    raise_if_it_stops(findings, plan.steps, LiveCommit(edges).answering)
 
 
 def raise_if_reload_stops(edges: Edges) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
 
 
-class Look:
+class _Look:
     """A look that finds nothing by itself."""
 
     def __init__(self, running: Probation, _: Edges) -> None:
@@ -44,7 +44,7 @@ def test_a_rollback_that_waits_is_told_and_tried_again(tmp_path: Path, monkeypat
     )
     adopted.edges.journal.set_phase(running)
     watch, well = ProbationWatch(adopted.edges), [False, False, False, True]
-    monkeypatch.setattr(module, "Look", Look)
+    monkeypatch.setattr(module, "Look", _Look)
 
     def prove(*_: object) -> None:
         if not well.pop(0):

@@ -81,7 +81,7 @@ def test_a_rollback_waits_while_it_would_end_a_listener(adopted: Adopted, monkey
         generation=live.number, until=now, revision=revision.oid, since=Clock("boot", 0.0), lasts=60, mark=(0, 0),
         watched=True, confirm=False,
     )  # fmt: skip
-    monkeypatch.setattr(judging, "answering", lambda _: frozenset({"smtp/inet"}))
+    monkeypatch.setattr(judging, "answering", lambda *_: frozenset({"smtp/inet"}))
     with pytest.raises(WouldStop, match="smtpd would exit"):
         go_back(running, [logged("cleanup", "fatal: open")], edges)
     assert edges.journal.open_intent() is None

@@ -35,15 +35,15 @@ def test_a_renewal_waits_while_the_reload_would_end_a_listener_and_is_found_agai
     authorities = tmp_path / "ca.pem"
     authorities.write_text("old")
     named = Named(frozenset({str(authorities)}))
-    remember(adopted.edges, named.files)
+    remember(adopted.edges, named)
     authorities.write_text("new")
-    monkeypatch.setattr(judging, "answering", lambda _: frozenset({"smtp/inet"}))
+    monkeypatch.setattr(judging, "answering", lambda *_: frozenset({"smtp/inet"}))
     for _ in range(2):
         with pytest.raises(WouldStop, match="smtpd would exit"):
             renew(adopted.edges, named)
     assert not reloads
 
-    monkeypatch.setattr(judging, "answering", lambda _: frozenset())
+    monkeypatch.setattr(judging, "answering", lambda *_: frozenset())
     passed = renew(adopted.edges, named)
     assert passed is not None
     assert reloads == ["reload"], "the listener is dead already"
