@@ -78,7 +78,7 @@ def test_a_rollback_waits_while_it_would_end_a_listener(adopted: Adopted, monkey
     live = adopted.go_live(judge(revision, edges, LiveCommit(edges)))
     now = datetime.now(UTC)
     running = Probation(
-        generation=live.number, until=now, revision=revision.oid, since=Clock("boot", 0.0), lasts=60, mark=(0, 0),
+        generation=live.number, until=now, revision=revision.oid, since=Clock("boot", 0.0), lasts=60, mark=(0, 0, ""),
         watched=True, confirm=False,
     )  # fmt: skip
     monkeypatch.setattr(judging, "answering", lambda *_: frozenset({"smtp/inet"}))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.host.programs import postfix
 from reconciler.model.errors import WouldStop
 from reconciler.passes import judge as judging
 from reconciler.passes import renewal as module
@@ -15,6 +16,8 @@ from tests.unit.passes.test_next_start import adopted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.apply.edges import Edges
+    from reconciler.model import Finding
     from tests.unit.adopted_folder import Adopted
 
 __all__ = ["adopted"]  # a host whose password server is gone
@@ -24,8 +27,13 @@ __all__ = ["adopted"]  # a host whose password server is gone
 def reloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often Postfix, which runs, was reloaded."""
     made: list[str] = []
-    monkeypatch.setattr(module.postfix, "running", lambda _: 1)
-    monkeypatch.setattr(module, "reload", lambda _: made.append("reload") or ())
+    monkeypatch.setattr(postfix, "running", lambda _: 1)
+
+    def reload(_: Edges) -> tuple[Finding, ...]:
+        made.append("reload")
+        return ()
+
+    monkeypatch.setattr(module, "reload", reload)
     return made
 
 
