@@ -101,6 +101,8 @@ def renew(edges: Edges, what: Named) -> Passed | None:
             record(edges, Loaded(now, {}, what.there))  # Postfix reads them when it starts
             return None
         broken = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
+        if not broken and not any(now[path] for path in changed):
+            return None  # a file that vanished is no reason to start processes, which would miss it
         if broken:
             record(edges, Loaded(known.loaded, now, known.tables))
             passed = _on_record(edges, broken, "not reloaded")

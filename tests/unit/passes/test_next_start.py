@@ -12,6 +12,7 @@ from reconciler.apply import activate
 from reconciler.apply.edges import Edges
 from reconciler.desired.lint import PASSING
 from reconciler.host.maillog import UnreadableLog
+from reconciler.host.programs import postfix
 from reconciler.host.programs.postfix import Instance
 from reconciler.model import Activation, Change, Finding, Kind, Plan, Server, Where, errors_in, taking_mail
 from reconciler.model.errors import WouldStop
@@ -127,7 +128,7 @@ def test_a_table_that_vanished_after_postfix_read_it_is_waited_for_and_one_that_
     record(adopted.edges, Loaded({}, {}, tuple(tables)))
     facts_are(replace(HOST, files={**HOST.files, "/srv/r": False}), monkeypatch)
     monkeypatch.setattr(activate, "working", lambda _: frozenset({"smtp/inet", taking_mail("smtp/inet")}))
-    monkeypatch.setattr(activate.postfix, "running", lambda _: 1)
+    monkeypatch.setattr(postfix, "running", lambda _: 1)
     monkeypatch.setattr(activate, "_expected", lambda *_: expected_on(25))
     monkeypatch.setattr(Edges, "postfix", lambda _: Instance(tmp_path, {"syslog_name": "postfix"}))
     monkeypatch.setattr(activate, "open_log", lambda *_: UnreadableLog("none"))

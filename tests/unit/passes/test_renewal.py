@@ -56,3 +56,21 @@ def test_a_renewal_waits_while_the_reload_would_end_a_listener_and_is_found_agai
     assert passed is not None
     assert reloads == ["reload"], "the listener is dead already"
     assert renew(adopted.edges, named) is None
+
+
+def test_a_file_that_vanished_is_no_reason_for_a_reload_and_its_successor_is(
+    adopted: Adopted, reloads: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "answering", lambda *_: frozenset())
+    table = tmp_path / "header_checks"
+    table.write_text("old")
+    named = Named(frozenset({str(table)}))
+    remember(adopted.edges, named)
+    table.unlink()
+    assert renew(adopted.edges, named) is None
+    table.write_text("old")
+    assert renew(adopted.edges, named) is None
+    assert not reloads
+    table.write_text("new")
+    assert renew(adopted.edges, named) is not None
+    assert reloads == ["reload"]
