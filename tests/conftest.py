@@ -6,6 +6,7 @@ at the end. What several processes use and is long in the making, the first one 
 failure, since everything that the tests need is installed there.
 """
 
+import gc
 import os
 import re
 import tempfile
@@ -29,6 +30,17 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory()
         os.environ["TESTS_KEEP"] = folder.name
         config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without garbage collections: what is collected stays, and each would look at all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
