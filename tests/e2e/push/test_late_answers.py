@@ -68,7 +68,8 @@ def test_a_policy_server_that_thinks_goes_live_and_one_that_hangs_goes_back(adop
     adopted.push({"mail.yaml": MAIL})
     before = adopted.live()
     push = adopted.push({"mail.yaml": MAIL + POLICY.format(port=2604)})
-    assert "rolled back" in push.text, push.text
+    assert adopted.log(push.oid)[0]["outcome"] == "RolledBack", push.text
     assert ("service-silent", "error") in rules_of(adopted, push)
-    assert "no answer to MAIL, RCPT or DATA in 35 s" in push.text
+    texts = "".join(one["text"] for one in adopted.log(push.oid)[0]["findings"])
+    assert "no answer to MAIL, RCPT or DATA in 35 s" in texts
     assert adopted.live() == before

@@ -176,7 +176,8 @@ def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
 ) -> None:
     pushed = push(adopted, case)
     if FROM_BEFORE in pushed.text:  # the case before took mail that this one refuses: what counts is the base state
-        push(adopted, {"name": "the base state"})
+        base = push(adopted, {"name": "the base state\n\nConfirm: deletions"})
+        assert base.accepted, f"{pushed.text}\n{base.text}"
         pushed = push(adopted, case)
     findings = PLACE.findall(pushed.text)
     last = adopted.told()["last"]
