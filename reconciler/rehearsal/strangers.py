@@ -23,7 +23,7 @@ _CANDIDATES = ("203.0.113.7", "198.51.100.7", "145.97.39.155", "91.198.174.7", "
 _CANDIDATES6 = ("2001:db8:ffff::7", "3fff:fff::7", "2a02:2e0:3fe::7", "2607:f8b0:4::7", "2400:cb00:7::7")
 # Networks with so short a prefix that they hold addresses whose beginning they do not show.
 _WIDE = re.compile(rb"0/(?:[0-9]|1[0-5])(?![0-9])"), re.compile(rb":/(?:[12]?[0-9]|3[0-2])(?![0-9])")
-_NETWORK, _LONGEST = re.compile(rb"[0-9A-Fa-f.:]+/[0-9]+\Z"), 48
+_NETWORK, _ELSE, _LONGEST = re.compile(rb"[0-9A-Fa-f.:]+/[0-9]+"), re.compile(rb"[^0-9A-Fa-f.:/]"), 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _wide_networks(texts: Sequence[bytes]) -> Iterator[str]:
 
 def _network(text: bytes) -> Iterator[str]:
     """Yield the network at the end of a text; everything is no network that anybody means in particular."""
-    match = _NETWORK.search(text)
+    match = _NETWORK.fullmatch(_ELSE.split(text)[-1])
     try:
         network = ip_network(match[0].decode(), strict=False) if match else None
     except ValueError:
