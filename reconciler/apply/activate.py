@@ -18,7 +18,7 @@ from reconciler.host.facts import boot_clock, gather
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
-from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in
+from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, taking_mail
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
 from reconciler.postfix.places import SourcePlaces
@@ -26,7 +26,7 @@ from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from reconciler.apply.compare import MailAnswers
     from reconciler.apply.edges import Edges
@@ -161,14 +161,20 @@ def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
     )  # fmt: skip
 
 
-def answering(edges: Edges) -> frozenset[str]:
-    """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run."""
+def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
+    """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run.
+
+    A service that takes mail does so with each of the *tables*, those that Postfix has read.
+    """
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
         return frozenset()
     log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
-    return working(replace(expected, tries=1)) | {MASTER}
+    asked = questions(instance.values, _beginning) if tables else NOTHING_ASKED
+    found = working(replace(expected, tries=1, asked=asked))
+    taking = {key for key in found if taking_mail(key) in found}
+    return found | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
 def _expected(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.questions import ELSEWHERE, ClientClass
 from reconciler.postfix.log import steady
-from reconciler.postfix.replies import Meaning, is_about_client, is_unknown, meaning
+from reconciler.postfix.replies import Meaning, is_about_client, is_unknown, is_unverified, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ AS_BEFORE = "it was so before"
 CONFIRMED = "confirmed in the commit"
 _OF_LOGINS = "this listener asks its clients to log in"
 _NEW_DOMAIN = "the commit makes the domain one of ours, and no table lists this recipient"
+_UNVERIFIED = "the next host says who exists, and no table lists this recipient"
 _SMTP = "25"
 
 
@@ -98,16 +99,21 @@ class Worse(NamedTuple):
 
 
 def compare(
-    before: MailAnswers, after: MailAnswers, *, confirmed: bool = False, unlisted: AbstractSet[str] = frozenset()
-) -> list[Worse]:
+    before: MailAnswers, after: MailAnswers, *, confirmed: bool = False,
+    unlisted: AbstractSet[str] = frozenset(), guessed: AbstractSet[str] = frozenset(),
+) -> list[Worse]:  # fmt: skip
     """Return what is worse than before, one for each reply and each excuse, with the worst first.
 
     *confirmed*: a person said in the commit that mail shall be refused. *unlisted* recipients of domains that are new
-    may not exist.
+    may not exist, nor may *guessed* ones where the next host is asked.
     """
     found = [one for question, said in after.replies.items() if (one := _worse(question, said, before, after))]
     found = [
         one._replace(excuse=_NEW_DOMAIN) if one.said.recipient in unlisted and is_unknown(one.said.reply) else one
+        for one in found
+    ]
+    found = [
+        one._replace(excuse=_UNVERIFIED) if one.said.recipient in guessed and is_unverified(one.said.reply) else one
         for one in found
     ]
     if confirmed:

@@ -2,7 +2,8 @@
 
 The client that speaks from the address it asks comes first: a listener that it can't talk to has failed. The clients of
 other classes follow, one after the other, because a service may have one process only. They get little time where no
-answer is known from before: a name server that is silent lets smtpd think for many seconds about a client.
+answer is known from before: a name server that is silent lets smtpd think for many seconds about a client. Others get
+as much as the configuration of the service says that an answer about mail takes.
 
 Raises nothing of what a listener says or fails to say.
 """
@@ -19,7 +20,8 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler.apply.compare import MailAnswers, MailQuestion, Said
-from reconciler.apply.dialogue import Heard, NotYet, Speaker, Wrong
+from reconciler.apply.dialogue import Hangs, Heard, NotYet, Speaker, Wrong
+from reconciler.apply.patience import thinking
 from reconciler.apply.targets import targets
 from reconciler.model import Finding
 from reconciler.postfix.replies import NO_ANSWER
@@ -94,7 +96,7 @@ class Conversations:
         others = others if self._expected.asked.recipients and target.service.command in _SPEAKING else []
         patience = self._expected.patience + self._screening(target)
         for _ in range(self._expected.tries):
-            visit = self._try(target, client, patience)
+            visit = self._try(target, client, patience, thinks=True)
             if visit.answered:
                 if not visit.problem and others:
                     self._others.append(self._threads.submit(self._rest, target, others))
@@ -107,7 +109,7 @@ class Conversations:
         for client in clients:
             known = before.knows(target.place, client.kind)
             seconds = self._expected.patience if known else BRIEF
-            visit = self._try(target, client, seconds + self._screening(target))
+            visit = self._try(target, client, seconds + self._screening(target), thinks=known)
             if visit.answered and not visit.problem:
                 visits.append(visit)
             elif known:
@@ -116,12 +118,16 @@ class Conversations:
                 visits.append(Visit(target, client, Heard(silence)))
         return visits
 
-    def _try(self, target: Target, client: Client, patience: float) -> Visit:
+    def _try(self, target: Target, client: Client, patience: float, *, thinks: bool) -> Visit:
         """Try for that many seconds."""
         deadline, pause, problem = time.monotonic() + patience, POLL, ""
         while not self._stop.is_set():
             try:
-                return Visit(target, client, self._talk(target, client, max(POLL, deadline - time.monotonic())))
+                left = max(POLL, deadline - time.monotonic())
+                return Visit(target, client, self._talk(target, client, left, thinks=thinks))
+            except Hangs as reason:  # it was given all its time, and a restart would not help
+                hanging = _problem("service-silent", target, str(reason))._replace(is_silence=False)
+                return Visit(target, client, problem=hanging)
             except Wrong as reason:
                 return Visit(target, client, problem=_problem("service-fails", target, str(reason)))
             except (NotYet, OSError) as reason:
@@ -135,24 +141,29 @@ class Conversations:
         silent = _problem("service-silent", target, waited)
         return Visit(target, client, problem=silent, answered=False)
 
-    def _talk(self, target: Target, client: Client, patience: float) -> Heard:
+    def _talk(self, target: Target, client: Client, patience: float, *, thinks: bool) -> Heard:
         place, source = (target.address, target.port), (client.address, 0)
         with closing(SmtpClient(socket.create_connection(place, patience, source_address=source))) as connection:
             if target.service.command not in _SPEAKING:
                 return Heard()
             self._open.add(connection)
-            return self._speaker(target, client).converse(connection)
+            return self._speaker(target, client, thinks=thinks).converse(connection)
 
-    def _speaker(self, target: Target, client: Client) -> Speaker:
+    def _speaker(self, target: Target, client: Client, *, thinks: bool) -> Speaker:
         written = {option.name: option.value for option in target.service.overrides}
         values, asked = self._expected.instance.values, self._expected.asked
+
+        def value(name: str) -> str:
+            return written.get(name, values.get(name, ""))
+
         return Speaker(
             address=client.address,
-            value=lambda name: written.get(name, values.get(name, "")),
+            value=value,
             since=self._expected.since,
             senders=asked.senders(client.kind),
             recipients=asked.of(client.kind),
             screened=target.service.command == "postscreen",
+            thinks=thinking(value) if thinks else None,
         )
 
     def _screening(self, target: Target) -> float:

@@ -2,13 +2,15 @@
 
 The last question is DATA: where a queue file can be written, the answer is 354. Then the client hangs up, so that
 Postfix removes the file again, and there is nothing to deliver. Raises Wrong and NotYet, and OSError for a connection
-that breaks or stays silent.
+that breaks or stays silent. Where smtpd may think about a question, silence about mail is Hangs.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from reconciler.rehearsal.inside.smtp_client import handshake_failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from reconciler.apply.patience import Thinking
     from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
 _MOST_REFUSED = 6  # smtpd slows down a client after ten
@@ -37,6 +40,10 @@ class NotYet(Exception):  # noqa: N818
     """The answer may come from a healthy service right after a reload; try again."""
 
 
+class Hangs(Exception):  # noqa: N818
+    """A service that greets its client does not say in time whether it takes mail."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The replies by sender and kind of recipient; *logins*: AUTH was offered; *certified*: TLS had a certificate."""
@@ -50,7 +57,8 @@ class Heard:
 class Speaker:
     """A client: its address, what it knows of the listener, and what it asks for.
 
-    *value* returns a parameter of the listener. Answers of processes from before *since* do not count.
+    *value* returns a parameter of the listener. Answers of processes from before *since* do not count. With *thinks*,
+    an answer about mail may take longer than others.
     """
 
     address: str
@@ -59,6 +67,7 @@ class Speaker:
     senders: tuple[str, ...]
     recipients: Mapping[str, tuple[str, ...]]
     screened: bool = False
+    thinks: Thinking | None = None
 
     @property
     def _greeting(self) -> str:
@@ -80,6 +89,8 @@ class Speaker:
         greeting = client.ask(self._greeting)
         if "STARTTLS" in greeting:
             accepted = client.ask("STARTTLS")
+            if meaning(accepted) is Meaning.NOTHING:
+                return Heard(self._all(accepted))  # a limit of this client's rate
             if not accepted.startswith("220"):
                 raise Wrong(f'it offers STARTTLS, then answers "{accepted}"')
             if self.value("smtpd_tls_req_ccert") == "yes":
@@ -97,9 +108,24 @@ class Speaker:
         return {(s, kind): Said(some[0], reply) for s in self.senders for kind, some in self.recipients.items()}
 
     def _asked(self, client: SmtpClient) -> dict[tuple[str, str], Said]:
-        replies = {}
+        """Return the replies that come in time; after one that was late, no more is asked."""
+        replies: dict[tuple[str, str], Said] = {}
+        if self.thinks is None:
+            return self._ask_all(client, replies, math.inf)
+        seconds = client.allow(self.thinks.seconds)
+        try:
+            return self._ask_all(client, replies, time.monotonic() + seconds - self.thinks.seconds)
+        except TimeoutError as error:
+            if self.thinks.later:
+                return replies
+            raise Hangs(f"no answer to MAIL, RCPT or DATA in {seconds:g} s") from error
+
+    def _ask_all(
+        self, client: SmtpClient, replies: dict[tuple[str, str], Said], until: float
+    ) -> dict[tuple[str, str], Said]:
+        """Add the replies, and end with DATA; *until* then, more is asked."""
         for sender in self.senders if self.recipients else ():
-            for kind, said in self._transaction(client, sender):
+            for kind, said in self._transaction(client, sender, until):
                 replies[sender, kind] = said
             client.ask("RSET")
         taken = next(((key, said.recipient) for key, said in replies.items() if said.taken), None)
@@ -109,10 +135,14 @@ class Speaker:
         (sender, kind), recipient = taken
         again = [client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA")]
         refused = next((reply for reply in again if meaning(reply) is not Meaning.TAKEN), "")
-        return {**replies, (sender, kind): Said(recipient, refused)} if refused else replies
+        if refused:
+            replies[sender, kind] = Said(recipient, refused)
+        return replies
 
-    def _transaction(self, client: SmtpClient, sender: str) -> Iterator[tuple[str, Said]]:
+    def _transaction(self, client: SmtpClient, sender: str, until: float) -> Iterator[tuple[str, Said]]:
         """Yield the reply for each kind of recipient: of the one that is taken, else of the last."""
+        if time.monotonic() > until:
+            return
         reply, refused = client.ask(f"MAIL FROM:<{sender}>"), 0
         closed = "" if meaning(reply) is Meaning.TAKEN else reply
         for kind, recipients in self.recipients.items():
@@ -126,7 +156,7 @@ class Speaker:
                 refused += 1
                 closed = reply if is_about_client(reply) else closed
             yield kind, Said(recipient, reply)
-            if refused >= _MOST_REFUSED:
+            if refused >= _MOST_REFUSED or time.monotonic() > until:
                 return
 
 

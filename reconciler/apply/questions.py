@@ -61,12 +61,14 @@ class Client:
 class Asked:
     """The questions: recipients by their class, and the sender that a client of ours writes as.
 
-    *unlisted* are the recipients that no table names: the postmasters of domains. *domains* are those of all classes.
+    *guessed* are the recipients that no table names: the postmasters of domains; *unlisted* those of them whose domains
+    are new. *domains* are those of all classes.
     """
 
     recipients: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sender: str = ""
     networks: tuple[str, ...] = ()
+    guessed: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
 
@@ -125,6 +127,7 @@ def questions(values: Mapping[str, str], read: Read) -> Asked:
         recipients={kind: tuple(found) for kind, found in recipients.items() if found},
         sender=f"postmaster@{local or name}" if _DOMAIN.fullmatch(local or name) else "",
         networks=tuple(words(values.get("mynetworks", ""))),
+        guessed=frozenset(guessed),
         unlisted=frozenset(guessed),
         domains=frozenset((*own, *known)),
     )

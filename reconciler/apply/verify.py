@@ -22,8 +22,9 @@ from reconciler.apply.conversations import POLL, Conversations, answers_of
 from reconciler.host import facts
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Finding, Severity, Where, in_tls
+from reconciler.model import Finding, Severity, Where, in_tls, taking_mail
 from reconciler.postfix.log import fatal_lines, since_activation, steady, warning_lines
+from reconciler.postfix.replies import Meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -88,7 +89,10 @@ def listen(expected: Expected) -> MailAnswers:
 
 
 def working(expected: Expected) -> frozenset[str]:
-    """Return the services that clients can use now, and can use in TLS; smtpd is, if a postscreen before it is."""
+    """Return the services that clients can use now, can use in TLS, and that take mail; for smtpd, a postscreen counts.
+
+    A service takes mail if it does for some recipient, and tells of trouble for none.
+    """
     with Conversations(expected) as conversations:
         visits = conversations.visits(wait=True)
     failing = {visit.target.service.key for visit in visits if visit.problem}
@@ -97,7 +101,10 @@ def working(expected: Expected) -> frozenset[str]:
     behind = [service.key for service in expected.services if service.type == "pass"]
     found = [(visit.target.service.key, visit) for visit in well]
     found += [(key, visit) for key in behind for visit in screened]
-    return frozenset({key for key, _ in found} | {in_tls(key) for key, visit in found if visit.heard.certified})
+    said = {(key, meaning(one.reply)) for key, visit in found for one in visit.heard.replies.values()}
+    taking = {key for key, what in said if what is Meaning.TAKEN and (key, Meaning.TROUBLE) not in said}
+    showing = {key for key, visit in found if visit.heard.certified}
+    return frozenset({key for key, _ in found} | {*map(in_tls, showing)} | {*map(taking_mail, taking)})
 
 
 def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
@@ -129,7 +136,8 @@ def _likewise(visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
 def _compared(answers: MailAnswers, visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
     """Yield how mail is taken worse than before, with what Postfix logged about it."""
     before, targets = expected.before or MailAnswers(), {visit.target.place: visit.target for visit in visits}
-    found = compare(before, answers, confirmed=expected.confirmed, unlisted=expected.asked.unlisted)
+    asked = expected.asked
+    found = compare(before, answers, confirmed=expected.confirmed, unlisted=asked.unlisted, guessed=asked.guessed)
     logged = _warnings(expected) if found else ""
     for one in found:
         target = targets[one.question.listener]

@@ -96,7 +96,11 @@ class Daemon:
 
     def _known(self) -> Known:
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, self._notifier.trouble))
-        urgent = (*self._control.limits, *self._last.urgent)
+        urgent = (
+            *self._control.limits,
+            *self._last.urgent,
+            *filter(None, [self._renewals.waiting, self._probation.waiting]),
+        )
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
         troubles = (*urgent, *self._last.faults, *self._slot.unanswered())
         busy, step = self._guard.busy, self._step
@@ -157,7 +161,8 @@ class Daemon:
                 self._board.begin(self._tip(), wait)
             after = self.edges.journal.phase()
             if reasons or after != before:  # not at each sleep: a busy mail log would delay it repeatedly
-                self._due = time.monotonic() + self._last.due_in(after, self.edges.settings)
+                due = min(self._last.due_in(after, self.edges.settings), self._renewals.due)
+                self._due = time.monotonic() + due
             if after != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:

@@ -55,7 +55,8 @@ EXPLAINED = {
     ),
     "service-silent": (
         "A service of the new configuration does not answer on its address. The generation before was restored. "
-        "See the mail log: usually the service's program ends as soon as a client connects."
+        "See the mail log: usually the service's program ends as soon as a client connects. If it greets its client "
+        "and hangs then, it waits for somebody else, such as a policy server that is dead."
     ),
     "mail-waits": (
         "A listener told a client to come back later, because the mail system has trouble: a table or a policy server "
@@ -66,7 +67,8 @@ EXPLAINED = {
     "mail-refused": (
         "A listener took mail for a recipient before the commit, and refuses it now. The generation before was "
         "restored, unless the refusal is about the client that asked alone, or the listener now asks its clients to "
-        "log in; then it is a warning. See the list of restrictions that the reply is from. If the refusal is "
+        "log in, or the next host does not know a recipient that no table lists; then it is a warning. See the list of "
+        "restrictions that the reply is from. If the refusal is "
         'intended, push the change with the trailer "Confirm: refusals" in the commit\'s message.'
     ),
     "sendmail-fails": (
@@ -215,7 +217,8 @@ EXPLAINED = {
         "In a rehearsal no listener accepted and kept a message: each message was refused, discarded or put on hold. A "
         "list of restrictions rejects every client, a check of headers or bodies matches every message, or the limit "
         "for the size of a message is far too small. If a table or a server decides which clients may send, it may "
-        "know clients that the rehearsal does not use, so this is a warning only."
+        "know clients that the rehearsal does not use, so this is a warning only. So is mail that is discarded or put "
+        "on hold: a maintenance does that on purpose."
     ),
     "warning-in-rehearsal": (
         "In a rehearsal, a program of Postfix logged a warning. Most warnings mean that a setting does not take effect "

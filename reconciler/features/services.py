@@ -181,7 +181,7 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
-        yield service.finding("unknown-program", what)
+        yield replace(service.finding("unknown-program", what), starts=frozenset({service.key}))
 
 
 def _limits(service: Service) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ from reconciler.model.finding import (
     in_tls,
     listed,
     printable,
+    taking_mail,
     warning_at,
 )
 from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
@@ -100,5 +101,6 @@ __all__ = [
     "no_services",
     "nothing_mentioned",
     "printable",
+    "taking_mail",
     "warning_at",
 ]

@@ -22,6 +22,11 @@ def in_tls(key: str) -> str:
     return f"{key} in TLS"
 
 
+def taking_mail(key: str, table: str = "") -> str:
+    """Return what stands in Finding.starts for a service that would answer, and take no mail without that table."""
+    return f"{key} taking mail{table and ' with '}{table}"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.

@@ -179,7 +179,12 @@ def pause(phase: Phase) -> float | None:
     """Return the seconds until a Retrying phase tries again: they double, up to five minutes. None for other phases."""
     if not isinstance(phase, Retrying):
         return None
-    return float(min(FIRST_PAUSE * 2 ** min(phase.attempts - 1, 10), LONGEST_PAUSE))
+    return pause_after(phase.attempts)
+
+
+def pause_after(attempts: int) -> float:
+    """Return the seconds to wait after so many attempts."""
+    return float(min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE))
 
 
 def next_allowed(history: Sequence[float], now: float, interval: float) -> float:

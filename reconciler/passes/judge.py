@@ -24,6 +24,7 @@ from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
 from reconciler.model import (
     UNWRITTEN,
+    Activation,
     Change,
     Contribution,
     Desired,
@@ -37,6 +38,7 @@ from reconciler.model import (
 from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
+from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
@@ -144,7 +146,7 @@ class LiveCommit:
 
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
-        return answering(self._edges)
+        return answering(self._edges, recorded(self._edges.generations).tables)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -307,7 +309,7 @@ def _excused(judged: Judged, live: LiveCommit) -> Judged:
         raise Incomplete(judged.findings)
     if errors:
         raise CheckFailed(judged.findings)
-    raise_if_it_stops(found, judged.plan, live.answering)
+    raise_if_it_stops(found, judged.plan.steps, live.answering)
     return judged
 
 
@@ -317,7 +319,17 @@ def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
         findings = lint(*as_found(edges, target), Budget(time.thread_time))
     except (ReconcilerError, OSError, ValueError):
         return
-    raise_if_it_stops(findings, plan, partial(answering, edges))
+    raise_if_it_stops(findings, plan.steps, LiveCommit(edges).answering)
+
+
+def raise_if_reload_stops(edges: Edges) -> None:
+    """Raise WouldStop likewise for what is live, if its processes were started anew."""
+    live = LiveCommit(edges)
+    try:
+        findings = lint(*live.judged_by, Budget(time.thread_time)) if live.judged_by else []
+    except ReconcilerError:
+        return
+    raise_if_it_stops(findings, [Activation.RELOAD], live.answering)
 
 
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:

@@ -4,7 +4,12 @@ Promises: passes/look.py decides which log lines count. A rollback makes a new g
 files, with today's foreign files and passwords; if that fails, it points the live link at the earlier generation. Only
 the phase is stored, so a killed daemon resumes the watch at the mark of the swap.
 
-Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read.
+A rollback restarts Postfix. It waits while a service answers that this would end (passes/next_start.py): what the
+commit does wrong is less than no answer at all, and the undo of a rollback that fails would restart once more. What a
+trouble of this host explains does not condemn the commit (passes/blame.py).
+
+Raises WouldStop for a rollback that waits, OSError as the kernel gives it, CommandFailed when the journal cannot be
+read.
 """
 
 from __future__ import annotations
@@ -37,6 +42,8 @@ from reconciler.model.phase import (
     on_probation,
     probation_of,
 )
+from reconciler.passes.blame import of_the_commit, shared_troubles
+from reconciler.passes.judge import raise_if_files_stop
 from reconciler.passes.look import LOGGED
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded, note
@@ -137,6 +144,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
+    raise_if_files_stop(target, plan, edges)
     source = Source(SourceKind.BACK, number=old.number)
     order = Order(
         plan=plan,
@@ -183,12 +191,21 @@ def prove(edges: Edges, look: Look) -> Passed | None:
             return None
         if findings and edges.generations.drift():  # a hand edit can break mail too, so it is reverted first
             return None
+        findings = _condemning(findings, running, edges)
+        if not findings and left(running, clock()) > 0:
+            return None
         if not findings and running.confirm:
             findings = [unconfirmed(running)]
         if not findings:
             edges.journal.set_phase(on_probation(phase, None))
             return None
         return _take_back(edges, phase, running, findings, began)
+
+
+def _condemning(findings: list[Finding], running: Probation, edges: Edges) -> list[Finding]:
+    """Return the findings that no trouble explains which is just as true of the generation to go back to."""
+    old = way_back(running, edges) if findings else None
+    return of_the_commit(findings, shared_troubles(old.owned(), edges)) if old else findings
 
 
 def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:

@@ -38,7 +38,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         if checked.judged.plan.empty or (checked.judged.restores and not restore):
             return Unchanged(checked.findings, kept)
         if checked.judged.restores:
-            raise_if_it_stops(checked.judged.findings, checked.judged.plan, live.answering)
+            raise_if_it_stops(checked.judged.findings, checked.judged.plan.steps, live.answering)
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if not isinstance(outcome, Applied):

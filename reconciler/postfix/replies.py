@@ -34,6 +34,7 @@ _PASSING = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _UNKNOWN = re.compile(r"[45][0-9]{2}[ -][45]\.1\.[01] ")
+_UNVERIFIED = re.compile(r"[45][0-9]{2}[ -][45]\.1\.[0-9] .*(?:unverified|undeliverable) address", re.DOTALL | re.ASCII)
 _RELAY = re.compile(r"[45][0-9]{2}[ -].*relay access denied", re.IGNORECASE | re.DOTALL | re.ASCII)
 _ABOUT_CLIENT = re.compile(
     r"(?:client host|helo command|sender address) rejected|blocked using|not accepting messages|; client \[",
@@ -44,6 +45,11 @@ _ABOUT_CLIENT = re.compile(
 def is_unknown(reply: str) -> bool:
     """Return whether the reply says that the recipient does not exist (RFC 3463: x.1.x is about the address)."""
     return bool(_UNKNOWN.match(reply))
+
+
+def is_unverified(reply: str) -> bool:
+    """Return whether the reply says that a probe has not found the address (reject_unverified_recipient)."""
+    return bool(_UNVERIFIED.match(reply))
 
 
 def meaning(reply: str) -> Meaning:

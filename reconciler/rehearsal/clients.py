@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from reconciler.desired.flows import STRANGER
 from reconciler.model.ascii_text import is_digits, split_words
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, table_inside, tables_in
@@ -20,7 +19,7 @@ from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.inside.messages import CLIENT, FORGED, LOGIN, SCREENED
-from reconciler.rehearsal.master_cf import STRANGER6, twin_port
+from reconciler.rehearsal.master_cf import twin_port
 from reconciler.rehearsal.outside import LOOPBACK
 from reconciler.rehearsal.recipients import REMOTE
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Service
+    from reconciler.rehearsal.strangers import Strangers
 
 OTHER = "somebody-else"
 _INTERFACES = "postscreen_allowlist_interfaces"
@@ -122,11 +122,13 @@ def is_loopback(address: str) -> bool:
 # ---- clients ---------------------------------------------------------------------------------------------------------
 
 
-def dialogues(played: list[messages.PlayedListener], main: Scope, recipients: list[str]) -> Iterator[messages.Dialogue]:
+def dialogues(
+    played: list[messages.PlayedListener], main: Scope, recipients: list[str], strangers: Strangers
+) -> Iterator[messages.Dialogue]:
     """Yield the dialogues with each listener."""
     for listener in played:
         is_near = is_loopback(listener["address"])
-        client = listener["address"] if is_near else STRANGER6 if ":" in listener["address"] else STRANGER
+        client = listener["address"] if is_near else strangers.facing(listener["address"])
         service = main.merged.entries[listener["service"]]
         if service.command == "postscreen":
             # On the address of a backup, new clients are always put off: they are to try the other address first.

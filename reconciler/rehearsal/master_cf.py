@@ -6,6 +6,7 @@ another smtpd, the injector, passes a message to each delivery agent that mail c
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.reached import routed
+from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Facts
 
-STRANGER6 = "2001:db8:ffff::7"
 SMTP, LMTP = 25, 24
-_WORLD = "198.18.0.1"
+_WORLD, _WORLD6 = "198.18.0.1", "2001:db8:ffff::7"
 AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
 _FREE = range(61000, 61100)
 _PLACE = Where("master.cf")
@@ -46,6 +47,7 @@ _SMTPD = {
 }  # fmt: skip
 # The shortest time that postscreen may wait for a client to speak too early.
 _SCREEN = {"postscreen_greet_wait": "1s"}
+_SLEEP = re.compile(r"(?<!\S)(sleep[\s,]+)[0-9]+(?![^\s,])", re.ASCII | re.IGNORECASE)
 _PLAYED = {"smtpd": _SMTPD, "postscreen": _SCREEN}
 
 
@@ -68,17 +70,17 @@ def twin_port(number: int, ports: list[int]) -> int:
 
 def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
     """Return the text of master.cf: the services, twins of those behind postscreen, and the injector."""
-    lines = [show_service(_tagged(service, number)) for number, service in enumerate(services)]
+    lines = [show_service(_tagged(service, number, main)) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
-            lines.append(show_service(_tagged(twin, number)))
+            lines.append(show_service(_tagged(twin, number, main)))
     return "\n".join([*lines, show_service(_injector(main, services, ports[0])), ""])
 
 
-def _tagged(service: Service, number: int) -> Service:
+def _tagged(service: Service, number: int, main: Scope) -> Service:
     """Return the service with its tag; the last value of an option takes effect."""
-    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {})
+    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
     kept = tuple(
         replace(option, value=without_databases(option.value))
         for option in service.overrides
@@ -86,6 +88,15 @@ def _tagged(service: Service, number: int) -> Service:
     )
     added = tuple(Parameter(name, value, service.where) for name, value in options.items())
     return replace(service, overrides=(*kept, *added))
+
+
+def _awake(service: Service, main: Scope) -> dict[str, str]:
+    """Return the restriction lists of an smtpd that sleep, without their sleep."""
+    scope = Scope(main.merged, main.facts, service)
+    values = {name: scope.value(name) for name in (*LISTS, *classes_of(scope))} if service.command == "smtpd" else {}
+    return {
+        name: without_databases(_SLEEP.sub(r"\g<1>0", text)) for name, text in values.items() if _SLEEP.search(text)
+    }
 
 
 def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
@@ -138,4 +149,4 @@ def _goal(service: Service, main: Scope) -> str:
     """Return the next hop at which a stand-in server speaks the agent's protocol."""
     scope = Scope(main.merged, main.facts, service)
     port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
-    return f"[{_WORLD if loopback(main) == LOOPBACK else STRANGER6}]:{port}"
+    return f"[{_WORLD if loopback(main) == LOOPBACK else _WORLD6}]:{port}"

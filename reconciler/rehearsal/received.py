@@ -31,6 +31,7 @@ _ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE | re.ASCII)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 _MOST = 120
+_DISCARDS, _HOLDS = "discards every message", "puts every message on hold"
 # The setting that refuses, by the text of the reply or the log line; restriction lists are searched as well.
 _REFUSERS = (
     ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
@@ -55,14 +56,8 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a finding if every message is refused, discarded or put on hold, on every listener."""
-    # A listener that asks for a certificate may refuse our client, which has none; a failed one has its own finding.
-    tried = [
-        (dialogue, result["steps"])
-        for dialogue, result in evidence.dialogues()
-        if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
-        if dialogue["kind"] == CLIENT or (dialogue["kind"] == LOGIN and _is_taken(result["steps"]))
-    ]
+    """Yield a finding if every message is refused on every listener; what is put aside on purpose is a warning."""
+    tried = _tried(evidence)
     fates = [_fate_of(steps, evidence) for _, steps in tried]
     if not fates or not all(fates):
         yield from _no_recipient(tried, evidence)
@@ -79,9 +74,30 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
         where=_refuser(fate, service, evidence),
         text=f"in a rehearsal no mail is accepted: {service.key} on {shown(listener)} {fate}",
         subject="no mail",
-        severity=Severity.WARNING if unsure else Severity.ERROR,
+        severity=Severity.WARNING if unsure or any(map(_is_aside, fates)) else Severity.ERROR,
         lasting=False,
     )
+
+
+def put_aside(evidence: Evidence) -> str:
+    """Return how every message is discarded or held, as a maintenance does; empty if one is not."""
+    fates = [_fate_of(steps, evidence) for _, steps in _tried(evidence)]
+    return fates[0] if fates and all(map(_is_aside, fates)) else ""
+
+
+def _is_aside(fate: str) -> bool:
+    return fate.startswith((_DISCARDS, _HOLDS))
+
+
+def _tried(evidence: Evidence) -> list[tuple[Dialogue, list[Step]]]:
+    """Return the dialogues that say whether mail gets in, with their steps."""
+    # A listener that asks for a certificate may refuse our client, which has none; a failed one has its own finding.
+    return [
+        (dialogue, result["steps"])
+        for dialogue, result in evidence.dialogues()
+        if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
+        if dialogue["kind"] == CLIENT or (dialogue["kind"] == LOGIN and _is_taken(result["steps"]))
+    ]
 
 
 def _is_taken(steps: list[Step]) -> bool:
@@ -127,7 +143,7 @@ def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
     for line in evidence.lines:
         match = _GONE.match(line.text)
         if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-            end = "discards every message" if match["what"] == "discard" else "puts every message on hold"
+            end = _DISCARDS if match["what"] == "discard" else _HOLDS
             return f'{end} ("{match["what"]}: {evidence.said(match["why"].partition(";")[0][:_MOST])}")'
     return ""
 

@@ -10,10 +10,10 @@ the way to the smtpd behind it is tried; recipients and flows go to that smtpd i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.desired.flows import STRANGER, Flow, Flows
+from reconciler.desired.flows import Flow, Flows
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.reached import routed
@@ -23,7 +23,6 @@ from reconciler.rehearsal.inside import messages
 from reconciler.rehearsal.master_cf import (
     LMTP,
     SMTP,
-    STRANGER6,
     agent_recipients,
     agents,
     free_ports,
@@ -31,6 +30,7 @@ from reconciler.rehearsal.master_cf import (
     played_master,
 )
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS
+from reconciler.rehearsal.strangers import strangers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,14 +87,17 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         for listener in clients.listeners(service, number, main, ports)
     ]
     section = desired.section(Flows)
-    reached = [(flow, _reached(flow, listeners, main)) for flow in (section.all if section else ())]
+    unknown = strangers(main)
+    any_client = unknown.facing(outside.loopback(main))
+    flows = [replace(flow, client=flow.client or any_client) for flow in (section.all if section else ())]
+    reached = [(flow, _reached(flow, listeners, main)) for flow in flows]
     listed = recipients.listed(main)
     tried = recipients.tried(main, listed)
     injector = messages.Endpoint(address=outside.loopback(main), port=ports[0], wrapped=False, proxy=False)
     play = messages.Play(
         room=_room(main),
         world=_world(main, listeners),
-        dialogues=list(clients.dialogues(listeners, main, tried)),
+        dialogues=list(clients.dialogues(listeners, main, tried, unknown)),
         recipients=tried,
         asked=recipients.asked(listed),
         listings=[one.listing for one in listed if one.listing],
@@ -200,29 +203,23 @@ def _names(main: Scope) -> dict[str, list[str]]:
 def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
     """Return the listener that the client of a flow would reach, if one serves its port."""
     port = as_number(flow.port) if is_digits(flow.port) else main.facts.ports.get(flow.port, 0)
-    client = _client_of(flow, main)
-    near = clients.is_loopback(client)
+    near = clients.is_loopback(flow.client)
     services = main.merged.entries
     # The smtpd behind postscreen takes postscreen's place.
     screened = {SMTP, *(one["port"] for one in listeners if services[one["service"]].command == "postscreen")}
     played = [one for one in listeners if services[one["service"]].command != "postscreen"]
     behind = {one["port"] for one in played if services[one["service"]].type == "pass"}
     fitting = [one for one in played if one["port"] == port or (one["port"] in behind and port in screened)]
-    same = [one for one in fitting if (":" in one["address"]) == (":" in client)]
+    same = [one for one in fitting if (":" in one["address"]) == (":" in flow.client)]
     best = [one for one in same if clients.is_loopback(one["address"]) == near] or (same if near else [])
     return best[0] if best else None
-
-
-def _client_of(flow: Flow, main: Scope) -> str:
-    is_new = flow.client == STRANGER and outside.loopback(main) != LOOPBACK
-    return STRANGER6 if is_new else flow.client
 
 
 def _flow(identity: str, flow: Flow, listener: messages.PlayedListener, main: Scope) -> messages.PlayedFlow:
     return messages.PlayedFlow(
         id=identity,
         listener=listener,
-        client=_client_of(flow, main),
+        client=flow.client,
         helo=flow.helo,
         tls=flow.tls,
         login=flow.login,

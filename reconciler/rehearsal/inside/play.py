@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside import messages
 
 DIALOGUES = 12
-QUIET, SOON = 1.5, 0.5
+QUIET, SOON = 1.5, 0.5  # seconds, on a host with time to spare
+MOST_PATIENCE = 10.0
+_STARTS = 10  # as many starts of the master take as long as the deliveries of a rehearsal, at most
 LONGEST = 60.0
 _ANSWERING = threading.Lock()
 
@@ -126,11 +128,18 @@ def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -
     awaited = [agent["name"] for agent, result in agents if result["sent"]]
     awaited += [flow["id"] for flow, result in flows if result["sent"] and flow["is_delivered"]]
     queued = {result["queue"]: flow["id"] for flow, result in flows if result["queue"]}
-    log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), QUIET)
+    log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), patience(QUIET, report["seconds"]))
     is_submitted = report["submitted"]["status"] == 0
-    log.wait(lambda lines: deliveries.all_tried(lines, is_submitted=is_submitted), SOON)
+    soon = patience(SOON, report["seconds"])
+    log.wait(lambda lines: deliveries.all_tried(lines, is_submitted=is_submitted), soon)
     queue_directory = asked["room"]["parameters"]["queue_directory"]
     report["routes"] = deliveries.routes(log.all(), asked["flows"], queued, queue_directory)
+
+
+def patience(usual: float, seconds: messages.Times) -> float:
+    """Return how long to wait, in seconds: longer on a host that was slow to start the master a moment ago."""
+    start = seconds["up"] - seconds["built"]
+    return min(max(usual, _STARTS * start), MOST_PATIENCE)
 
 
 def _end_with_the_reader() -> None:

@@ -113,3 +113,40 @@ def test_master_is_not_made_to_bind_an_address_that_the_host_has_lost() -> None:
         adopted.sh("ip address del 192.0.2.77/32 dev lo")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": MAIL}, "One address").oid)
         assert adopted.answers()
+
+
+def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
+    table = "/srv/access.regexp"
+    both = f"{LOGINS}  smtpd_tls_chain_files: {CHAIN}\n  smtpd_tls_security_level: may\n"
+    both += f"  smtpd_recipient_restrictions: check_recipient_access regexp:{table}, reject_unauth_destination\n"
+    asked = ["EHLO x.example", "MAIL FROM:<>", "RCPT TO:<root@mx1.example.com>", "QUIT"]
+
+    def takes() -> bool:
+        return any(reply.startswith("250 2.1.5") for reply in adopted.host.dialogue(asked))
+
+    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+        adopted.sh(f"{KEY}; echo '/never@/ REJECT' >{table}")
+        _serve(adopted)
+        adopted.wait_for("Applied", adopted.push({"mail.yaml": both}, "All").oid)
+        adopted.wait_for("Applied", adopted.push(_route(1), "Something to roll back").oid)
+        assert takes()
+        shown = "openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>/dev/null | openssl x509 -serial"
+        serial = adopted.sh(shown)
+
+        _end_server(adopted)
+        adopted.sh(f"{KEY}")
+        adopted.patiently(lambda: any("renewed" in one for one in adopted.told().get("troubles", ())), "the trouble")
+        assert adopted.sh(shown) == serial
+        _serve(adopted)
+        adopted.patiently(lambda: adopted.sh(shown, check=False) not in {"", serial}, "the new certificate")
+        assert takes()
+
+        adopted.sh(f"mv {table} {table}.gone")
+        oid = adopted.write_past_hook(_route(2), "A harmless push")
+        status = adopted.wait_for("Postponed", oid)
+        assert table in status["phase"]["reason"]
+        assert adopted.reconciler("rollback").status != 0
+        assert takes()
+        adopted.sh(f"mv {table}.gone {table}")
+        adopted.wait_for("Applied", oid)
+        assert takes()

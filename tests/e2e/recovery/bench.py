@@ -8,6 +8,7 @@ host does not get in order.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -131,11 +132,14 @@ class Bench:
         self.adopted.patiently(self._is_served, "the server")
 
     def _is_served(self) -> bool:
+        """Whether the server answers: one that was killed leaves its socket."""
         where = self.trouble.server[1]
-        if "/" in where:
-            return (self.adopted.host.root / where.lstrip("/")).is_socket()
         try:
-            self.adopted.host.connect(int(where)).close()
+            if where.isdigit():
+                self.adopted.host.connect(int(where)).close()
+            else:
+                with socket.socket(socket.AF_UNIX) as knocking:
+                    knocking.connect(str(self.adopted.host.root / where.lstrip("/")))
         except OSError:
             return False
         return True

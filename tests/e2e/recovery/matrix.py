@@ -1,7 +1,7 @@
 """Make each trouble of a host, try every event beside it, and look what comes of it; as a table for docs/troubles.md.
 
     python -m tests.e2e.recovery.matrix              write docs/troubles.md anew
-    python -m tests.e2e.recovery.matrix 'dpkg is'    write only the troubles whose name has this text
+    python -m tests.e2e.recovery.matrix dpkg DNS     write only the troubles whose name has one of these texts
 
 Promises: troubles share a host as long as every row is as the page says, because a host that is in order again is as
 good as a new one. A cell is the same for every run.
@@ -64,17 +64,20 @@ def parts(page: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in page.split("\n## ")[1:]}
 
 
-def main(wanted: str = "") -> None:
-    """Write docs/troubles.md anew, or the troubles whose name has a text."""
-    page = PAGE.read_text()
-    known = parts(page)
+def main(*wanted: str) -> None:
+    """Write docs/troubles.md anew, or the troubles whose name has one of some texts."""
+    known = parts(PAGE.read_text())
     with Benches() as benches:
         for trouble in TROUBLES:
-            if wanted in trouble.name:
+            if not wanted or any(text in trouble.name for text in wanted):
                 known[trouble.name] = benches.table(trouble)
                 print(f"{trouble.name}\n{known[trouble.name]}\n", flush=True)
+                _write(known)
+
+
+def _write(known: dict[str, str]) -> None:
     sections = "".join(f"\n## {one.name}\n\n{known.get(one.name, '')}\n" for one in TROUBLES)
-    PAGE.write_text(page.partition("\n## ")[0].rstrip("\n") + "\n" + sections)
+    PAGE.write_text(PAGE.read_text().partition("\n## ")[0].rstrip("\n") + "\n" + sections)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ KEY = (
 )
 EXPIRE = f"cd /etc/ssl && openssl x509 -in cert -signkey key -days -1 -out old 2>/dev/null && cat key old >{CHAIN}"
 TLS = ("smtpd_tls_chain_files: /etc/ssl/mx.pem", "smtpd_tls_security_level: may")
+PATIENT = ("max_idle: 1h", "service_throttle_time: 1s")
+"""The smtpd that started before a trouble does not end by itself; master starts one soon after one that failed."""
 DAMAGE = f"""
 cp -a {REPOSITORY} /srv/good && cd {REPOSITORY} && git repack -adq && chmod u+w objects/pack/*
 for pack in objects/pack/*.pack; do
@@ -58,11 +60,10 @@ def _mail(*parameters: str) -> str:
     return MAIL + "".join(f"  {one}\n" for one in parameters)
 
 
-def _server_down(name: str, server: tuple[str, ...], *parameters: str, end: str = "") -> Trouble:
+def _server_down(name: str, server: tuple[str, ...], *parameters: str) -> Trouble:
     """Return the trouble that the program of inside/servers.py which Postfix asks has ended."""
-    return Trouble(
-        name=name, begin="pkill -f [i]nside/servers.py", end=end, mail=_mail(*parameters), server=server, repairs=True
-    )
+    mail = _mail(*parameters)
+    return Trouble(name=name, begin="pkill -f [i]nside/servers.py", mail=mail, server=server, repairs=True)
 
 
 TROUBLES = (
@@ -83,7 +84,7 @@ TROUBLES = (
         "smtpd_sasl_auth_enable: yes",
         "smtpd_sasl_type: dovecot",
         "smtpd_sasl_path: private/auth",
-        end="postfix quick-stop; postfix start",  # else master waits a minute before it starts another smtpd
+        *PATIENT,
     ),
     _server_down(
         "The server of a table is down (socketmap; LDAP and SQL likewise)",
@@ -125,9 +126,9 @@ TROUBLES = (
     ),
     Trouble(
         name="The certificate can't be read",
-        begin=f"echo noise >{CHAIN}; pkill -x smtpd; true",  # one from before keeps the certificate that it has read
+        begin=f"echo noise >{CHAIN}",
         end=f"cp -a /etc/ssl/good.pem {CHAIN}",
-        mail=_mail(*TLS),
+        mail=_mail(*TLS, *PATIENT),
         prepare=KEY,
         repairs=True,
     ),

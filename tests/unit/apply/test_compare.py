@@ -109,3 +109,16 @@ def test_the_summary_says_what_was_verified() -> None:
     assert summary(1, 0, submits=False) == "1 listener"
     assert summary(0, 0, submits=True) == "sendmail"
     assert summary(0, 0, submits=False) == ""
+
+
+def test_a_guessed_recipient_may_be_unknown_to_the_next_host_that_is_asked() -> None:
+    for reply, excused in (
+        ("550 5.1.1 <root@mx1.test>: Recipient address rejected: undeliverable address: Address lookup failed", True),
+        ("450 4.1.1 <root@mx1.test>: Recipient address rejected: unverified address: not found", True),
+        ("450 4.4.1 <root@mx1.test>: Recipient address rejected: unverified address: Connection refused", False),
+        (ACCESS, False),
+    ):
+        (worse,) = compare(answers(TAKEN), answers(reply), guessed={"root@mx1.test"})
+        assert bool(worse.excuse) is excused, reply
+        (listed,) = compare(answers(TAKEN), answers(reply))
+        assert not listed.excuse

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from threading import Thread
 
 import pytest
 
-from reconciler.apply.dialogue import Heard, NotYet, Speaker, Wrong
+from reconciler.apply.dialogue import Hangs, Heard, NotYet, Speaker, Wrong
+from reconciler.apply.patience import Thinking
 from reconciler.rehearsal.inside.smtp_client import SmtpClient
 
 OK, DENIED = "250 2.1.5 Ok", "554 5.7.1 <x@other.test>: Relay access denied"
@@ -16,29 +18,34 @@ RECIPIENTS = {"local": ("a@own.test", "b@own.test"), "remote": ("x@other.test",)
 
 
 def held(
-    replies: dict[str, str], *, banner: str = "220 mx ESMTP", screened: bool = False, proxied: bool = False
-) -> tuple[Heard, list[str]]:
-    """What is heard of a server that replies to the longest of these commands, and the commands that it saw."""
+    replies: dict[str, str], *, banner: str = "220 mx ESMTP", screened: bool = False, proxied: bool = False,
+    late: float = 0.0, thinks: Thinking | None = None,
+) -> tuple[Heard, list[str]]:  # fmt: skip
+    """What is heard of a server that replies to the longest of these commands, and the commands that it saw.
+
+    It is *late* with its answer for the recipient at other.test, and its client waits for a second.
+    """
     near, far = socket.socketpair()
     seen: list[str] = []
 
     def serve() -> None:
-        with far, far.makefile("rwb") as stream:
+        with suppress(BrokenPipeError), far, far.makefile("rwb") as stream:  # who hangs up does not hear the rest
             stream.write(f"{banner}\r\n".encode())
             stream.flush()
             for line in stream:
                 seen.append(line.decode().strip())
+                time.sleep(late * ("other.test" in seen[-1]))
                 reply = max((key for key in replies if seen[-1].startswith(key)), key=len, default="")
                 stream.write(f"{replies.get(reply, '250 ok')}\r\n".encode())
                 stream.flush()
 
-    near.settimeout(5)
+    near.settimeout(1 if late else 5)
     serving = Thread(target=serve)
     serving.start()
     values = {"smtpd_upstream_proxy_protocol": "haproxy"} if proxied else {}
     speaker = Speaker(
         address="127.0.0.1", value=lambda name: values.get(name, ""), since=0, senders=("", "p@own.test"),
-        recipients=RECIPIENTS, screened=screened,
+        recipients=RECIPIENTS, screened=screened, thinks=thinks,
     )  # fmt: skip
     try:
         with closing(SmtpClient(near)) as client:
@@ -98,3 +105,27 @@ def test_postscreen_asks_to_come_back() -> None:
         held({}, banner="421 4.3.2 All server ports are busy", screened=True)
     heard, _ = held({"RCPT": "450 4.3.2 Service currently unavailable"})
     assert heard.replies["", "local"].reply.startswith("450 4.3.2"), "an smtpd that says so means it"
+
+
+def test_an_answer_that_is_only_late_is_waited_for_and_then_no_more_is_asked() -> None:
+    heard, _ = held({"DATA": "354 go"}, late=1.5, thinks=Thinking(60))
+    assert set(heard.replies) == {("", "local"), ("", "remote")}
+    assert heard.replies["", "remote"].taken
+
+
+def test_silence_is_not_waited_for_any_longer() -> None:
+    with pytest.raises(Hangs, match=r"no answer to MAIL, RCPT or DATA in 1\.1 s"):
+        held({"DATA": "354 go"}, late=3, thinks=Thinking(0.1))
+    with pytest.raises(TimeoutError):
+        held({"DATA": "354 go"}, late=3)
+
+
+def test_an_answer_that_may_come_later_still_is_not_known_and_what_came_counts() -> None:
+    heard, _ = held({"DATA": "354 go"}, late=3, thinks=Thinking(0.1, later=True))
+    assert set(heard.replies) == {("", "local")}
+
+
+def test_a_limit_of_the_clients_rate_is_no_trouble_with_tls() -> None:
+    limited = "454 4.7.0 Error: too many new TLS sessions from localhost[127.0.0.1]"
+    heard, _ = held({"EHLO": "250 STARTTLS", "STARTTLS": limited})
+    assert {said.reply for said in heard.replies.values()} == {limited}

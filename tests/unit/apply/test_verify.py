@@ -11,11 +11,14 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
+import pytest
+
+from reconciler.apply.questions import Asked
 from reconciler.apply.targets import Expected
 from reconciler.apply.verify import Verified, fatal_since, verify, working
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
-from reconciler.model import Service, Where
+from reconciler.model import Service, Where, taking_mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +85,23 @@ def test_what_clients_can_use_are_the_services_that_answer() -> None:
         assert working(expected_on(port)) == {f"{port}/inet"}
     with listening(keep_silent) as port:
         assert working(replace(expected_on(port), tries=1)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("reply", "takes"),
+    [(b"250 ok", True), (b"451 4.3.5 Server configuration error", False), (b"550 5.1.1 unknown", False)],
+)
+def test_a_service_takes_mail_if_it_does_for_a_recipient_that_is_asked_for(reply: bytes, *, takes: bool) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"220 mx ESMTP\r\n")
+        while line := connection.recv(1000):
+            connection.sendall((reply if line.startswith(b"RCPT") else b"250 ok") + b"\r\n")
+
+    asked = Asked(recipients={"local": ("root@mx.example",)}, networks=("127.0.0.0/8",))
+    with listening(serve) as port:
+        found = working(replace(expected_on(port), asked=asked))
+    assert (taking_mail(f"{port}/inet") in found) is takes
+    assert f"{port}/inet" in found
 
 
 def test_a_service_that_answers_at_the_second_try_of_a_busy_machine_is_well() -> None:

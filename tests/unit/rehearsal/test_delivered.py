@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,22 @@ def test_a_flow_holds_or_says_how_it_does_not() -> None:
         'flow "a": expected accepted, got "554 5.7.1 Relay access denied" to RCPT TO:<x@far.example>'
     ]
     assert flow({"status": "sent"}, sent=True) == ['flow "a": expected a delivery, but Postfix attempted none in time']
+
+
+def test_a_flow_whose_message_all_others_share_the_hold_of_is_a_warning() -> None:
+    flows = {"a": {"to": "x@far.example", "expect": {"status": "sent"}}}
+    done = script_of(
+        {"smtpd_client_restrictions": "check_client_access static:HOLD"}, {"flows/a.yaml": json.dumps(flows)}
+    )
+    one = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
+    steps = [["RCPT TO:<a@b>", "250 ok"], ["(message)", "250 2.0.0 Ok: queued as 1AB"]]
+    dialogues, results = [{"steps": steps, "error": ""}], [{"sent": True, "queue": "2AB", "steps": [], "error": ""}]
+    held = "r4/smtpd[9]: NOQUEUE: hold: RCPT from x[1.2.3.4]: triggers HOLD action; from=<s@x> to=<a@b> proto=ESMTP"
+    found = report_findings(one, held, dialogues=dialogues, flows=results)
+    assert [(each.rule, each.is_error) for each in found] == [("no-mail-in", False), ("flow-fails", False)]
+    assert "puts every message on hold" in found[1].text
+    found = report_findings(one, "r5/qmgr[9]: 1AB: from=<s@x>, size=1", dialogues=dialogues, flows=results)
+    assert [(each.rule, each.is_error) for each in found] == [("flow-fails", True)]
 
 
 def test_what_became_of_every_recipient_counts() -> None:

@@ -113,3 +113,15 @@ def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1::", "192.0.2.C5", ":", "1d"])
 def test_what_only_looks_like_an_address_is_not_talked_to(host: str) -> None:
     assert listeners(script_of({"inet_interfaces": f"{host}, 127.0.0.1"}).play) == {("127.0.0.1", 25)}
+
+
+def test_no_listener_sleeps_in_a_rehearsal() -> None:
+    files = {"master.d/x.cf": "127.0.0.1:2525 inet n - n - - smtpd\n  -o { smtpd_helo_restrictions = SLEEP 20 }\n"}
+    slow = {"smtpd_client_restrictions": "sleep 10, permit_mynetworks, sleep 3"}
+    text = script_of(slow, files).master_cf
+    assert text.count("sleep 0, permit_mynetworks, sleep 0") >= 2
+    assert "SLEEP 0" in text
+    named = script_of(
+        {"smtpd_client_restrictions": "check_client_access table:sleep"}, {"tables/sleep": "a.example OK\n"}
+    )
+    assert "smtpd_client_restrictions" not in named.master_cf.partition("\n61000 ")[0].partition("127.0.0.1:61000")[0]
