@@ -2,8 +2,8 @@
 
 The three errors take turns: EIO strikes one effect, ENOSPC and EROFS every effect on files from there to the end of
 the run. An adoption and its first apply try all effects that make a stage; an undo and a rollback begin where they
-differ. A rehearsal is one effect, which changes nothing on the host: an adoption with rehearsals tries the programs that
-act and what comes after each, and the others run without. What cannot be imitated is real: a full file system
+differ. A rehearsal is one effect, which changes nothing on the host: an adoption with rehearsals tries the programs
+that act and what comes after each, and the others run without. What cannot be imitated is real: a full file system
 (test_killed_anywhere.py), one that turns read-only (test_hanging_programs.py).
 """
 
