@@ -2,16 +2,15 @@
 
 The three errors take turns: EIO strikes one effect, ENOSPC and EROFS every effect on files from there to the end of
 the run. An adoption and its first apply try all effects that make a stage; an undo and a rollback begin where they
-differ. A rehearsal is one effect, which changes nothing on the host: an adoption with rehearsals tries the programs
-that act and what comes after each, and the others run without. What cannot be imitated is real: a full file system
-(test_killed_anywhere.py), one that turns read-only (test_hanging_programs.py).
+differ. What cannot be imitated is real: a full file system (test_killed_anywhere.py), one that turns read-only
+(test_hanging_programs.py).
 """
 
 from __future__ import annotations
 
 import errno
 from contextlib import contextmanager
-from itertools import cycle, pairwise
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,18 +58,15 @@ def _adopted(settings: str = "") -> Iterator[CrashDriver]:
 
 
 def suffer(
-    crasher: CrashDriver, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD, since: str = "",
-    around: str = "",
-) -> dict[int, int]:  # fmt: skip
+    crasher: CrashDriver, argv: tuple[str, ...], good: Callable[[], bool], activate: str = RELOAD, since: str = ""
+) -> dict[int, int]:
     """Have each effect of a run from *since* on fail in turn; the next must bring the desired state.
 
-    With *around*, only the effects of that name are tried, and what comes right after one. Returns how often each
-    status was.
+    Returns how often each status was.
     """
     whole = crasher.run(*argv)
     ends: dict[int, int] = {}
     numbers = [number for number, when in points(whole.effects, since) if when == "before"]
-    numbers = [number for number in numbers if not around or around in whole.effects[max(0, number - 2) : number]]
     for number, (error, how) in zip(numbers, cycle(ERRORS), strict=False):
         where = f"{errno.errorcode[error]} ({how}) at effect {number}, {whole.effects[number - 1]}"
         crasher.restore(activate)
@@ -94,31 +90,14 @@ def told(capsys: pytest.CaptureFixture[str], what: str, ends: dict[int, int]) ->
         print(f"\n    {what}: {sum(ends.values())} effects failed; statuses {ends}")
 
 
-def test_an_adoption_and_its_first_apply(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
-    _give_back(crasher)
-    told(capsys, "adoption and apply", suffer(crasher, ("once", "--adopt"), is_routed(crasher.host)))
-
-
-def test_the_rehearsals_of_an_adoption_and_its_first_apply(
-    rehearsing: CrashDriver, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _give_back(rehearsing)
-    effects = rehearsing.run("once", "--adopt").effects
-    assert [*pairwise(effects)].count(("act", "act")) == 2, "maps are compiled, and then there is a rehearsal, twice"
-    rehearsing.restore()
-    ends = suffer(rehearsing, ("once", "--adopt"), is_routed(rehearsing.host), around="act")
-    told(capsys, "rehearsals of adoption and apply", ends)
-    assert sum(ends.values()) >= 6
-
-
-def _give_back(crasher: CrashDriver) -> None:
-    """Make the host one that is not adopted, whose branch has a new state, and remember it."""
-    crasher.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
-    crasher.adopted.sh(
+def test_an_adoption_and_its_first_apply(rehearsing: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    rehearsing.adopted.write_past_hook({"tables/transport": NEW}, "The new state")
+    rehearsing.adopted.sh(
         "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
         " rm -r /var/lib/reconciler && mkdir -m 711 /var/lib/reconciler && postfix reload"
     )
-    crasher.save("fresh")
+    rehearsing.save("fresh")
+    told(capsys, "adoption and apply", suffer(rehearsing, ("once", "--adopt"), is_routed(rehearsing.host)))
 
 
 def test_an_undo(crasher: CrashDriver, capsys: pytest.CaptureFixture[str]) -> None:
