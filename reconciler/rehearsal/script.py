@@ -101,7 +101,11 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         recipients=tried,
         asked=recipients.asked(listed),
         listings=[one.listing for one in listed if one.listing],
-        submission=messages.Submission(program=main.value("sendmail_path"), recipient=tried[0]),
+        submission=messages.Submission(
+            program=main.value("sendmail_path"),
+            recipient=tried[0],
+            picks_up=any(one.command == "pickup" for one in main.merged.entries),
+        ),
         injector=injector,
         agents=[messages.Agent(name=f"agent-{n}", recipients=agent_recipients(n)) for n in agents(main)],
         flows=[_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal],

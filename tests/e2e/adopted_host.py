@@ -336,7 +336,7 @@ class AdoptedHost:
         self.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main", user=self._owner)
         for path, text in files.items():
             if text is None:
-                self.host.run("rm", f"{CLONE}/{path}", user=self._owner)
+                self.host.run("rm", "-f", f"{CLONE}/{path}", user=self._owner)
                 continue
             script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
             self.host.run("sh", "-c", script, "write", f"{CLONE}/{path}", input=text, user=self._owner)

@@ -35,6 +35,7 @@ from reconciler.host.programs import daemons, systemd
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
+from reconciler.postfix.restrictions import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,12 +45,19 @@ if TYPE_CHECKING:
 FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_directory", "shlib_directory")
 PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
 HASHING = ("hash_queue_names", "hash_queue_depth")
+_THINKING = (
+    *LISTS, "smtpd_restriction_classes", "smtpd_error_sleep_time", "address_verify_poll_count",
+    "address_verify_poll_delay", "smtpd_milters", "milter_command_timeout", "smtpd_proxy_filter", "smtpd_proxy_timeout",
+    "smtpd_policy_service_timeout", "smtpd_policy_service_try_limit", "smtpd_policy_service_retry_delay",
+)  # fmt: skip
+"""What says how long smtpd may take for an answer."""
 LIVE = (
     *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
     "syslog_name", "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols",
     "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol", "postscreen_greet_wait",
     "postscreen_upstream_proxy_protocol", "mynetworks", "myhostname", "mydestination", "virtual_alias_domains",
     "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "relay_recipient_maps",
+    *_THINKING,
 )  # fmt: skip
 STOCK_DIRECTORY = Path("/etc/postfix")
 POSTCONF = Path("/usr/sbin/postconf")

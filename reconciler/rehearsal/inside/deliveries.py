@@ -39,12 +39,17 @@ def all_ended(lines: list[str], awaited: list[str], queued: dict[str, str]) -> b
     return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
 
 
+def is_picked_up(lines: list[str]) -> bool:
+    """Whether pickup(8) has found what was handed to sendmail(1), or a service has died, which may be pickup."""
+    return any(_PICKED_UP.search(line) or "-- throttling" in line for line in lines)
+
+
 def all_tried(lines: list[str], *, is_submitted: bool = False) -> bool:
     """Whether each message that was taken was tried once; what a dialogue has sent is awaited no longer than that.
 
     What *is_submitted* to sendmail(1) is taken once pickup(8) has found it.
     """
-    if is_submitted and not any(map(_PICKED_UP.search, lines)):
+    if is_submitted and not is_picked_up(lines):
         return False
     taken = {match["queue"] for line in lines if (match := _MESSAGE_ID.search(line))}
     return taken <= {match["queue"] for line in lines if (match := _DELIVERED.search(line))}

@@ -62,10 +62,11 @@ class Listing(TypedDict):
 
 
 class Submission(TypedDict):
-    """The program with which others on this host send mail, and the recipient of its message."""
+    """The program with which others on this host send mail, the recipient, and whether a pickup(8) takes the mail."""
 
     program: str
     recipient: str
+    picks_up: bool
 
 
 class Agent(TypedDict):

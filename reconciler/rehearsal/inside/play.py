@@ -130,6 +130,8 @@ def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -
     queued = {result["queue"]: flow["id"] for flow, result in flows if result["queue"]}
     log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), patience(QUIET, report["seconds"]))
     is_submitted = report["submitted"]["status"] == 0
+    if is_submitted and asked["submission"]["picks_up"]:
+        log.wait(deliveries.is_picked_up, MOST_PATIENCE)
     soon = patience(SOON, report["seconds"])
     log.wait(lambda lines: deliveries.all_tried(lines, is_submitted=is_submitted), soon)
     queue_directory = asked["room"]["parameters"]["queue_directory"]
