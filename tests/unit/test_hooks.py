@@ -20,7 +20,7 @@ from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, shipped
 from reconciler.repository.create import HOOKS, MAX_PUSH, create
 from reconciler.repository.repo import Repository
-from tests.unit.full_daemon import LONG, full_daemon
+from tests.unit.brief_daemons import LONG, full_daemon
 from tests.unit.other_users import NOBODY
 from tests.unit.repositories import ENVIRONMENT, git
 

@@ -15,6 +15,7 @@ from tests.e2e.adopted_host import MAIL, STATE, AdoptedHost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PHASE = "/var/lib/reconciler/private/phase.json"
 MANUAL = '[probation]\ntime = "0s"\n[confirm]\nmode = "manual"\ntime = "10m"\n'
 
 
@@ -77,11 +78,11 @@ def test_a_commit_that_nobody_confirms_goes_back_and_says_why(adopted: AdoptedHo
 def test_a_rollback_that_was_recorded_is_told_before_its_phase_is_written(adopted: AdoptedHost) -> None:
     within(adopted, "2s")
     push = adopted.push({"tables/transport": "recorded.test  relaylim:\n"})
-    on_probation = adopted.host.read("/var/lib/reconciler/private/phase.json")
+    on_probation = adopted.host.read(PHASE)
     assert json.loads(on_probation)["revision"] == push.oid
     adopted.wait_for("RolledBack", push.oid)
     adopted.stop_daemon()
-    adopted.host.write("/var/lib/reconciler/private/phase.json", on_probation)  # as if it was killed in between
+    adopted.host.write(PHASE, on_probation)  # as if it was killed in between
 
     status = json.loads(adopted.reconciler("status", "--json").text)
 
@@ -97,7 +98,7 @@ def test_once_without_a_daemon_waits_for_a_word_and_the_daemon_keeps_the_time(ad
     adopted.stop_daemon()
     oid = adopted.write_past_hook({**STATE, "tables/transport": "alone.test  relaylim:\n"})
     assert "unless `reconciler confirm` is run" in adopted.reconciler("once").text
-    phase = json.loads(adopted.host.read("/var/lib/reconciler/private/phase.json"))
+    phase = json.loads(adopted.host.read(PHASE))
     assert (phase["name"], phase["confirm"], phase["revision"]) == ("Probation", True, oid)
     adopted.start_daemon()
     assert adopted.wait_for("RolledBack", oid)["live"]["revision"] == before

@@ -17,7 +17,7 @@ import pytest
 from reconciler.daemon import control
 from reconciler.daemon.control import Control, NotPermitted, ask
 from reconciler.model.errors import ReconcilerError, Unavailable
-from tests.unit.full_daemon import LONG, full_daemon
+from tests.unit.brief_daemons import LONG, full_daemon, one_answer
 from tests.unit.other_users import NOBODY
 
 if TYPE_CHECKING:
@@ -333,22 +333,8 @@ def test_a_group_that_does_not_exist_is_named(tmp_path: Path) -> None:
     ("said", "why"), [(b"", "stopped before it answered"), (b'{"line": "x"}\n', "stopped before it answered")]
 )
 def test_a_daemon_that_dies_in_mid_answer_is_no_answer(tmp_path: Path, said: bytes, why: str) -> None:
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def die() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(1000)
-                connection.sendall(said)
-
-        thread = threading.Thread(target=die)
-        thread.start()
-        with pytest.raises(Unavailable, match=why):
-            list(ask(path, {"do": "status"}, 5))
-        thread.join()
+    with one_answer(tmp_path / "s", said, reads=1000), pytest.raises(Unavailable, match=why):
+        list(ask(tmp_path / "s", {"do": "status"}, 5))
 
 
 def test_a_daemon_that_never_answers_is_given_up(tmp_path: Path) -> None:
