@@ -158,7 +158,8 @@ TROUBLES = (
     Trouble(name="Postfix's master was killed", begin="pkill -KILL -x master"),
     Trouble(
         name="A folder replaced the link /etc/postfix",
-        begin="cp -aL /etc/postfix /etc/new && rm /etc/postfix && mv -T /etc/new /etc/postfix",
+        # The daemon may put the link back between rm and mv.
+        begin="cp -aL /etc/postfix /etc/new && until rm -f /etc/postfix && mv -T /etc/new /etc/postfix; do :; done",
     ),
     Trouble(
         name="Another link replaced the link /etc/postfix",
