@@ -41,10 +41,15 @@ _SPEAKING = ("smtpd", "postscreen")
 
 
 class Problem(NamedTuple):
-    """The fault of a service; *is_silence*: it does not answer, so only the log can show the reason."""
+    """The fault of a service.
+
+    *is_silence*: it does not answer at all, so only the log can show the reason. *hangs*: it greets, and does not
+    answer questions about mail.
+    """
 
     finding: Finding
     is_silence: bool
+    hangs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,8 @@ class Conversations:
             try:
                 left = max(POLL, deadline - time.monotonic())
                 return Visit(target, client, self._talk(target, client, left, thinks=thinks))
-            except Hangs as reason:  # it was given all its time, and a restart would not help
-                hanging = _problem("service-silent", target, str(reason))._replace(is_silence=False)
+            except Hangs as reason:  # it was given all its time
+                hanging = _problem("service-silent", target, str(reason))._replace(is_silence=False, hangs=True)
                 return Visit(target, client, problem=hanging)
             except Wrong as reason:
                 return Visit(target, client, problem=_problem("service-fails", target, str(reason)))

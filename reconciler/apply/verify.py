@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.compare import Worse
-    from reconciler.apply.conversations import Visit
+    from reconciler.apply.conversations import Problem, Visit
     from reconciler.apply.targets import Expected, Fault
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
@@ -76,7 +76,7 @@ def verify(expected: Expected) -> Verified:
     findings = (*death, *logged, *(problem.finding for problem in problems), *worse, *_likewise(visits, expected))
     # A service that was silent before counts as well: master(8) throttles it, so that no reload alone can repair it.
     failing = [visit.problem for visit in visits if visit.problem]
-    silent = bool(failing or death) and not logged and all(problem.is_silence for problem in failing)
+    silent = bool(failing or death) and not logged and all(_may_be_throttled(problem, expected) for problem in failing)
     told = "" if death else _told(answers, visits)
     return Verified(expected.instance, findings, died=bool(death), silent=silent, told=told)
 
@@ -124,6 +124,11 @@ def _death(expected: Expected, daemons: set[int] | None) -> list[Finding]:
 
 def _failed_before(visit: Visit, expected: Expected) -> bool:
     return expected.before is not None and visit.target.place in expected.before.failed
+
+
+def _may_be_throttled(problem: Problem, expected: Expected) -> bool:
+    """Return whether a service is silent, or waits for one that died of a fatal error before the activation."""
+    return problem.is_silence or (problem.hangs and bool(expected.faults))
 
 
 def _likewise(visits: Sequence[Visit], expected: Expected) -> Iterator[Finding]:
