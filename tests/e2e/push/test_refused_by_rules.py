@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.hosts import CHECKOUT
 from tests.unit.certificates import HOST_CERTIFICATE, certificate, key
 
 if TYPE_CHECKING:
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 ASKS = MAIL + "  smtpd_data_restrictions: check_policy_service inet:127.0.0.1:3999\n"
 TLS = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/mx.pem\n"
 VIRTUAL = MAIL + "  virtual_alias_domains: v.example, c.example, d.example\n"
-POLICY = """\
-import socket
-server = socket.create_server(("127.0.0.1", 3999))
-while True:
-    client = server.accept()[0]
-    if client.recv(4096):
-        client.sendall(b"action=dunno\\n\\n")
-"""
+SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +32,11 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     assert 'mail.yaml:5:28: smtpd_data_restrictions: no server answers at "inet:127.0.0.1:3999"' in refused.text
     assert adopted.live() == before
 
-    server = adopted.host.start("python3", "-c", POLICY)
+    server = adopted.host.start("python3", SERVERS, "policy", "3999")
     adopted.host.wait_for(lambda: ":3999 " in adopted.sh("ss -Hltn"), what="the policy server")
     again = adopted.push({"mail.yaml": ASKS}, "Ask it now")
     assert again.accepted, again.text
+    adopted.wait_for("Applied", again.oid)
     assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("250")
 
     server.terminate()
