@@ -18,3 +18,6 @@ setting() {
     RECONCILER_SETTINGS=$settings $python -c \
         'import sys; from reconciler.host.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
 }
+
+# Whether reconciler's own link is at Postfix's configuration directory, and not one that somebody else made.
+adopted() { [[ $(readlink "$(setting config_directory)") == "$(setting state)/live/postfix" ]]; }

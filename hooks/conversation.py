@@ -14,6 +14,7 @@ import sys
 import time
 
 NO_COMMIT = "0" * 40
+COLUMNS = 72  # git puts "remote: " in front of each line
 
 
 class Silence(Exception):  # noqa: N818 - it is what the daemon answers

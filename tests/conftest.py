@@ -6,6 +6,7 @@ at the end. What several processes use and is long in the making, the first one 
 failure, since everything that the tests need is installed there.
 """
 
+import gc
 import os
 import re
 import tempfile
@@ -14,7 +15,8 @@ from collections.abc import Generator
 import pytest
 
 LONGEST_FIRST = (
-    "tests/e2e/recovery/", "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_repository.py", "tests/e2e/deploy/",
+    "tests/e2e/recovery/test_killed_anywhere.py", "tests/e2e/recovery/test_errors_anywhere.py",
+    "tests/load/", "tests/benchmarks/", "tests/e2e/push/test_repository.py", "tests/e2e/deploy/", "tests/e2e/recovery/",
     "tests/e2e/rehearsal/test_rehearsal.py", "tests/e2e/mail/test_relayhost.py",
     "tests/e2e/mail/test_all_features_together.py", "tests/e2e/mail/test_dns.py",
     "tests/e2e/operator/", "tests/e2e/push/test_set.py", "tests/e2e/rehearsal/", "tests/e2e/",
@@ -28,6 +30,17 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory()
         os.environ["TESTS_KEEP"] = folder.name
         config.add_cleanup(folder.cleanup)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect tests without garbage collections: what is collected stays, and each would look at all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,67 +1,137 @@
-"""Make a generation live: rename the link, activate Postfix, and verify that it answers."""
+"""Make a generation live: rename the link, activate Postfix, and verify that it answers as it did before."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import LOG_DELAY, Expected, Verified, fatal_since, verify
+from reconciler.apply.local_mail import try_postdrop
+from reconciler.apply.other_queue import take_along
+from reconciler.apply.questions import questions
+from reconciler.apply.targets import NOTHING_ASKED, Expected, Fault
+from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_before, listen, verify, working
 from reconciler.host.facts import boot_clock, gather
+from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Contribution, Finding, Severity, Where, errors_in
+from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, taking_mail
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.syntax import read_master
 from reconciler.state.records import Step
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Collection
 
+    from reconciler.apply.compare import MailAnswers
     from reconciler.apply.edges import Edges
+    from reconciler.apply.questions import Asked
     from reconciler.host.effects import Host
     from reconciler.host.maillog import MailLog, Mark
     from reconciler.model import Service
     from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
-_STOPPED_MEANWHILE = Finding(
-    rule="stopped-meanwhile", where=Where("mail.yaml"), subject="postfix",
-    text="an administrator stopped Postfix while it was being verified",
-    severity=Severity.WARNING, lasting=False,
-)  # fmt: skip
+_BEGINNING = 4096
+_LAST_WORDS = 5.0
+"""Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What the listeners were asked before an activation, what they answered, and the *places* of what goes live.
+
+    *faults* are the fatal errors that Postfix logged then.
+    """
+
+    asked: Asked = NOTHING_ASKED
+    before: MailAnswers | None = None
+    places: SourcePlaces = field(default_factory=SourcePlaces)
+    confirmed: bool = False
+    faults: frozenset[Fault] = frozenset()
+
+
+NO_WITNESS = Witness()
+
+
+def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool) -> Witness:
+    """Ask the running Postfix, before its configuration is changed to the one in *root*.
+
+    Without *recipients*, only how far each listener answers. A Postfix that can't be asked has no answers.
+    """
+    asked = questions(postfix.live(edges.host, root).values, _beginning) if recipients else NOTHING_ASKED
+    try:
+        live, instance = edges.generations.live(), edges.postfix()
+        asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
+        if live is None or postfix.running(instance) is None:
+            return Witness(asked, None, places)
+        log, services = open_log(edges.host, instance.values), _services(live, edges)
+        expected = _expected(instance, services, log, log.mark(), edges)
+        hand_in = _hand_in(instance, asked, edges)
+        answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
+        return Witness(asked, answers, places, faults=faults_before(log.mark(), log, instance, services))
+    except (ReconcilerError, OSError):  # a person removed live files, which this commit or a revert brings back
+        return Witness(asked, None, places)
+
+
+def _hand_in(instance: postfix.Instance, asked: Asked, edges: Edges) -> Callable[[], str | None]:
+    return partial(try_postdrop, edges.host, instance) if asked.recipients else lambda: None
+
+
+def _beginning(path: str) -> bytes:
+    """Return the beginning of a table's source, up to the end of a line."""
+    try:
+        with Path(path).open("rb") as stream:
+            text = stream.read(_BEGINNING)
+    except OSError:
+        return b""
+    return text if len(text) < _BEGINNING else text[: text.rfind(b"\n") + 1]
 
 
 def go_live(
-    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, origin: Contribution
+    generation: Generation, step: Activation, before: postfix.Instance, edges: Edges, known: Witness = NO_WITNESS
 ) -> Verified:
     """Rename the link, activate Postfix and verify that it answers; a failure after the rename is a finding.
 
-    *before* is Postfix as it ran until now; the result holds Postfix as the new live main.cf describes it.
+    *before* is Postfix as it ran until now, and *known* what it answered; the result holds Postfix as the new live
+    main.cf describes it.
     """
     log = open_log(edges.host, before.values)
-    mark, after = log.mark(), before
+    mark, after, old = log.mark(), before, postfix.children(before)
     try:
         if live_path(edges.generations) != generation.path:
             edges.generations.switch(generation)
         after = edges.postfix()
         if step is Activation.NOTHING:
-            return Verified(after)
+            return Verified(after, take_along(before, after, edges.host))
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
+        left = take_along(before, after, edges.host)
         edges.say("verify")
-        verified = verify(_expected(after, _services(generation, origin), log, mark, edges, since=since))
+        services = _services(generation, edges, known.places)
+        expected = replace(
+            _expected(after, services, log, mark, edges, since=since),
+            asked=known.asked, before=known.before, confirmed=known.confirmed, faults=known.faults,
+            hand_in=_hand_in(after, known.asked, edges), old=old,
+        )  # fmt: skip
+        verified = verify(expected)
         stopped = errors_in(verified.findings) and _stopped(after, edges.host)
-        return Verified(after, (_STOPPED_MEANWHILE,)) if stopped else verified
+        findings = (_stopped_meanwhile(after),) if stopped else verified.findings
+        return replace(verified, findings=tuple(known.places.of_all([*findings, *left])))
     except (ReconcilerError, OSError) as error:
         text = f"{step.value} failed: {error}"
-        failed = Finding(rule="activation", where=Where("mail.yaml"), text=text, subject=step.value, lasting=False)
+        where = Where(str(after.directory / postfix.MAIN))
+        failed = [Finding(rule="activation", where=where, text=text, subject=step.value, lasting=False)]
         # `postfix start` reports only the failure; the master logs the reason.
         with suppress(ReconcilerError, OSError):
-            return Verified(after, (failed, *fatal_since(mark, log, after, _services(generation, origin))))
-        return Verified(after, (failed,))
+            expected = _expected(after, _services(generation, edges, known.places), log, mark, edges)
+            failed += fatal_since(replace(expected, faults=known.faults))
+        return Verified(after, tuple(known.places.of_all(failed)))
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:
@@ -70,7 +140,7 @@ def reload(edges: Edges) -> tuple[Finding, ...]:
     if live is None or postfix.running(instance) is None:
         return ()
     with edges.generations.locks.activation(), edges.host.spared():
-        return go_live(live, Activation.RELOAD, instance, edges, Contribution()).findings
+        return go_live(live, Activation.RELOAD, instance, edges).findings
 
 
 def probe(edges: Edges) -> tuple[Finding, ...]:
@@ -79,8 +149,32 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     if live is None:
         return ()
     log = open_log(edges.host, instance.values)
-    expected = _expected(instance, _services(live, Contribution()), log, log.mark(), edges)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
     return verify(replace(expected, settle=0)).findings
+
+
+def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
+    return Finding(
+        rule="stopped-meanwhile", where=Where(str(instance.pid_file)), subject="postfix",
+        text="an administrator stopped Postfix while it was being verified",
+        severity=Severity.WARNING, lasting=False,
+    )  # fmt: skip
+
+
+def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
+    """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run.
+
+    A service that takes mail does so with each of the *tables*, those that Postfix has read.
+    """
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return frozenset()
+    log = open_log(edges.host, instance.values)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    asked = questions(instance.values, _beginning) if tables else NOTHING_ASKED
+    found = working(replace(expected, tries=1, asked=asked))
+    taking = {key for key in found if taking_mail(key) in found}
+    return found | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
 def _expected(
@@ -114,11 +208,11 @@ def activate(step: Activation, before: postfix.Instance, after: postfix.Instance
         postfix.restart(host, after, before)
 
 
-def _services(generation: Generation, origin: Contribution) -> tuple[Service, ...]:
-    """Return the services of a generation as Postfix reads them, each with its place in the desired state."""
+def _services(generation: Generation, edges: Edges, places: SourcePlaces = NO_WITNESS.places) -> tuple[Service, ...]:
+    """Return the services of a generation as Postfix reads them, each with its place in the desired state if known."""
     text = (generation.root / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, "master.cf")
-    known = {key: service.where for key, service in origin.services.items() if service}
+    services, _ = read_master(text, str(edges.settings.config_directory / postfix.MASTER))
+    known = {service.key: service.where for service in places.merged.entries}
     return tuple(replace(service, where=known.get(service.key, service.where)) for service in services)
 
 
@@ -130,7 +224,7 @@ def keep_running(edges: Edges) -> None:
             postfix.start(edges.host, instance)
 
 
-def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
+def _stopped(instance: postfix.Instance, host: Host, lived: float = 0.0) -> bool | None:
     """Return whether the last master was stopped on purpose; None while one runs, or if the log does not show it."""
     pid = postfix.last_pid(instance)
     if pid is None or postfix.running(instance) is not None:
@@ -139,9 +233,16 @@ def _stopped(instance: postfix.Instance, host: Host) -> bool | None:
     deadline = time.monotonic() + LOG_DELAY
     while (stopped := was_stopped(log.last_of("master", pid))) is False and time.monotonic() < deadline:
         time.sleep(LOG_DELAY / 10)
+    # Its own last words come with its end, and any local user can write them earlier.
+    if stopped and lived and log.forgeable:
+        at = logged_at(log.last_of("master", pid), lived)
+        return at is None or at >= lived - _LAST_WORDS
     return stopped
 
 
-def died(instance: postfix.Instance, host: Host) -> bool:
-    """Return whether Postfix's master ended without being stopped; False also if the mail log does not show it."""
-    return _stopped(instance, host) is False
+def died(instance: postfix.Instance, host: Host, lived: float = 0.0) -> bool:
+    """Return whether Postfix's master ended without being stopped; False also if the mail log does not show it.
+
+    *lived* is the last time at which it is known to have run; zero if that is not known.
+    """
+    return _stopped(instance, host, lived) is False

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation
 
 DRAIN = 10.0  # seconds
-_WHERE = Where("mail.yaml")
 _ASKING = frozenset({"smtpd", "cleanup", "qmqpd"})
 
 
@@ -71,8 +70,8 @@ def release(edges: Edges) -> list[Finding]:
             )
             return [
                 Finding(
-                    rule="companion-in-use", where=_WHERE, text=text, subject="companions", severity=Severity.WARNING,
-                    lasting=False,
+                    rule="companion-in-use", where=_folder(min(unwanted), edges), text=text, subject="companions",
+                    severity=Severity.WARNING, lasting=False,
                 )
             ]  # fmt: skip
         time.sleep(0.02)
@@ -101,10 +100,15 @@ def _asking(instance: postfix.Instance, link: Path) -> list[int]:
     return [pid for pid in taking if (process_started(pid) or since) + TICK <= since]
 
 
+def _folder(name: str, edges: Edges) -> Where:
+    return Where(str(edges.generations.companions.folder(name)))
+
+
 def restore(before: Generation, after: Generation, silent: Collection[str], edges: Edges) -> list[Finding]:
     """Restore the old generation's companions; Postfix is rolled back even if the disk does not permit this."""
     try:
         lost = edges.generations.companions.provide(after, before, edges.journal.touch)
     except OSError as error:
-        return [Finding(rule="activation", where=_WHERE, text=str(error), subject="companions", lasting=False)]
+        where = _folder(min(before.companions, default=""), edges)
+        return [Finding(rule="activation", where=where, text=str(error), subject="companions", lasting=False)]
     return [one.as_warning("as before") if one.subject in silent else one for one in lost]

@@ -22,7 +22,7 @@ class Edges:
     """Everything outside the program that a pass works with, and *say*, which reports each step as it begins.
 
     *activated* is called for each reload and restart of Postfix; *revived* says whether Postfix died and was started
-    beside the pass.
+    beside the pass; *lived* is the last time at which its master is known to have run, zero if that is not known.
     """
 
     settings: Settings
@@ -34,6 +34,7 @@ class Edges:
     say: Callable[[str], None] = field(default=lambda _: None)
     activated: Callable[[], None] = field(default=lambda: None)
     revived: Callable[[], bool] = field(default=lambda: False)
+    lived: Callable[[], float] = field(default=lambda: 0.0)
 
     def postfix(self) -> postfix.Instance:
         """Return the managed Postfix as its live main.cf describes it now."""

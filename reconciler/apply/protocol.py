@@ -13,15 +13,17 @@ Known limit: a foreign file that is written in the instant of the rename is carr
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
-from reconciler.apply.activate import died, go_live, keep_running, live_path
+from reconciler.apply.activate import NO_WITNESS, Witness, died, go_live, keep_running, live_path, witness
 from reconciler.apply.requeue import requeue, rerouted
 from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Applied, Broken, Contribution, Finding, RolledBack, errors_in
+from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
+from reconciler.postfix.places import SourcePlaces
 from reconciler.state.records import Intent, Step
 
 if TYPE_CHECKING:
@@ -53,24 +55,34 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
 
     edges.say("staged and checked" if stage else "stage and check")
     staged = _undisturbed(order, edges, stage)
+    step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
+    known = _known(order, staged, step, edges)
     with edges.generations.locks.activation(), edges.host.spared():
         after = _placed(order, before, staged, edges)
         rows = rerouted(order.plan)  # before the swap, because it reads the live files
-        step = order.plan.steps[0] if ran and order.plan.steps else Activation.NOTHING
         silent = generations.companions.silent(before)
         doubts = companions.provide(before, after, order.origin, edges)
         if errors_in(doubts):
-            return _undo(before, after, Activation.NOTHING, doubts, edges, silent)
-        verified = _swap(after, step, instance, order, edges)
+            return _undo(_Undo(before, after, Activation.NOTHING, silent, known), doubts, edges)
+        verified = _swap(after, step, instance, known, edges)
+        verified = replace(verified, findings=tuple(order.allow(list(verified.findings))))
         if errors_in(verified.findings):
             if live_path(generations) != before.path:
-                return _undo(before, after, step, verified.findings, edges, silent)
+                return _undo(_Undo(before, after, step, silent, known), verified.findings, edges)
             companions.back(before, after, edges)
             raise Unavailable(verified.findings[0].text)  # the rename failed, so nothing has changed
     left = requeue(rows, verified.instance, edges.host)
     with edges.host.spared():
         left += companions.release(edges)
-    return Applied((*staged.doubts, *doubts, *verified.findings, *left))
+    return Applied((*staged.doubts, *doubts, *verified.findings, *left), verified=verified.told)
+
+
+def _known(order: Order, staged: Staged, step: Activation, edges: Edges) -> Witness:
+    """Ask Postfix what it answers now, if it will be asked again; what was live before only has to answer as it did."""
+    if step is Activation.NOTHING:
+        return replace(NO_WITNESS, places=order.places(edges))
+    known = witness(staged.stage.root, order.places(edges), edges, recipients=not order.trusted)
+    return replace(known, confirmed=order.confirmed)
 
 
 def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> Generation:
@@ -89,14 +101,14 @@ def _placed(order: Order, before: Generation, staged: Staged, edges: Edges) -> G
     return after
 
 
-def _swap(after: Generation, step: Activation, instance: postfix.Instance, order: Order, edges: Edges) -> Verified:
+def _swap(after: Generation, step: Activation, instance: postfix.Instance, known: Witness, edges: Edges) -> Verified:
     """Make the generation live, and verify it."""
     edges.say(f"swap and {step.value}" if step is not Activation.NOTHING else "swap")
-    verified = go_live(after, step, instance, edges, order.origin)
+    verified = go_live(after, step, instance, edges, known)
     # A service that died under the old configuration may be throttled; a master that dies of the new one logs why.
     if verified.silent and (step is Activation.RELOAD or verified.died):
         edges.say("restart: Postfix does not answer and logs no reason")
-        verified = go_live(after, Activation.RESTART, verified.instance, edges, order.origin)
+        verified = go_live(after, Activation.RESTART, verified.instance, edges, known)
     return verified
 
 
@@ -112,35 +124,44 @@ def _undisturbed(order: Order, edges: Edges, stage: Stage | None) -> Staged:
     raise Unavailable(f"{edges.generations.config_directory}: another process keeps changing files in it")
 
 
-def undo(
-    before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges,
-    silent: Collection[str] = (),
-) -> Outcome:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """What an undo goes back to and from; *silent* companions may stay silent, *known* is what Postfix answered."""
+
+    before: Generation
+    after: Generation
+    step: Activation
+    silent: Collection[str] = ()
+    known: Witness = NO_WITNESS
+
+
+def undo(before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges) -> Outcome:
     """Point the link at *before* again and activate Postfix, which is started if it died; keep the failed generation.
 
-    Companions are restored first, and those that *before* does not use stop last; *silent* ones may stay silent.
+    Companions are restored first, and those that *before* does not use stop last.
     """
+    known = witness(before.root, SourcePlaces(), edges, recipients=False)
     with edges.generations.locks.activation(), edges.host.spared():
-        return _undo(before, after, step, findings, edges, silent)
+        return _undo(_Undo(before, after, step, known=known), findings, edges)
 
 
-def _undo(
-    before: Generation, after: Generation, step: Activation, findings: Iterable[Finding], edges: Edges,
-    silent: Collection[str] = (),
-) -> Outcome:  # fmt: skip
+def _undo(back: _Undo, findings: Iterable[Finding], edges: Edges) -> Outcome:
     edges.say("roll back")
     with suppress(OSError):  # recover() works with and without it
         edges.journal.step(Step.UNDO)
-    lost = companions.restore(before, after, silent, edges)
+    lost = companions.restore(back.before, back.after, back.silent, edges)
     # master(8) throttles a service that died for a minute, even across a reload; only a new master serves at once.
-    again = step if step is Activation.NOTHING else Activation.RESTART
-    verified = go_live(before, again, edges.postfix(), edges, Contribution())
-    if live_path(edges.generations) != before.path:  # the disk refused the rename, perhaps only for a moment
-        verified = go_live(before, again, verified.instance, edges, Contribution())
+    again = back.step if back.step is Activation.NOTHING else Activation.RESTART
+    # Whether each listener answers, as far as it did; what goes wrong now is none of the commit's changes.
+    places = replace(back.known.places, changed=None)
+    known = Witness(before=back.known.before, places=places, faults=back.known.faults)
+    verified = go_live(back.before, again, edges.postfix(), edges, known)
+    if live_path(edges.generations) != back.before.path:  # the disk refused the rename, perhaps only for a moment
+        verified = go_live(back.before, again, verified.instance, edges, known)
     problems = errors_in(verified.findings)
     if problems and again is not Activation.NOTHING:
         keep_running(edges)
-    edges.generations.taint(after)
+    edges.generations.taint(back.after)
     lost += companions.release(edges)
     problems += errors_in(lost)
     return Broken((*problems, *findings)) if problems else RolledBack((*findings, *lost))

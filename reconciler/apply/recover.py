@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
 from reconciler.apply.activate import died, keep_running, live_path
+from reconciler.apply.other_queue import take_along
 from reconciler.host.programs import postfix
 from reconciler.model import Unchanged
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.phase import Halted, Suspended
 from reconciler.state.locks import ACTIVATION_PATIENCE, packages_change
 from reconciler.state.records import Conclusion, Step
 from reconciler.state.source import SourceKind
@@ -26,16 +28,18 @@ if TYPE_CHECKING:
 # ---- what was cut short ----------------------------------------------------------------------------------------------
 
 
-def recover(edges: Edges) -> Intent | None:
+def recover(edges: Edges, *, asked: bool = False) -> Intent | None:
     """Undo an interrupted pass: make the old generation complete and live, and run Postfix if it ran before.
 
     Return the open intent, or None when no pass was interrupted. Only undoing is always safe; the next pass repeats the
-    work.
+    work. What took the place of /etc/postfix stays there in a pause, unless an operator *asked* for the change.
     """
     generations = edges.generations
     intent = edges.journal.open_intent()
     if intent and intent.before and not generations.holds(intent.before):
         intent = None  # it is none of this host's; status shows it
+    if generations.place_of_link.taken and (asked or _may_put_back(edges)):
+        _put_back(intent, edges)
     if generations.adopted and generations.live() is None:
         _heal(intent, edges)
     if intent is None:
@@ -61,21 +65,39 @@ def _heal(intent: Intent | None, edges: Edges) -> None:
                 postfix.reload(edges.host, instance)
 
 
+def _may_put_back(edges: Edges) -> bool:
+    """Return whether the link to the configuration may come back now, as a hand edit would be reverted."""
+    paused = isinstance(edges.journal.phase(), Suspended | Halted)
+    return edges.generations.place_of_link.is_free or not (paused or edges.settings.drift_policy == "report")
+
+
+def _put_back(intent: Intent | None, edges: Edges) -> None:
+    """Restore the link to the configuration, and have Postfix read it."""
+    with edges.generations.locks.activation(), edges.host.spared():
+        _tell(edges.generations.place_of_link.put_back(), intent, edges)
+        if edges.generations.live() and postfix.running(instance := edges.postfix()) is not None:
+            postfix.reload(edges.host, instance)
+
+
 def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
     """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran."""
-    restarting = Step.RESTART in intent.steps
+    restarting, newer = Step.RESTART in intent.steps, edges.postfix()
     _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
     for generation in edges.generations.all():
         if intent.newest is not None and generation.number > max(intent.newest, before.number):
             edges.host.remove(generation.path)
     instance = edges.postfix()
-    if postfix.running(instance) is None:
+    if newer.pid_file != instance.pid_file and postfix.running(newer) is not None:
+        postfix.stop(edges.host, newer)  # another queue_directory: two masters would want the same ports
+        postfix.start(edges.host, instance)
+    elif postfix.running(instance) is None:
         if intent.ran and (restarting or died(instance, edges.host)):
             postfix.start(edges.host, instance)
     elif restarting:
         postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
     else:
         postfix.reload(edges.host, instance)
+    take_along(newer, instance, edges.host)
 
 
 def _tell(what: str, intent: Intent | None, edges: Edges) -> None:
@@ -99,10 +121,10 @@ def _switch_back(before: Generation, touched: Collection[str], edges: Edges, *, 
 
 def revive(edges: Edges, patience: float = ACTIVATION_PATIENCE) -> bool:
     """Start a master that died; one that an administrator stopped stays stopped. Return whether it was started."""
-    if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host):
+    if not edges.generations.adopted or not died(instance := edges.postfix(), edges.host, edges.lived()):
         return False
     with edges.generations.locks.activation(patience):
-        if not died(instance, edges.host):  # another thread has started it
+        if not died(instance, edges.host, edges.lived()):  # another thread has started it
             return False
         edges.say("start Postfix, which had died")
         postfix.start(edges.host, instance)

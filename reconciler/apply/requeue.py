@@ -39,8 +39,8 @@ def requeue(keys: frozenset[str], instance: postfix.Instance, host: Host) -> lis
         )
         return [
             Finding(
-                rule="not-requeued", where=Where("mail.yaml"), text=text, subject="queue", severity=Severity.WARNING,
-                lasting=False,
+                rule="not-requeued", where=Where(str(instance.queue_directory)), text=text, subject="queue",
+                severity=Severity.WARNING, lasting=False,
             )
         ]  # fmt: skip
     return []

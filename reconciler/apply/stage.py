@@ -13,11 +13,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.other_queue import mail_left_behind
 from reconciler.host.programs import postfix, postmap
 from reconciler.host.programs.vocabulary import says
-from reconciler.model import Contribution, Finding, Table, Where, errors_in
+from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
-from reconciler.postfix.locate import Locator
+from reconciler.postfix.places import SourcePlaces
 from reconciler.postfix.quoting import cut
 from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
@@ -45,18 +46,27 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     with ExitStack() as failing:
         failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
+        places = order.places(edges)
+
+        def judged(found: list[Finding]) -> list[Finding]:
+            found = [_at_source(finding, stage, places) for finding in found]
+            return order.allow(_quotable(found, order.origin, stage))
+
         findings = []
         if not order.trusted:
-            findings = postfix.check(edges.host, stage.root) + companions.check(edges.host, stage.folder)
+            findings = judged(
+                [
+                    *postfix.check(edges.host, stage.root),
+                    *companions.check(edges.host, stage.folder),
+                    *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root)),
+                ]
+            )
         if not errors_in(findings):  # else postmap would repeat the same errors
-            findings += _compile(target, order, stage, edges)
+            findings += judged(_compile(target, order, stage, edges))
         rehearsed = False
         if order.rehearsal and not order.trusted and not errors_in(findings):
-            findings += _rehearse(order.rehearsal, stage, edges)
+            findings += judged(_rehearse(order.rehearsal, stage, edges))
             rehearsed = True
-        directory = str(edges.settings.config_directory)
-        findings = [_at_source(finding, stage, order.origin, directory) for finding in findings]
-        findings = _quotable(findings, order.origin, stage)
         if errors_in(findings):
             raise CheckFailed(findings)
         failing.pop_all()
@@ -99,11 +109,12 @@ def _table(path: str, target: Tree, origin: Contribution) -> Table | None:
     return origin.tables[path] if path in origin.tables else table_of(path, target[path])
 
 
-def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: str) -> Finding:
+def _at_source(finding: Finding, stage: Stage, places: SourcePlaces) -> Finding:
     """Point at the desired state instead of the rendered file, if the origin is known."""
+    origin = places.merged
     if finding.where.file not in ("main.cf", "master.cf"):
-        return finding
-    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else Where("mail.yaml")
+        return places.of(finding) if finding.where == UNWRITTEN else finding
+    where = origin.parameters[finding.subject].where if finding.subject in origin.parameters else UNWRITTEN
     text = (stage.root / finding.where.file).read_text("utf-8", "surrogateescape")
     if finding.where.file == "main.cf":
         before = [one for one in read_main(text, "main.cf")[0].values() if one.where.line <= finding.where.line]
@@ -112,10 +123,12 @@ def _at_source(finding: Finding, stage: Stage, origin: Contribution, directory: 
     else:
         rows = [row for row in read_master(text, "master.cf")[0] if row.where.line <= finding.where.line]
         service = origin.services.get(rows[-1].key) if rows else None
-        where = service.where if service else where
-    if where == Where("mail.yaml"):
-        where = Locator(origin, directory).locate(finding.text, None)
-    return replace(finding, where=where)
+        options = service.overrides if service else ()
+        option = next(
+            (one for one in options if f"{one.name}=" in finding.text or one.name == finding.subject), service
+        )
+        where = option.where if option else where
+    return places.of(finding) if where == UNWRITTEN else replace(finding, where=where)
 
 
 def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> list[Finding]:
@@ -159,7 +172,8 @@ class Order:
     """The target to make live, with its *source*; *origin* says where each setting comes from in the desired state.
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
-    (undo, rollback, drift, rescue): it skips the check and the *rehearsal*.
+    (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
+    are intended. *allow* applies the commit's allowances. *home* is as in Desired.
     """
 
     plan: Plan
@@ -167,6 +181,13 @@ class Order:
     source: Source
     committed_at: float
     origin: Contribution = field(default_factory=Contribution)
+    home: Where = UNWRITTEN
     trusted: bool = False
     deviations: Deviations = NONE
     rehearsal: Rehearsal | None = None
+    confirmed: bool = False
+    allow: Callable[[list[Finding]], list[Finding]] = list
+
+    def places(self, edges: Edges) -> SourcePlaces:
+        """Return the places in the desired state of what goes live."""
+        return SourcePlaces(self.origin, str(edges.settings.config_directory), self.home, self.plan.place)

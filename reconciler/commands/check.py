@@ -57,7 +57,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
         raise click.UsageError("give a commit or --tree, not both")
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
-        edges, revision = _folder(edges, tree) if tree else (edges, wanted_revision(edges, rev))
+        edges, revision = folder_as_commit(edges, tree) if tree else (edges, wanted_revision(edges, rev))
         memory, root, checked, status = Memory(), os.geteuid() == 0, None, 0
         overrides: list[Override] = []
         try:
@@ -90,7 +90,7 @@ def check_command(context: Context, rev: str | None, tree: Path | None, *, json_
     sys.exit(status)
 
 
-def _folder(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
+def folder_as_commit(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
     """Return edges whose repository contains the folder's files."""
     revision = Revision(oid="", tree="", author="", subject=str(folder), committed_at=datetime.now(UTC))
     files: Tree = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +26,7 @@ from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.state.journal import Journal
+from reconciler.trees.fold import LEAST, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,9 +113,14 @@ def _say_step(step: str) -> None:
 
 
 def say_all(lines: Iterable[str]) -> None:
-    """Print lines."""
-    for line in lines:
+    """Print lines; on a terminal, long ones are folded."""
+    for line in fold(lines, columns()):
         say(line)
+
+
+def columns() -> int:
+    """Return the width of the terminal on standard output; 0 if it is none."""
+    return max(shutil.get_terminal_size().columns, LEAST) if sys.stdout.isatty() else 0
 
 
 class Context:

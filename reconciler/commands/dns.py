@@ -23,7 +23,7 @@ from reconciler.features.dns.records import DEFAULT, EMAIL, DnsContext, key_of, 
 from reconciler.features.dns.zone import MAX_LOOKUPS, is_spf, too_many
 from reconciler.host.dns.nameserver import MOST_SETS, Declined, Moved, NameServer, Unanswered, authorities, policy
 from reconciler.model import Applied, Unchanged, did_you_mean, errors_in, printable
-from reconciler.passes.judge import understand
+from reconciler.passes.judge import complete, understand
 from reconciler.passes.operator import NotPossible
 from reconciler.state.published_records import Published
 from reconciler.trees.report import finding_lines
@@ -128,7 +128,7 @@ class Wanted(NamedTuple):
 
 def _wanted(context: Context, domain: str | None = None) -> Wanted:
     edges = context.permitted()
-    desired, facts, merged = understand(_in_force(edges), edges)
+    desired, facts, merged = complete(understand(_in_force(edges), edges))
     dns = DnsContext(desired, facts, merged, dkim_records(desired))
     name = domain.lower().rstrip(".") if domain else None
     if name is not None and name not in dns.domains:

@@ -24,10 +24,11 @@ def edges_for(settings: Settings, state: Path, configuration: Path, backup: Path
     return Edges(
         settings=settings, host=host, repo=Repository(settings.repository, settings.branch, host),
         generations=Generations(state, configuration, host, backup), journal=Journal(state / "private", host),
-        templates=_templates(), say=say,
+        templates=templates(), say=say,
     )  # fmt: skip
 
 
-def _templates() -> dict[str, str]:
+def templates() -> dict[str, str]:
+    """Read the templates of Postfix's files, each by its name."""
     root = shipped("templates")
     return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*.j2"))}

@@ -1,6 +1,6 @@
 """``reconciler explain`` prints what a rule means.
 
-It needs neither settings nor a repository. Raises click.UsageError for an unknown rule.
+With a rule, it needs neither settings nor a repository. Raises click.UsageError for an unknown rule.
 """
 
 from __future__ import annotations
@@ -8,30 +8,42 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.commands.console import say, say_all
+from reconciler.commands.console import Context, say, say_all
+from reconciler.commands.options import pass_context
 from reconciler.desired.explanations import explanations
 from reconciler.model import did_you_mean
+from reconciler.model.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 WIDTH = 78
 
 
 @click.command("explain")
 @click.argument("rule", required=False)
+@click.option("--all", "every", is_flag=True, help="List all rules.")
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.option("--markdown", is_flag=True, help="Print all rules in the format of docs/rules.md.")
-def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> None:
+@pass_context
+def explain_command(context: Context, rule: str | None, *, every: bool, json_output: bool, markdown: bool) -> None:
     r"""Explain a rule.
 
-    Shows what the rule means, what Postfix would do, and how to fix the error. Without RULE, lists all rules.
+    Shows what the rule means, what Postfix would do, and how to fix the error. Without RULE, explains the findings of
+    the last pass, if there are any and you are root, and else lists all rules.
 
     \b
     Examples:
       reconciler explain alias-loop
-      reconciler explain | grep table
+      reconciler explain             the findings of the last pass
+      reconciler explain --all | grep table
     """
+    if every and rule:
+        raise click.UsageError("give RULE or --all, not both")
     if markdown and (rule or json_output):
         raise click.UsageError("use --markdown without RULE and --json")
     known = explanations()
@@ -43,11 +55,30 @@ def explain_command(rule: str | None, *, json_output: bool, markdown: bool) -> N
     elif markdown:
         click.echo(as_markdown(), nl=False)
     elif rule:
-        say(f"{rule}\n")
-        say_all(f"  {line}" for line in textwrap.wrap(known[rule], WIDTH - 2))
+        _explain(rule, known)
+    elif found := [] if every else _found(context, known):
+        for one in found:
+            _explain(one, known)
+            say()
+        say("`reconciler explain --all` lists all rules.")
     else:
         longest = max(map(len, known))
         say_all(f"{name:<{longest}}  {first_sentence(text)}" for name, text in known.items())
+
+
+def _explain(rule: str, known: Mapping[str, str]) -> None:
+    say(f"{rule}\n")
+    say_all(f"  {line}" for line in textwrap.wrap(known[rule], WIDTH - 2))
+
+
+def _found(context: Context, known: Collection[str]) -> list[str]:
+    """Return the rules that the last pass on record found something by, errors first; none if that can't be read."""
+    try:
+        last = context.journal().last()
+    except (ReconcilerError, OSError):
+        return []
+    findings = sorted(getattr(last.outcome, "findings", ()), key=lambda one: not one.is_error) if last else []
+    return [rule for rule in dict.fromkeys(one.rule for one in findings) if rule in known]
 
 
 def first_sentence(text: str) -> str:

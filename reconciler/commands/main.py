@@ -2,7 +2,7 @@
 
 Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings that can't be read; each command's
 help lists the others. Every command except run works without the daemon. A command's module is imported when it is
-called, and all of them for --help, because the libraries of a pass take longer to import than `status` takes to answer.
+called, because the libraries of a pass take longer to import than `status` takes to answer.
 """
 
 from __future__ import annotations
@@ -10,38 +10,59 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import click
 
 from reconciler import __version__
 from reconciler.commands.console import Context, Reconciler, keep_examples
 
-COMMANDS = {
-    "check": "check.check_command",
-    "confirm": "suspend.confirm_command",
-    "dkim": "dkim.dkim_group",
-    "dns": "dns.dns_group",
-    "explain": "explain.explain_command",
-    "get": "why.get_command",
-    "init": "init.init_command",
-    "log": "log.log_command",
-    "once": "once.once_command",
-    "plan": "plan.plan_command",
-    "probe": "probe.command.probe_command",
-    "rescue": "rollback.rescue_command",
-    "resume": "suspend.resume_command",
-    "rollback": "rollback.rollback_command",
-    "run": "run.run_command",
-    "secret": "secret.secret_group",
-    "set": "set.set_command",
-    "site": "site.site_group",
-    "smart-host": "smart_host.smart_host_group",
-    "status": "status.status_command",
-    "suspend": "suspend.suspend_command",
-    "why": "why.why_command",
+
+class CommandPlace(NamedTuple):
+    """Where a command is, below this package, and what it does in one sentence."""
+
+    where: str
+    does: str
+
+
+PURPOSES: dict[str, dict[str, CommandPlace]] = {
+    "See the state": {
+        "status": CommandPlace("status.status_command", "Show whether you must act, and what is live."),
+        "log": CommandPlace("log.log_command", "Show how passes ended, and who edited what by hand."),
+        "why": CommandPlace("why.why_command", "Show where a parameter's value comes from."),
+        "get": CommandPlace("why.get_command", "Show a parameter's live value."),
+        "generations": CommandPlace("generations.generations_command", "List the generations on disk."),
+        "diff": CommandPlace("generations.diff_command", "Show how two generations differ."),
+        "explain": CommandPlace("explain.explain_command", "Explain a rule, and what to do about its findings."),
+        "probe": CommandPlace("probe.command.probe_command", "Test whether a server accepts mail from this host."),
+    },
+    "Try a change": {
+        "check": CommandPlace("check.check_command", "Check a commit or a folder, and list all findings."),
+        "plan": CommandPlace("plan.plan_command", "Show what a commit would change here."),
+    },
+    "Change mail by a commit": {
+        "set": CommandPlace("set.set_command", "Set a parameter."),
+        "site": CommandPlace("site.site_group", "List and remove sites."),
+        "smart-host": CommandPlace("smart_host.smart_host_group", "Send outbound mail through another server."),
+        "secret": CommandPlace("secret.secret_group", "Manage encrypted secrets in a clone."),
+        "dkim": CommandPlace("dkim.dkim_group", "Make and roll the keys that sign mail."),
+        "dns": CommandPlace("dns.dns_group", "Show, compare and publish DNS records."),
+    },
+    "Act on this host": {
+        "once": CommandPlace("once.once_command", "Make one pass, or adopt this host."),
+        "confirm": CommandPlace("suspend.confirm_command", "Keep the commit that waits for a confirmation."),
+        "rollback": CommandPlace("rollback.rollback_command", "Roll back to an earlier generation."),
+        "suspend": CommandPlace("suspend.suspend_command", "Apply no push and revert no hand edit for a while."),
+        "resume": CommandPlace("suspend.resume_command", "End a suspension or a halt."),
+        "rescue": CommandPlace("rollback.rescue_command", "Restore the files from before adoption."),
+    },
+    "Set up": {
+        "init": CommandPlace("init.init_command", "Make a bare repository for the desired state."),
+        "run": CommandPlace("run.run_command", "Run the daemon."),
+    },
 }
-"""Each command, and its place below this package."""
+"""All commands by the purpose of the person who calls them. Their sentences are here, so that help imports none."""
+COMMANDS = {name: place for commands in PURPOSES.values() for name, place in commands.items()}
 
 
 class Commands(Reconciler):
@@ -50,6 +71,12 @@ class Commands(Reconciler):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Return the names of all commands, also of those that are not imported yet."""
         return sorted(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """List the commands by purpose."""
+        for purpose, commands in PURPOSES.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(f"{name:<11}", place.does) for name, place in commands.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported if this is its first use."""
@@ -60,7 +87,7 @@ class Commands(Reconciler):
 
 def imported(name: str) -> click.Command:
     """Import a command without garbage collections: modules stay, and each collection would look at all of them."""
-    module, _, attribute = COMMANDS[name].rpartition(".")
+    module, _, attribute = COMMANDS[name].where.rpartition(".")
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -69,11 +96,16 @@ def imported(name: str) -> click.Command:
         gc.freeze()
         if was_enabled:
             gc.enable()
+    command.short_help = COMMANDS[name].does
     keep_examples(command)
     return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--settings",
     "file",
@@ -95,3 +127,5 @@ def main(context: click.Context, file: Path | None) -> None:
       git push                       make every later change
     """
     context.obj = Context(file)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.model.duration import read_duration
+
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
+
+
+class Duration(click.ParamType[timedelta]):
+    """A time such as 90s, 30m, 2h or 1d; not zero."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the duration that *value* means."""
+        try:
+            duration = read_duration(str(value))
+        except ValueError as error:
+            self.fail(f'{error}, got "{value}"', param, ctx)
+        if not duration:
+            self.fail("expected a time longer than zero", param, ctx)
+        return duration
+
 
 pass_context = click.pass_obj
 as_json = click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.commands.check import folder_as_commit
 from reconciler.commands.console import Context, say, say_all, say_bug
 from reconciler.commands.contract import change_line, override_line, power_line
 from reconciler.commands.exit_status import status_without
@@ -26,16 +28,26 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @click.argument("rev", required=False)
+@click.option(
+    "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Plan a folder instead of a commit."
+)
 @as_json
 @pass_context
-def plan_command(context: Context, rev: str | None, *, json_output: bool) -> None:
-    """Show what a commit would change.
+def plan_command(context: Context, rev: str | None, *, tree: Path | None, json_output: bool) -> None:
+    r"""Show what a commit or a folder would change.
 
-    Compares the commit, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused,
+    Compares it, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused,
     70 a bug in reconciler.
+
+    \b
+    Examples:
+      reconciler plan                the tip of the branch
+      reconciler plan --tree .       a clone on this host, before you commit
     """
+    if rev and tree:
+        raise click.UsageError("give a commit or --tree, not both")
     edges = context.edges()
-    revision = wanted_revision(edges, rev)
+    edges, revision = folder_as_commit(edges, tree) if tree else (edges, wanted_revision(edges, rev))
     try:
         with internal_errors():
             live = LiveCommit(edges)

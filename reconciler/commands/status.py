@@ -1,43 +1,63 @@
-"""``reconciler status`` shows what is live, and what the operator must do."""
+"""``reconciler status`` answers in its first line whether an operator must act, and in its last line how."""
 
 from __future__ import annotations
 
 import json
+import sys
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.commands.console import Context, say_all
-from reconciler.commands.log import log_lines
 from reconciler.commands.options import as_json, pass_context
+from reconciler.commands.status_rows import status_lines
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
-from reconciler.trees.report import left_out_lines, probation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from reconciler.passes.status_value import Status
 
-    from reconciler.passes.status import Status
-    from reconciler.state.records import ConclusionLine, FindingLine
+EVERY = 2.0  # seconds between two looks of --watch
+EXIT = {"well": 0, "attention": 1, "stopped": 2}
 
 
 @click.command("status")
 @as_json
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until you press Ctrl-C.")
 @pass_context
-def status_command(context: Context, *, json_output: bool) -> None:
-    """Show what is live, and what you must do.
+def status_command(context: Context, *, json_output: bool, watch: bool) -> None:
+    """Show whether you must act, what is live, and what is wrong now.
 
-    Also shows how the last pass ended.
+    The last line names the command to run next.
+
+    Exit status: 0 all is well, 1 something needs you, 2 mail is stopped or reconciler has halted.
     """
+    while watch:
+        shown = _now(context)
+        click.clear()
+        _print(shown, json_output=json_output)
+        time.sleep(EVERY)
+    shown = _now(context)
+    _print(shown, json_output=json_output)
+    sys.exit(EXIT[shown["verdict"]["level"]])
+
+
+def _print(shown: Status, *, json_output: bool) -> None:
+    if json_output:
+        click.echo(json.dumps(shown))
+    else:
+        say_all(status_lines(shown, datetime.now(UTC)))
+
+
+def _now(context: Context) -> Status:
     shown = _ask_daemon(context)
     if shown is None:
         from reconciler.passes import status as state  # noqa: PLC0415 - a running daemon has all that this needs
 
-        shown = state.status(context.permitted(), [], daemon=False)
-    if json_output:
-        click.echo(json.dumps(shown))
-    else:
-        say_all(status_lines(shown))
+        shown = state.status(context.permitted(), state.Known(), daemon=False)
+    return shown
 
 
 def _ask_daemon(context: Context) -> Status | None:
@@ -45,78 +65,7 @@ def _ask_daemon(context: Context) -> Status | None:
         for message in ask(context.settings.socket, {"do": "status"}, 10.0):
             if "done" in message:
                 done: Status = message["done"]
-                return done
+                return done if "verdict" in done else None  # a daemon of an earlier version, until it is restarted
     except ReconcilerError:
         return None
     return None
-
-
-def status_lines(status: Status) -> Iterator[str]:
-    """Yield the lines of ``reconciler status``, from the same value that --json prints."""
-    phase, live, last = status["phase"], status["live"], status["last"]
-    subject = phase.get("revision", "")[:7]
-    where = (
-        f"generation {live['generation']} = {live['revision'][:7] or live['source']}"
-        if live
-        else f"nothing ({'its files are gone' if status.get('lost') else 'not adopted'})"
-    )
-    yield f"{status['host']}    {' '.join(filter(None, (phase['name'], subject)))}    live: {where}"
-    yield from (f"  {one['text']}" for one in _bugs(last))
-    postfix, drift = status["postfix"], status["drift"]
-    running = "running" if postfix["running"] else "NOT RUNNING"
-    daemon = "running" if status["daemon"] else "not running"
-    shown = "none" if not drift else ", ".join(drift)
-    yield f"  Postfix {postfix['version']} {running}   drift {shown}   daemon {daemon}"
-    for waiting in status.get("queue", ()):
-        yield f"  mail waits ({waiting['messages']}): {waiting['why']}"
-    for name, companion in (status.get("companions") or {}).items():
-        yield f"  {name} running" if companion["running"] else f"  {name} NOT RUNNING: {companion['why']}"
-    if status.get("ignored"):
-        yield f"  hand edits kept by ignore rules: {', '.join(status['ignored'])}"
-    yield from (f"  {key['text']}" for key in status.get("dkim", ()))
-    if refused := ", ".join(f"{one['user']} {one['times']}" for one in status.get("refused", ())):
-        yield f"  outbound connections that the lockdown refused, by user: {refused}"
-    yield from (f"  {line}" for line in left_out_lines(status.get("left_out") or {}))
-    yield from (f"  limit: {limit}" for limit in status["limits"])
-    if phase["name"] == "Suspended":
-        until = phase["until"] or (
-            "the branch moves, or `reconciler resume`" if phase["tip"] else "`reconciler resume`"
-        )
-        yield f"  suspended by {phase['who']}: {phase['why']}; until {until}"
-    probation = phase if phase["name"] == "Probation" else phase.get("probation")
-    if probation:
-        before = status["before"]
-        back = f"generation {before} stays on disk for a rollback" if before is not None else "no generation before it"
-        yield f"  {probation_line(probation)} ({back})"
-    if last:
-        yield from (f"  {line}" for line in log_lines(last))
-    yield f"  {_advice(status)}"
-
-
-def _bugs(last: ConclusionLine | None) -> list[FindingLine]:
-    """Return the bugs in reconciler that ended the last pass."""
-    return [finding for finding in (last or {}).get("findings", []) if finding["rule"] == "internal-error"]
-
-
-def _advice(status: Status) -> str:
-    phase, live = status["phase"], status["live"]
-    mail = f"mail flows on generation {live['generation']}" if live else "Postfix runs with its own files"
-    if status.get("lost"):
-        return f"fix this now: {status['lost']}"
-    match phase["name"]:
-        case "Steady":
-            return "nothing to do" if live else "to adopt: `reconciler plan`, then `reconciler once --adopt`"
-        case "Probation" if phase["confirm"]:
-            return f"if mail works as it should, run `reconciler confirm`; {mail}"
-        case "Probation":
-            return f"nothing to do: {mail}"
-        case "Retrying" if _bugs(status["last"]):
-            return f"tried {phase['attempts']} times, and will be tried again; {mail}; report the bug"
-        case "Retrying":
-            return f"tried {phase['attempts']} times, and will be tried again: {phase['reason']}"
-        case "Refusing":
-            return f"nothing to do: {mail}; push a fix; for the findings, run `reconciler log {phase['revision'][:7]}`"
-        case "Halted":
-            return f"fix this now: {phase['reason']}; then run `reconciler resume`"
-        case _:
-            return mail

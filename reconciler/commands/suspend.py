@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.commands.console import Context, say, who
-from reconciler.commands.options import pass_context
+from reconciler.commands.options import Duration, pass_context
 from reconciler.model.ascii_text import SPACE
+from reconciler.model.phase import Halted, Refusing, Suspended
 from reconciler.passes import probation
 from reconciler.passes.operator import resume, suspend
 
-LONGEST, MAX_DIGITS = timedelta(days=366), 9
+if TYPE_CHECKING:
+    from reconciler.model.phase import Phase
 
-
-class Duration(click.ParamType[timedelta]):
-    """A time such as 90s, 30m, 2h or 1d."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return the duration that *value* means."""
-        match = re.fullmatch(r"(\d+)([smhd])", str(value), re.ASCII)
-        if not match or match[1].strip("0") == "":
-            self.fail(f'expected a time such as 30m, 2h or 1d, got "{value}"', param, ctx)
-        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
-        if len(match[1]) > MAX_DIGITS or timedelta(**{unit: int(match[1])}) > LONGEST:
-            self.fail(f"at most {LONGEST.days} days; without --for, it lasts until `reconciler resume`", param, ctx)
-        return timedelta(**{unit: int(match[1])})
+LONGEST = timedelta(days=366)
 
 
 @click.command("suspend")
@@ -44,6 +32,8 @@ def suspend_command(context: Context, duration: timedelta | None, why: str) -> N
     """
     if not why.strip(SPACE):
         raise click.UsageError("--why needs a reason")
+    if duration and duration > LONGEST:
+        raise click.UsageError(f"--for: at most {LONGEST.days} days; without it, it lasts until `reconciler resume`")
     edges = context.permitted()
     until = datetime.now(UTC).replace(microsecond=0) + duration if duration else None
     suspend(edges, why, who(), until)
@@ -73,6 +63,21 @@ def resume_command(context: Context) -> None:
 
     Run it after suspend, rollback or rescue, or after you fixed what made reconciler halt.
     """
-    phase = resume(context.permitted())
-    say(f"{type(phase).__name__}")
+    ended, phase = resume(context.permitted())
+    say(_resumed(ended, phase))
     context.poke()
+
+
+def _resumed(ended: Phase, phase: Phase) -> str:
+    """Return what was ended, and what follows."""
+    match ended:
+        case Suspended(why=why, who=name):
+            told = f"resumed: the suspension by {name} has ended ({why})"
+        case Halted(reason=reason):
+            told = f"resumed: the halt has ended ({reason})"
+        case _:
+            return "nothing to resume: reconciler is neither suspended nor halted"
+    if isinstance(phase, Refusing):
+        commit = phase.revision[:7]
+        return f"{told}; commit {commit} is not applied again: push another one, or run `reconciler once {commit}`"
+    return f"{told}; the branch is applied again"

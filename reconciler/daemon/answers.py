@@ -12,6 +12,7 @@ import pwd
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from reconciler.passes.check import Memory, check
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.status import status
 from reconciler.state.records import RefusedCheck
+from reconciler.trees.fold import LEAST, fold
 from reconciler.trees.report import finding_lines, flow_line, needs, push_lines
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.host.log import Log
     from reconciler.model import Revision
     from reconciler.passes.check import Checked
+    from reconciler.passes.status import Known
 
 
 MOST_RECORDED = 5
@@ -44,14 +47,14 @@ _OID = re.compile("[0-9a-f]{40}")
 
 
 class Answers:
-    """Answers the requests of hooks and commands; *limits* returns the limits that status shows."""
+    """Answers the requests of hooks and commands; *known* returns what the daemon knows for status."""
 
     def __init__(
         self, edges: Edges, slot: CheckedSlot, board: ProgressBoard, wake: Callable[[Wake], None],
-        limits: Callable[[], list[str]], log: Log,
+        known: Callable[[], Known], log: Log,
     ) -> None:  # fmt: skip
         self._edges, self._slot, self._board = edges, slot, board
-        self._wake, self._limits, self._log = wake, limits, log
+        self._wake, self._known, self._log = wake, known, log
         self._recording = threading.Lock()
 
     def handlers(self) -> dict[str, Handler]:
@@ -64,7 +67,8 @@ class Answers:
         messages = handler(request)  # raises KeyError or ValueError for a request that can't be understood
         try:
             with internal_errors():
-                yield from messages
+                for message in messages:
+                    yield from _folded(message, int(request.get("columns") or 0))
         except InternalError as error:
             self._log.error(Event.FAILED, traceback=error.traceback)
             yield {"error": str(error)}
@@ -108,7 +112,7 @@ class Answers:
         self._log.warning(
             Event.CHECK_REFUSED, revision=revision.oid, uid=uid, user=check.user, findings=[*map(str, findings)]
         )
-        with self._recording:
+        with self._recording, suppress(OSError):  # a full disk: the pusher must read the findings in any case
             self._edges.journal.refuse(check)
 
     def _refusal(self) -> Iterator[Message]:
@@ -126,12 +130,20 @@ class Answers:
 
     def status(self, _: Message) -> Iterator[Message]:
         """Answer `reconciler status`, with the facts that only the daemon knows."""
-        yield {"done": status(self._edges, self._limits(), daemon=True)}
+        yield {"done": status(self._edges, self._known(), daemon=True)}
 
     def wake(self, request: Message) -> Iterator[Message]:
         """Wake the daemon for the reason in the request."""
         self._wake(Wake(str(request.get("reason", Wake.OPERATOR))))
         return iter([{"done": {}}])
+
+
+def _folded(message: Message, columns: int) -> Iterator[Message]:
+    """Yield a message, with a long line as several if the client has so many columns."""
+    if "line" in message and columns > 0:
+        yield from ({"line": line} for line in fold([str(message["line"])], max(columns, LEAST)))
+    else:
+        yield message
 
 
 def _name_of(uid: int) -> str:
@@ -146,5 +158,5 @@ def _summary(checked: Checked, seconds: float) -> str:
     """Return the last line of a check that passed."""
     judged = checked.judged
     how = "checked and rehearsed" if checked.rehearsed else "checked"
-    flows = f"      {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
-    return f"  needs: {needs(judged.plan)}{flows}      {how} in {seconds:.1f} s"
+    flows = f"   {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
+    return f"  needs: {needs(judged.plan)}{flows}   {how} in {seconds:.1f} s"

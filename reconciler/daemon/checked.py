@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from reconciler.host.reachable import ask
 from reconciler.passes.check import Memory, forget
 
 if TYPE_CHECKING:
@@ -52,6 +53,16 @@ class CheckedSlot:
         with self._lock:
             checked = self._memory.checked if self._memory else None
             return list(checked.judged.understood.facts.files) if checked else []
+
+    def unanswered(self) -> list[str]:
+        """Return why servers of what is live do not answer now that answered when it was checked."""
+        with self._lock:
+            checked = self._memory.checked if self._memory else None
+        live = self._edges.generations.live()
+        if checked is None or live is None or checked.judged.revision.oid != live.revision:
+            return []
+        answered = [server for server, why in checked.judged.understood.facts.answers.items() if why == ""]
+        return [f"no server answers at {server} ({why})" for server, why in ask(answered).items() if why]
 
     def _forget(self) -> None:
         if self._memory:

@@ -75,10 +75,15 @@ class Guard:
         return revived
 
     @property
+    def busy(self) -> float:
+        """The seconds since the loop woke; 0 while it sleeps."""
+        return 0.0 if self._asleep.is_set() else time.monotonic() - self._since
+
+    @property
     def limits(self) -> list[str]:
         """What `reconciler status` shows of a pass that takes long."""
-        seconds, program = time.monotonic() - self._since, progress(self._loop).program
-        if self._asleep.is_set() or seconds < LONG:
+        seconds, program = self.busy, progress(self._loop).program
+        if seconds <= LONG:
             return []
         return [f"the daemon has been busy for {seconds:.0f} s{f'; it waits for {program}' if program else ''}"]
 

@@ -6,30 +6,40 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler.desired.lint import SAME
+from reconciler.model import Applied, Severity, Unchanged
 from reconciler.model.phase import FIRST_PAUSE, Suspended, pause
 from reconciler.passes.hand_edit import rules_end
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.host.settings import Settings
+    from reconciler.model import Finding, Outcome
     from reconciler.model.phase import Phase
     from reconciler.passes.record import Passed
 
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """The reason why a pass was not recorded, the note that was not written, and whether panels' requests wait.
+    """Why no pass was made or recorded, the note that was not written, and whether panels' requests wait.
 
-    *bug* is a bug in reconciler that ended the work around a pass.
+    *bug* is a bug in reconciler that ended the work around a pass. *faults* are errors of what is live that the pass
+    met, such as a server that does not answer.
     """
 
     unrecorded: str = ""
     lost_note: str = ""
     requests_wait: bool = False
     bug: str = ""
+    faults: tuple[str, ...] = ()
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
-        return replace(self, unrecorded=str(getattr(passed.outcome, "reason", "")) if passed.unrecorded else "")
+        what = "no pass can be made now" if passed.busy else "nothing can be recorded"
+        unrecorded = f"{what}: {getattr(passed.outcome, 'reason', '')}" if passed.unrecorded else ""
+        faults = tuple(f"the last pass found {fault}" for fault in _faults(passed.outcome))
+        return replace(self, unrecorded=unrecorded, faults=faults)
 
     def noted(self, passed: Passed) -> LastPass:
         """Return the value after a pass; one without a conclusion writes no note, so it keeps the earlier one."""
@@ -45,8 +55,22 @@ class LastPass:
         return due
 
     @property
-    def troubles(self) -> list[str]:
-        """The problems as `reconciler status` shows them."""
-        record = [f"nothing can be recorded: {self.unrecorded}"] if self.unrecorded else []
-        note = [f"not written: {self.lost_note}"] if self.lost_note else []
-        return [*record, *note, *([self.bug] if self.bug else [])]
+    def limits(self) -> list[str]:
+        """What `reconciler status` shows, and reconciler does later by itself."""
+        return [f"not written: {self.lost_note}"] if self.lost_note else []
+
+    @property
+    def urgent(self) -> list[str]:
+        """The problems of reconciler itself that an operator must look at."""
+        return [*filter(None, (self.unrecorded, self.bug))]
+
+
+def _faults(outcome: Outcome) -> Iterator[Finding]:
+    """Yield the errors that are true of what is live after a pass, and that refused nothing.
+
+    One that the commit had in common with what was live is an error of the commit, now that the commit is live.
+    """
+    for one in outcome.findings if isinstance(outcome, Applied | Unchanged) else ():
+        excused = one.text.removesuffix(f" ({SAME})")
+        if one.is_error or excused != one.text:
+            yield replace(one, severity=Severity.ERROR, text=excused)

@@ -28,10 +28,11 @@ from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
+from reconciler.daemon.notifier import Notifier
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
 from reconciler.daemon.renewals import Renewals
-from reconciler.daemon.report import report
+from reconciler.daemon.report import report, told_of
 from reconciler.daemon.sleep import Sleep, Waker
 from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
@@ -44,7 +45,8 @@ from reconciler.passes.check import forget
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
-from reconciler.passes.status import phase_data
+from reconciler.passes.status import Known, phase_data
+from reconciler.passes.status_value import RunningPass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +64,7 @@ class Daemon:
         settings = edges.settings
         self._log = get(host=settings.host)
         self._queue = WakeQueue(settings.reload_interval, lambda: self._master.pid() is not None)
-        edges = replace(edges, say=self._say, activated=self._queue.reloaded)
+        edges = replace(edges, say=self._say, activated=self._queue.reloaded, lived=lambda: self._master.lived)
         self._guard = Guard(edges, self._look, self._log)
         self.edges = replace(edges, revived=self._guard.revived)
         self._master = Master(self.edges)
@@ -73,13 +75,15 @@ class Daemon:
         self._signals = -1
         self._last = LastPass()
         self._due = 0.0
+        self._step = ""
         self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
+        self._notifier = Notifier(self.edges, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
         self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
-        answers = Answers(self.edges, self._slot, self._board, self.wake, self._limits, self._log)
+        answers = Answers(self.edges, self._slot, self._board, self.wake, self._known, self._log)
         self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
 
     def wake(self, reason: Wake) -> None:
@@ -90,12 +94,21 @@ class Daemon:
         """Do what the guard does beside the loop: have the socket made again if it has vanished."""
         self._control.renew()
 
-    def _limits(self) -> list[str]:
-        troubles = (self._probation.trouble, self._renewals.trouble)
-        own = (*self._watcher.limits, *self._control.limits, *self._last.troubles, *self._guard.limits)
-        return [*own, *filter(None, troubles)]
+    def _known(self) -> Known:
+        failed = filter(None, (self._probation.trouble, self._renewals.trouble, self._notifier.trouble))
+        urgent = (
+            *self._control.limits,
+            *self._last.urgent,
+            *filter(None, [self._renewals.waiting, self._probation.waiting]),
+        )
+        limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
+        troubles = (*urgent, *self._last.faults, *self._slot.unanswered())
+        busy, step = self._guard.busy, self._step
+        working = RunningPass(step=step, seconds=round(busy, 1)) if busy and step else None
+        return Known(limits, troubles, self._renewals.files, working)
 
     def _say(self, step: str) -> None:
+        self._step = step
         self._log.debug(Event.STEPPED, step=step)
 
     def run(self) -> None:
@@ -110,11 +123,13 @@ class Daemon:
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, lambda *_: self.wake(Wake.SIGNAL))
         spare_memory()
-        self.edges.generations.prepare()
-        self.edges.generations.sweep()
+        with suppress(OSError):  # of a disk that is full or read-only; a pass says so
+            self.edges.generations.prepare()
+            self.edges.generations.sweep()
         self._watcher.start()
         self._control.start()
         self._guard.start()
+        self._notifier.start()
         self._log.info(Event.STARTED, pid=os.getpid())
         self.wake(Wake.START)
         try:
@@ -123,6 +138,7 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._guard.stop()
+            self._notifier.stop()
             self._control.stop()
             self._egress.stop()
             self._watcher.stop()
@@ -145,7 +161,8 @@ class Daemon:
                 self._board.begin(self._tip(), wait)
             after = self.edges.journal.phase()
             if reasons or after != before:  # not at each sleep: a busy mail log would delay it repeatedly
-                self._due = time.monotonic() + self._last.due_in(after, self.edges.settings)
+                due = min(self._last.due_in(after, self.edges.settings), self._renewals.due)
+                self._due = time.monotonic() + due
             if after != before:
                 self._log.info(Event.PHASE_CHANGED, **{**phase_data(after), "before": type(before).__name__})
             if not ready:
@@ -215,6 +232,8 @@ class Daemon:
                 sleep.until(Waker.PROBATION, self._probation.at)
             if Waker.LOOK in woken:
                 sleep.until(Waker.LOOK, time.monotonic() + LOOK_FOR_MASTER)
+            if Waker.MASTER in woken:
+                self._master.ended()
             if woken & {Waker.MASTER, Waker.COMPANION} or (Waker.LOOK in woken and self._has_news()):
                 self.wake(Wake.DRIFT)
             if Waker.TIMER in woken:
@@ -246,15 +265,14 @@ class Daemon:
         if Wake.SECRET in reasons:
             forget(self.edges, memory)  # a secret that could not be decrypted may be readable now
         passed = one_pass(self.edges, memory, reasons[0])
+        self._step = ""
         self._last = self._last.recorded(passed)
         self._slot.put_back(memory)
         self._report(passed, reasons, tip)
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         if taken_over := self._renewals.look(reasons, activated=activated):
             self._report(taken_over, [Wake.CERTIFICATE])
-        systemd.notify(
-            f"STATUS={type(self.edges.journal.phase()).__name__}: {type(passed.outcome).__name__} {passed.revision[:7]}"
-        )
+        systemd.notify(f"STATUS={type(self.edges.journal.phase()).__name__}: {told_of(passed).text}")
 
     def _tip(self) -> str:
         """Return the commit that the branch names, or an empty text if the branch can't be read."""
@@ -267,6 +285,7 @@ class Daemon:
     def _report(self, passed: Passed, reasons: Sequence[Wake], tip: str = "") -> None:
         self._last = self._last.noted(passed)
         report(passed, reasons, tip, self.edges, self._board, self._log)
+        self._notifier.ring()
 
     def _prove(self) -> None:
         """Check whether a commit on probation may stay live."""

@@ -5,6 +5,7 @@ Raises nothing: a Postfix whose state can't be read counts as stopped.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died
@@ -16,18 +17,26 @@ if TYPE_CHECKING:
 
 
 class Master:
-    """The master of one host's Postfix."""
+    """The master of one host's Postfix; *lived* is the last time at which it is known to have run, zero for never."""
 
     def __init__(self, edges: Edges) -> None:
         self._edges = edges
         self._reported: int | None = None
+        self.lived = 0.0
 
     def pid(self) -> int | None:
         """Return its process number, or None while it does not run."""
         try:
-            return postfix.running(self._edges.postfix())
+            pid = postfix.running(self._edges.postfix())
         except (ReconcilerError, OSError):
             return None
+        if pid is not None:
+            self.lived = time.time()
+        return pid
+
+    def ended(self) -> None:
+        """Remember that it ran until now, when the kernel said that it has ended."""
+        self.lived = time.time()
 
     def changed(self) -> bool:
         """Return whether the master was started, so that it must be watched again, or died before it was watched.
@@ -39,7 +48,7 @@ class Master:
             last = postfix.last_pid(instance)
             if postfix.running(instance) is not None:
                 return True
-            if last == self._reported or not died(instance, self._edges.host):
+            if last == self._reported or not died(instance, self._edges.host, self.lived):
                 return False
         except (ReconcilerError, OSError):
             return False

@@ -2,7 +2,8 @@
 
 Promises: a quiet log is not read, and a busy log is read once a second; if the kernel can't watch the log, it is read
 every few seconds. look() returns the pass that ended the probation. Raises nothing: a failed read is tried again, and
-*trouble* contains the reason; *doubted* the lines of the last look that no process of Postfix is known to have written.
+*trouble* contains the reason, and *waiting* why a rollback waits; *doubted* the lines of the last look that no process
+of Postfix is known to have written.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.daemon.watch import changes
-from reconciler.model.errors import ReconcilerError
-from reconciler.model.phase import Suspended, left, probation_of
+from reconciler.model.errors import ReconcilerError, WouldStop
+from reconciler.model.phase import Suspended, left, pause_after, probation_of
 from reconciler.passes.internal_error import internal_errors
-from reconciler.passes.probation import Look, clock, prove
+from reconciler.passes.look import Look
+from reconciler.passes.probation import clock, prove
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -33,7 +35,8 @@ class ProbationWatch:
         self._edges = edges
         self._look: Look | None = None
         self.at = 0.0
-        self.trouble = ""
+        self._waits = 0  # times in a row that a rollback would have ended what works
+        self.trouble = self.waiting = ""
         self.doubted: list[str] = []
 
     def look(self) -> Passed | None:
@@ -42,7 +45,7 @@ class ProbationWatch:
         running = probation_of(phase)
         self.trouble, self.doubted = "", []
         if running is None or isinstance(phase, Suspended):
-            self._look, self.at = None, math.inf
+            self._look, self.at, self._waits, self.waiting = None, math.inf, 0, ""
             return None
         try:
             with internal_errors():
@@ -52,7 +55,12 @@ class ProbationWatch:
                 passed = prove(self._edges, self._look)
                 self.doubted = [f"{line.tag}[{line.pid}]: {line.text}" for line in self._look.doubted.values()]
                 self._look.doubted.clear()
-                over = left(running, clock())
+                over = min(left(running, clock()), self._look.due(time.monotonic()))
+                self._waits, self.waiting = 0, ""
+        except WouldStop as error:
+            self._waits += 1
+            self.waiting = f"rolling back {running.revision[:7]} waits: {error.reason}"
+            passed, over = None, pause_after(self._waits)
         except (ReconcilerError, OSError) as error:
             self.trouble, over = str(error), WITHOUT_WATCH
             passed = None
@@ -64,7 +72,8 @@ class ProbationWatch:
         if self._look is not None:
             with suppress(ReconcilerError, OSError):
                 self._look.witness()  # at once: a process that logs a fatal error ends after a second
-        self.at = min(self.at, time.monotonic() + GATHER)
+        if not self._waits:  # asking the services adds lines itself
+            self.at = min(self.at, time.monotonic() + GATHER)
 
     def watch(self) -> int | None:
         """Return a descriptor that becomes readable when lines are logged; None while there is nothing to watch."""

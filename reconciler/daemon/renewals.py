@@ -1,15 +1,17 @@
 """Renewed certificates between two passes: the files to watch, and when Postfix must read them again.
 
-Raises nothing: a file that can't be read is logged, and tried again at the next wake; *trouble* contains the reason.
+Raises nothing: a file that can't be read is logged, and tried again at the next wake. So is a reload that would end
+what works now, after growing pauses. *trouble* and *waiting* contain the reason.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from reconciler.host.log import Event
-from reconciler.model.errors import ReconcilerError
-from reconciler.model.phase import Wake
+from reconciler.model.errors import ReconcilerError, WouldStop
+from reconciler.model.phase import Wake, pause_after
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.renewal import Named, named, remember, renew
 
@@ -29,7 +31,13 @@ class Renewals:
     def __init__(self, edges: Edges, log: Log) -> None:
         self._edges, self._log = edges, log
         self._named: Named | None = None
-        self.trouble = ""
+        self._waits = 0  # times in a row that a reload would have ended what works
+        self.trouble = self.waiting = ""
+
+    @property
+    def due(self) -> float:
+        """Return the seconds until a renewal that waits is tried again; infinite if none waits."""
+        return pause_after(self._waits) if self._waits else math.inf
 
     @property
     def files(self) -> frozenset[str]:
@@ -46,9 +54,15 @@ class Renewals:
                 if self._named is None or activated:
                     self._named = named(self._edges)
                 if activated:
-                    remember(self._edges, self._named.files)
-                elif _LOOKING & set(reasons):
-                    return renew(self._edges, self._named)
+                    remember(self._edges, self._named)
+                elif not _LOOKING & set(reasons):
+                    return None
+                passed = None if activated else renew(self._edges, self._named)
+                self._waits, self.waiting = 0, ""
+                return passed
+        except WouldStop as error:
+            self._waits += 1
+            self.waiting = f"renewed certificates: {error.reason}"
         except (ReconcilerError, OSError) as error:
             self.trouble = f"renewed certificates: {error}"
             self._log.warning(Event.LOOK_FAILED, why=str(error))

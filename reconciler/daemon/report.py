@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.host.log import Event
+from reconciler.host.log import Event, Priority
 from reconciler.model import Applied, Postponed, Superseded
 from reconciler.model.phase import Wake
+from reconciler.passes.headline import headline
 from reconciler.passes.status import provisional
-from reconciler.state.records import edited_line
+from reconciler.state.records import Conclusion, conclusion_line, edited_line
 from reconciler.trees.report import outcome_lines
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.daemon.progress import ProgressBoard
     from reconciler.host.log import Log
+    from reconciler.passes.headline import Headline
     from reconciler.passes.record import Passed
 
 
@@ -45,12 +47,20 @@ def _end(passed: Passed, tip: str, edges: Edges, board: ProgressBoard) -> None:
         board.end(oid, lines, type(passed.outcome).__name__.lower())
 
 
+def told_of(passed: Passed) -> Headline:
+    """Return the result of a pass in one sentence, also of one that was no news."""
+    return headline(conclusion_line(passed.conclusion or Conclusion(outcome=passed.outcome, revision=passed.revision)))
+
+
 def _write(passed: Passed, reasons: Sequence[Wake], log: Log) -> None:
     """Log the pass; one that no request caused and that has no result is logged at debug level."""
     asked = set(reasons) - {Wake.DRIFT, Wake.TIMER}
-    write = log.info if passed.conclusion or passed.edit.is_news or asked else log.debug
-    write(
+    news = passed.conclusion or passed.edit.is_news or asked
+    told = told_of(passed)
+    log.at(
+        told.priority if news else Priority.DEBUG,
         Event.PASSED,
+        text=told.text,
         outcome=type(passed.outcome).__name__,
         revision=passed.revision[:7],
         seconds=round(passed.seconds, 3),

@@ -4,7 +4,7 @@ The comment stands at the end of that line (YAML), or on a line of its own above
 that is allowed becomes a warning that quotes the reason; a warning is no longer shown. In a site's file the comment has
 no force: a file of the host allows the findings of a site's file by ``# allow RULE in FILE: reason``. Raises nothing.
 
-Known limit: an allowance has no effect on the findings of Postfix's own programs, or on files that can't be read.
+Known limit: an allowance has no effect on the findings of files that can't be read.
 """
 
 from __future__ import annotations
@@ -16,16 +16,28 @@ from typing import TYPE_CHECKING
 from reconciler.features.sites import site_of
 from reconciler.model import Allowance, Finding, Where, did_you_mean, warning_at
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+# The rules of Postfix's own programs, of a rehearsal and of a verification, whose findings come after those that need
+# only the commit.
+STAGED = names(
+    """
+    auth-not-offered fatal-in-log flow-fails foreign-rspamd left-alone listener-fails login-as-another login-refused
+    mail-refused master-fails nft-refuses no-mail-in nobody-there nothing-verified postalias postconf postfix-check
+    postmap postscreen-refuses queue-left-behind read-back recipient-refused rspamd sendmail-refused service-dies
+    service-fails service-silent starttls-not-offered transport-fails warning-in-rehearsal
+    """
+)
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
 _COMMENT = re.compile(
     r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:/]+/[^\s:]+))?(?P<colon>[ \t]*:)?"
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE | re.ASCII,
 )
+_READERS = frozenset({"postconf", "postfix-check"})
 _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
 
@@ -69,22 +81,14 @@ def honour(
     *rules* are the names that can be allowed. The findings of the rules in *passing* come and go with the host, so an
     allowance for one of them is never reported as unused.
     """
-    reasoned = (
-        allowance for allowance in allowances if allowance.certain and allowance.reason and _is_sound(allowance)
-    )
-    known = dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
-    by_place = {place: allowance for allowance in known for place in allowance.places}
+    known = _known(allowances, rules)
+    by_place = _by_place(known)
     used = set()
     for finding in findings:
-        rule, file = finding.rule, finding.where.file
-        own, whole = by_place.get((rule, file, finding.where.line)), by_place.get((rule, file, 0))
-        excuse = whole or (None if own and site_of(own.where.file) else own)
-        if excuse:
-            used.add(excuse)
-        if not excuse:
-            yield replace(finding, text=f"{finding.text} ({_powerless(own)})") if own and finding.is_error else finding
-        elif finding.is_error:
-            yield finding.as_warning(f"allowed: {excuse.reason}")
+        judged, excuse = _judged(finding, by_place)
+        used.add(excuse)
+        if judged:
+            yield judged
     for allowance in allowances:
         if site_of(allowance.where.file) and allowance.rule in rules:
             yield _finding(
@@ -95,6 +99,55 @@ def honour(
         elif allowance not in used and allowance.rule not in passing:
             what = f'"# allow {allowance.rule}" has no effect: this rule finds nothing here; remove the comment'
             yield _finding("unused-allowance", allowance, what)
+
+
+def honour_staged(
+    findings: Iterable[Finding], allowances: Collection[Allowance], told: Iterable[Finding]
+) -> Iterator[Finding]:
+    """Yield the findings of Postfix's programs, of a rehearsal and of a verification after all allowances.
+
+    What the rules have *told* and a person has allowed there is not repeated by a program of Postfix.
+    """
+    by_place = _by_place(_known(allowances, STAGED))
+    every = _known(allowances, {one.rule for one in allowances})
+    places = {(file, line) for one in every for _, file, line in one.places}
+    allowed = {
+        (one.where.file, one.where.line, _about(one)) for one in told if (one.where.file, one.where.line) in places
+    }
+    for finding in findings:
+        judged, _ = _judged(finding, by_place)
+        repeated = finding.rule in _READERS and (finding.where.file, finding.where.line, _about(finding)) in allowed
+        if judged and not repeated:
+            yield judged
+
+
+def _about(finding: Finding) -> str:
+    """Return the name of the setting or service that a finding is about."""
+    return finding.subject.partition(" ")[0]
+
+
+def _known(allowances: Collection[Allowance], rules: Collection[str]) -> dict[Allowance, None]:
+    """Return the allowances that hold for one of the rules, in order."""
+    reasoned = (one for one in allowances if one.certain and one.reason and _is_sound(one))
+    return dict.fromkeys(allowance for allowance in reasoned if allowance.rule in rules)
+
+
+def _by_place(known: Iterable[Allowance]) -> dict[tuple[str, str, int], Allowance]:
+    return {place: allowance for allowance in known for place in allowance.places}
+
+
+def _judged(
+    finding: Finding, by_place: Mapping[tuple[str, str, int], Allowance]
+) -> tuple[Finding | None, Allowance | None]:
+    """Return what is left of a finding, and the allowance that holds for it."""
+    rule, file = finding.rule, finding.where.file
+    own, whole = by_place.get((rule, file, finding.where.line)), by_place.get((rule, file, 0))
+    excuse = whole or (None if own and site_of(own.where.file) else own)
+    if excuse:
+        return finding.as_warning(f"allowed: {excuse.reason}") if finding.is_error else None, excuse
+    if own and finding.is_error:
+        return replace(finding, text=f"{finding.text} ({_powerless(own)})"), None
+    return finding, None
 
 
 def _is_sound(allowance: Allowance) -> bool:
@@ -133,7 +186,7 @@ EXPLAINED = {
     "bad-allowance": (
         "A comment is meant to allow the findings of a rule, but it gives no reason, or names no rule that can be "
         "allowed. It has no effect, and the finding remains. Write # allow RULE: REASON at the end of the line or on "
-        "the line above it; `reconciler explain` lists the names."
+        "the line above it; `reconciler explain --all` lists the names."
     ),
     "site-allowance": (
         "A comment in a site's file is meant to allow findings of that file. It has no force, because whoever writes a "

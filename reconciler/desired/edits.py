@@ -46,13 +46,13 @@ def unset_parameter(files: Tree, host: str, name: str) -> dict[str, bytes]:
     return _without(files, host, (parameters.SECTION, name), "null", None)
 
 
-def set_smart_host(files: Tree, host: str, nexthop: str, username: str | None) -> dict[str, bytes]:
-    """Set the next hop of ``smart_host``, with a login if there is a *username*, else without one."""
+def set_smart_host(files: Tree, host: str, where: Mapping[str, str], username: str | None) -> dict[str, bytes]:
+    """Set the ``nexthop`` or the ``preset`` of ``smart_host``, with a login if there is a *username*, else without."""
     key = (smart_host.SECTION,)
     text = _home(files, host, key)
     old = text.value(key)
     known = old if isinstance(old, dict) else {}
-    wanted: dict[str, Any] = {"nexthop": nexthop}
+    wanted: dict[str, Any] = dict(where)
     if username:
         password = known.get("password")
         wanted |= {"username": username, "password": _sealed(files, password or SecretName(SECRET))}

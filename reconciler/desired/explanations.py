@@ -55,7 +55,31 @@ EXPLAINED = {
     ),
     "service-silent": (
         "A service of the new configuration does not answer on its address. The generation before was restored. "
-        "See the mail log: usually the service's program ends as soon as a client connects."
+        "See the mail log: usually the service's program ends as soon as a client connects. If it greets its client "
+        "and hangs then, it waits for somebody else, such as a policy server that is dead."
+    ),
+    "mail-waits": (
+        "A listener told a client to come back later, because the mail system has trouble: a table or a policy server "
+        "can't be asked, a milter is down, or the queue has no room. Mail waits at its senders. If the listener took "
+        "such mail before the commit, the generation before was restored. If it was so before, the commit stays, and "
+        "the finding is a warning. The finding quotes the reply and what Postfix logged; fix what they name."
+    ),
+    "mail-refused": (
+        "A listener took mail for a recipient before the commit, and refuses it now. The generation before was "
+        "restored, unless the refusal is about the client that asked alone, or the listener now asks its clients to "
+        "log in, or the next host does not know a recipient that no table lists; then it is a warning. See the list of "
+        "restrictions that the reply is from. If the refusal is "
+        'intended, push the change with the trailer "Confirm: refusals" in the commit\'s message.'
+    ),
+    "sendmail-fails": (
+        "Programs of this host can't hand mail to Postfix, so that sendmail(1) and cron fail. The finding quotes "
+        "postdrop(1). Usually the setgid bit of postdrop or the group of the queue's maildrop folder is wrong; "
+        "`postfix set-permissions` restores both."
+    ),
+    "nothing-verified": (
+        "After the swap, no listener took mail for any recipient that it was asked for, and none did before. So "
+        "nothing says whether mail flows. That is right for a host that takes mail only of clients that log in, or "
+        "of other addresses than its own; send a message to test the rest."
     ),
     "site-left-out": (
         "A site's part of the commit has an error. Everything else of the commit went live; the site stays as it was "
@@ -113,9 +137,17 @@ EXPLAINED = {
         " adoption."
     ),
     "cause-in-traffic": (
-        "While a commit was on probation, real mail met a fault that only the configuration can cause, and"
-        " that did not occur before. The generation before it is live again. The finding quotes the log; fix the"
-        " setting that it names."
+        "While a commit was on probation, real mail met a fault that only the configuration can cause, or a service"
+        " that it names, and that did not occur before. The generation before it is live again. The finding quotes the"
+        " log; fix the setting that it names. A fault of another program, such as a milter or a database, counts only"
+        " if it lasts."
+    ),
+    "turned-away": (
+        "While a commit was on probation, half or more of the answers about recipients who had mail before it were"
+        " refusals, bounces or delays, at least five, and at least twice the share from before. The generation before"
+        " it is live again. The finding quotes the latest answer. Strangers, unknown users, block lists, greylisting,"
+        " quotas and other servers do not count, nor do recipients whose entry the commit removes. If the change is"
+        " meant, push it again and run `reconciler confirm`."
     ),
     "not-confirmed": (
         "confirm.mode is manual, and no operator ran `reconciler confirm` in time. The generation before is live again."
@@ -125,6 +157,12 @@ EXPLAINED = {
         "The commit changes something that was edited by hand and that an ignore rule of this host's settings leaves in"
         " place. The hand edit stays live until the rule expires. Remove the rule from drift.ignore if the commit"
         " should prevail."
+    ),
+    "queue-left-behind": (
+        "The commit changes queue_directory while mail waits in the present queue. Postfix would read only the new "
+        "queue, and that mail would stay undelivered without a word. Deliver it (`postqueue -f`) or delete it "
+        "(`postsuper -d`); reconciler tries again with growing pauses, and the commit goes live once the queue is "
+        "empty. As a warning: mail that a rollback or a rescue found in the newer queue could not be moved."
     ),
     "not-requeued": (
         "A transport was removed, and the mail that waited for it could not be requeued. No mail is lost: it takes its "
@@ -149,11 +187,38 @@ EXPLAINED = {
         "In a rehearsal, a program of Postfix ended with a fatal error. On the live host, master would throttle it, "
         "and clients or mail would wait. The finding quotes its last messages; fix the setting that they name."
     ),
+    "login-refused": (
+        "In a rehearsal, a client that had logged in to a listener could not send mail to another host. On the live "
+        "host, nobody could send mail there. The finding quotes the reply. Put permit_sasl_authenticated before what "
+        "refuses, in each list of restrictions that holds for the listener."
+    ),
+    "login-as-another": (
+        "In a rehearsal, a client that had logged in could send from an address to which smtpd_sender_login_maps gives "
+        "another owner. Put reject_authenticated_sender_login_mismatch at the beginning of smtpd_sender_restrictions "
+        "of that listener, before permit_mynetworks and permit_sasl_authenticated."
+    ),
+    "postscreen-refuses": (
+        "In a rehearsal, postscreen passed no client on to an smtpd, not even one that came back. On the live host, no "
+        "mail from outside would arrive. After the tests of postscreen_pipelining_enable, "
+        "postscreen_non_smtp_command_enable and postscreen_bare_newline_enable, it needs postscreen_cache_map to know "
+        "a client again; otherwise look at postscreen_access_list and the actions. It is a warning if a table decides, "
+        "because other clients may be let in."
+    ),
+    "sendmail-refused": (
+        "In a rehearsal, a program on the host could not send mail with sendmail(1), as cron does. The finding quotes "
+        "the reason. It is a warning if sendmail took the message and no pickup service exists that takes it further."
+    ),
+    "recipient-refused": (
+        "In a rehearsal, a stranger could send to none of the recipients that were taken from a table: Postfix knows "
+        "them, but the domain is in no list of domains, or another table does not have them. Add the domain to "
+        "mydestination, virtual_alias_domains, virtual_mailbox_domains or relay_domains."
+    ),
     "no-mail-in": (
         "In a rehearsal no listener accepted and kept a message: each message was refused, discarded or put on hold. A "
         "list of restrictions rejects every client, a check of headers or bodies matches every message, or the limit "
         "for the size of a message is far too small. If a table or a server decides which clients may send, it may "
-        "know clients that the rehearsal does not use, so this is a warning only."
+        "know clients that the rehearsal does not use, so this is a warning only. So is mail that is discarded or put "
+        "on hold: a maintenance does that on purpose."
     ),
     "warning-in-rehearsal": (
         "In a rehearsal, a program of Postfix logged a warning. Most warnings mean that a setting does not take effect "
@@ -204,8 +269,10 @@ EXPLAINED = {
         " or ssh- key on each line, and comments after #."
     ),
     "secret-not-opened": (
-        "This host's identity can't decrypt a secret. Postfix would have no login. Encrypt it again for"
-        " this host: add its recipient to secrets/recipients, and run `reconciler secret set NAME`."
+        "This host's identity is gone, or can't decrypt a secret. Postfix would have no login. If the secret could be"
+        " decrypted before, restore the identity: until then every commit that needs the secret is postponed, and what"
+        " is live stays as it is. If the secret is new, encrypt it for this host: add its recipient to"
+        " secrets/recipients, and run `reconciler secret set NAME`."
     ),
     "too-many-deletions": (
         "The commit removes more than 30 % of a table of ten entries or more. This is usually an "

@@ -1,7 +1,7 @@
 """``flows/*.yaml``: mail-flow tests, which define who sends what to whom, and the expected result.
 
     not an open relay:
-      client: 203.0.113.7                    # default: an unknown client
+      client: 203.0.113.7                    # default: a client that no table and no setting means
       from: a@elsewhere.example
       to: b@elsewhere.example
       expect: refused                        # accepted, refused, or a mapping of the fields of Expect
@@ -67,7 +67,7 @@ class Expect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A mail-flow test: a *client* address sends mail to a *port* of this host.
+    """A mail-flow test: a *client* address, or if empty any stranger's, sends mail to a *port* of this host.
 
     The client sends *helo*, uses *tls* if the port offers it, and has authenticated as *login* unless that is empty.
     *header* has additional header lines of the message. Without *hosts*, the test is for all hosts.
@@ -96,7 +96,6 @@ class Flows:
 
 # ---- reading them ----------------------------------------------------------------------------------------------------
 
-STRANGER = "203.0.113.7"
 _PATH = re.compile(r"flows/[^/]+\.yaml")
 
 
@@ -219,7 +218,7 @@ def _flow(name: str, flow: _Flow, where: Where) -> Flow:
     expect["source"] = str(flow.expect.source) if flow.expect.source else None
     header = "".join(f"{key}: {value}\n" for key, value in flow.header.items())
     return Flow(
-        name=name, where=where, client=str(flow.client or STRANGER), port=flow.port, helo=flow.helo, tls=flow.tls,
+        name=name, where=where, client=str(flow.client or ""), port=flow.port, helo=flow.helo, tls=flow.tls,
         login=flow.login, sender=flow.sender, recipients=flow.recipients, header=header, hosts=flow.hosts,
         expect=Expect(**expect),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The layout of a commit: the meaning of each file by its path, and the likely intent of a path that nothing reads.
 
-Known limit: a file outside the known places gets no finding, unless its name is similar to one of them.
+Known limit: a file outside the known places gets no finding, unless its name shows that Postfix should read it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ _INSTEAD = {
 }
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
+_LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
+_PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})
+_WORDS = re.compile(r"[\w-]+", re.ASCII)
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
@@ -76,10 +79,20 @@ def _is_prose(name: str) -> bool:
 
 
 def _meant(top: str, rest: str) -> str:
-    if not rest and top in _INSTEAD:
-        return f'nothing reads the file "{top}": {_INSTEAD[top]}'
-    hint = did_you_mean(top, PLACES)
-    return f'nothing reads the {"folder" if rest else "file"} "{top}"{hint}' if hint else ""
+    """Return what a path outside the known places may have been meant for, or an empty text."""
+    folder, _, name = f"{top}/{rest}".rstrip("/").rpartition("/")
+    place = f"{folder}/{name}".lstrip("/")
+    if folder and folder.lower() not in _LIKE_POSTFIX:
+        hint = did_you_mean(top, PLACES)
+        return f'nothing reads the folder "{top}"{hint}' if hint else ""
+    if name in _INSTEAD:
+        return f'nothing reads the file "{place}": {_INSTEAD[name]}'
+    if (table := name.partition(".")[0]) in tables.WIRED and name.partition(".")[2] not in _PAPERS:
+        return f'nothing reads the file "{place}"{meant(f"tables/{table}")}'
+    if name.endswith(".cf"):
+        return f'nothing reads the file "{place}"{meant(f"master.d/{name}, or a table")}'
+    hint = "" if folder else did_you_mean(name, PLACES)
+    return f'nothing reads the file "{place}"{hint}' if hint else ""
 
 
 def _misplaced_service(path: str, name: str) -> Iterator[Finding]:
@@ -226,13 +239,19 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
 
 
 def unwired(commit_tables: Collection[Table], values: Iterable[str]) -> Iterator[Finding]:
-    """Yield a warning for each table that no value refers to, and whose name is similar to a well-known one."""
+    """Yield a warning for each table that no value of any host refers to."""
     missing = sorted(tables.WIRED.keys() - {table.name for table in commit_tables})
-    named = {name for value in values for name in _NAMED.findall(value)}
+    texts = list(values)
+    named = {name for text in texts for name in _NAMED.findall(text)}
+    mentioned = {name for text in texts for name in _WORDS.findall(text)}
     for table in commit_tables:
-        used = table.name in tables.WIRED or table.name in named
-        if not used and (meant := closest(table.name, missing)):
-            text = f"nothing uses table {table.name}; did you mean {meant}, which is {tables.WIRED[meant]}?"
+        if table.name in tables.WIRED or table.name in named:
+            continue
+        if likely := closest(table.name, missing):
+            text = f"nothing uses table {table.name}; did you mean {likely}, which is {tables.WIRED[likely]}?"
+            yield warning_at("unused-table", table.where, text, table.name)
+        elif table.name not in mentioned:
+            text = f"nothing uses table {table.name}: no setting names table:{table.name}"
             yield warning_at("unused-table", table.where, text, table.name)
 
 
@@ -283,7 +302,8 @@ EXPLAINED = {
         "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash. Rename the file."
     ),
     "unused-table": (
-        "No setting names a table, and its name is a likely misspelling of one that reconciler wires itself. Its "
-        "entries would have no effect. Rename it to the well-known name, or name it in a parameter as table:NAME."
+        "No setting names a table, so its entries have no effect. Its name may be a misspelling of one that reconciler "
+        "wires itself, or a parameter with another value may take its place. Rename it to the well-known name, name it "
+        "in a parameter as table:NAME, or remove it."
     ),
 }

@@ -20,27 +20,24 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Rules
 
+SAME = "what is live has the same error"
+"""Why an error is a warning: it refuses no commit, but it is true of this host."""
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """The explanations of the rules that judge a readable commit, by their names."""
-_ALLOWABLE = frozenset({*EXPLAINED, "misplaced-file", "unused-table"})
+_ALLOWABLE = frozenset({*EXPLAINED, "commented-service", "misplaced-file", "unused-table", *allowances.STAGED})
 PASSING = frozenset(name for part in _PARTS for name in part.PASSING)
 """The rules whose findings come and go with the host, so that an allowance may be unused for some time."""
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
-    """Return what the rules need to know of the host; the files, pems, answers and names of *facts* may be empty.
+    """Return what the rules need to know of the host; *facts* may lack what is asked for.
 
     Raises InvalidSource if the settings are too large together.
     """
     bound_values(merged, facts)
     questions = [part.mentioned(merged, facts) for part in _PARTS]
-    return Mentioned(
-        paths=frozenset().union(*(question.paths for question in questions)),
-        pems=frozenset().union(*(question.pems for question in questions)),
-        servers=frozenset().union(*(question.servers for question in questions)),
-        addresses=frozenset().union(*(question.addresses for question in questions)),
-    )
+    return Mentioned(*(frozenset().union(*asked) for asked in zip(*questions, strict=True)))
 
 
 def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | None = None) -> list[Finding]:
@@ -53,18 +50,38 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
         budget.look()
-    findings = list(allowances.honour(found, desired.allowances, _ALLOWABLE, PASSING))
+    placed = map(desired.at_home, found)
+    findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
 
 
+def staged(findings: Iterable[Finding], desired: Desired, told: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of the stages after lint() at their places, after the commit's allowances.
+
+    *told* are the findings of lint(), which need no repetition where a person has allowed them.
+    """
+    return list(allowances.honour_staged(map(desired.at_home, findings), desired.allowances, told))
+
+
 def excused(findings: Iterable[Finding], live: Iterable[Finding]) -> list[Finding]:
-    """Return the findings, where an error that the live commit has too is a warning: a commit may keep an old fault."""
-    known = {(finding.rule, finding.subject) for finding in live if finding.is_error}
+    """Return the findings, where an error that is live too is a warning: a commit may keep an old fault.
+
+    An error that is not excusable stays one: live has what the target would lack.
+    """
+    known = identities(live)
     return [
-        finding.as_warning("the live commit has the same error")
-        if finding.is_error and (finding.rule, finding.subject) in known
-        else finding
+        finding.as_warning(SAME) if finding.is_error and finding.excusable and identity(finding) in known else finding
         for finding in findings
     ]
+
+
+def identities(findings: Iterable[Finding]) -> set[tuple[str, str]]:
+    """Return the identity of each error."""
+    return {identity(finding) for finding in findings if finding.is_error}
+
+
+def identity(finding: Finding) -> tuple[str, str]:
+    """Return what is the same in two findings of one fault: the rule and the subject."""
+    return finding.rule, finding.subject

@@ -67,6 +67,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         places=merged.places,
         findings=tuple(told),
         allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables.values(), files, host)),
+        needed=frozenset(name.name for _, name in _secret_names(merged)),
     )
 
 
@@ -245,13 +246,18 @@ def _sealed(files: Tree) -> list[str]:
 
 
 def _missing_secrets(merged: Document, names: list[str]) -> Iterator[Finding]:
-    for path, where in merged.places.items():
-        value = at(merged.value, path)
-        if isinstance(value, SecretName) and value.name not in names:
+    for where, value in _secret_names(merged):
+        if value.name not in names:
             hint = did_you_mean(value.name, names)
             command = f"reconciler secret set {value.name}"
             text = f"there is no secrets/{value.name}.age in this commit; create it with `{command}`{hint}"
             yield error_at("missing-secret", where, text, value.name)
+
+
+def _secret_names(merged: Document) -> Iterator[tuple[Where, SecretName]]:
+    for path, where in merged.places.items():
+        if isinstance(value := at(merged.value, path), SecretName):
+            yield where, value
 
 
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import FEATURES
 from reconciler.features.services import SECTION, Schema
-from reconciler.model import Finding, Where, did_you_mean, error_at
+from reconciler.model import Finding, Where, did_you_mean, error_at, warning_at
+from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.syntax import duplicates, read_master
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.desired.yaml_reader import Document
     from reconciler.model import Service, Tree
 
+_COMMENTED = re.compile(r"#\s*(\S+)\s+(?:inet|unix|unix-dgram|fifo|pass)(?:\s+[-yn]){3}(?:\s+\S+){3}", re.ASCII)
 FILE = re.compile(r"master\.d/[^/]+\.cf")
 
 
@@ -29,9 +31,11 @@ def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
     for path in sorted(filter(FILE.fullmatch, files)):
         content = files[path].read()
         budget.take_services(content, Where(path))
-        services, problems = read_master(content.decode("utf-8", "surrogateescape"), path)
+        text = content.decode("utf-8", "surrogateescape")
+        services, problems = read_master(text, path)
         own += services
         findings += problems
+        findings += _adopted_options(text, path)
     always = frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
     already_defined = [service for service in own if service.key in always]
     for service in already_defined:
@@ -43,6 +47,24 @@ def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
     places = {service.where for service in already_defined}
     findings += [finding for finding in duplicates(own) if finding.where not in places]
     return own
+
+
+def _adopted_options(text: str, path: str) -> Iterator[Finding]:
+    """Yield options whose own service is commented out: a comment ends no service, so they go to the one above."""
+    above = commented = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        if match := _COMMENTED.match(line):
+            commented = match[1]
+        elif line.strip(SPACE) and not line.lstrip(SPACE).startswith("#"):
+            if line[0] not in " \t":
+                above, commented = split_words(line)[0], ""
+            elif above and commented:
+                what = (
+                    f'the comment above does not end service "{above}": this option of the commented-out service'
+                    f' "{commented}" belongs to "{above}"; comment it out as well'
+                )
+                yield warning_at("commented-service", Where(path, number), what, f"{path} {commented}")
+                commented = ""
 
 
 def without_command(merged: Document, sections: Mapping[type, object], own: list[Service]) -> Iterator[Finding]:
@@ -61,6 +83,10 @@ def without_command(merged: Document, sections: Mapping[type, object], own: list
 
 
 EXPLAINED = {
+    "commented-service": (
+        "The first line of a service is a comment, but its options are not. For Postfix a comment does not end the "
+        "service above, so that service gets the options. Put # before the options too."
+    ),
     "service-without-command": (
         "The commit changes a service that neither Postfix nor the commit defines, and gives it no command. Give it "
         "a command, such as smtpd; if you meant a stock service, correct its name, which is NAME/TYPE."

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.yaml_reader import Bracketed, Document, Path, kind_of, one_text, quoted
-from reconciler.model import Finding, Where, closest, did_you_mean, error_at
+from reconciler.model import UNWRITTEN, Finding, closest, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merg
     """Translate one of pydantic's errors into a finding at its place; *fields* are those that the section has."""
     kind, path = item["type"], _path(section, item, merged)
     places = merged.keys if kind == "extra_forbidden" else merged.places
-    where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), Where("mail.yaml"))
+    where = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), UNWRITTEN)
     rule = "invalid-value" if kind in _PYDANTIC or kind.startswith("ip_") else _RULES.get(kind, kind)
     return error_at(rule, where, _text(path, item, fields), ".".join(path))
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import StringConstraints
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Mentioned, Parameter, Where, no_services
-from reconciler.model.ascii_text import is_digits
+from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, no_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts, Finding
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "hostname"
 ALIASES = "/etc/aliases.db"
+HOST_ALIASES = "hash:/etc/aliases"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 # COMPATIBILITY_README: the levels, each with the Postfix version that introduced it.
 _LEVELS = (((3, 11), "3.11"), ((3, 6), "3.6"), ((3, 0), "2"), ((2, 0), "0"))
@@ -28,10 +28,9 @@ class Schema(SectionValue[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute myhostname, the newest compatibility_level, and alias_maps if the host has compiled aliases."""
-    place = Where("mail.yaml")
     values = [
-        Parameter("compatibility_level", compatibility_level(facts.version), place, SECTION),
-        Parameter("alias_maps", "hash:/etc/aliases" if facts.files.get(ALIASES) else "", place, SECTION),
+        Parameter("compatibility_level", compatibility_level(facts.release), UNWRITTEN, SECTION),
+        Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", UNWRITTEN, SECTION),
     ]
     if hostname := desired.section(Schema):
         values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))
@@ -43,10 +42,18 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:  # noqa: ARG001 
     return Mentioned(paths=frozenset({ALIASES}))
 
 
-def compatibility_level(version: str) -> str:
-    """Return the newest level that Postfix *version* (``3.7.11``) knows."""
-    number = tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2] if is_digits(part))
-    return next((level for since, level in _LEVELS if number >= since), "0")
+def aliases_gone(where: Where) -> Finding:
+    """Return the error for aliases of the host that were used until their compiled file was lost."""
+    what = (
+        f"{ALIASES} is gone, and alias_maps would become empty: run `newaliases` to make it again; if the host's"
+        ' aliases are to be used no longer, write parameters: {alias_maps: ""}'
+    )
+    return Finding(rule="aliases-gone", where=where, text=what, subject=ALIASES, lasting=False, excusable=False)
+
+
+def compatibility_level(release: tuple[int, ...]) -> str:
+    """Return the newest level that a release of Postfix, such as (3, 7), knows."""
+    return next((level for since, level in _LEVELS if release >= since), "0")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
@@ -56,4 +63,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 services = no_services
 PASSING: frozenset[str] = frozenset()
-EXPLAINED: dict[str, str] = {}
+EXPLAINED = {
+    "aliases-gone": (
+        "Postfix uses the aliases of this host, in /etc/aliases, and their compiled file no longer exists. alias_maps "
+        "would become empty, and mail for the aliases, often root's, would go elsewhere. reconciler changes nothing "
+        "until the file exists again: run `newaliases`. To use these aliases no longer, set alias_maps under "
+        "parameters, or add tables/aliases."
+    ),
+}

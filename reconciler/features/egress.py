@@ -102,7 +102,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if user not in facts.users:
             where = desired.where(SECTION, "allow_users", str(number))
             what = f'egress.allow_users: there is no user "{user}" on this host{did_you_mean(user, facts.users)}'
-            yield Finding(rule="unknown-user", where=where, text=what, subject=user, lasting=False)
+            yield Finding(rule="unknown-user", where=where, text=what, subject=user, lasting=False, excusable=False)
     where = desired.where(SECTION, "ports")
     for port in section.ports:
         if port not in _MAIL:

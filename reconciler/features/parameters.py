@@ -16,12 +16,21 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Parameter, SecretName, did_you_mean, limits, no_services, nothing_mentioned
+from reconciler.model import (
+    Contribution,
+    Parameter,
+    SecretName,
+    Severity,
+    did_you_mean,
+    limits,
+    no_services,
+    nothing_mentioned,
+)
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
-from reconciler.postfix.vocabulary import RAW, per_service
+from reconciler.postfix.vocabulary import FORMER, PER_SERVICE, RAW, per_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,10 +115,27 @@ def _databases(everywhere: list[Scope]) -> set[str]:
 def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tuple[str, ...]) -> Iterator[Finding]:
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
-        hint = did_you_mean(name, known)
-        version = scope.facts.version
+        if name in FORMER:
+            what = f"{name} has no effect: Postfix {scope.facts.version} does not have it; older or patched ones had"
+            yield scope.warning("former-parameter", parameter, what)
+            return
+        if service := _left_over(scope, name, known):
+            what = f'{name} has no effect: there is no service "{service}"'
+            yield scope.warning("no-such-transport", parameter, what, service)
+            return
+        hint, version = did_you_mean(name, known), scope.facts.version
         what = f'unknown parameter "{name}": no value refers to it, and Postfix {version} would ignore it{hint}'
         yield scope.finding("unknown-parameter", parameter, what)
+
+
+def _left_over(scope: Scope, name: str, known: set[str]) -> str:
+    """Return the service whose limit a parameter would be; empty if it has no such form, or looks like a slip."""
+    endings = sorted((f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit")), key=len, reverse=True)
+    ending = next((ending for ending in endings if name.endswith(ending)), "")
+    service = name.removesuffix(ending) if ending else ""
+    services = {other.removesuffix(ending) for other in known if other.endswith(ending)}
+    services |= {service.name for service in scope.merged.entries}
+    return service if service and not did_you_mean(service, services) else ""
 
 
 def _read_only(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -136,9 +162,10 @@ def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterato
         return
     for name in named:
         if name not in defined:
-            hint = did_you_mean(name, defined)
+            hint = did_you_mean(name, defined) if name not in FORMER else ""
             what = f'undefined name "${name}" in {parameter.name}: Postfix would expand it to nothing{hint}'
-            yield scope.finding("undefined-name", parameter, what, name)
+            severity = Severity.WARNING if name in FORMER else Severity.ERROR
+            yield scope.finding("undefined-name", parameter, what, name, severity=severity)
 
 
 def _unexpanded(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
@@ -159,6 +186,14 @@ EXPLAINED = {
         "A parameter is set that this Postfix does not know, and that no value refers to. Postfix would ignore it, "
         "and the intended setting would not be in force. Correct the spelling. A parameter name of your own is valid "
         "if some value refers to it as $name."
+    ),
+    "former-parameter": (
+        "main.cf sets a parameter that an older Postfix had, or one with the VDA patch for quotas. This Postfix "
+        "ignores it. Remove the line; a mailbox quota is now a matter of Dovecot."
+    ),
+    "no-such-transport": (
+        "main.cf sets a limit of a transport, TRANSPORT_destination_recipient_limit and the like, and master.cf has no "
+        "service of that name. Postfix ignores it. Remove it, or add the service."
     ),
     "read-only-parameter": (
         "A parameter is set that Postfix sets itself. Postfix would ignore the value. Remove the line."

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section, SectionValue
-from reconciler.model import Contribution, Finding, Mentioned, Parameter, Service, Severity, Where, did_you_mean
+from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, Service, Severity, did_you_mean
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.reached import idle
 from reconciler.postfix.references import programs_of
 from reconciler.postfix.restrictions import LISTS, parsed
 from reconciler.postfix.routes import transport_of
@@ -24,7 +25,7 @@ from reconciler.postfix.syntax import SERVICE_TYPES, is_balanced, read_master, u
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "services"
 # Upstream's conf/master.cf up to postlog, with chroot off and without comments and examples.
@@ -123,7 +124,7 @@ def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the stock, then master.d, then the changes that ``services`` asks for."""
     stock, _ = read_master(STOCK, "mail.yaml")
-    services: dict[str, Service | None] = {service.key: replace(service, where=Where("mail.yaml")) for service in stock}
+    services: dict[str, Service | None] = {service.key: replace(service, where=UNWRITTEN) for service in stock}
     services |= below.services
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)
@@ -152,9 +153,13 @@ def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desi
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that every service can start, and that the services that mail needs exist."""
+    unused = idle((service for service in merged.entries if programs_of(service)), merged, facts)
     for service in merged.entries:
         yield from _program(service, facts)
         yield from _limits(service)
+        for path in programs_of(service) if service.key not in unused else ():  # else it never starts
+            if facts.files.get(path) is False:
+                yield service.finding("missing-program", f'there is no program "{path}"', lasting=False)
     yield from _postscreen(merged, facts)
     yield from _tlsproxy(merged, facts)
     section = desired.section(Schema)
@@ -176,10 +181,7 @@ def _program(service: Service, facts: Facts) -> Iterator[Finding]:
     elif "/" not in service.command and service.command not in facts.programs:
         hint = did_you_mean(service.command, facts.programs)
         what = f'unknown program "{service.command}": clients would connect and get no answer{hint}'
-        yield service.finding("unknown-program", what)
-    for path in programs_of(service):
-        if facts.files.get(path) is False:
-            yield service.finding("missing-program", f'there is no program "{path}"', lasting=False)
+        yield replace(service.finding("unknown-program", what), starts=frozenset({service.key}))
 
 
 def _limits(service: Service) -> Iterator[Finding]:

@@ -139,6 +139,9 @@ class Schema(Relay):
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
+        if self.preset and not self.username:
+            text = "{preset} takes mail only after a login; username and password are missing"
+            raise PydanticCustomError("half-a-login", text, {"preset": self.preset})
         for sender, relay in self.senders.items():
             if not relay.nexthop:
                 text = 'the nexthop of "{sender}" is empty; remove the sender, or give it one'

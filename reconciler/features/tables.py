@@ -5,10 +5,12 @@ mail.yaml has no section for them: a table exists because its file exists. rules
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.features.section import SectionValue
-from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned
+from reconciler.model import Contribution, Finding, Parameter, no_services, nothing_mentioned, warning_at
+from reconciler.postfix.scopes import scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +57,18 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     return Contribution(parameters=wired, tables=desired.tables)
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
-    """Yield nothing: rules/tables.py checks the tables of all features."""
-    yield from ()
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Check that no other value of its parameter leaves a well-known table out; rules/tables.py checks all tables."""
+    written = [parameter.value for scope in scopes(merged, facts) for parameter in scope.written]
+    for name in WIRED.keys() & desired.tables.keys():
+        table, parameter = desired.tables[name], merged.parameters.get(WIRED[name])
+        if (
+            parameter
+            and parameter.section != SECTION
+            and not any(re.search(rf"[:/]{name}\b", value, re.ASCII) for value in written)
+        ):
+            what = f'nothing uses table {name}: {parameter.name} is "{parameter.value}" in {parameter.where}'
+            yield warning_at("unused-table", table.where, f"{what}; did you mean table:{name} there?", name)
 
 
 services = no_services

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.effects import named
-from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
+from reconciler.host.log_times import logged_at
+from reconciler.model.ascii_text import SPACE, split_lines, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,21 +155,10 @@ def _sudo(at: float) -> Iterator[str]:
     found: dict[str, str] = {}
     for line in _tail(AUTH_LOG):
         match = _SUDO.match(line)
-        when = _logged(match["at"], at) if match else None
+        when = logged_at(match["at"], at) if match else None
         if match and when is not None and -SLACK <= at - when <= _RECENT:
             found[match["user"]] = f"{match['user']} on {match['tty'] or 'no terminal'} at {_shown(when)}"
     yield from found.values()
-
-
-def _logged(text: str, near: float) -> float | None:
-    """Return the time of a log line; syslog's traditional format has no year."""
-    try:
-        if is_digits(text[:4]):
-            return datetime.fromisoformat(text).timestamp()
-        year = datetime.fromtimestamp(near).astimezone().year
-        return datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").astimezone().timestamp()
-    except ValueError:
-        return None
 
 
 def _terminals(root: Path) -> Iterator[str]:

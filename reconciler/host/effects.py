@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from reconciler.host import copying
+from reconciler.host.mounts import mounts_in
 from reconciler.host.pipes import MOST_OUTPUT, Interrupted, Limits, TooMuch, exchange
 from reconciler.model.ascii_text import is_digits
 from reconciler.model.errors import CommandFailed, Stopping
@@ -326,8 +327,10 @@ class Host:
 
     @effect
     def remove(self, path: Path) -> None:
-        """Remove a file, a link or a whole folder; a missing one is no error."""
+        """Remove a file, a link or a folder, but none with a mount point in it; a missing one is no error."""
         if path.is_dir() and not path.is_symlink():
+            if points := mounts_in(path):  # its files are not ours, and would go first
+                raise OSError(errno.EBUSY, "is a mount point", str(points[0]))
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

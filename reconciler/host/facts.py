@@ -2,8 +2,8 @@
 
 Promises: gather() changes nothing and needs no working main.cf. The facts of the installed package are read once and
 kept while postconf and dynamicmaps.cf stay the same (and the host's name and addresses, which some defaults contain);
-the rest is read again each time, which takes about 2 ms, and up to 0.3 s if servers are queried. Raises CommandFailed
-when postconf fails, OSError as the kernel gives it.
+the rest is read again each time, which takes about 2 ms, up to 0.3 s if servers are queried, and 2 s if one does not
+answer a look-up. Raises CommandFailed when postconf fails, OSError as the kernel gives it.
 
 Known limits: a queue_directory that main.cf composes of $names is not found, so that no socket counts as ours. Users of
 a directory service that does not list them are missing. A listener whose owner is not visible has no program name.
@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from reconciler.host import certificates, reachable, sockets
+from reconciler.host import accesses, certificates, lookups, places, reachable, sockets
 from reconciler.host.dns import resolver
-from reconciler.host.programs import PROGRAMS, postfix
+from reconciler.host.programs import PROGRAMS, binaries, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
 from reconciler.model.ascii_text import SPACE, split_lines, split_words
+from reconciler.postfix.installed_words import WORDS
 from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
     """Gather the facts; *named* is what the desired state names, *known* holds answers that servers gave already."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
+    known_to = spoken(installed.parameters)
     return Facts(
         host=settings.host,
         version=installed.parameters["mail_version"],
@@ -68,15 +70,25 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Fa
         pems={path: _pem(path) for path in named.pems},
         answers=known.answers if known else reachable.ask(named.servers),
         names=known.names if known else resolver.reverse_names(named.addresses),
+        places={place: said for place in named.places if (said := places.problem(place)) is not None},
         packages=_packages(host, _stamp(DPKG_STATUS)),
         reserved=(*RESERVED, str(settings.identity), str(settings.state / "private")),
+        accesses=accesses.ask(named.accesses),
+        spaces=accesses.measure(named.spaces),
+        lookups=known.lookups if known else lookups.ask(host, named.lookups),
+        hosts=known.hosts if known else resolver.native_addresses(named.hosts),
+        resolvers={path: resolver.name_servers(path) for path in named.resolvers},
+        reads=known_to.reads,
+        unsaid=known_to.unsaid,
     )
 
 
 def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
     """Gather the facts again; without *ask*, no server and no DNS is queried, and the last answers are kept."""
     named = Mentioned(
-        frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names)
+        frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names),
+        frozenset(facts.accesses), frozenset(facts.spaces), frozenset(facts.lookups), frozenset(facts.hosts),
+        frozenset(facts.resolvers), frozenset(facts.places),
     )  # fmt: skip
     return gather(host, settings, named, None if ask else facts)
 
@@ -132,6 +144,12 @@ def _installed(host: Host, _: tuple[object, ...]) -> _Installed:
     return _Installed(parameters, map_types, programs)
 
 
+def spoken(parameters: Mapping[str, str]) -> binaries.Spoken:
+    """Return what the installed programs read and say; *parameters* are the defaults."""
+    folders = tuple(parameters[name] for name in binaries.FOLDERS)
+    return binaries.spoken(folders, frozenset(parameters), WORDS, postfix.installed())
+
+
 @functools.lru_cache(maxsize=1)
 def _packages(host: Host, _: Stamp) -> dict[str, str]:
     """Return the versions of the installed companions; about 10 ms."""
@@ -176,11 +194,16 @@ def _prefix(netmask: str | None, family: int) -> int:
 
 
 def listeners(master: int | None) -> tuple[Listener, ...]:
-    """Return every listening TCP socket; those that *master* holds open for its services are ours."""
+    """Return every listening TCP socket; those that *master* holds open for its services are ours.
+
+    So may be one whose holder is not visible here: it is no evidence of another program while the master runs.
+    """
     listening = sockets.open_in(sockets.LISTEN)
     ours = sockets.held(master) if master else set()
     owners = _owners(frozenset(one.inode for one in listening if one.inode not in ours))
     programs = owners | dict.fromkeys(ours, "master")
+    hidden = {one.inode for one in listening} - programs.keys() if master else set()
+    ours |= hidden
     return tuple(Listener(*one.local, program=programs.get(one.inode, ""), ours=one.inode in ours) for one in listening)
 
 

@@ -1,8 +1,9 @@
 """Write the log; the only importer of structlog, with the list of all events.
 
-An event is a fact in the past tense; its details are keywords. A pass ends with one canonical line, PASSED. The format
-is console or JSON, with colour on a terminal only. Callers must not log secrets: Secret hides its value, and no other
-type holds one.
+An event is a fact in the past tense; its details are keywords, and *text* is the sentence that people read. A pass ends
+with one canonical line, PASSED. The format is console on a terminal, sentences with syslog's priorities in systemd's
+journal (sd-daemon(3)), and JSON elsewhere or when the settings ask for it. Callers must not log secrets: Secret hides
+its value, and no other type holds one.
 
 A name that is not on the list raises ValueError (mypy reports it first). A line that can't be written is dropped,
 because a full disk must not stop mail.
@@ -13,14 +14,17 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from enum import StrEnum
-from typing import TYPE_CHECKING, TextIO
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from structlog.typing import FilteringBoundLogger, Processor
 
     from reconciler.host.settings import LogFormat
 
+_OF_THE_JOURNAL = {"event", "level", "timestamp", "host"}  # systemd records the last three itself
 DEBUG = "RECONCILER_DEBUG"  # in the environment: more is logged, and commands print the traceback of a bug
 
 
@@ -36,6 +40,7 @@ class Event(StrEnum):
     PASSED = "passed"
     PHASE_CHANGED = "phase_changed"
     NOTE_LOST = "note_lost"
+    NOT_NOTIFIED = "not_notified"
     WATCH_LOST = "watch_lost"
     OUTBOUND_REFUSED = "outbound_refused"
     LOOK_FAILED = "look_failed"
@@ -43,6 +48,16 @@ class Event(StrEnum):
     FAILED = "failed"
     SITE_REMOVED = "site_removed"
     REMOVAL_WAITS = "removal_waits"
+
+
+class Priority(IntEnum):
+    """syslog's priorities, as far as they are used; the most urgent one is the lowest number."""
+
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    INFO = 6
+    DEBUG = 7
 
 
 class Log:
@@ -71,6 +86,10 @@ class Log:
         """Log an error: an administrator must look at it."""
         self._write("error", event, facts)
 
+    def at(self, priority: Priority, event: Event, **facts: object) -> None:
+        """Log with a priority that depends on the facts."""
+        self._write(priority.name.lower(), event, facts)
+
     def _write(self, level: str, event: Event, facts: dict[str, object]) -> None:
         import structlog  # noqa: PLC0415 - a command that logs nothing does not wait for it
 
@@ -85,14 +104,17 @@ def get(**bound: object) -> Log:
 
 
 def configure(log_format: LogFormat, stream: TextIO) -> None:
-    """Write all logging to *stream*; ``auto`` is console on a terminal and JSON elsewhere."""
+    """Write all logging to *stream*; ``auto`` is what fits it: a terminal, systemd's journal, or anything else."""
     import structlog  # noqa: PLC0415
 
     terminal = stream.isatty()
-    console = log_format == "console" or (log_format == "auto" and terminal)
+    if log_format == "auto":
+        log_format = "console" if terminal else "journal" if _is_journal(stream) else "json"
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(colors=terminal and "NO_COLOR" not in os.environ, pad_event_to=16)
-        if console
+        if log_format == "console"
+        else _sentence
+        if log_format == "journal"
         else structlog.processors.JSONRenderer(serializer=_json)
     )
     structlog.configure(
@@ -105,6 +127,29 @@ def configure(log_format: LogFormat, stream: TextIO) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Return whether systemd connected the stream to its journal (systemd.exec(5), JOURNAL_STREAM)."""
+    with suppress(OSError, ValueError):
+        status = os.fstat(stream.fileno())
+        return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+def _sentence(_: object, level: str, event: MutableMapping[str, Any]) -> str:
+    """Return an event as lines for the journal, each with its priority; without a *text*, its facts follow its name."""
+    prefix = f"<{Priority[level.upper()]:d}>"
+    facts = {
+        name: value for name, value in event.items() if name not in _OF_THE_JOURNAL and value not in (None, "", [])
+    }
+    told = ", ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in facts.items())
+    text = str(event.get("text") or f"{str(event['event']).replace('_', ' ')}{told and f': {told}'}")
+    return "\n".join(f"{prefix}{line}" for line in text.split("\n"))
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _json(event: object, **_: object) -> str:

@@ -1,8 +1,9 @@
 """Read the mail log, wherever this host keeps it. postfix/log.py interprets its lines.
 
 A line ends where its writer ended it: other characters that Unicode calls line ends come from clients. Of the journal,
-only the entries of root and of *mail_owner* are read; journald gets the user from the kernel. A syslog file does not
-show who wrote a line: any local user can log as Postfix (*forgeable*), so that its lines need a second witness.
+only the entries are read that programs in Postfix's *daemon_directory* wrote as root or as *mail_owner*; journald gets
+the user and the program from the kernel. A syslog file does not show who wrote a line: any local user can log as
+Postfix (*forgeable*), so that its lines need a second witness.
 
 Promises: mark() remembers a position, since() returns every line after it, across a rotation by renaming or by
 truncating, and before() the lines just ahead of it; *places* are the paths that change when a line is logged. If no log
@@ -37,6 +38,8 @@ JOURNAL_FOLDERS = (Path("/run/log/journal"), Path("/var/log/journal"))
 FILES = (Path("/var/log/mail.log"), Path("/var/log/maillog"))
 BEFORE = 1 << 20
 BEFORE_LINES = 5000
+_ROOT = "0"
+_ALWAYS_THERE = ("master", "qmgr", "pickup", "smtpd", "cleanup")
 
 
 class Mark(NamedTuple):
@@ -85,11 +88,41 @@ def open_log(host: Host, values: Mapping[str, str], files: Collection[Path] = FI
             else LogFile(path, forgeable=path in files)  # postlogd's socket is for Postfix alone, syslog's is for all
         )
     if JOURNAL.exists() and shutil.which("journalctl"):
-        return SystemdJournal(host, _uids(values["mail_owner"]))
+        return SystemdJournal(host, Writers(_uids(values["mail_owner"]), _real(values.get("daemon_directory", ""))))
     readable = [path for path in files if path.is_file()]
     return (
         LogFile(readable[0]) if readable else UnreadableLog("mail log unreadable: there is no journal and no log file")
     )
+
+
+class Writers(NamedTuple):
+    """The processes whose entries of the journal count: of these users, with a program from this folder if it is known.
+
+    journald can't name the program of a process that has ended. Postfix's daemons live a second longer than their last
+    words, except for the master, which is root's: an entry of another user without a program counts only where journald
+    names no program at all.
+    """
+
+    uids: frozenset[int]
+    folder: str = ""
+
+    def wrote(self, entry: dict[str, object], *, unnamed: bool = False) -> bool:
+        """Return whether one of them wrote an entry: journald itself sets these fields (systemd.journal-fields(7))."""
+        user, program = str(entry.get("_UID")), str(entry.get("_EXE") or "")
+        if user not in map(str, self.uids):
+            return False
+        if program:
+            return not self.folder or program.startswith(f"{self.folder}/")
+        return not self.folder or user == _ROOT or unnamed
+
+    def doubts(self, entry: dict[str, object]) -> bool:
+        """Return whether it matters for an entry if journald names programs."""
+        return self.wrote(entry, unnamed=True) and not self.wrote(entry)
+
+
+def _real(folder: str) -> str:
+    """Return a folder as the kernel names its programs; empty for none."""
+    return str(Path(folder).resolve()) if folder else ""
 
 
 def _uids(mail_owner: str) -> frozenset[int]:
@@ -211,10 +244,10 @@ def _lines(path: Path, start: int, length: int = -1) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class SystemdJournal:
-    """systemd's journal, in which mail is a facility; *uids* are the users whose entries count."""
+    """systemd's journal, in which mail is a facility; only the entries of *writers* count."""
 
     host: Host
-    uids: frozenset[int]
+    writers: Writers
     limit: str = ""
     forgeable: bool = False
 
@@ -245,9 +278,16 @@ class SystemdJournal:
 
     def _lines(self, *options: str) -> list[str]:
         """Return entries as lines of the form ``tag[pid]: text``."""
-        fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID"
-        entries = self._journalctl("--output=json", "--all", fields, "--facility=mail", *options).split("\n")
-        return [line for entry in entries if entry and (line := entry_line(json.loads(entry), self.uids))]
+        fields = "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID,_EXE"
+        text = self._journalctl("--output=json", "--all", fields, "--facility=mail", *options)
+        entries = [json.loads(entry) for entry in text.split("\n") if entry]
+        unnamed = any(map(self.writers.doubts, entries)) and not self._names_programs()
+        return [line for entry in entries if (line := entry_line(entry, self.writers, unnamed=unnamed))]
+
+    def _names_programs(self) -> bool:
+        """Return whether journald named the program of any daemon that always runs."""
+        programs = (f"_EXE={self.writers.folder}/{name}" for name in _ALWAYS_THERE)
+        return bool(self._journalctl("--facility=mail", "--lines=1", "--output=cat", *programs))
 
     def _journalctl(self, *options: str) -> str:
         argv = ("journalctl", "--quiet", "--no-pager", *options)
@@ -256,12 +296,12 @@ class SystemdJournal:
         return "" if nothing_found else done.checked().stdout
 
 
-def entry_line(entry: dict[str, object], uids: Collection[int]) -> str:
-    """Return an entry of ``journalctl --output=json`` as one line; empty unless a process of *uids* wrote it.
+def entry_line(entry: dict[str, object], writers: Writers, *, unnamed: bool = False) -> str:
+    """Return an entry of ``journalctl --output=json`` as one line; empty unless one of *writers* wrote it.
 
-    systemd.journal-fields(7): journald itself sets the fields that begin with an underscore.
+    *unnamed*: journald names no program.
     """
-    if str(entry.get("_UID")) not in map(str, uids):
+    if not writers.wrote(entry, unnamed=unnamed):
         return ""
     message = entry.get("MESSAGE")
     if isinstance(message, list):  # bytes, where a client's are not UTF-8

@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.host.together import together
 from reconciler.model import RESOLVER
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 0.3
 SLOW = f"no answer within {TIMEOUT} s"
+NO_NAME = "the name does not exist"
 _RESOLV_CONF = Path("/etc/resolv.conf")
 # RFC 1035, 4.1: a query for the NS records of the root that wants recursion and, by RFC 6840, 5.7, the AD bit.
 _ROOT = bytes.fromhex("0120 0001 0000 0000 0000 00 0002 0001")
@@ -35,19 +36,8 @@ _AUTHENTIC, _RCODE = 0x20, 0x0F
 
 def ask(servers: Collection[Server]) -> dict[Server, str | None]:
     """Return why each server does not answer, empty for those that do; None if it is unknown."""
-    answers: dict[Server, str | None] = dict.fromkeys(servers)
-    found: dict[Server, str | None] = {}
-    until = time.monotonic() + TIMEOUT
-
-    def one(server: Server) -> None:
-        found[server] = _validation() if server == RESOLVER else _connect(server)
-
-    threads = [threading.Thread(target=one, args=(server,), daemon=True, name="ask") for server in servers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return answers | found.copy()
+    calls = {server: _validation if server == RESOLVER else partial(_connect, server) for server in servers}
+    return dict.fromkeys(servers) | together(calls, TIMEOUT)
 
 
 def _connect(server: Server) -> str | None:
@@ -58,7 +48,9 @@ def _connect(server: Server) -> str | None:
                 connection.connect(server.path)
         else:
             socket.create_connection((server.host, server.port), TIMEOUT).close()
-    except (socket.gaierror, UnicodeError, PermissionError):  # an unknown or empty name, or no permission to connect
+    except socket.gaierror as error:  # a name server that does not answer says nothing about the name
+        return NO_NAME if error.errno == socket.EAI_NONAME else None
+    except (UnicodeError, PermissionError):  # no name at all, or no permission to connect
         return None
     except (TimeoutError, BlockingIOError):  # a unix socket reports a full backlog at once
         return SLOW

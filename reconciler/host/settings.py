@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from reconciler.model import did_you_mean
 from reconciler.model.ascii_text import SPACE
+from reconciler.model.duration import read_duration
 from reconciler.model.errors import BadSettings
 from reconciler.postfix.syntax import NAME
 from reconciler.trees.ignore import MAIN, Rule
@@ -28,14 +29,12 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/reconciler.toml")
 DriftPolicy = Literal["revert", "commit", "report"]
 ConfirmMode = Literal["auto", "manual"]
-LogFormat = Literal["auto", "console", "json"]
+LogFormat = Literal["auto", "console", "journal", "json"]
 Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state"]
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _RULE_KEYS = ("what", "until", "why")
 _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
 _COMPILED = (".lmdb", ".db", ".cdb")
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", re.ASCII)
 
 
 def _text(value: object) -> str:
@@ -52,10 +51,7 @@ def _path(value: object) -> Path:
 
 
 def _seconds(value: object) -> float:
-    match = _TIME.fullmatch(value.strip(SPACE)) if isinstance(value, str) else None
-    if not match:
-        raise ValueError('expected a time such as "1.5s", "5m" or "2h"')
-    return float(match[1]) * _SECONDS[match[2]]
+    return read_duration(value if isinstance(value, str) else "").total_seconds()
 
 
 def _some_time(value: object) -> float:
@@ -138,6 +134,7 @@ class Settings:
     confirm_mode: ConfirmMode = field(default="auto", metadata=_key("confirm.mode", _one_of(ConfirmMode)))
     confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
     resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
+    notify: Path | None = field(default=None, metadata=_key("notify.run", _path))
     log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
 
 

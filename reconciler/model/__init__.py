@@ -7,16 +7,35 @@ Invariant: it holds values only, and knows no file format, no program and no rul
 """
 
 from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
-from reconciler.model.facts import RESOLVER, Certificate, Facts, Key, Listener, Mentioned, Pem, Server
+from reconciler.model.facts import (
+    RESOLVER,
+    Access,
+    AccessKind,
+    Certificate,
+    Facts,
+    Key,
+    Listener,
+    Lookup,
+    Mentioned,
+    Pem,
+    Place,
+    PlaceUse,
+    Server,
+    Space,
+)
 from reconciler.model.finding import (
+    MASTER,
+    UNWRITTEN,
     Allowance,
     Finding,
     Severity,
     Where,
     error_at,
     errors_in,
+    in_tls,
     listed,
     printable,
+    taking_mail,
     warning_at,
 )
 from reconciler.model.outcome import Applied, Broken, Outcome, Postponed, Refused, RolledBack, Superseded, Unchanged
@@ -28,7 +47,11 @@ from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, 
 
 __all__ = [
     "BESIDE",
+    "MASTER",
     "RESOLVER",
+    "UNWRITTEN",
+    "Access",
+    "AccessKind",
     "Activation",
     "Allowance",
     "Applied",
@@ -44,10 +67,13 @@ __all__ = [
     "Key",
     "Kind",
     "Listener",
+    "Lookup",
     "Mentioned",
     "Outcome",
     "Parameter",
     "Pem",
+    "Place",
+    "PlaceUse",
     "Plan",
     "Postponed",
     "Refused",
@@ -59,6 +85,7 @@ __all__ = [
     "Server",
     "Service",
     "Severity",
+    "Space",
     "Superseded",
     "Table",
     "Tree",
@@ -68,10 +95,12 @@ __all__ = [
     "did_you_mean",
     "error_at",
     "errors_in",
+    "in_tls",
     "listed",
     "meant",
     "no_services",
     "nothing_mentioned",
     "printable",
+    "taking_mail",
     "warning_at",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.model.finding import Where
+from reconciler.model.finding import UNWRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.facts import Server
-    from reconciler.model.finding import Allowance, Finding
+    from reconciler.model.finding import Allowance, Finding, Where
     from reconciler.model.postfix import Parameter, Service, Table
     from reconciler.model.tree import File
 
@@ -35,7 +36,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The validated desired state: *sections* of mail.yaml by their schema, and the *places* of its keys."""
+    """The validated desired state: *sections* of mail.yaml by their schema, and the *places* of its keys.
+
+    *needed* are the names of the secrets that its sections refer to, whether or not they could be opened.
+    """
 
     sections: Mapping[type, object]
     tables: Mapping[str, Table]
@@ -44,6 +48,7 @@ class Desired:
     places: Mapping[tuple[str, ...], Where]
     findings: tuple[Finding, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+    needed: frozenset[str] = frozenset()
 
     def section(self, schema: type[T]) -> T | None:
         """Return the section of that schema, or None when mail.yaml does not have it."""
@@ -55,7 +60,17 @@ class Desired:
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
-        return Where("mail.yaml")
+        return UNWRITTEN
+
+    @property
+    def home(self) -> Where:
+        """The place where one would write what is written nowhere: parameters, services, or else the first key."""
+        keys = [("parameters",), ("services",), *islice(self.places, 1)]
+        return next((place for key in keys if (place := self.places.get(key))), UNWRITTEN)
+
+    def at_home(self, finding: Finding) -> Finding:
+        """Return a finding about what is written nowhere, such as a default, at the place where one would write it."""
+        return replace(finding, where=self.home) if finding.where == UNWRITTEN else finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

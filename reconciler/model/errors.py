@@ -40,6 +40,25 @@ class CheckFailed(WithFindings):
     """The author must fix the commit, because Postfix's own programs refuse the staged generation."""
 
 
+class Incomplete(CheckFailed):
+    """The operator must restore something on this host first: without it, part of the configuration can't be made."""
+
+    what = "the configuration can't be made completely on this host"
+
+    @property
+    def reason(self) -> str:
+        """Return the first error and the number of the others, on one line."""
+        first, *more = (finding for finding in self.findings if finding.is_error)
+        others = f" (and {len(more)} more of the kind)" if more else ""
+        return f"{self.what}: {first.text}{others}"
+
+
+class WouldStop(Incomplete):
+    """The operator must restore something on this host first: Postfix works now, and its next processes would not."""
+
+    what = "Postfix works and stays untouched, because processes that start now would fail"
+
+
 class CommandFailed(ReconcilerError):  # noqa: N818
     """An external command failed or timed out.
 

@@ -6,7 +6,10 @@ All values are frozen and compare by their contents. This module performs no I/O
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,18 +59,88 @@ class Server(NamedTuple):
     port: int = 0
     path: str = ""
 
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+class PlaceUse(StrEnum):
+    """The use of a place: a *folder* or a *file* to write, either of which may be made, or a folder to pass through."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    PASSAGE = "passage"
+
+
+class Place(NamedTuple):
+    """A *path* of the host, and the *use* that a *user* makes of it; an empty user stands for every user."""
+
+    path: str
+    user: str
+    use: PlaceUse
+
 
 RESOLVER = Server(port=53)
 """The name server of resolv.conf(5); it counts as answering when it validates DNSSEC."""
 
 
+class AccessKind(StrEnum):
+    """How a file is used: READ or RUN it, WRITE to what is there, APPEND to it or make it, MAKE a folder of mail."""
+
+    READ = "read"
+    RUN = "run"
+    WRITE = "write"
+    APPEND = "append"
+    MAKE = "make"
+
+
+class Access(NamedTuple):
+    """What a user does with a path.
+
+    *user* is ``NAME`` with all its groups, ``NAME:`` with its own group alone, or ``NAME:GROUP``; both may be numbers.
+    """
+
+    path: str
+    user: str
+    kind: AccessKind
+
+
+class Space(NamedTuple):
+    """The bytes that must be free for users other than root in the file system of a folder."""
+
+    folder: str
+    bytes: int
+
+
+class Lookup(NamedTuple):
+    """A look-up of a key in a table on a server, ``TYPE:NAME``, as that user.
+
+    *jail* is the folder that is the root of the program which asks; empty if none is.
+    """
+
+    table: str
+    key: str
+    user: str
+    jail: str = ""
+
+
 class Mentioned(NamedTuple):
-    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses."""
+    """Names in a desired state that need facts of the host: files, of these the PEM files, servers, and addresses.
+
+    *accesses* are what Postfix's users do with files, *spaces* what must be free for mail, *lookups* those that
+    servers must answer, *hosts* the names of which the addresses count, *resolvers* the lists of name servers, and
+    *places* what the next start needs.
+    """
 
     paths: frozenset[str] = frozenset()
     pems: frozenset[str] = frozenset()
     servers: frozenset[Server] = frozenset()
     addresses: frozenset[str] = frozenset()
+    accesses: frozenset[Access] = frozenset()
+    spaces: frozenset[Space] = frozenset()
+    lookups: frozenset[Lookup] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    resolvers: frozenset[str] = frozenset()
+    places: frozenset[Place] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +148,15 @@ class Facts:
     """The state of this host now.
 
     *parameters* maps every parameter of this Postfix to its default. *programs* are the files in daemon_directory,
+    *reads* maps a program to the parameters that it reads (a program that is not there is unknown), and *unsaid* are
+    the words of newer versions that no program of this Postfix knows.
     *ports* come from services(5), and *packages* maps package names to versions. The other mappings cover the names in
     the desired state: *files* tells whether a file can be read, *pems* gives its contents, *answers* gives the reason
-    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None.
-    *reserved* are the folders and files of reconciler's own that only root may read.
+    why a server does not answer, or "", and *names* gives the host names that resolve to an address, or None. *places*
+    gives the reason why a user can't use a place, or "".
+    *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
+    give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
+    name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
     """
 
     host: str
@@ -94,10 +172,24 @@ class Facts:
     pems: Mapping[str, Pem] = field(default_factory=dict)
     answers: Mapping[Server, str | None] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    places: Mapping[Place, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     reserved: tuple[str, ...] = ()
+    accesses: Mapping[Access, str | None] = field(default_factory=dict)
+    spaces: Mapping[Space, str | None] = field(default_factory=dict)
+    lookups: Mapping[Lookup, str | None] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    resolvers: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unsaid: frozenset[str] = frozenset()
 
     @property
     def compiled_type(self) -> str:
         """Return the type for tables that features make: lmdb if this Postfix supports it, else hash."""
         return "lmdb" if "lmdb" in self.map_types else "hash"
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Return the numbers of the version that its features come with: (3, 7) for ``3.7.11``."""
+        numbers = self.version.split("-", maxsplit=1)[0].split(".")[:2]
+        return tuple(int(number) for number in numbers if is_digits(number))

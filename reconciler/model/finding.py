@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,20 @@ from reconciler.model import limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+MASTER = "master"
+"""What stands in Finding.starts for an error that ends master at a reload or keeps it from starting, and all mail."""
+
+
+def in_tls(key: str) -> str:
+    """Return what stands in Finding.starts for a service that would only lose the certificate that it shows."""
+    return f"{key} in TLS"
+
+
+def taking_mail(key: str, table: str = "") -> str:
+    """Return what stands in Finding.starts for a service that would answer, and take no mail without that table."""
+    return f"{key} taking mail{table and ' with '}{table}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,15 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it is a file or a folder of this host, and not of the desired state."""
+        return self.file.startswith("/")
+
+
+UNWRITTEN = Where("mail.yaml")
+"""The place of what is written nowhere, such as a default; Desired.home replaces it before anybody sees it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -66,7 +89,9 @@ class Finding:
 
     *lasting* is true if it follows from the commit and the installed Postfix alone, not from addresses, ports, files,
     users or running services. *subject* identifies the cause; it stays the same when a commit moves it to another line.
-    *also* is the second place, if two places contradict each other; the text names both.
+    *also* is the second place, if two places contradict each other; the text names both. An error is not *excusable* if
+    the target would lack something that is wanted: live still has it, so the same error there is no excuse. *starts*
+    are the services of master.cf, or MASTER, whose next process would fail for it; what runs may work in spite of it.
     """
 
     rule: str
@@ -76,6 +101,8 @@ class Finding:
     severity: Severity = Severity.ERROR
     lasting: bool = True
     also: Where | None = None
+    excusable: bool = field(default=True, compare=False)
+    starts: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         """Cut a text that quotes too much; a long subject becomes its digest, for it only has to stay the same."""

@@ -24,10 +24,14 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The target is live and passed verification; *left_out* as in Unchanged."""
+    """The target is live and passed verification; *left_out* as in Unchanged.
+
+    *verified* says what was verified, in words; empty if Postfix did not have to read the target, or does not run.
+    """
 
     findings: tuple[Finding, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict, hash=False)
+    verified: str = ""
 
 
 @dataclass(frozen=True, slots=True)

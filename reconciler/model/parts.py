@@ -26,7 +26,7 @@ class Rules(Protocol):
         """Return the rules whose findings depend on the host, so that an unused allowance for them is no error."""
 
     def mentioned(self, merged: Contribution, facts: Facts, /) -> Mentioned:
-        """Return what its rules need to know of the host; *facts* may lack its files, pems, answers and names."""
+        """Return what its rules need to know of the host; *facts* may lack that."""
 
     def rules(self, desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
         """Yield the findings about *merged*, the contributions of all features together."""

@@ -107,7 +107,7 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """Rolling back failed; only an operator's resume ends this phase."""
+    """Rolling back failed; an operator's resume ends this phase, or a later commit that goes live."""
 
     reason: str
 
@@ -133,6 +133,8 @@ TRANSITIONS = (
     ("Refusing", "the branch moves, or once REV", "Steady"),
     ("Steady", "suspend, rollback, rescue", "Suspended"),
     ("Suspended", "its time is over, the branch moves, or resume", "Steady"),
+    ("Halted", "a commit is Applied", "Probation"),
+    ("Halted", "Applied, Unchanged", "Steady"),
     ("Halted", "resume", "Steady"),
 )
 
@@ -145,6 +147,8 @@ def next_phase(phase: Phase, outcome: Outcome, revision: str, begun: Probation |
             return replace(begun, earlier=_good_enough(running))
         case Applied() | Unchanged():
             return phase if isinstance(phase, Refusing) and phase.revision != revision else running or Steady()
+        case Refused() | RolledBack() | Postponed() if isinstance(phase, Halted):
+            return phase
         case Refused(findings):
             if any(finding.lasting for finding in errors_in(findings)):
                 return Refusing(revision, running)
@@ -175,7 +179,12 @@ def pause(phase: Phase) -> float | None:
     """Return the seconds until a Retrying phase tries again: they double, up to five minutes. None for other phases."""
     if not isinstance(phase, Retrying):
         return None
-    return float(min(FIRST_PAUSE * 2 ** min(phase.attempts - 1, 10), LONGEST_PAUSE))
+    return pause_after(phase.attempts)
+
+
+def pause_after(attempts: int) -> float:
+    """Return the seconds to wait after so many attempts."""
+    return float(min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE))
 
 
 def next_allowed(history: Sequence[float], now: float, interval: float) -> float:

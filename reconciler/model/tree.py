@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import split_lines
+from reconciler.model.finding import UNWRITTEN
 
 if TYPE_CHECKING:
     from reconciler.model.finding import Where
@@ -97,3 +98,10 @@ class Plan:
     def empty(self) -> bool:
         """Return whether live equals the target already."""
         return not self.changes
+
+    @property
+    def place(self) -> Where | None:
+        """The only place in the desired state that differs; None if there are several, or it is written nowhere."""
+        places = {change.where for change in self.changes}
+        where = places.pop() if len(places) == 1 else None
+        return None if where == UNWRITTEN else where

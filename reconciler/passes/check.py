@@ -60,7 +60,8 @@ class Memory:
         if known.stage and not known.stage.root.is_dir():
             return None  # a failed pass has used it, or a recovery has removed it
         plan, before = known.judged.plan, known.judged.understood.facts
-        facts = gather_again(edges.host, edges.settings, before, ask=not plan.empty)
+        of_now = any(not one.lasting for one in known.findings)  # a server may answer again
+        facts = gather_again(edges.host, edges.settings, before, ask=of_now or not plan.empty)
         live = edges.generations.read(plan.target)
         if facts != before or edges.generations.drift():
             return None

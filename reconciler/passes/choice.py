@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.host.programs.postfix import running
 from reconciler.model import Applied, Finding, Refused, RolledBack, Unchanged, Where
 from reconciler.model.phase import Halted, Refusing, Suspended
 from reconciler.state.manifest import UNREADABLE
@@ -81,6 +82,17 @@ def passed_over(revision: Revision, edges: Edges) -> list[Revision]:
     if last is None or not last.revision or last.revision == revision.oid:
         return []
     return edges.repo.between(last.revision, revision.oid)[:MOST_SUPERSEDED]
+
+
+def is_paused(phase: Phase, tip: Revision | None, edges: Edges) -> bool:
+    """Return whether no pass is made in this phase, for the *tip* of the branch.
+
+    Where rolling back failed, each later commit is tried once while Postfix runs: it may be the repair.
+    """
+    if not isinstance(phase, Halted):
+        return isinstance(phase, Suspended)
+    is_new = tip is not None and edges.journal.last(tip.oid) is None
+    return not is_new or running(edges.postfix()) is None
 
 
 def why_paused(phase: Suspended | Halted) -> str:

@@ -26,7 +26,7 @@ from reconciler.host.facts import gather
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
 from reconciler.passes.apart import files_of, left_out
-from reconciler.passes.judge import LiveCommit, judge, understand
+from reconciler.passes.judge import LiveCommit, complete, judge, understand
 from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit
 from reconciler.repository.repo import UnknownRevision
@@ -253,7 +253,7 @@ def _means_the_same(path: str, was: Tree, is_: Tree) -> bool:
 def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges) -> str:
     """Commit the edit of a generation to the branch; return the commit's name, empty when there is nothing to keep."""
     now_live = _revision(edited, edges.repo)
-    commit = understand(now_live, edges)
+    commit = complete(understand(now_live, edges))
     inputs = HostInputs(facts=commit.facts, templates=edges.templates, secrets=commit.desired.secrets)
     base, content = _both(edited, live, now_live, inputs, edges)
     damaged = _damaged(edited, edges.generations)

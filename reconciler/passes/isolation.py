@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.sites import number_of, site_of
 from reconciler.model import errors_in
-from reconciler.model.errors import CheckFailed, InvalidSource, WithFindings
+from reconciler.model.errors import CheckFailed, Incomplete, InvalidSource, WithFindings
 from reconciler.passes.apart import RULE, Apart, files_by_site
 from reconciler.passes.judge import judge, permit
 
@@ -53,6 +53,8 @@ class Isolation:
         while True:
             try:
                 return attempt(apart)
+            except Incomplete:
+                raise  # no site is at fault for what this host has lost
             except WithFindings as error:
                 faults = self._faults(errors_in(error.findings), apart)
                 if not faults and not apart.kept:

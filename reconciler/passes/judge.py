@@ -2,7 +2,7 @@
 
 judge() reads the commit, this host and the live generation, and changes nothing; permit() decides whether the commit
 may go live.
-Raises InvalidSource for a commit that can't be read; CheckFailed and UnsafePlan from permit().
+Raises InvalidSource for a commit that can't be read; CheckFailed, Incomplete and UnsafePlan from permit().
 """
 
 from __future__ import annotations
@@ -10,20 +10,36 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.apply.activate import answering
 from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
-from reconciler.desired.lint import excused, lint, mentioned
+from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
 from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose
 from reconciler.host.facts import gather
-from reconciler.model import Change, Contribution, Desired, Facts, Finding, Kind, Mentioned, Severity, Where, errors_in
-from reconciler.model.errors import CheckFailed, ReconcilerError
+from reconciler.model import (
+    UNWRITTEN,
+    Activation,
+    Change,
+    Contribution,
+    Desired,
+    Facts,
+    Finding,
+    Kind,
+    Mentioned,
+    Severity,
+    errors_in,
+)
+from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
+from reconciler.passes.inherited import inherited
+from reconciler.passes.loaded import recorded
+from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
@@ -47,6 +63,7 @@ if TYPE_CHECKING:
     from reconciler.trees.ignore import Rule
 
 CONFIRMATION = "Confirm: deletions"
+_OF_REFUSALS = "Confirm: refusals"
 
 
 class Understood(NamedTuple):
@@ -62,10 +79,25 @@ def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None 
     files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
-    desired = replace(desired, findings=(*desired.findings, *unopened))
+    lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
+    desired = replace(desired, findings=(*desired.findings, *lacking))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     origin = compose(desired, facts)
     return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+
+
+def complete(understood: Understood) -> Understood:
+    """Return what was understood; raise Incomplete if a secret that it needs could not be opened."""
+    if lacking := [one for one in understood.desired.findings if one.is_error and not one.excusable]:
+        raise Incomplete(lacking)
+    return understood
+
+
+def as_found(edges: Edges, tree: Tree | None = None) -> Understood:
+    """Read what is live, or the files of *tree*, without a commit, and gather the facts that it refers to."""
+    known = gather(edges.host, edges.settings)
+    desired, origin = inherited(edges, known, tree)
+    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, known)), origin)
 
 
 class LiveCommit:
@@ -92,13 +124,29 @@ class LiveCommit:
 
     @cached_property
     def understood(self) -> Understood | None:
-        """Return it, understood with today's facts; None before adoption, after a rollback, or if it is unreadable."""
-        if self.generation is None or not self.generation.revision:
-            return None
+        """Return it, understood with today's facts; None before adoption, after a rescue, or if it is unreadable."""
+        oid, kept = self.commit
         try:
-            return understand(self._edges.repo.revision(self.generation.revision), self._edges, self.generation.kept)
+            return understand(self._edges.repo.revision(oid), self._edges, kept) if oid else None
         except (ReconcilerError, ValueError):
             return None
+
+    @cached_property
+    def judged_by(self) -> Understood | None:
+        """Return what its faults are found in: its commit, or else its own files.
+
+        None if both are unreadable, and for a check in a temporary folder, where nothing is live.
+        """
+        if self.generation is None and self._edges.generations.state != self._edges.settings.state:
+            return None
+        try:
+            return self.understood or as_found(self._edges)
+        except (ReconcilerError, OSError, ValueError):
+            return None
+
+    def answering(self) -> frozenset[str]:
+        """Return its services that clients can use now."""
+        return answering(self._edges, recorded(self._edges.generations).tables)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -163,12 +211,14 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
-    findings += [_ignoring(rule, origin) for rule in rules if rule.what in carried.names]
+    ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
+    findings += staged(ignored, desired, ())
     plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
-        origin=origin, deviations=Deviations(carried.names, apart.kept),
+        origin=origin, home=desired.home, deviations=Deviations(carried.names, apart.kept),
         committed_at=revision.committed_at.timestamp(), trusted=live.has(carried.tree),
+        allow=partial(staged, desired=desired, told=tuple(findings)),
     )  # fmt: skip
     return Judged(
         revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
@@ -206,7 +256,7 @@ def _with_sources(origin: Contribution, carried: Carried) -> Contribution:
 def _ignoring(rule: Rule, origin: Contribution) -> Finding:
     """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
-    where = written.where if written else Where("mail.yaml")
+    where = written.where if written else UNWRITTEN
     if not rule.parameter and rule.file in origin.tables:
         where = origin.tables[rule.file].where
     text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
@@ -235,26 +285,68 @@ def _with_damage(plan: Plan, live: Generation | None, generations: Generations) 
 
 
 def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
-    """Return the judged commit if it may go live; an error that the live commit has as well becomes a warning.
+    """Return the judged commit if it may go live; an error that is live as well becomes a warning.
 
-    Raises CheckFailed or UnsafePlan when it may not go live.
+    Raises CheckFailed or UnsafePlan when it may not go live, and Incomplete if only this host is to blame for that.
     """
     if errors_in(judged.findings):
-        judged = replace(judged, findings=tuple(excused(judged.findings, _findings_of(live, judged.revision))))
-    if errors_in(judged.findings):
-        raise CheckFailed(judged.findings)
+        judged = _excused(judged, live)
+    if lost := _lost_aliases(judged, live):
+        raise Incomplete([lost, *judged.findings])
     if not live.is_all_of(judged.revision):  # an operator confirmed a commit that is live already
         confirmed = _trailers(judged.revision, live.generation, repo)
         raise_if_unsafe(judged.plan, confirmed=CONFIRMATION in confirmed, rows=confirmed_rows(confirmed))
     return judged
 
 
+def _excused(judged: Judged, live: LiveCommit) -> Judged:
+    """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
+    known, found = _findings_of(live, judged.revision), judged.findings
+    judged = replace(judged, findings=tuple(excused(judged.findings, known)))
+    errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
+    # What is live was made once, so if the same can't be made today, something on this host is gone.
+    if errors and all(not one.excusable and (was_made or identity(one) in identities(known)) for one in errors):
+        raise Incomplete(judged.findings)
+    if errors:
+        raise CheckFailed(judged.findings)
+    raise_if_it_stops(found, judged.plan.steps, live.answering)
+    return judged
+
+
+def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
+    """Raise WouldStop likewise for files that no commit describes; files that can't be judged are not held back."""
+    try:
+        findings = lint(*as_found(edges, target), Budget(time.thread_time))
+    except (ReconcilerError, OSError, ValueError):
+        return
+    raise_if_it_stops(findings, plan.steps, LiveCommit(edges).answering)
+
+
+def raise_if_reload_stops(edges: Edges) -> None:
+    """Raise WouldStop likewise for what is live, if its processes were started anew."""
+    live = LiveCommit(edges)
+    try:
+        findings = lint(*live.judged_by, Budget(time.thread_time)) if live.judged_by else []
+    except ReconcilerError:
+        return
+    raise_if_it_stops(findings, [Activation.RELOAD], live.answering)
+
+
+def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
+    """Return an error if the host's aliases would leave the live configuration because their compiled file is gone."""
+    written, was = judged.order.origin.parameters.get("alias_maps"), baseline.HOST_ALIASES
+    lost = (change for change in judged.plan.changes if (change.what, change.before) == ("alias_maps", was))
+    if live.understood is None or written is None or written.section != baseline.SECTION or next(lost, None) is None:
+        return None
+    return baseline.aliases_gone(written.where)
+
+
 def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
-    """Return the findings of the live commit by today's facts; none if it is *revision* itself, or before adoption."""
-    if live.is_all_of(revision) or live.understood is None:
+    """Return the findings of what is live by today's facts; none if it is *revision* itself."""
+    if live.is_all_of(revision) or live.judged_by is None:
         return []
     try:
-        return lint(*live.understood, Budget(time.thread_time))
+        return lint(*live.judged_by, Budget(time.thread_time))
     except ReconcilerError:
         return []  # a commit that can't be judged any more excuses no finding
 
@@ -267,24 +359,27 @@ def _trailers(revision: Revision, live: Generation | None, repo: Repository) -> 
 
 def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     """Return the order, with the script of its rehearsal if this host can hold one."""
+    confirmed = not judged.restores and _OF_REFUSALS in _trailers(judged.revision, live.generation, edges.repo)
+    order = replace(judged.order, confirmed=confirmed)
     if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
-        return judged.order
+        return order
 
     def excuse(findings: list[Finding]) -> list[Finding]:
         return excused(findings, _rehearsed(live, judged.revision, edges)) if errors_in(findings) else findings
 
-    return replace(judged.order, rehearsal=Rehearsal(write(*judged.understood), excuse))
+    return replace(order, rehearsal=Rehearsal(write(*judged.understood), excuse))
 
 
 def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
-    """Return the findings of a rehearsal of the live commit that can excuse the same findings of a new one.
+    """Return the findings of a rehearsal of what is live that can excuse the same findings of a commit.
 
-    A rehearsal that fails for both is no fault of the live commit, which runs: it excuses nothing.
+    A rehearsal that fails for both is no fault of what is live, which runs: it excuses nothing.
     """
-    if live.generation is None or live.is_all_of(revision) or live.understood is None:
+    if live.is_all_of(revision) or live.judged_by is None:
         return []
+    directory = edges.settings.config_directory
+    root = live.generation.root if live.generation else directory
     try:
-        script = write(*live.understood)
-        return rehearse.rehearse(script, live.generation.root, edges.settings.config_directory, edges.host).findings
+        return rehearse.rehearse(write(*live.judged_by), root, directory, edges.host).findings
     except ReconcilerError:
         return []

@@ -10,13 +10,15 @@ from reconciler.apply.protocol import apply
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Applied, Broken, Contribution, Postponed, Refused, Unchanged, errors_in
-from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model import Activation, Applied, Broken, Postponed, Refused, Unchanged, errors_in
+from reconciler.model.errors import ReconcilerError, Unavailable, WouldStop
 from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probation_of, quarantined, resumed
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
+from reconciler.passes.judge import raise_if_files_stop
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
-from reconciler.state.locks import PATIENCE
+from reconciler.state.locks import PATIENCE, RETURN_PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
     from reconciler.passes.check import Memory
-    from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
 
@@ -44,9 +45,10 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
     """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
     try:
         with edges.generations.locks.state():
-            recover(edges)
+            recover(edges, asked=True)
             if edges.generations.adopted:
                 return None
+            edges.generations.place_of_link.require_adoptable()
             tip = edges.repo.tip()
             if tip is None:
                 return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
@@ -64,7 +66,8 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
 
 def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
     """Make a new generation from an old one's files, and stay there until the branch moves or `resume` is run."""
-    live, known = _adopted(edges.generations), edges.generations.all()
+    _put_back(edges)
+    live, known = _adopted(edges), edges.generations.all()
     if number is None:
         number = next((old.number for old in known if old.number < live.number and not old.tainted), -1)
     old = next((generation for generation in known if generation.number == number), None)
@@ -76,9 +79,18 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         raise NotPossible(
             f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
         )
-    return _go_back(
-        edges, with_todays_secrets(old.owned(), live.owned()), Source(SourceKind.ROLLBACK, number=old.number), who
-    )
+    target = with_todays_secrets(old.owned(), live.owned())
+    _raise_if_mail_stops(target, edges)
+    return _go_back(edges, target, Source(SourceKind.ROLLBACK, number=old.number), who)
+
+
+def _raise_if_mail_stops(target: Tree, edges: Edges) -> None:
+    """Raise NotPossible if Postfix works now, and would stop to work by the start of new processes."""
+    try:
+        raise_if_files_stop(target, diff(edges.generations.read(target), target), edges)
+    except WouldStop as error:
+        anyway = "to roll back all the same, run `postfix stop` before and `postfix start` afterwards"
+        raise NotPossible(f"{error.reason}; {anyway}") from error
 
 
 def rescue(edges: Edges, who: str) -> Passed:
@@ -86,15 +98,23 @@ def rescue(edges: Edges, who: str) -> Passed:
 
     It works without any generation, and without the state directory: the backup holds the files as well.
     """
+    _put_back(edges)
     if not edges.generations.lost:
-        _adopted(edges.generations)
+        _adopted(edges)
     return _go_back(edges, edges.generations.rescue_tree(), Source(SourceKind.RESCUE), who)
 
 
-def _adopted(generations: Generations) -> Generation:
-    live = generations.live()
+def _put_back(edges: Edges) -> None:
+    """Restore the link to the configuration, where something took its place."""
+    if edges.generations.place_of_link.taken:
+        with edges.generations.locks.state(RETURN_PATIENCE):
+            recover(edges, asked=True)
+
+
+def _adopted(edges: Edges) -> Generation:
+    live = edges.generations.live()
     if live is None:
-        raise Unavailable(generations.lost or NOT_ADOPTED)
+        raise Unavailable(edges.generations.lost or NOT_ADOPTED)
     return live
 
 
@@ -102,10 +122,11 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
     """Make *target* live unchecked, and suspend; this needs no repository, and starts a Postfix that died."""
     began = time.monotonic()
     try:
-        with edges.generations.locks.state(PATIENCE):
-            recover(edges)
+        with edges.generations.locks.state(RETURN_PATIENCE):
+            recover(edges, asked=True)
             live = edges.generations.live()
             outcome = _applied(target, source, edges) if live else _restored(source, who, edges)
+            outcome = at_source(outcome, live, edges)
             passed = Passed(outcome, seconds=time.monotonic() - began)
             why = f"{source} by {who}"
             passed.conclusion = concluded(outcome, "", edges, Wake.OPERATOR, seconds=passed.seconds, why=why)
@@ -136,7 +157,7 @@ def _restored(source: Source, who: str, edges: Edges) -> Outcome:
     instance = edges.postfix()
     ran = postfix.running(instance) is not None or died(instance, edges.host)
     step = Activation.RESTART if ran else Activation.NOTHING
-    findings = go_live(generation, step, instance, edges, Contribution()).findings
+    findings = go_live(generation, step, instance, edges).findings
     return Broken(findings) if errors_in(findings) else Applied(findings)
 
 
@@ -162,8 +183,9 @@ def suspend(edges: Edges, why: str, who: str, until: datetime | None) -> Phase:
     return edges.journal.phase()
 
 
-def resume(edges: Edges) -> Phase:
-    """End a suspension, or a halt whose cause an operator has fixed."""
+def resume(edges: Edges) -> tuple[Phase, Phase]:
+    """End a suspension, or a halt whose cause an operator has fixed; return the phases before and after."""
     with edges.generations.locks.state(PATIENCE):
-        edges.journal.set_phase(resumed(edges.journal.phase()))
-    return edges.journal.phase()
+        ended = edges.journal.phase()
+        edges.journal.set_phase(resumed(ended))
+    return ended, edges.journal.phase()

@@ -1,13 +1,15 @@
 """Probation: a commit that went live is provisional while real traffic shows whether mail works.
 
-Promises: only log lines of this instance's own daemons count, only faults of the configuration, and only faults that
-the log did not show before the commit; a fault that another commit was rolled back for does not count as shown before.
-A rollback makes a new generation from an earlier commit's files, with today's foreign files and passwords; if that
-fails, it points the live link at the earlier generation. Only the phase is stored, so a killed daemon resumes the watch
-at the mark of the swap.
+Promises: passes/look.py decides which log lines count. A rollback makes a new generation from an earlier commit's
+files, with today's foreign files and passwords; if that fails, it points the live link at the earlier generation. Only
+the phase is stored, so a killed daemon resumes the watch at the mark of the swap.
 
-Raises OSError as the kernel gives it, CommandFailed when the journal cannot be read. Known limit: a cause that the log
-shows within its last megabyte before the commit is excused, even if it is more frequent since.
+A rollback restarts Postfix. It waits while a service answers that this would end (passes/next_start.py): what the
+commit does wrong is less than no answer at all, and the undo of a rollback that fails would restart once more. What a
+trouble of this host explains does not condemn the commit (passes/blame.py).
+
+Raises WouldStop for a rollback that waits, OSError as the kernel gives it, CommandFailed when the journal cannot be
+read.
 """
 
 from __future__ import annotations
@@ -15,19 +17,17 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from reconciler.apply.activate import died, probe
+from reconciler.apply.activate import died
 from reconciler.apply.protocol import apply, undo
 from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
-from reconciler.apply.verify import log_name
 from reconciler.host import facts
-from reconciler.host.maillog import Mark, open_log
+from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
-from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
+from reconciler.model import UNWRITTEN, Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import (
     Clock,
@@ -42,12 +42,11 @@ from reconciler.model.phase import (
     on_probation,
     probation_of,
 )
-from reconciler.passes.judge import understand
+from reconciler.passes.blame import of_the_commit, shared_troubles
+from reconciler.passes.judge import raise_if_files_stop
+from reconciler.passes.look import LOGGED
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded, note
-from reconciler.postfix.locate import Locator
-from reconciler.postfix.log import causes, since_activation, steady
-from reconciler.postfix.quoting import without_quotes
-from reconciler.postfix.syntax import read_master
 from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -56,16 +55,13 @@ from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.host.maillog import MailLog
+    from reconciler.host.maillog import Mark
     from reconciler.model import Outcome
     from reconciler.model.phase import Phase
-    from reconciler.postfix.log import LogLine
+    from reconciler.passes.look import Look
     from reconciler.state.manifest import Generation
 
-RULE, UNCONFIRMED = "cause-in-traffic", "not-confirmed"
-_CONDEMNING = (RULE, "fatal-in-log")
-_REMEMBERED = 200
-_WHERE = Where("mail.yaml")
+UNCONFIRMED = "not-confirmed"
 
 
 def clock() -> Clock:
@@ -75,11 +71,7 @@ def clock() -> Clock:
 
 def mark(edges: Edges) -> Mark:
     """Return the current end of the mail log."""
-    return _log(edges).mark()
-
-
-def _log(edges: Edges) -> MailLog:
-    return open_log(edges.host, edges.postfix().values)
+    return open_log(edges.host, edges.postfix().values).mark()
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
@@ -122,90 +114,6 @@ def afresh(phase: Phase, edges: Edges) -> Phase:
     return on_probation(phase, replace(running, mark=mark(edges))) if running else phase
 
 
-# ---- the look at the log ---------------------------------------------------------------------------------------------
-
-
-class Look:
-    """The part of the mail log that was read for one probation; each line is read once."""
-
-    def __init__(self, running: Probation, edges: Edges) -> None:
-        self.running, self._edges = running, edges
-        self.log = _log(edges)
-        self._seen = Mark(*running.mark)
-        self._names = _names(edges)
-        self._known = self._excused()
-        self._daemons: set[int] = set()
-        self.found: dict[tuple[str, str], LogLine] = {}
-        self.doubted: dict[tuple[str, str], LogLine] = {}
-
-    def is_of(self, running: Probation) -> bool:
-        """Return whether this is the look for that probation; its generation number and end time may have changed."""
-        return (self.running.revision, self.running.mark) == (running.revision, running.mark)
-
-    @property
-    def watches(self) -> bool:
-        """Whether there is a log to read."""
-        return self.running.watched and not self.log.limit
-
-    @property
-    def behind(self) -> bool:
-        """Whether anything was logged that was not read yet."""
-        return self.running.watched and self.log.mark() != self._seen
-
-    def findings(self) -> list[Finding]:
-        """Return every fault of the configuration that the log shows since the commit went live and not before."""
-        if self.running.watched:
-            self.witness()
-            reached = self.log.mark()
-            logged = causes(self.log.since(self._seen), self._names)
-            new = {key: line for line in logged if (key := (line.tag, steady(line.text))) not in self._known}
-            doubted = {key: line for key, line in new.items() if self.log.forgeable and line.pid not in self._daemons}
-            if doubted and probe(self._edges):
-                doubted = {}
-            self.doubted |= doubted
-            self.found |= {key: line for key, line in new.items() if key not in doubted}
-            self._seen = reached
-        return [_finding(one) for one in self.found.values()]
-
-    def witness(self) -> None:
-        """Remember the processes of Postfix: any local user can write to a syslog file as Postfix does."""
-        if self.log.forgeable:
-            self._daemons |= postfix.processes(self._edges.postfix())
-
-    def _excused(self) -> set[tuple[str, str]]:
-        """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
-        if not self.running.watched:
-            return set()
-        lines = self.log.before(self._seen)
-        recent = since_activation(lines)
-        condemned = _condemned(self._edges)
-        older = [one for one in causes(lines[: len(lines) - len(recent)], self._names) if _text(one) not in condemned]
-        return {(one.tag, steady(one.text)) for one in (*older, *causes(recent, self._names))}
-
-
-def _names(edges: Edges) -> set[str]:
-    """Return the instance's syslog_name and those of its services."""
-    text = (edges.settings.config_directory / "master.cf").read_text("utf-8", "surrogateescape")
-    services, _ = read_master(text, "master.cf")
-    return {edges.postfix().values["syslog_name"], *filter(None, map(log_name, services))}
-
-
-def _condemned(edges: Edges) -> set[str]:
-    """Return the causes that commits were rolled back for, as far as they are remembered."""
-    outcomes = [conclusion.outcome for conclusion in islice(edges.journal.conclusions(), _REMEMBERED)]
-    findings = [finding for outcome in outcomes for finding in getattr(outcome, "findings", ())]
-    return {steady(without_quotes(finding.text)) for finding in findings if finding.rule in _CONDEMNING}
-
-
-def _text(one: LogLine) -> str:
-    return steady(without_quotes(_finding(one).text))
-
-
-def _finding(one: LogLine) -> Finding:
-    text = f"{one.program} logged: {one.text}"
-    return Finding(rule=RULE, where=_WHERE, text=text, subject=one.program, lasting=False)
-
-
 def unconfirmed(running: Probation) -> Finding:
     """Return the finding that no operator confirmed the commit in time."""
     minutes, seconds = divmod(round(running.lasts), 60)
@@ -214,7 +122,7 @@ def unconfirmed(running: Probation) -> Finding:
         f"not confirmed within {within}: with confirm.mode = manual, a commit stays live only if an operator runs"
         " `reconciler confirm` in time"
     )
-    return Finding(rule=UNCONFIRMED, where=_WHERE, text=text, subject="confirm", lasting=False)
+    return Finding(rule=UNCONFIRMED, where=UNWRITTEN, text=text, subject="confirm", lasting=False)
 
 
 # ---- the way back ----------------------------------------------------------------------------------------------------
@@ -231,10 +139,12 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     live, old = edges.generations.live(), way_back(running, edges)
     if live is None or old is None:
         gone = "there is no earlier generation without hand edits, so the live generation stays"
-        return Broken((Finding(rule="no-way-back", where=_WHERE, text=gone, subject="generations"), *findings))
+        where = Where(str(edges.generations.folder))
+        return Broken((Finding(rule="no-way-back", where=where, text=gone, subject="generations"), *findings))
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
+    raise_if_files_stop(target, plan, edges)
     source = Source(SourceKind.BACK, number=old.number)
     order = Order(
         plan=plan,
@@ -265,7 +175,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
     and Unavailable while another pass holds the lock: the next look finds the same.
     """
     began = time.monotonic()
-    findings = look.findings()
+    findings = look.findings(began)
     if not findings and left(look.running, clock()) > 0:
         return None
     with edges.generations.locks.state():
@@ -281,6 +191,9 @@ def prove(edges: Edges, look: Look) -> Passed | None:
             return None
         if findings and edges.generations.drift():  # a hand edit can break mail too, so it is reverted first
             return None
+        findings = _condemning(findings, running, edges)
+        if not findings and left(running, clock()) > 0:
+            return None
         if not findings and running.confirm:
             findings = [unconfirmed(running)]
         if not findings:
@@ -289,9 +202,16 @@ def prove(edges: Edges, look: Look) -> Passed | None:
         return _take_back(edges, phase, running, findings, began)
 
 
+def _condemning(findings: list[Finding], running: Probation, edges: Edges) -> list[Finding]:
+    """Return the findings that no trouble explains which is just as true of the generation to go back to."""
+    old = way_back(running, edges) if findings else None
+    return of_the_commit(findings, shared_troubles(old.owned(), edges)) if old else findings
+
+
 def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Finding], began: float) -> Passed:
-    outcome = go_back(running, findings, edges)
-    passed = Passed(_quotable(_at_source(outcome, running, edges), edges), running.revision)
+    live = edges.generations.live()
+    outcome = _quotable(at_source(go_back(running, findings, edges), live, edges, is_cause=True), edges)
+    passed = Passed(outcome, running.revision)
     passed.seconds = time.monotonic() - began
     passed.conclusion = concluded(passed.outcome, running.revision, edges, Wake.TIMER, seconds=passed.seconds)
     edges.journal.conclude(passed.conclusion)  # before the phase: if killed in between, current() sees the rollback
@@ -304,29 +224,14 @@ def _take_back(edges: Edges, phase: Phase, running: Probation, findings: list[Fi
     return passed
 
 
-def _at_source(outcome: Outcome, running: Probation, edges: Edges) -> Outcome:
-    """Locate the cause in the commit, as far as the log line names it; called once mail flows again."""
-    if not isinstance(outcome, RolledBack | Broken):
-        return outcome
-    try:
-        _, _, merged = understand(edges.repo.revision(running.revision), edges)
-    except (ReconcilerError, OSError, ValueError):
-        return outcome
-    origin = Locator(merged, str(edges.settings.config_directory))
-    said_by = {service.command: service for service in reversed(merged.entries)}
-    found = [
-        replace(one, where=origin.locate(one.text, said_by.get(one.subject))) if one.rule == RULE else one
-        for one in outcome.findings
-    ]
-    return replace(outcome, findings=tuple(found))
-
-
 def _quotable(outcome: Outcome, edges: Edges) -> Outcome:
     """Return the outcome without what log lines quote of files that are not in the commit."""
     if not isinstance(outcome, RolledBack | Broken):
         return outcome
     directory = edges.settings.config_directory
-    found = [replace(one, text=quotable(one.text, directory)) if one.rule == RULE else one for one in outcome.findings]
+    found = [
+        replace(one, text=quotable(one.text, directory)) if one.rule in LOGGED else one for one in outcome.findings
+    ]
     return replace(outcome, findings=tuple(found))
 
 

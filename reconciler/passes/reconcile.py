@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from reconciler.apply.protocol import apply
 from reconciler.host.facts import gather_again
 from reconciler.model import Applied, Postponed, Refused, Unchanged
-from reconciler.model.errors import ReconcilerError, WithFindings
+from reconciler.model.errors import Incomplete, ReconcilerError, WithFindings
 from reconciler.passes.check import Checked, forget, permitted
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
+from reconciler.passes.next_start import raise_if_it_stops
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -36,15 +37,19 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         kept = checked.judged.apart.kept
         if checked.judged.plan.empty or (checked.judged.restores and not restore):
             return Unchanged(checked.findings, kept)
+        if checked.judged.restores:
+            raise_if_it_stops(checked.judged.findings, checked.judged.plan.steps, live.answering)
         outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if not isinstance(outcome, Applied):
             return outcome
         memory.checked = replace(checked, judged=_settled(checked.judged, edges))
-        return Applied((*checked.findings, *outcome.findings), kept)
+        return replace(outcome, findings=(*checked.findings, *outcome.findings), left_out=kept)
 
     try:
         return Isolation(revision, edges, live).run(attempt)
+    except Incomplete as error:
+        return Postponed(error.reason)
     except WithFindings as error:
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:

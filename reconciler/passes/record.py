@@ -29,7 +29,8 @@ class Passed:
 
     A *quiet* pass had nothing to decide and does not change the phase; *began_at* is the end of the mail log before a
     new commit went live. *conclusion* is the journal entry, None when there was no news; *unrecorded* is set when the
-    entry could not be written. A bug in reconciler that ended it has a *traceback*, for the daemon's log only.
+    entry could not be written, and *busy* if that is so because another process is at work. A bug in reconciler that
+    ended it has a *traceback*, for the daemon's log only.
     """
 
     outcome: Outcome
@@ -45,6 +46,7 @@ class Passed:
     conclusion: Conclusion | None = None
     lost_note: str = ""
     unrecorded: bool = False
+    busy: bool = False
     traceback: str = ""
 
     @property

@@ -3,17 +3,19 @@
 Promises: each change of a certificate's bytes causes one reload, whatever program wrote them, and only if the
 certificate loads and matches its key; a certificate that does not is recorded once, and Postfix is not reloaded. The
 digests of the files in Postfix's memory are in private/certificates.json, so that a renewal without a running daemon
-is noticed.
+is noticed. Postfix is not reloaded while a service works that its next start would end (passes/next_start.py); the
+renewal is not recorded then, so that the next call finds it again.
 
-Raises OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another pass has the lock.
+Raises WouldStop for that, OSError as the kernel gives it, CommandFailed when postconf fails, Unavailable while another
+pass has the lock.
 Known limit: Postfix replaces its processes over time, and new ones read the files on disk, broken or not.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.apply.activate import reload
@@ -23,33 +25,35 @@ from reconciler.host.facts import gather
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Finding, Table, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
+from reconciler.passes.judge import raise_if_reload_stops
+from reconciler.passes.loaded import Loaded, record, recorded
+from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
 from reconciler.postfix import sni
-from reconciler.postfix.references import chains, read_at_start
+from reconciler.postfix.references import chains, named_tables, read_at_start
 from reconciler.postfix.syntax import read_main, read_master
-from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Facts
-    from reconciler.state.generations import Generations
 
 
 class Named(NamedTuple):
-    """The files that the live configuration names: *files* are read at a process start, *pairs* must load together."""
+    """The files that the live configuration names: *files* are read at a process start, *pairs* must load together.
+
+    *tables* are the tables and lists by their names, each with its files.
+    """
 
     files: frozenset[str] = frozenset()
     pairs: frozenset[tuple[str, ...]] = frozenset()
+    tables: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
-
-class Loaded(NamedTuple):
-    """Digests by path: of the files in Postfix's memory, and of the files that were reported not to load (*told*)."""
-
-    loaded: Mapping[str, str]
-    told: Mapping[str, str]
+    @property
+    def there(self) -> tuple[str, ...]:
+        """The tables whose files are all there now."""
+        return tuple(sorted(name for name, paths in self.tables if all(Path(path).exists() for path in paths)))
 
 
 def named(edges: Edges) -> Named:
@@ -64,6 +68,7 @@ def named(edges: Edges) -> Named:
     return Named(
         read_at_start(live, facts) | sni.files(live, facts),
         chains(live, facts) | {row.files for row in sni.rows(live, facts)},
+        named_tables(live, facts),
     )
 
 
@@ -76,31 +81,34 @@ def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, 
     }
 
 
-def remember(edges: Edges, files: Iterable[str]) -> None:
+def remember(edges: Edges, what: Named) -> None:
     """Record that Postfix has just read these files."""
-    _record(edges, Loaded(digests(files), {}))
+    record(edges, Loaded(digests(what.files), {}, what.there))
 
 
 def renew(edges: Edges, what: Named) -> Passed | None:
     """Reload Postfix when the bytes of a file that it read have changed; return None when there was nothing to do."""
-    began, now, known = time.monotonic(), digests(what.files), _recorded(edges.generations)
+    began, now, known = time.monotonic(), digests(what.files), recorded(edges.generations)
     changed = [path for path, digest in now.items() if known.loaded.get(path, digest) != digest]
     if not changed or all(known.told.get(path) == now[path] for path in changed):
-        if not known.loaded.keys() >= now.keys():
-            _record(edges, Loaded({**now, **known.loaded}, known.told))
+        if not known.loaded.keys() >= now.keys() or not known.tables:
+            record(edges, Loaded({**now, **known.loaded}, known.told, known.tables or what.there))
         return None
     with edges.generations.locks.state():
         if isinstance(edges.journal.phase(), Suspended | Halted):
             return None
         if postfix.running(edges.postfix()) is None:
-            _record(edges, Loaded(now, {}))  # Postfix reads them when it starts
+            record(edges, Loaded(now, {}, what.there))  # Postfix reads them when it starts
             return None
         broken = [_broken(pair, why) for pair in sorted(what.pairs) if {*pair} & {*changed} and (why := problem(pair))]
+        if not broken and not any(now[path] for path in changed):
+            return None  # a file that vanished is no reason to start processes, which would miss it
         if broken:
-            _record(edges, Loaded(known.loaded, now))
+            record(edges, Loaded(known.loaded, now, known.tables))
             passed = _on_record(edges, broken, "not reloaded")
         else:
-            _record(edges, Loaded(now, {}))
+            raise_if_reload_stops(edges)
+            record(edges, Loaded(now, {}, what.there))
             passed = _on_record(edges, reload(edges), f"reloaded for {', '.join(changed)}")
         passed.seconds = time.monotonic() - began
     return passed
@@ -108,7 +116,8 @@ def renew(edges: Edges, what: Named) -> Passed | None:
 
 def _on_record(edges: Edges, findings: Iterable[Finding], why: str) -> Passed:
     live = edges.generations.live()
-    passed = Passed(Unchanged(tuple(findings)), live.revision if live else "")
+    outcome = at_source(Unchanged(tuple(findings)), live, edges)
+    passed = Passed(outcome, live.revision if live else "")
     passed.conclusion = concluded(passed.outcome, passed.revision, edges, Wake.CERTIFICATE, why=why)
     edges.journal.conclude(passed.conclusion)
     return passed
@@ -119,22 +128,4 @@ def _broken(pair: tuple[str, ...], why: str) -> Finding:
         f"{' with '.join(dict.fromkeys(pair))} has changed and can't be used: {why}; Postfix was not reloaded, but"
         " processes that start from now on offer no TLS"
     )
-    return Finding(rule="broken-certificate", where=Where("mail.yaml"), text=text, subject=pair[0], lasting=False)
-
-
-def _recorded(generations: Generations) -> Loaded:
-    """Return the record; an empty one when it is missing or unreadable."""
-    try:
-        data = json.loads(_file(generations).read_text())
-        return Loaded(dict(data["loaded"]), dict(data["told"]))
-    except (OSError, *DAMAGED):
-        return Loaded({}, {})
-
-
-def _record(edges: Edges, loaded: Loaded) -> None:
-    if loaded != _recorded(edges.generations):
-        edges.host.replace(_file(edges.generations), json.dumps(loaded._asdict()).encode())
-
-
-def _file(generations: Generations) -> Path:
-    return generations.private / "certificates.json"
+    return Finding(rule="broken-certificate", where=Where(pair[0]), text=text, subject=pair[0], lasting=False)

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
+from reconciler.apply.activate import probe
 from reconciler.apply.recover import recover, revive, revive_beside
-from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged
+from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged, errors_in
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable, WithFindings
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation
-from reconciler.passes.choice import NOT_ADOPTED, is_live, passed_over, wanted, why_paused
+from reconciler.passes.choice import NOT_ADOPTED, is_live, is_paused, passed_over, wanted, why_paused
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.reconcile import reconcile
 from reconciler.passes.record import Passed, is_new_bug, is_news, note, record_of
@@ -26,7 +27,7 @@ from reconciler.state.records import Conclusion
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.model import Revision
+    from reconciler.model import Outcome, Revision
     from reconciler.model.phase import Phase, Wake
     from reconciler.passes.check import Memory
 
@@ -52,7 +53,8 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     except InternalError as error:
         passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True)
+        busy = isinstance(error, Unavailable)
+        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True, busy=busy)
         passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
     passed.seconds = passed.seconds or time.monotonic() - began
     return passed
@@ -96,13 +98,14 @@ def _postponed(error: InternalError, where: str = "") -> Postponed:
 
 
 def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
+    if lost := edges.generations.place_of_link.taken or edges.generations.lost:
+        raise Unavailable(lost)
     if not edges.generations.adopted:
         passed.outcome, passed.quiet = Postponed(NOT_ADOPTED), True
         return
-    if lost := edges.generations.lost:
-        raise Unavailable(lost)
     with suppress(OSError):  # status shows that a copy is missing
         edges.generations.keep_originals()
+        edges.generations.place_of_link.remember()
     found, dead = hand_edit.find(edges), ""
     passed.edit = hand_edit.Kept(found)
     if found.files:
@@ -126,7 +129,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     tip = edges.repo.tip()
     phase = ended(probation.current(edges), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)
-    if accepted is None and isinstance(phase, Suspended | Halted):
+    if accepted is None and isinstance(phase, Suspended | Halted) and is_paused(phase, tip, edges):
         passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
         return
     try:
@@ -147,6 +150,14 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     if is_new or (live and live.kept and not passed.edit.found.files):
         passed.began_at = probation.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
+    if isinstance(phase, Halted) and isinstance(passed.outcome, Unchanged) and accepted is None:
+        passed.outcome = _recovered(phase, passed.outcome, edges)
+
+
+def _recovered(phase: Halted, outcome: Unchanged, edges: Edges) -> Outcome:
+    """Return the outcome of a commit that changes nothing: what halted the host must be over for it to count."""
+    faults = errors_in(probe(edges))
+    return Postponed(f"{why_paused(phase)}; and now: {faults[0].text}") if faults else outcome
 
 
 # ---- the record ------------------------------------------------------------------------------------------------------

@@ -8,22 +8,32 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from reconciler.desired.load import load
 from reconciler.features.dkim import section as dkim
 from reconciler.features.dkim.rolling import standings
 from reconciler.features.sites import site_of
+from reconciler.host import disk
 from reconciler.host.maillog import open_log
+from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import nftables, postfix, postqueue
+from reconciler.host.stopped import stopped
 from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
 from reconciler.passes.apart import files_of
+from reconciler.passes.branch import branch_of
+from reconciler.passes.due import due
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
+from reconciler.passes.record import known_revision
+from reconciler.passes.renewal import named
 from reconciler.passes.site_requests import waiting
+from reconciler.passes.status_value import Live, PostfixState, Running, Status, StoppedPostfix, Verdict, Waiting
+from reconciler.passes.verdict import verdict
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
 from reconciler.state.phases import phase_line
@@ -31,18 +41,23 @@ from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.apply.edges import Edges
+    from reconciler.features.dkim.rolling import Standing
     from reconciler.model import Tree
     from reconciler.model.phase import Phase
+    from reconciler.passes.status_value import RunningPass
     from reconciler.state.manifest import Generation
     from reconciler.state.records import Conclusion, ConclusionLine
 
 MOST_QUEUED, MOST_REASONS, MOST_SHOWN = 1000, 3, 5
 PATIENCE = 6.0
 """Seconds for all programs that are asked about the current state: clients of the daemon wait ten."""
+UNKNOWN = "can't query Postfix"
 _OF_PROBATION = ("generation", "until", "revision", "confirm")
+_HELD = "on hold, until `postsuper -H` releases it"
+UNJUDGED = Verdict(level="", text="", also=[], next="")
 _TOLERANCE = timedelta(seconds=3)  # the clocks are not read at the same instant
 SHOWN = (
     "outcome",
@@ -68,89 +83,60 @@ SHOWN = (
 )
 
 
-class Live(TypedDict):
-    """The live generation."""
+class Known(NamedTuple):
+    """What the daemon knows: the limits on this host, the troubles, which need an operator, and the running pass.
 
-    revision: str
-    generation: int
-    source: str
+    *certificates* are the files that the live configuration names; None if they have to be looked up.
+    """
 
-
-class Running(TypedDict):
-    """Whether a companion works, and why not."""
-
-    running: bool
-    why: str | None
+    limits: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+    certificates: frozenset[str] | None = None
+    working: RunningPass | None = None
 
 
-class PostfixState(TypedDict):
-    """Whether Postfix runs, and its version."""
-
-    running: bool
-    version: str
-
-
-class Waiting(TypedDict):
-    """A reason why mail waits in the queue, and the number of messages."""
-
-    why: str
-    messages: int
-
-
-class Status(TypedDict):
-    """The JSON value that ``status --json`` prints; the keys of phase, dkim and refused come from their modules."""
-
-    host: str
-    phase: dict[str, Any]
-    before: int | None
-    live: Live | None
-    lost: str | None
-    last: ConclusionLine | None
-    drift: list[str]
-    ignored: list[str]
-    postfix: PostfixState
-    queue: list[Waiting]
-    companions: dict[str, Running]
-    left_out: dict[str, str]
-    dkim: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
-    daemon: bool
-    limits: list[str]
-
-
-def status(edges: Edges, limits: Sequence[str], *, daemon: bool) -> Status:
+def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
     without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
     with edges.host.within(PATIENCE):
-        return _status(edges, [*limits], without, daemon=daemon)
+        seen = _status(edges, known, without, daemon=daemon)
+    return {**seen, "verdict": verdict(seen, datetime.now(UTC))}
 
 
-def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool) -> Status:
-    generations = edges.generations
+def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> Status:
+    generations, now = edges.generations, datetime.now(UTC)
     last = edges.journal.last()  # before live and phase: a pass that ends meanwhile is never shown without its results
     live = generations.live()
-    running, version, more = _postfix(edges)
+    running, more = _postfix(edges)
     phase, before = _phase(edges)
     refused, unknown = _refused(edges)
-    files = _files(edges, _in_force(live.revision if live else "", last))
+    in_force = _in_force(live.revision if live else "", last)
+    files = _files(edges, in_force)
+    keys = _dkim(files, edges)
     return {
         "host": edges.settings.host,
+        "verdict": UNJUDGED,
         "phase": phase_data(phase),
+        "since": _utc(edges.journal.phase_since()),
+        "working": known.working,
+        "branch": branch_of(edges, in_force, last),
         "before": before,
-        "live": {"revision": live.revision, "generation": live.number, "source": str(live.source)} if live else None,
-        "lost": generations.lost or None,
+        "live": _live(live, edges),
+        "lost": generations.place_of_link.taken or generations.lost or None,
+        "troubles": [*filter(None, map(disk.trouble, _written(edges))), *known.troubles],
         "last": shown(last) if last else None,
         "drift": list(drift(live, edges)),
         "ignored": ignored(live, edges.settings.drift_ignore),
-        "postfix": {"running": running, "version": version},
+        "postfix": running,
         "queue": _queue(edges),
         "companions": _companions(edges),
         "left_out": dict(_left_out(live, last)),
-        "dkim": _dkim(files, edges),
+        "due": due(_certificates(edges, known), keys, now) if live else [],
+        "dkim": [{**one.data, "text": str(one)} for one in keys],
         "refused": refused,
         "daemon": daemon,
         "limits": [
-            *limits,
+            *known.limits,
             *more,
             *unknown,
             *edges.repo.limits,
@@ -161,6 +147,34 @@ def _status(edges: Edges, limits: list[str], without: list[str], *, daemon: bool
             *_sites(files),
         ],
     }
+
+
+def _utc(time: datetime | None) -> str | None:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time else None
+
+
+def _live(live: Generation | None, edges: Edges) -> Live | None:
+    if live is None:
+        return None
+    commit = known_revision(live.revision, edges) if live.revision else None
+    subject = printable(commit.subject) if commit else ""
+    return Live(revision=live.revision, generation=live.number, source=str(live.source), subject=subject)
+
+
+def _written(edges: Edges) -> Iterator[Path]:
+    """Yield the folders that reconciler and Postfix must be able to write to."""
+    yield edges.generations.private
+    with suppress(ReconcilerError, OSError):
+        yield Path(edges.postfix().values["queue_directory"])
+
+
+def _certificates(edges: Edges, known: Known) -> Iterable[str]:
+    if known.certificates is not None:
+        return known.certificates
+    try:
+        return named(edges).files
+    except (ReconcilerError, OSError):  # Postfix can't be asked, and the verdict says so
+        return ()
 
 
 def shown(last: Conclusion) -> ConclusionLine:
@@ -203,15 +217,14 @@ def _sites(files: Tree) -> Iterator[str]:
         yield "sites/ is no security boundary: who may change a site's files may change the mail of the whole host"
 
 
-def _dkim(files: Tree, edges: Edges) -> list[dict[str, Any]]:
+def _dkim(files: Tree, edges: Edges) -> list[Standing]:
     """Return the state of each DKIM key that the commit in force names."""
     try:
         with internal_errors():
             section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
     except ReconcilerError:
         return []
-    shown = standings(section, datetime.now(UTC)) if section and section.enabled else []
-    return [{**one.data, "text": str(one)} for one in shown]
+    return standings(section, datetime.now(UTC)) if section and section.enabled else []
 
 
 def _queue(edges: Edges) -> list[Waiting]:
@@ -224,7 +237,9 @@ def _queue(edges: Edges) -> list[Waiting]:
     for why, count in postqueue.reasons(messages).items():
         kinds.setdefault(steady(why), []).append((why, count))
     told = [(sum(count for _, count in one), printable(one[0][0])) for one in kinds.values()]
-    return [{"why": why, "messages": count} for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
+    waiting = [Waiting(why=why, messages=count) for count, why in sorted(told, reverse=True)[:MOST_REASONS]]
+    held = postqueue.held(messages)
+    return [*waiting, *([Waiting(why=_HELD, messages=held)] if held else [])]
 
 
 def _refused(edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
@@ -258,7 +273,13 @@ def _records(edges: Edges) -> list[str]:
     intent = edges.journal.open_intent()
     elsewhere = intent and intent.before and not edges.generations.holds(intent.before)
     odd = f"the last intent in {edges.journal.path} names no generation of this host and is ignored"
-    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits()]
+    live = edges.generations.live()
+    mounted = [f"{point} is a mount point; its files are copied into each generation" for point in _mounts(live)]
+    return [*edges.journal.limits(), *([odd] if elsewhere else []), *edges.generations.limits(), *mounted]
+
+
+def _mounts(live: Generation | None) -> list[Path]:
+    return mounts_in(live.path) if live else []
 
 
 def _companions(edges: Edges) -> dict[str, Running]:
@@ -292,11 +313,26 @@ def _phase(edges: Edges) -> tuple[Phase, int | None]:
     return on_probation(phase, shown), old.number if old else None
 
 
-def _postfix(edges: Edges) -> tuple[bool, str, list[str]]:
+def _postfix(edges: Edges) -> tuple[PostfixState, list[str]]:
+    """Return the state of Postfix, and the limits of its log."""
     try:
         instance = edges.postfix()
         log = open_log(edges.host, instance.values)
-        limits = [log.limit] if log.limit else []
-        return postfix.running(instance) is not None, instance.values["mail_version"], limits
+        running = postfix.running(instance) is not None
+        state = PostfixState(
+            running=running,
+            version=instance.values["mail_version"],
+            unknown="",
+            stopped=None if running else _stopped(edges, instance),
+        )
     except (ReconcilerError, OSError) as error:
-        return False, "", [f"can't query Postfix: {error}"]
+        return PostfixState(running=False, version="", unknown=str(error), stopped=None), [f"{UNKNOWN}: {error}"]
+    return state, [log.limit] if log.limit else []
+
+
+def _stopped(edges: Edges, instance: postfix.Instance) -> StoppedPostfix | None:
+    try:
+        end = stopped(edges.host, instance)
+    except (ReconcilerError, OSError):
+        return None
+    return StoppedPostfix(at=_utc(end.at), by=end.by, start=end.start)

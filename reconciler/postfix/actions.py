@@ -20,20 +20,20 @@ from reconciler.postfix.vocabulary import CIPHERS, PROTOCOL, names
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_ACCESS = names(
+ACCESS = names(
     """
     bcc defer defer_if_permit defer_if_reject discard dunno filter hangup hold info ok prepend redirect reject relay
     warn
     """
 )
-_CHECKS = names(
+CHECKS = names(
     """
     bcc delay discard dunno filter hold ignore info ok pass prepend redirect reject replace strip warn
     """
 )
 _LEVELS = ("none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure")
 _MATCHED = ("fingerprint", "verify", "secure")
-_ATTRIBUTES = names(
+ATTRIBUTES = names(
     """
     ciphers connection_reuse enable_rpk exclude match mx_host_pattern policy_domain policy_failure policy_string
     policy_ttl policy_type protocols servername tafile
@@ -43,19 +43,22 @@ _SCREEN = frozenset({"permit", "reject", "dunno"})
 _REPLY = re.compile(r"[45]\d\d\s+\S", re.ASCII)
 
 
-def access_problem(value: str, classes: Collection[str], routes: MailRoutes) -> str | None:
+def access_problem(
+    value: str, classes: Collection[str], routes: MailRoutes, unsaid: Collection[str] = ()
+) -> str | None:
     """Return the problem with the result of an access table, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
-    if action in _ACCESS:
+    if action in ACCESS:
         return _bad_text(action, rest.strip(SPACE), routes)
     if is_digits(value) or _REPLY.match(value):
         return None
     if ":" in value:
         return f'"{value}" names a table, which is not allowed in an access table; use a restriction class instead'
+    known = {*KNOWN.difference(unsaid), *classes}
     for restriction in parsed(value):
-        if restriction.name not in KNOWN and restriction.name not in classes:
-            hint = did_you_mean(restriction.name, {*_ACCESS, *KNOWN, *classes})
+        if restriction.name not in known:
+            hint = did_you_mean(restriction.name, {*ACCESS, *known})
             return f'unknown action "{restriction.name}": smtpd would answer 451 4.3.5{hint}'
     return None
 
@@ -64,8 +67,8 @@ def checks_problem(value: str, routes: MailRoutes) -> str | None:
     """Return the problem with the action of a header or body check, or None."""
     word, _, rest = value.partition(" ")
     action = word.lower()
-    if action not in _CHECKS:
-        hint = did_you_mean(action, _CHECKS)
+    if action not in CHECKS:
+        hint = did_you_mean(action, CHECKS)
         return f'unknown action "{word}": Postfix would ignore the entry, and the mail would pass{hint}'
     return _bad_text(action, rest.strip(SPACE), routes)
 
@@ -78,19 +81,26 @@ def screen_problem(value: str) -> str | None:
     return f'unknown action "{value}": postscreen would ignore it, and knows only permit, reject and dunno{hint}'
 
 
-def policy_problem(value: str) -> str | None:
-    """Return the problem with a TLS policy (smtp_tls_policy_maps), for which smtp(8) would defer mail, or None."""
+def policy_problem(value: str, unsaid: Collection[str] = ()) -> str | None:
+    """Return the problem with a TLS policy (smtp_tls_policy_maps), for which smtp(8) would defer mail, or None.
+
+    *unsaid* are the words that this Postfix does not know.
+    """
+    known = ATTRIBUTES.difference(unsaid)
     level, *attributes = words(value) or [""]
     then = "mail to that destination would wait"
     if level.lower() not in _LEVELS:
         return f'unknown TLS level "{level}": {then}{did_you_mean(level, _LEVELS)}'
     for attribute in attributes if level.lower() != "none" else ():
         name, equals, text = attribute.strip("{} ").partition("=")
-        if not equals or name.strip(SPACE).lower() not in _ATTRIBUTES:
-            return f'unknown attribute "{attribute}": {then}{did_you_mean(name.strip(SPACE), _ATTRIBUTES)}'
-        if problem := _bad_attribute(name.strip(SPACE).lower(), text.strip(SPACE)):
+        word = name.strip(SPACE).lower()
+        if word in unsaid:
+            return f'attribute "{attribute}" needs a newer Postfix, and this one does not know "{word}": {then}'
+        if not equals or word not in known:
+            return f'unknown attribute "{attribute}": {then}{did_you_mean(word, known)}'
+        if problem := _bad_attribute(word, text.strip(SPACE)):
             return f"{problem}: {then}"
-        if name.strip(SPACE).lower() == "match" and level.lower() not in _MATCHED:
+        if word == "match" and level.lower() not in _MATCHED:
             return f'"{attribute}" has no meaning at the level {level}: {then}; use it with {", ".join(_MATCHED)}'
     return None
 

@@ -1,4 +1,4 @@
-"""The meaning of mail log lines: fatal errors, faults of our own configuration, and the parts that vary.
+"""The meaning of mail log lines: who wrote them, fatal errors, and the parts that vary.
 
 Pure. Text that a client, a sender or another server chooses never makes a line a fault of ours. Raises nothing.
 
@@ -31,30 +31,12 @@ _ORPHANS = re.compile(r"fatal: (?:shared|exclusive) lock \S+: Resource temporari
 _ACTIVATED = ("reload --", "daemon started --")
 # Each pattern starts where Postfix's own words do, because quoted text follows later. They are verbose: spaces are [ ].
 _ERROR = r"(?:fatal|panic|error):[ ]"
-_REJECT = r"(?:\w+:[ ])?reject(?:_warning)?:[ ]\S+[ ]from[ ]\S+:[ ]451[ ]4\.3\."
+_REJECT = r"(?:\w+:[ ])?reject(?:_warning)?:[ ][A-Z-]+[ ]from[ ]\S+:[ ]451[ ]4\.3\."
 _FATAL = re.compile(
     rf"""{_ERROR} | {_REJECT}5[ ]
     | warning:[ ](?:\S+:[ ]bad[ ]command[ ]startup[ ]--[ ]throttling | (?:\w+:[ ])?unsupported[ ]dictionary[ ]type)""",
     re.VERBOSE | re.ASCII,
 )
-# Faults that only real traffic shows.
-_CAUSE = re.compile(
-    rf"""{_ERROR}
-    | {_REJECT}(?:5\ |0\ <[^;]*>:\ (?:\w+\ address\ rejected:\ )?
-      (?:Temporary\ lookup\ failure|[Mm]ail\ transport\ unavailable))
-    | (?:\w+:\ )?warning:\ (?:\w+:\ )?(?:
-        \S+:\ bad\ command\ startup\ --\ throttling
-      | [\w-]+:\S+\ (?:is\ unavailable\. | lookup\ error\ for[ ]) | [\w-]+:\S+:\ table\ lookup\ problem
-      | \w+\ (?:map\ )?lookup\ (?:problem|failure) | connect\ to\ transport[ ] | request\ for\ unapproved\ table
-      | unknown\ smtpd\ restriction: | cannot\ get\ \w+\ (?:certificate|private\ key)\ from\ file[ ] )""",
-    re.VERBOSE | re.ASCII,
-)
-_UNDELIVERED = re.compile(
-    r", dsn=[45]\.3\.\d, status=(?:deferred|bounced) \((?:mail transport unavailable|mail system configuration error"
-    r"|server configuration error|temporary lookup failure|alias database unavailable)\)\Z",
-    re.IGNORECASE | re.ASCII,
-)
-_SPEAKS_FOR_OTHERS = frozenset({"smtp", "lmtp", "pipe"})  # their status quotes another program
 _QUEUED = re.compile(r"\A(warning: )?(?:[0-9A-F]{6,}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,}): ")
 LONGEST = 4096  # characters of a line that are read
 _OTHERS_WORDS = re.compile(
@@ -93,15 +75,15 @@ def fatal_lines(lines: Iterable[str], names: Collection[str] = ("postfix",)) -> 
     These are fatal errors, panics, tables that cannot be opened, processes that exit at their start, and the reply
     "Server configuration error" to clients. Lines of commands that any user may run are left out.
     """
-    return [line for line in _of_daemons(lines, names) if _FATAL.match(line.text)]
+    return [line for line in of_daemons(lines, names) if _FATAL.match(line.text)]
 
 
-def causes(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
-    """Return the lines of an instance's daemons that only a fault of our own configuration can cause."""
-    return [line for line in _of_daemons(lines, names) if _is_cause(line)]
+def warning_lines(lines: Iterable[str], names: Collection[str]) -> list[LogLine]:
+    """Return the warnings of an instance's daemons, whatever their cause is."""
+    return [line for line in of_daemons(lines, names) if line.text.startswith("warning: ")]
 
 
-def _of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLine]:
+def of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLine]:
     """Return the lines of an instance's daemons, without those that a killed master explains."""
     parsed = (line for text in lines if (line := parse(text)))
     return (
@@ -109,13 +91,6 @@ def _of_daemons(lines: Iterable[str], names: Collection[str]) -> Iterator[LogLin
         for line in parsed
         if line.program not in COMMANDS and _is_of(line, names) and not _ORPHANS.match(line.text)
     )
-
-
-def _is_cause(line: LogLine) -> bool:
-    if line.program not in _SPEAKS_FOR_OTHERS and _UNDELIVERED.search(line.text):
-        return True
-    # A master that is stopped while it starts logs a fatal master_sigdeath, which no setting causes.
-    return bool(_CAUSE.match(line.text)) and "master_sigdeath" not in line.text
 
 
 def steady(text: str) -> str:
@@ -127,6 +102,12 @@ def since_activation(lines: list[str]) -> list[str]:
     """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
     starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line)]
     return lines[starts[-1] :] if starts else lines
+
+
+def until_activation(lines: list[str]) -> list[str]:
+    """Return the lines up to the first activation, which the configuration before caused; none without one."""
+    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line))
+    return lines[: next(starts, 0)]
 
 
 def _is_activation(line: LogLine) -> bool:

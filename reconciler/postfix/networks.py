@@ -1,13 +1,17 @@
-"""The syntax of one network in a list, as match_hostaddr parses it. Raises nothing."""
+"""The syntax of one network in a list, as match_hostaddr parses it, and what a list holds. Raises nothing."""
 
 from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from reconciler.model import meant
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.vocabulary import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NETWORK_LISTS = names(
     """
@@ -38,6 +42,19 @@ def problem_of(pattern: str) -> str | None:
         return _why_not(bare)
     mask = bare.partition("/")[2]
     return f"has no prefix length{meant(str(network))}" if mask and not is_digits(mask) else None
+
+
+def holds(patterns: Iterable[str], address: str) -> bool:
+    """Return whether a list of networks holds an address; the first that fits decides, names and tables never fit."""
+    for pattern in patterns:
+        bare = pattern.lstrip("!").replace("[", "").replace("]", "")
+        try:
+            fits = ip_address(address) in ip_network(bare, strict=False)
+        except ValueError:
+            continue
+        if fits:
+            return (len(pattern) - len(pattern.lstrip("!"))) % 2 == 0
+    return False
 
 
 def _no_address(pattern: str) -> str | None:

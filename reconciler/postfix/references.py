@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Table
+from reconciler.model import Facts, Table, in_tls, taking_mail
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
-from reconciler.postfix.restrictions import LISTS
+from reconciler.postfix.restrictions import LISTS, smtpd_scopes
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, scopes, words
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ _LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
 )
+_LIST_FILES = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_domains\Z|^bounce_template_file\Z")
+# Beside smtpd's own settings, those that decide at RCPT whether mail is taken.
+_AT_RECIPIENT = frozenset({
+    "alias_maps", "canonical_maps", "local_recipient_maps", "mydestination", "mynetworks", "recipient_canonical_maps",
+    "relay_domains", "relay_recipient_maps", "relocated_maps", "transport_maps", "virtual_alias_domains",
+    "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps",
+})  # fmt: skip
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -140,6 +147,35 @@ def paths_of(reference: Reference, facts: Facts) -> list[str]:
     return [name + suffix for suffix in SUFFIXES.get(reference.type, ())]
 
 
+def lists_of(scope: Scope, parameter: Parameter) -> list[str]:
+    """Return plain files: the lists that other lists include, and the templates of bounces."""
+    if parameter.name in NETWORK_LISTS or _LIST_FILES.search(parameter.name):
+        named = [word.lstrip("!") for word in words(scope.expanded(parameter.value) or "")]
+        return [word for word in named if word.startswith("/")]
+    return []
+
+
+def named_tables(merged: Contribution, facts: Facts) -> frozenset[tuple[str, tuple[str, ...]]]:
+    """Return the tables of installed types and the lists, each with its files."""
+    found: set[tuple[str, tuple[str, ...]]] = set()
+    for scope in scopes(merged, facts):
+        for parameter in scope.written:
+            references = (one for one in tables_of(scope, parameter) if one.type in facts.map_types)
+            found |= {(str(one), tuple(paths_of(one, facts))) for one in references}
+            found |= {(path, (path,)) for path in lists_of(scope, parameter)}
+    return frozenset(found)
+
+
+def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]:
+    """Return the services whose smtpd would take no mail without a table of this setting, for Finding.starts."""
+    name = parameter.name
+    classes = scope.words("smtpd_restriction_classes")
+    if not (name.startswith("smtpd_") or name in _AT_RECIPIENT or name in classes):
+        return frozenset()
+    readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if one.parameter(name) == parameter)
+    return frozenset(taking_mail(one.service.key, table) for one in readers if one.service)
+
+
 # ---- certificates and keys -------------------------------------------------------------------------------------------
 
 
@@ -173,6 +209,15 @@ def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     """Return the absolute paths in a setting."""
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
+
+
+def showing(scope: Scope, parameter: Parameter) -> frozenset[str]:
+    """Return the services whose smtpd loads the certificates of this setting when it starts, for Finding.starts."""
+    if not parameter.name.startswith("smtpd_"):
+        return frozenset()
+    readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
+    loading = (one for one in readers if one.parameter(parameter.name) == parameter)
+    return frozenset(in_tls(one.service.key) for one in loading if one.service)
 
 
 def offers_tls(scope: Scope) -> bool:

@@ -10,6 +10,8 @@ from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from reconciler.model import Contribution, Facts
 
 LISTS = tuple(
@@ -49,6 +51,8 @@ ALONE = names(
 KNOWN = ALONE | WITH_ARGUMENT
 _BY_PROOF = ("permit_tls_", "permit_dnswl_", "permit_rhswl_")
 _LOOPBACK = ip_address("127.0.0.1"), ip_address("::1")
+REMOVED = dict.fromkeys(("check_relay_domains", "permit_naked_ip_address", "reject_maps_rbl"), (3, 9))
+"""Restrictions that are errors from that release of Postfix on (DEPRECATION_README)."""
 FINAL = frozenset({"permit", "reject", "defer"})
 # smtpd_check.c, rcpt_required: without one of these, smtpd exits with "specify at least one working instance of".
 PROTECTION = names(
@@ -80,6 +84,14 @@ def parsed(text: str) -> list[Restriction]:
     return restrictions
 
 
+def lacking(name: str, facts: Facts) -> str:
+    """Return why this Postfix does not have a restriction that other versions have; empty if it has it."""
+    if name in facts.unsaid:
+        return f"Postfix {facts.version} does not know it"
+    since = REMOVED.get(name)
+    return f"Postfix {'.'.join(map(str, since))} removed it" if since and facts.release >= since else ""
+
+
 def classes_of(scope: Scope) -> list[str]:
     """Return the names of the defined restriction classes."""
     return scope.words("smtpd_restriction_classes")
@@ -87,16 +99,25 @@ def classes_of(scope: Scope) -> list[str]:
 
 def relays_mynetworks(scope: Scope) -> bool:
     """Return whether both lists permit a client of mynetworks to send to any destination."""
-    return all(_permits_mynetworks(scope, name) for name in RELAY)
+    return all(lets_pass(scope, name, {"permit_mynetworks", "permit"}, PROTECTION) for name in RELAY)
 
 
-def _permits_mynetworks(scope: Scope, name: str) -> bool:
-    for restriction in parsed(scope.value(name)):
-        if restriction.name in {"permit_mynetworks", "permit"}:
-            return True
-        if restriction.name in PROTECTION:
-            return False
-    return True  # a list without a decision permits the client
+def lets_pass(scope: Scope, name: str, permits: AbstractSet[str], refusals: AbstractSet[str]) -> bool:
+    """Return whether a list permits a client before it refuses; one without a decision permits it."""
+    decisions = (one.name in permits for one in parsed(scope.value(name)) if one.name in permits | refusals)
+    return next(decisions, True)
+
+
+def trusts_others(scope: Scope) -> bool:
+    """Return whether mynetworks may hold a client that is not this host; tables and names in it are not read."""
+    own = {address.ip for address in scope.facts.addresses}
+    for word in scope.words("mynetworks"):
+        with suppress(ValueError):
+            network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
+            if network.is_loopback or (network.num_addresses == 1 and network.network_address in own):
+                continue
+        return True
+    return False
 
 
 def depends_on_client(scope: Scope) -> bool:

@@ -21,6 +21,7 @@ TRANSPORT_MAPS = names(
     mailbox_transport_maps sender_dependent_default_transport_maps transport_maps
     """
 )
+BY_SENDER = names("address_verify_sender_dependent_default_transport_maps sender_dependent_default_transport_maps")
 RELAY_MAPS = frozenset({"sender_dependent_relayhost_maps", "address_verify_sender_dependent_relayhost_maps"})
 TRANSPORTS = names(
     """

@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where
+from reconciler.model import UNWRITTEN, Finding, Severity
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import MalformedMacro, cost, expand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Contribution, Facts, Parameter, Service
+    from reconciler.model import Contribution, Facts, Parameter, Service, Where
 
 CONFIG_DIRECTORY = "$config_directory"
+PARENTS = "parent_domain_matches_subdomains"
+"""The lists and tables in which a domain also stands for what is below it; its key has no dot in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Scope:
         for parameter in map(self.parameter, names):
             if parameter:
                 return parameter.where
-        return self.service.where if self.service else Where("mail.yaml")
+        return self.service.where if self.service else UNWRITTEN
 
     def finding(
         self, rule: str, parameter: Parameter, text: str, about: str = "",

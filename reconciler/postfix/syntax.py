@@ -26,6 +26,8 @@ WITHOUT_ARGUMENTS = frozenset({
     "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
     "virtual",
 })  # fmt: skip
+_OPTION = re.compile(r"-")
+_FLAGS = re.compile(r"-|flags=[DORX]*\Z")  # smtp(8)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transport names are part of some: mydomain.com-out_...
 # A folded line would be a setting if it looks like one in main.cf, or begins with the name of a parameter.
 _SETTING = re.compile(
@@ -173,8 +175,9 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
         wakeup=wakeup.text, maxproc=maxproc.text, command=command.text, arguments=tuple(arguments),
         overrides=tuple(overrides), where=where,
     )  # fmt: skip
-    if command.text in WITHOUT_ARGUMENTS:
-        problems += [_stray(name.text, word, where) for word in arguments if not word.startswith("-")]
+    if command.text in WITHOUT_ARGUMENTS and not problems:  # words after a broken option have the same cause
+        known = _FLAGS if command.text in {"smtp", "lmtp"} else _OPTION
+        problems += [_stray(name.text, word, where) for word in arguments if not known.match(word)]
     return service, findings + problems
 
 

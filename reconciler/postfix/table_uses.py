@@ -6,13 +6,13 @@ setting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.postfix.references import own_name, table_inside, tables_in, tables_of
 from reconciler.postfix.restrictions import LISTS, WITH_TABLE, parsed
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.scopes import PARENTS, Scope, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A use of a table: the *name* of the parameter or of the restriction that looks it up."""
+    """A use of a table: the *name* of the parameter or of the restriction that looks it up.
+
+    *dotless* is true if a key also stands for what is below its domain; a key with a dot in front then never matches.
+    """
 
     name: str
     classes: frozenset[str] = frozenset()
+    dotless: bool = False
 
 
 class InlineTable(NamedTuple):
@@ -70,8 +74,11 @@ def _references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
                 uses = list(_uses_in(scope.expanded(parameter.value) or "", parameter.name, classes))
             else:
                 uses = [(Use(parameter.name), str(reference)) for reference in tables_of(scope, parameter)]
+            parents = scope.words(PARENTS)
             for use, text in uses:
-                yield from ((scope, parameter, use, reference) for reference in tables_in(text))
+                dotless = ("smtpd_access_maps" if use.name in WITH_TABLE else use.name) in parents
+                exact = replace(use, dotless=dotless)
+                yield from ((scope, parameter, exact, reference) for reference in tables_in(text))
 
 
 def _uses_in(text: str, name: str, classes: frozenset[str]) -> Iterator[tuple[Use, str]]:

@@ -218,6 +218,18 @@ PER_SERVICE = {
     "transport_rate_delay": "default_transport_rate_delay",
 }
 _TIMED = ("pipe", "spawn")
+# Parameters of older versions, and of the VDA patch for quotas, which stay in many a main.cf.
+FORMER = names(
+    """
+    extract_recipient_limit lmtp_cache_connection local_transports opportunistic_encryption_by_recipient
+    program_directory qmgr_site_hog_factor smtp_tls_cipherlist smtpd_sasl_application_name smtpd_tls_cipherlist
+    smtpd_tls_eecdh_strong_curve tlsproxy_tls_session_cache_database tlsproxy_tls_session_cache_timeout
+    virtual_create_maildirsize virtual_mailbox_extended virtual_mailbox_limit_inbox virtual_mailbox_limit_maps
+    virtual_mailbox_limit_override virtual_maildir_extended virtual_maildir_filter virtual_maildir_filter_maps
+    virtual_maildir_limit_message virtual_maildir_limit_message_maps virtual_maildir_suffix virtual_overquota_bounce
+    virtual_trash_count virtual_trash_name
+    """
+)
 # Values with names that the daemon or the shell expands ("raw" parameters of main.cf).
 RAW = names(
     "command_execution_directory debugger_command default_rbl_reply forward_path luser_relay mailbox_command"

@@ -13,6 +13,7 @@ from reconciler.desired.flows import Expect
 from reconciler.model import Finding, Severity, did_you_mean
 from reconciler.model.ascii_text import is_digits
 from reconciler.rehearsal.evidence import last_line, subject_of
+from reconciler.rehearsal.received import put_aside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,6 +29,8 @@ _UNDELIVERED = re.compile(
     r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)",
     re.ASCII,
 )
+_WARNS = "warning: "
+_UNTRIED = "expected a delivery, but Postfix attempted none in time"
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
 _END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)", re.ASCII)
 _FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
@@ -52,9 +55,16 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
             service = next((one for one in evidence.script.services if one.name == name), None)
             yield evidence.finding("transport-fails", text, evidence.said(name), service, f"private/{name}")
         elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
-            said = evidence.said(match["text"])
-            text, subject = f"{line.program} can't deliver: {said}", subject_of(line, said)
-            yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), match["text"])
+            said, why = evidence.said(match["text"]), _warned(line, evidence)
+            reason = f" ({evidence.said(why)})" if why else ""
+            text, subject = f"{line.program} can't deliver: {said}{reason}", subject_of(line, said)
+            yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), why or match["text"])
+
+
+def _warned(undelivered: LogLine, evidence: Evidence) -> str:
+    """Return the last warning of the process of a delivery, which logs it before or after; empty for none."""
+    own = [line.text for line in evidence.lines if (line.tag, line.pid) == (undelivered.tag, undelivered.pid)]
+    return next((text.removeprefix(_WARNS) for text in reversed(own) if text.startswith(_WARNS)), "")
 
 
 def waiting_transport(line: LogLine) -> str | None:
@@ -69,12 +79,14 @@ def waiting_transport(line: LogLine) -> str | None:
 def _flows(evidence: Evidence) -> Iterator[Finding]:
     """Yield the mail-flow tests that fail."""
     script = evidence.script
-    severity = Severity.WARNING if evidence.empty else Severity.ERROR
+    severity, aside = Severity.WARNING if evidence.empty else Severity.ERROR, put_aside(evidence)
     unsure = f" (uncertain: a rehearsal can't reach {evidence.empty[0]})" if evidence.empty else ""
     for flow, asked, result in zip(script.flows, script.play["flows"], evidence.report["flows"], strict=False):
         if problem := _problem(flow, asked["id"], result, evidence):
-            text = f'flow "{flow.name}": {problem}{unsure}'
-            yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name, severity=severity)
+            meant = aside if problem == _UNTRIED else ""  # a maintenance is no reason to refuse a commit
+            text = f'flow "{flow.name}": {problem}{unsure}{f": the configuration {meant}" if meant else ""}'
+            weight = Severity.WARNING if meant else severity
+            yield Finding(rule="flow-fails", where=flow.where, text=text, subject=flow.name, severity=weight)
 
 
 def _unserved(evidence: Evidence) -> Iterator[Finding]:
@@ -108,11 +120,7 @@ def _problem(flow: Flow, identity: str, result: FlowResult, evidence: Evidence) 
     if not flow.expect.is_delivered:
         return ""
     seen = _seen(identity, result["queue"], evidence)
-    return (
-        "; ".join(_differences(flow.expect, seen, evidence))
-        if seen
-        else "expected a delivery, but Postfix attempted none in time"
-    )
+    return "; ".join(_differences(flow.expect, seen, evidence)) if seen else _UNTRIED
 
 
 def _differences(expected: Expect, seen: Expect, evidence: Evidence) -> Iterator[str]:

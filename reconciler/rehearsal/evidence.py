@@ -16,6 +16,7 @@ from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import LogLine, parse
 from reconciler.postfix.quoting import cut
+from reconciler.rehearsal.master_cf import AGENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +77,13 @@ class Evidence:
         """Return a finding at the place that *words*, or else its text, refer to."""
         where = self.place_of(words or text, service)
         text = f"in a rehearsal {text}"
-        return Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
+        found = Finding(rule=rule, where=where, text=text, subject=subject, severity=severity, lasting=False)
+        is_unused = found.is_error and service and self._is_unused(service, where)
+        return found.as_warning("no mail is routed to this service") if is_unused else found
+
+    def _is_unused(self, service: Service, where: Where) -> bool:
+        """Return whether a fault is that of a service as a whole, and no mail is routed to it."""
+        return where == service.where and service.command in AGENTS and service.name not in self.script.routed
 
 
 def gather(script: Script, report: Report, says: Callable[[str], bool]) -> Evidence:

@@ -14,6 +14,8 @@ from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
+from reconciler.postfix.reached import routed
+from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases
@@ -23,10 +25,9 @@ if TYPE_CHECKING:
 
     from reconciler.model import Facts
 
-STRANGER6 = "2001:db8:ffff::7"
 SMTP, LMTP = 25, 24
-_WORLD = "198.18.0.1"
-_AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
+_WORLD, _WORLD6 = "198.18.0.1", "2001:db8:ffff::7"
+AGENTS = frozenset({"smtp", "lmtp", "local", "virtual", "pipe", "error", "discard"})
 _FREE = range(61000, 61100)
 _PLACE = Where("master.cf")
 _INJECTOR = {
@@ -44,6 +45,10 @@ _SMTPD = {
     "smtpd_client_event_limit_exceptions": "static:all", "smtpd_soft_error_limit": "1000",
     "smtpd_hard_error_limit": "1000", "address_verify_poll_delay": "1", "address_verify_poll_count": "5",
 }  # fmt: skip
+# The shortest time that postscreen may wait for a client to speak too early.
+_SCREEN = {"postscreen_greet_wait": "1s"}
+_SLEEP = re.compile(r"(?<!\S)(sleep[\s,]+)[0-9]+(?![^\s,])", re.ASCII | re.IGNORECASE)
+_PLAYED = {"smtpd": _SMTPD, "postscreen": _SCREEN}
 
 
 def own_ports(services: Iterable[Service], facts: Facts) -> set[int]:
@@ -65,17 +70,17 @@ def twin_port(number: int, ports: list[int]) -> int:
 
 def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
     """Return the text of master.cf: the services, twins of those behind postscreen, and the injector."""
-    lines = [show_service(_tagged(service, number)) for number, service in enumerate(services)]
+    lines = [show_service(_tagged(service, number, main)) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
-            lines.append(show_service(_tagged(twin, number)))
+            lines.append(show_service(_tagged(twin, number, main)))
     return "\n".join([*lines, show_service(_injector(main, services, ports[0])), ""])
 
 
-def _tagged(service: Service, number: int) -> Service:
+def _tagged(service: Service, number: int, main: Scope) -> Service:
     """Return the service with its tag; the last value of an option takes effect."""
-    options = {"syslog_name": f"r{number}"} | (_SMTPD if service.command == "smtpd" else {})
+    options = {"syslog_name": f"r{number}"} | _PLAYED.get(service.command, {}) | _awake(service, main)
     kept = tuple(
         replace(option, value=without_databases(option.value))
         for option in service.overrides
@@ -85,11 +90,21 @@ def _tagged(service: Service, number: int) -> Service:
     return replace(service, overrides=(*kept, *added))
 
 
+def _awake(service: Service, main: Scope) -> dict[str, str]:
+    """Return the restriction lists of an smtpd that sleep, without their sleep."""
+    scope = Scope(main.merged, main.facts, service)
+    values = {name: scope.value(name) for name in (*LISTS, *classes_of(scope))} if service.command == "smtpd" else {}
+    return {
+        name: without_databases(_SLEEP.sub(r"\g<1>0", text)) for name, text in values.items() if _SLEEP.search(text)
+    }
+
+
 def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
     """Return an smtpd without restrictions, whose access table sends each agent's recipient to that agent."""
     filters = ", ".join(
-        f"{{ {agent_recipient(number)} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
+        f"{{ {recipient} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
         for number in agents(main)
+        for recipient in agent_recipients(number)
     )
     access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
     options = {
@@ -108,30 +123,24 @@ def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
     )
 
 
-def agent_recipient(number: int) -> str:
-    """Return the recipient whose mail the injector passes to that service."""
-    return f"agent-{number}@rehearsal.example"
+def agent_recipients(number: int) -> list[str]:
+    """Return the recipients whose mail the injector passes to that service.
+
+    There are two, because some options of an agent hold for one recipient at a time only, and must be said so.
+    """
+    return [f"agent-{number}@rehearsal.example", f"agent-{number}-too@rehearsal.example"]
 
 
 def agents(main: Scope) -> list[int]:
-    """Return the delivery services that mail may reach, by number: standard ones, and those a commit adds or names."""
+    """Return the delivery services that mail may reach, by number, and those that a commit adds or changes."""
     stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
-    values = (parameter.value.encode("utf-8", "replace") for parameter in main.merged.parameters.values())
-    texts = b"\n".join([*values, *(table.source for table in main.merged.tables.values() if b":" in table.source)])
-    classes = {"mydestination": "local_transport", "virtual_mailbox_domains": "virtual_transport"}
-    by_class = {
-        main.value(transport).partition(":")[0] for domains, transport in classes.items() if main.value(domains)
-    }
-    usual = {*by_class, "smtp", main.value("default_transport").partition(":")[0]}
+    names = routed(main)
     numbers = []
     for number, service in enumerate(main.merged.entries):
-        is_agent = service.command in _AGENTS or service.command not in main.facts.programs
-        if not is_agent or service.type not in {"unix", "fifo"}:
-            continue
-        is_named = re.search(rb"(?<![\w.-])" + re.escape(service.name.encode()) + rb":", texts) is not None
+        is_agent = service.command in AGENTS or service.command not in main.facts.programs
         # Only the unused examples of Debian's master.cf are left out.
         is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
-        if is_named or is_added or service.name in usual:
+        if is_agent and service.type in {"unix", "fifo"} and (service.name in names or is_added):
             numbers.append(number)
     return numbers
 
@@ -140,4 +149,4 @@ def _goal(service: Service, main: Scope) -> str:
     """Return the next hop at which a stand-in server speaks the agent's protocol."""
     scope = Scope(main.merged, main.facts, service)
     port = SMTPS if scope.is_on("smtp_tls_wrappermode") else LMTP if service.command == "lmtp" else SMTP
-    return f"[{_WORLD if loopback(main) == LOOPBACK else STRANGER6}]:{port}"
+    return f"[{_WORLD if loopback(main) == LOOPBACK else _WORLD6}]:{port}"

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity
 from reconciler.postfix.restrictions import LISTS
 from reconciler.rehearsal.evidence import last_line, shown
+from reconciler.rehearsal.inside.messages import CLIENT, LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Service, Where
     from reconciler.rehearsal.evidence import Evidence
-    from reconciler.rehearsal.inside.messages import Step
+    from reconciler.rehearsal.inside.messages import Dialogue, Step
 
 _GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)", re.ASCII)
 # A refusal of every client and every message; not of an unknown or remote recipient, and not a temporary one.
@@ -30,6 +31,7 @@ _ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE | re.ASCII)
 _CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 _MOST = 120
+_DISCARDS, _HOLDS = "discards every message", "puts every message on hold"
 # The setting that refuses, by the text of the reply or the log line; restriction lists are searched as well.
 _REFUSERS = (
     ("too big", "message_size_limit"), (": header", "header_checks"), (": body", "body_checks"),
@@ -54,15 +56,11 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
-    """Yield a finding if every message is refused, discarded or put on hold, on every listener."""
-    # A listener that asks for a certificate may refuse our client, which has none; a failed one has its own finding.
-    tried = [
-        (dialogue, result["steps"])
-        for dialogue, result in evidence.dialogues()
-        if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
-    ]
+    """Yield a finding if every message is refused on every listener; what is put aside on purpose is a warning."""
+    tried = _tried(evidence)
     fates = [_fate_of(steps, evidence) for _, steps in tried]
     if not fates or not all(fates):
+        yield from _no_recipient(tried, evidence)
         return
     listener, fate = tried[0][0]["listener"], fates[0]
     service = evidence.script.services[listener["service"]]
@@ -76,9 +74,48 @@ def _no_mail_in(evidence: Evidence) -> Iterator[Finding]:
         where=_refuser(fate, service, evidence),
         text=f"in a rehearsal no mail is accepted: {service.key} on {shown(listener)} {fate}",
         subject="no mail",
-        severity=Severity.WARNING if unsure else Severity.ERROR,
+        severity=Severity.WARNING if unsure or any(map(_is_aside, fates)) else Severity.ERROR,
         lasting=False,
     )
+
+
+def put_aside(evidence: Evidence) -> str:
+    """Return how every message is discarded or held, as a maintenance does; empty if one is not."""
+    fates = [_fate_of(steps, evidence) for _, steps in _tried(evidence)]
+    return fates[0] if fates and all(map(_is_aside, fates)) else ""
+
+
+def _is_aside(fate: str) -> bool:
+    return fate.startswith((_DISCARDS, _HOLDS))
+
+
+def _tried(evidence: Evidence) -> list[tuple[Dialogue, list[Step]]]:
+    """Return the dialogues that say whether mail gets in, with their steps."""
+    # A listener that asks for a certificate may refuse our client, which has none; a failed one has its own finding.
+    return [
+        (dialogue, result["steps"])
+        for dialogue, result in evidence.dialogues()
+        if result["steps"] and not result["error"] and not dialogue["listener"]["asks_certificate"]
+        if dialogue["kind"] == CLIENT or (dialogue["kind"] == LOGIN and _is_taken(result["steps"]))
+    ]
+
+
+def _is_taken(steps: list[Step]) -> bool:
+    return any(command == "(message)" and reply.startswith("2") for command, reply in steps)
+
+
+def _no_recipient(tried: list[tuple[Dialogue, list[Step]]], evidence: Evidence) -> Iterator[Finding]:
+    """Yield a warning if each recipient is unknown or elsewhere: that may be meant, where programs alone send mail."""
+    recipients = {f"RCPT TO:<{address}>" for address in evidence.script.play["recipients"]}
+    asked = [(dialogue, reply) for dialogue, steps in tried for command, reply in steps if command in recipients]
+    # A lookup that fails has its own finding, and recipients of a database are unknown in a rehearsal.
+    if not asked or evidence.empty or any(reply.startswith("2") or " 4.3." in reply for _, reply in asked):
+        return
+    listener, reply = asked[0][0]["listener"], asked[0][1]
+    service = evidence.script.services[listener["service"]]
+    text = f'no mail is accepted for any recipient: {service.key} on {shown(listener)} answers "{last_line(reply)}"'
+    words = "mydestination" if "mydestination" in evidence.script.merged.parameters else "local_recipient_maps"
+    yield evidence.finding("no-mail-in", evidence.said(text), "no mail", service, words, severity=Severity.WARNING)
 
 
 def _fate_of(steps: list[Step], evidence: Evidence) -> str:
@@ -106,7 +143,7 @@ def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
     for line in evidence.lines:
         match = _GONE.match(line.text)
         if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-            end = "discards every message" if match["what"] == "discard" else "puts every message on hold"
+            end = _DISCARDS if match["what"] == "discard" else _HOLDS
             return f'{end} ("{match["what"]}: {evidence.said(match["why"].partition(";")[0][:_MOST])}")'
     return ""
 

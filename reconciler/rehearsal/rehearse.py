@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.programs.vocabulary import says
-from reconciler.model import Finding, Where
+from reconciler.host.settings import settings_file
+from reconciler.model import UNWRITTEN, Finding, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
 from reconciler.rehearsal.inside import shown
@@ -87,14 +88,16 @@ def rehearse(script: Script, stage: Path, directory: Path, host: Host) -> Rehear
     try:
         report = play(script, stage, directory, host)
     except Excessive as excess:
-        return Rehearsed([_failure("rehearsal-exceeds", f"in a rehearsal this configuration takes {excess}")], False)
+        text = f"in a rehearsal this configuration takes {excess}"
+        return Rehearsed([_failure("rehearsal-exceeds", UNWRITTEN, text)], False)
     except Unavailable as error:
-        return Rehearsed([_failure("not-rehearsed", f"the rehearsal could not be held: {error}")], False)
+        where = Where(str(settings_file()))  # where rehearsals are turned off
+        return Rehearsed([_failure("not-rehearsed", where, f"the rehearsal could not be held: {error}")], False)
     return Rehearsed(findings_of(script, report, says), is_whole(report))
 
 
-def _failure(rule: str, text: str) -> Finding:
-    return Finding(rule=rule, where=Where("mail.yaml"), text=text, subject="rehearsal", lasting=False)
+def _failure(rule: str, where: Where, text: str) -> Finding:
+    return Finding(rule=rule, where=where, text=text, subject="rehearsal", lasting=False)
 
 
 def play(

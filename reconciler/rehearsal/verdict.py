@@ -1,8 +1,8 @@
 """Judge a rehearsal: turn its report into findings about the log, the answers of listeners, and the mail.
 
-Pure. This module judges Postfix's log and the listeners' answers, received.py the incoming mail, and delivered.py the
-deliveries. An effect of the isolation alone (an unreachable database, a stand-in server's certificate) is no finding.
-Raises nothing.
+Pure. This module judges Postfix's log and the listeners' answers, received.py the incoming mail, admitted.py who may
+send it, and delivered.py the deliveries. An effect of the isolation alone (an unreachable database, a stand-in server's
+certificate) is no finding. Raises nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Severity
 from reconciler.model.ascii_text import SPACE
-from reconciler.rehearsal import delivered, received
+from reconciler.rehearsal import admitted, delivered, received
 from reconciler.rehearsal.evidence import DEATH, gather, last_line, shown, subject_of, unnumbered
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ", re.ASCII)
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 _THROTTLED = re.compile(r"/(\w+): bad command startup", re.ASCII)
+_BROKEN_OFF = re.compile(r"\Aprivate/\S+ socket: malformed response\Z", re.ASCII)
 # Warnings that occur only in a rehearsal, or that are not about a setting.
 _HARMLESS = re.compile(
     r"""symlink\ leaves | group\ or\ other\ writable | not\ owned\ by | does\ not\ resolve\ to\ address
@@ -53,13 +54,18 @@ def findings_of(script: Script, report: Report, says: Callable[[str], bool]) -> 
         *_log(evidence),
         *_listeners(evidence),
         *received.findings_of(evidence),
+        *admitted.findings_of(evidence),
         *delivered.findings_of(evidence),
     ]
     # Every process of a service repeats its errors: only the first finding about a subject is kept.
     first = list({(finding.rule, finding.subject): finding for finding in reversed(findings)}.values())[::-1]
-    errors = [unnumbered(finding.text) for finding in first if finding.is_error]
-    # An error that quotes a warning as its reason makes the warning superfluous.
-    return [one for one in first if one.is_error or not any(unnumbered(_warning_of(one)) in text for text in errors)]
+    quoting = [unnumbered(one.text) for one in first if not _is_mere_warning(one)]
+    # A finding that quotes a warning as its reason makes the warning superfluous.
+    return [
+        one
+        for one in first
+        if not (_is_mere_warning(one) and any(unnumbered(_warning_of(one)) in text for text in quoting))
+    ]
 
 
 def is_whole(report: Report) -> bool:
@@ -68,8 +74,12 @@ def is_whole(report: Report) -> bool:
     return report["alive"] and (not asked or any(reply.startswith("2") for one in asked for _, reply in one["steps"]))
 
 
+def _is_mere_warning(finding: Finding) -> bool:
+    return finding.rule == "warning-in-rehearsal" and not finding.is_error
+
+
 def _warning_of(finding: Finding) -> str:
-    return finding.text.partition(" warns: ")[2] or finding.text
+    return finding.text.partition(" warns: ")[2]
 
 
 # ---- what Postfix says -----------------------------------------------------------------------------------------------
@@ -97,6 +107,8 @@ def _log(evidence: Evidence) -> Iterator[Finding]:
     """Yield the fatal errors of daemons, and the warnings that a setting has no effect."""
     for line in evidence.lines:
         service = evidence.service_of(line)
+        if line.program in admitted.SUBMITTING:
+            continue  # the message that a program sends has its own finding
         if match := DEATH.search(line.text):
             # The master's own death has its own finding, but its failure to start a program has not.
             if line.program != "master" or "master_spawn" in line.text:
@@ -119,6 +131,8 @@ def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:
     """Return whether a warning is about the rehearsal itself, or another finding covers it."""
     if _HARMLESS.search(warning) or any(name in line.text for name in evidence.unseen):
         return True
+    if evidence.deaths and _BROKEN_OFF.search(warning):
+        return True  # a service died of something that has its own finding
     if throttled := _THROTTLED.search(line.text):
         return any(death.program in {throttled[1], "master"} for death in evidence.deaths)
     if delivered.waiting_transport(line) is not None:

@@ -42,6 +42,8 @@ def write(clone: Path, folder: str, name: str, content: bytes) -> None:
             owner = os.fstat(within)
             if os.geteuid() == 0:
                 os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
+            stream.flush()
+            os.fsync(stream.fileno())  # else a loss of power may leave an empty file with that name
         os.rename(beside, name, src_dir_fd=within, dst_dir_fd=within)
 
 

@@ -96,6 +96,11 @@ def leads_to(handle: pygit2.Repository, new: str, old: str) -> bool:
     return bool(_walk(handle, new, old)[old] & _NEW)
 
 
+def holds(handle: pygit2.Repository, oid: str) -> bool:
+    """Return whether the object is there; libgit2's own ``in`` unpacks it whole."""
+    return handle.odb.exists(pygit2.Oid(hex=oid))
+
+
 def beyond(handle: pygit2.Repository, new: str, old: str) -> list[pygit2.Commit]:
     """Return the commits that only *new* leads to and not *old*, newest first, without *new*."""
     marks = _walk(handle, new, old)

@@ -142,7 +142,7 @@ class Repository:
         """
 
         def look(handle: pygit2.Repository) -> bool:
-            return old == new or (old in handle and objects.leads_to(handle, new, old))
+            return old == new or (objects.holds(handle, old) and objects.leads_to(handle, new, old))
 
         return self._ask(look, deep=True)
 
@@ -150,7 +150,7 @@ class Repository:
         """Return the commits after *old* and before *new*, newest first; none if one is missing or too large."""
 
         def look(handle: pygit2.Repository) -> list[Revision]:
-            if old not in handle or new not in handle:
+            if not (objects.holds(handle, old) and objects.holds(handle, new)):
                 return []
             return [revision_of(commit) for commit in objects.beyond(handle, new, old)]
 
@@ -169,6 +169,18 @@ class Repository:
                 return None
             found = (revision_of(handle[hunk.final_commit_id].peel(pygit2.Commit)) for hunk in hunks)
             return max(found, key=lambda revision: revision.committed_at, default=None)
+
+        return self._ask(look, deep=True)
+
+    def patch(self, oid: str, most: int = 400) -> list[str]:
+        """Return the lines of what a commit changed against its first parent, at most that many; git shows the rest."""
+
+        def look(handle: pygit2.Repository) -> list[str]:
+            commit = objects.whole(handle, oid)[oid].peel(pygit2.Commit)
+            before = [objects.whole(handle, one)[one].peel(pygit2.Commit) for one in commit.parent_ids[:1]]
+            changed = before[0].tree.diff_to_tree(commit.tree) if before else commit.tree.diff_to_tree(swap=True)
+            lines = [printable(line) for line in split_lines(changed.patch or "")]
+            return lines if len(lines) <= most else [*lines[:most], f"... and {len(lines) - most} more lines"]
 
         return self._ask(look, deep=True)
 

@@ -33,6 +33,7 @@ SEALED = "secret-not-opened"
 RECIPIENTS = "secrets/recipients"
 _FILE = re.compile(r"secrets/([A-Za-z0-9][A-Za-z0-9_.-]*)\.age")
 _KEPT = 4096
+_ANEW = "make one with `deploy/install` and seal every secret again with `reconciler secret set`"
 
 
 class BadIdentity(ReconcilerError):  # noqa: N818 - as in errors.py
@@ -71,7 +72,7 @@ def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Fi
         try:
             opened[name] = Secret(name, _opened(tree[path], str(_identity(identity))))
         except BadIdentity as error:
-            findings.append(_not_opened(name, path, f"{error}; run `deploy/install` to make one"))
+            findings.append(_not_opened(name, path, f"{error}; restore {identity}; if it is lost, {_ANEW}"))
         except (pyrage.DecryptError, UnicodeDecodeError) as error:
             findings.append(_not_opened(name, path, _why(name, identity, error)))
     return opened, findings

@@ -10,13 +10,14 @@ Known limits: the rules do not verify chains, nor check the names in certificate
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Certificate, Key, Mentioned, Pem, Severity
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix import sni
 from reconciler.postfix.nexthops import is_host
-from reconciler.postfix.references import FILES, files_of, offers_tls
+from reconciler.postfix.references import FILES, files_of, offers_tls, showing
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope, scopes
 
@@ -32,6 +33,7 @@ _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
 _PARAMETERS = re.compile(r"_dh\d+_param_file\Z", re.ASCII)
 Pems = list[tuple[str, Pem]]
 _UNUSED = "nothing uses it yet"
+_AT_START = frozenset({"unreadable-certificate", "key-mismatch"})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -78,7 +80,8 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
     name, server = parameter.name, parameter.name.startswith("smtpd_")
 
     def finding(rule: str, text: str, path: str, severity: Severity) -> Finding:
-        return scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
+        found = scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
+        return replace(found, starts=showing(scope, parameter)) if rule in _AT_START else found
 
     then = "smtpd would answer STARTTLS with 454" if server else "Postfix would send mail without it"
     checks = _Checks(finding, then if used else _UNUSED, refuses=used)
@@ -120,17 +123,12 @@ class _Checks:
         for path, pem in pems:
             leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
             for place, certificate in enumerate(leaves):
-                shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
-                worst = self._worst if place == 0 else Severity.WARNING
-                if not certificate.begun:
-                    what = f"{shown} is not valid yet: peers that check it would disconnect"
-                    yield self._finding("certificate-expired", what, path, worst)
-                elif certificate.days < 0:
-                    ago = _days(-certificate.days - 1)
-                    what = f"{shown} expired {ago} ago: peers that check it would disconnect"
-                    yield self._finding("certificate-expired", what, path, worst)
-                elif certificate.days < _SOON and place == 0:
-                    what = f"{shown} expires in {_days(certificate.days)}"
+                what, invalid = validity(path, certificate)
+                if invalid:
+                    worst = self._worst if place == 0 else Severity.WARNING
+                    text = f"{what}: peers that check it would disconnect"
+                    yield self._finding("certificate-expired", text, path, worst)
+                elif what and place == 0:
                     yield self._finding("certificate-expires", what, path, Severity.WARNING)
 
     def names(self, pems: Pems, wanted: str, label: str = "") -> Iterator[Finding]:
@@ -184,6 +182,16 @@ def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
 def _belong(key: Key, certificate: Certificate) -> bool:
     """Return whether they are a pair, as far as their public keys are known."""
     return not key.public or not certificate.public or key.public == certificate.public
+
+
+def validity(path: str, certificate: Certificate) -> tuple[str, bool]:
+    """Return what is wrong with a certificate's dates, empty if nothing is, and whether it is invalid today."""
+    shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
+    if not certificate.begun:
+        return f"{shown} is not valid yet", True
+    if certificate.days < 0:
+        return f"{shown} expired {_days(-certificate.days - 1)} ago", True
+    return (f"{shown} expires in {_days(certificate.days)}" if certificate.days < _SOON else ""), False
 
 
 def _days(number: int) -> str:

@@ -1,33 +1,30 @@
 """Settings that are each valid alone must not contradict each other.
 
 The rules check what a program requires when it starts (local(8), virtual(8), smtpd(8)), lists that may not be empty,
-domains of two classes, and options that are written twice. Raises nothing.
+and options that are written twice. Raises nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned, warning_at
+from reconciler.model import Finding, Severity, did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.numbers import as_number
-from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope, scopes, words
-from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter, Table
+    from reconciler.model import Contribution, Desired, Facts, Parameter, Where
 
 _CERTIFICATES = ("smtpd_tls_chain_files", "smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 _ENFORCED = frozenset({"encrypt", "fingerprint", "verify", "secure"})
-_CLASSES = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 _SCREEN = ("permit_mynetworks", "permit", "reject", "dunno")
 _EMPTY = {
     "inet_protocols": "Postfix could not communicate at all; the usual value is all",
@@ -46,16 +43,16 @@ _AGENTS = {
 }
 
 
-def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
+def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that settings that belong together do not contradict each other."""
-    yield from _two_classes(Scope(merged, facts))
+    adopted = [finding.where for finding in desired.findings if finding.rule == "commented-service"]
     for scope in smtpd_scopes(merged, facts):
         yield from _certificate(scope)
         yield from _wrapped(scope)
     for scope in scopes(merged, facts):
         yield from _sizes(scope)
         yield from _mailbox_base(scope)
-        yield from _twice(scope)
+        yield from _twice(scope, adopted)
         for parameter in scope.written:
             yield from _value(scope, parameter)
 
@@ -69,7 +66,9 @@ def _serves(scope: Scope) -> bool:
     if not agent or not scope.service:
         return False
     _, transport, domains = agent
-    return transport_of(scope.value(transport)) == scope.service.name and bool(scope.words(domains))
+    if transport_of(scope.value(transport)) != scope.service.name or not scope.words(domains):
+        return False
+    return not all_routed(Scope(scope.merged, scope.facts), domains)
 
 
 def _sizes(scope: Scope) -> Iterator[Finding]:
@@ -151,53 +150,16 @@ def _value(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("bad-value", parameter, what, word)
 
 
-def _two_classes(main: Scope) -> Iterator[Finding]:
-    """Check that each domain belongs to one address class (ADDRESS_CLASS_README); Postfix only warns."""
-    # Defaults refer to each other ($mydestination); only what is written can be a mistake.
-    listed = {name: set(map(str.lower, main.words(name))) for name in _CLASSES if main.parameter(name)}
-    for first, second in combinations(listed, 2):
-        parameter = main.parameter(second)
-        if (first, second) == (
-            "mydestination",
-            "relay_domains",
-        ) or not parameter:  # this was the default in old versions
-            continue
-        for domain in sorted(listed[first] & listed[second]):
-            if ":" not in domain and not domain.startswith(("/", "!")):
-                yield main.warning("two-classes", parameter, _in_both(domain, first, second), domain)
-    for name in listed:
-        others = {domain: other for other in listed if other != name for domain in listed[other]}
-        for table in _tables(main, name):
-            for entry in Entries(table) if _may_hold(table, others) else ():
-                if rival := others.get(entry.key.lower()):
-                    what = f"table {table.name}: {_in_both(entry.key, name, rival)}"
-                    yield warning_at("two-classes", table.at(entry.line), what, f"{name} {entry.key}")
+def _twice(scope: Scope, adopted: Collection[Where]) -> Iterator[Finding]:
+    """Warn of an option that is written twice: Postfix uses the last one.
 
-
-def _may_hold(table: Table, domains: Collection[str]) -> bool:
-    """Return whether one of the domains begins a line; it searches bytes, because a table may have 100,000 lines."""
-    plain = [re.escape(domain.encode()) for domain in domains if ":" not in domain]
-    return bool(plain and re.search(rb"(?im)^(?:" + b"|".join(plain) + rb")\s", table.source))
-
-
-def _in_both(domain: str, first: str, second: str) -> str:
-    return f'domain "{domain}" is in both {first} and {second}, and one of them has no effect: list it only once'
-
-
-def _tables(main: Scope, name: str) -> Iterator[Table]:
-    """Yield the tables of the commit that list the domains of a class by their keys."""
-    parameter = main.parameter(name)
-    for reference in tables_of(main, parameter) if parameter else ():
-        table = main.merged.tables.get(own_name(reference.name) or "")
-        if table and table.type not in PATTERN_TYPES:
-            yield table
-
-
-def _twice(scope: Scope) -> Iterator[Finding]:
-    """Warn of an option that is written twice: Postfix uses the last one."""
+    No warning about options behind one of the places *adopted*, where they come from another service by mistake.
+    """
     count = Counter(override.name for override in scope.service.overrides) if scope.service else {}
     for override in scope.written if scope.service else ():
-        if count[override.name] > 1 and override is not scope.parameter(override.name):
+        last = scope.parameter(override.name)
+        is_adopted = last and any(override.where < place <= last.where for place in adopted)
+        if count[override.name] > 1 and override is not last and not is_adopted:
             what = f"option {override.name} is written twice, and Postfix uses the last one"
             yield scope.warning("option-twice", override, what)
 
@@ -205,11 +167,6 @@ def _twice(scope: Scope) -> Iterator[Finding]:
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
-    "two-classes": (
-        "A domain is listed in two address classes. Postfix logs a warning and uses one of them, so the other has no "
-        "effect, or Postfix refuses some recipients. List the domain in only one of mydestination, "
-        "virtual_alias_domains, virtual_mailbox_domains and relay_domains."
-    ),
     "sizes-contradict": (
         "The size limit of a mailbox is lower than the size limit of a message. The delivery agent exits when it "
         "starts, and its mail waits in the queue. Raise the limit of the mailbox, or set it to 0 for no limit."

@@ -9,11 +9,11 @@ Known limit: host names are not resolved, so the rule checks only addresses that
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, did_you_mean, error_at, nothing_mentioned
+from reconciler.model import MASTER, UNWRITTEN, Finding, Mentioned, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _BIND = {"smtp_bind_address": 4, "smtp_bind_address6": 6, "lmtp_bind_address": 4, "lmtp_bind_address6": 6}
 _LOCAL_RELAY = re.compile(r"\[(?:127\.|::1|localhost)")
 _MAX_PORT = 65535
+_NO_NAMES = frozenset({"", "all", "localhost", "loopback-only"})
 _LONGEST = 107  # bytes of a socket's path (unix(7), sun_path), without the null byte
 _WILDCARDS = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - compared, never bound
 _LOOPBACK = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -64,7 +65,9 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -> Finding:
     text = f'listener "{service.name}": {text}'
-    return Finding(rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting)
+    return Finding(
+        rule=rule, where=service.where, text=text, subject=service.key, lasting=lasting, starts=frozenset({MASTER})
+    )
 
 
 def _listen_address(service: Service, ports: dict[str, int]) -> ListenAddress:
@@ -165,13 +168,16 @@ def _taken_port(endpoint: ListenAddress, main: Scope) -> Iterator[Finding]:
 
 
 def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
-    """Yield a finding for two services of this configuration on one port."""
+    """Yield a finding for two services of this configuration on one port of one address."""
     for index, endpoint in enumerate(endpoints):
         for other in endpoints[:index]:
             if endpoint.port is None or endpoint.port != other.port or endpoint.service.key == other.service.key:
                 continue
-            if any(_overlap(here, there) for here in _bound(endpoint, main) for there in _bound(other, main)):
-                theirs = f'"{other.service.name}" ({other.service.where})'
+            # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection
+            # to the listener of its address.
+            if set(_bound(endpoint, main)) & set(_bound(other, main)):
+                stock = other.service.where == UNWRITTEN
+                theirs = f'"{other.service.name}" ({"of the stock" if stock else other.service.where})'
                 what = f"the service {theirs} already uses port {endpoint.port}"
                 yield _finding("port-taken", endpoint.service, what, lasting=True)
 
@@ -218,12 +224,21 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             yield scope.finding("bad-value", parameter, what, word)
         if address and not _is_here(address, scope.facts):
             what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would exit'
-            yield scope.finding("foreign-address", parameter, what, word, lasting=False)
+            found = scope.finding("foreign-address", parameter, what, word, lasting=False)
+            yield replace(found, starts=frozenset({MASTER}))
         elif not address and re.fullmatch(r"[0-9.]+", word):
             yield scope.finding("malformed-address", parameter, f'inet_interfaces: "{word}" is not an IP address', word)
 
 
-mentioned = nothing_mentioned
+def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
+    """Name the hosts that services listen on, whose addresses a rehearsal needs."""
+    ports = port_names(Scope(merged, facts))
+    names = {_listen_address(service, ports).host for service in merged.entries if service.type == "inet"}
+    for scope in scopes(merged, facts):
+        names.update(scope.words("inet_interfaces"))
+    return Mentioned(hosts=frozenset(name for name in names - _NO_NAMES if _address(name) is None))
+
+
 EXPLAINED = {
     "long-service-name": (
         "The name of a service of type unix or pass is longer than the kernel allows for the path of a socket. The "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Severity, Table, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.patterns import matches
 from reconciler.postfix.references import own_name, table_inside, tables_in
 from reconciler.postfix.restrictions import PROTECTION, WITH_TABLE, parsed, relays_mynetworks, smtpd_scopes
 from reconciler.postfix.tables import PATTERN_TYPES, Entries, Entry, has_blocks
@@ -142,7 +143,7 @@ def _entries_for_all(table: Table, strangers: Iterable[str]) -> Iterator[Entry]:
     if table.type == "cidr":
         yield from (entry for entry in Entries(table) if _covers(entry.key))
     elif table.type in PATTERN_TYPES:
-        yield from (entry for entry in Entries(table) if all(_matches(entry.key, stranger) for stranger in strangers))
+        yield from (entry for entry in Entries(table) if all(matches(entry.key, stranger) for stranger in strangers))
 
 
 def _covers(key: str) -> bool:
@@ -152,16 +153,6 @@ def _covers(key: str) -> bool:
         if key.startswith("!"):
             return network.prefixlen > 0
         return network.prefixlen < _WIDEST[network.version] and not network.is_private
-    return False
-
-
-def _matches(key: str, text: str) -> bool:
-    """Return whether a pattern with its slashes and flags matches; unknown syntax does not match."""
-    pattern = key.lstrip("!")
-    body, _, flags = pattern[1:].rpartition(pattern[:1])
-    with suppress(re.error, RecursionError):
-        matches = re.search(body, text, 0 if "i" in flags else re.IGNORECASE | re.ASCII) is not None
-        return matches != key.startswith("!")
     return False
 
 

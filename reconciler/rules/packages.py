@@ -21,15 +21,15 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if companion.name not in facts.packages:
             what = f"this needs the package {companion.name}, which is not installed: apt install {companion.name}"
             where, name = companion.where, companion.name
-            yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False)
+            yield Finding(rule="missing-package", where=where, text=what, subject=name, lasting=False, excusable=False)
 
 
 mentioned = nothing_mentioned
 EXPLAINED = {
     "missing-package": (
-        "A section needs a program beside Postfix that is not installed on this host. reconciler refuses the commit "
-        "and changes nothing. Install the package that the finding names. reconciler then tries the commit again "
-        "automatically."
+        "A section needs a program beside Postfix that is not installed on this host. reconciler changes nothing, "
+        "even if the program was installed when the same section went live. Install the package that the finding "
+        "names. reconciler then tries the commit again automatically."
     ),
 }
 PASSING = frozenset(EXPLAINED)

@@ -1,6 +1,7 @@
 """pipe(8) and spawn(8) must have valid attributes, a suitable user, and known names in their command.
 
-Both exit, and mail waits, when they read an attribute that they do not know. Raises nothing.
+Both exit, and mail waits, when they read an attribute that they do not know. A service that nothing uses never starts,
+so its user need not exist. Raises nothing.
 
 Known limit: the rule does not know whether a group exists.
 """
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.macros import MalformedMacro, references
+from reconciler.postfix.reached import idle
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.vocabulary import names
 
@@ -35,17 +37,20 @@ _NAMES = names(
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that pipe and spawn can run each command."""
-    for service in merged.entries:
-        if service.command in _ATTRIBUTES:
-            given = [word[1:-1].strip(SPACE) if word.startswith("{") else word for word in service.arguments]
-            argv = next((index for index, word in enumerate(given) if word.lower().startswith("argv=")), len(given))
-            scope = Scope(merged, facts, service)
-            yield from _needed(service, given[: argv + 1])
-            for word in given[:argv]:
-                yield from _attribute(scope, service, word)
-            if service.command == "pipe":
-                for word in given[argv:]:
-                    yield from _named(service, word)
+    commands = [service for service in merged.entries if service.command in _ATTRIBUTES]
+    unused = idle(commands, merged, facts)
+    for service in commands:
+        given = [word[1:-1].strip(SPACE) if word.startswith("{") else word for word in service.arguments]
+        argv = next((index for index, word in enumerate(given) if word.lower().startswith("argv=")), len(given))
+        scope = Scope(merged, facts, service)
+        yield from _needed(service, given[: argv + 1])
+        for word in given[:argv]:
+            for finding in _attribute(scope, service, word):
+                if finding.lasting or service.key not in unused:
+                    yield finding
+        if service.command == "pipe":
+            for word in given[argv:]:
+                yield from _named(service, word)
 
 
 def _needed(service: Service, given: list[str]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.restrictions import LISTS, parsed
@@ -142,16 +143,18 @@ def _owners(main: Scope) -> Iterator[Finding]:
     if not domains or not main.words(domains.name) or not service or service.command != "virtual":
         return
     scope = Scope(main.merged, main.facts, service)
-    for name in ("virtual_uid_maps", "virtual_gid_maps"):
-        maps, parameter = scope.words(name), scope.parameter(name)
-        number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
-        below = is_digits(number) and is_digits(least) and as_number(number) < as_number(least)
-        if not maps:
-            what = f"virtual_mailbox_domains needs {name}, or another virtual_transport: all its mail would wait"
-            yield _finding(main, parameter or domains, what)
-        elif parameter and name == "virtual_uid_maps" and below:
-            what = f"{name}: {number} is below virtual_minimum_uid ({least}): all mail for mailboxes would wait"
-            yield _finding(scope, parameter, what)
+    missing = [name for name in ("virtual_uid_maps", "virtual_gid_maps") if not scope.words(name)]
+    elsewhere = all_routed(main, domains.name)
+    if missing and not elsewhere:
+        both = " and ".join(missing)
+        what = f"virtual_mailbox_domains needs {both}, or another virtual_transport: all its mail would wait"
+        severity = Severity.WARNING if elsewhere is None else Severity.ERROR
+        yield _finding(main, scope.parameter(missing[0]) or domains, what, severity)
+    maps, parameter = scope.words("virtual_uid_maps"), scope.parameter("virtual_uid_maps")
+    number = maps[0].removeprefix("static:") if len(maps) == 1 and maps[0].startswith("static:") else ""
+    if parameter and is_digits(number) and is_digits(least) and as_number(number) < as_number(least):
+        what = f"{parameter.name}: {number} is below virtual_minimum_uid ({least}): all mail for mailboxes would wait"
+        yield _finding(scope, parameter, what)
 
 
 def _any_recipient(main: Scope) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ Postfix obeys each of these settings, and each may be intended; an allowance the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Parameter
 
+_CODE = re.compile(r"unknown_\w+_recipient_reject_code|unknown_virtual_(?:alias|mailbox)_reject_code", re.ASCII)
 _LOGIN_CHECKS = frozenset(
     f"reject_{kind}sender_login_mismatch" for kind in ("", "authenticated_", "unauthenticated_", "known_")
 )
@@ -58,6 +60,12 @@ def _left_on(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     name, value = parameter.name, (scope.expanded(parameter.value) or "").strip(SPACE)
     if name == "soft_bounce" and value.lower() == "yes":
         what = "soft_bounce is yes: no mail is refused permanently, so other servers and this queue try again for days"
+        yield scope.warning("left-on", parameter, what)
+    elif name == "defer_transports" and value:
+        what = f'defer_transports is "{value}": mail by these transports waits until somebody flushes the queue'
+        yield scope.warning("left-on", parameter, what)
+    elif _CODE.fullmatch(name) and value.startswith("4"):
+        what = f"{name} is {value}: mail for an address that does not exist is tried again for days; write 550"
         yield scope.warning("left-on", parameter, what)
     elif name == "debug_peer_list" and value:
         what = f'debug_peer_list is "{value}": whole sessions with these peers are logged, passwords included'

@@ -1,23 +1,25 @@
 """Servers that Postfix asks or hands mail to must answer now.
 
-Every finding is of the moment, and depends on ``facts.answers``. The rules skip servers of this configuration itself,
-because they may not run yet. For a remote smart host they only warn, because mail waits in the queue. Raises nothing.
+Every finding is of the moment, and depends on ``facts.answers``; for sockets, also on what Postfix's own user may do.
+The rules skip servers of this configuration itself, because they may not run yet. For a remote smart host they only
+warn, because mail waits in the queue. Raises nothing.
 
-Known limits: the rules skip next hops in tables and next hops that need an MX lookup; root may connect to sockets that
-smtpd may not. The server that answers need not be the intended one.
+Known limits: the rules skip next hops in tables and next hops that need an MX lookup. The server that answers need not
+be the intended one.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Mentioned, Server, Severity
+from reconciler.model import Access, AccessKind, Mentioned, Server, Severity
 from reconciler.model.ascii_text import SPACE, is_digits
 from reconciler.postfix.nexthops import port_names
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import tables_of
-from reconciler.postfix.restrictions import LISTS, parsed
+from reconciler.postfix.restrictions import LISTS, parsed, smtpd_scopes
 from reconciler.postfix.routes import values_in
 from reconciler.postfix.scopes import Scope, scopes, words
 
@@ -43,6 +45,7 @@ class Question(NamedTuple):
     """A server as the setting writes it, the address to connect to, and what happens to mail if it does not answer.
 
     *opens*: Postfix continues without it, and lets pass what it should stop. *waits*: mail stays in the queue.
+    *starts* are the services that connect to it when they start, and only then.
     """
 
     written: str
@@ -50,12 +53,13 @@ class Question(NamedTuple):
     then: str
     opens: bool = False
     waits: bool = False
+    starts: frozenset[str] = frozenset()
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each server that Postfix depends on answers."""
     for scope, parameter, question in _everything(merged, facts):
-        trouble = facts.answers.get(question.server)
+        trouble = facts.answers.get(question.server) or _denied(question.server, merged, facts)
         if trouble and not (question.waits and trouble.startswith("no answer")):
             yield _silent(scope, parameter, question, trouble)
         elif question.opens and parameter.name in _MILTERS | {"smtpd_milter_maps"} and trouble is not None:
@@ -65,7 +69,21 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Name the servers that must answer."""
-    return Mentioned(servers=frozenset(question.server for _, _, question in _everything(merged, facts)))
+    servers = frozenset(question.server for _, _, question in _everything(merged, facts))
+    return Mentioned(
+        servers=servers, accesses=frozenset(_writing(server, merged, facts) for server in servers if server.path)
+    )
+
+
+def _writing(server: Server, merged: Contribution, facts: Facts) -> Access:
+    return Access(server.path, Scope(merged, facts).value("mail_owner"), AccessKind.WRITE)
+
+
+def _denied(server: Server, merged: Contribution, facts: Facts) -> str | None:
+    """Return why Postfix's own user may not connect to a socket; as facts.answers if it may, or if it is unknown."""
+    access = _writing(server, merged, facts)
+    reason = facts.accesses.get(access) if server.path else ""
+    return f"{reason} for the user {access.user}" if reason else facts.answers.get(server)
 
 
 def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str) -> Finding:
@@ -73,7 +91,8 @@ def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str
     certain = not (question.opens or question.waits or slow)
     what = f'{parameter.name}: no server answers at "{question.written}" ({trouble}): {question.then}'
     severity = Severity.ERROR if certain else Severity.WARNING
-    return scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
+    found = scope.finding("silent-server", parameter, what, question.written, severity=severity, lasting=False)
+    return replace(found, starts=question.starts)
 
 
 def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Question]]:
@@ -81,7 +100,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
     reader = _Reader(main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            for asked in reader.questions(scope, parameter):
+            for asked in dict.fromkeys(reader.questions(scope, parameter)):
                 if not reader.is_ours(asked.server):
                     yield scope, parameter, asked
         if scope.service and scope.service.command == "smtpd" and (named := _login_server(scope)):
@@ -91,7 +110,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):
                     then = "smtpd would exit, and no client could send mail through it"
-                    yield place, parameter, Question(text, server, then)
+                    yield place, parameter, Question(text, server, then, starts=_taking_logins(place, parameter))
 
 
 def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
@@ -101,6 +120,12 @@ def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
     parameter = scope.parameter("smtpd_sasl_path") or scope.parameter("smtpd_sasl_auth_enable")
     text = scope.value("smtpd_sasl_path").strip(SPACE)
     return (parameter, text if re.match(r"(?:inet|unix):", text) else f"unix:{text}") if parameter else None
+
+
+def _taking_logins(place: Scope, parameter: Parameter) -> frozenset[str]:
+    """Return the services that have their password server from this setting."""
+    named = ((scope, _login_server(scope)) for scope in smtpd_scopes(place.merged, place.facts))
+    return frozenset(scope.service.key for scope, found in named if scope.service and found and found[0] == parameter)
 
 
 class _Reader:
@@ -154,7 +179,25 @@ class _Reader:
             yield Server(host=re.sub(r"^ipv6:", "", host, flags=re.IGNORECASE | re.ASCII), port=port)
 
     def questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
-        """Yield the servers that a setting names."""
+        """Yield the servers that a setting names, as each program sees them that reads the setting in its jail."""
+        for reader in self._readers(scope, parameter.name):
+            yield from self._questions(reader, parameter)
+        yield from self._tables(scope, parameter)
+
+    def _readers(self, scope: Scope, name: str) -> list[Scope]:
+        """Return the scopes in which a setting of main.cf is read: at most one with a jail, and one without."""
+        if scope.service:
+            return [scope]
+        program = "cleanup" if name == "non_smtpd_milters" else "smtpd"
+        inside = [Scope(scope.merged, scope.facts, service) for service in scope.merged.entries]
+        by_jail = {
+            reader.service.chroot == "y": reader
+            for reader in reversed(inside)
+            if reader.service and reader.service.command == program and reader.parameter(name) is scope.parameter(name)
+        }
+        return list(by_jail.values()) or [scope]
+
+    def _questions(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
         name, text = parameter.name, scope.expanded(parameter.value) or ""
         if name in _MILTERS:
             yield from self._milters(scope, text)
@@ -166,10 +209,9 @@ class _Reader:
         elif name == "smtpd_proxy_filter":
             yield from self._proxy(scope, text.strip(SPACE))
         elif name in _ROUTES and (not _ROUTES[name] or self._main.words(_ROUTES[name])):
-            yield from self._route(scope, text.strip(SPACE))
+            yield from self._route(text.strip(SPACE))
         elif name == "relayhost":
             yield from self._smart_host(text)
-        yield from self._tables(scope, parameter)
 
     def _tables(self, scope: Scope, parameter: Parameter) -> Iterator[Question]:
         """Yield the servers of tcp_table(5) and socketmap_table(5)."""
@@ -207,7 +249,7 @@ class _Reader:
         for server in self.servers(scope, place) if text else ():
             yield Question(text, server, "smtpd would answer 451 to all mail")
 
-    def _route(self, scope: Scope, text: str) -> Iterator[Question]:
+    def _route(self, text: str) -> Iterator[Question]:
         """Yield a filter or mail store on this host; a remote one is a next hop like any other."""
         transport, _, hop = text.partition(":")
         service = self._main.merged.services.get(f"{transport}/unix")
@@ -215,7 +257,7 @@ class _Reader:
             return
         lmtp, then = service.command == "lmtp", "mail would be accepted, and wait in the queue"
         if lmtp and hop.startswith("unix:"):
-            servers = list(self.servers(scope, hop))
+            servers = list(self.servers(Scope(self._main.merged, self._main.facts, service), hop))
         else:
             elsewhere = self._inet(hop.removeprefix("inet:"), "24" if lmtp else "smtp") if hop else ()
             servers = [server for server in elsewhere if self._is_local(server.host)]
@@ -239,7 +281,8 @@ _MILTER_ACTIONS = {
 EXPLAINED = {
     "silent-server": (
         "Postfix depends on a server that does not answer now: a Milter, a policy server, a password server, a filter "
-        "or a mail store. The finding says what would happen to mail. Start the server, or correct its address. "
+        "or a mail store; or Postfix's own user may not connect to its socket. The finding says what would happen to "
+        "mail. Start the server, correct its address, or let the user postfix write to the socket. "
         "reconciler checks this again at every pass. For a remote smart host, the finding is only a warning."
     ),
     "fails-open": (

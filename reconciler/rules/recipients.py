@@ -30,6 +30,7 @@ _VIRTUAL, _DOMAINS, _LIMIT = "virtual_alias_maps", "virtual_alias_domains", "vir
 _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
 _NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)", re.ASCII)
+_COMMAND = re.compile(rb'[ \t,]"?(?:\||/|:include:)')
 _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)', re.ASCII)
 
 
@@ -40,6 +41,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         for table in _tables(main, name):
             if _STRAY.search(table.source):
                 yield from _stray_words(table)
+    for table in _tables(main, _VIRTUAL):
+        yield from _no_addresses(table)
     yield from _missing_rows(main)
     for table in _tables(main, _VIRTUAL):
         yield from _too_many(table, main.value(_LIMIT))
@@ -76,6 +79,18 @@ def _stray_words(table: Table) -> Iterator[Finding]:
                 f'"{entry.key}": "{match[2]}" would be one address with its semicolon: separate addresses with commas'
             )
             yield table.finding("not-an-address", entry.line, what, f"{entry.key} {match[2]}")
+
+
+def _no_addresses(table: Table) -> Iterator[Finding]:
+    """Yield the commands, files and lists among virtual aliases, which are all addresses to cleanup(8)."""
+    for entry in Entries(table) if _COMMAND.search(table.source) else ():
+        word = next((word for word in targets(entry) if _COMMAND.match(b" " + word.encode("utf-8", "replace"))), "")
+        if word:
+            what = (
+                f'"{entry.key}": "{word}" would be a user of that name, and the mail would bounce: {_VIRTUAL} holds'
+                " addresses only; write a name here, and what it stands for into tables/aliases"
+            )
+            yield table.finding("not-an-address", entry.line, what, f"{entry.key} {word}")
 
 
 def _missing_rows(main: Scope) -> Iterator[Finding]:

@@ -9,12 +9,11 @@ Known limit: the rules do not follow tables that only the configuration file of 
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.model import Facts, Mentioned, Severity, did_you_mean
 from reconciler.model.ascii_text import SPACE
-from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.references import (
     CLIENTS,
     FILES,
@@ -25,12 +24,15 @@ from reconciler.postfix.references import (
     TABLE_REFERENCE,
     Reference,
     files_of,
+    lists_of,
+    looking_up,
     offers_tls,
     own_name,
     paths_of,
+    showing,
     tables_of,
 )
-from reconciler.postfix.scopes import Scope, scopes, words
+from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Finding, Parameter
 
 _DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
-_LISTS = re.compile(r"^mydestination\Z|^(?:relay|virtual_alias|virtual_mailbox)_domains\Z|^bounce_template_file\Z")
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -51,9 +52,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     scope, parameter, Reference((scope.expanded(parameter.value) or "").strip(SPACE), "")
                 )
             for reference in tables_of(scope, parameter):
-                yield from _bad_type(scope, parameter, reference)
-                if not MADE.search(parameter.name):
-                    yield from _bad_name(scope, parameter, reference)
+                named = () if MADE.search(parameter.name) else _bad_name(scope, parameter, reference)
+                starts = looking_up(scope, parameter, str(reference))
+                for found in (*_bad_type(scope, parameter, reference), *named):
+                    yield replace(found, starts=starts)
             if FILES.search(parameter.name):
                 yield from _missing_files(scope, parameter)
             yield from _missing_lists(scope, parameter)
@@ -68,7 +70,7 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
                 paths.update(paths_of(reference, facts))
             if FILES.search(parameter.name):
                 paths.update(files_of(scope, parameter))
-            paths.update(_lists(scope, parameter))
+            paths.update(lists_of(scope, parameter))
     return Mentioned(paths=frozenset(paths))
 
 
@@ -134,25 +136,19 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             then = "STARTTLS would fail" if used else "nothing uses it yet"
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
-            yield scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
-
-
-def _lists(scope: Scope, parameter: Parameter) -> list[str]:
-    """Return plain files: the lists that other lists include, and the templates of bounces."""
-    if parameter.name in NETWORK_LISTS or _LISTS.search(parameter.name):
-        named = [word.lstrip("!") for word in words(scope.expanded(parameter.value) or "")]
-        return [word for word in named if word.startswith("/")]
-    return []
+            found = scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
+            yield replace(found, starts=showing(scope, parameter))
 
 
 def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     then = (
         "bounces would wait" if parameter.name == "bounce_template_file" else "Postfix would answer 451 to every client"
     )
-    for path in _lists(scope, parameter):
+    for path in lists_of(scope, parameter):
         if scope.facts.files.get(path) is False:
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
-            yield scope.finding("missing-file", parameter, what, path, lasting=False)
+            found = scope.finding("missing-file", parameter, what, path, lasting=False)
+            yield replace(found, starts=looking_up(scope, parameter, path))
 
 
 PASSING = frozenset({"missing-file"})

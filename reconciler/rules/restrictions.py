@@ -18,6 +18,7 @@ from reconciler.postfix.restrictions import (
     RELAY,
     WITH_TABLE,
     classes_of,
+    lacking,
     parsed,
     smtpd_scopes,
 )
@@ -60,7 +61,10 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             what = f'{parameter.name}: "{name}" comes after "{after}" and is never reached'
             yield scope.warning("unreachable-restriction", parameter, what, name)
             return
-        if restriction.argument is not None:
+        if name not in classes and (reason := lacking(name, scope.facts)):
+            what = f'unknown restriction "{name}" in {parameter.name}: {reason}, and smtpd would answer 451 4.3.5'
+            yield scope.finding("unknown-restriction", parameter, what, name)
+        elif restriction.argument is not None:
             yield from _bad_argument(scope, parameter, restriction)
         elif name not in KNOWN and name not in classes and ":" not in name:
             hint = did_you_mean(name, KNOWN.union(classes))
@@ -77,8 +81,8 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
     name, argument = restriction.name, restriction.argument or ""
     if name in WITH_TABLE:
         bad, expected = ":" not in argument, "a table such as table:NAME"
-    elif name == "check_policy_service":
-        bad, expected = ":" not in argument, "a server such as unix:private/policy"
+    elif name == "check_policy_service":  # the rule malformed-endpoint reads the address
+        bad, expected = not argument, "a server such as unix:private/policy"
     elif name == "sleep":
         bad, expected = not is_digits(argument), "a number of seconds"
     else:

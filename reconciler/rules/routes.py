@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import did_you_mean, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
-from reconciler.postfix.routes import FALLBACK, destinations, transport_of, unknown_transport, values_in
+from reconciler.postfix.routes import BY_SENDER, FALLBACK, destinations, transport_of, unknown_transport, values_in
 from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for value in destinations(scope, parameter):
+                if value == "DUNNO" and parameter.name in BY_SENDER:
+                    continue  # it ends the search
                 if problem := unknown_transport(value, known.transports):
                     what = f"{parameter.name}: {problem}"
                     yield scope.finding("unknown-transport", parameter, what, value)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.actions import access_problem, checks_problem, numeric_reply, policy_problem, screen_problem
-from reconciler.postfix.networks import problem_of
+from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.nexthops import MailRoutes, bad_nexthop, bad_route, mail_routes
 from reconciler.postfix.own_host import COMES_BACK, OwnHost, own_host
 from reconciler.postfix.restrictions import WITH_TABLE
@@ -26,7 +26,7 @@ from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Table
     from reconciler.postfix.tables import Entry
@@ -44,24 +44,29 @@ _BY_ROUTE = frozenset({"transport_maps", "address_verify_transport_maps"})
 _BY_REWRITING = frozenset(
     {
         "canonical_maps", "recipient_canonical_maps", "sender_canonical_maps", "smtp_generic_maps", "lmtp_generic_maps",
-        "smtpd_sender_login_maps",
+        "smtpd_sender_login_maps", "sender_bcc_maps", "recipient_bcc_maps", "relocated_maps",
     }
 )  # fmt: skip
 _LABEL = rf"[\w{NON_ASCII}-]+"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.(?:com|net|org|edu|gov|info|biz|example|test|[a-z]{{2}})", re.ASCII)
 _BY_ADDRESS = frozenset({"check_sender_access", "check_recipient_access"})
+_BY_CLIENT = frozenset(use for use in WITH_TABLE if use.startswith("check_client_"))
+_BY_PROOF = frozenset({"check_ccert_access", "check_sasl_access"})
+_WHOLE = _BY_DOMAIN - {"relay_domains"}  # a domain there stands for itself alone
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that each entry fits the uses of its table."""
     uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
     for name, table in desired.tables.items():
-        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here)
+        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here, facts.unsaid)
     for inline in inline_tables(merged, facts):
-        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here))
+        yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here, facts.unsaid))
 
 
-def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost) -> Iterator[Finding]:
+def _entries(
+    table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHost, unsaid: frozenset[str]
+) -> Iterator[Finding]:
     """Yield all findings about a table's entries; *known* are the existing routes, *here* is this host."""
     entries = Entries(table)
     if table.type == "cidr":
@@ -74,20 +79,19 @@ def _entries(table: Table, uses: frozenset[Use], known: MailRoutes, here: OwnHos
             yield from _relays(table, entries, known)
             yield from _looping_hops(table, entries, here, lambda value, _: words(value))
         elif use.name in WITH_TABLE:
-            yield from _bad_results(
-                table, entries, "unknown-action", partial(access_problem, classes=use.classes, routes=known)
-            )
+            problem_in = partial(access_problem, classes=use.classes, routes=known, unsaid=unsaid)
+            yield from _bad_results(table, entries, "unknown-action", problem_in)
             yield from _numeric_replies(table, entries)
             yield from _filtered_again(table, entries, here, checks=False)
         elif _CHECKS.search(use.name):
             yield from _bad_results(table, entries, "unknown-action", partial(checks_problem, routes=known))
             yield from _filtered_again(table, entries, here, checks=True)
         elif use.name in _POLICIES:
-            yield from _bad_results(table, entries, "unknown-policy", policy_problem)
+            yield from _bad_results(table, entries, "unknown-policy", partial(policy_problem, unsaid=unsaid))
         elif use.name == "postscreen_access_list":
             yield from _bad_results(table, entries, "unknown-action", screen_problem)
     if table.type not in {*PATTERN_TYPES, "cidr", "static"}:
-        yield from _keys(table, entries, {use.name for use in uses})
+        yield from _keys(table, entries, uses)
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------
@@ -178,50 +182,73 @@ _AT_DOT = re.compile(rf"(?P<user>[^@]*)@\.{_DOTS}{_REST}")
 _USER_AT = re.compile(r"(?P<user>[^@]+)@")
 _DOT = re.compile(rf"\.{_DOTS}(?P<domain>[^@](?:[^@]*[^@.])?)\.*")
 _END = re.compile(r"(?P<rest>.*[^.])\.+")  # Postfix removes the dot from an address before the lookup
+_ADDRESS = re.compile(r"[^@/]*@(?P<domain>[^@]+)")
+_WITH_DOMAIN = re.compile(r"(?P<user>[^@]+)@[^@]*")
+_IN_BRACKETS = re.compile(r"\[(?P<address>[0-9a-fA-F.:]+)\]", re.ASCII)
+_SHORT = re.compile(r"(?P<octets>\d+(?:\.\d+){0,2})\.\*?", re.ASCII)  # access(5) looks up 198.51.100, without a dot
+_IN_NETWORK = re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII)
+_USER = re.compile(r"(?P<user>[^@.]+)")
 _NULL = re.compile(r"<>")
 _BARE = re.compile(r"(?!<>)(?P<bare>[^@](?:[^@]*[^@.])?)\.*")
 _DOTTED = re.compile(r"(?P<bare>[^@.]*\.[^@]*[^@.])\.*")  # a name without a dot is a user of this host's own domains
 _NO_ADDRESS = (_IN_DOMAIN, "a table of type regexp"), (_USER_AT, "{user}@DOMAIN"), (_AT_DOT, "{user}@{domain}")
 
 
-def _never_matches(use: str) -> Never:
-    """Return the forms of keys that this use never looks up, with the intended key (transport(5), access(5))."""
-    if use in _BY_SENDER:
-        stars: Never = (
-            (_STAR, "default_transport"),
-            (_STAR_AT, "@{domain}"),
-            (_STAR_DOT, "@{domain}"),
-            (_DOT, "@{domain}"),
-        )
-        return *stars, *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}")
-    if use in _BY_DOMAIN:
-        return (re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}")
-    if use in _BY_ROUTE:
-        stars = (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}")
-        return *stars, *_NO_ADDRESS, (_NULL, "a row of tables/sender_transport"), (_END, "{rest}")
-    if use in _BY_ADDRESS:
-        return (_AT, "{domain}"), (_STAR_DOT, "{domain}")
-    if use == "check_client_access":
-        return (re.compile(r"[0-9a-fA-F.:]+/\d+", re.ASCII), "a table of type cidr"), (_STAR_DOT, "{domain}")
-    if use == "relay_recipient_maps":
-        return (_STAR_AT, "@{domain}"), (_BARE, "@{bare}")
-    if use == "tls_server_sni_maps":
-        return (_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")
-    if use in {"virtual_alias_maps", "virtual_mailbox_maps"}:
-        return ((_STAR_AT, "@{domain}"),)
-    if use in _BY_REWRITING:
-        return (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}")
-    return ()
+_OF_CLIENTS = (_IN_NETWORK, "a table of type cidr"), (_IN_BRACKETS, "{address}"), (_SHORT, "{octets}")
 
 
-def _keys(table: Table, entries: Iterable[Entry], uses: set[str]) -> Iterator[Finding]:
+_FORMS: dict[str, Never] = {
+    **dict.fromkeys(
+        _BY_SENDER,
+        (
+            (_STAR, "default_transport"), (_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"), (_DOT, "@{domain}"),
+            *_NO_ADDRESS, (_DOTTED, "@{bare}"), (_END, "{rest}"),
+        ),
+    ),
+    **dict.fromkeys(_BY_DOMAIN, ((re.compile(r".*@(?P<domain>.+)"), "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(
+        _BY_ROUTE,
+        (
+            (_AT_STAR, ".{domain}"), (_AT, "{domain}"), (_STAR_DOT, ".{domain}"), *_NO_ADDRESS,
+            (_NULL, "a row of tables/sender_transport"), (_END, "{rest}"),
+        ),
+    ),
+    **dict.fromkeys(
+        WITH_TABLE - _BY_PROOF,
+        ((_IN_NETWORK, "a table of type cidr"), (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}")),
+    ),
+    **dict.fromkeys(_BY_CLIENT, (*_OF_CLIENTS, (_ADDRESS, "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(NETWORK_LISTS | {"postscreen_access_list"}, _OF_CLIENTS),
+    **dict.fromkeys(_BY_ADDRESS, ((_AT, "{domain}"), (_STAR_DOT, "{domain}"))),
+    **dict.fromkeys(_POLICIES, ((_STAR, "smtp_tls_security_level"), (_ADDRESS, "{domain}"), (_STAR_DOT, ".{domain}"))),
+    **dict.fromkeys(_BY_REWRITING, ((_STAR_AT, "@{domain}"), (_STAR_DOT, "@{domain}"))),
+    "alias_maps": ((_WITH_DOMAIN, "{user}"),),
+    "relay_recipient_maps": ((_STAR_AT, "@{domain}"), (_BARE, "@{bare}")),
+    "tls_server_sni_maps": ((_STAR_DOT, ".{domain}"), (_AT, "{domain}"), (_END, "{rest}")),
+    "virtual_alias_maps": ((_STAR_AT, "@{domain}"),),
+    "virtual_mailbox_maps": ((_STAR_AT, "@{domain}"), (_USER, "{user}@DOMAIN")),
+}  # fmt: skip
+"""The forms of keys that a use never looks up, each with the intended key (transport(5), access(5))."""
+
+
+def _never_matches(use: Use) -> Never:
+    forms = _FORMS.get(use.name, ())
+    return (*forms, (_DOT, "{domain}")) if use.dotless or use.name in _WHOLE else forms
+
+
+def _keys(table: Table, entries: Iterable[Entry], asked: Collection[Use]) -> Iterator[Finding]:
     """Yield keys that no use of the table looks up."""
-    never = [_never_matches(use) for use in sorted(uses)]
+    uses, never = {use.name for use in asked}, [_never_matches(use) for use in asked]
     # A use without such forms may look up any key, and then no key is useless.
     if not never or not all(never):
         return
+    answers: dict[str, str] = {}
     for entry in entries:
         meant = [_meant(entry.key, patterns) for patterns in never]
+        if entry.key.startswith(".") and all(meant):
+            answers = answers or {other.key.lower(): other.value for other in entries}
+            if answers.get(meant[0] or "") == entry.value:
+                continue  # the key that matches is there as well
         if all(meant):
             hint = f"did you mean {meant[0]}?"
             what = f'key "{entry.key}" never matches: {", ".join(sorted(uses))} never looks it up; {hint}'

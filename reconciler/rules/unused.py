@@ -1,6 +1,6 @@
 """Restriction classes and transports that the commit declares must be used.
 
-The rules skip stock services and the services of `transports`. Raises nothing.
+The rules skip stock services, those that Debian ships, and the services of `transports`. Raises nothing.
 
 Known limit: a transport counts as used if its name occurs anywhere in a table or in a value. Tables outside the commit
 may name any transport; if there is such a table, the rules report no transport.
@@ -8,13 +8,10 @@ may name any transport; if there is such a table, the rules report no transport.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, nothing_mentioned, warning_at
-from reconciler.postfix.references import own_name, tables_of
-from reconciler.postfix.restrictions import LISTS
-from reconciler.postfix.routes import TRANSPORT_MAPS
+from reconciler.postfix.reached import asks_elsewhere, named_words, words_in
 from reconciler.postfix.scopes import Scope, scopes
 
 if TYPE_CHECKING:
@@ -22,7 +19,8 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts
 
-_WORD = re.compile(r"[\w.-]+", re.ASCII)
+# Debian's own master.cf declares these, and most hosts never use them.
+_SHIPPED = frozenset({"bsmtp", "ifmail", "maildrop", "mailman", "scalemail-backend", "uucp"})
 _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 
 
@@ -31,44 +29,23 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
     own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
-    if any(_asks_elsewhere(scope) for scope in everywhere):
+    if any(map(asks_elsewhere, everywhere)):
         own = []  # such a table may name any of them
-    named = _words(merged, everywhere) if own or classes else set()
+    named = named_words(merged, everywhere) | _arguments(merged) if own or classes else set()
     parameter = main.parameter("smtpd_restriction_classes")
     for name in classes if parameter else ():
         if parameter and name not in named:
             what = f'class "{name}" is defined, but no list or table uses it'
             yield main.warning("unused-class", parameter, what, name)
     for service in own:
-        if service.name not in named:
+        if service.name not in named and not (service.command == "pipe" and service.name in _SHIPPED):
             what = f'service "{service.name}" of type unix: no setting or table sends mail to it'
             yield warning_at("unused-transport", service.where, what, service.key)
 
 
-def _words(merged: Contribution, everywhere: list[Scope]) -> set[str]:
-    """Return every word of values, commands and tables that could be a name."""
-    texts = [
-        scope.expanded(parameter.value) or parameter.value
-        for scope in everywhere
-        for parameter in scope.written
-        if parameter.name != "smtpd_restriction_classes"
-    ]
-    texts += [word for service in merged.entries for word in service.arguments]
-    names = {word for text in texts for word in _WORD.findall(text)}
-    for table in merged.tables.values():
-        names.update(_WORD.findall(table.source.decode("utf-8", "surrogateescape")))
-    return names
-
-
-def _asks_elsewhere(scope: Scope) -> bool:
-    """Return whether a table outside the commit may answer with a transport."""
-    for parameter in scope.written:
-        if parameter.name in TRANSPORT_MAPS or parameter.name in LISTS or parameter.name.endswith("_checks"):
-            for reference in tables_of(scope, parameter):
-                inside = reference.type in {"inline", "static"} or own_name(reference.name) in scope.merged.tables
-                if not inside:
-                    return True
-    return False
+def _arguments(merged: Contribution) -> set[str]:
+    """Return the words of all commands: a program that another service runs may name a service."""
+    return words_in(word for service in merged.entries for word in service.arguments)
 
 
 mentioned = nothing_mentioned

@@ -42,6 +42,7 @@ _UNITS = "smhdw"
 _INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
 _MEANT = {"true": "yes", "on": "yes", "1": "yes", "y": "yes", "enable": "yes", "enabled": "yes"}
 _MEANT |= {"false": "no", "off": "no", "0": "no", "n": "no", "disable": "no", "disabled": "no", "none": "no"}
+_BOUNDS_SINCE = (3, 6)  # the first release with protocols such as >=TLSv1.2
 _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z", re.ASCII)
 
 
@@ -148,6 +149,7 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
     """Check enumerations: one word of them, or a list."""
     name = parameter.name
     known, fatal = LISTS.get(name) or WORDS[name]
+    known = known - scope.facts.unsaid
     given = words(value) if name in LISTS else [value]
     for word in given:
         if word.lower() not in known and not (word == "" and "" in known):
@@ -158,7 +160,9 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
 
 def _bad_protocols(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
     for word in re.split(r"[\s,:]+", value, flags=re.ASCII):
-        if word and not PROTOCOL.fullmatch(word):
+        if word[:1] in "<>" and scope.facts.release < _BOUNDS_SINCE and PROTOCOL.fullmatch(word):
+            yield _bad(scope, parameter, word, f"protocols such as !SSLv3 in Postfix {scope.facts.version}")
+        elif word and not PROTOCOL.fullmatch(word):
             known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
             lower = {protocol.lower(): protocol for protocol in known}
             hint = did_you_mean(word.lstrip("!<>="), lower).replace("tls", "TLS").replace("ssl", "SSL")

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0
 _WAS = "was.json"
-_WHERE = Where("mail.yaml")
 
 
 class Companions:
@@ -157,7 +156,7 @@ class Companions:
         if not why:
             return []
         severity = Severity.ERROR if changed else Severity.WARNING  # without a change, no commit is at fault
-        return [_silent(name, f"does not start: {why}", severity)]
+        return [self._silent(name, f"does not start: {why}", severity)]
 
     def _switch(self, name: str, generation: Generation) -> None:
         self._host.symlink(self.folder(name), self._target(generation, name))
@@ -208,7 +207,7 @@ class Companions:
                 touch(name)
                 self._release(name)
             except (CommandFailed, OSError) as error:  # a later pass repeats it
-                found.append(_silent(name, f"does not stop: {error}", Severity.WARNING))
+                found.append(self._silent(name, f"does not stop: {error}", Severity.WARNING))
         return found
 
     def _release(self, name: str) -> None:
@@ -282,6 +281,10 @@ class Companions:
         elif os.path.lexists(path):
             self._host.remove(path)
 
+    def _silent(self, name: str, what: str, severity: Severity) -> Finding:
+        text, where = f"{PROGRAMS[name].TITLE} {what}", Where(str(self.folder(name)))
+        return Finding(rule="silent-companion", where=where, text=text, subject=name, severity=severity, lasting=False)
+
     def _place(self, source: Path, path: Path) -> None:
         """Put a copy of a file or of a link in place by one rename."""
         beside = path.with_name(f".{path.name}.new")
@@ -310,11 +313,6 @@ def _was(kept: Path) -> Was | None:
         return Was(running=bool(said["running"]), enabled=bool(said["enabled"]))
     except (OSError, *DAMAGED):
         return None
-
-
-def _silent(name: str, what: str, severity: Severity) -> Finding:
-    text = f"{PROGRAMS[name].TITLE} {what}"
-    return Finding(rule="silent-companion", where=_WHERE, text=text, subject=name, severity=severity, lasting=False)
 
 
 def _known(generation: Generation) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -47,6 +48,7 @@ from reconciler.state.manifest import (
     written,
 )
 from reconciler.state.others import Others, walk
+from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Generations:
         self.rescue, self.backup = state / "rescue" / PROGRAM, backup / PROGRAM
         self.private = state / "private"
         self.locks = Locks(self.private, self.prepare)
+        self.place_of_link = LinkPlace(config_directory, self.link, self.private, host)
         self.companions = Companions(state, host)
         self.others = Others(state, config_directory, host)
         self._digests: dict[str, tuple[Signature, str]] = {}
@@ -83,7 +86,7 @@ class Generations:
     @property
     def adopted(self) -> bool:
         """Whether Postfix's configuration directory is our link."""
-        return self.config_directory.is_symlink() and self.config_directory.readlink() == self.link
+        return self.place_of_link.is_ours
 
     @property
     def beside(self) -> Path:
@@ -313,7 +316,8 @@ class Generations:
         live = self.live()
         for generation in self.all()[keep:]:
             if (not live or generation.path != live.path) and generation.edit != PENDING:
-                self.host.remove(generation.path)
+                with suppress(OSError):  # something is mounted in it; the disk that it takes shows
+                    self.host.remove(generation.path)
 
     def sweep(self) -> None:
         """Remove the leftovers of an interrupted pass."""
@@ -328,8 +332,9 @@ class Generations:
     def adopt(self) -> Generation:
         """Replace the configuration directory with a link to a generation of the same bytes, in one exchange.
 
-        Raises Unavailable if the directory is edited meanwhile; then nothing has changed.
+        Raises Unavailable if the directory is edited meanwhile, or can't be exchanged; then nothing has changed.
         """
+        self.place_of_link.require_adoptable()
         self.others.set_apart(self.config_directory)
         try:
             return self._adopted()
@@ -394,6 +399,7 @@ class Generations:
             self._copy_whole(self.beside)
             self.host.exchange(self.config_directory, self.beside)
             self.host.remove(self.beside)
+        self.place_of_link.forget()
         self.others.give_back(self.config_directory)
 
     def _carry(self, path: str, root: Path, origin: Path | None = None, *, share: bool = False) -> None:

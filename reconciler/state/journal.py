@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.model.phase import Phase, Steady, Suspended, next_phase
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.host.effects import Host
-    from reconciler.state.records import Conclusion, Intent, RefusedCheck, Step
+    from reconciler.state.records import Conclusion, ConclusionLine, Intent, RefusedCheck, Step
 
 T = TypeVar("T")
 _TAIL = 4 << 20
@@ -99,6 +100,23 @@ class Journal:
             if conclusion := _read(conclusion_from, ended):
                 yield conclusion
 
+    def end(self) -> int:
+        """Return the length of the journal in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def concluded_after(self, position: int) -> Iterator[tuple[int, ConclusionLine]]:
+        """Yield the conclusions after a position, oldest first, each with the position of its end; no torn line."""
+        if self.end() <= position:
+            return
+        with self.path.open("rb") as stream:
+            stream.seek(position)
+            for text in stream:
+                position += len(text)
+                with suppress(*DAMAGED):
+                    line = json.loads(text) if text.endswith(b"\n") else {}
+                    if conclusion := _read(conclusion_from, line.get("conclusion")):
+                        yield position, conclusion_line(conclusion)
+
     def refused(self, revision: str = "") -> Iterator[RefusedCheck]:
         """Yield the refused checks, newest first; only those of *revision*, if it is given."""
         for line in _backwards(self.refused_path):
@@ -132,11 +150,27 @@ class Journal:
         """Return the phase that was last written; if phase.json has none, the journal's last; Steady without any."""
         return self._stored() or self._recorded()
 
+    def phase_since(self) -> datetime | None:
+        """Return when the phase was last changed; None if no phase was ever written."""
+        try:
+            return datetime.fromtimestamp(self._phase_path.stat().st_mtime, UTC).replace(microsecond=0)
+        except FileNotFoundError:
+            return None
+
     def set_phase(self, phase: Phase) -> None:
-        """Write the phase if it changed, or if phase.json can't be read."""
-        if phase != self._stored():
+        """Write the phase if it changed, or if phase.json can't be read.
+
+        On a disk without inodes, the old phase.json is removed, so that the phase is taken from the journal.
+        """
+        stored = self._stored()
+        if phase == stored:
+            return
+        if stored is not None or phase != self._newest_phase():
             self._write(self.path, {"phase": phase_line(phase)})
+        with suppress(OSError):
             self.host.replace(self._phase_path, json.dumps(phase_line(phase)).encode())
+            return
+        self.host.remove(self._phase_path)
 
     def _stored(self) -> Phase | None:
         try:
@@ -146,12 +180,14 @@ class Journal:
 
     def _recorded(self) -> Phase:
         """Return the phase by the journal: the last one in it, else the one that its last conclusion led to."""
-        ended: Conclusion | None = None
-        for line in _backwards(self.path):
-            if phase := _read(phase_from, line.get("phase")):
-                return phase
-            ended = ended or _read(conclusion_from, line.get("conclusion"))
+        if phase := self._newest_phase():
+            return phase
+        ended = self.last()
         return _after(ended) if ended else Steady()
+
+    def _newest_phase(self) -> Phase | None:
+        phases = (_read(phase_from, line.get("phase")) for line in _backwards(self.path))
+        return next((phase for phase in phases if phase), None)
 
 
 def _backwards(path: Path) -> Iterator[_Line]:

@@ -7,6 +7,7 @@ Unavailable while another one holds it, and OSError from the file system.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -25,6 +26,8 @@ DPKG_LOCK = Path("/var/lib/dpkg/lock")
 BUSY = "another pass is running"
 PATIENCE = 10.0
 """Seconds that an operator's short command waits for a running pass."""
+RETURN_PATIENCE = 30.0
+"""Seconds that a rollback or a rescue waits for it: while a companion does not start, most passes are long."""
 ACTIVATION_PATIENCE = 15.0
 """Seconds to wait while another thread or process starts, stops or reloads Postfix."""
 _POLL = 0.05
@@ -70,7 +73,7 @@ class Locks:
 def held(path: Path, busy: str, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of that file; raise Unavailable(*busy*) if it is not free within *patience* seconds."""
     deadline = time.monotonic() + patience
-    with path.open("w") as stream:
+    with _opened(path) as stream:
         while not _locked(stream):
             if time.monotonic() >= deadline:
                 raise Unavailable(busy)
@@ -78,7 +81,17 @@ def held(path: Path, busy: str, patience: float = 0.0) -> Iterator[None]:
         yield
 
 
-def _locked(stream: IO[str]) -> bool:
+def _opened(path: Path) -> IO[bytes]:
+    """Open the file of a lock, also where nothing can be written: a master that died must be started there too."""
+    try:
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return path.open("rb")
+
+
+def _locked(stream: IO[bytes]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -7,7 +7,7 @@ other line, also for a value of another type.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -149,6 +149,7 @@ class ConclusionLine(TypedDict, total=False):
     signer: None
     generation: int | None
     left_out: dict[str, str]
+    verified: str
     wake: str
     why: str
     drift: list[str]
@@ -174,6 +175,7 @@ _INTENT: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _CONCLUSION: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("outcome", "revision", "at", "reason", "by", "wake", "why", "drift_by", "package"), (str,)),
+    "verified": (str,),
     **dict.fromkeys(("author", "subject", "signer", "kept", "kept_on", "not_kept"), (str, _NONE)),
     "seconds": (int, float), "generation": (int, _NONE), "edited": (int,), "revived": (bool,),
     "findings": (list,), "drift": (list,), "left_alone": (list, _NONE), "started": (list, _NONE),
@@ -244,6 +246,8 @@ def conclusion_line(conclusion: Conclusion) -> ConclusionLine:
         line["by"] = outcome.by
     if left_out := getattr(outcome, "left_out", {}):
         line["left_out"] = dict(left_out)
+    if isinstance(outcome, Applied) and outcome.verified:
+        line["verified"] = outcome.verified
     if about := conclusion.about:
         line |= {"author": about.author, "subject": about.subject, "signer": None, "generation": about.generation}
     if conclusion.wake:
@@ -292,8 +296,10 @@ def _outcome_from(line: Mapping[str, Any]) -> Outcome:
         return Superseded(line["by"])
     findings = tuple(finding_from(finding) for finding in line["findings"])
     if left_out := line.get("left_out"):
-        return _WITHOUT_SITES[name](findings, {str(site): str(oid) for site, oid in left_out.items()})
-    return _WITH_FINDINGS[name](findings)
+        outcome: Outcome = _WITHOUT_SITES[name](findings, {str(site): str(oid) for site, oid in left_out.items()})
+    else:
+        outcome = _WITH_FINDINGS[name](findings)
+    return replace(outcome, verified=line.get("verified", "")) if isinstance(outcome, Applied) else outcome
 
 
 def _edited_from(line: Mapping[str, Any], at: datetime) -> Edited:

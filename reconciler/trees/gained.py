@@ -22,7 +22,7 @@ def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
     """Return the powers that *origin*, the contribution of the target, adds or changes; settings come first."""
     if plan.empty:
         return ()
-    live = _settings_of(plan.live)
+    live = settings_of(plan.live)
     known = {power.identity for power in powers(live, facts)}
     settings = [power for power in powers(origin, facts) if power.identity not in known]
     before = {used.identity for used in tables_with_powers(live, facts)}
@@ -40,7 +40,7 @@ def _changed(used: UsedTable, plan: Plan) -> Iterator[Power]:
             yield from used.powers()
 
 
-def _settings_of(tree: Tree) -> Contribution:
+def settings_of(tree: Tree) -> Contribution:
     """Return the settings and services of a tree."""
     services = read_master(_text(tree.get("master.cf")), "master.cf")[0]
     return Contribution(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
     BESIDE,
+    UNWRITTEN,
     Activation,
     Applied,
     Broken,
@@ -20,10 +21,10 @@ from reconciler.model import (
     RolledBack,
     Superseded,
     Unchanged,
-    Where,
     printable,
 )
 from reconciler.model.ascii_text import SPACE
+from reconciler.trees.fold import GIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,13 +32,21 @@ if TYPE_CHECKING:
     from reconciler.model import Change, Finding, Outcome, Plan
     from reconciler.postfix.root_equivalent import Power
 
-WIDTH = 78
-DEFAULT = Where("mail.yaml")  # the origin of defaults
-MOST = 40
+WIDTH = GIT
+MOST, ALIKE = 40, 10
+_CONSEQUENCES = frozenset({"flow-fails"})
 _PROVISIONAL = {
     "cause-in-traffic": "real traffic met a fault of its configuration",
+    "turned-away": "mail for its own recipients was turned away",
     "not-confirmed": "no operator confirmed it in time",
 }
+
+
+OF_VERIFYING = frozenset({
+    "mail-waits", "mail-refused", "sendmail-fails", "nothing-verified", "service-fails", "service-silent",
+})  # fmt: skip
+"""The rules that find something after the swap only, when the other findings have been shown."""
+_UNSOUND = OF_VERIFYING - {"mail-refused", "sendmail-fails"}
 
 
 def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
@@ -54,7 +63,7 @@ def _change(change: Change, name_width: int) -> str:
     text = printable(_value(change))
     if change.kind in {Kind.TABLE, Kind.FILE}:
         text = f"{change.kind.value} {text}".rstrip(SPACE)
-    written = change.where if change.where != DEFAULT else None
+    written = change.where if change.where != UNWRITTEN else None
     place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
     room = WIDTH - len(place) - 2 * bool(place)
     what = printable(change.what).removeprefix(BESIDE)
@@ -124,18 +133,43 @@ def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: S
 
 
 def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield one unwrapped line for each finding, errors first."""
-    for finding in sorted(findings, key=lambda finding: (not finding.is_error, finding.where)):
-        yield str(finding)
+    """Yield one line for each finding with its rule, errors first, and their number at the end if there are several.
+
+    A finding that only follows from others, such as a mail-flow test that fails, comes after them. Of more than ALIKE
+    findings of one rule, the others are counted.
+    """
+    ordered = sorted(findings, key=lambda one: (not one.is_error, one.rule in _CONSEQUENCES, one.where))
+    alike: dict[tuple[str, bool], list[Finding]] = {}
+    for one in ordered:
+        alike.setdefault((one.rule, one.is_error), []).append(one)
+    shown = {id(one) for same in alike.values() for one in (same if len(same) <= ALIKE else same[:1])}
+    for one in ordered:
+        if id(one) in shown:
+            same = alike[one.rule, one.is_error]
+            yield f"{one}  [{one.rule}]"
+            if len(same) > ALIKE:
+                yield f"  and {len(same) - 1} more of {one.rule}, the next at {same[1].where}"
+    if len(ordered) > 1:
+        yield count_line(ordered)
+
+
+def count_line(findings: Sequence[Finding]) -> str:
+    """Return the numbers of errors and warnings."""
+    errors = sum(one.is_error for one in findings)
+    numbers = ((errors, "error"), (len(findings) - errors, "warning"))
+    return ", ".join(f"{number} {what}{'s' * (number != 1)}" for number, what in numbers if number)
 
 
 def outcome_lines(outcome: Outcome, seconds: float, generation: int | None, live: str) -> Iterator[str]:
     """Yield for the pusher how a pass ended; *live* is the short oid of the live commit."""
     stays = f"generation {generation} ({live}) stays live" if generation is not None else "no generation is live yet"
     match outcome:
-        case Applied(_, left_out):
-            before = f" ({generation - 1} stays on disk for a rollback)" if generation else ""
-            yield f"live and verified after {seconds:.1f} s as generation {generation}{before}"
+        case Applied(findings, left_out, verified):
+            before = f" ({generation - 1} stays for a rollback)" if generation else ""
+            sound = verified and not any(one.rule in _UNSOUND for one in findings)
+            yield f"live{' and verified' * bool(sound)} after {seconds:.1f} s as generation {generation}{before}"
+            yield f"verified: {verified}" if verified else "not verified: Postfix does not run, or need not read it"
+            yield from (f"  {line}" for line in finding_lines(one for one in findings if one.rule in OF_VERIFYING))
             yield from left_out_lines(left_out)
         case Unchanged(_, left_out):
             yield f"nothing to do: the live configuration already matches this commit (generation {generation})"

@@ -13,6 +13,7 @@ Known limit: `told` asks the daemon's socket from outside, which saves the half 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import signal
 import socket
@@ -90,6 +91,11 @@ class Ran:
 
     status: int
     text: str
+
+
+def unfolded(text: str) -> str:
+    """Return what git shows of a hook, with the lines whole that the hook had folded to the width of a terminal."""
+    return re.sub(r" *\nremote: {5,}(?=\S)", " ", text)
 
 
 class AdoptedHost:
@@ -330,7 +336,7 @@ class AdoptedHost:
         self.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main", user=self._owner)
         for path, text in files.items():
             if text is None:
-                self.host.run("rm", f"{CLONE}/{path}", user=self._owner)
+                self.host.run("rm", "-f", f"{CLONE}/{path}", user=self._owner)
                 continue
             script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
             self.host.run("sh", "-c", script, "write", f"{CLONE}/{path}", input=text, user=self._owner)
@@ -343,7 +349,7 @@ class AdoptedHost:
         oid = self.commit(files, message) if files is not None else self.git("rev-parse", "HEAD", where=CLONE)
         argv = ("git", "-C", CLONE, "push", *options, "origin", "HEAD:main")
         done = self.host.run(*argv, check=False, user=self._owner)
-        return Push(done.returncode == 0, done.stdout + done.stderr, oid)
+        return Push(done.returncode == 0, unfolded(done.stdout + done.stderr), oid)
 
     def write_past_hook(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """Commit, and have the branch name that commit without any hook being asked."""

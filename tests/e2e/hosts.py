@@ -197,9 +197,11 @@ class Host:
         """Begin an SMTP conversation with the port inside."""
         return _Conversation(self, port, address)
 
-    def dialogue(self, lines: Iterable[str], port: int = 25, address: str = "127.0.0.1") -> list[str]:
+    def dialogue(
+        self, lines: Iterable[str], port: int = 25, address: str = "127.0.0.1", timeout: float = 120
+    ) -> list[str]:
         """Send each line and return each whole reply, the banner first; stops where the server hangs up."""
-        with self.connect(port, address) as connection, connection.makefile("rwb") as stream:
+        with self.connect(port, address, timeout) as connection, connection.makefile("rwb") as stream:
             replies = [_reply(stream)]
             for line in lines:
                 stream.write(line.encode() + b"\r\n")

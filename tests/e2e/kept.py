@@ -35,6 +35,11 @@ class Copy:
         """What is kept."""
         return self._place.read_text() if self._place.exists() else ""
 
+    @property
+    def file(self) -> Path:
+        """The place for what is no text; what is kept then names it."""
+        return self._place.with_suffix(".file")
+
     def keep(self, text: str) -> None:
         """Keep this text; other processes get it from now on."""
         new = self._place.with_suffix(".new")

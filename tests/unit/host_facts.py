@@ -13,6 +13,17 @@ PROGRAMS = """
     anvil bounce cleanup discard dnsblog error flush fsstone lmtp local master nqmgr oqmgr pickup pipe postlogd
     postscreen proxymap qmgr qmqpd scache showq smtp smtpd spawn tlsmgr tlsproxy trivial-rewrite verify virtual
 """
+
+
+def _read_by() -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+    """What each program reads, and which words none knows, as written by tests/unit/host/programs/test_binaries.py."""
+    lines = (TRANSCRIPTS / "programs-read.txt").read_text(encoding="utf-8").splitlines()
+    named = {name: frozenset(rest.split()) for name, _, rest in (line.partition(":") for line in lines)}
+    every, unsaid = named.pop("(every)"), named.pop("(unsaid)")
+    return {name: every | own for name, own in named.items()}, unsaid
+
+
+READS, UNSAID = _read_by()
 HOST = Facts(
     host="mx.test.example",
     version="3.7.11",
@@ -37,6 +48,8 @@ HOST = Facts(
         Listener("0.0.0.0", 25, "master", ours=True),
     ),
     files={"/etc/aliases.db": True},
+    reads=READS,
+    unsaid=UNSAID,
 )
 
 

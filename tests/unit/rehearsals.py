@@ -11,16 +11,19 @@ from tests.unit.desired_states import desired
 from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
-    from reconciler.model import Finding
+    from reconciler.model import Facts, Finding
     from reconciler.rehearsal.inside.messages import Report
 
 
 def script_of(
-    parameters: dict[str, str] | None = None, files: dict[str, str] | None = None, **sections: object
+    parameters: dict[str, str] | None = None,
+    files: dict[str, str] | None = None,
+    facts: Facts = HOST,
+    **sections: object,
 ) -> Script:
     """Write the script for the healthy state with some parameters, files and sections changed."""
     state = desired(parameters, files, **sections)
-    return write(state, HOST, compose(state, HOST))
+    return write(state, facts, compose(state, facts))
 
 
 def report(*log: str, **more: Any) -> Report:  # noqa: ANN401 - JSON
@@ -30,7 +33,9 @@ def report(*log: str, **more: Any) -> Report:  # noqa: ANN401 - JSON
         "closed": [],
         "alive": True,
         "log": list(log),
+        "listed": [],
         "dialogues": [],
+        "submitted": {"status": -1, "said": ""},
         "flows": [],
         "routes": {},
         "received": [],

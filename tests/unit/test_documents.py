@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.desired.load import load
 from reconciler.model import Applied, Change, File, Finding, Kind, Where
+from reconciler.trees.fold import GIT, fold
 from reconciler.trees.report import change_lines, outcome_lines
 from tests.unit.desired_states import linted
 
@@ -118,7 +119,8 @@ def test_the_plan_and_the_outcome_in_readme_are_what_a_push_shows() -> None:
         Change(kind=Kind.ENTRY, what="yahoo.com", before="relaylim:", after="slow:", within="transport", where=row),
     )
 
-    for line in (*change_lines(changes), *outcome_lines(Applied(()), 1.5, 3, "322a6ed")):
+    outcome = outcome_lines(Applied((), verified="1 listener, 3 kinds of recipient, sendmail"), 1.5, 3, "322a6ed")
+    for line in fold([*change_lines(changes), *outcome], GIT):
         assert f"remote: {line}\n" in README, line
 
 

@@ -105,7 +105,7 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
     assert pushing.push() == (True, ["mx1  a line", "live as generation 2"])
     check, follow = daemon.asked
     assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
-    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid()}
+    assert follow == {"do": "follow", "revision": new, "uid": os.geteuid(), "columns": 72}
     assert "mail.yaml" in daemon.files
 
 

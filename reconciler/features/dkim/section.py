@@ -30,11 +30,11 @@ from reconciler.model import (
     Parameter,
     SecretName,
     Server,
-    error_at,
     no_services,
     nothing_mentioned,
 )
 from reconciler.model.ascii_text import split_words
+from reconciler.model.duration import read_duration
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.scopes import Scope
 
@@ -57,7 +57,6 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SELECTOR = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _LONGEST, _LAST_YEAR = timedelta(days=7), 9000
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END (RSA )?PRIVATE KEY-----\s*", re.ASCII)
 _ALL = "all"
 _STRING = 255
@@ -116,11 +115,13 @@ def _network(value: str) -> str:
 
 
 def _time(value: object) -> object:
-    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", str(value), re.ASCII)
-    if not match:
-        text = 'expected a time such as 90m, 12h or 1d, got "{value}"'
-        raise PydanticCustomError("malformed-time", text, {"value": str(value)})
-    time = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        time = read_duration(str(value))
+    except ValueError as error:
+        text = '{problem}, got "{value}"'
+        raise PydanticCustomError("malformed-time", text, {"problem": str(error), "value": str(value)}) from None
+    if time < timedelta(seconds=1):
+        raise PydanticCustomError("malformed-time", "expected at least a second")
     if time > _LONGEST:
         raise PydanticCustomError("malformed-time", "no name server keeps an answer for longer than 7d")
     return time
@@ -250,7 +251,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if secret and not _PEM.fullmatch(secret.value):
             what = f"secret {secret.name} is not a private RSA key in PEM; run `reconciler dkim new {key.selector}`"
             where = desired.where(SECTION, *place, "key")
-            yield error_at("malformed-key", where, what, secret.name)
+            yield Finding(rule="malformed-key", where=where, text=what, subject=secret.name, excusable=False)
     if section.signs:
         yield from _taken_port(facts, desired.where(SECTION))
         yield from _unsigned_mail(merged, facts)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Severity, Where, did_you_mean, error_at
+from reconciler.model import UNWRITTEN, Finding, Severity, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Record:
     type: str
     data: str
     ttl: int = field(compare=False, default=0)
-    where: Where = field(compare=False, default=Where("mail.yaml"))
+    where: Where = field(compare=False, default=UNWRITTEN)
 
     def __str__(self) -> str:
         return f"{self.name} {self.ttl} IN {self.type} {self.data}"

@@ -11,13 +11,19 @@ in time.
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from reconciler.host.together import together
+from reconciler.model.ascii_text import split_lines, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
 _MOST = 8  # names of one address that are followed
 _AT_ONCE = 32
+_LARGEST = 1 << 16
 _FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
@@ -76,6 +83,35 @@ def associations(host: str, port: int, lifetime: float = LIFETIME) -> Answer:
         lambda record: Association(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
         lifetime,
     )  # fmt: skip
+
+
+def native_addresses(names: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+    """Return the addresses of each name as other programs find them, /etc/hosts included; None where unknown."""
+    found = together({name: partial(_of_library, name, ("A", "AAAA")) for name in names}, BRIEFLY)
+    return {name: (found[name].found or None) if name in found else None for name in names}
+
+
+def name_servers(path: str) -> tuple[str, ...] | None:
+    """Return the name servers that a file lists as resolv.conf(5) does; None for a file that can't be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe has no writer
+        with os.fdopen(descriptor, "rb") as stream:
+            text = stream.read(_LARGEST).decode("utf-8", "replace") if _is_regular(descriptor) else ""
+    except (OSError, ValueError):
+        return None
+    lines = (split_words(line) for line in split_lines(text))
+    return tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and _is_address(words[1]))
+
+
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:

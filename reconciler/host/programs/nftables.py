@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.features.egress import FILE, NAME, TABLE, TRIED
 from reconciler.host.effects import user_of
 from reconciler.host.programs.service import Was
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import CommandFailed
 
@@ -56,8 +56,7 @@ def check(host: Host, folder: Path) -> list[Finding]:
         return []
     said = next((line for line in split_lines(done.stderr) if "Error" in line), done.stderr.strip(SPACE))
     said = said.replace(f"{folder}/", "")
-    where = Where("mail.yaml")
-    return [Finding(rule="nft-refuses", where=where, text=f"nft: {said}", subject="egress", lasting=False)]
+    return [Finding(rule="nft-refuses", where=UNWRITTEN, text=f"nft: {said}", subject=NAME, lasting=False)]
 
 
 def look(host: Host) -> Was:

@@ -35,6 +35,7 @@ from reconciler.host.programs import daemons, systemd
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
+from reconciler.postfix.restrictions import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,10 +45,19 @@ if TYPE_CHECKING:
 FOLDERS = ("queue_directory", "daemon_directory", "command_directory", "meta_directory", "shlib_directory")
 PATHS = ("sendmail_path", "mailq_path", "newaliases_path", "manpage_directory", "html_directory", "readme_directory")
 HASHING = ("hash_queue_names", "hash_queue_depth")
+_THINKING = (
+    *LISTS, "smtpd_restriction_classes", "smtpd_error_sleep_time", "address_verify_poll_count",
+    "address_verify_poll_delay", "smtpd_milters", "milter_command_timeout", "smtpd_proxy_filter", "smtpd_proxy_timeout",
+    "smtpd_policy_service_timeout", "smtpd_policy_service_try_limit", "smtpd_policy_service_retry_delay",
+)  # fmt: skip
+"""What says how long smtpd may take for an answer."""
 LIVE = (
     *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
     "syslog_name", "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols",
-    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol",
+    "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol", "postscreen_greet_wait",
+    "postscreen_upstream_proxy_protocol", "mynetworks", "myhostname", "mydestination", "virtual_alias_domains",
+    "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "relay_recipient_maps",
+    *_THINKING,
 )  # fmt: skip
 STOCK_DIRECTORY = Path("/etc/postfix")
 POSTCONF = Path("/usr/sbin/postconf")
@@ -55,6 +65,7 @@ START_TIMEOUT = 120.0
 STOP_PATIENCE = 5.0
 AGE = 10.0  # seconds: every Postfix program sleeps while its main.cf is younger than two
 MAIN, MASTER = "main.cf", "master.cf"
+_COPY = "$config_directory"  # in the values of the copy that is asked
 _PASSING = re.compile(r"unknown (?:user|group)|No such file|not a directory|not owned by root|writable by others")
 _OTHERS = 0o022
 
@@ -94,7 +105,7 @@ def live(host: Host, directory: Path) -> Instance:
         if error.status is None:
             raise
         values = _values(host, b"", program, os.uname().nodename)
-    return Instance(directory, values)
+    return Instance(directory, {name: value.replace(_COPY, str(directory)) for name, value in values.items()})
 
 
 def installed() -> tuple[int, ...]:
@@ -109,7 +120,8 @@ def installed() -> tuple[int, ...]:
 @functools.lru_cache(maxsize=8)
 def _values(host: Host, text: bytes, *_: object) -> Mapping[str, str]:
     with scratch(text) as copy:
-        return parse_settings(host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout)
+        shown = host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout
+        return parse_settings(shown.replace(str(copy), _COPY))
 
 
 @contextmanager
@@ -279,6 +291,11 @@ def processes(instance: Instance) -> frozenset[int]:
     return frozenset({pid, *map(int, split_words(children))})
 
 
+def children(instance: Instance) -> frozenset[int]:
+    """Return the process ids of the daemons that this instance's master runs now."""
+    return processes(instance) - {last_pid(instance) or 0}
+
+
 def last_pid(instance: Instance) -> int | None:
     """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
     try:
@@ -368,7 +385,7 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     if not systemd.is_running():
         return None
     name = instance.values.get("multi_instance_name", "")
-    if _is_stock(instance.directory):
+    if is_stock(instance.directory):
         candidates = ["postfix@-.service", "postfix.service"]
     else:
         candidates = [f"postfix@{name}.service"] if name else []
@@ -381,5 +398,6 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     return next((unit.name for unit in systemd.show(host, candidates) if unit.runs("post")), None)
 
 
-def _is_stock(directory: Path) -> bool:
+def is_stock(directory: Path) -> bool:
+    """Return whether this is the directory that programs of Postfix use when none is named."""
     return directory == STOCK_DIRECTORY or directory.resolve() == STOCK_DIRECTORY.resolve()

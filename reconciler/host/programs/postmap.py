@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _finding(program: str, line: str, tables: dict[str, Table]) -> Finding:
     lasting = not _PASSING.search(line)
     if match is None or table is None:
         text = re.sub(r"^\w+: (?:(?:warning|error|fatal|panic): )?", "", line, flags=re.ASCII)
-        return Finding(rule=program, where=Where("mail.yaml"), text=text, subject=text, lasting=lasting)
+        return Finding(rule=program, where=UNWRITTEN, text=text, subject=text, lasting=lasting)
     number = int(match["line"] or 0) or _line_of(match["what"], table)
     text = f"table {table.name}: {match['what']}"
     return Finding(rule=program, where=table.at(number), text=text, subject=table.name, lasting=lasting)

@@ -39,6 +39,11 @@ def reasons(messages: Iterable[dict[str, Any]]) -> Counter[str]:
     return Counter(filter(None, told))
 
 
+def held(messages: Iterable[dict[str, Any]]) -> int:
+    """Return the number of messages on hold."""
+    return sum(message["queue_name"] == "hold" for message in messages)
+
+
 def retry(host: Host, directory: Path, names: Iterable[str]) -> None:
     """Have qmgr take these deferred messages up now; their route is looked up anew."""
     for name in names:

@@ -64,8 +64,15 @@ def answers(host: Host, folder: Path) -> str:
         back = ask("reverse", there) if there.startswith("SRS0") else ""
     except (OSError, ValueError) as error:
         said = service.last_words(host, NAME)
-        return f"{error}{'; it says: ' if said else ''}{said}"
+        return f"{_in_words(error)}{'; it says: ' if said else ''}{said}"
     return "" if back == _PROBE else f'it makes "{there}" of {_PROBE}, and "{back}" of that'
+
+
+def _in_words(error: OSError | ValueError) -> str:
+    """Return an error without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _asker(folder: Path) -> Callable[[str, str], str]:

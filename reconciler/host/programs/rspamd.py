@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.host.programs import service
 from reconciler.host.sockets import cut_after
-from reconciler.model import Finding, Where
+from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check(host: Host, folder: Path) -> list[Finding]:
 
 
 def _finding(rule: str, what: str) -> Finding:
-    return Finding(rule=rule, where=Where("mail.yaml"), text=f"dkim: {what}", subject=NAME, lasting=False)
+    return Finding(rule=rule, where=UNWRITTEN, text=f"dkim: {what}", subject=NAME, lasting=False)
 
 
 def _administrators() -> list[str]:
@@ -132,7 +132,8 @@ def _signed_with(domain: str) -> str:
     """The selector that a message of that domain's is signed with; empty when it is not."""
     connection = http.client.HTTPConnection(HOST, NORMAL, timeout=TIMEOUT)
     try:
-        message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n\r\nprobe\r\n"
+        kind = "MIME-Version: 1.0\r\nContent-Type: text/plain"  # rspamd logs it as a fault if a message has none
+        message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n{kind}\r\n\r\nprobe\r\n"
         connection.connect()
         with cut_after(connection.sock, 2 * TIMEOUT):
             connection.request("POST", "/checkv2", message.encode(), {"IP": "127.0.0.1"})
@@ -159,9 +160,9 @@ def leave(host: Host, was: service.Was) -> None:
 
 
 def _last_words(host: Host) -> str:
-    """What it said last of what went wrong."""
+    """What it said last of what went wrong; its workers only speak of clients and messages."""
     said = service.last_words(host, NAME)
     if not said and _LOG.is_file():
-        lines = split_lines(_LOG.read_text("utf-8", "replace"))[-100:]
+        lines = [line for line in split_lines(_LOG.read_text("utf-8", "replace"))[-100:] if "(main) " in line]
         said = next((line.rpartition("; ")[2] for line in reversed(lines) if "rror" in line or "cannot" in line), "")
     return f"; it says: {said}" if said else ""

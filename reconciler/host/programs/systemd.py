@@ -12,8 +12,9 @@ import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines
 
@@ -69,6 +70,28 @@ def parse_show(text: str) -> list[Unit]:
         )
         units.append(unit)
     return units
+
+
+class UnitEnd(NamedTuple):
+    """The time since which a unit is inactive, None if systemd does not know it, and whether systemd stopped it."""
+
+    at: datetime | None
+    asked: bool
+
+
+def ended(host: Host, unit: str) -> UnitEnd:
+    """Return since when a unit is inactive: its ExecStop has run only if somebody asked systemd to stop it."""
+    show = ("systemctl", "show", "--timestamp=unix", "--property=InactiveEnterTimestamp,ExecStop", "--", unit)
+    return parse_ended(host.run(show).checked().stdout)
+
+
+def parse_ended(text: str) -> UnitEnd:
+    """Read the two properties; a time is ``@`` and the seconds since 1970."""
+    values = dict(line.partition("=")[::2] for line in split_lines(text))
+    at = values.get("InactiveEnterTimestamp", "").removeprefix("@")
+    since = datetime.fromtimestamp(int(at), UTC) if is_digits(at) else None
+    stop = values.get("ExecStop", "")
+    return UnitEnd(since, bool(stop) and "start_time=[n/a]" not in stop)
 
 
 def unit_of_process(pid: int) -> str | None:

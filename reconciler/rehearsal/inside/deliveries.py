@@ -22,6 +22,9 @@ _MESSAGE_ID = re.compile(
 )
 _SENDER = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<(?P<from>[^>]*)>")
 _ACTIVE = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<[^>]*>, size=\d+, nrcpt=(?P<count>\d+) ", re.ASCII)
+_PICKED_UP = re.compile(r"pickup\[\d+\]: [0-9A-Za-z]+: uid=0 ", re.ASCII)
+SUBMITTED = "Subject: rehearsal\nMessage-ID: <submitted@rehearsal.example>\n\nA rehearsal.\n"
+"""The message that is handed to sendmail(1)."""
 _DEAD = re.compile(r"fatal: |panic: |bad command startup -- throttling|malformed response|transport unavailable")
 
 
@@ -36,8 +39,18 @@ def all_ended(lines: list[str], awaited: list[str], queued: dict[str, str]) -> b
     return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
 
 
-def all_tried(lines: list[str]) -> bool:
-    """Whether each message that was taken was tried once; what a dialogue has sent is awaited no longer than that."""
+def is_picked_up(lines: list[str]) -> bool:
+    """Whether pickup(8) has found what was handed to sendmail(1), or a service has died, which may be pickup."""
+    return any(_PICKED_UP.search(line) or "-- throttling" in line for line in lines)
+
+
+def all_tried(lines: list[str], *, is_submitted: bool = False) -> bool:
+    """Whether each message that was taken was tried once; what a dialogue has sent is awaited no longer than that.
+
+    What *is_submitted* to sendmail(1) is taken once pickup(8) has found it.
+    """
+    if is_submitted and not is_picked_up(lines):
+        return False
     taken = {match["queue"] for line in lines if (match := _MESSAGE_ID.search(line))}
     return taken <= {match["queue"] for line in lines if (match := _DELIVERED.search(line))}
 

@@ -9,22 +9,36 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from reconciler.rehearsal.inside.messages import AgentResult, DialogueResult, FlowResult
+from reconciler.rehearsal.inside.messages import SCREENED, AgentResult, DialogueResult, FlowResult
 
 if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Agent, Dialogue, Endpoint, PlayedFlow
     from reconciler.rehearsal.inside.talk import Talk, Talks
 
+_PUT_OFF = "450 4.3.2"
 _QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 
 
-def try_listener(dialogue: Dialogue, recipients: list[str], talks: Talks) -> DialogueResult:
-    """Greet, try each recipient, and send a message to those that are accepted."""
+def try_listener(dialogue: Dialogue, asked: list[str], talks: Talks) -> DialogueResult:
+    """Greet, try each recipient, and send a message to those that are accepted, but not to those that are *asked*.
+
+    Who is put off by postscreen, which takes new clients only when they come back, comes back once.
+    """
+    result = _try_once(dialogue, asked, talks)
+    if dialogue["kind"] == SCREENED and any(reply.startswith(_PUT_OFF) for _, reply in result["steps"]):
+        again = _try_once(dialogue, asked, talks)
+        return DialogueResult(steps=result["steps"] + again["steps"], error=result["error"] or again["error"])
+    return result
+
+
+def _try_once(dialogue: Dialogue, asked: list[str], talks: Talks) -> DialogueResult:
     talk, sender = talks.begin(dialogue["listener"], dialogue["client"]), dialogue["sender"]
     if talk.greet("client.rehearsal.example", login=dialogue["login"]):
         accepted = []
         if _agrees(talk, f"MAIL FROM:<{sender}>"):
-            accepted = [address for address in recipients if _agrees(talk, f"RCPT TO:<{address}>")]
+            accepted = [address for address in dialogue["recipients"] if _agrees(talk, f"RCPT TO:<{address}>")]
+            for address in asked:
+                talk.say(f"RCPT TO:<{address}>")
         for address in accepted:
             talk.say("RSET")
             if _agrees(talk, f"MAIL FROM:<{sender}>") and _agrees(talk, f"RCPT TO:<{address}>"):
@@ -40,8 +54,8 @@ def feed_agent(agent: Agent, injector: Endpoint, talks: Talks) -> AgentResult:
     sent = (
         talk.greet("localhost", tls=False)
         and _agrees(talk, "MAIL FROM:<>")
-        and _agrees(talk, f"RCPT TO:<{agent['recipient']}>")
-        and _send(talk, agent["name"], "", agent["recipient"])
+        and all(_agrees(talk, f"RCPT TO:<{address}>") for address in agent["recipients"])
+        and _send(talk, agent["name"], "", agent["recipients"][0])
     )
     talk.close()
     return AgentResult(sent=sent, steps=talk.steps, error=talk.error)

@@ -117,6 +117,22 @@ def lay(found: Reached, *, whole: bool = False) -> None:
             inside.symlink_to(target)
 
 
+def open_for_writing(found: Reached) -> None:
+    """Make an empty folder that can be written, with the owner and mode of the host's.
+
+    One of root's below a folder that is shown stays as it is: Postfix writes to its data_directory instead.
+    """
+    lay(found, whole=True)
+    inside = place_of(found.real)
+    if inside.is_symlink() or not inside.is_dir() or is_own(inside) or found.status.st_uid == 0:
+        return
+    ours = BASE / OURS / f"{len(os.listdir(folder(BASE / OURS)))}"  # noqa: PTH208 - a number that is free
+    ours.mkdir()
+    os.chown(ours, found.status.st_uid, found.status.st_gid)
+    ours.chmod(found.status.st_mode & 0o7777)
+    mount(ours, inside, flags=BIND)
+
+
 def is_own(folder: Path) -> bool:
     """Whether something may be made in a folder: it and all above it are the room's own, or are still to be made.
 
@@ -166,11 +182,12 @@ def _files_below(above: Path) -> Iterator[Path]:
             yield path
 
 
-def put(text: str, inside: Path) -> None:
-    """Show a text as a file, instead of what is there."""
+def put(text: str, inside: Path, mode: int = 0o644) -> None:
+    """Show a text as a file of that mode, instead of what is there."""
     here = folder(BASE / OURS)
     ours = here / f"{len(os.listdir(here))}"  # noqa: PTH208 - a number that is free
     ours.write_text(text, "utf-8", "surrogateescape")
+    ours.chmod(mode)
     os.utime(ours, (time.time() - AGE,) * 2)  # every program sleeps while main.cf is young
     if inside.is_file():
         mount(ours, inside, flags=BIND)

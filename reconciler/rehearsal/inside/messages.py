@@ -10,6 +10,8 @@ from typing import TypedDict, final
 
 Step = list[str]
 """A command, and the whole reply to it."""
+CLIENT, LOGIN, FORGED, SCREENED = "client", "login", "forged", "screened"
+"""The kinds of dialogues: as anybody, after a login, as another's login, and with postscreen."""
 
 
 # ---- what is to be played --------------------------------------------------------------------------------------------
@@ -38,20 +40,40 @@ class PlayedListener(Endpoint):
 
 
 class Dialogue(TypedDict):
-    """A client that tries every recipient at a listener; *login* is the name under which it has authenticated."""
+    """A client that tries every recipient at a listener; *login* is the name under which it has authenticated.
+
+    Its *kind* is one of those above.
+    """
 
     id: str
+    kind: str
     listener: PlayedListener
     client: str
     login: str
     sender: str
+    recipients: list[str]
+
+
+class Listing(TypedDict):
+    """A table of the host that lists recipients, and the *domain* of those that are local names."""
+
+    table: str
+    domain: str
+
+
+class Submission(TypedDict):
+    """The program with which others on this host send mail, the recipient, and whether a pickup(8) takes the mail."""
+
+    program: str
+    recipient: str
+    picks_up: bool
 
 
 class Agent(TypedDict):
-    """A delivery agent, and the recipient whose mail is handed to it."""
+    """A delivery agent, and the recipients whose mail is handed to it, in one message."""
 
     name: str
-    recipient: str
+    recipients: list[str]
 
 
 class PlayedFlow(TypedDict):
@@ -113,9 +135,10 @@ class Bounds(TypedDict):
 class Room(TypedDict):
     """What the candidate's root is made of: *files* are shown, *folders* are made.
 
-    Of *folders_of_files* the files are shown. *folders_of_caches* are empty, with the owner and mode that they have on
-    the host. The files of one of the *chains* are loaded together. *compiled* has the type and the suffix of each table
-    that is read in a compiled form, by its path; *texts* are what stands in the files of secret tables instead.
+    Of *folders_of_files* the files are shown. *folders_of_caches* can be written, with the owner and the mode that they
+    have on the host. A folder of *programs* is shown if a file of that name is in it. The files of one of the *chains*
+    are loaded together. *compiled* has the type and the suffix of each table that is read in a compiled form, by its
+    path; *texts* are what stands in the files of secret tables instead.
     """
 
     parameters: Parameters
@@ -126,6 +149,7 @@ class Room(TypedDict):
     texts: dict[str, str]
     folders: list[str]
     folders_of_caches: list[str]
+    programs: dict[str, str]
     chroot: bool
     limits: Bounds
 
@@ -147,12 +171,19 @@ class WorldParameters(TypedDict):
 
 
 class Play(TypedDict):
-    """Everything that is played; mail for *agents* enters at the *injector*."""
+    """Everything that is played; mail for *agents* enters at the *injector*.
+
+    *recipients* are all that a client sends to; of those that are *asked*, and of what the *listings* list, it only
+    tries whether they are accepted.
+    """
 
     room: Room
     world: WorldParameters
     dialogues: list[Dialogue]
     recipients: list[str]
+    asked: list[str]
+    listings: list[Listing]
+    submission: Submission
     injector: Endpoint
     agents: list[Agent]
     flows: list[PlayedFlow]
@@ -196,6 +227,13 @@ class FlowResult(AgentResult):
     queue: str
 
 
+class Submitted(TypedDict):
+    """How sendmail(1) ended: its status, -1 if there is no such program, and what it said."""
+
+    status: int
+    said: str
+
+
 class Message(TypedDict):
     """A message that a server of the world took: its envelope, the lines of its header, and where it came from."""
 
@@ -220,13 +258,16 @@ class Report(TypedDict):
     """What has happened; results stand in the order of the play.
 
     *start_failure* is empty when the master came up; otherwise there are no results. *closed* are the named files that
-    others may not read, which had a stand-in. *routes* are the next hops of each flow's message, by the flow's id.
+    others may not read, which had a stand-in. *listed* are the recipients of each listing. *routes* are the next hops
+    of each flow's message, by the flow's id.
     """
 
     start_failure: str
     closed: list[str]
     alive: bool
+    listed: list[list[str]]
     dialogues: list[DialogueResult]
+    submitted: Submitted
     agents: list[AgentResult]
     flows: list[FlowResult]
     routes: dict[str, list[str]]

@@ -22,11 +22,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from reconciler.rehearsal.inside import deliveries, limits, master, room, spool, stand_ins
+from reconciler.rehearsal.inside import deliveries, limits, listings, master, room, spool, stand_ins
 from reconciler.rehearsal.inside.dialogues import feed_agent, send_flow, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import mail_server
-from reconciler.rehearsal.inside.messages import Exceeded, Report, Times, Trouble
+from reconciler.rehearsal.inside.messages import CLIENT, Exceeded, Report, Submitted, Times, Trouble
 from reconciler.rehearsal.inside.talk import Talks
 from reconciler.rehearsal.inside.world import World, context
 
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside import messages
 
 DIALOGUES = 12
-QUIET, SOON = 1.5, 0.5
+QUIET, SOON = 1.5, 0.5  # seconds, on a host with time to spare
+MOST_PATIENCE = 10.0
+_STARTS = 10  # as many starts of the master take as long as the deliveries of a rehearsal, at most
 LONGEST = 60.0
 _ANSWERING = threading.Lock()
 
@@ -65,7 +67,7 @@ def play(request: messages.Request) -> Report:
     report["closed"], report["received"] = built.closed, world.received
     report["seconds"] |= {"built": ready, "up": time.monotonic() - began}
     if not failure:
-        _speak(asked, talks, report)
+        _speak(asked, talks, report, candidate["directory"])
         report["seconds"]["spoken"] = time.monotonic() - began
         _await_deliveries(asked, log, report)
         report["alive"] = master.is_alive(parameters)
@@ -77,8 +79,8 @@ def play(request: messages.Request) -> Report:
 def _unheld(failure: str) -> Report:
     """Return the report of a rehearsal in which nothing was said."""
     return Report(
-        start_failure=failure, closed=[], alive=False, dialogues=[], agents=[], flows=[], routes={}, received=[],
-        log=[], seconds=Times(built=0, up=0, spoken=0, over=0),
+        start_failure=failure, closed=[], alive=False, listed=[], dialogues=[], submitted=Submitted(status=-1, said=""),
+        agents=[], flows=[], routes={}, received=[], log=[], seconds=Times(built=0, up=0, spoken=0, over=0),
     )  # fmt: skip
 
 
@@ -91,15 +93,32 @@ def _open(asked: messages.WorldParameters, world: World, tls: ssl.SSLContext) ->
     stand_ins.open_all(asked["stand_ins"], world)
 
 
-def _speak(asked: messages.Play, talks: Talks, report: Report) -> None:
+def _speak(asked: messages.Play, talks: Talks, report: Report, directory: str) -> None:
     """Hold every dialogue, many at the same time."""
     with ThreadPoolExecutor(DIALOGUES) as threads:
-        dialogues = [threads.submit(try_listener, each, asked["recipients"], talks) for each in asked["dialogues"]]
-        flows = [threads.submit(send_flow, flow, talks) for flow in asked["flows"]]
         agents = [threads.submit(feed_agent, agent, asked["injector"], talks) for agent in asked["agents"]]
+        submission = asked["submission"]
+        submitted = threads.submit(
+            master.submit, directory, submission["program"], submission["recipient"], deliveries.SUBMITTED
+        )
+        listed = [threads.submit(_listed, directory, listing) for listing in asked["listings"]]
+        report["listed"] = [future.result() for future in listed]
+        found = {address for addresses in (asked["asked"], *report["listed"]) for address in addresses}
+        more = sorted(found - set(asked["recipients"]))
+        dialogues = [
+            threads.submit(try_listener, each, more if each["kind"] == CLIENT else [], talks)
+            for each in asked["dialogues"]
+        ]
+        flows = [threads.submit(send_flow, flow, talks) for flow in asked["flows"]]
+    report["submitted"] = submitted.result()
     report["dialogues"] = [future.result() for future in dialogues]
     report["flows"] = [future.result() for future in flows]
     report["agents"] = [future.result() for future in agents]
+
+
+def _listed(directory: str, listing: messages.Listing) -> list[str]:
+    """Return some recipients that a table of the host lists."""
+    return listings.recipients(master.rows(directory, listing["table"]), listing["domain"])
 
 
 def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -> None:
@@ -109,10 +128,20 @@ def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -
     awaited = [agent["name"] for agent, result in agents if result["sent"]]
     awaited += [flow["id"] for flow, result in flows if result["sent"] and flow["is_delivered"]]
     queued = {result["queue"]: flow["id"] for flow, result in flows if result["queue"]}
-    log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), QUIET)
-    log.wait(deliveries.all_tried, SOON)
+    log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), patience(QUIET, report["seconds"]))
+    is_submitted = report["submitted"]["status"] == 0
+    if is_submitted and asked["submission"]["picks_up"]:
+        log.wait(deliveries.is_picked_up, MOST_PATIENCE)
+    soon = patience(SOON, report["seconds"])
+    log.wait(lambda lines: deliveries.all_tried(lines, is_submitted=is_submitted), soon)
     queue_directory = asked["room"]["parameters"]["queue_directory"]
     report["routes"] = deliveries.routes(log.all(), asked["flows"], queued, queue_directory)
+
+
+def patience(usual: float, seconds: messages.Times) -> float:
+    """Return how long to wait, in seconds: longer on a host that was slow to start the master a moment ago."""
+    start = seconds["up"] - seconds["built"]
+    return min(max(usual, _STARTS * start), MOST_PATIENCE)
 
 
 def _end_with_the_reader() -> None:

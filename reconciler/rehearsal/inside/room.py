@@ -46,6 +46,9 @@ _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 _FOR_POSTMAP = "mynetworks = 127.0.0.0/8\n"
+_RUNNABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+# What stands in for a program: it reads a message, and gives a policy's answer to a request.
+_PROGRAM = "#!/bin/sh\nwhile IFS= read -r line; do [ \"$line\" ] || printf 'action=DUNNO\\n\\n'; done\nexit 0\n"
 _LARGEST_PEM = 1 << 20
 _MOST_SHOWN = 4096
 
@@ -75,10 +78,11 @@ def build(request: Request) -> Built:
     for name in ("tmp", "var/tmp", "run/lock", "var/mail", "home", "root", "var/log", "proc", "old"):
         folder(laid.BASE / name, 0o1777 if name in {"tmp", "var/tmp", "var/mail"} else 0o755)
     _configuration(candidate)
-    named.show()
+    _programs(room["programs"])
     for folder_of_caches in caches:
         if folder_of_caches and stat.S_ISDIR(folder_of_caches.status.st_mode):
-            laid.lay(folder_of_caches, whole=True)
+            laid.open_for_writing(folder_of_caches)
+    named.show()
     if not os.path.lexists(laid.BASE / "var/run"):
         (laid.BASE / "var/run").symlink_to("/run")
     for path in sockets:
@@ -110,6 +114,14 @@ def _system() -> None:
     for name in ETC:
         path = f"/etc/{name}"
         laid.show_if_open(path, shown.find(path), copied=True)
+
+
+def _programs(folders: Mapping[str, str]) -> None:
+    """Show the folders of a Postfix outside of /usr; a folder without its programs is none of them."""
+    for path, marker in folders.items():
+        found = shown.find(f"{path}/{marker}")
+        if found and found.is_open and stat.S_ISREG(found.status.st_mode):
+            laid.show_if_open(path, shown.find(path))
 
 
 def _sockets() -> list[Path]:
@@ -198,9 +210,15 @@ class _Named:
                     return stream.read(_LARGEST_PEM).decode("latin-1")
         return ""
 
+    def _program(self, name: str) -> str:
+        """Return a program that does nothing, if the file is one: who may run the real one is a fact of the host."""
+        path, found = self._candidate.follow(name), self._found.get(name)
+        status = found.status if found else path.lstat() if isinstance(path, Path) else None
+        return _PROGRAM if status and status.st_mode & _RUNNABLE else ""
+
     def _stand_ins(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the texts that are shown; where one private key has a stand-in, so has every certificate."""
-        texts = {name: pem.stand_in(self._content(name), given) for name in self.closed}
+        texts = {name: pem.stand_in(self._content(name), given) or self._program(name) for name in self.closed}
         contents = {name: self._content(name) for chain in self._room["chains"] for name in chain}
         if any(name in self.closed and pem.holds_key(content) for name, content in contents.items()):
             for chain in self._room["chains"]:
@@ -217,12 +235,12 @@ class _Named:
             if name not in self._texts and not laid.show_if_open(str(self._candidate.follow(name)), found):
                 self.closed[name], self._texts[name] = found.real, ""
         for name, text in self._texts.items():
-            path = self._candidate.follow(name)
+            path, mode = self._candidate.follow(name), 0o755 if text == _PROGRAM else 0o644
             if target := self._found.get(name):
                 laid.lay(target)
-                laid.put(text, laid.place_of(target.real))
+                laid.put(text, laid.place_of(target.real), mode)
             elif isinstance(path, Path):
-                laid.put(text, laid.place_of(self._candidate.place_of(path)))
+                laid.put(text, laid.place_of(self._candidate.place_of(path)), mode)
 
     def compiled(self) -> Iterator[tuple[str, str, Path]]:
         """Yield the type, the source and the place of each closed table that Postfix reads in a compiled form."""

@@ -40,6 +40,11 @@ class Replies:
         self._deadline: float | None = None
         self.begin(seconds)
 
+    def allow(self, seconds: float) -> None:
+        """Give each reply from now on that many seconds."""
+        self._seconds = seconds
+        self._connection.settimeout(seconds)
+
     def begin(self, seconds: float | None) -> None:
         """Begin a reply that must end within *seconds*; None for no limit."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
@@ -84,6 +89,12 @@ class SmtpClient:
     def _take(self, connection: socket.socket) -> None:
         self.socket = connection
         self._replies = Replies(connection, connection.gettimeout())
+
+    def allow(self, more: float) -> float:
+        """Give each reply from now on that many seconds more than before; return how many these are."""
+        seconds = (self.socket.gettimeout() or 0.0) + more
+        self._replies.allow(seconds)
+        return seconds
 
     def reply(self) -> str:
         """Return the whole of the next reply, its lines as they came."""

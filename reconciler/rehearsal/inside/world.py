@@ -5,7 +5,8 @@ who connects from here may come from any address. The two networks end with thei
 kernel does not do it (no veth, no rights).
 
 Known limits: a DNS answer says what would let mail pass: names exist, block lists are empty, no zone has TLSA records.
-Where IPv6 alone is spoken, names have IPv6 addresses alone; else IPv4 addresses alone.
+Where IPv6 alone is spoken, names have IPv6 addresses alone; else IPv4 addresses alone. A host that has only loopback
+addresses gets one more, or no mail could leave it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _NEWNET = 0x40000000
 _TRANSPARENT = {socket.AF_INET: (socket.IPPROTO_IP, 19), socket.AF_INET6: (socket.IPPROTO_IPV6, 75)}
 _PATIENCE = 10.0
 _SPACE = 0xC6120000  # 198.18.0.0/15 is for tests of networks (RFC 2544)
-_SPACE6 = 0x20010DB8FFFF << 80  # as STRANGER6 of master_cf.py, documentation's (RFC 3849)
+_SPACE6 = 0x20010DB8FFFF << 80  # as _WORLD6 of master_cf.py, documentation's (RFC 3849)
+_SENDERS = {4: "192.0.0.8/32", 6: "2001:db8:fffe::8/128"}  # the dummy address (RFC 7600), documentation's (RFC 3849)
 _A, _NS, _PTR, _MX, _AAAA = 1, 2, 12, 15, 28
 _FOUR = re.compile("[0-9]+(?:-[0-9]+){3}")  # an IPv4 address in a client's name
 # A DNS list is asked for a name that begins with an address in reverse, and so is a PTR record, but below arpa.
@@ -47,9 +49,9 @@ class World:
     def __init__(self, description: messages.WorldParameters, tls: ssl.SSLContext) -> None:
         self.tls = tls
         self.received: list[messages.Message] = []
-        self._addresses = [ipaddress.ip_interface(address) for address in description["addresses"]]
-        self._names, self._block_lists = description["names"], tuple(description["block_lists"])
         self._speaks_only_ipv6 = description["speaks_only_ipv6"]
+        self._addresses = _with_a_sender(description["addresses"], 6 if self._speaks_only_ipv6 else 4)
+        self._names, self._block_lists = description["names"], tuple(description["block_lists"])
         self._asked: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self._entered: queue.SimpleQueue[int | OSError] = queue.SimpleQueue()
         threading.Thread(target=self._live, name="world", daemon=True).start()
@@ -192,6 +194,14 @@ class World:
             address = str(ipaddress.ip_address(int(digits, 16).to_bytes(16, "big")))
         known = next((own for own, addresses in self._names.items() if address in addresses), None)
         return known or f"client-{address.replace('.', '-').replace(':', '-')}.rehearsal.example"
+
+
+def _with_a_sender(texts: list[str], version: int) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+    """Return the host's addresses, with one of ours where all are loopback: from those nothing leaves a host."""
+    addresses = [ipaddress.ip_interface(text) for text in texts]
+    if any(own.version == version and not (own.is_loopback or own.is_link_local) for own in addresses):
+        return addresses
+    return [*addresses, ipaddress.ip_interface(_SENDERS[version])]
 
 
 def _name(message: bytes, start: int) -> tuple[str, int]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.test_deploy import LISTING, UNINSTALL, install, wheels
+from tests.e2e.deploy.installation import hand_over, install, wheels
+from tests.e2e.deploy.test_deploy import LISTING, UNINSTALL
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
@@ -50,7 +51,7 @@ def test_a_wheel_of_other_bytes_is_refused_and_nothing_is_left_of_the_installati
 
 
 def test_an_upgrade_that_meets_such_a_wheel_changes_nothing(host: Host, tampered: str, wheels: str) -> None:
-    install(host, wheels, "--yes")
+    hand_over(host, wheels)
     host.run("bash", "-c", OUTDATE)
     before = sorted(host.run(*INSTALLED).stdout.splitlines())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.deploy.installation import wheels
 from tests.e2e.deploy.test_deploy import (
     BOOT_UNIT,
     CLONE,
@@ -21,7 +22,6 @@ from tests.e2e.deploy.test_deploy import (
     send,
     shown,
     stop_postfix,
-    wheels,
 )
 
 if TYPE_CHECKING:

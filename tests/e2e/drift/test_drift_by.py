@@ -42,7 +42,7 @@ def test_who_is_on_a_terminal_is_named_and_commands_are_not() -> None:
         line = next(line for line in adopted.passes() if line["drift"])
         assert line["drift_by"].startswith("while root was on pts/")
         log = adopted.reconciler("log", "-2").text
-        assert "drift reverted: main.cf, while root was on pts/" in log
+        assert "reverted a hand edit of main.cf, while root was on pts/" in log
         assert f"on branch {BRANCH}: merge it to keep the edit" in log
         assert adopted.git("log", "-1", "--format=%an", BRANCH) == "root"
         assert "/root/edit" not in adopted.git("log", "-1", "--format=%B", BRANCH)

@@ -26,7 +26,7 @@ def test_an_ignored_parameter_is_left_alone_over_pushes_and_shown(policy: str) -
         adopted.host.wait_for(lambda: adopted.told()["ignored"] == ["main.cf:smtpd_banner"], what="the rule")
         status = adopted.told()
         assert (status["drift"], status["phase"]) == ([], {"name": "Steady"})
-        assert "hand edits kept by ignore rules: main.cf:smtpd_banner" in adopted.reconciler("status").text
+        assert "drift      kept by an ignore rule: main.cf:smtpd_banner" in adopted.reconciler("status").text
         generation = status["live"]["generation"]
         adopted.reconciler("once")
         adopted.reconciler("once")

@@ -30,6 +30,7 @@ from typing import Any
 
 from reconciler.commands import main as cli
 from reconciler.host.effects import Host
+from tests.e2e.inside.preloaded import import_all
 
 REST = 15  # looks without an effect
 PHASE = Path("/var/lib/reconciler/private/phase.json")
@@ -124,8 +125,7 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 
 def main() -> None:
     """Serve until the host ends."""
-    for name in cli.COMMANDS:  # imported once, not in each child
-        cli.imported(name)
+    import_all()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{sys.argv[1]}.new")
         listener.listen()

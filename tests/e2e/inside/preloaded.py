@@ -8,7 +8,8 @@ the host and waits there, and {"status": n} at the end, as wait(2) gives it. Pro
 of the host that nsenter(1) would enter, has the environment, the user and the command line that it would have had, and
 dies with its parent.
 
-Known limits: its modules were imported before it was in the host; it is in the cgroup of the test.
+Known limits: its modules were imported before it was in the host; the templates and the files of Postfix's programs,
+alike in all hosts, were read then; it is in the cgroup of the test.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from reconciler.commands import main as cli
+from reconciler.commands.edges import templates
+from reconciler.host.effects import Host
+from reconciler.host.facts import spoken
+from reconciler.host.programs import postfix
+from reconciler.model import Contribution
+from reconciler.trees.render import render
 
 # <linux/prctl.h>, <sched.h>
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
@@ -115,10 +122,19 @@ def watch(request: Request) -> NoReturn:
     os._exit(0)
 
 
-def main() -> None:
-    """Serve until the test run ends; children reap themselves."""
+def import_all() -> None:
+    """Import every command, compile the templates, and read what Postfix's programs hold, for every child."""
     for name in cli.COMMANDS:
         cli.imported(name)
+    render(Contribution(), templates())
+    host = Host()
+    with postfix.scratch() as directory:
+        spoken(postfix.defaults(host, directory))
+
+
+def main() -> None:
+    """Serve until the test run ends; children reap themselves."""
+    import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     while request := receive(control):

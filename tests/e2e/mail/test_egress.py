@@ -148,7 +148,7 @@ def test_while_suspended_the_table_stays_as_somebody_made_it(off: Pair) -> None:
     adopted.sh("nft delete table inet reconciler")
     assert adopted.reconciler("once").status == 75
     assert pair.table() == "gone"
-    assert "nftables NOT RUNNING: the table inet reconciler is gone" in adopted.reconciler("status").text
+    assert "nftables   NOT RUNNING: the table inet reconciler is gone" in adopted.reconciler("status").text
 
     assert adopted.reconciler("resume").status == 0
     adopted.host.wait_for(lambda: pair.table() == "there", what="the table")

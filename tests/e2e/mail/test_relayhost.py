@@ -69,7 +69,7 @@ def test_the_right_login_delivers_and_the_wrong_one_waits_and_status_says_why(re
     assert told["messages"] == 1
     assert "SASL authentication failed" in told["why"]
     assert "said: 535 5.7.8" in told["why"]
-    assert f"mail waits (1): {told['why']}" in adopted.reconciler("status").text
+    assert f"queue      1 message waits: {told['why']}" in adopted.reconciler("status").text
     assert "Subject: second" not in mailbox(other)
 
     push(adopted, RELAY.format("right"))

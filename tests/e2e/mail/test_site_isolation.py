@@ -68,7 +68,7 @@ def test_a_site_with_an_error_stays_as_it_is_live_and_everything_else_goes_live(
     assert (line["outcome"], line["left_out"]) == ("Applied", {"site12": old})
     assert f"site12 is left out and stays as in {old[:7]}" in adopted.notes(other.oid)
     shown = adopted.reconciler("status").text
-    assert "limit: sites/ is no security boundary" in shown
+    assert "limit      sites/ is no security boundary" in shown
     assert f"site12 is left out and stays as in {old[:7]}" in shown
     plan = adopted.reconciler("plan")
     assert plan.status == 0

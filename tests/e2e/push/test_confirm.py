@@ -65,6 +65,7 @@ def test_a_commit_that_nobody_confirms_goes_back_and_says_why(adopted: AdoptedHo
     (finding,) = status["last"]["findings"]
     assert finding["rule"] == "not-confirmed"
     assert finding["text"].startswith("not confirmed within 2s")
+    assert (finding["file"], finding["line"]) == ("mail.yaml", MAIL.count("\n") + 1), "the only line that was changed"
     assert status["phase"] == {"name": "Refusing", "revision": push.oid}
     assert status["live"]["revision"] == before["revision"]
     assert adopted.postconf("smtpd_helo_required") == "no"

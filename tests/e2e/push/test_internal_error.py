@@ -87,9 +87,9 @@ def test_a_commit_that_meets_a_bug_in_its_pass_is_retried_on_record_and_in_statu
     assert [finding["rule"] for finding in status["last"]["findings"]] == ["internal-error"]
     assert buggy.live() == live
     shown = buggy.reconciler("status").text.splitlines()
-    assert "Retrying" in shown[0]
-    assert "a bug in reconciler: ValueError" in shown[1]
+    assert "ATTENTION: a bug in reconciler: ValueError" in shown[0]
     assert "the commit is not live; it is tried again" in shown[1]
+    assert shown[-1] == "next: reconciler log -1, and report the bug"
     assert [line["findings"] for line in buggy.log(oid)] == [status["last"]["findings"]]
     assert_told(buggy.notes(oid), "ValueError")
     for command in (("once",), ("check",), ("plan",)):

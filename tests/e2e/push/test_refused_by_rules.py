@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.hosts import CHECKOUT
 from tests.unit.certificates import HOST_CERTIFICATE, certificate, key
 
 if TYPE_CHECKING:
@@ -15,14 +16,7 @@ if TYPE_CHECKING:
 ASKS = MAIL + "  smtpd_data_restrictions: check_policy_service inet:127.0.0.1:3999\n"
 TLS = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/mx.pem\n"
 VIRTUAL = MAIL + "  virtual_alias_domains: v.example, c.example, d.example\n"
-POLICY = """\
-import socket
-server = socket.create_server(("127.0.0.1", 3999))
-while True:
-    client = server.accept()[0]
-    if client.recv(4096):
-        client.sendall(b"action=dunno\\n\\n")
-"""
+SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +32,18 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     assert 'mail.yaml:5:28: smtpd_data_restrictions: no server answers at "inet:127.0.0.1:3999"' in refused.text
     assert adopted.live() == before
 
-    server = adopted.host.start("python3", "-c", POLICY)
+    server = adopted.host.start("python3", SERVERS, "policy", "3999")
     adopted.host.wait_for(lambda: ":3999 " in adopted.sh("ss -Hltn"), what="the policy server")
     again = adopted.push({"mail.yaml": ASKS}, "Ask it now")
     assert again.accepted, again.text
+    adopted.wait_for("Applied", again.oid)
     assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("250")
 
     server.terminate()
     server.wait(120)
     fine = adopted.push({"mail.yaml": ASKS, "tables/transport": "new.test relaylim:\n"}, "Never worse than now")
     assert fine.accepted, fine.text
-    assert "the live commit has the same error" in fine.text
+    assert "what is live has the same error" in fine.text
     assert adopted.host.send("a@mx1.example.com", "root@mx1.example.com").startswith("4")  # as the finding says
     assert adopted.push({"mail.yaml": MAIL}, "Back").accepted
 
@@ -144,3 +139,15 @@ def test_what_postfixs_programs_say_without_a_line_is_told_at_the_setting(
     assert not refused.accepted
     (line,) = (one for one in refused.text.splitlines() if says in one)
     assert f"mail.yaml:{MAIL.count(chr(10)) + 1}:{column}: " in line
+
+
+def test_a_program_does_not_repeat_what_is_allowed(adopted: AdoptedHost) -> None:
+    line = "  smtpd_option_of_the_future: x"
+    refused = adopted.push({"mail.yaml": f"{MAIL}{line}\n", "tables/sender_transport": None}, "Too new")
+    assert not refused.accepted
+    allowed = f"{line}  # allow unknown-parameter: another host has it\n"
+    pushed = adopted.push({"mail.yaml": MAIL + allowed}, "Allowed")
+    assert pushed.accepted, pushed.text
+    assert "(allowed: another host has it)" in " ".join(pushed.text.replace("remote:", "").split())
+    assert pushed.text.count("mail.yaml:5:") == 1, pushed.text  # postconf would say it again
+    assert adopted.push({"mail.yaml": MAIL}, "Back").accepted

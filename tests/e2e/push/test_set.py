@@ -76,6 +76,10 @@ def test_no_commit_is_made_when_nothing_would_change(adopted: AdoptedHost, argum
         (("smart-host", "set", "[127.0.0.1:25"), 1, "not a nexthop"),
         (("smart-host", "set", NEXTHOP, "--username", "u"), 1, "`reconciler secret set smart_host`"),
         (("smart-host", "set", ""), 64, "NEXTHOP"),
+        (("smart-host", "set", NEXTHOP, "--preset", "mailchannels"), 64, "NEXTHOP"),
+        (("smart-host", "set", NEXTHOP, "--password-stdin"), 64, "needs --username"),
+        (("smart-host", "set", NEXTHOP, "--username", "u", "--password-stdin"), 64, "no password"),
+        (("smart-host", "set", "--preset", "mailchannels"), 1, "takes mail only after a login"),
     ],
 )
 def test_what_a_push_would_be_refused_for_makes_no_commit(
@@ -160,6 +164,13 @@ def test_a_smart_host_is_set_with_a_login_and_mail_goes_there_until_it_is_off(tm
         assert adopted.reconciler("smart-host", "set", NEXTHOP, "--username", "someone").text.startswith(
             "nothing would"
         )
+
+        typed = ("smart-host", "set", NEXTHOP, "--username", "someone", "--password-stdin")
+        ran = adopted.reconciler(*typed, typed="another word\n")
+        assert ran.status == 0, ran.text
+        assert "another word" not in ran.text + adopted.git("log", "-p")
+        assert "another word" in adopted.sh("cat /etc/postfix/sasl_passwd")
+        assert adopted.git("show", "--name-only", "--format=", "main").split() == ["secrets/smart_host.age"]
 
         ran = adopted.reconciler("smart-host", "off")
         assert (ran.status, adopted.postconf("relayhost"), adopted.git("show", "main:mail.yaml")) == (0, "", before)

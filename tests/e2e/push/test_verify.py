@@ -18,7 +18,8 @@ from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.settings import Settings
 from reconciler.postfix.syntax import read_master
-from reconciler.apply.verify import Expected, verify
+from reconciler.apply.targets import Expected
+from reconciler.apply.verify import verify
 
 host, directory = Host(), Path("/etc/postfix")
 instance = postfix.live(host, directory)
@@ -101,6 +102,7 @@ def test_every_kind_of_listener_that_works_has_no_findings(host: Host) -> None:
         "127.0.0.1:2528 inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy",
         "127.0.0.1:2529 inet n - n - - smtpd -o smtpd_client_restrictions=reject -o smtpd_delay_reject=no",
         "127.0.0.1:2530 inet n - n - 1 postscreen",
+        "smtpd pass - - n - - smtpd",  # to which postscreen hands its clients over
         "127.0.0.1:2531 inet n n n - - spawn user=nobody argv=/bin/cat",
     )
     tls = {"smtpd_tls_cert_file": "/etc/ssl/cert", "smtpd_tls_key_file": "/etc/ssl/key"}

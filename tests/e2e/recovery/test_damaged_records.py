@@ -134,8 +134,8 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
             assert refused.status == 75, refused
             assert "run `reconciler rescue` to restore the files from before adoption" in refused.text
         shown = adopted.reconciler("status").text
-        assert "nothing (its files are gone)" in shown
-        assert "fix this now" in shown
+        assert "live       nothing: the files are not there" in shown
+        assert shown.endswith("\nnext: reconciler rescue\n")
 
         rescued = adopted.reconciler("rescue")
 

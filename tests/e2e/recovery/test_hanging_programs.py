@@ -38,6 +38,8 @@ done
 wait
 """
 
+RESTARTS = MAIL.replace("parameters:", "parameters:\n  inet_interfaces: 127.0.0.1")
+
 
 def banner(text: str) -> dict[str, str | None]:
     """The state with that banner."""
@@ -52,16 +54,25 @@ def greets(adopted: AdoptedHost, text: str) -> bool:
 # ---- file systems ----------------------------------------------------------------------------------------------------
 
 
+# Once: the next start finds the disk as it is then.
+TURNS_READ_ONLY = f"""#!/bin/sh
+case "$*" in *start) ;; *) exec /usr/sbin/postfix.works "$@";; esac
+mv /usr/sbin/postfix.works /usr/sbin/postfix && /usr/sbin/postfix "$@" &&
+mount --bind {STATE_DIRECTORY} {STATE_DIRECTORY} && mount -o remount,ro,bind {STATE_DIRECTORY}
+"""
+
+
 def test_a_state_directory_that_turns_read_only_while_a_pass_is_verified_is_told_and_mended_after() -> None:
-    with AdoptedHost(settle="2s") as adopted:
+    with AdoptedHost(settle="20ms") as adopted:
         before = adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix")
-        oid = adopted.write_past_hook(banner("late"))
-        adopted.host.wait_for(lambda: adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix") != before, what="the swap")
-        adopted.sh(f"mount --bind {STATE_DIRECTORY} {STATE_DIRECTORY}; mount -o remount,ro,bind {STATE_DIRECTORY}")
+        adopted.sh("mv /usr/sbin/postfix /usr/sbin/postfix.works")
+        adopted.host.write("/usr/sbin/postfix", TURNS_READ_ONLY, 0o755)
+        oid = adopted.write_past_hook({"mail.yaml": RESTARTS})
         adopted.wait_for_limit("nothing can be recorded")
+        assert adopted.sh(f"readlink {STATE_DIRECTORY}/live/postfix") != before
         assert adopted.answers()
         again = adopted.write_past_hook(banner("later"))
-        adopted.sh(f"umount {STATE_DIRECTORY}")
+        adopted.sh(f"mount -o remount,rw,bind {STATE_DIRECTORY}")
         adopted.wait_for("Applied", again)
         assert greets(adopted, "later")
         adopted.host.wait_for(lambda: adopted.told()["limits"] == [], what="nothing more to tell")
@@ -182,8 +193,7 @@ def test_a_pass_holds_the_activation_lock_while_postfix_restarts_and_a_stop_wait
         adopted.sh("mv /usr/sbin/postfix /usr/sbin/postfix.works")
         text = f'#!/bin/sh\ncase "$*" in *start) {probe};; esac\nexec /usr/sbin/postfix.works "$@"\n'
         adopted.host.write("/usr/sbin/postfix", text, 0o755)
-        mail = MAIL.replace("parameters:", "parameters:\n  inet_interfaces: 127.0.0.1")
-        oid = adopted.write_past_hook({"mail.yaml": mail})
+        oid = adopted.write_past_hook({"mail.yaml": RESTARTS})
         adopted.patiently(lambda: adopted.sh("ls /tmp/locked", check=False) == "/tmp/locked", "the restart")
         assert adopted.stop_daemon() == 0
         assert adopted.sh("cat /tmp/locked") == "1"

@@ -54,3 +54,20 @@ def test_what_is_broken_is_found_with_its_cause_and_its_place(prepared: Host, ca
     assert named, (done.findings, done.log)
     assert any(one.startswith(f"{case['at']}: ") for one in named), done.findings
     assert any(("warning: " in one) == (case["severity"] == "warning") for one in named), done.findings
+
+
+def test_a_table_of_the_host_says_who_exists_and_is_not_quoted(prepared: Host) -> None:
+    prepared.run("sh", "-c", "mkdir -p /etc/mail && echo 'ada@v.example x' >/etc/mail/boxes && postmap /etc/mail/boxes")
+    boxes = {"virtual_mailbox_maps": "hash:/etc/mail/boxes", "virtual_transport": "discard"}
+    lost = rehearsed(prepared, state(boxes))
+    assert ["ada@v.example"] in lost.report["listed"]
+    (finding,) = lost.findings
+    assert finding.startswith(
+        "mail.yaml:6:27: warning: in a rehearsal virtual_mailbox_maps: hash:/etc/mail/boxes lists"
+    )
+    assert "ada" not in finding
+    found = rehearsed(prepared, state(boxes | {"virtual_mailbox_domains": "v.example"}))
+    assert found.findings == []
+    # A message of a program on the host has come as far as its mailbox, and none was sent to who was only asked for.
+    assert "message-id=<submitted@rehearsal.example>" in found.log
+    assert "to=<ada@v.example>" not in found.log

@@ -5,15 +5,20 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
-from reconciler.apply.verify import Expected, Verified, verify
+import pytest
+
+from reconciler.apply.questions import Asked
+from reconciler.apply.targets import Expected
+from reconciler.apply.verify import Verified, fatal_since, verify, working
 from reconciler.host.maillog import LogFile, Mark, UnreadableLog
 from reconciler.host.programs.postfix import Instance
-from reconciler.model import Service, Where
+from reconciler.model import Service, Where, taking_mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,17 +64,44 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def verified(port: int) -> Verified:
-    """What verify() says of an smtpd on that port, whose master it does not look at."""
+def expected_on(port: int) -> Expected:
+    """What is expected of an smtpd on that port, whose master verify() does not look at."""
     values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "syslog_name": "postfix"}
     service = Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf"))
-    return verify(
-        Expected(
-            instance=Instance(Path("/etc/postfix"), values), services=(service,),
-            addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
-            settle=0, patience=PATIENCE,
-        )
+    return Expected(
+        instance=Instance(Path("/etc/postfix"), values), services=(service,),
+        addresses=(IPv4Interface("127.0.0.1/8"),), ports={}, log=UnreadableLog("none"), mark=Mark(), since=0,
+        settle=0, patience=PATIENCE,
     )  # fmt: skip
+
+
+def verified(port: int) -> Verified:
+    """What verify() says of an smtpd on that port."""
+    return verify(expected_on(port))
+
+
+def test_what_clients_can_use_are_the_services_that_answer() -> None:
+    with listening(smtpd) as port:
+        assert working(expected_on(port)) == {f"{port}/inet"}
+    with listening(keep_silent) as port:
+        assert working(replace(expected_on(port), tries=1)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("reply", "takes"),
+    [(b"250 ok", True), (b"451 4.3.5 Server configuration error", False), (b"550 5.1.1 unknown", False)],
+)
+def test_a_service_takes_mail_if_it_does_for_a_recipient_that_is_asked_for(reply: bytes, *, takes: bool) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"220 mx ESMTP\r\n")
+        while line := connection.recv(1000):
+            connection.sendall((reply if line.startswith(b"RCPT") else b"250 ok") + b"\r\n")
+
+    asked = Asked(recipients={"local": ("root@mx.example",)}, networks=("127.0.0.0/8",))
+    with listening(serve) as port:
+        found = working(replace(expected_on(port), asked=asked))
+    assert (taking_mail(f"{port}/inet") in found) is takes
+    assert f"{port}/inet" in found
 
 
 def test_a_service_that_answers_at_the_second_try_of_a_busy_machine_is_well() -> None:
@@ -122,3 +154,15 @@ def test_the_last_line_of_a_master_that_died_is_waited_for(tmp_path: Path) -> No
     assert seen.died
     assert [one.rule for one in seen.findings] == ["master-died", "fatal-in-log"]
     assert "port 2599" in seen.findings[1].text
+
+
+def test_what_a_daemon_of_before_logs_is_not_of_the_commit(tmp_path: Path) -> None:
+    log, instance = LogFile(tmp_path / "mail.log"), Instance(Path("/etc/postfix"), {"syslog_name": "postfix"})
+    log.path.write_text("Nov 26 12:00:00 mx postfix/cleanup[7]: error: open /etc/postfix/checks: No such file\n")
+    expected = Expected(
+        instance=instance, services=(), addresses=(), ports={}, log=log, mark=Mark(), since=0, settle=0
+    )  # fmt: skip
+    assert [one.rule for one in fatal_since(expected)] == ["fatal-in-log"]
+    assert fatal_since(replace(expected, old=frozenset({7}))) == []
+    known = ("postfix/cleanup", "error: open /etc/postfix/checks: No such file")
+    assert fatal_since(replace(expected, faults=frozenset({known}))) == [], "it was logged before a first activation"

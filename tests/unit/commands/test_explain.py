@@ -10,6 +10,10 @@ from click.testing import CliRunner
 from reconciler.commands.explain import as_markdown
 from reconciler.commands.main import main
 from reconciler.desired.explanations import explanations
+from reconciler.host.effects import Host
+from reconciler.model import Refused, Where, error_at
+from reconciler.state.journal import Journal
+from reconciler.state.records import Conclusion
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +31,7 @@ def test_a_rule_is_explained_by_its_name() -> None:
 
 
 def test_without_a_name_all_are_listed_one_a_line() -> None:
-    status, text = run()
+    status, text = run("--all")
     assert status == 0
     assert [line.split()[0] for line in text.splitlines()] == sorted(explanations())
 
@@ -37,6 +41,24 @@ def test_an_unknown_name_gets_what_was_meant_and_64() -> None:
     assert status == 64
     assert 'there is no rule "alis-loop"; did you mean alias-loop?' in text
     assert run("--markdown", "alias-loop")[0] == 64
+    assert run("--all", "alias-loop")[0] == 64
+
+
+def test_alone_it_explains_what_the_last_pass_found(tmp_path: Path) -> None:
+    settings = tmp_path / "reconciler.toml"
+    settings.write_text(f'[state]\ndirectory = "{tmp_path}"\n')
+
+    def alone() -> str:
+        return CliRunner().invoke(main, ["--settings", str(settings), "explain"]).output
+
+    assert [line.split()[0] for line in alone().splitlines()] == sorted(explanations()), "there was no pass"
+    (tmp_path / "private").mkdir()
+    loop = error_at("alias-loop", Where("tables/virtual", 3), "a loop")
+    Journal(tmp_path / "private", Host()).conclude(Conclusion(outcome=Refused((loop, loop)), revision="a" * 40))
+    text = alone()
+    assert text.startswith("alias-loop\n\n")
+    assert text.count("Break the circle") == 1
+    assert text.endswith("\n`reconciler explain --all` lists all rules.\n")
 
 
 def test_programs_read_json() -> None:

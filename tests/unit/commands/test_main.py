@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from reconciler.commands.main import COMMANDS, main
+from reconciler.commands.main import COMMANDS, PURPOSES, main
 from reconciler.daemon.control import Control
+from tests.unit.well_status import WELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from reconciler.daemon.control import Message
 
 HEAVY = {"cryptography", "dns", "jinja2", "psutil", "pydantic", "pygit2", "pyrage", "structlog", "watchdog", "yaml"}
 REPORTED = """
@@ -28,10 +27,6 @@ except SystemExit as end:
     print("exit status", end.code)
 print("imported", *{name.partition(".")[0] for name in sys.modules})
 """
-STATUS: Message = {
-    "host": "mx1.example.com", "phase": {"name": "Steady"}, "before": None, "live": None, "last": None, "drift": [],
-    "ignored": [], "postfix": {"running": True, "version": "3.7.11"}, "daemon": True, "limits": [],
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +41,7 @@ def settings(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[None]:
     """A daemon's socket that answers requests for its status."""
-    control = Control(tmp_path / "control.sock", None, {"status": lambda _: iter([{"done": STATUS}])}, tmp_path)
+    control = Control(tmp_path / "control.sock", None, {"status": lambda _: iter([{"done": WELL}])}, tmp_path)
     control.start()
     yield
     control.stop()
@@ -68,11 +63,18 @@ def test_each_command_is_at_its_place() -> None:
 
 
 def test_the_help_lists_every_command_with_its_first_sentence() -> None:
-    text, _ = started("--help")
+    text, packages = started("--help")
 
-    listed = {line.split()[0]: line.split()[1:] for line in text.partition("Commands:\n")[2].splitlines()}
-    assert listed.keys() == COMMANDS.keys()
-    assert all(listed.values())
+    purposes = text.partition("Show this message and exit.\n")[2].split("\n\n")
+    assert [one.strip("\n").partition(":\n")[0] for one in purposes] == [*PURPOSES]
+    listed = [line.split(maxsplit=1) for one in purposes for line in one.partition(":\n")[2].splitlines()]
+    assert dict(listed) == {name: place.does for name, place in COMMANDS.items()}
+    assert max(map(len, text.splitlines())) <= 80
+    assert packages & HEAVY == set()
+
+
+def test_reconciler_alone_shows_its_help() -> None:
+    assert started()[0].removesuffix("exit status 0\n") == started("--help")[0].removesuffix("exit status 0\n")
 
 
 def test_examples_are_printed_line_by_line() -> None:
@@ -83,7 +85,7 @@ def test_examples_are_printed_line_by_line() -> None:
 def test_the_status_of_a_running_daemon_imports_no_library_of_a_pass(settings: Path, daemon: None) -> None:  # noqa: ARG001 - it answers
     text, packages = started("--settings", str(settings), "status")
 
-    assert text.startswith("mx1.example.com    Steady")
+    assert text.startswith("mx1.example.com   OK: generation 12 is live\n")
     assert packages & HEAVY == set()
 
 

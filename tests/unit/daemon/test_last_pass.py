@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from reconciler.daemon.last_pass import LastPass
+from reconciler.desired.lint import SAME
 from reconciler.host.settings import Settings
-from reconciler.model import Postponed, Unchanged
+from reconciler.model import Applied, Finding, Postponed, Refused, Unchanged, Where
 from reconciler.model.phase import FIRST_PAUSE, Steady, Suspended
 from reconciler.passes.record import Passed
 from reconciler.state.records import Conclusion
@@ -18,8 +19,29 @@ def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> 
     last = LastPass().recorded(Passed(Postponed("no space left"), unrecorded=True))
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.troubles == ["nothing can be recorded: no space left"]
+    assert last.urgent == ["nothing can be recorded: no space left"]
     assert last.recorded(Passed(Unchanged())) == LastPass()
+
+
+def test_a_pass_that_another_process_keeps_from_beginning_says_that_and_not_that_a_record_failed() -> None:
+    last = LastPass().recorded(Passed(Postponed("dpkg holds its lock"), unrecorded=True, busy=True))
+
+    assert last.urgent == ["no pass can be made now: dpkg holds its lock"]
+    assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
+
+
+def test_errors_of_what_is_live_that_refused_nothing_are_faults_until_a_pass_is_free_of_them() -> None:
+    error = Finding(rule="r", where=Where("mail.yaml", 3), text="no server answers", subject="s", lasting=False)
+    excused = error.as_warning(SAME)
+
+    for outcome, told in (
+        (Unchanged((error,)), ["the last pass found mail.yaml:3:1: no server answers"]),
+        (Applied((excused,)), ["the last pass found mail.yaml:3:1: no server answers"]),
+        (Applied((error.as_warning("allowed: x"),)), []),
+        (Refused((error,)), []),
+        (Unchanged(), []),
+    ):
+        assert [*LastPass(faults=("old",)).recorded(Passed(outcome)).faults] == told
 
 
 def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:
@@ -31,17 +53,17 @@ def test_a_lost_note_stays_reported_until_the_next_conclusion_is_noted() -> None
         Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""), lost_note="refs are locked")
     )
 
-    assert last.troubles == ["not written: refs are locked"]
+    assert last.limits == ["not written: refs are locked"]
     assert last.due_in(Steady(), SETTINGS) == SETTINGS.resync
     assert last.noted(Passed(Unchanged())) == last
-    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""))).troubles == []
+    assert last.noted(Passed(Unchanged(), conclusion=Conclusion(outcome=Unchanged(), revision=""))).limits == []
 
 
 def test_requests_that_wait_are_looked_at_soon_and_are_no_trouble() -> None:
     last = LastPass(requests_wait=True)
 
     assert last.due_in(Steady(), SETTINGS) == FIRST_PAUSE
-    assert last.troubles == []
+    assert last.urgent == last.limits == []
 
 
 def test_a_suspension_that_has_ended_is_looked_at_at_once_and_one_without_end_at_the_resync() -> None:

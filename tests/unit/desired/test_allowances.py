@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from reconciler.desired.allowances import found_in
-from reconciler.desired.lint import lint
+from reconciler import rehearsal
+from reconciler.desired.allowances import STAGED, found_in
+from reconciler.desired.explanations import explanations
+from reconciler.desired.lint import lint, staged
 from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.model import Desired, File, Finding, errors_in
+from reconciler.model import Desired, File, Finding, Where, error_at, errors_in, warning_at
 from reconciler.model.errors import InvalidSource
 from tests.unit.host_facts import HOST
 
@@ -192,3 +197,52 @@ def test_a_file_as_a_whole_is_allowed_in_its_first_line() -> None:
     files = {"tables/transports": "# allow unused-table: for later\nx.example relaylim:\n"}
     assert rules(files={"tables/transports": "x.example relaylim:\n"}) == ["unused-table"]
     assert rules(files=files) == []
+
+
+LINE = len(MAIL.splitlines()) + 1
+HERE = Where("mail.yaml", LINE, 17)
+
+
+def after_staging(mail: str, *found: Finding) -> list[Finding]:
+    state = loaded(mail)
+    return staged(found, state, lint(state, HOST, compose(state, HOST)))
+
+
+@pytest.mark.parametrize("rule", sorted(STAGED))
+def test_a_finding_of_a_program_or_of_a_rehearsal_is_allowed_at_its_line(rule: str) -> None:
+    line = f"  smtpd_banner: hi  # allow {rule}: it says this on Postfix 3.7\n"
+    (finding,) = after_staging(line, error_at(rule, HERE, "it says something"))
+    assert (finding.is_error, finding.text) == (False, "it says something (allowed: it says this on Postfix 3.7)")
+    assert after_staging(line, warning_at(rule, HERE, "it says something")) == []
+    (other,) = after_staging(line, error_at(rule, Where("mail.yaml", 2), "it says something"))
+    assert other.is_error
+    assert rule in explanations()
+    assert told(line) == []  # lint() can't know whether the comment is of use
+
+
+def test_every_finding_that_a_rehearsal_judges_can_be_allowed() -> None:
+    written = re.compile(r'(?:\bfinding\(\s*|\brule=)"([a-z-]+)"')
+    sources = [path.read_text(encoding="utf-8") for path in Path(*rehearsal.__path__).glob("*.py")]
+    rules_of_rehearsals = {rule for source in sources for rule in written.findall(source)}
+    assert {"master-fails", "login-as-another", "no-mail-in"} <= rules_of_rehearsals <= STAGED
+
+
+def test_a_program_does_not_repeat_what_a_rule_has_told_and_a_person_has_allowed() -> None:
+    line = "  smtpd_bannner: hi  # allow unknown-parameter: of a later Postfix\n"
+    (finding,) = told(line)
+    assert (finding.rule, finding.is_error) == ("unknown-parameter", False)
+    unused = error_at("postconf", HERE, "unused parameter: smtpd_bannner=hi", "smtpd_bannner")
+    assert after_staging(line, unused) == []
+    assert after_staging(line, error_at("postconf", HERE, "something else", "other")) != []
+    assert after_staging("  smtpd_bannner: hi\n", unused) == [unused]
+
+
+def test_what_is_written_nowhere_is_told_where_a_person_would_write_it() -> None:
+    nowhere = error_at("postconf", Where("mail.yaml"), "a default is wrong")
+    assert [str(one.where) for one in after_staging("", nowhere)] == ["mail.yaml:2:1"]
+    assert after_staging("", error_at("postconf", HERE, "x"))[0].where == HERE
+    stock = {"master.d/x.cf": "[::]:25 inet n - n - - smtpd\n"}
+    assert all(
+        str(finding.where) != "mail.yaml:1:1" and "mail.yaml:1:1" not in finding.text for finding in told("", stock)
+    )
+    assert told("", stock)

@@ -121,22 +121,22 @@ def test_what_can_not_be_written_there_is_left_to_a_person(mail: str) -> None:
 
 
 def test_a_smart_host_keeps_its_comments_and_the_name_of_its_secret() -> None:
-    changed = text(set_smart_host(tree(), HOST, "[b.test]", "w"))
+    changed = text(set_smart_host(tree(), HOST, {"nexthop": "[b.test]"}, "w"))
     assert changed == MAIL.replace("[a.test]:587", "x").replace('"x"', "'[b.test]'").replace(
         "username: u", "username: w"
     )
 
 
 def test_a_smart_host_without_a_login_has_none() -> None:
-    changed = text(set_smart_host(tree(), HOST, "[a.test]:587", None))
+    changed = text(set_smart_host(tree(), HOST, {"nexthop": "[a.test]:587"}, None))
     assert changed == MAIL.replace("  username: u\n  password: !secret relay\n", "")
 
 
 @pytest.mark.parametrize("mail", ["a: b\n", "a: b\nsmart_host: off\n", "a: b\nsmart_host: {nexthop: c}\n"])
 def test_a_smart_host_can_be_made_of_anything(mail: str) -> None:
-    once = set_smart_host(tree(mail), HOST, "[b.test]", "w")
+    once = set_smart_host(tree(mail), HOST, {"nexthop": "[b.test]"}, "w")
     assert b"!secret smart_host" in once["mail.yaml"]
-    assert set_smart_host(tree(text(once)), HOST, "[b.test]", "w") == {}
+    assert set_smart_host(tree(text(once)), HOST, {"nexthop": "[b.test]"}, "w") == {}
 
 
 def test_a_login_needs_its_secret_in_the_commit() -> None:
@@ -144,11 +144,11 @@ def test_a_login_needs_its_secret_in_the_commit() -> None:
     with pytest.raises(
         CannotRevise, match=r"there is no secrets/smart_host\.age .* `reconciler secret set smart_host`"
     ):
-        set_smart_host(files, HOST, "[b.test]", "w")
+        set_smart_host(files, HOST, {"nexthop": "[b.test]"}, "w")
 
 
 def test_one_hosts_smart_host_inherits_no_login() -> None:
-    changed = text(set_smart_host(tree(own="smart_host:\n  nexthop: c\n"), HOST, "[b.test]", None))
+    changed = text(set_smart_host(tree(own="smart_host:\n  nexthop: c\n"), HOST, {"nexthop": "[b.test]"}, None))
     assert changed == "smart_host:\n  nexthop: '[b.test]'\n  username: null\n  password: null\n"
 
 

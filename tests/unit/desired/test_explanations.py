@@ -20,8 +20,8 @@ OTHERS = {
 }  # fmt: skip
 
 
-def trees() -> list[ast.Module]:
-    return [ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.glob("reconciler/**/*.py"))]
+def trees(folder: str = "reconciler") -> list[ast.Module]:
+    return [ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.glob(f"{folder}/**/*.py"))]
 
 
 def makers() -> dict[str, int]:
@@ -37,10 +37,10 @@ def makers() -> dict[str, int]:
     return places
 
 
-def emitted() -> Iterator[str]:
-    """The names that stand as literals where a finding is made."""
+def emitted(folder: str = "reconciler") -> Iterator[str]:
+    """The names that stand as literals where a finding is made, in the files of a folder."""
     places = makers()
-    for tree in trees():
+    for tree in trees(folder):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 yield from _literals(node, places)

@@ -37,7 +37,7 @@ def test_what_is_equally_true_of_live_is_reported_and_not_refused() -> None:
     old, new = sorted(excused(after, live), key=lambda finding: finding.severity, reverse=True)
     assert old.severity is Severity.WARNING
     assert "disable_vrfy_command" in old.text
-    assert "the live commit has the same error" in old.text
+    assert "what is live has the same error" in old.text
     assert new.is_error
     assert "mailbox_size_limit" in new.text
 

@@ -85,3 +85,21 @@ def test_a_transport_with_a_mistake_is_still_known_by_its_name() -> None:
         loaded("hostname: mx.test.example\ntransports: {slow: {concurrency: 0}}\nservices: {slow/unix: {maxproc: 1}}\n")
 
     assert [finding.rule for finding in refused.value.findings] == ["invalid-value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a unix - - n - - smtp\n  -o x=y\n#b unix - - n - - smtp\n  -o z=y\n  -o u=v\n", 4),
+        ("a unix - - n - - smtp\n# 587 inet n - n - - smtpd\n#  -o x=y\n  -o z=y\n", 4),
+        ("a unix - - n - - smtp\n  -o x=y\n#  -o b=c\n  -o z=y\n", 0),
+        ("a unix - - n - - smtp\n  -o x=y\n#b unix - - n - - smtp\n#  -o z=y\n\nc unix - - n - - smtp\n  -o e=f\n", 0),
+        ("#a unix - - n - - smtp\nb unix - - n - - smtp\n  -o x=y\n", 0),
+        ("a unix - - n - - smtp\n# mail for unix hosts only\n  -o x=y\n", 0),
+    ],
+)
+def test_options_of_a_commented_out_service_go_to_the_one_above(text: str, line: int) -> None:
+    _, findings = of_files({"master.d/x.cf": text})
+
+    assert [(one.rule, one.where.line) for one in findings] == ([("commented-service", line)] if line else [])
+    assert not any(one.is_error for one in findings)

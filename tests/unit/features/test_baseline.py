@@ -16,7 +16,7 @@ from tests.unit.host_facts import HOST, facts
     [("3.11.0", "3.11"), ("3.7.11", "3.6"), ("3.6-20200101", "3.6"), ("3.5.9", "2"), ("2.11.3", "0"), ("", "0")],
 )
 def test_the_compatibility_level_is_the_newest_that_this_postfix_knows(version: str, level: str) -> None:
-    assert compatibility_level(version) == level
+    assert compatibility_level(facts(version=version).release) == level
 
 
 def test_a_hostname_is_myhostname_and_knows_its_place() -> None:

@@ -62,8 +62,26 @@ def test_the_limits_of_a_service_are_known(name: str) -> None:
     assert not findings_of("unknown-parameter", {name: "1"}, service)
 
 
-def test_the_limits_of_a_service_that_is_not_there_are_refused() -> None:
-    assert "nosuch_destination_rate_delay" in only_finding("unknown-parameter", {"nosuch_destination_rate_delay": "1s"})
+@pytest.mark.parametrize("name", ["maildrop_destination_recipient_limit", "policyd-spf_time_limit"])
+def test_the_limits_of_a_service_that_has_gone_are_told_of(name: str) -> None:
+    (finding,) = findings_of("no-such-transport", {name: "1"})
+    assert not finding.is_error
+    assert name in finding.text
+    assert not findings_of("unknown-parameter", {name: "1"})
+
+
+def test_what_an_older_or_patched_postfix_had_is_told_of() -> None:
+    (finding,) = findings_of("former-parameter", {"virtual_create_maildirsize": "yes"})
+    assert not finding.is_error
+    assert not findings_of("unknown-parameter", {"program_directory": "/usr/lib/postfix"})
+    maps = {"proxy_read_maps": "$virtual_alias_maps $transport_maps $mynetworks $virtual_mailbox_limit_maps"}
+    (finding,) = findings_of("undefined-name", maps)
+    assert not finding.is_error
+
+
+@pytest.mark.parametrize("name", ["relayim_destination_rate_delay", "comand_time_limit", "x_destination_rate_dely"])
+def test_a_slip_in_a_limit_is_refused(name: str) -> None:
+    assert name in only_finding("unknown-parameter", {name: "1s"})
 
 
 def test_only_pipe_and_spawn_have_a_time_limit() -> None:

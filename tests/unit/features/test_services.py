@@ -19,6 +19,11 @@ def test_a_program_that_is_not_installed_is_refused() -> None:
     )
 
 
+def test_a_program_that_was_removed_acts_on_the_next_process() -> None:
+    (finding,) = findings_of("unknown-program", files=master("127.0.0.1:3199 inet n - n - - smtpdd"))
+    assert finding.starts == {"127.0.0.1:3199/inet"}
+
+
 @pytest.mark.parametrize("command", ["../../../../usr/bin/logger", "sub/../smtpd", "./pipe", "sub//smtpd", ".."])
 def test_a_command_that_could_lead_out_of_the_folder_of_programs_is_refused(command: str) -> None:
     said = only_finding("unknown-program", files=master(f"127.0.0.1:3199 inet n - n - - {command} -f /etc/shadow"))
@@ -32,8 +37,10 @@ def test_a_command_that_stays_in_the_folder_of_programs_is_not_refused_for_its_n
 
 def test_a_program_of_ones_own_that_is_missing_is_refused_for_now() -> None:
     line = "x unix - n n - - pipe user=vmail argv=/opt/own -d"
-    (finding,) = findings_of("missing-program", files=master(line), facts=facts(files={"/opt/own": False}))
+    gone = facts(files={"/opt/own": False})
+    (finding,) = findings_of("missing-program", {"default_transport": "x"}, master(line), gone)
     assert not finding.lasting
+    assert not findings_of("missing-program", files=master(line), facts=gone)  # it never starts
     assert not findings_of("missing-program", files=master(line), facts=facts(files={"/opt/own": True}))
 
 

@@ -46,7 +46,8 @@ def test_logins_are_kept_by_nexthop_and_by_sender_only_where_they_share_one() ->
 
 
 def test_a_preset_stands_for_its_nexthop_and_port_465_for_a_service_with_tls_first() -> None:
-    assert composed("smart_host: {preset: mailchannels}\n").parameters["relayhost"].value == "smtp.mailchannels.net:587"
+    preset = composed(f"smart_host: {{preset: mailchannels, {TWO}}}\n")
+    assert preset.parameters["relayhost"].value == "smtp.mailchannels.net:587"
     for port in ("465", "smtps", "submissions"):
         merged = composed(f"smart_host: {{nexthop: '[a.example]:{port}'}}\n")
         assert merged.parameters["default_transport"].value == "smart_host"
@@ -63,6 +64,7 @@ def test_a_preset_stands_for_its_nexthop_and_port_465_for_a_service_with_tls_fir
     ("section", "text"),
     [
         ("{preset: mailchanels}", "did you mean mailchannels?"),
+        ("{preset: mailchannels}", "mailchannels takes mail only after a login; username and password are missing"),
         ("{preset: mailchannels, nexthop: a.example}", "write one of the two"),
         ("{nexthop: a.example, senders: {example.com: {nexthop: b.example}}}", 'not a sender: "example.com"'),
         ("{nexthop: a.example, senders: {'@b.example': {nexthop: ''}}}", "is empty"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.desired.load import load
 from tests.unit.commits import file_tree
+from tests.unit.desired_states import findings_of
 
 
 def test_tables_take_their_type_from_their_name() -> None:
@@ -14,3 +15,13 @@ def test_tables_take_their_type_from_their_name() -> None:
         "a": ("lmdb", "postmap"), "b": ("pcre", ""), "c": ("hash", "postmap"), "aliases": ("lmdb", "postalias"),
     }  # fmt: skip
     assert desired.tables["b"].reference == "pcre:$config_directory/b"
+
+
+def test_a_well_known_table_that_another_value_leaves_out_is_a_warning() -> None:
+    (finding,) = findings_of("unused-table", {"virtual_alias_maps": "hash:/etc/aliases"})
+    assert (finding.is_error, str(finding.where)) == (False, "tables/virtual:1:1")
+    assert 'virtual_alias_maps is "hash:/etc/aliases"' in finding.text
+    for value in ("table:virtual", "lmdb:$config_directory/virtual, hash:/etc/aliases"):
+        assert not findings_of("unused-table", {"virtual_alias_maps": value})
+    elsewhere = {"virtual_alias_maps": "hash:/etc/aliases", "canonical_maps": "table:virtual"}
+    assert not findings_of("unused-table", elsewhere)

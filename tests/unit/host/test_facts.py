@@ -65,6 +65,16 @@ def test_every_listener_is_known_with_its_program(
     assert [one.ours for one in facts.listeners(os.getpid()) if one.port == port] == [True]
 
 
+def test_a_listener_whose_holder_is_hidden_is_no_evidence_of_another_program_while_the_master_runs(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.host.facts._owners", lambda _: {})
+    monkeypatch.setattr("reconciler.host.sockets.held", lambda _: set())
+    port = listener.getsockname()[1]
+    assert [(one.program, one.ours) for one in facts.listeners(os.getpid()) if one.port == port] == [("", True)]
+    assert [one.ours for one in facts.listeners(None) if one.port == port] == [False]
+
+
 @pytest.mark.parametrize("netlink", [True, False])
 @pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_the_other_end_of_a_connection_has_an_owner(

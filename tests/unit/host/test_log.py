@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host import log
-from reconciler.host.log import Event
+from reconciler.host.log import Event, Priority
 from reconciler.model import Secret
 
 if TYPE_CHECKING:
@@ -101,3 +101,35 @@ def test_a_full_disk_under_the_log_stops_nothing() -> None:
 
 def test_event_names_are_lower_case_words() -> None:
     assert all(event.value == event.name.lower() for event in Event)
+
+
+def test_the_journal_gets_sentences_with_priorities() -> None:
+    stream = io.StringIO()
+    log.configure("journal", stream)
+    logger = log.get(host="mx1")
+    logger.at(Priority.CRITICAL, Event.PASSED, text="HALTED: x", revision="289378e")
+    logger.error(Event.FAILED, traceback="")
+    logger.warning(Event.CHECK_REFUSED, user="git", findings=["a.yaml:1:1: no", "b.yaml:2:1: no"], revision=None)
+    logger.info(Event.PASSED, text="applied 289378e\nas generation 2")
+    logger.debug(Event.WOKE, reasons=["push"])
+    assert stream.getvalue().splitlines() == [
+        "<2>HALTED: x",
+        "<3>failed",
+        "<4>check refused: user git, findings a.yaml:1:1: no, b.yaml:2:1: no",
+        "<6>applied 289378e",
+        "<6>as generation 2",
+    ]
+
+
+def test_auto_is_the_journal_where_systemd_connected_the_stream_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for connected in (True, False):
+        path = tmp_path / str(connected)
+        with path.open("w") as stream:
+            status = path.stat()
+            inode = status.st_ino if connected else status.st_ino + 1
+            monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{inode}")
+            log.configure("auto", stream)
+            log.get().info(Event.STARTED, pid=7)
+        assert path.read_text().startswith("<6>started: pid 7\n" if connected else "{")

@@ -117,6 +117,8 @@ def test_the_last_line_of_a_process_is_its_own_and_not_one_that_names_it(path: P
 
 
 POSTFIX = 103  # mail_owner, where the journal was recorded
+DAEMONS = "/usr/lib/postfix/sbin"
+ROOT = maillog.Writers(frozenset({0}))
 JOURNAL = [json.loads(line) for line in transcript("journal.jsonl").splitlines()]
 
 
@@ -124,7 +126,7 @@ def test_the_journal_is_asked_by_its_cursor() -> None:
     host = RecordedHost(
         {"--show-cursor": transcript("journal-cursor.txt"), "--facility=mail": transcript("journal.jsonl")}
     )
-    log = maillog.SystemdJournal(host, frozenset({0, POSTFIX}))
+    log = maillog.SystemdJournal(host, maillog.Writers(frozenset({0, POSTFIX})))
     mark = log.mark()
     assert mark.cursor.startswith("s=523c2093cf214bd197a8ccdbd9980292;")
     assert any(one.text.startswith("reload") for line in log.since(mark) if (one := parse(line)))
@@ -133,18 +135,45 @@ def test_the_journal_is_asked_by_its_cursor() -> None:
 
 def test_of_the_journal_only_what_postfix_wrote_is_read() -> None:
     host = RecordedHost({"--facility=mail": transcript("journal.jsonl")})
-    lines = maillog.SystemdJournal(host, frozenset({0, POSTFIX})).since(maillog.Mark())
+    lines = maillog.SystemdJournal(host, maillog.Writers(frozenset({0, POSTFIX}))).since(maillog.Mark())
     assert len(lines) == len(JOURNAL) - 1, "a local user wrote one of them"
     assert not [line for line in lines if "fatal" in line]
     assert all(parse(line) for line in lines)
 
 
 def test_an_entry_is_one_line_whatever_it_holds() -> None:
-    lines = [maillog.entry_line(entry, {0}) for entry in JOURNAL[-2:]]
+    lines = [maillog.entry_line(entry, ROOT) for entry in JOURNAL[-2:]]
     assert lines == ["postfix/smtpd[316]: warning: one two", "postfix/smtpd[317]: connect from \ufffd\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, True),
+        ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin/smtpd (deleted)"}, True),  # its package was upgraded
+        ({"_UID": "0"}, True),  # it has ended
+        ({"_UID": "103"}, False),  # so has this one, and a daemon would have waited a second
+        ({"_UID": "103", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, True),
+        ({"_UID": "0", "_EXE": "/usr/bin/logger"}, False),
+        ({"_UID": "0", "_EXE": "/usr/lib/postfix/sbin2/smtpd"}, False),
+        ({"_UID": "1000", "_EXE": "/usr/lib/postfix/sbin/smtpd"}, False),
+    ],
+)
+def test_an_entry_counts_if_a_program_of_postfix_wrote_it(fields: dict[str, object], counts: bool) -> None:
+    entry = {**fields, "MESSAGE": "fatal: x", "SYSLOG_IDENTIFIER": "postfix/smtpd", "_PID": "7"}
+    writers = maillog.Writers(frozenset({0, POSTFIX}), DAEMONS)
+    assert bool(maillog.entry_line(entry, writers)) is counts
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_ended_process_of_mail_owner_counts_only_where_journald_names_no_program(named: bool) -> None:
+    ended = json.dumps({"_UID": str(POSTFIX), "_PID": "7", "SYSLOG_IDENTIFIER": "postfix/smtpd", "MESSAGE": "fatal: x"})
+    host = RecordedHost({f"_EXE={DAEMONS}/master": "daemon started\n" * named, "--facility=mail": ended})
+    lines = maillog.SystemdJournal(host, maillog.Writers(frozenset({0, POSTFIX}), DAEMONS)).since(maillog.Mark())
+    assert lines == ["postfix/smtpd[7]: fatal: x"] * (not named)
 
 
 @pytest.mark.parametrize("message", [None, 7, [], ["two", "messages"], {"a": 1}])
 def test_an_odd_entry_is_no_fatal_error(message: object) -> None:
-    line = maillog.entry_line({"_UID": "0", "MESSAGE": message}, {0})
+    line = maillog.entry_line({"_UID": "0", "MESSAGE": message}, ROOT)
     assert "fatal" not in line

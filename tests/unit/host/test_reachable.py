@@ -42,8 +42,20 @@ def test_a_server_that_is_busy_is_no_server_that_is_down(tmp_path: Path) -> None
         assert reachable.ask([stuck]) == {stuck: reachable.SLOW}
 
 
+@pytest.mark.parametrize(
+    ("code", "answer"), [(socket.EAI_AGAIN, None), (socket.EAI_FAIL, None), (socket.EAI_NONAME, reachable.NO_NAME)]
+)
+def test_a_name_is_missing_only_if_dns_says_so(code: int, answer: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "said by the C library")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    named = Server("nosuch.invalid", 25)
+    assert reachable.ask([named]) == {named: answer}
+
+
 def test_what_is_no_name_is_unknown() -> None:
-    odd = [Server("\u00fc" * 70, 25), Server("nosuch.invalid", 25)]
+    odd = [Server("\u00fc" * 70, 25)]
     assert reachable.ask(odd) == dict.fromkeys(odd)
     assert servers({"relayhost": "[198.51.100.1]:99999"}) == set()
 

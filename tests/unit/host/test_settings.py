@@ -80,7 +80,7 @@ def test_all_mistakes_are_named_at_once_with_the_likely_intent(tmp_path: Path) -
         f'{file}: repository.path: expected an absolute path, got "srv/x"',
         f'{file}: unknown key "repository.branhc"; did you mean repository.branch?',
         f'{file}: drift.policy: expected one of "revert", "commit", "report", got "revrt"; did you mean revert?',
-        f'{file}: daemon.settle: expected a time such as "1.5s", "5m" or "2h", got 1.5',
+        f'{file}: daemon.settle: expected a time such as "1.5s", "30m", "2h" or "1d", got 1.5',
         f"{file}: daemon.group: expected text in quotes, got 5",
         f'{file}: host.name: expected text in quotes, got ""',
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.model import Contribution, Desired, Parameter, Secret, Service, Where
+from dataclasses import replace
+
+from reconciler.model import UNWRITTEN, Contribution, Desired, Parameter, Secret, Service, Where, error_at
 
 
 class Section:
@@ -32,6 +34,16 @@ def test_a_key_without_a_place_of_its_own_is_where_its_nearest_parent_is() -> No
     assert state.where("services", "smtp/inet", "maxproc") == Where("mail.yaml", 4, 3)
     assert state.where("hostname") == Where("mail.yaml", 2)
     assert state.where("services") == Where("mail.yaml", 1, 1)
+
+
+def test_what_is_written_nowhere_is_at_the_key_where_one_would_write_it() -> None:
+    default, written = (error_at("r", where, "t") for where in (UNWRITTEN, Where("mail.yaml", 4, 3)))
+    state = desired(None)
+    assert state.at_home(default).where == state.home == Where("mail.yaml", 2)
+    assert state.at_home(written).where == Where("mail.yaml", 4, 3)
+    services = {**state.places, ("services",): Where("mail.yaml", 3)}
+    assert replace(state, places=services).home == Where("mail.yaml", 3)
+    assert replace(state, places=services | {("parameters",): Where("mail.yaml", 9)}).home == Where("mail.yaml", 9)
 
 
 def test_the_contribution_above_prevails_and_takes_services_away() -> None:

@@ -25,3 +25,11 @@ def test_the_resolver_is_the_server_without_a_name_at_port_53() -> None:
 
 def test_a_state_that_names_nothing_mentions_nothing() -> None:
     assert not any(Mentioned())
+
+
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [("3.7.11", (3, 7)), ("3.10.1", (3, 10)), ("3.6-20200101", (3, 6)), ("2.11.3", (2, 11)), ("", ())],
+)
+def test_a_release_is_the_numbers_that_features_come_with(version: str, release: tuple[int, ...]) -> None:
+    assert facts(version=version).release == release

@@ -70,6 +70,20 @@ def test_every_outcome_leads_where_the_table_says(phase: Phase, name: str, outco
     assert (type(phase).__name__, name, expected.__name__) in TRANSITIONS
 
 
+@pytest.mark.parametrize(("name", "outcome", "expected"), OUTCOMES)
+def test_a_halt_ends_with_a_commit_that_goes_live_and_with_no_other(
+    name: str, outcome: Outcome, expected: type
+) -> None:
+    after = next_phase(Halted("x"), outcome, "a")
+
+    assert isinstance(after, expected if expected is Steady else Halted)
+    assert ("Halted", name, "Steady") in TRANSITIONS or isinstance(after, Halted)
+    if name != "Broken" and expected is not Steady:
+        assert after == Halted("x")
+    assert next_phase(Halted("x"), Applied(), "a", FIRST) == FIRST
+    assert ("Halted", "a commit is Applied", "Probation") in TRANSITIONS
+
+
 def test_a_superseded_pass_changes_no_phase() -> None:
     assert next_phase(Retrying("a", 2, "x"), Superseded("b"), "a") == Retrying("a", 2, "x")
 

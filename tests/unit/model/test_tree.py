@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Activation, Change, File, Kind, Plan, Table
+from reconciler.model import UNWRITTEN, Activation, Change, File, Kind, Plan, Table, Where
 
 
 def test_files_are_equal_by_content_mode_owner_and_compiler() -> None:
@@ -37,3 +37,13 @@ def test_a_plan_is_empty_without_changes_alone() -> None:
 
     assert Plan(live={}, target={}, changes=(), steps=()).empty
     assert not Plan(live={}, target={}, changes=(change,), steps=(Activation.RELOAD,)).empty
+
+
+def test_a_plan_has_a_place_if_it_changes_one_line_alone() -> None:
+    def place(*wheres: Where | None) -> Where | None:
+        changes = (Change(kind=Kind.PARAMETER, what="x", before="1", after="2", where=where) for where in wheres)
+        return Plan(live={}, target={}, changes=tuple(changes), steps=()).place
+
+    first, second = Where("mail.yaml", 4), Where("tables/x", 9)
+    assert place(first) == place(first, first) == first
+    assert {place(), place(first, second), place(first, None), place(None), place(UNWRITTEN)} == {None}

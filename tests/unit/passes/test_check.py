@@ -16,6 +16,7 @@ from tests.unit.host_facts import HOST, facts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reconciler.model import Facts
     from reconciler.state.manifest import Stage
 
 DOUBT = Finding(rule="doubt", where=Where("mail.yaml"), text="doubtful", subject="it")
@@ -57,6 +58,24 @@ def test_another_commit_is_not_recalled(adopted: Adopted, memory: Memory) -> Non
 def test_other_facts_let_nothing_be_recalled(adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     facts_are(facts(addresses=()), monkeypatch)
     assert memory.recall(remembered(memory).judged.revision, adopted.edges) is None
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_servers_are_asked_again_as_long_as_a_finding_is_of_the_moment(
+    adopted: Adopted, memory: Memory, monkeypatch: pytest.MonkeyPatch, *, lasting: bool
+) -> None:
+    known = remembered(memory)
+    live = known.judged.when_live(known.judged.plan.target, known.judged.understood.facts)
+    memory.checked = replace(known, judged=live, doubts=(replace(DOUBT, lasting=lasting),))
+    asked: list[bool] = []
+
+    def gather_again(*_: object, ask: bool) -> Facts:
+        asked.append(ask)
+        return HOST
+
+    monkeypatch.setattr("reconciler.passes.check.gather_again", gather_again)
+    memory.recall(live.revision, adopted.edges)
+    assert asked == [not lasting]
 
 
 def test_a_hand_edit_lets_nothing_be_recalled(adopted: Adopted, memory: Memory) -> None:

@@ -90,4 +90,4 @@ def test_the_note_of_a_refusal_says_what_stays_live(tmp_path: Path) -> None:
     note(Passed(REFUSED, revision.oid), adopted.edges)
 
     told = adopted.edges.repo.notes(revision.oid)
-    assert told == "mx.test.example: refused, nothing changed\n  f:1:1: t\ngeneration 0 (adopted) stays live\n"
+    assert told == "mx.test.example: refused, nothing changed\n  f:1:1: t  [r]\ngeneration 0 (adopted) stays live\n"

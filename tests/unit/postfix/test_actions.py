@@ -68,5 +68,13 @@ def test_a_policy_is_what_smtp_reads(policy: str, problem: str) -> None:
     assert bool(found) == bool(problem)
 
 
+def test_a_policy_with_a_word_of_a_newer_postfix_is_a_problem_of_this_one() -> None:
+    newer = "secure match=mx.example policy_type=sts"
+
+    assert policy_problem(newer) is None
+    assert 'does not know "policy_type"' in (policy_problem(newer, {"policy_type"}) or "")
+    assert "did you mean ciphers?" in (policy_problem("encrypt cipers=high", {"policy_type"}) or "")
+
+
 def test_a_reply_code_alone_is_told_from_another_number() -> None:
     assert [numeric_reply(text) for text in ("550", "450", "250", "5500")] == [True, True, False, False]

@@ -10,6 +10,7 @@ from tests.unit.desired_states import HEALTHY, desired
 from tests.unit.host_facts import HOST
 
 STAGE = "/var/lib/reconciler/private/stage/postfix"
+REJECT = "smtpd logged: NOQUEUE: reject: RCPT from x[192.0.2.1]:"
 SERVICE = "out unix - - n - - smtp\n  -o smtp_helo_name=b_b\n127.0.0.1:2525 inet n - n - - smtpd\n"
 FIRST = 4 + len(HEALTHY)  # the line of the first parameter after those of the healthy state
 
@@ -23,13 +24,32 @@ FIRST = 4 + len(HEALTHY)  # the line of the first parameter after those of the h
         ("warning: connect to transport private/nosuch: No such file or directory", "tables/transport:1:1"),
         ("fatal: bind 127.0.0.1 port 2525: Address already in use", "master.d/x.cf:3:1"),
         ("warning: No server certs available", "mail.yaml:"),
+        ('fatal: bad DNSBL filter syntax: need ";" or "]" at "127.0.0.[2>-<11]"', f"mail.yaml:{FIRST + 8}:"),
+        ("fatal: btree:/x: unable to get exclusive lock: Resource temporarily unavailable", f"mail.yaml:{FIRST + 9}:"),
         ("warning: something else", "mail.yaml:1:1"),
+        ("warning: connect to Milter service inet:127.0.0.1:8891: Connection refused", f"mail.yaml:{FIRST + 3}:"),
+        ("warning: problem talking to server 127.0.0.1:8892: Connection refused", f"mail.yaml:{FIRST + 4}:"),
+        ("warning: problem talking to server private/policy: No such file or directory", f"mail.yaml:{FIRST + 5}:"),
+        ('warning: tcp:127.0.0.1:8893 lookup error for "a@b.test"', f"mail.yaml:{FIRST + 6}:"),
+        (f"{REJECT} 550 5.1.1 <a@b.test>: Recipient address rejected: User unknown in virtual mailbox table; from=<>",
+         f"mail.yaml:{FIRST + 6}:"),
+        (f"{REJECT} 451 4.3.5 Server configuration error; from=<a@b.test> to=<c@d.test>", "mail.yaml:1:1"),
+        ("warning: not enough free space in mail queue: 1 bytes < 1.5*message size limit", f"mail.yaml:{FIRST + 7}:"),
     ],
-)
+)  # fmt: skip
 def test_words_of_postfix_lead_to_what_they_name(text: str, place: str) -> None:
     tables = {"tables/checks.pcre": "/a/ OK\n/[/ REJECT\n", "tables/transport": "a.example nosuch:\n"}
     files = tables | {"master.d/x.cf": SERVICE}
     parameters = {"smtpd_timeout": "30000x", "header_checks": "table:checks", "smtpd_tls_security_level": "may"}
+    parameters |= {
+        "smtpd_milters": "inet:127.0.0.1:8890, inet:127.0.0.1:8891",
+        "smtpd_sender_restrictions": "check_policy_service inet:127.0.0.1:8892, reject",
+        "smtpd_data_restrictions": "check_policy_service unix:private/policy",
+        "virtual_mailbox_maps": "tcp:127.0.0.1:8893",
+        "queue_minfree": "900000000",
+        "postscreen_dnsbl_sites": "bl.example",
+        "postscreen_cache_map": "btree:$data_directory/x",
+    }
     locator = Locator(compose(desired(parameters, files), HOST), STAGE)
 
     assert str(locator.locate(text, None)).startswith(place)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.log import causes, fatal_lines, parse, since_activation, steady, was_stopped
+from reconciler.postfix.log import (
+    fatal_lines,
+    parse,
+    since_activation,
+    steady,
+    until_activation,
+    warning_lines,
+    was_stopped,
+)
+from reconciler.postfix.own_faults import causes
 from tests.unit.recorded_host import transcript
 
 NAMES = {"postfix", "postfix/submission"}
@@ -113,6 +122,23 @@ def test_only_a_master_starts_an_activation() -> None:
     lines = [logged("postfix/master[5]: reload -- version 3.7.11"), logged("postfix/smtpd[7]: fatal: x")]
     said = logged("postfix/smtpd[7]: warning: non-SMTP command from x[192.0.2.1]: GET /master[5]: reload -- version")
     assert since_activation([*lines, said]) == [*lines, said]
+
+
+def test_what_the_configuration_before_logged_ends_at_the_first_activation() -> None:
+    early, late = logged("postfix/smtpd[7]: warning: early"), logged("postfix/smtpd[8]: warning: late")
+    reload = logged("postfix/master[5]: reload -- version 3.7.11, configuration /etc/postfix")
+    assert until_activation([early, reload, late, reload]) == [early]
+    assert until_activation([early]) == []
+
+
+def test_warnings_are_those_of_the_daemons() -> None:
+    lines = [
+        logged("postfix/smtpd[7]: warning: connect to Milter service inet:127.0.0.1:1: Connection refused"),
+        logged("postfix/postdrop[9]: warning: of a command"),
+        logged("other/smtpd[7]: warning: of another instance"),
+        logged("postfix/smtpd[7]: connect from x[192.0.2.1]"),
+    ]
+    assert [line.text[:20] for line in warning_lines(lines, NAMES)] == ["warning: connect to "]
 
 
 COMMAND = "postfix/smtpd[7]: warning: non-SMTP command from x[192.0.2.1]: GET /master[5]: terminating on signal 15"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.postfix.networks import problem_of
+from reconciler.postfix.networks import holds, problem_of
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,20 @@ def test_what_postfix_reads_is_no_problem(pattern: str) -> None:
 )
 def test_what_postfix_can_not_read_is_named_with_what_was_meant(pattern: str, problem: str) -> None:
     assert (problem_of(pattern) or "").endswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "address", "held"),
+    [
+        ("127.0.0.0/8 [::1]/128", "127.1.2.3", True),
+        ("127.0.0.0/8 [::1]/128", "::1", True),
+        ("127.0.0.0/8", "192.0.2.1", False),
+        ("!192.0.2.1 192.0.2.0/24", "192.0.2.1", False),
+        ("!192.0.2.1 192.0.2.0/24", "192.0.2.2", True),
+        ("hash:/etc/nets mx.example /etc/nets 192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.9/24", "192.0.2.1", True),
+        ("", "192.0.2.1", False),
+    ],
+)
+def test_the_first_network_that_fits_decides(patterns: str, address: str, held: bool) -> None:
+    assert holds(patterns.split(), address) is held

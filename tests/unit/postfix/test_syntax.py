@@ -93,6 +93,13 @@ def test_a_malformed_service_is_found_with_its_reason(line: str, cause: str) -> 
     assert any(cause in finding.text for finding in findings)
 
 
+def test_smtp_and_lmtp_take_flags_and_no_other_words() -> None:
+    [service], findings = read_master("dovecot unix - - n - - lmtp\n  -o lmtp_helo_name=a flags=DORX\n", "m")
+    assert (service.arguments, findings) == (("flags=DORX",), [])
+    for line in ("x unix - - n - - smtp flags=Z", "x inet n - n - - smtpd flags=D", "x unix - - n - - lmtp flag=D"):
+        assert read_master(f"{line}\n", "m")[1]
+
+
 def test_the_second_service_of_a_name_and_type_is_a_duplicate() -> None:
     services, _ = read_master("a unix - - n - - smtp\na inet n - n - - smtpd\na unix - - n - - lmtp\n", "m.cf")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,18 @@ def test_mail_that_waits_is_told_at_the_entry_that_sent_it_there() -> None:
         done, "r5/qmgr[9]: warning: connect to transport private/nosuch: No such file or directory"
     )
     assert str(found).startswith("tables/transport:2:1: in a rehearsal mail for the transport nosuch is deferred")
+
+
+def test_a_delivery_that_fails_quotes_the_warning_of_its_own_process_as_the_reason() -> None:
+    warning = "warning: pipe flag `D' requires dovecot_destination_recipient_limit = 1"
+    failed = "1A2: to=<a@b>, relay=dovecot, dsn=4.3.5, status=deferred (mail system configuration error)"
+    done = script_of(files={"master.d/d.cf": "dovecot unix - n n - - pipe\n  flags=D user=nobody argv=/bin/echo\n"})
+    number = next(n for n, service in enumerate(done.services) if service.name == "dovecot")
+    (found,) = report_findings(done, f"r{number}/pipe[9]: {failed}", f"r{number}/pipe[9]: {warning}")
+    assert (found.rule, found.where.file) == ("transport-fails", "master.d/d.cf")
+    assert "configuration error (pipe flag `D' requires dovecot_destination_recipient_limit = 1)" in found.text
+    both = report_findings(done, f"r{number}/pipe[8]: {warning}", f"r{number}/pipe[9]: {failed}")
+    assert {one.rule for one in both} == {"transport-fails", "warning-in-rehearsal"}
 
 
 def flow(
@@ -37,6 +50,22 @@ def test_a_flow_holds_or_says_how_it_does_not() -> None:
         'flow "a": expected accepted, got "554 5.7.1 Relay access denied" to RCPT TO:<x@far.example>'
     ]
     assert flow({"status": "sent"}, sent=True) == ['flow "a": expected a delivery, but Postfix attempted none in time']
+
+
+def test_a_flow_whose_message_all_others_share_the_hold_of_is_a_warning() -> None:
+    flows = {"a": {"to": "x@far.example", "expect": {"status": "sent"}}}
+    done = script_of(
+        {"smtpd_client_restrictions": "check_client_access static:HOLD"}, {"flows/a.yaml": json.dumps(flows)}
+    )
+    one = replace(done, play=done.play | {"dialogues": done.play["dialogues"][:1]})
+    steps = [["RCPT TO:<a@b>", "250 ok"], ["(message)", "250 2.0.0 Ok: queued as 1AB"]]
+    dialogues, results = [{"steps": steps, "error": ""}], [{"sent": True, "queue": "2AB", "steps": [], "error": ""}]
+    held = "r4/smtpd[9]: NOQUEUE: hold: RCPT from x[1.2.3.4]: triggers HOLD action; from=<s@x> to=<a@b> proto=ESMTP"
+    found = report_findings(one, held, dialogues=dialogues, flows=results)
+    assert [(each.rule, each.is_error) for each in found] == [("no-mail-in", False), ("flow-fails", False)]
+    assert "puts every message on hold" in found[1].text
+    found = report_findings(one, "r5/qmgr[9]: 1AB: from=<s@x>, size=1", dialogues=dialogues, flows=results)
+    assert [(each.rule, each.is_error) for each in found] == [("flow-fails", True)]
 
 
 def test_what_became_of_every_recipient_counts() -> None:

@@ -32,6 +32,18 @@ def test_a_finding_stands_where_its_words_lead_to_and_else_at_the_service() -> N
     assert evidence.finding("service-dies", "it dies", "x", service).where == service.where
 
 
+def test_a_service_that_nothing_routes_to_need_not_start() -> None:
+    pipe = {"master.d/x.cf": "scan unix - n n - - pipe user=nosuch argv=/bin/true\n"}
+    unused = script_of(files=pipe)
+    used = script_of({"content_filter": "scan"}, pipe)
+    for script, is_error in ((unused, False), (used, True)):
+        service = next(one for one in script.services if one.name == "scan")
+        found = gather(script, report(), str.isalpha).finding("service-dies", "it dies", "x", service)
+        assert found.is_error is is_error
+    smtpd = next(one for one in unused.services if one.command == "smtpd")
+    assert gather(unused, report(), str.isalpha).finding("service-dies", "it dies", "x", smtpd).is_error
+
+
 def test_messages_are_the_same_but_for_numbers_and_addresses() -> None:
     first, second = "1A2B3C: to=<a@b.example>: port 25", "4D5E6F: to=<long@name.example>: port 587"
     assert unnumbered(first) == unnumbered(second)

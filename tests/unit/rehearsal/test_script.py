@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.host_facts import facts
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,29 @@ def test_each_listener_is_spoken_to_on_loopback_and_from_outside() -> None:
     assert listeners(script_of({"inet_interfaces": "loopback-only"}).play) == {("127.0.0.1", 25)}
     assert listeners(script_of({"inet_protocols": "ipv4"}).play) == {("127.0.0.1", 25), ("192.0.2.10", 25)}
     assert listeners(script_of({"inet_protocols": "ipv6"}).play) == {("::1", 25), ("2001:db8::10", 25)}
+
+
+def test_a_name_is_spoken_to_at_the_addresses_that_it_has_on_this_host() -> None:
+    files = {"master.d/x.cf": "mx2.test.example:2525 inet n - n - - smtpd\n"}
+    known = facts(hosts={"mx2.test.example": ("192.0.2.10",), "mx3.test.example": None})
+    play = script_of({"inet_interfaces": "127.0.0.1"}, files, known).play
+    assert listeners(play) == {("127.0.0.1", 25), ("192.0.2.10", 2525)}
+    assert play["world"]["names"]["mx2.test.example"] == ["192.0.2.10"]
+    assert play["world"]["names"]["mx.test.example"] == ["192.0.2.10", "2001:db8::10"]
+
+
+def test_the_hosts_own_names_for_this_host_are_spoken_to() -> None:
+    """Debian's /etc/hosts gives a host's name an address of its own."""
+    known = facts(hosts={"mx.test.example": ("127.0.1.1",)})
+    assert listeners(script_of({"inet_interfaces": "$myhostname"}, facts=known).play) == {("127.0.1.1", 25)}
+    assert listeners(script_of({"inet_interfaces": "$myhostname"}).play) == {("192.0.2.10", 25), ("2001:db8::10", 25)}
+
+
+def test_a_postfix_outside_of_usr_brings_its_programs() -> None:
+    assert script_of().play["room"]["programs"] == {}
+    elsewhere = {"daemon_directory": "/opt/pf/libexec", "shlib_directory": "no", "command_directory": "/opt/pf/sbin"}
+    shown = script_of(elsewhere).play["room"]["programs"]
+    assert shown == {"/opt/pf/libexec": "master", "/opt/pf/sbin": "postconf"}
 
 
 def test_a_message_enters_at_an_address_that_postfix_can_listen_on() -> None:
@@ -89,3 +113,15 @@ def test_behind_postscreen_strangers_reach_the_smtpd() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1::", "192.0.2.C5", ":", "1d"])
 def test_what_only_looks_like_an_address_is_not_talked_to(host: str) -> None:
     assert listeners(script_of({"inet_interfaces": f"{host}, 127.0.0.1"}).play) == {("127.0.0.1", 25)}
+
+
+def test_no_listener_sleeps_in_a_rehearsal() -> None:
+    files = {"master.d/x.cf": "127.0.0.1:2525 inet n - n - - smtpd\n  -o { smtpd_helo_restrictions = SLEEP 20 }\n"}
+    slow = {"smtpd_client_restrictions": "sleep 10, permit_mynetworks, sleep 3"}
+    text = script_of(slow, files).master_cf
+    assert text.count("sleep 0, permit_mynetworks, sleep 0") >= 2
+    assert "SLEEP 0" in text
+    named = script_of(
+        {"smtpd_client_restrictions": "check_client_access table:sleep"}, {"tables/sleep": "a.example OK\n"}
+    )
+    assert "smtpd_client_restrictions" not in named.master_cf.partition("\n61000 ")[0].partition("127.0.0.1:61000")[0]

@@ -101,3 +101,12 @@ def test_what_is_asked_for_and_not_offered_is_told() -> None:
     done = script_of({"smtpd_tls_security_level": "may", "smtpd_sasl_auth_enable": "yes"})
     rules = [found.rule for found in answered(done, ("EHLO x", "250-mx\n250 SIZE"))]
     assert rules == ["starttls-not-offered", "auth-not-offered"]
+
+
+def test_a_service_that_dies_of_something_else_is_no_second_finding() -> None:
+    done = script_of()
+    broken = "r5/qmgr[9]: warning: private/left-over socket: malformed response"
+    assert len(report_findings(done, broken)) == 1
+    died = f"r{number(done, 'local')}/local[9]: fatal: get_service_attr: unknown username: nosuchuser"
+    (finding,) = report_findings(done, died, broken)
+    assert "nosuchuser" in finding.text

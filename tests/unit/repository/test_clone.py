@@ -66,3 +66,22 @@ def test_what_root_writes_belongs_to_the_folders_owner(tmp_path: Path) -> None:
     clone.write(tmp_path, "secrets", "x.age", b"new")
 
     assert (folder / "x.age").stat().st_uid == NOBODY
+
+
+def test_the_bytes_are_on_disk_before_their_name(tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert victim.exists()
+    done, sync, rename = list[str](), os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {os.fstat(descriptor).st_size}")
+        sync(descriptor)
+
+    def renamed(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append("rename")
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    clone.write(tmp_path / "clone", "secrets", "x.age", b"four")
+
+    assert done == ["sync 4", "rename"]

@@ -35,25 +35,11 @@ def test_who_insists_on_tls_has_a_certificate() -> None:
 def test_virtual_mailboxes_have_a_base() -> None:
     (finding,) = findings_of("missing-mailbox-base", BOXES)
     assert finding.is_error
-    (finding,) = findings_of("missing-mailbox-base", BOXES, {"tables/transport": "m.example lmtp:unix:private/d\n"})
+    (finding,) = findings_of("missing-mailbox-base", BOXES, {"tables/transport": "a@m.example lmtp:unix:private/d\n"})
     assert not finding.is_error
+    assert not findings_of("missing-mailbox-base", BOXES, {"tables/transport": "m.example lmtp:unix:private/d\n"})
     assert not findings_of("missing-mailbox-base", BOXES | {"virtual_mailbox_base": "/srv/mail"})
     assert not findings_of("missing-mailbox-base", BOXES | {"virtual_transport": "lmtp:unix:private/d"})
-
-
-def test_a_domain_of_two_classes_is_told_of() -> None:
-    (finding,) = findings_of("two-classes", {"virtual_alias_domains": "v.example Localhost"})
-    assert (finding.is_error, "localhost" in finding.text) == (False, True)
-    assert not findings_of("two-classes", {"relay_domains": "$mydestination, r.example, table:virtual"})
-
-
-def test_a_domain_of_two_classes_is_told_of_at_its_line_in_a_table() -> None:
-    lines = {"tables/relay_domains": "r.example OK\nV.example OK\n"}
-    (finding,) = findings_of("two-classes", files=lines)
-    assert str(finding).startswith("tables/relay_domains:2:1: warning:")
-    assert "virtual_alias_domains" in finding.text
-    below = {"tables/relay_domains": "r.example OK\nexample OK\nsub.v.example OK\n"}
-    assert not findings_of("two-classes", files=below)
 
 
 def test_an_option_that_stands_twice_is_told_of() -> None:
@@ -61,6 +47,14 @@ def test_an_option_that_stands_twice_is_told_of() -> None:
     (finding,) = findings_of("option-twice", files={"master.d/x.cf": service.format(other="smtp_helo_name")})
     assert (finding.is_error, finding.where.line) == (False, 2)
     assert not findings_of("option-twice", files={"master.d/x.cf": service.format(other="lmtp_lhlo_name")})
+
+
+def test_an_option_of_a_service_that_is_commented_out_is_no_second_one() -> None:
+    above = "127.0.0.1:5587 inet n - n - - smtpd\n  -o syslog_name=a\n{twice}#127.0.0.1:5588 inet n - n - - smtpd\n"
+    below = "  -o smtpd_helo_required=yes\n  -o syslog_name=b\n"
+    assert not findings_of("option-twice", files={"master.d/x.cf": above.format(twice="") + below})
+    twice = {"master.d/x.cf": above.format(twice="  -o syslog_name=c\n") + "  -o smtpd_helo_required=yes\n"}
+    assert len(findings_of("option-twice", files=twice)) == 1
 
 
 def test_port_25_begins_in_clear() -> None:

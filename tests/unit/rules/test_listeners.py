@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.desired.lint import mentioned
+from reconciler.features import compose
 from reconciler.model import Listener
-from tests.unit.desired_states import findings_of, only_finding
-from tests.unit.host_facts import facts
+from tests.unit.desired_states import desired, findings_of, only_finding
+from tests.unit.host_facts import HOST, facts
 
 
 @pytest.mark.parametrize(
@@ -70,9 +72,16 @@ def test_a_port_on_another_address_is_free() -> None:
 
 def test_two_services_of_our_own_do_not_share_a_port() -> None:
     assert "25" in only_finding("port-taken", files=master("25 inet n - n - - smtpd"))
-    assert "25" in only_finding("port-taken", files=master("127.0.0.1:25 inet n - n - - smtpd"))
+    twice = master("127.0.0.1:2525 inet n - n - - smtpd\nlocalhost:2525 inet n - n - - smtpd")
+    assert "2525" in only_finding("port-taken", files=twice)
+    assert "25" in only_finding("port-taken", files=master("[::]:25 inet n - n - - smtpd"))
     apart = {"inet_interfaces": "192.0.2.10"}
     assert not findings_of("port-taken", apart, master("127.0.0.1:25 inet n - n - - smtpd"))
+
+
+@pytest.mark.parametrize("listener", ["192.0.2.10:smtp", "127.0.0.1:25", "[::1]:25", "localhost:25"])
+def test_a_listener_on_one_address_may_stand_beside_the_one_on_all_of_them(listener: str) -> None:
+    assert not findings_of("port-taken", files=master(f"{listener} inet n - n - - smtpd"))
 
 
 def test_mail_does_not_leave_from_an_address_of_another_host() -> None:
@@ -107,3 +116,10 @@ def test_a_name_that_no_socket_can_have_is_refused_at_its_line(line: str, fits: 
     (finding,) = findings_of("long-service-name", files=files[1])
     assert (finding.is_error, str(finding.where)) == (True, "master.d/x.cf:2:1")
     assert "too long for a socket" in finding.text
+
+
+def test_the_addresses_of_names_are_asked_for() -> None:
+    files = {"master.d/x.cf": "mx2.test.example:2525 inet n - n - - smtpd\n[2001:db8::10]:26 inet n - n - - smtpd\n"}
+    state = desired({"inet_interfaces": "$myhostname, localhost, 192.0.2.10"}, files)
+    assert mentioned(compose(state, HOST), HOST).hosts == {"mx2.test.example", "mx.test.example"}
+    assert mentioned(compose(desired(), HOST), HOST).hosts == set()

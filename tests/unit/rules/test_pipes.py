@@ -37,8 +37,24 @@ def test_a_pipe_without_user_or_command_is_refused(rest: str) -> None:
     )
 
 
+ROUTED = {"default_transport": "x"}
+
+
 def test_a_user_who_is_not_there_is_refused_for_now() -> None:
-    (finding,) = findings_of("unknown-user", files=master("x unix - n n - - pipe user=vmial:vmail argv=/x user=nobody"))
+    line = master("x unix - n n - - pipe user=vmial:vmail argv=/x user=nobody")
+    (finding,) = findings_of("unknown-user", ROUTED, files=line)
     assert "did you mean vmail?" in finding.text
     assert not finding.lasting
-    assert not findings_of("unknown-user", files=master("x unix - n n - - pipe user=vmail argv=/x user=ghost"))
+    assert not findings_of("unknown-user", ROUTED, files=master("x unix - n n - - pipe user=vmail argv=/x user=ghost"))
+
+
+def test_the_user_of_a_service_that_nothing_uses_need_not_be_there() -> None:
+    line = master("maildrop unix - n n - - pipe flags=DRhu\n  user=ghost argv=/usr/bin/maildrop -d ${recipient}")
+    assert not findings_of("unknown-user", files=line)
+    assert not findings_of("unknown-user", {"maildrop_destination_recipient_limit": "1"}, line)
+    for used in ({"mailbox_transport": "maildrop"}, {"transport_maps": "ldap:/etc/people.cf"}):
+        assert findings_of("unknown-user", used, line)
+    assert findings_of("unknown-user", files=line | {"tables/transport": "x.example maildrop:\n"})
+    asked = master("2527 inet n n n - - spawn user=ghost argv=/x")
+    assert findings_of("unknown-user", files=asked)
+    assert findings_of("privileged-user", files=master("x unix - n n - - pipe user=root argv=/x"))

@@ -83,3 +83,27 @@ def test_a_session_that_begins_with_tls_must_want_it() -> None:
     for level, refused in (("may", True), ("none", True), ("encrypt", False), ("dane-only", False)):
         settings = {"smtp_tls_wrappermode": "yes", "smtp_tls_security_level": level, "smtp_dns_support_level": "dnssec"}
         assert any(one.is_error for one in findings_of("missing-partner", settings)) == refused
+
+
+@pytest.mark.parametrize(
+    ("domains", "routes", "severities"),
+    [
+        ("b.example", "b.example lmtp:[192.0.2.20]\n", []),
+        ("table:boxes", "b.example error:\nlist@b.example relaylim:\n", []),
+        ("b.example", "list@b.example relaylim:\n", ["error"]),
+        ("b.example c.example", "b.example lmtp:[192.0.2.20]\n", ["error"]),
+        ("b.example", "b.example :\n", ["error"]),
+        ("hash:/var/lib/lists/domains", "b.example lmtp:[192.0.2.20]\n", ["warning"]),
+    ],
+)
+def test_owners_are_only_needed_where_mail_reaches_virtual(domains: str, routes: str, severities: list[str]) -> None:
+    parameters = BOXES | {"virtual_mailbox_domains": domains, "virtual_uid_maps": "", "virtual_gid_maps": ""}
+    files = {"tables/boxes": "b.example x\nada@b.example x\n", "tables/transport": routes}
+    assert [one.severity.value for one in findings_of("missing-partner", parameters, files)] == severities
+
+
+def test_a_pattern_routes_a_whole_domain() -> None:
+    parameters = BOXES | {"virtual_uid_maps": "", "transport_maps": "table:routes"}
+    for pattern, many in (("/@b\\.example$/", 0), ("/^ada@b\\.example$/", 1)):
+        files = {"tables/routes.regexp": f"{pattern} lmtp:[192.0.2.20]\n"}
+        assert len(findings_of("missing-partner", parameters, files)) == many

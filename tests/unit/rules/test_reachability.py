@@ -9,7 +9,7 @@ import pytest
 from reconciler.desired.lint import mentioned
 from reconciler.features import compose
 from reconciler.host import reachable
-from reconciler.model import Server
+from reconciler.model import Access, AccessKind, Server
 from tests.unit.desired_states import desired, findings_of, linted, only_finding
 from tests.unit.host_facts import HOST, facts
 
@@ -130,6 +130,32 @@ def test_a_smart_host_that_refuses_is_a_warning_and_a_slow_one_nothing() -> None
     assert not findings_of("silent-server", {"relayhost": "[198.51.100.1]:587"}, facts=slow)
 
 
+def test_a_socket_must_let_postfix_in_and_not_only_root() -> None:
+    path = "/run/opendkim/opendkim.sock"
+    asked = {"smtpd_milters": f"unix:{path}"}
+    use = Access(path, "postfix", AccessKind.WRITE)
+    assert use in mentioned(compose(desired(asked), HOST), HOST).accesses
+    answers = {Server(path=path): ""}
+    closed = facts(answers=answers, accesses={use: "permission denied"})
+    (finding,) = findings_of("silent-server", asked, facts=closed)
+    assert "(permission denied for the user postfix): all mail would be refused with 451" in finding.text
+    assert (finding.is_error, finding.lasting) == (True, False)
+    assert not findings_of("silent-server", asked, facts=facts(answers=answers, accesses={use: ""}))
+    assert not findings_of("silent-server", asked, facts=facts(answers=answers))
+    other = {"mail_owner": "mta"} | asked
+    assert Access(path, "mta", AccessKind.WRITE) in mentioned(compose(desired(other), HOST), HOST).accesses
+
+
+def test_a_name_that_does_not_exist_is_no_server() -> None:
+    named = {"smtpd_milters": "inet:milter.example.com:3999"}
+    missing = silent(Server("milter.example.com", 3999), reason=reachable.NO_NAME)
+    assert findings_of("silent-server", named, facts=missing)[0].is_error
+    relay = silent(Server("mail.example.com", 25), reason=reachable.NO_NAME)
+    (finding,) = findings_of("silent-server", {"relayhost": "[mail.example.com]"}, facts=relay)
+    assert not finding.is_error
+    assert "the name does not exist" in finding.text
+
+
 def test_who_is_slow_is_never_refused() -> None:
     (finding,) = findings_of("silent-server", MILTER, facts=silent(Server("127.0.0.1", 3999), reason=reachable.SLOW))
     assert not finding.is_error
@@ -138,3 +164,27 @@ def test_who_is_slow_is_never_refused() -> None:
 def test_a_server_behind_malformed_text_is_left_to_other_rules() -> None:
     for text in ("{}", "{ }", "inet:", "inet:127.0.0.1:nosuchport", "unix:", "[::1", "{ inet:"):
         linted(desired({"smtpd_milters": text, "relayhost": text, "content_filter": f"smtp:{text}"}), HOST)
+
+
+def test_a_setting_of_main_cf_is_read_in_the_jail_of_each_program_that_reads_it() -> None:
+    spool, outside = "/var/spool/postfix", "/opendkim/opendkim.sock"
+    milter = {"smtpd_milters": f"unix:{outside}", "non_smtpd_milters": f"unix:{outside}"}
+    jailed, both = Server(path=spool + outside), {Server(path=spool + outside), Server(path=outside)}
+    state = desired(milter, services={"smtp/inet": {"chroot": "yes"}, "cleanup/unix": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {jailed}
+    state = desired(milter, services={"smtp/inet": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == both
+    state = desired({"smtpd_milters": f"unix:{outside}"}, {
+        "master.d/x.cf": "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n",
+    }, services={"smtp/inet": {"chroot": "yes"}})  # fmt: skip
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {jailed}
+    policy = {"smtpd_data_restrictions": "check_policy_service unix:/run/policy"}
+    state = desired(policy, services={"smtp/inet": {"chroot": "yes"}})
+    assert set(mentioned(compose(state, HOST), HOST).servers) == {Server(path=f"{spool}/run/policy")}
+
+
+def test_the_socket_of_a_mail_store_is_in_the_jail_of_its_transport() -> None:
+    store = {"virtual_mailbox_domains": "m.example", "virtual_transport": "lmtp:unix:/run/dovecot/lmtp"}
+    state = desired(store, services={"lmtp/unix": {"chroot": "yes"}})
+    assert Server(path="/var/spool/postfix/run/dovecot/lmtp") in mentioned(compose(state, HOST), HOST).servers
+    assert Server(path="/run/dovecot/lmtp") in servers(store)

@@ -86,3 +86,27 @@ def test_a_missing_certificate_is_refused_once_tls_is_offered() -> None:
     (finding,) = findings_of("missing-file", certificate, facts=gone)
     assert finding.severity is Severity.WARNING
     assert not findings_of("missing-file", {"smtpd_tls_chain_files": "none", "smtp_tls_CAfile": "/etc/ssl/all.crt"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "starts"),
+    [
+        (
+            "smtpd_client_restrictions",
+            "check_client_access regexp:/srv/r",
+            {"smtp/inet taking mail with regexp:/srv/r"},
+        ),
+        ("virtual_alias_maps", "regexp:/srv/r", {"smtp/inet taking mail with regexp:/srv/r"}),
+        ("mynetworks", "/srv/r", {"smtp/inet taking mail with /srv/r"}),
+        ("smtp_generic_maps", "regexp:/srv/r", set()),
+        ("header_checks", "regexp:/srv/r", set()),
+    ],
+)
+def test_a_table_that_smtpd_reads_acts_when_it_starts(name: str, value: str, starts: set[str]) -> None:
+    (finding,) = findings_of("missing-file", {name: value}, facts=facts(files={"/srv/r": False}))
+    assert finding.starts == starts
+
+
+def test_a_type_that_is_not_installed_any_more_acts_at_a_start_too() -> None:
+    (finding,) = findings_of("unknown-table-type", {MAPS: "nisplus:x"})
+    assert finding.starts == {"smtp/inet taking mail with nisplus:x"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.desired_states import findings_of, only_finding
+from tests.unit.host_facts import facts
 
 SENDERS = "smtpd_sender_restrictions"
 RELAY, RECIPIENT = "smtpd_relay_restrictions", "smtpd_recipient_restrictions"
@@ -14,6 +15,20 @@ def test_a_misspelt_restriction_is_refused_with_the_likely_name() -> None:
     text = only_finding("unknown-restriction", {SENDERS: "permit_mynetworks reject_unknown_sender_domian"})
     assert '"reject_unknown_sender_domian"' in text
     assert text.endswith("did you mean reject_unknown_sender_domain?")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "reason"),
+    [
+        ("reject_unknown_forward_client_hostname", "3.7.11", "Postfix 3.7.11 does not know it"),
+        ("reject_maps_rbl", "3.9.1", "Postfix 3.9 removed it"),
+        ("permit_naked_ip_address", "3.10.0", "Postfix 3.9 removed it"),
+        ("reject_maps_rbl", "3.7.11", ""),
+    ],
+)
+def test_a_restriction_of_another_version_is_refused(name: str, version: str, reason: str) -> None:
+    found = findings_of("unknown-restriction", {SENDERS: name}, facts=facts(version=version))
+    assert [reason in finding.text for finding in found] == ([True] if reason else [])
 
 
 def test_a_misspelt_restriction_of_a_class_is_refused() -> None:

@@ -82,3 +82,9 @@ def test_a_transport_table_names_services_that_are_there() -> None:
     text = only_finding("unknown-transport", files={"tables/transport": "slow.example  relaylm:\n"})
     assert text.startswith("tables/transport:1:1:")
     assert text.endswith("did you mean relaylim?")
+
+
+@pytest.mark.parametrize("table", ["static:DUNNO", "inline:{ {a@b.example = DUNNO} }"])
+def test_dunno_ends_the_search_for_a_sender(table: str) -> None:
+    assert not findings_of("unknown-transport", {"sender_dependent_default_transport_maps": table})
+    assert findings_of("unknown-transport", {"transport_maps": table})

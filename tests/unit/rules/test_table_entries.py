@@ -49,7 +49,7 @@ def test_keys_that_are_looked_up_are_fine() -> None:
         "tables/sender_transport": "@mydomain.com relaylim:\n<> smtp:\nroot smtp:\nu@x.example DUNNO\n",
         "tables/transport": "x.example relaylim:\n.y.example smtp:\nuser@z.example :\n* smtp:\n[192.0.2.1] smtp:\n",
         "tables/virtual": "info@v.example a@b.example\n@v.example c@b.example\nv.example anything\n",
-        "tables/senders": "x.example OK\nuser@ REJECT\n.y.example OK\n",
+        "tables/senders": "x.example OK\nuser@ REJECT\n.x.example OK\n",
     }
     restrictions = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
     assert not findings_of("key-never-matches", restrictions, fine)
@@ -61,12 +61,14 @@ def test_a_table_with_several_uses_is_judged_by_all_of_them() -> None:
 
 
 def test_what_was_said_of_a_table_is_said_again_and_only_while_it_is_used_the_same() -> None:
-    table = {"tables/senders": "@v.example OK\n"}
+    table = {"tables/senders": "user@v.example OK\n.v.example OK\n"}
     senders = {"smtpd_sender_restrictions": "check_sender_access table:senders"}
     clients = {"smtpd_client_restrictions": "check_client_access table:senders"}
     first = findings_of("key-never-matches", senders, table)
-    assert first
-    assert not findings_of("key-never-matches", clients, table)
+    assert [finding.where.line for finding in first] == [2]
+    exact = {"parent_domain_matches_subdomains": "relay_domains"}
+    assert not findings_of("key-never-matches", senders | exact, table)
+    assert len(findings_of("key-never-matches", clients, table)) == 2
     assert findings_of("key-never-matches", senders, table) == first
     assert not findings_of("key-never-matches", senders, {"tables/senders": "v.example OK\n"})
 
@@ -74,8 +76,46 @@ def test_what_was_said_of_a_table_is_said_again_and_only_while_it_is_used_the_sa
 def test_networks_in_a_table_that_is_no_cidr_table_are_refused() -> None:
     client = {"smtpd_client_restrictions": "check_client_access table:clients"}
     assert "cidr" in only_finding("key-never-matches", client, {"tables/clients": "10.0.0.0/8 OK\n"})
-    assert not findings_of("key-never-matches", client, {"tables/clients": "10.0 OK\n192.0.2.1 OK\n.example.com OK\n"})
+    assert not findings_of("key-never-matches", client, {"tables/clients": "10.0 OK\n192.0.2.1 OK\nexample.com OK\n"})
     assert not findings_of("key-never-matches", client, {"tables/clients.cidr": "10.0.0.0/8 OK\n"})
+
+
+@pytest.mark.parametrize(
+    ("use", "key", "meant"),
+    [
+        ("smtpd_client_restrictions=check_client_access table:t", ".spam.example", "did you mean spam.example?"),
+        ("smtpd_client_restrictions=check_client_access table:t", "@spam.example", "did you mean spam.example?"),
+        ("smtpd_helo_restrictions=check_helo_access table:t", "*.spam.example", "did you mean spam.example?"),
+        ("smtpd_helo_restrictions=check_helo_mx_access table:t", "192.0.2.0/24", "did you mean a table of type cidr?"),
+        ("smtpd_sender_restrictions=check_sender_access table:t", ".spam.example", "did you mean spam.example?"),
+        ("mydestination=table:t", ".spam.example", "did you mean spam.example?"),
+        ("relay_domains=table:t", ".spam.example", "did you mean spam.example?"),
+        ("smtp_tls_policy_maps=table:t", "*.far.example", "did you mean .far.example?"),
+        ("smtp_tls_policy_maps=table:t", "@far.example", "did you mean far.example?"),
+    ],
+)
+def test_a_key_in_the_form_that_another_table_has_is_refused(use: str, key: str, meant: str) -> None:
+    name, _, value = use.partition("=")
+    files = {"tables/virtual": VIRTUAL, "tables/t": f"{key} encrypt\n"}
+    assert meant in only_finding("key-never-matches", {name: value}, files)
+
+
+def test_a_dot_in_front_is_right_where_parents_do_not_match() -> None:
+    use = {"smtpd_client_restrictions": "check_client_access table:t"}
+    files = {"tables/virtual": VIRTUAL, "tables/t": ".spam.example REJECT\n"}
+    assert not findings_of("key-never-matches", use | {"parent_domain_matches_subdomains": "relay_domains"}, files)
+    both = {"tables/virtual": VIRTUAL, "tables/t": ".spam.example REJECT\nspam.example REJECT\n"}
+    assert not findings_of("key-never-matches", use, both)
+    other = {"tables/virtual": VIRTUAL, "tables/t": ".spam.example REJECT\nspam.example OK\n"}
+    assert findings_of("key-never-matches", use, other)
+    routes = {"tables/virtual": VIRTUAL, "tables/transport": ".spam.example relaylim:\n"}
+    assert not findings_of("key-never-matches", {}, routes)
+    assert findings_of("key-never-matches", {"parent_domain_matches_subdomains": "transport_maps"}, routes)
+
+
+def test_an_alias_is_looked_up_without_its_domain() -> None:
+    rows = {"tables/aliases": "info@v.example: root\nabuse: root\nowner-list: root\n"}
+    assert "did you mean info?" in only_finding("key-never-matches", files=rows)
 
 
 def test_a_sender_domain_without_a_dot_is_told_of() -> None:

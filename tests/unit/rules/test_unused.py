@@ -33,3 +33,16 @@ def test_stock_services_and_servers_are_not_asked_about() -> None:
     line = {"master.d/x.cf": "policy unix - n n - 0 spawn user=nobody argv=/bin/x\n10025 inet n - n - - smtpd\n"}
     assert not findings_of("unused-transport", files=line)
     assert not findings_of("unused-transport")
+
+
+def test_a_part_of_a_path_names_no_transport() -> None:
+    line = {"master.d/x.cf": "cyrus unix - n n - - pipe user=nobody argv=/bin/cat\n"}
+    (finding,) = findings_of("unused-transport", {"mailbox_transport": "lmtp:unix:/run/cyrus/socket/lmtp"}, line)
+    assert '"cyrus"' in finding.text
+    assert not findings_of("unused-transport", {"mailbox_transport": "cyrus"}, line)
+
+
+def test_what_debian_ships_is_no_leftover() -> None:
+    shipped = "scalemail-backend unix - n n - 2 pipe\n  flags=R user=nobody argv=/usr/lib/x/store ${nexthop} ${user}\n"
+    assert not findings_of("unused-transport", files={"master.d/x.cf": shipped})
+    assert findings_of("unused-transport", files={"master.d/x.cf": shipped.replace("scalemail", "scale")})

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.model import Severity
 from tests.unit.desired_states import findings_of, only_finding
+from tests.unit.host_facts import facts
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,12 @@ def test_letters_after_the_unit_of_a_time_are_told_of() -> None:
 @pytest.mark.parametrize("name", ["queue_minfree", "smtp_destination_concurrency_limit", "message_size_limit"])
 def test_no_number_is_below_0(name: str) -> None:
     assert "0 or more" in only_finding("bad-value", {name: "-1"})
+
+
+def test_a_word_that_only_another_version_knows_is_refused() -> None:
+    newer = {"smtpd_forbid_bare_newline": "note"}
+    assert findings_of("bad-value", newer)
+    assert not findings_of("bad-value", newer, facts=facts(unsaid=frozenset()))
+    bounds = {"smtp_tls_protocols": ">=TLSv1.2"}
+    assert "in Postfix 3.5.25" in only_finding("bad-value", bounds, facts=facts(version="3.5.25"))
+    assert not findings_of("bad-value", bounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -223,6 +224,27 @@ def test_the_limits_of_a_long_journal_are_those_of_its_end(journal: Journal) -> 
         stream.write("noise\n" * 50_000)
         stream.write(f"{json.dumps({'step': 'x' * 1000})}\n" * 100)
 
+    assert journal.limits() == []
+
+
+def test_a_phase_without_room_for_its_file_is_the_journals_and_is_written_there_once(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.set_phase(Steady())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(journal.host, "replace", full)
+        for phase in (Refusing("a" * 40), Retrying("b" * 40, 1, "no space")):
+            journal.set_phase(phase)
+            assert journal.phase() == phase
+            size = journal.path.stat().st_size
+            journal.set_phase(phase)
+            assert journal.path.stat().st_size == size
+    journal.set_phase(Steady())
+    assert journal.phase() == Steady()
     assert journal.limits() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -100,4 +101,19 @@ def test_no_pass_while_dpkg_works(locks: Locks, tmp_path: Path, monkeypatch: pyt
         os.waitpid(child, 0)
 
     with locks.state():
+        pass
+
+
+def test_a_lock_on_a_disk_that_turned_read_only_still_excludes(locks: Locks, monkeypatch: pytest.MonkeyPatch) -> None:
+    with locks.activation():
+        pass
+    really = os.open
+
+    def read_only(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with locks.activation(), pytest.raises(Unavailable), locks.activation(0):
         pass

@@ -82,6 +82,14 @@ def test_sites_that_were_left_out_are_a_key_of_their_own(kind: type[Applied | Un
     assert "left_out" not in conclusion_line(Conclusion(outcome=kind(), revision=REVISION))
 
 
+def test_what_was_verified_is_a_key_of_its_own() -> None:
+    for outcome in (Applied(verified="2 listeners"), Applied((), {"site12": ""}, "2 listeners")):
+        line = conclusion_line(Conclusion(outcome=outcome, revision=REVISION))
+        assert line["verified"] == "2 listeners"
+        assert conclusion_from(line).outcome == outcome
+    assert "verified" not in conclusion_line(Conclusion(outcome=Applied(), revision=REVISION))
+
+
 def test_a_pass_with_a_hand_edit_is_read_as_one_value() -> None:
     kept, package, left, *_ = map(conclusion_from, lines("written.jsonl", "conclusion"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.model import (
@@ -23,6 +25,7 @@ from reconciler.model import (
 )
 from reconciler.postfix.root_equivalent import ROOT, Power
 from reconciler.trees.report import (
+    ALIKE,
     MOST,
     WIDTH,
     change_lines,
@@ -36,6 +39,7 @@ from reconciler.trees.report import (
     push_lines,
 )
 
+AFTER = Finding(rule="mail-waits", where=Where("a"), text="waits", subject="s", severity=Severity.WARNING)
 WARNING = Finding(rule="w", where=Where("a", 1), text="doubtful", subject="", severity=Severity.WARNING)
 ERROR = Finding(rule="not-confirmed", where=Where("b", 2), text="wrong", subject="")
 
@@ -92,8 +96,14 @@ def test_a_plan_says_what_it_needs() -> None:
 
 
 def test_errors_come_first_and_a_push_without_changes_says_so() -> None:
-    assert list(finding_lines([WARNING, ERROR])) == ["b:2:1: wrong", "a:1:1: warning: doubtful"]
-    assert list(push_lines([], [WARNING])) == ["  no changes for this host", "  a:1:1: warning: doubtful", ""]
+    told = list(finding_lines([WARNING, ERROR]))
+    assert told == [
+        f"b:2:1: wrong  [{ERROR.rule}]",
+        f"a:1:1: warning: doubtful  [{WARNING.rule}]",
+        "1 error, 1 warning",
+    ]
+    told = list(push_lines([], [WARNING]))
+    assert told == ["  no changes for this host", f"  a:1:1: warning: doubtful  [{WARNING.rule}]", ""]
 
 
 def test_the_rights_that_a_push_gives_its_author_are_named_root_first_and_safe_for_a_terminal() -> None:
@@ -118,17 +128,26 @@ def test_flows_are_counted_where_they_were_played() -> None:
 @pytest.mark.parametrize(
     ("outcome", "generation", "lines"),
     [
-        (Applied(), 4, ["live and verified after 1.2 s as generation 4 (3 stays on disk for a rollback)"]),
+        (Applied((WARNING, AFTER), verified="2 listeners"), 4, [
+            "live after 1.2 s as generation 4 (3 stays for a rollback)", "verified: 2 listeners",
+            "  a:1:1: warning: waits  [mail-waits]"]),
+        (Applied((WARNING, replace(AFTER, rule="mail-refused")), verified="2 listeners"), 4, [
+            "live and verified after 1.2 s as generation 4 (3 stays for a rollback)", "verified: 2 listeners",
+            "  a:1:1: warning: waits  [mail-refused]"]),
+        (Applied(), 4, ["live after 1.2 s as generation 4 (3 stays for a rollback)",
+                        "not verified: Postfix does not run, or need not read it"]),
         (Unchanged(), 4, ["nothing to do: the live configuration already matches this commit (generation 4)"]),
         (Unchanged((), {"site12": "3f2a9c1d", "site13": ""}), 4, [
             "nothing to do: the live configuration already matches this commit (generation 4)",
             "site12 is left out and stays as in 3f2a9c1", "site13 is left out and nothing of it is live"]),
-        (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong", "generation 4 (abc1234) stays live"]),
+        (Refused((ERROR,)), 4, ["refused, nothing changed", "  b:2:1: wrong  [not-confirmed]",
+                                "generation 4 (abc1234) stays live"]),
         (Refused(()), None, ["refused, nothing changed", "no generation is live yet"]),
-        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time", "  b:2:1: wrong",
+        (RolledBack((ERROR,)), 4, ["rolled back after 1.2 s: no operator confirmed it in time",
+                                   "  b:2:1: wrong  [not-confirmed]",
                                    "generation 4 (abc1234) is live again"]),
         (RolledBack((WARNING,)), 4, ["rolled back after 1.2 s: it failed activation or verification",
-                                     "  a:1:1: warning: doubtful", "generation 4 (abc1234) is live again"]),
+                                     "  a:1:1: warning: doubtful  [w]", "generation 4 (abc1234) is live again"]),
         (Broken(()), 4, ["BROKEN: the commit failed, and the rollback failed too; an administrator must act now"]),
         (Postponed("dpkg works"), 4, ["postponed: dpkg works", "generation 4 (abc1234) stays live"]),
         (Superseded("0123456789"), 4, ["superseded by 0123456, which was pushed right after it"]),
@@ -143,3 +162,19 @@ def test_a_probation_says_what_ends_it() -> None:
 
     assert probation_line(phase).endswith("unless `reconciler confirm` is run")
     assert probation_line(phase | {"confirm": False}).startswith("watching real traffic until ")
+
+
+def test_alike_findings_are_one_line_and_a_number() -> None:
+    sites = [replace(WARNING, where=Where(f"sites/site{number:03}/site.yaml", 2)) for number in range(212)]
+    assert list(finding_lines([ERROR, *sites])) == [
+        f"b:2:1: wrong  [{ERROR.rule}]",
+        f"sites/site000/site.yaml:2:1: warning: doubtful  [{WARNING.rule}]",
+        f"  and 211 more of {WARNING.rule}, the next at sites/site001/site.yaml:2:1",
+        "1 error, 212 warnings",
+    ]
+    assert len(list(finding_lines(sites[:ALIKE]))) == ALIKE + 1
+
+
+def test_a_flow_that_fails_comes_after_its_cause() -> None:
+    flow = replace(ERROR, rule="flow-fails", where=Where("a"), text="flow bounced")
+    assert [*finding_lines([flow, ERROR])][:2] == [f"b:2:1: wrong  [{ERROR.rule}]", "a:1:1: flow bounced  [flow-fails]"]

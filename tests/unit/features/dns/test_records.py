@@ -45,7 +45,8 @@ def test_a_mail_domain_gets_what_it_needs_and_nothing_that_nobody_wants() -> Non
 
 def test_mailchannels_and_delivery_addresses_enter_the_policy() -> None:
     out = {"master.d/out.cf": "out unix - - n - - smtp\n  -o smtp_bind_address=192.0.2.77\n"}
-    lines = made(out | {"secrets/one.age": "age-encryption.org/v1\n"}, dns=DNS, smart_host={"preset": "mailchannels"})
+    relay = "smart_host: {preset: mailchannels, username: u, password: !secret one}\n"
+    lines = made(out | {"secrets/one.age": "age-encryption.org/v1\n", "hosts/mx.test.example.yaml": relay}, dns=DNS)
     assert any("ip4:192.0.2.77 include:relay.mailchannels.net ~all" in line for line in lines)
 
 

@@ -49,3 +49,12 @@ def test_an_answer_that_does_not_end_is_given_up(
         assert postsrsd.answers(Host(), tmp_path)
         assert time.monotonic() - began < 20
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_why_it_does_not_work_is_said_without_the_number_of_the_error(tmp_path: Path) -> None:
+    assert postsrsd.answers(Host(), tmp_path) == f"{tmp_path}/default: No such file or directory"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    (tmp_path / "default").write_text(f"SRS_FORWARD_PORT={port}\nSRS_REVERSE_PORT={port}\n")
+    assert postsrsd.answers(Host(), tmp_path) == "Connection refused"

@@ -36,6 +36,14 @@ def test_what_was_taken_is_awaited_until_it_was_tried_once() -> None:
     assert all_tried([TAKEN, ACTIVE, FIRST])
 
 
+def test_what_was_submitted_is_awaited_until_it_was_picked_up() -> None:
+    picked_up = "r3/pickup[8]: 4C5D: uid=0 from=<root>"
+    taken = "r4/cleanup[1]: 4C5D: message-id=<submitted@rehearsal.example>"
+    assert not all_tried([], is_submitted=True)
+    assert all_tried([picked_up], is_submitted=True)
+    assert not all_tried([picked_up, taken], is_submitted=True)
+
+
 def test_a_route_is_empty_where_trivial_rewrite_does_not_answer() -> None:
     flows = script_of(
         files={"flows/a.yaml": json.dumps({"a": {"to": "x@far.example", "expect": {"nexthop": "far.example"}}})}

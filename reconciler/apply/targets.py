@@ -1,0 +1,114 @@
+"""What is expected after an activation, and the addresses that every inet service must answer on.
+
+Promises: targets() asks no server; it resolves the names of listeners as Postfix does. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.apply.questions import Asked
+from reconciler.model.ascii_text import is_digits
+from reconciler.postfix.numbers import as_number
+from reconciler.postfix.scopes import words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from ipaddress import IPv4Interface, IPv6Interface
+
+    from reconciler.apply.compare import MailAnswers
+    from reconciler.host.maillog import MailLog, Mark
+    from reconciler.host.programs import postfix
+    from reconciler.model import Service
+
+PATIENCE = 5.0
+NOTHING_ASKED = Asked()
+Fault = tuple[str, str]
+"""The name of a program in the mail log, and its fatal error without what varies."""
+_FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The state that is expected after an activation.
+
+    *since* is facts.boot_clock() right before it, and *mark* the mail log's place; *ports* maps names to TCP ports;
+    *settle* is how long the master must live, *patience* how long a service may take to answer, *tries* times. *asked*
+    is what listeners are asked, and *before* what they answered before the activation; None if not known. *hand_in*
+    tries to hand in mail as a program of this host. *confirmed*: refusals are intended. *old* are the daemons that ran
+    before the activation, and *faults* the fatal errors that were logged then.
+    """
+
+    instance: postfix.Instance
+    services: tuple[Service, ...]
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+    ports: Mapping[str, int]
+    log: MailLog
+    mark: Mark
+    since: float
+    settle: float
+    patience: float = PATIENCE
+    tries: int = 2
+    asked: Asked = NOTHING_ASKED
+    before: MailAnswers | None = None
+    confirmed: bool = False
+    old: frozenset[int] = frozenset()
+    faults: frozenset[Fault] = frozenset()
+    hand_in: Callable[[], str | None] = field(default=lambda: None)
+
+
+class Target(NamedTuple):
+    """A service, and an address that it must answer on."""
+
+    service: Service
+    address: str
+    port: int
+
+    @property
+    def place(self) -> str:
+        """The address and the port, which stay the same when a commit gives the service another name."""
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{shown}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.service.key} on {self.place}"
+
+
+def targets(expected: Expected) -> list[Target]:
+    """Return every address that an inet service must answer on; for all interfaces, the loopback addresses suffice."""
+    disabled = words(expected.instance.values.get("master_service_disable", ""))
+    addresses = []
+    for service in expected.services:
+        if service.type != "inet" or {"inet", f"{service.name}.inet", service.key} & set(disabled):
+            continue
+        host, _, name = service.name.rpartition(":")
+        port = as_number(name) if is_digits(name) else expected.ports.get(name, 0)
+        hosts = [host.strip("[]")] if host else _interfaces(expected)
+        addresses += [Target(service, address, port) for one in hosts for address in _resolved(one, port, expected)]
+    return list(dict.fromkeys(addresses))
+
+
+def _interfaces(expected: Expected) -> list[str]:
+    """Return the inet_interfaces of main.cf, as names and addresses."""
+    named = [word.strip("[]") for word in words(expected.instance.values["inet_interfaces"])]
+    if not {"all", "loopback-only"} & set(named):
+        return named
+    loopback = [str(one.ip) for one in expected.addresses if one.is_loopback]
+    others = [str(one.ip) for one in expected.addresses if not one.is_link_local]
+    return loopback or others[:1]
+
+
+def _resolved(host: str, port: int, expected: Expected) -> list[str]:
+    """Return the addresses of a host, given as address or name, that inet_protocols allows; empty if it has none."""
+    protocols = expected.instance.values["inet_protocols"]
+    families = {family for name, family in _FAMILIES.items() if name in protocols or "all" in protocols}
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return []
+    here = {str(one.ip) for one in expected.addresses}
+    addresses = [str(address[0]) for family, *_, address in answers if family in families]
+    # A name such as localhost may lead to an IPv6 address where the kernel has IPv6 turned off.
+    return [address for address in dict.fromkeys(addresses) if address in here or "." in address]

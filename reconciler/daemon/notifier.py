@@ -1,0 +1,121 @@
+"""The notifier: hand each conclusion of the journal to the administrator's program, in a thread of its own.
+
+Promises: the program gets every conclusion, in order, as one line of JSON on standard input; only a kill, or a disk on
+which nothing can be written, brings one twice. A program that fails or hangs is tried again, with pauses up to
+LONGEST_PAUSE, and delays no pass. What the journal held before the program was configured is not handed over. Raises
+nothing: *trouble* says what fails.
+
+Known limit: the program runs as root, with the daemon's rights, and must end within TIMEOUT.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from reconciler.host.log import Event
+from reconciler.model.errors import ReconcilerError, Stopping
+from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE
+from reconciler.passes.headline import headline
+from reconciler.state.phases import DAMAGED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.apply.edges import Edges
+    from reconciler.host.log import Log
+    from reconciler.state.records import ConclusionLine
+
+TIMEOUT = 30.0
+
+
+class Notifier:
+    """Runs the program of ``notify.run`` for each conclusion; without that setting, it does nothing."""
+
+    def __init__(self, edges: Edges, log: Log) -> None:
+        self._edges, self._log = edges, log
+        self._program = edges.settings.notify
+        self._bell, self._stopped = threading.Event(), False
+        self._position = 0
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+        self.trouble = ""
+
+    def start(self) -> None:
+        """Start to hand over what the journal gets from now on, and what is left from before."""
+        if self._program:
+            self._position = self._recorded()
+            self._record()
+            self._bell.set()
+            self._thread.start()
+
+    def ring(self) -> None:
+        """Say that the journal may have a new conclusion; safe from any thread."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """End; what is left is handed over by the next daemon."""
+        self._stopped = True
+        self._bell.set()
+        if self._thread.is_alive():
+            self._thread.join(FIRST_PAUSE)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopped:
+            self._bell.wait(min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) if failures else None)
+            self._bell.clear()
+            try:
+                self._hand_over_all()
+            except Stopping:
+                return
+            except (ReconcilerError, OSError) as error:
+                failures += 1
+                self._fails(str(error))
+            except Exception:  # noqa: BLE001 - as in the loop: a bug must not stop the thread
+                failures += 1
+                self._log.error(Event.FAILED, traceback=traceback.format_exc())
+            else:
+                failures, self.trouble = 0, ""
+
+    def _hand_over_all(self) -> None:
+        """Run the program for each new conclusion; raise CommandFailed or OSError at the first one that fails."""
+        for end, line in self._edges.journal.concluded_after(self._position):
+            if self._stopped:
+                return
+            self._hand_over(line)
+            self._position = end
+            self._record()
+
+    def _hand_over(self, line: ConclusionLine) -> None:
+        told = headline(line)
+        message = {"host": self._edges.settings.host, "priority": told.priority.name.lower(), "text": told.text, **line}
+        self._edges.host.run(
+            (str(self._program),), timeout=TIMEOUT, input=json.dumps(message).encode() + b"\n"
+        ).checked()
+
+    def _fails(self, why: str) -> None:
+        if not self.trouble:
+            self._log.warning(Event.NOT_NOTIFIED, why=why)
+        self.trouble = f"notify.run: {why}; the results of passes wait for it"
+
+    # ---- the position in the journal ---------------------------------------------------------------------------------
+
+    @property
+    def _file(self) -> Path:
+        return self._edges.generations.private / "notified.json"
+
+    def _recorded(self) -> int:
+        """Return the position after the last conclusion that was handed over; the journal's end if there was none."""
+        end = self._edges.journal.end()
+        try:
+            position = int(json.loads(self._file.read_bytes())["position"])
+        except (OSError, *DAMAGED):
+            return end
+        return position if 0 <= position <= end else end
+
+    def _record(self) -> None:
+        with suppress(OSError):  # of a full disk; one conclusion comes twice then
+            self._edges.host.replace(self._file, json.dumps({"position": self._position}).encode())

@@ -1,0 +1,28 @@
+"""The room on a file system: whether reconciler can write where it must. Raises nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEAST = 1 << 20  # bytes
+LEAST_INODES = 50  # a generation takes that many
+
+
+def trouble(folder: Path) -> str:
+    """Return why nothing can be written below a folder; empty if it can be, or is not there."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return ""
+    where = f"the file system of {folder}"
+    if room.f_flag & os.ST_RDONLY:
+        return f"{where} is read-only, so no commit can be applied"
+    if room.f_bfree * room.f_frsize < LEAST:
+        return f"{where} is full, so no commit can be applied"
+    if room.f_files and room.f_ffree < LEAST_INODES:
+        return f"{where} is out of inodes (df -i), so no commit can be applied"
+    return ""

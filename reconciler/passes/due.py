@@ -1,0 +1,44 @@
+"""What an operator must do by a date: renew a certificate, or go on with a DKIM key.
+
+Raises nothing: a certificate that can't be read is left to the rules, which every pass applies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.features.dkim.rolling import KeyState
+from reconciler.host import certificates
+from reconciler.model import Certificate
+from reconciler.passes.status_value import Due
+from reconciler.rules.certificates import validity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from reconciler.features.dkim.rolling import Standing
+
+_RENEW = "renew the certificate; reconciler then has Postfix read it"
+
+
+def due(files: Iterable[str], keys: Iterable[Standing], now: datetime) -> list[Due]:
+    """Return the tasks for the certificate *files* that Postfix reads, and for the DKIM *keys*."""
+    return [*_certificates(files, now), *_keys(keys)]
+
+
+def _certificates(files: Iterable[str], now: datetime) -> Iterator[Due]:
+    for path in sorted(files):
+        try:
+            pem = certificates.read(path, now)
+        except OSError:
+            continue
+        leaf = next((block for block in pem.blocks if isinstance(block, Certificate) and block.public), None)
+        if leaf and (text := validity(path, leaf)[0]):
+            yield Due(text=text, next=_RENEW)
+
+
+def _keys(keys: Iterable[Standing]) -> Iterator[Due]:
+    for key in keys:
+        if key.state in {KeyState.READY, KeyState.EXPIRED}:
+            yield Due(text=str(key), next=key.then.strip("`"))

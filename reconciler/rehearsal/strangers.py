@@ -1,0 +1,96 @@
+"""Choose the addresses of a rehearsal's strangers: such that no table, no setting and no address of this host means.
+
+A table that blocks a network is not to decide how every client fares. Pure: each text is searched for a few words, and
+a table of many rows is not parsed. Raises nothing.
+
+Known limits: tables that are not in the commit are not searched. Where each candidate is meant, the first one is used.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from reconciler.postfix.scopes import Scope, scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# The networks for documentation first (RFC 5737, 3849, 9637), then addresses that look like those of any client.
+_CANDIDATES = ("203.0.113.7", "198.51.100.7", "145.97.39.155", "91.198.174.7", "62.4.16.7", "85.17.6.7", "177.8.9.7")
+_CANDIDATES6 = ("2001:db8:ffff::7", "3fff:fff::7", "2a02:2e0:3fe::7", "2607:f8b0:4::7", "2400:cb00:7::7")
+# Networks with so short a prefix that they hold addresses whose beginning they do not show.
+_WIDE = re.compile(rb"0/(?:[0-9]|1[0-5])(?![0-9])"), re.compile(rb":/(?:[12]?[0-9]|3[0-2])(?![0-9])")
+_NETWORK, _ELSE, _LONGEST = re.compile(rb"[0-9A-Fa-f.:]+/[0-9]+"), re.compile(rb"[^0-9A-Fa-f.:/]"), 48
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """A stranger's address of each family."""
+
+    four: str
+    six: str
+
+    def facing(self, address: str) -> str:
+        """Return the stranger who can reach *address*."""
+        return self.six if ":" in address else self.four
+
+
+def strangers(main: Scope) -> Strangers:
+    """Return the strangers for a commit on this host."""
+    texts = list(_texts(main))
+    networks = [*(str(one.network) for one in main.facts.addresses), *_wide_networks(texts)]
+    return Strangers(_first(_CANDIDATES, texts, networks), _first(_CANDIDATES6, texts, networks))
+
+
+def _texts(main: Scope) -> Iterator[bytes]:
+    for scope in scopes(main.merged, main.facts):
+        for parameter in scope.written:
+            yield (scope.expanded(parameter.value) or parameter.value).encode("utf-8", "replace")
+    yield from (table.source for table in main.merged.tables.values())
+
+
+def _first(candidates: Sequence[str], texts: Sequence[bytes], networks: Sequence[str]) -> str:
+    """Return the first candidate that nothing means."""
+    for candidate in candidates:
+        within = any(ip_address(candidate) in ip_network(one) for one in networks)
+        if not within and not any(_is_meant(candidate, text) for text in texts):
+            return candidate
+    return candidates[0]
+
+
+def _is_meant(candidate: str, text: bytes) -> bool:
+    """Return whether a text has the beginning of an address, as part of a key, of a network or of a pattern."""
+    mark = ":" if ":" in candidate else "."
+    first, second, third, *_ = candidate.split(mark)
+    beginning = f"{first}{mark}{second}"
+    # The first number alone is a key for all that begins with it (access(5)).
+    words = [f"\n{first} ", f"\n{first}\t", f"{{{first} ", f"{{{first}=", f"{{ {first} "]
+    if mark == ".":
+        words += [beginning, f"{first}\\.", f"{first}[.]"]
+    else:  # addresses for documentation begin alike, so that the third number tells them apart
+        words += [f"{beginning}:{third}" * bool(third), f"{beginning}::/", f"{beginning} ", f"{beginning}\t"]
+        words += [word.upper() for word in words]
+    starts = (f"{first} ".encode(), f"{first}\t".encode())
+    return text.startswith(starts) or any(word.encode() in text for word in words if word)
+
+
+def _wide_networks(texts: Sequence[bytes]) -> Iterator[str]:
+    """Yield the networks that hold more than what is written of them."""
+    for text in texts:
+        for pattern in _WIDE:
+            for match in pattern.finditer(text):
+                yield from _network(text[max(match.start() - _LONGEST, 0) : match.end()])
+
+
+def _network(text: bytes) -> Iterator[str]:
+    """Yield the network at the end of a text; everything is no network that anybody means in particular."""
+    match = _NETWORK.fullmatch(_ELSE.split(text)[-1])
+    try:
+        network = ip_network(match[0].decode(), strict=False) if match else None
+    except ValueError:
+        return
+    if network and network.prefixlen:
+        yield str(network)

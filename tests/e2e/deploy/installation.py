@@ -1,0 +1,64 @@
+"""deploy/install on throw-away hosts, which have no way out to fetch what it installs.
+
+Promises: install() is the real installation. hand_over() ends alike, but one host of a run of tests installs the
+packages, and the others get a copy of the folder that this left. Raises HostError when an installation fails.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import CHECKOUT
+from tests.e2e.kept import kept
+
+if TYPE_CHECKING:
+    from tests.e2e.hosts import Host
+
+INSTALL = CHECKOUT / "deploy/install"
+
+
+@pytest.fixture(scope="session")
+def wheels() -> str:
+    """Return a folder with all that pip needs for deploy/install: a throw-away host has no way out to fetch it."""
+    lock = CHECKOUT / "deploy" / "requirements.lock"
+    folder = Path(sys.prefix) / "wheels" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # another process may want the same
+        if not (folder / "complete").exists():
+            pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
+            pinned = ("--require-hashes", "--only-binary", ":all:", "--requirement", lock)
+            subprocess.run([*pip, *pinned, "--dest", folder], check=True, timeout=300)
+            (folder / "complete").touch()
+    return folder.as_uri()
+
+
+def install(host: Host, wheels: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run deploy/install."""
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheels}
+    return host.run(INSTALL, *options, env=env, timeout=180, check=check)
+
+
+def hand_over(host: Host, wheels: str) -> subprocess.CompletedProcess[str]:
+    """Run `deploy/install --yes`: it installs the packages on one host, and finds a copy of these on every other."""
+    with kept("/opt/reconciler") as copy:
+        if not copy.text:
+            done = install(host, wheels, "--yes")
+            _tar("--create", copy.file, host, "reconciler")
+            copy.keep(str(copy.file))
+            return done
+        _tar("--extract", copy.file, host)
+    done = install(host, wheels, "--yes")
+    assert "installing the packages" not in done.stderr, "the copy is what would be installed"
+    return done
+
+
+def _tar(what: str, archive: Path, host: Host, *names: str) -> None:
+    subprocess.run(["tar", what, f"--file={archive}", f"--directory={host.root}/opt", *names], check=True, timeout=180)

@@ -1,0 +1,40 @@
+"""Whether a master died or was stopped: its own last words come with its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.apply import activate
+from reconciler.host.maillog import LogFile
+from reconciler.host.programs.postfix import Instance
+from tests.unit.recorded_host import RecordedHost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STOPPED = "2026-11-22T09:00:00+00:00 mx1 postfix/master[4194303]: terminating on signal 15\n"
+AT = 1795338000.0
+
+
+@pytest.mark.parametrize(
+    ("lived", "own_log", "dead"),
+    [
+        (0.0, False, False),  # the daemon has not seen it run
+        (AT - 3600, False, False),  # seen last before it was stopped
+        (AT + 0.1, False, False),
+        (AT + 60, False, True),  # it ran for a minute after it had been stopped, as somebody wrote
+        (AT + 60, True, False),  # only Postfix writes to a log of its own
+    ],
+)
+def test_a_master_that_ran_on_after_its_last_words_was_not_stopped(
+    lived: float, own_log: bool, dead: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "mail.log"
+    log.write_text(STOPPED)
+    monkeypatch.setattr(activate, "open_log", lambda *_: LogFile(log, forgeable=not own_log))
+    (tmp_path / "pid").mkdir()
+    (tmp_path / "pid/master.pid").write_text("4194303\n")
+    instance = Instance(tmp_path, {"queue_directory": str(tmp_path), "process_id_directory": "pid"})
+    assert activate.died(instance, RecordedHost({}), lived) is dead

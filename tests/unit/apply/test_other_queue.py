@@ -1,0 +1,49 @@
+"""A queue that Postfix would not read any more must be empty, unless it is the same one by another name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.apply.other_queue import mail_left_behind, take_along
+from reconciler.host.effects import Host
+from reconciler.host.programs.postfix import Instance
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = tmp_path / "old"
+    (folder / "deferred/A").mkdir(parents=True)
+    (folder / "deferred/A/AB").write_text("mail")
+    return folder
+
+
+def instance(queue: Path) -> Instance:
+    return Instance(queue.parent, {"queue_directory": str(queue)})
+
+
+def test_mail_that_waits_refuses_another_queue_for_the_moment(old: Path, tmp_path: Path) -> None:
+    (found,) = mail_left_behind(instance(old), instance(tmp_path / "new"))
+    assert (found.is_error, found.lasting, found.subject) == (True, False, "queue_directory")
+    assert f"1 message waits in {old}" in found.text
+    (old / "deferred/A/AB").unlink()
+    assert not mail_left_behind(instance(old), instance(tmp_path / "new"))
+
+
+def test_the_same_queue_by_another_name_is_no_change(old: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(old)
+    assert not mail_left_behind(instance(old), instance(old))
+    assert not mail_left_behind(instance(old), instance(tmp_path / "link"))
+    assert not take_along(instance(old), instance(tmp_path / "link"), Host())
+    assert (old / "deferred/A/AB").exists()
+
+
+def test_what_can_not_be_taken_along_is_a_warning(old: Path, tmp_path: Path) -> None:
+    (found,) = take_along(instance(old), instance(tmp_path / "gone"), Host())
+    assert not found.is_error
+    assert f"1 message waits in {old}" in found.text
+    assert (old / "deferred/A/AB").exists()

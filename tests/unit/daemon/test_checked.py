@@ -1,0 +1,52 @@
+"""What the daemon keeps of the last check, and asks again for a status."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.daemon.checked import CheckedSlot
+from reconciler.model import Server
+from reconciler.passes.check import Checked, Memory
+from reconciler.passes.judge import LiveCommit, judge
+from tests.unit.adopted_folder import MAIL, Adopted, facts_are
+from tests.unit.host_facts import HOST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from reconciler.model import Revision
+
+
+def kept(adopted: Adopted, revision: Revision, server: Server, answer: str | None) -> CheckedSlot:
+    """Return a slot with the check of a commit that asked one server."""
+    judged = judge(revision, adopted.edges, LiveCommit(adopted.edges))
+    facts = replace(judged.understood.facts, answers={server: answer})
+    memory = Memory()
+    memory.checked = Checked(replace(judged, understood=judged.understood._replace(facts=facts)))
+    slot = CheckedSlot(adopted.edges)
+    slot.put(memory)
+    return slot
+
+
+def test_a_server_of_what_is_live_that_stopped_to_answer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts_are(HOST, monkeypatch)
+    adopted = Adopted.made_in(tmp_path)
+    revision = adopted.commit()
+    adopted.go_live(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server("127.0.0.1", listener.getsockname()[1])
+        assert kept(adopted, revision, server, "").unanswered() == []
+    told = [f"no server answers at 127.0.0.1:{server.port} (connection refused)"]
+    assert kept(adopted, revision, server, "").unanswered() == told
+    assert kept(adopted, revision, server, "connection refused").unanswered() == [], "a finding tells that"
+    gone = kept(adopted, revision, Server(path=str(tmp_path / "gone")), "")
+    assert gone.unanswered() == [f"no server answers at {tmp_path / 'gone'} (there is no such socket)"]
+    later = adopted.commit(f"{MAIL}submission: {{}}\n")
+    assert kept(adopted, later, server, "").unanswered() == [], "it is not live"
+    assert CheckedSlot(adopted.edges).unanswered() == []
