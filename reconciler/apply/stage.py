@@ -27,12 +27,12 @@ from reconciler.state import companions
 from reconciler.state.manifest import NONE, Deviations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Plan, Tree
     from reconciler.rehearsal.script import Script
-    from reconciler.state.manifest import Stage
+    from reconciler.state.manifest import Generation, Stage
     from reconciler.state.source import Source
 
 _PROGRAMS = ("postconf", "postmap", "postalias")
@@ -173,7 +173,8 @@ class Order:
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
-    are intended. *allow* applies the commit's allowances. *home* is as in Desired.
+    are intended. *allow* applies the commit's allowances. *home* is as in Desired. *stopping* returns, as errors, what
+    works now and would stop if that generation were started again, given the subjects of what fails.
     """
 
     plan: Plan
@@ -187,6 +188,7 @@ class Order:
     rehearsal: Rehearsal | None = None
     confirmed: bool = False
     allow: Callable[[list[Finding]], list[Finding]] = list
+    stopping: Callable[[Generation, Collection[str]], list[Finding]] = lambda _before, _failing: []
 
     def places(self, edges: Edges) -> SourcePlaces:
         """Return the places in the desired state of what goes live."""

@@ -35,6 +35,7 @@ from reconciler.model.finding import (
     in_tls,
     listed,
     printable,
+    reading,
     taking_mail,
     warning_at,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "no_services",
     "nothing_mentioned",
     "printable",
+    "reading",
     "taking_mail",
     "warning_at",
 ]

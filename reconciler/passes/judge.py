@@ -146,7 +146,7 @@ class LiveCommit:
 
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
-        return answering(self._edges, recorded(self._edges.generations).tables)
+        return answering(self._edges, recorded(self._edges.generations).files)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died, go_live
@@ -16,8 +17,10 @@ from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probatio
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.judge import raise_if_files_stop
+from reconciler.passes.mail_taken import after_return
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
+from reconciler.passes.recovery import stopping
 from reconciler.state.locks import PATIENCE, RETURN_PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -137,6 +140,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
                 edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
             edges.journal.conclude(passed.conclusion)
             edges.generations.prune()
+            after_return(passed, edges)
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
     return passed
@@ -144,7 +148,11 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
 
 def _applied(target: Tree, source: Source, edges: Edges) -> Outcome:
     plan = diff(edges.generations.read(target), target)
-    return apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
+    order = Order(
+        plan=plan, revision="", source=source, committed_at=time.time(), trusted=True,
+        stopping=partial(stopping, edges=edges),
+    )  # fmt: skip
+    return apply(order, edges)
 
 
 def _restored(source: Source, who: str, edges: Edges) -> Outcome:

@@ -27,6 +27,7 @@ from reconciler.passes import probation
 from reconciler.passes.apart import files_of
 from reconciler.passes.branch import branch_of
 from reconciler.passes.due import due
+from reconciler.passes.faults_now import FaultsNow, told
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.record import known_revision
@@ -99,6 +100,8 @@ def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
     without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
     with edges.host.within(PATIENCE):
+        if not daemon:
+            known = known._replace(troubles=(*known.troubles, *map(told, FaultsNow(edges).faults())))
         seen = _status(edges, known, without, daemon=daemon)
     return {**seen, "verdict": verdict(seen, datetime.now(UTC))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Table, in_tls, taking_mail
+from reconciler.model import Facts, Table, in_tls, reading, taking_mail
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.restrictions import LISTS, smtpd_scopes
@@ -49,6 +49,7 @@ _AT_RECIPIENT = frozenset({
     "relay_domains", "relay_recipient_maps", "relocated_maps", "transport_maps", "virtual_alias_domains",
     "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps",
 })  # fmt: skip
+RESOLVERS = "/etc/resolv.conf"
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -163,17 +164,36 @@ def named_tables(merged: Contribution, facts: Facts) -> frozenset[tuple[str, tup
             references = (one for one in tables_of(scope, parameter) if one.type in facts.map_types)
             found |= {(str(one), tuple(paths_of(one, facts))) for one in references}
             found |= {(path, (path,)) for path in lists_of(scope, parameter)}
+    if any(service.chroot == "y" for service in merged.entries):
+        path = names_in_jail(merged, facts)
+        found.add((path, (path,)))
     return frozenset(found)
 
 
+def names_in_jail(merged: Contribution, facts: Facts) -> str:
+    """Return the list of name servers that a program in the chroot reads."""
+    return Scope(merged, facts).value("queue_directory") + RESOLVERS
+
+
 def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]:
-    """Return the services whose smtpd would take no mail without a table of this setting, for Finding.starts."""
+    """Return who could not work without a table of this setting after its next start, for Finding.starts.
+
+    If smtpd reads it, these are its services, which would take no mail: asking them shows that.
+    """
     name = parameter.name
     classes = scope.words("smtpd_restriction_classes")
     if not (name.startswith("smtpd_") or name in _AT_RECIPIENT or name in classes):
-        return frozenset()
+        return _programs_with(scope, parameter, table)
     readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if one.parameter(name) == parameter)
     return frozenset(taking_mail(one.service.key, table) for one in readers if one.service)
+
+
+def _programs_with(scope: Scope, parameter: Parameter, file: str) -> frozenset[str]:
+    """Return the programs but smtpd that read a file of this setting when they start, for Finding.starts."""
+    services = [scope.service] if scope.service else scope.merged.entries
+    reads, asks_proxy = scope.facts.reads, f"proxy:{file}" in parameter.value
+    found = {one.command for one in services if parameter.name in reads.get(one.command, ())} - {"smtpd"}
+    return frozenset(reading(one, file) for one in (found | ({"proxymap"} if asks_proxy else set())))
 
 
 # ---- certificates and keys -------------------------------------------------------------------------------------------
@@ -211,10 +231,10 @@ def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
 
 
-def showing(scope: Scope, parameter: Parameter) -> frozenset[str]:
-    """Return the services whose smtpd loads the certificates of this setting when it starts, for Finding.starts."""
+def showing(scope: Scope, parameter: Parameter, path: str) -> frozenset[str]:
+    """Return who loads the certificates of this setting when it starts, for Finding.starts; for smtpd its services."""
     if not parameter.name.startswith("smtpd_"):
-        return frozenset()
+        return _programs_with(scope, parameter, path)
     readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
     loading = (one for one in readers if one.parameter(parameter.name) == parameter)
     return frozenset(in_tls(one.service.key) for one in loading if one.service)

@@ -137,7 +137,7 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
             found = scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
-            yield replace(found, starts=showing(scope, parameter))
+            yield replace(found, starts=showing(scope, parameter, path))
 
 
 def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
