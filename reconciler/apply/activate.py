@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.apply.at_work import at_work
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
@@ -18,8 +19,8 @@ from reconciler.apply.verify import LOG_DELAY, Verified, fatal_since, faults_bef
 from reconciler.host.facts import boot_clock, gather
 from reconciler.host.log_times import logged_at
 from reconciler.host.maillog import open_log
-from reconciler.host.programs import daemons, postfix
-from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, reading, taking_mail
+from reconciler.host.programs import postfix
+from reconciler.model import MASTER, Activation, Finding, Severity, Where, errors_in, taking_mail
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.log import was_stopped
 from reconciler.postfix.places import SourcePlaces
@@ -186,7 +187,7 @@ def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run.
 
     A service that takes mail does so with each of the *tables*, the tables and files that Postfix has read. So may any
-    other program that runs: what it is for happens after a client was answered, so that nothing can be asked.
+    other program that runs since before one of them vanished.
     """
     live, instance = edges.generations.live(), edges.postfix()
     master = postfix.running(instance)
@@ -195,10 +196,10 @@ def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
     asked = questions(instance.values, _beginning) if tables else NOTHING_ASKED
+    others = at_work(master, tables)
     found = working(replace(expected, tries=1, asked=asked))
     taking = {key for key in found if taking_mail(key) in found}
-    at_work = {reading(name, one) for name in (daemons.names_of(master) if tables else ()) for one in tables}
-    return found | at_work | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
+    return found | others | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
 def _expected(

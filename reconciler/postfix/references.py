@@ -50,6 +50,7 @@ _AT_RECIPIENT = frozenset({
     "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps",
 })  # fmt: skip
 RESOLVERS = "/etc/resolv.conf"
+_WITHOUT_TABLES = "anvil"  # a program that asks no table at all
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -189,11 +190,17 @@ def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]
 
 
 def _programs_with(scope: Scope, parameter: Parameter, file: str) -> frozenset[str]:
-    """Return the programs but smtpd that read a file of this setting when they start, for Finding.starts."""
+    """Return the programs but smtpd that read a file of this setting when they start, for Finding.starts.
+
+    A name that every program holds, because Postfix's library declares it, does not say who reads the file.
+    """
+    reads = scope.facts.reads
+    if parameter.name in reads.get(_WITHOUT_TABLES, ()):
+        return frozenset()
     services = [scope.service] if scope.service else scope.merged.entries
-    reads, asks_proxy = scope.facts.reads, f"proxy:{file}" in parameter.value
     found = {one.command for one in services if parameter.name in reads.get(one.command, ())} - {"smtpd"}
-    return frozenset(reading(one, file) for one in (found | ({"proxymap"} if asks_proxy else set())))
+    found |= {"proxymap"} if f"proxy:{file}" in parameter.value else set()
+    return frozenset(reading(one, file) for one in found)
 
 
 # ---- certificates and keys -------------------------------------------------------------------------------------------

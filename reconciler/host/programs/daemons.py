@@ -35,12 +35,12 @@ def of(master: int, names: Collection[str] = ()) -> list[int]:
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master, names)]
 
 
-def names_of(master: int) -> set[str]:
-    """Return the names of the programs that run for that master."""
-    names = set()
+def names_of(master: int) -> dict[int, str]:
+    """Return the processes that run for that master, with the names of their programs."""
+    names = {}
     for pid in of(master):
         with suppress(OSError):
-            names.add(Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip(SPACE))
+            names[pid] = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip(SPACE)
     return names
 
 
