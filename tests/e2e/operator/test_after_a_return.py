@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import CHECKOUT
@@ -66,7 +67,7 @@ def test_a_milter_that_is_dead_after_a_rollback_is_told_at_once_and_until_it_ans
 
         serve(adopted, "milter", 8891)
         adopted.patiently(lambda: "no server" not in verdict(adopted)[1], "a status that looks at what stands now")
-        adopted.signal_daemon(1)
+        adopted.signal_daemon(signal.SIGHUP)
         adopted.patiently(lambda: verdict(adopted)[0] == "well", "mail that is taken again")
         assert adopted.log("-1")[0]["findings"] == []
         assert adopted.told()["phase"]["name"] == "Suspended"

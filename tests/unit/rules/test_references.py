@@ -136,5 +136,5 @@ def test_a_chroot_has_a_list_of_name_servers_among_the_files_that_are_read_at_a_
     inside = ("/var/spool/postfix/etc/resolv.conf",) * 2
     jailed = compose(desired(files={"master.d/x.cf": "out unix - - y - - smtp\n"}), HOST)
     assert (inside[0], inside[1:]) in named_tables(jailed, HOST)
-    free = replace(jailed, services={key: replace(one, chroot="n") for key, one in jailed.services.items()})
+    free = replace(jailed, services={one.key: replace(one, chroot="n") for one in jailed.entries})
     assert (inside[0], inside[1:]) not in named_tables(free, HOST)
