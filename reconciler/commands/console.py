@@ -1,7 +1,7 @@
 """The parts that all commands share: settings and edges on demand, errors as exit statuses, colour on a terminal.
 
-Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings that can't be read, 75 a failure on
-this host, 1 any other error.
+Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings or facts that can't be read, 75 a
+failure on this host, 1 any other error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings
 from reconciler.model.ascii_text import SPACE
-from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
+from reconciler.model.errors import BadFacts, BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.state.journal import Journal
@@ -38,6 +38,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PermissionError, NOT_PERMITTED),
     (NotPermitted, NOT_PERMITTED),
     (BadSettings, CONFIGURATION),
+    (BadFacts, CONFIGURATION),
     (Unavailable, TEMPORARY),
     (OSError, TEMPORARY),
     (InternalError, BUG),
@@ -156,17 +157,18 @@ class Context:
 
     def permitted(self) -> Edges:
         """Return the edges for a command that reads or changes the state; raises PermissionError unless run by root."""
-        self._require_root()
+        self.require_root()
         edges = self.edges()
         edges.generations.prepare()
         return edges
 
     def journal(self) -> Journal:
         """Return the journal, to read; raises PermissionError unless run by root."""
-        self._require_root()
+        self.require_root()
         return Journal(self.settings.state / "private", Host())
 
-    def _require_root(self) -> None:
+    def require_root(self) -> None:
+        """Raise PermissionError unless run by root."""
         state = self.settings.state
         if os.geteuid() != 0:
             raise PermissionError(1, "not permitted; run this as root", str(state))

@@ -39,6 +39,8 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
     "Try a change": {
         "check": CommandPlace("check.check_command", "Check a commit or a folder, and list all findings."),
         "plan": CommandPlace("plan.plan_command", "Show what a commit would change here."),
+        "facts": CommandPlace("facts.facts_command", "Write this host's facts, to check commits elsewhere."),
+        "schema": CommandPlace("schema.schema_command", "Write the JSON Schema of the YAML files, for editors."),
     },
     "Change mail by a commit": {
         "set": CommandPlace("set.set_command", "Set a parameter."),

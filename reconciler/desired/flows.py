@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
-from reconciler.features.section import Section
+from reconciler.features.section import Section, or_else
 from reconciler.model import Finding, Where, did_you_mean
 
 if TYPE_CHECKING:
@@ -136,11 +136,17 @@ def _code(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(_plain)]
 Word = Annotated[str, AfterValidator(_one_word)]
-Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several)]
+Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=tuple[Text, ...] | Text)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=tuple[str, ...] | str)]
+Code = Annotated[str, Field(pattern=r"^(?:[Yy][Ee][Ss]|[Tt][Rr][Uu][Ee]|[45](?:[0-9]{2}|[Xx]{2})?)$")]
+Refused = Annotated[str | None, BeforeValidator(_code, json_schema_input_type=Code)]
 
 
-class _Expect(Section):
-    refused: Annotated[str | None, BeforeValidator(_code)] = None
+_WORDS = {"type": "string", "pattern": r"^(?:accepted|refused(?: \w+)?)$"}
+
+
+class _Expect(Section, json_schema_extra=or_else(_WORDS)):
+    refused: Refused = None
     status: Literal["sent", "bounced", "deferred"] | None = None
     transport: str | None = None
     nexthop: str | None = None
@@ -179,12 +185,17 @@ class _Flow(Section):
     sender: Annotated[Text, Field(alias="from")] = "somebody@sender.rehearsal.example"
     recipients: Annotated[Addresses, Field(alias="to")]
     header: dict[Word, Text] = Field(default_factory=dict)
-    hosts: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    hosts: Hosts = ()
     expect: _Expect
 
 
 _ADAPTER = TypeAdapter(_Flow)
 _KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of one flow, as pydantic derives it from the validator."""
+    return _ADAPTER.json_schema()
 
 
 def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flows:

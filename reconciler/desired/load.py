@@ -33,6 +33,11 @@ _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.S
 _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
 
 
+def section_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each section, as pydantic derives it from the validator."""
+    return {section: adapter.json_schema() for section, adapter in _ADAPTERS.items()}
+
+
 def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget | None = None) -> Desired:
     """Return the desired state for *host*; *secrets* are those of the commit that could be decrypted."""
     budget = budget or Budget()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, InstanceOf
 from pydantic_core import PydanticCustomError
 
 from reconciler.model import SecretName
@@ -28,7 +28,7 @@ def secrets(advice: LiteralString) -> BeforeValidator:
         names = value if isinstance(value, list) else [value]
         return _named(names, names, advice)
 
-    return BeforeValidator(listed)
+    return BeforeValidator(listed, json_schema_input_type=list[InstanceOf[SecretName]] | InstanceOf[SecretName])
 
 
 def _named(value: object, names: list[object], advice: LiteralString) -> object:

@@ -7,7 +7,7 @@ services that mail needs. rules/listeners.py checks addresses and ports, rules/p
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -82,7 +82,12 @@ _USEFUL = {
     "trace": "sendmail -v and success notices would fail",
 }
 _YES_NO = {"yes": "y", "no": "n"}
-Flag = Annotated[str, BeforeValidator(lambda value: _YES_NO.get(value, value)), StringConstraints(pattern=r"^[yn-]$")]
+Words = Literal["yes", "no", "y", "n", "-"]
+Flag = Annotated[
+    str,
+    BeforeValidator(lambda value: _YES_NO.get(value, value), json_schema_input_type=Words),
+    StringConstraints(pattern=r"^[yn-]$"),
+]
 Option = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
 

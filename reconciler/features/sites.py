@@ -83,10 +83,17 @@ def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
+Places = tuple[transports.Address, ...] | transports.Address
+
+
 class Delivery(Section):
     """Where the site's mail leaves from: at most one IPv4 and one IPv6 *address*, and the name in HELO."""
 
-    address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
+    address: Annotated[
+        tuple[transports.Address, ...],
+        AfterValidator(_one_a_family),
+        BeforeValidator(_several, json_schema_input_type=Places),
+    ]
     helo: Domain
 
 

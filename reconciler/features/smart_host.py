@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, model_v
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.secret_names import one_secret
-from reconciler.features.section import Section
+from reconciler.features.section import Section, or_else
 from reconciler.model import (
     Contribution,
     Finding,
@@ -120,7 +120,7 @@ def _sender(value: str) -> str:
     return value
 
 
-class Schema(Relay):
+class Schema(Relay, json_schema_extra=or_else({"enum": ["no", ""]}, nexthop="preset")):
     """The relay for all mail, or a *preset* for it, and those of *senders*; ``smart_host: off`` means no relay."""
 
     preset: Literal["mailchannels"] | None = None

@@ -82,3 +82,7 @@ class Stopping(Unavailable):
 
 class BadSettings(ReconcilerError):  # noqa: N818
     """The operator must fix the settings file of reconciler."""
+
+
+class BadFacts(ReconcilerError):  # noqa: N818
+    """The operator must gather the facts of a host again: the file can't be read as facts."""

@@ -162,7 +162,7 @@ class Schema(Section):
     key: Annotated[InstanceOf[SecretName] | None, _secret] = None
     next: PublishedKey | None = None
     previous: PublishedKey | None = None
-    ttl: Annotated[timedelta, BeforeValidator(_time)] = timedelta(hours=12)
+    ttl: Annotated[timedelta, BeforeValidator(_time, json_schema_input_type=str)] = timedelta(hours=12)
     domains: Annotated[tuple[str, ...], AfterValidator(_domains)] = ()
     networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     default_action: Literal["tempfail", "accept"] = "tempfail"
