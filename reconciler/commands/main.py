@@ -10,12 +10,15 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 
 from reconciler import __version__
 from reconciler.commands.console import Context, Reconciler, keep_examples
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class CommandPlace(NamedTuple):
@@ -33,6 +36,7 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "get": CommandPlace("why.get_command", "Show a parameter's live value."),
         "generations": CommandPlace("generations.generations_command", "List the generations on disk."),
         "diff": CommandPlace("generations.diff_command", "Show how two generations differ."),
+        "help": CommandPlace("help.help_command", "Show a page of the documentation."),
         "explain": CommandPlace("explain.explain_command", "Explain a rule, and what to do about its findings."),
         "probe": CommandPlace("probe.command.probe_command", "Test whether a server accepts mail from this host."),
     },
@@ -73,6 +77,15 @@ class Commands(Reconciler):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Return the names of all commands, also of those that are not imported yet."""
         return sorted(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them, and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell asks
+
+        begun = [
+            CompletionItem(name, help=place.does) for name, place in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return begun + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """List the commands by purpose."""
