@@ -60,5 +60,12 @@ def hand_over(host: Host, wheels: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def lay_packages(host: Host) -> None:
+    """Give a host the packages that an earlier hand_over() has installed, so that deploy/install finds them."""
+    with kept("/opt/reconciler") as copy:
+        if copy.text:
+            _tar("--extract", copy.file, host)
+
+
 def _tar(what: str, archive: Path, host: Host, *names: str) -> None:
     subprocess.run(["tar", what, f"--file={archive}", f"--directory={host.root}/opt", *names], check=True, timeout=180)

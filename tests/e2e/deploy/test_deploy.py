@@ -252,11 +252,18 @@ def test_without_systemd_install_says_what_it_left_out(host: Host, wheels: str) 
     delivered(host, "adopted")
 
 
-def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str) -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["at the first installation", "later"])
+def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str, *, later: bool) -> None:
     host = systemd_host
-    host.write("/etc/reconciler.toml", '[daemon]\ngroup = "git"\n')
     host.start_postfix()
-    hand_over(host, wheels)
+    if later:
+        hand_over(host, wheels)
+    host.write("/etc/reconciler.toml", '[daemon]\ngroup = "git"\n')
+    told = hand_over(host, wheels).stderr
+    assert ("handing /srv/mail-state.git over to git" in told, "restarting reconciler.service" in told) == (
+        later,
+        later,
+    )
     host.run("git", "config", "--system", "safe.directory", "*")
     host.run("git", "clone", "--quiet", "/srv/mail-state.git", "/tmp/clone")
     host.run("chown", "-R", "git:", "/tmp/clone")
