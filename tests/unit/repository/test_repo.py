@@ -239,6 +239,27 @@ def test_a_repository_in_trouble_is_unavailable_and_named(tmp_path: Path, harm: 
             each.tip()
 
 
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [
+        (_removed, ": No such file or directory"),
+        (_truncated, ": Repository not found"),
+        (_bad_config, ": failed to parse config file: missing"),
+        (_no_objects, ": objects: No such file or directory"),
+    ],
+)
+def test_an_error_names_the_file_that_it_is_about_and_the_repository_once(
+    tmp_path: Path, harm: Callable[[Path], None], what: str
+) -> None:
+    path = bare(tmp_path / "r.git").path
+    harm(path)
+
+    with pytest.raises(Unavailable) as error:
+        Repository(path, "main", Host()).tip()
+
+    assert str(error.value).startswith(f"repository {path}{what}")
+
+
 @pytest.mark.parametrize("harm", ["missing", "corrupt"])
 @pytest.mark.parametrize("what", ["main^{tree}", "main:mail.yaml"])
 def test_a_lost_object_is_the_repositorys_trouble_and_not_the_commits(tmp_path: Path, harm: str, what: str) -> None:
