@@ -164,8 +164,9 @@ def test_mypy_finds_nothing() -> None:
 
 
 def test_hooks_are_typed_as_well() -> None:
-    for hook in ("pre-receive", "post-receive", "site-removed"):
-        run("mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), hook, cwd=ROOT / "hooks")
+    hooks = ("pre-receive", "post-receive", "site-removed")
+    cache = str(ROOT / ".mypy_cache")
+    run("mypy", "--strict", "--scripts-are-modules", "--cache-dir", cache, *hooks, cwd=ROOT / "hooks")
 
 
 def test_imports_flow_in_one_direction() -> None:
