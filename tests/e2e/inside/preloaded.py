@@ -4,7 +4,8 @@
 
 A packet is JSON, {"host": pid of the host's PID 1, "argv": [...], "user": name, "env": {...}, "cwd": path}, and carries
 four descriptors: standard input, output, error, and a socket for the answers: {"pid": n} of the process that entered
-the host and waits there, and {"status": n} at the end, as wait(2) gives it. Promises: the program is in all namespaces
+the host and waits there, and {"status": n} at the end, as wait(2) gives it. The program is reconciler's command line,
+`rehearse` (rehearse.py) or `crash-server` (crash_server.py). Promises: the program is in all namespaces
 of the host that nsenter(1) would enter, has the environment, the user and the command line that it would have had, and
 dies with its parent.
 
@@ -24,7 +25,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.commands import main as cli
 from reconciler.commands.edges import templates
@@ -33,10 +34,15 @@ from reconciler.host.facts import spoken
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution
 from reconciler.trees.render import render
+from tests.e2e.inside import crash_server, rehearse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # <linux/prctl.h>, <sched.h>
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # mounts, UTS, IPC, PID, network
+PROGRAMS: dict[str, Callable[[], None]] = {"rehearse": rehearse.answer, "crash-server": crash_server.main}
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
@@ -116,7 +122,7 @@ def watch(request: Request) -> NoReturn:
     if not pid:
         show(request.argv)
         become(request)
-        sys.exit(cli.main())
+        sys.exit(PROGRAMS.get(request.argv[0], cli.main)())
     with suppress(OSError):  # the test may be over already
         answers.send(json.dumps({"status": os.waitpid(pid, 0)[1]}).encode())
     os._exit(0)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
-HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+BROKEN = yaml.load((CORPUS / "broken.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+HEALTHY = yaml.load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 FIELD_BROKEN, FIELD_HEALTHY, INSTALLED = (
-    yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
+    yaml.load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)["cases"]
     for kind in ("broken", "healthy", "healthy-installed")
 )
 # The unit tests judge all of these; the rest needs programs that this host lacks, or is much like these.
