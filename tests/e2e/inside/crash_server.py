@@ -28,8 +28,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.commands import edges
 from reconciler.commands import main as cli
 from reconciler.host.effects import Host
+from reconciler.host.facts import gather
+from reconciler.host.settings import read_settings
 
 REST = 15  # looks without an effect
 PHASE = Path("/var/lib/reconciler/private/phase.json")
@@ -123,7 +126,10 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """Serve until the host ends."""
+    """Serve until the host ends; what Postfix's programs say of themselves is asked once, as a daemon does."""
+    host = Host()
+    edges.Host = lambda: host  # type: ignore[assignment, misc]
+    gather(host, read_settings())
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{sys.argv[1]}.new")
         listener.listen()
