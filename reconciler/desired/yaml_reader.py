@@ -359,7 +359,9 @@ def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) 
     names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None
     ends = []
     for item, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, measured))
+        ended = _measure(value, (*path, str(item.value)), item.start_mark, measured)
+        is_alias = value.start_mark.index < item.start_mark.index
+        ends.append(item.end_mark.index if is_alias else ended)
     if isinstance(node, yaml.SequenceNode):
         ends = [_measure(item, (*path, str(place)), item.start_mark, measured) for place, item in enumerate(node.value)]
     flow = bool(getattr(node, "flow_style", False))
