@@ -29,7 +29,7 @@ from reconciler.state.journal import Journal
 from reconciler.trees.fold import LEAST, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
@@ -117,6 +117,14 @@ def say_all(lines: Iterable[str]) -> None:
     """Print lines; on a terminal, long ones are folded."""
     for line in fold(lines, columns()):
         say(line)
+
+
+def say_cut(lines: Callable[[bool], Iterable[str]], *, whole: bool) -> None:
+    """Print lines that are cut to the terminal unless they are to be *whole*, and say so if any is."""
+    shown = list(lines(whole))
+    say_all(shown)
+    if shown != list(lines(True)):
+        say("  some values are cut: --all shows them whole")
 
 
 def columns() -> int:

@@ -35,7 +35,7 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "why": CommandPlace("why.why_command", "Show where a parameter's value comes from."),
         "get": CommandPlace("why.get_command", "Show a parameter's live value."),
         "generations": CommandPlace("generations.generations_command", "List the generations on disk."),
-        "diff": CommandPlace("generations.diff_command", "Show how two generations differ."),
+        "diff": CommandPlace("diff.diff_command", "Show how generations or commits differ."),
         "help": CommandPlace("help.help_command", "Show a page of the documentation."),
         "explain": CommandPlace("explain.explain_command", "Explain a rule, and what to do about its findings."),
         "probe": CommandPlace("probe.command.probe_command", "Test whether a server accepts mail from this host."),

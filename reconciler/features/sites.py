@@ -159,13 +159,13 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         if site.delivery:
             service = _service(name, site.delivery, desired, facts)
             services[service.key] = service
-            rows += [(f"@{domain} {service.name}:\n", desired.where(SECTION, name).file) for domain in site.domains]
+            for place, domain in enumerate(site.domains):
+                rows.append((f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place))))
     if not rows:
         return Contribution(services=services)
     table = Table(
-        name=TABLE, type=facts.compiled_type, file=rows[0][1], compiler="postmap",
-        source="".join(row for row, _ in rows).encode(),
-        pieces=tuple((line, file) for line, (_, file) in enumerate(rows, 1)),
+        name=TABLE, type=facts.compiled_type, file=rows[0][1].file, compiler="postmap",
+        source="".join(row for row, _ in rows).encode(), origins=tuple(where for _, where in rows),
     )  # fmt: skip
     theirs = below.parameters.get(MAPS)
     value = f"{theirs.value}, {table.reference}" if theirs else table.reference

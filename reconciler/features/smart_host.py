@@ -185,15 +185,17 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     if section.senders:
         rows = "".join(f"{sender.lower()} {relay.nexthop}\n" for sender, relay in section.senders.items())
         tables[SENDER_TABLE] = table = Table(
-            name=SENDER_TABLE, type=kind, source=rows.encode(), file=desired.where(SECTION).file, compiler="postmap"
-        )
+            name=SENDER_TABLE, type=kind, source=rows.encode(), file=desired.where(SECTION).file, compiler="postmap",
+            origins=tuple(desired.where(SECTION, "senders", sender) for sender in section.senders),
+        )  # fmt: skip
         values["sender_dependent_relayhost_maps"] = (table.reference, "senders")
     if logins := _logins(section, desired):
-        source = "".join(f"{key} {login}\n" for key, login in logins.items()).encode()
-        where = desired.where(SECTION, "password")
+        source = "".join(f"{key} {login}\n" for key, (login, _) in logins.items()).encode()
+        places = tuple(desired.where(SECTION, *place, "password") for _, place in logins.values())
         tables[LOGIN_TABLE] = table = Table(
-            name=LOGIN_TABLE, type=kind, source=source, file=where.file, compiler="postmap", mode=0o600
-        )
+            name=LOGIN_TABLE, type=kind, source=source, file=places[0].file, compiler="postmap", mode=0o600,
+            origins=places,
+        )  # fmt: skip
         values |= {
             "smtp_sasl_auth_enable": ("yes", "username"),
             "smtp_sasl_password_maps": (table.reference, "password"),
@@ -211,14 +213,14 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     return Contribution(parameters=parameters, tables=tables, services=services)
 
 
-def _logins(section: Schema, desired: Desired) -> dict[str, str]:
-    """Return every login by its nexthop; if several share a nexthop, return those of senders by the sender."""
-    by_key: dict[str, str] = {}
+def _logins(section: Schema, desired: Desired) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return every login and its place by the nexthop; if several share it, return those of senders by the sender."""
+    by_key: dict[str, tuple[str, tuple[str, ...]]] = {}
     logins = {place: login for place, relay in section.relays.items() if (login := _login(relay, desired))}
     for place, login in logins.items():
         nexthop = section.relays[place].nexthop
         rivals = {logins.get(at, "") for at, other in section.relays.items() if other.nexthop == nexthop}
-        by_key[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login
+        by_key[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login, place
     return by_key
 
 

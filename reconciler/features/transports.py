@@ -19,7 +19,17 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.section import Section, SectionValue
-from reconciler.model import Contribution, Finding, Parameter, Service, Table, error_at, nothing_mentioned, warning_at
+from reconciler.model import (
+    UNWRITTEN,
+    Contribution,
+    Finding,
+    Parameter,
+    Service,
+    Table,
+    error_at,
+    nothing_mentioned,
+    warning_at,
+)
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -83,14 +93,15 @@ def services(section: object) -> frozenset[str]:
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute a service for each transport, its limits in main.cf, and the filter of those that try once."""
     section = desired.section(Schema)
+    named = section.root if section else {}
     parameters: dict[str, Parameter] = {}
     services = {}
-    for name, transport in (BUILT_IN | (section.root if section else {})).items():
-        where = desired.where(SECTION, name)
+    for name, transport in (BUILT_IN | named).items():
+        where = desired.where(SECTION, name) if name in named else UNWRITTEN
         service = _service(name, transport, where, facts)
         services[service.key] = service
         parameters |= {limit.name: limit for limit in _limits(name, transport, where)}
-    once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=desired.where(SECTION).file)
+    once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
     return Contribution(parameters=parameters, services=services, tables={ONCE: once})
 
 

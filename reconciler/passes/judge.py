@@ -45,6 +45,7 @@ from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
 from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
+from reconciler.trees.equality import with_effects
 from reconciler.trees.gained import gained
 from reconciler.trees.ignore import Carried, holding, left_alone
 from reconciler.trees.plan import activations, diff, raise_if_unsafe
@@ -76,14 +77,19 @@ class Understood(NamedTuple):
 
 def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
     """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
+    desired, facts, origin = composed(revision, edges, kept)
+    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+
+
+def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    """Load a commit and compose its features by the facts of this host alone, which takes no question to others."""
     files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
     desired = replace(desired, findings=(*desired.findings, *lacking))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
-    origin = compose(desired, facts)
-    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+    return Understood(desired, facts, compose(desired, facts))
 
 
 def complete(understood: Understood) -> Understood:
@@ -213,7 +219,8 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     origin = _with_sources(origin, carried)
     ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
     findings += staged(ignored, desired, ())
-    plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
+    plan = with_effects(diff(on_disk, carried.tree, origin), facts)
+    plan = _with_damage(plan, live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
         origin=origin, home=desired.home, deviations=Deviations(carried.names, apart.kept),

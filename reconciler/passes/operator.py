@@ -28,12 +28,14 @@ from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
     from reconciler.passes.check import Memory
+    from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Generation
 
 
@@ -44,8 +46,11 @@ class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
 # ---- the operator's ways ---------------------------------------------------------------------------------------------
 
 
-def adopt(edges: Edges, memory: Memory) -> Outcome | None:
-    """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
+def adopt(edges: Edges, memory: Memory, tell: Callable[[Judged], None] | None = None) -> Outcome | None:
+    """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success.
+
+    Before that, *tell* gets what the commit will change.
+    """
     try:
         with edges.generations.locks.state():
             recover(edges, asked=True)
@@ -55,7 +60,9 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
             tip = edges.repo.tip()
             if tip is None:
                 return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
-            check(tip, edges, memory)
+            checked = check(tip, edges, memory)
+            if tell:
+                tell(checked.judged)
             edges.journal.intend(Intent(revision="", source=Source(SourceKind.ADOPTED), ran=False))
             edges.generations.adopt()
             edges.journal.conclude(concluded(Unchanged(), "", edges, Wake.OPERATOR, why="adopted"))

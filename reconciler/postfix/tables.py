@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Table, error_at, limits
 from reconciler.model.ascii_text import SPACE, split_words
-from reconciler.postfix.syntax import logical_lines
+from reconciler.postfix.syntax import logical_lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from reconciler.model import File
 
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
+ORDERED_TYPES = PATTERN_TYPES | {"cidr"}
+"""The types in which the first row that matches decides."""
 _BLOCK = 1 << 16
 _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
@@ -140,6 +142,16 @@ def _read_logical(
                 findings.append(_bad_entry(table, logical.line, logical.text))
         elif pair[0]:
             yield Entry(pair[0], pair[1], logical.line)
+
+
+def in_order(table: Table) -> list[Entry]:
+    """Return the entries of a table in their order, with its ``if`` and ``endif`` lines as entries without a value."""
+    parse = _pattern if table.type in PATTERN_TYPES else _network if table.type == "cidr" else _pair
+    entries = []
+    for logical in logical_lines(table.source.decode("utf-8", "surrogateescape")):
+        key, value = parse(logical.text) or ("", "")
+        entries.append(Entry(key or one_line(logical.text), value, logical.line))
+    return entries
 
 
 def _too_long(table: Table, line: int) -> Finding:

@@ -74,7 +74,8 @@ ENDS = "parameters:\n  a: 1\n"
 @pytest.mark.parametrize(
     "rest",
     [
-        "  # last\ntls: no\n", "  # last", "  # last\n\n# tls\ntls: no\n", "# tls\ntls: no\n", "\n\ntls: no\n", "# end\n", "",
+        "  # last\ntls: no\n", "  # last", "  # last\n\n# tls\ntls: no\n", "# tls\ntls: no\n", "\n\ntls: no\n", "",
+        "# end\n",
         "  #b: 2\n  #c: 3\n\n#sasl: x\n", "  # last\n    # deeper\n", "# c\n...\n",
     ],
 )  # fmt: skip
