@@ -21,7 +21,6 @@ from reconciler.daemon.control import NotPermitted, ask
 from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings
-from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import BadFacts, BadSettings, ReconcilerError, Unavailable
 from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
@@ -46,6 +45,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 )
 _OF_CLICK = (click.exceptions.Abort, click.exceptions.Exit, click.ClickException)
 _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+_CHANGE = re.compile(r"  ([+~-]) ")
 _PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?", re.ASCII)
 
 
@@ -98,9 +98,8 @@ def _stop(status: int, why: object) -> NoReturn:
 
 def say(line: str = "", *, err: bool = False) -> None:
     """Print a line; on a terminal, changes and findings are coloured."""
-    mark = line.lstrip(SPACE)[:1]
-    if line.startswith("  ") and mark in _COLOURS and line.lstrip(SPACE)[1:2] == " ":
-        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
+    if match := _CHANGE.match(line):
+        click.echo(click.style(line, fg=_COLOURS[match[1]]), err=err)
     elif match := _PLACE.match(line):
         colour = "yellow" if match[2] else "red"
         click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)

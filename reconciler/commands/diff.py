@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from reconciler.commands.console import Context, columns, say_cut
+from reconciler.commands.console import Context, columns, say, say_cut
 from reconciler.commands.contract import change_line
 from reconciler.commands.options import as_json, pass_context, show_all
 from reconciler.host.facts import gather
@@ -72,6 +72,8 @@ def diff_command(context: Context, old: str, new: str | None, *, whole: bool, js
         click.echo(json.dumps(shown))
     elif plan.changes:
         say_cut(lambda full: grouped_lines(plan.changes, columns(), whole=full), whole=whole)
+    else:
+        say("no differences")
     sys.exit(2 if plan.changes else 0)
 
 

@@ -128,14 +128,20 @@ def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the stock, then master.d, then the changes that ``services`` asks for."""
-    stock, _ = read_master(STOCK, "mail.yaml")
-    services: dict[str, Service | None] = {service.key: replace(service, where=UNWRITTEN) for service in stock}
+    stock, _ = read_master(STOCK, UNWRITTEN.file)
+    services: dict[str, Service | None] = {service.key: _unwritten(service) for service in stock}
     services |= below.services
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)
     for key, change in (section.root if section else {}).items():
         services[key] = _changed(key, services.get(key), change, desired) if change else None
     return Contribution(services=services)
+
+
+def _unwritten(service: Service) -> Service:
+    """Return a service of the stock, whose lines are no places in the desired state."""
+    options = tuple(replace(option, where=UNWRITTEN) for option in service.overrides)
+    return replace(service, where=UNWRITTEN, overrides=options)
 
 
 def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desired) -> Service:

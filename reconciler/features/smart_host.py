@@ -179,9 +179,9 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     section = desired.section(Schema)
     if not section or not (section.nexthop or section.senders):
         return Contribution()
-    kind = facts.compiled_type
+    kind, nexthop = facts.compiled_type, "preset" if section.preset else "nexthop"
     tables: dict[str, Table] = {}
-    values = {"relayhost": (section.nexthop, "nexthop")} if section.nexthop else {}
+    values = {"relayhost": (section.nexthop, nexthop)} if section.nexthop else {}
     if section.senders:
         rows = "".join(f"{sender.lower()} {relay.nexthop}\n" for sender, relay in section.senders.items())
         tables[SENDER_TABLE] = table = Table(
@@ -204,11 +204,11 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         if any("@" in key for key in logins):
             values["smtp_sender_dependent_authentication"] = ("yes", "senders")
     if section.is_wrapped:
-        values["default_transport"] = (WRAPPED, "nexthop")
+        values["default_transport"] = (WRAPPED, nexthop)
     parameters = {
         name: Parameter(name, value, desired.where(SECTION, key), SECTION) for name, (value, key) in values.items()
     }
-    service = _wrapped(desired.where(SECTION, "nexthop"))
+    service = _wrapped(desired.where(SECTION, nexthop))
     services = {service.key: service} if section.is_wrapped else {}
     return Contribution(parameters=parameters, tables=tables, services=services)
 

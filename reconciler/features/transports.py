@@ -13,7 +13,7 @@ Known limit: mail that Postfix can't hand to the transport at all (its process d
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -97,25 +97,38 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     parameters: dict[str, Parameter] = {}
     services = {}
     for name, transport in (BUILT_IN | named).items():
-        where = desired.where(SECTION, name) if name in named else UNWRITTEN
-        service = _service(name, transport, where, facts)
+        places = _Places(desired, name if name in named else "")
+        service = _service(name, transport, places, facts)
         services[service.key] = service
-        parameters |= {limit.name: limit for limit in _limits(name, transport, where)}
+        parameters |= {limit.name: limit for limit in _limits(name, transport, places)}
     once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
     return Contribution(parameters=parameters, services=services, tables={ONCE: once})
 
 
-def _limits(name: str, transport: Transport, where: Where) -> Iterator[Parameter]:
-    for suffix, value in (
-        ("destination_concurrency_limit", transport.concurrency),
-        ("destination_recipient_limit", transport.recipient_limit),
-        ("destination_rate_delay", transport.rate_delay),
-    ):
-        if value is not None:
-            yield Parameter(f"{name}_{suffix}", str(value), where, SECTION)
+class _Places(NamedTuple):
+    """The places of a transport; one without a *name* in the section is built in."""
+
+    desired: Desired
+    name: str
+
+    def of(self, *key: str) -> Where:
+        """Return the place of a key of the transport, or of the transport."""
+        return self.desired.where(SECTION, self.name, *key) if self.name else UNWRITTEN
 
 
-def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Service:
+_LIMITS = {
+    "concurrency": "destination_concurrency_limit", "recipient_limit": "destination_recipient_limit",
+    "rate_delay": "destination_rate_delay",
+}  # fmt: skip
+
+
+def _limits(name: str, transport: Transport, places: _Places) -> Iterator[Parameter]:
+    for key, suffix in _LIMITS.items():
+        if (value := getattr(transport, key)) is not None:
+            yield Parameter(f"{name}_{suffix}", str(value), places.of(key), SECTION)
+
+
+def _service(name: str, transport: Transport, places: _Places, facts: Facts) -> Service:
     options = {"syslog_name": f"postfix/{name}"}
     if not transport.retry:
         options["smtp_delivery_status_filter"] = f"regexp:$config_directory/{ONCE}"
@@ -126,8 +139,11 @@ def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Ser
         options[option] = str(transport.address)
         if "smtp_bind_address_enforce" in facts.parameters:
             options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the default address
-    overrides = tuple(Parameter(option, value, where, name) for option, value in options.items())
-    return Service(name=name, type="unix", command="smtp", overrides=overrides, where=where)
+    keys = {"smtp_helo_name": ["helo"], "smtp_bind_address": ["address"], "smtp_bind_address6": ["address"]}
+    overrides = tuple(
+        Parameter(option, value, places.of(*keys.get(option, ())), name) for option, value in options.items()
+    )
+    return Service(name=name, type="unix", command="smtp", overrides=overrides, where=places.of())
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature

@@ -77,13 +77,15 @@ class Desired:
 class Companion:
     """A program beside Postfix that reconciler manages with it; *files* are in its own folder, by path.
 
-    *servers* are the sockets on which Postfix reaches it; *name* is also the name of the Debian package.
+    *servers* are the sockets on which Postfix reaches it; *name* is also the name of the Debian package. *places* are
+    those of words in its files that have a place of their own, such as a domain in a list.
     """
 
     name: str
     files: Mapping[str, File]
     servers: tuple[Server, ...] = ()
     where: Where
+    places: Mapping[str, Where] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

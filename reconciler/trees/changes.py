@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import BESIDE, UNWRITTEN, Effect, Kind, printable
-from reconciler.model.ascii_text import SPACE
+from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.syntax import one_line, read_master
 from reconciler.trees.fold import GIT
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH, MOST = GIT, 40
 _WIDEST_NAME, _USUAL = 32, 80
 _CUT = "..."
+_INSIDE, _THEN = "      ", "   -> "
 _BUILT_IN = "(built in)"
 _DIGEST = re.compile(r"[0-9a-f]{12}")
 
@@ -50,16 +52,17 @@ def totals_line(changes: Sequence[Change]) -> str:
 
 
 def _lines(change: Change, name_width: int, width: int, *, whole: bool) -> Iterator[str]:
-    name, place, texts = _name(change), _place(change), _texts(change)
+    name, place = _name(change), _place(change)
+    is_compared, texts = _texts(change)
     start = f"  {_mark(change)} {name:<{name_width}}"
     room = min(width or WIDTH, _USUAL)
-    line = _with_place(f"{start}  {' -> '.join(texts)}".rstrip(SPACE), place, room)
+    line = _with_place(f"{start}  {(' -> ' if is_compared else '; ').join(texts)}".rstrip(SPACE), place, room)
     if not width or len(line) <= width:
         yield line
         return
     yield _with_place(start.rstrip(SPACE), place, room)
-    marks = ("      ", "   -> ")
-    cut = texts if whole else _shortened(texts, width - len(marks[0]))
+    marks = (_INSIDE, _THEN) if is_compared else [_INSIDE] * len(texts)
+    cut = texts if whole else _shortened(texts, width - len(_INSIDE), is_compared=is_compared)
     yield from (f"{mark}{text}" for mark, text in zip(marks, cut, strict=False))
 
 
@@ -87,16 +90,43 @@ def _place(change: Change) -> str:
     return _BUILT_IN if change.where is UNWRITTEN else f"{change.where.file}:{change.where.line}"
 
 
-def _texts(change: Change) -> list[str]:
-    """Return what to show of a change: the values before and after, or the only one, or what kind of change it is."""
+def _texts(change: Change) -> tuple[bool, list[str]]:
+    """Return what to show of a change; and whether that is the values before and after, and not single facts."""
     before, after = change.before, change.after
     if change.kind is Kind.SERVICE:
+        if before and after and (fields := list(_fields(before, after))):
+            return False, fields
         before, after = (_service_text(text, change.what) for text in (before, after))
     if change.effect is Effect.SAME and _DIGEST.fullmatch(before or "") and _DIGEST.fullmatch(after or ""):
-        return ["the same, with other comments, order or blanks"]
-    whole = f"{change.kind.value} " if change.kind in {Kind.TABLE, Kind.FILE} and None in {before, after} else ""
-    shown = [f"{whole}{printable(text) or '(empty)'}" for text in (before, after) if text is not None]
-    return shown[:1] if len(set(shown)) == 1 else shown
+        return False, ["only comments, order or blanks"]
+    is_whole = change.kind in {Kind.TABLE, Kind.FILE} and None in {before, after}
+    shown = [_shown(text, change.kind if is_whole else "") for text in (before, after) if text is not None]
+    return (False, shown[:1]) if len(set(shown)) == 1 else (True, shown)
+
+
+def _shown(text: str, kind: str) -> str:
+    """Return a value for display; for a whole file, with what it is."""
+    what = f"{kind} of " if kind and is_digits(text[:1]) else f"{kind} " if kind else ""
+    return what + (printable(text) or "(empty)")
+
+
+def _fields(before: str, after: str) -> Iterator[str]:
+    """Yield what changes of a service, by the names of master(5); nothing if it can't be read."""
+    sides = [read_master(text, "")[0] for text in (before, after)]
+    if not all(sides):
+        return
+    old, new = (side[0] for side in sides)
+    for field in ("private", "unprivileged", "chroot", "wakeup", "maxproc", "command"):
+        if (was := getattr(old, field)) != (is_ := getattr(new, field)):
+            yield f"{field} {printable(was)} -> {printable(is_)}"
+    was_set, is_set = ({one.name: one_line(one.value) for one in side.overrides} for side in (old, new))
+    for name in dict.fromkeys((*was_set, *is_set)):
+        values = [printable(side[name]) or "(empty)" if name in side else None for side in (was_set, is_set)]
+        if values[0] != values[1]:
+            yield f"{name} {values[0] or 'unset'} -> {values[1] or 'unset'}"
+    if old.arguments != new.arguments:
+        was, is_ = (printable(" ".join(side.arguments)) or "(none)" for side in (old, new))
+        yield f"arguments {was} -> {is_}"
 
 
 def _service_text(text: str | None, key: str) -> str | None:
@@ -104,9 +134,9 @@ def _service_text(text: str | None, key: str) -> str | None:
     return text.split(" ", 2)[2] if text and key.count("/") else text
 
 
-def _shortened(texts: Sequence[str], room: int) -> list[str]:
+def _shortened(texts: Sequence[str], room: int, *, is_compared: bool) -> list[str]:
     """Return the texts in *room* columns; what both have at first is left out if they differ only behind it."""
-    start = _common(texts) if len(texts) > 1 and max(map(len, texts)) > room else 0
+    start = _common(texts) if is_compared and max(map(len, texts)) > room else 0
     skipped = texts[0].rfind(" ", 0, start - room // 4) + 1 if start > room // 2 else 0
     shown = [f"{_CUT} {text[skipped:]}" if skipped else text for text in texts]
     return [text if len(text) <= room else text[: room - len(_CUT)].rstrip(SPACE) + _CUT for text in shown]

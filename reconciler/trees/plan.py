@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from difflib import SequenceMatcher
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, re
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from reconciler.model import Service, Tree
+    from reconciler.model import Companion, Service, Tree
     from reconciler.postfix.tables import Entry
 
 MAIN, MASTER = "main.cf", "master.cf"
@@ -47,6 +48,7 @@ NEEDS_RESTART = frozenset({
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
 _BLOCK = 1 << 16
+_WORD = re.compile(r"[\w.@+-]+")
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
 
@@ -87,7 +89,7 @@ def _file_changes(path: str, before: File | None, after: File | None, origin: Co
     elif path == MASTER:
         yield from _services(before, after, origin)
     elif path.startswith(BESIDE):
-        yield from _lines(path, before, after, where)
+        yield from _lines(path, before, after, origin.companions.get(path.split("/", 2)[1]))
     else:
         yield from _table(path, before, after, origin.tables.get(path))
 
@@ -98,8 +100,9 @@ def _place_of(path: str, origin: Contribution) -> Where | None:
     return made.where if made else None
 
 
-def _lines(path: str, before: File | None, after: File | None, where: Where | None) -> Iterator[Change]:
+def _lines(path: str, before: File | None, after: File | None, companion: Companion | None) -> Iterator[Change]:
     """Yield the changes of a companion's file; adjacent lines are one change."""
+    where = companion.where if companion else None
     old, new = (file.lines() if file else [] for file in (before, after))
     if before is None or after is None:
         was, is_ = (f"{len(file.lines())} lines" if file else None for file in (before, after))
@@ -108,7 +111,14 @@ def _lines(path: str, before: File | None, after: File | None, where: Where | No
     for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":
             was, is_ = " / ".join(old[start:end]), " / ".join(new[first:last])
-            yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where)
+            place = next(_places_of_words(companion, was, is_), where) if companion else None
+            yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=place)
+
+
+def _places_of_words(companion: Companion, before: str, after: str) -> Iterator[Where]:
+    """Yield the places of words that lines of a companion have got."""
+    words = set(_WORD.findall(after)) - set(_WORD.findall(before))
+    yield from (place for word, place in companion.places.items() if word in words)
 
 
 def _is_secret(file: File | None) -> bool:
@@ -160,11 +170,12 @@ def _services(before: File | None, after: File | None, origin: Contribution) -> 
 
 def _place_in(made: Service | None, before: Service | None) -> Where | None:
     """Return the place of the only option of a service that changes, else the place of the service."""
-    if made is None:
-        return None
-    old = {(option.name, one_line(option.value)) for option in before.overrides} if before else set[tuple[str, str]]()
-    places = {one.where for one in made.overrides if (one.name, one_line(one.value)) not in old}
-    return places.pop() if len(places) == 1 and (before or made.where is UNWRITTEN) else made.where
+    if made is None or before is None:
+        return made.where if made else None
+    old = {(option.name, one_line(option.value)) for option in before.overrides}
+    places = [one.where for one in made.overrides if (one.name, one_line(one.value)) not in old]
+    is_alone = len(set(places)) == 1 and show_service(replace(before, overrides=made.overrides)) == show_service(made)
+    return places[0] if places and (is_alone or made.where is UNWRITTEN) else made.where
 
 
 def _layout(
@@ -180,7 +191,7 @@ def _layout(
 def _table(path: str, before: File | None, after: File | None, table: Table | None) -> Iterator[Change]:
     where = table.where if table else None
     if before is None or after is None:
-        was, is_ = (f"{count_entries(file.read())} entries" if file else None for file in (before, after))
+        was, is_ = (_counted(file) if file else None for file in (before, after))
         yield Change(kind=Kind.TABLE, what=path, before=was, after=is_, where=where)
         return
     types = tuple(_type_of(file, other, table) for file, other in ((before, after), (after, before)))
@@ -201,6 +212,11 @@ def _table(path: str, before: File | None, after: File | None, table: Table | No
         first, second = ({key: row[:2] for key, row in rows.items()} for rows in whole)
         # A key may be there twice: then the first row counts.
         yield _layout(path, before, after, where) if first == second else _in_another_order(path, where)
+
+
+def _counted(file: File) -> str:
+    count = count_entries(file.read())
+    return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
 def _in_another_order(path: str, where: Where | None) -> Change:
@@ -272,7 +288,9 @@ def _line_start(text: bytes, at: int) -> int:
 
 
 def _line_end(text: bytes, at: int) -> int:
-    end = at if at and text[at - 1 : at] == b"\n" else text.find(b"\n", at) + 1
+    if not at:
+        return 0
+    end = at if text[at - 1 : at] == b"\n" else text.find(b"\n", at) + 1
     while end and text[end : end + 1] in (b" ", b"\t"):
         end = text.find(b"\n", end) + 1
     return end or len(text)

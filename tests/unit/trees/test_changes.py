@@ -10,6 +10,9 @@ from reconciler.trees.changes import MOST, WIDTH, change_lines, totals, totals_l
 LONG = "permit_mynetworks, reject_unauth_destination, reject_unknown_sender_domain, reject_unknown_recipient_domain"
 
 
+X = "x unix - - n - - smtp"
+
+
 def parameter(before: str | None, after: str | None, where: Where | None = None) -> Change:
     return Change(kind=Kind.PARAMETER, what="smtpd_banner", before=before, after=after, where=where)
 
@@ -35,13 +38,26 @@ def file(before: str | None, after: str | None, what: str = "t", effect: Effect 
         (parameter("y", ""), "  ~ smtpd_banner  y -> (empty)"),
         (parameter("x", "\x1b[2J"), r"  ~ smtpd_banner  x -> \x1b[2J"),
         (service(None, "x unix - - n - - smtp"), "  + x/unix  - - n - - smtp"),
-        (service("x unix - - n - - smtp", "x unix - - n - 1 smtp"), "  ~ x/unix  - - n - - smtp -> - - n - 1 smtp"),
+        (service("x unix - - n - - smtp", "x unix - - n - 1 smtp"), "  ~ x/unix  maxproc - -> 1"),
+        (service(X, f"{X} -o a=1"), "  ~ x/unix  a unset -> 1"),
+        (service(f"{X} -o a=1 -o b=", X + " -o { b = 2 3 }"), "  ~ x/unix  a 1 -> unset; b (empty) -> 2 3"),
+        (
+            service(X, "x unix - - y - - lmtp -v"),
+            "  ~ x/unix  chroot n -> y; command smtp -> lmtp; arguments (none) -> -v",
+        ),
+        (
+            service(f"{X} -o a=1 -o b=2", f"{X} -o b=2 -o a=1"),
+            "  ~ x/unix  - - n - - smtp -o a=1 -o b=2 -> - - n - - smtp -o b=2 -o a=1",
+        ),
+        (service(X, X + " -o a={ b"), "  ~ x/unix  - - n - - smtp -> - - n - - smtp -o a={ b"),
         (file(None, "new", "../rspamd/a"), "  + rspamd/a  file new"),
+        (Change(kind=Kind.TABLE, what="t", before=None, after="3 entries"), "  + t  table of 3 entries"),
+        (Change(kind=Kind.TABLE, what="t", before="(secret)", after=None), "  - t  table (secret)"),
         (file("(secret)", "(secret)"), "  ~ t  (secret)"),
         (file("mode 0644, root:root", "mode 0600, root:root"), "  ~ t  mode 0644, root:root -> mode 0600, root:root"),
         (
             file("0a1b2c3d4e5f", "1a1b2c3d4e5f", effect=Effect.SAME),
-            "  ~ t  the same, with other comments, order or blanks",
+            "  ~ t  only comments, order or blanks",
         ),
         (file("rows", "rows in another order"), "  ~ t  rows -> rows in another order"),
         (entry("smtp:", None, Where("tables/transport")), "  - transport: a.test  smtp:"),

@@ -68,6 +68,26 @@ def test_only_the_entries_that_differ_are_told_with_their_lines() -> None:
     assert [str(change.where) for change in plan.changes] == ["tables/t:3:1", "tables/t:4:1"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("a 1\nb 2\n", "b 2\n", [("a", "1", None)]),
+        ("b 2\n", "a 1\nb 2\n", [("a", None, "1")]),
+        ("a 1\nb 2\n", "a 1\n", [("b", "2", None)]),
+        ("a 1\nb 2\n", "", [("a", "1", None), ("b", "2", None)]),
+        ("", "a 1\n", [("a", None, "1")]),
+        ("a 1,\n  2\nb 2\n", "b 2\n", [("a", "1, 2", None)]),
+        ("a 1\nb 2\n", "a 1\nb 2", []),
+    ],
+)
+def test_rows_that_stay_at_an_end_are_no_changes(
+    before: str, after: str, changes: list[tuple[str, str | None, str | None]]
+) -> None:
+    plan = diff({"t": table(before)}, {"t": table(after)})
+
+    assert [one for one, change in zip(told(plan), plan.changes, strict=True) if change.kind is Kind.ENTRY] == changes
+
+
 def test_continuation_lines_belong_to_the_entry_they_continue() -> None:
     plan = diff({"t": table("a 1,\n  2\nb 3\n")}, {"t": table("a 1,\n  4\nb 3\n")})
 
