@@ -30,23 +30,11 @@ def put(text: str, path: Path, raw: str) -> str:
     if depth == len(path):
         return _replaced(text, span, raw)
     if span.inside is None:
-        return _filled(text, path, depth, raw, span)
+        raise ValueError(f'"{".".join(path[:depth])}" is not a mapping')
     if span.flow:
         return _enclosed(text, span, known.get((*path[:depth], *span.inside[-1:])), _flow(path[depth:], raw))
     column = _indentation(text, known[(*path[:depth], span.inside[0])].key)
     return _inserted(text, _end_of_entry(text, span.end, column), _block(path[depth:], raw, column), column)
-
-
-def _filled(text: str, path: Path, depth: int, raw: str, span: Span) -> str:
-    """Return the text with a first key in a section that has no value, or comments only."""
-    if text[span.start : span.end] in {"~", "null"}:
-        return _replaced(text, span, f"{{{_flow(path[depth:], raw)}}}")
-    if span.start != span.end or depth != 1:
-        raise ValueError(f'"{".".join(path[:depth])}" is not a mapping')
-    at = _line_end(text, span.end)
-    comment = re.match(r"(?:[ \t]*\r?\n)*( +)#", text[at:])
-    column = len(comment[1]) if comment else _STEP
-    return _inserted(text, at, _block(path[depth:], raw, column), column)
 
 
 def _enclosed(text: str, span: Span, last: Span | None, new: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reconciler.model import Change, Effect, Kind
+from reconciler.model import Change, Effect, Kind, Parameter
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.macros import MalformedMacro, expand
 from reconciler.postfix.networks import NETWORK_LISTS
@@ -29,13 +29,14 @@ from reconciler.trees.gained import settings_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.model import Contribution, Facts, Parameter, Plan, Service
+    from reconciler.model import Contribution, Facts, Plan, Service
 
 LEVEL = "compatibility_level"
 _LISTED = re.compile(r"_(?:maps|domains|restrictions|classes|clients|networks|hosts|milters|protocols|interfaces)\Z")
 _TIME = re.compile(r"([0-9]{1,9})([smhdw]?)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _FIELDS = {"private": "y", "unprivileged": "y", "wakeup": "0"}
+_OWN_NAME = "service_name"
 _HOST_DECIDES = frozenset({"mynetworks"})
 """Defaults that follow from addresses and other settings, so that `postconf -d` does not tell them."""
 
@@ -119,6 +120,8 @@ class _Side:
     def value(self, name: str, service: Service | None = None) -> str | None:
         """Return what a parameter means here, in one form for equal values; None if that is unknown."""
         own = {option.name: option for option in service.overrides} if service else {}
+        if service:
+            own.setdefault(_OWN_NAME, Parameter(_OWN_NAME, service.name, service.where))
         text = self._text(name, own)
         if text is None or (name in _HOST_DECIDES and name not in own and name not in self.main):
             return None

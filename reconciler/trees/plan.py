@@ -208,9 +208,10 @@ def _table(path: str, before: File | None, after: File | None, table: Table | No
     if is_ordered and (moved := _moved(old, new)):
         yield _in_another_order(path, table.at(moved.line + offset) if table else None)
     elif not changed:
-        whole = (_rows(path, file.read(), *kind) for file, kind in zip((before, after), types, strict=True))
-        first, second = ({key: row[:2] for key, row in rows.items()} for rows in whole)
-        # A key may be there twice: then the first row counts.
+        # A key may be there twice: then the first row counts, and so does the order.
+        _, *texts = _middle(before.read(), after.read(), is_ordered=True)
+        sides = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
+        first, second = ({key: row[:2] for key, row in side.items()} for side in sides)
         yield _layout(path, before, after, where) if first == second else _in_another_order(path, where)
 
 
@@ -236,9 +237,11 @@ def _row_change(path: str, before: Entry | None, after: Entry | None, where: Whe
 def _type_of(file: File, other: File, table: Table | None) -> tuple[str, str]:
     """Return the compiler and the type of a table; before adoption, only the target knows them."""
     compiler, _, kind = (file.compiled or other.compiled).partition(" ")
-    text = file.read().lstrip(SPACE.encode())
-    guessed = "pcre" if text[:1] in (b"/", b"!") else "cidr" if _NETWORK.match(text) else "texthash"
-    return compiler, kind or (table.type if table else guessed)
+    return compiler, kind or (table.type if table else _guessed_type(file.read().lstrip(SPACE.encode())))
+
+
+def _guessed_type(text: bytes) -> str:
+    return "pcre" if text[:1] in (b"/", b"!") else "cidr" if _NETWORK.match(text) else "texthash"
 
 
 def _rows(path: str, text: bytes, compiler: str, kind: str) -> dict[tuple[str, int], Entry]:

@@ -108,6 +108,8 @@ SMTP = "smtp unix - - n - - smtp"
     [
         (f"{SMTP} -o smtpd_banner=a -o mail_name=b", f"{SMTP} -o mail_name=b -o smtpd_banner=a", SAME),
         (f"{SMTP} -o transport_maps=hash:/etc/postfix/t", f"{SMTP} -o transport_maps=hash:$config_directory/t", SAME),
+        (f"{SMTP} -o mail_name=postfix/$service_name", f"{SMTP} -o mail_name=postfix/smtp", SAME),
+        (f"{SMTP} -o mail_name=postfix/$service_name", f"{SMTP} -o mail_name=postfix/relay", DIFFERENT),
         (SMTP, f"{SMTP} -o smtpd_tls_wrappermode=no", DEFAULT),
         (f"{SMTP} -o smtpd_tls_wrappermode=no", SMTP, DEFAULT),
         (SMTP, f"{SMTP} -o smtpd_tls_wrappermode=yes", DIFFERENT),
