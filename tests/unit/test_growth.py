@@ -20,9 +20,12 @@ from reconciler.model import File
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
+from tests.unit.large_states import facts, with_sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.model import Facts
 
 SITE = "domains: [s{0}.example]\ndelivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
 IDLE = "delivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
@@ -70,18 +73,19 @@ BOMBS: dict[str, Callable[[int], dict[str, str]]] = {
     "sites without domains": lambda n: sites(IDLE, n) | {f"tables/a{number}": "a b\n" for number in range(9 * n)},
     "tables that nothing names": lambda n: {f"tables/transpor{number}": "a b\n" for number in range(n)},
     "sections that are unknown": lambda n: {"mail.yaml": mail(None, **{f"k{number}": 1 for number in range(n)})},
+    "listeners on addresses": lambda n: {"master.d/a.cf": lines("10.0.{1}.{2}:2525 inet n - n - - smtpd\n", n)},
     "mail-flow tests": lambda n: {"flows/a.yaml": lines("k{}: {{to: a@b.example, expect: accepted}}\n", n)},
 }  # fmt: skip
 
 
-def calls(files: dict[str, str]) -> int:
+def calls(files: dict[str, str], host: Facts = HOST) -> int:
     """Return how many calls it takes to judge a commit."""
     tree = {path: File.of(text.encode()) for path, text in ({"mail.yaml": mail()} | files).items()}
     with Profile() as counted, suppress(InvalidSource):
-        desired = load(tree, HOST.host, {})
-        merged = compose(desired, HOST)
-        mentioned(merged, HOST)
-        lint(desired, HOST, merged)
+        desired = load(tree, host.host, {})
+        merged = compose(desired, host)
+        mentioned(merged, host)
+        lint(desired, host, merged)
     return sum(function.callcount for function in counted.getstats())
 
 
@@ -89,4 +93,10 @@ def calls(files: dict[str, str]) -> int:
 def test_twice_the_text_takes_twice_the_calls(bomb: str) -> None:
     calls(BOMBS[bomb](2))  # what is read once and kept
     one, two, four = (calls(BOMBS[bomb](SIZE * times)) for times in (1, 2, 4))
+    assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
+
+
+def test_twice_the_healthy_sites_take_twice_the_calls() -> None:
+    calls(with_sites(2), facts(2))
+    one, two, four = (calls(with_sites(SIZE * times), facts(SIZE * times)) for times in (1, 2, 4))
     assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
