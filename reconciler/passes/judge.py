@@ -342,8 +342,8 @@ def raise_if_reload_stops(edges: Edges) -> None:
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
     """Return an error if the host's aliases would leave the live configuration because their compiled file is gone."""
     written, was = judged.order.origin.parameters.get("alias_maps"), baseline.HOST_ALIASES
-    lost = (change for change in judged.plan.changes if (change.what, change.before) == ("alias_maps", was))
-    if live.understood is None or written is None or written.section != baseline.SECTION or next(lost, None) is None:
+    lost = any((change.what, change.before) == ("alias_maps", was) for change in judged.plan.changes)
+    if not lost or written is None or written.section != baseline.SECTION or live.understood is None:
         return None
     return baseline.aliases_gone(written.where)
 

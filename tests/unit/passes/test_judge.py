@@ -103,3 +103,20 @@ def test_before_adoption_and_after_a_rollback_nothing_is_understood_of_what_is_l
     assert live.generation
     assert live.generation.revision == ""
     assert live.understood is None
+
+
+def test_the_commit_that_is_live_is_not_read_again_for_a_push_without_an_error(
+    adopted: Adopted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted.go_live(judged_now(adopted, adopted.commit()))
+    new = adopted.commit(MAIL + "parameters: {myorigin: test.example}\n")
+    read: list[str] = []
+
+    def counted(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+        read.append(revision.oid)
+        return understand(revision, edges, kept)
+
+    monkeypatch.setattr(module, "understand", counted)
+    live = LiveCommit(adopted.edges)
+    permit(judge(new, adopted.edges, live), live, adopted.edges.repo)
+    assert read == [new.oid]
