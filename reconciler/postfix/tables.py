@@ -68,7 +68,7 @@ def walk(table: Table, findings: list[Finding], most: int = limits.FINDINGS + 1)
     """Yield the entries in their order; after the last one, *findings* holds those for the bad lines, up to *most*."""
     findings += _marked(table)
     aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
-    if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
+    if not aliases and not patterns and is_plain(table.source) and not (cidr and has_blocks(table)):
         return _read_plain(table, findings, most)
     parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
     return _read_logical(table, parse, findings, most)
@@ -88,7 +88,7 @@ def _marked(table: Table) -> Iterator[Finding]:
         yield error_at("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
 
 
-def _is_plain(source: bytes) -> bool:
+def is_plain(source: bytes) -> bool:
     """Return whether there are neither continuation lines nor quotes."""
     # Plain searches take a third of the time of the pattern, which then decides for few tables.
     suspect = any(mark in source for mark in (b"\n ", b"\n\t", b'"')) or source[:1] in (b" ", b"\t")
@@ -208,7 +208,7 @@ def _first_lines(block: bytes) -> list[bytes]:
 def sample(table: Table) -> list[Entry]:
     """Return the first, a middle and the last entry without reading the others."""
     source = table.source
-    if not _is_plain(source):
+    if not is_plain(source):
         entries = read_table(table)[0]
         return [entries[place] for place in (0, len(entries) // 2, -1)] if entries else []
     ends = (source.rfind(b"\n", 0, max(0, len(source) - size)) + 1 for size in (_BLOCK, len(source)))

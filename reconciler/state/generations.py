@@ -237,23 +237,6 @@ class Generations:
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, foreign)
 
-    def reusable(self, path: str, source: File, stage: Stage) -> bool:
-        """Copy the live compiled map of *path* into the stage, if it was made from the same bytes."""
-        live = self.live()
-        if live is None:
-            return False
-        compiled = compiled_name(path, source)
-        made, old = live.files.get(compiled), live.files.get(path)
-        if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
-            return False
-        if not (live.root / compiled).is_file():
-            return False
-        self.host.copy(live.root / compiled, stage.root / compiled)
-        if digest(stage.root / compiled) == made.sha256:
-            return True
-        self.host.remove(stage.root / compiled)
-        return False
-
     def _foreign(self, target: Tree) -> Iterator[str]:
         """Return the foreign files of the live directory, each folder before its contents."""
         live = self.live()

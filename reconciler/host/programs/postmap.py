@@ -30,6 +30,9 @@ TIMEOUT = 600.0
 MOST = 100
 # postalias adds "@", YP_LAST_MODIFIED and YP_MASTER_NAME of its own.
 _ADDED = {"postalias": 3, "postmap": 0}
+_SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "btree": ".db"}
+CHANGEABLE = frozenset(_SUFFIXES)
+"""The types whose maps can be changed; a cdb file is only ever made anew."""
 _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")
 _MESSAGE = re.compile(
     r"""(?:\w+:\ )?(?:warning|error|fatal|panic):\ (?:open\ |database\ )?(?:(?:regexp|pcre|cidr)\ map\ |\w+:)?
@@ -49,6 +52,24 @@ def compile_tables(host: Host, folder: Path, tables: Sequence[Table]) -> list[Fi
         if not findings:
             completed.checked()
     return findings
+
+
+def map_of(folder: Path, table: Table) -> Path:
+    """Return the file of a table's compiled map."""
+    return folder / f"{table.name}{_SUFFIXES[table.type]}"
+
+
+def change(host: Host, folder: Path, table: Table, lines: Sequence[bytes], deleted: Sequence[str]) -> bool:
+    """Delete keys from a compiled map and set the entries of *lines*; return False if a program complains or fails."""
+    argv, name = (table.compiler, "-c", str(folder)), f"{table.type}:{folder}/{table.name}"
+    keys = "".join(f"{key}\n" for key in deleted).encode("ascii")
+    entries = b"".join(line + b"\n" for line in lines)
+    for options, text in ((("-d", "-"), keys), (("-i", "-r"), entries)):
+        if text:
+            completed = host.act((*argv, *options, name), timeout=TIMEOUT, input=text)
+            if completed.status or completed.stderr.strip(SPACE):
+                return False
+    return True
 
 
 def read_as_text(host: Host, folder: Path, tables: Sequence[Table]) -> list[Finding]:
