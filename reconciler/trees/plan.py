@@ -1,6 +1,7 @@
 """diff(live, target) returns a Plan: the changes in mail's terms, and the activations that they need.
 
-Pure, and fast if little has changed: of a table, only the lines between the first and the last difference are parsed.
+Pure, and fast if little has changed: of a table, only the lines that differ are parsed, or, where their order counts,
+those between the first and the last difference.
 For a secret file (mode 0600), the plan shows that it changed, never its contents. Each change has the place of what
 made it. Tables of the same rows, and files that differ in comments, order or blanks, are the same written differently;
 equality.py finds the settings of which that is true. Only raise_if_unsafe() raises: the error is UnsafePlan.
@@ -32,10 +33,11 @@ from reconciler.model import (
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import UnsafePlan
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
+from reconciler.postfix.table_changes import differing
 from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from reconciler.model import Companion, Service, Tree
     from reconciler.postfix.tables import Entry
@@ -196,20 +198,20 @@ def _table(path: str, before: File | None, after: File | None, table: Table | No
         return
     types = tuple(_type_of(file, other, table) for file, other in ((before, after), (after, before)))
     is_ordered = any(kind in ORDERED_TYPES for _, kind in types)
-    offset, *texts = _middle(before.read(), after.read(), is_ordered=is_ordered)
+    line, *texts = (_middle if is_ordered else _parts)(before.read(), after.read())
     old, new = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
     changed = False
     for key in sorted(old.keys() | new.keys()):
         was_row, row = old.get(key), new.get(key)
         if was_row is None or row is None or was_row[:2] != row[:2]:
             changed = True
-            place = table.at(row.line + offset) if table and row else where
+            place = table.at(line(row.line)) if table and row else where
             yield _row_change(path, was_row, row, place)
     if is_ordered and (moved := _moved(old, new)):
-        yield _in_another_order(path, table.at(moved.line + offset) if table else None)
+        yield _in_another_order(path, table.at(line(moved.line)) if table else None)
     elif not changed:
         # A key may be there twice: then the first row counts, and so does the order.
-        _, *texts = _middle(before.read(), after.read(), is_ordered=True)
+        _, *texts = _middle(before.read(), after.read())
         sides = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
         first, second = ({key: row[:2] for key, row in side.items()} for side in sides)
         yield _layout(path, before, after, where) if first == second else _in_another_order(path, where)
@@ -263,13 +265,18 @@ def _moved(old: Mapping[tuple[str, int], Entry], new: Mapping[tuple[str, int], E
     return next((new[key] for key, other in zip(after, before, strict=True) if key != other), None)
 
 
-def _middle(old: bytes, new: bytes, *, is_ordered: bool = False) -> tuple[int, bytes, bytes]:
-    """Return the number of equal lines at the start, and the lines between the first and the last difference."""
+def _parts(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
+    """Return how a line of the new part counts in the whole text, and the parts that differ, without equal lines."""
+    parts = differing(old, new)
+    return parts.line, *_without_common_lines(parts.old, parts.new)
+
+
+def _middle(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
+    """Return the same from the first difference to the last: where the order counts, equal lines do so as well."""
     start = _line_start(old, _common_prefix(old, new))
     tail = _common_suffix(old, new, min(len(old), len(new)) - start)
     old_end, new_end = _line_end(old, len(old) - tail), _line_end(new, len(new) - tail)
-    between = old[start:old_end], new[start:new_end]
-    return old.count(b"\n", 0, start), *(between if is_ordered else _without_common_lines(*between))
+    return old.count(b"\n", 0, start).__add__, old[start:old_end], new[start:new_end]
 
 
 def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
