@@ -45,7 +45,7 @@ _MOST_UNKNOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Checking:
     """What to check, and by whose facts."""
 
     rev: str | None
@@ -70,7 +70,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CheckResult:
     """The result of a check; *tests* is the number of mail-flow tests, None if the commit can't be read."""
 
     name: str
@@ -109,7 +109,7 @@ class Verdict:
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output, stable; as --format json.")
 @pass_context
-def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - the fields of Wanted
+def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - the fields of Checking
     r"""Check a commit or a folder, and list all findings.
 
     Changes nothing. Without REV, checks the tip of the branch. With --facts, it needs neither Postfix nor settings:
@@ -122,7 +122,7 @@ def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: An
       reconciler check --tree .      a clone, before you commit
       reconciler check --tree . --host mx1.example.com --facts mx1.json --format github
     """
-    asked = Wanted(**wanted)
+    asked = Checking(**wanted)
     asked.require_sense()
     verdict = _by_facts(asked.facts, asked) if asked.facts else _here(context, asked)
     for limit in verdict.limits:
@@ -131,7 +131,7 @@ def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: An
     sys.exit(verdict.status)
 
 
-def _show(verdict: Verdict, form: str, folder: str) -> None:
+def _show(verdict: CheckResult, form: str, folder: str) -> None:
     match form:
         case "json":
             click.echo(verdict.as_json)
@@ -153,14 +153,14 @@ def _show(verdict: Verdict, form: str, folder: str) -> None:
 # ---- on this host ----------------------------------------------------------------------------------------------------
 
 
-def _here(context: Context, wanted: Wanted) -> Verdict:
+def _here(context: Context, wanted: Checking) -> CheckResult:
     """Check a commit or a folder by this host, as a pass would."""
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
         tree = wanted.tree
         edges, revision = folder_as_commit(edges, tree) if tree else (edges, wanted_revision(edges, wanted.rev))
         root, memory = os.geteuid() == 0, Memory()
-        verdict = Verdict(
+        verdict = CheckResult(
             name=str(tree or revision.short), oid=revision.oid, limits=() if root else (_NOT_ROOT,),
         )  # fmt: skip
         try:
@@ -196,11 +196,11 @@ def _files_in(folder: Path) -> Tree:
 # ---- anywhere --------------------------------------------------------------------------------------------------------
 
 
-def _by_facts(file: Path, wanted: Wanted) -> Verdict:
+def _by_facts(file: Path, wanted: Checking) -> CheckResult:
     """Check a folder by the facts of a host, on any machine."""
     facts = read_facts(file)
     facts = replace(facts, host=wanted.host or facts.host)
-    verdict = Verdict(name=str(wanted.tree), limits=(_limit(facts.host),))
+    verdict = CheckResult(name=str(wanted.tree), limits=(_limit(facts.host),))
     try:
         with internal_errors():
             judged = judge_files(_files_in(wanted.tree or Path()), facts, templates())

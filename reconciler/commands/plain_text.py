@@ -18,9 +18,9 @@ from reconciler.model.ascii_text import SPACE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_HEADING = re.compile(r"(#{1,6}) +(?=\S)")
-_ITEM = re.compile(r" *(?:[*-]|[0-9]{1,3}\.) +(?=\S)")
-_LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)")
+_HEADING = re.compile(r"(#{1,6}) +(?=\S)", re.ASCII)
+_ITEM = re.compile(r" *(?:[*-]|[0-9]{1,3}\.) +(?=\S)", re.ASCII)
+_LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)", re.ASCII)
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
 _RULE = re.compile(r"[|:\- ]+")
 _FENCE, _CODE = "```", "    "

@@ -50,7 +50,7 @@ NEEDS_RESTART = frozenset({
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
 _BLOCK = 1 << 16
-_WORD = re.compile(r"[\w.@+-]+")
+_WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
 

@@ -128,7 +128,7 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 def main() -> None:
     """Serve until the host ends; what Postfix's programs say of themselves is asked once, as a daemon does."""
     host = Host()
-    edges.Host = lambda: host  # type: ignore[assignment, misc]
+    vars(edges)["Host"] = lambda: host
     gather(host, read_settings())
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{sys.argv[1]}.new")
