@@ -41,6 +41,7 @@ from reconciler.passes.inherited import inherited
 from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import open_secrets
 from reconciler.state.manifest import UNREADABLE, Deviations
@@ -371,14 +372,20 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
         return order
 
+    script = write(*judged.understood, changed_by(order.plan))
+
     def excuse(findings: list[Finding]) -> list[Finding]:
-        return excused(findings, _rehearsed(live, judged.revision, edges)) if errors_in(findings) else findings
+        if not errors_in(findings):
+            return findings
+        return excused(findings, _rehearsed(live, judged.revision, script.played, edges))
 
-    return replace(order, rehearsal=Rehearsal(write(*judged.understood), excuse))
+    return replace(order, rehearsal=Rehearsal(script, excuse))
 
 
-def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
+def _rehearsed(live: LiveCommit, revision: Revision, played: frozenset[str], edges: Edges) -> list[Finding]:
     """Return the findings of a rehearsal of what is live that can excuse the same findings of a commit.
+
+    The same services are *played* as of the commit.
 
     A rehearsal that fails for both is no fault of what is live, which runs: it excuses nothing.
     """
@@ -387,6 +394,6 @@ def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Findi
     directory = edges.settings.config_directory
     root = live.generation.root if live.generation else directory
     try:
-        return rehearse.rehearse(write(*live.judged_by), root, directory, edges.host).findings
+        return rehearse.rehearse(write(*live.judged_by, Changed(played)), root, directory, edges.host).findings
     except ReconcilerError:
         return []
