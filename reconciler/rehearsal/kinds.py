@@ -12,7 +12,7 @@ first whose options differ.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +32,7 @@ FEW, MOST, MOST_KINDS = 2, 16, 64
 _TAG = "syslog_name"  # a rehearsal gives each service its own
 _NAMES = frozenset({"lmtp_lhlo_name", "myhostname", "smtp_helo_name", "smtpd_banner"})
 _ADDRESSES = frozenset({"lmtp_bind_address", "lmtp_bind_address6", "smtp_bind_address", "smtp_bind_address6"})
+_PLAIN_ADDRESS = re.compile("[0-9A-Fa-f.:]+")
 _USER = re.compile(r"(user=)([A-Za-z0-9._-]+)(?::([A-Za-z0-9._-]+))?", re.ASCII)
 
 
@@ -168,6 +169,28 @@ def _of_names(main: Scope) -> dict[str, tuple[tuple[str, str], ...]]:
             more, mark, rest = rest.partition("_")
             name = f"{name}_{more}"
     return {name: tuple(sorted(settings)) for name, settings in found.items()}
+
+
+def with_few_scopes(main: Scope) -> Scope:
+    """Return main.cf with those services alone that say something of their own, beyond addresses, names and a tag.
+
+    The files, the tables and the servers that all services name are named by these.
+    """
+    first: dict[Hashable, Service] = {}
+    for service in main.merged.entries:
+        name = "" if service.type == "unix" else service.name
+        options = tuple((one.name, one.value) for one in service.overrides if not _is_plain(one))
+        first.setdefault((name, service.type, service.chroot, service.command, service.arguments, options), service)
+    merged = replace(main.merged, services={service.key: service for service in first.values()})
+    return Scope(merged, main.facts)
+
+
+def _is_plain(option: Parameter) -> bool:
+    """Return whether an option is only an address, a name or a tag."""
+    if option.name in _ADDRESSES:
+        return bool(_PLAIN_ADDRESS.fullmatch(option.value))
+    is_name = bool(DOMAIN.fullmatch(option.value.lower())) and option.name in _NAMES
+    return is_name or (option.name == _TAG and "$" not in option.value)
 
 
 def exactly(service: Service) -> Hashable:

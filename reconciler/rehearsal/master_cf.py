@@ -138,13 +138,16 @@ def agents(main: Scope, names: Collection[str]) -> list[int]:
 
     Mail may reach the services with these *names*.
     """
-    stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
+    stock_lines = {service.key: show_service(service) for service in read_master(stock.STOCK, "")[0]}
     numbers = []
     for number, service in enumerate(main.merged.entries):
         is_agent = service.command in AGENTS or service.command not in main.facts.programs
         # Only the unused examples of Debian's master.cf are left out.
-        is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
-        if is_agent and service.type in {"unix", "fifo"} and (service.name in names or is_added):
+        if not is_agent or service.type not in {"unix", "fifo"}:
+            continue
+        usual = stock_lines.get(service.key, "")
+        is_added = service.where.file != "mail.yaml" and (not usual or show_service(service) != usual)
+        if service.name in names or is_added:
             numbers.append(number)
     return numbers
 

@@ -20,7 +20,7 @@ from reconciler.postfix.reached import routed
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.rehearsal import clients, named, outside, recipients
 from reconciler.rehearsal.inside import messages
-from reconciler.rehearsal.kinds import Kinds
+from reconciler.rehearsal.kinds import Kinds, with_few_scopes
 from reconciler.rehearsal.master_cf import (
     LMTP,
     SMTP,
@@ -86,7 +86,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     Without *changed*, all of it counts as changed.
     """
     main = Scope(merged, facts)
-    services, names, kinds = tuple(merged.entries), routed(main), Kinds(main, changed)
+    told, services, names, kinds = with_few_scopes(main), tuple(merged.entries), routed(main), Kinds(main, changed)
     ports = free_ports(services, facts)
     listeners = [
         listener
@@ -94,7 +94,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
         for listener in clients.listeners(service, number, main, ports)
     ]
     section = desired.section(Flows)
-    unknown = strangers(main)
+    unknown = strangers(told)
     any_client = unknown.facing(outside.loopback(main))
     flows = [replace(flow, client=flow.client or any_client) for flow in (section.all if section else ())]
     reached = [(flow, _reached(flow, listeners, services, facts)) for flow in flows]
@@ -107,8 +107,8 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
     played = [_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal]
     sent = sum(len(one["recipients"]) for one in (*dialogues, *played)) + 2 * len(fed)
     play = messages.Play(
-        room=_room(main, sent),
-        world=_world(main, listeners),
+        room=_room(told, len(services), sent),
+        world=_world(told, services, listeners),
         dialogues=dialogues,
         recipients=tried,
         asked=recipients.asked(listed),
@@ -128,8 +128,8 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
         flows=tuple(flow for flow, listener in reached if listener),
         unserved=tuple(flow for flow, listener in reached if not listener),
         listed=tuple(listed),
-        databases=outside.databases(merged, facts),
-        doubted=named.doubted(main),
+        databases=outside.databases(told.merged, facts),
+        doubted=named.doubted(told),
         ports=frozenset(facts.ports),
         master_cf=played_master(main, services, ports, fed),
         routed=names,
@@ -143,7 +143,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
 # ---- the room and the world ------------------------------------------------------------------------------------------
 
 
-def _room(main: Scope, sent: int) -> messages.Room:
+def _room(main: Scope, services: int, sent: int) -> messages.Room:
     mailboxes = main.value("virtual_mailbox_base")
     parameters = messages.Parameters(
         queue_directory=main.value("queue_directory"),
@@ -167,8 +167,8 @@ def _room(main: Scope, sent: int) -> messages.Room:
         chroot=any(service.chroot == "y" for service in main.merged.entries),
         limits=messages.Bounds(
             space=_space(main),
-            memory=_MEMORY + len(main.merged.entries) * _MORE_MEMORY,
-            processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,
+            memory=_MEMORY + services * _MORE_MEMORY,
+            processes=_PROCESSES + services * _MORE_PROCESSES,
             more_seconds=max(sent - _LITTLE, 0) * _MORE_SECONDS,
         ),
     )
@@ -186,13 +186,15 @@ def _space(main: Scope) -> int:
     return _LEAST_SPACE + 2 * max(as_number(size) for size in (*sizes, "0") if is_digits(size))
 
 
-def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
-    addresses, own = main.facts.addresses, own_ports(main.merged.entries, main.facts)
+def _world(
+    main: Scope, services: tuple[Service, ...], listeners: list[messages.PlayedListener]
+) -> messages.WorldParameters:
+    addresses, own = main.facts.addresses, own_ports(services, main.facts)
     texts = outside.texts(main)
     # A port that the candidate listens on gets no stand-in, so mail loops as it would live.
     stand_ins = [
         server
-        for server in outside.stand_ins(main, texts)
+        for server in outside.stand_ins(main, services, texts)
         if "path" in server or not (server["near"] and server["port"] in own)
     ]
     served = {server["port"] for server in stand_ins if "path" not in server}

@@ -10,7 +10,8 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.features import compose
 from reconciler.model import File, Service, Where
-from reconciler.rehearsal.kinds import FEW, MOST, Changed, changed_by, choose
+from reconciler.postfix.scopes import Scope
+from reconciler.rehearsal.kinds import FEW, MOST, Changed, changed_by, choose, with_few_scopes
 from reconciler.rehearsal.script import Script, write
 from reconciler.trees.plan import diff
 from tests.benchmarks.states import address_of, state
@@ -162,3 +163,20 @@ def test_the_services_that_are_played_are_told_by_their_keys() -> None:
     assert {"smtp/inet", "site1-out/unix", "local/unix"} <= done.played
     assert "site9-out/unix" not in done.played
     assert Service(name="x", type="unix", command="smtp", where=Where("a")).key not in done.played
+
+
+def test_services_that_say_the_same_are_searched_once_and_others_each() -> None:
+    lines = "".join(f"s{one} unix - - n - - smtp\n  -o smtp_helo_name=x{one}.test\n" for one in range(500))
+    odd = (
+        "o1 unix - - n - - smtp\n  -o smtp_generic_maps=lmdb:/srv/one\n"
+        "o2 unix - - n - - smtp\n  -o smtp_generic_maps=lmdb:/srv/two\n"
+        "o3 unix - - n - - smtp\n  -o smtp_helo_name=$other\n  -o smtp_tls_CAfile=/srv/ca.pem\n"
+        "o4 unix - n n - - pipe\n  user=nobody argv=/srv/deliver\n"
+        "192.0.2.10:2525 inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:9999\n"
+    )
+    done = played({"master.d/m.cf": lines + odd}, sites=0)
+    main = Scope(done.merged, done.facts)
+    assert len(with_few_scopes(main).merged.entries) < 60
+    assert {"/srv/one.lmdb", "/srv/two.lmdb", "/srv/ca.pem", "/srv/deliver"} <= set(done.play["room"]["files"])
+    assert {"kind": "milter", "address": "127.0.0.1", "port": 9999, "near": True} in done.play["world"]["stand_ins"]
+    assert done.master_cf.count("smtp_helo_name=x") == 500
