@@ -46,11 +46,11 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)
     hosts = {path: read(path) for path in sorted(files) if layout.host_in(path)}
-    own, sealed = master_d.read(files, findings, budget), _sealed(files)
     merged = base.copy()
     for path, above in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, above)
+    own, sealed = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged)), _sealed(files)
     entries = {path: read(path) for path in sorted(files) if layout.entry_of(path)}
     _graft(merged, entries, findings)
     sections = _judged(merged, sealed, own, findings)
@@ -65,7 +65,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     if any(finding.is_error for finding in told):
         raise InvalidSource(sorted(told, key=lambda finding: finding.where))
     return Desired(
-        sections={**sections, **layout.folders(files), flows.Flows: tests},
+        sections={**sections, **layout.folders(files), **master_d.whole(files), flows.Flows: tests},
         tables=tables,
         services=tuple(own),
         secrets=secrets,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features import smart_host
+from reconciler.features import smart_host, stock
 from reconciler.features.section import Section
 from reconciler.model import (
     RESOLVER,
@@ -74,7 +74,7 @@ class Schema(Section):
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute what levels need, and always smtp_tls_security_level: Postfix's default sends in clear text."""
+    """Contribute what levels need, and smtp_tls_security_level: Postfix's default sends in clear text."""
     section, relay = desired.section(Schema) or Schema(), desired.section(smart_host.Schema)
     values: dict[str, tuple[str, str]] = {_LEVEL: (section.outbound or "", "outbound")}
     if section.fingerprints:
@@ -95,8 +95,11 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         name = "smtp_dns_support_level"
         parameters[name] = Parameter(name, "dnssec", desired.where(SECTION, *dane), SECTION)
     if not section.outbound:
-        level = "encrypt" if relay and (relay.has_login or relay.is_wrapped) else "may"
+        needs_tls = relay is not None and (relay.has_login or relay.is_wrapped)
+        level = "encrypt" if needs_tls else "may"
         parameters[_LEVEL] = Parameter(_LEVEL, level, desired.where("smart_host"), SECTION)
+        if stock.is_left_out(desired) and not needs_tls:
+            del parameters[_LEVEL]
     return Contribution(parameters=parameters, tables=tables)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features import stock
 from reconciler.features.section import Section, SectionValue
 from reconciler.model import (
     UNWRITTEN,
@@ -96,13 +97,16 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     named = section.root if section else {}
     parameters: dict[str, Parameter] = {}
     services = {}
-    for name, transport in (BUILT_IN | named).items():
+    built_in = {} if stock.is_left_out(desired) else BUILT_IN
+    wanted = built_in | named
+    for name, transport in wanted.items():
         places = _Places(desired, name if name in named else "")
         service = _service(name, transport, places, facts)
         services[service.key] = service
         parameters |= {limit.name: limit for limit in _limits(name, transport, places)}
     once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
-    return Contribution(parameters=parameters, services=services, tables={ONCE: once})
+    is_used = built_in or any(not transport.retry for transport in wanted.values())
+    return Contribution(parameters=parameters, services=services, tables={ONCE: once} if is_used else {})
 
 
 class _Places(NamedTuple):

@@ -92,13 +92,15 @@ class Companion:
 class Contribution:
     """The items that one feature, or all features merged, adds to the target; by name, each with its origin.
 
-    A service of None removes the service of that name which features below contribute.
+    A service of None removes the service of that name which features below contribute. *master* is the text of
+    master.cf to the byte, for as long as its services are those of the text.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     services: Mapping[str, Service | None] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     companions: Mapping[str, Companion] = field(default_factory=dict)
+    master: bytes = b""
 
     def over(self, below: Contribution) -> Contribution:
         """Return both merged, without removed services; this contribution takes precedence over *below*."""
@@ -108,6 +110,7 @@ class Contribution:
             services={key: service for key, service in services.items() if service},
             tables={**below.tables, **self.tables},
             companions={**below.companions, **self.companions},
+            master=self.master or below.master,
         )
 
     @property

@@ -103,10 +103,14 @@ def unwritable(value: str) -> str | None:
 
 
 def folded(value: str) -> str:
-    """Return a value in the form for main.cf: each line after the first becomes a continuation line."""
+    """Return a value in the form for main.cf: each line after the first becomes a continuation line.
+
+    A line that is indented already keeps its blanks: Postfix takes them into the value.
+    """
     if reason := unwritable(value):
         raise ValueError(reason)
-    return "\n    ".join(line.strip(SPACE) for line in value.split("\n") if line.strip(SPACE))
+    lines = [line for line in value.strip(SPACE).split("\n") if line.strip(SPACE)]
+    return "\n".join(line if line[0] in " \t" or not number else f"    {line}" for number, line in enumerate(lines))
 
 
 def one_line(value: str) -> str:
