@@ -144,6 +144,10 @@ class Context:
         self._settings = self._settings or read_settings(self.file)
         return self._settings
 
+    def suppose(self, settings: Settings) -> None:
+        """Use these settings, because no file has any yet."""
+        self._settings = settings
+
     def edges(self, state_directory: Path | None = None) -> Edges:
         """Return the edges of a pass; *state_directory* replaces the real state for a command that must change nothing.
 

@@ -63,6 +63,7 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "rescue": CommandPlace("rollback.rescue_command", "Restore the files from before adoption."),
     },
     "Set up": {
+        "import": CommandPlace("move_in.import_command", "Make the first commit from this host's Postfix."),
         "init": CommandPlace("init.init_command", "Make a bare repository for the desired state."),
         "run": CommandPlace("run.run_command", "Run the daemon."),
     },

@@ -220,6 +220,12 @@ def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str
     return b"".join(texts), tuple(pieces)
 
 
+def file_of(name: str, kind: str) -> str | None:
+    """Return the file of a commit for a table of the configuration directory, or None if it can't be in a commit."""
+    file = name if tables.type_of(name, "") == kind else f"{name}.{kind}"
+    return None if "." in name or _bad_table(file, *file.partition(".")[::2]) else f"tables/{file}"
+
+
 def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     known = (*COMPILED_TYPES, *TEXT_TYPES)
     if _PASSWORDS.match(base):

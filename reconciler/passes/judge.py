@@ -20,7 +20,7 @@ from reconciler.desired.flows import Flows
 from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
 from reconciler.desired.load import load
 from reconciler.desired.site_removal import confirmed_rows
-from reconciler.features import baseline, compose
+from reconciler.features import baseline, compose, stock
 from reconciler.host.facts import gather
 from reconciler.model import (
     UNWRITTEN,
@@ -40,6 +40,7 @@ from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_ou
 from reconciler.passes.inherited import inherited
 from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
+from reconciler.passes.unowned import recognised
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
@@ -151,6 +152,14 @@ class LiveCommit:
         except (ReconcilerError, OSError, ValueError):
             return None
 
+    @cached_property
+    def moved_in(self) -> Understood | None:
+        """Return the host's files from before adoption; None if they are gone, or unreadable."""
+        try:
+            return as_found(self._edges, self._edges.generations.rescue_tree())
+        except (ReconcilerError, OSError, ValueError):
+            return None
+
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
         return answering(self._edges, recorded(self._edges.generations).files)
@@ -214,7 +223,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     desired, facts, origin = understand(revision, edges, apart.kept)
     findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
     target = render(origin, edges.templates)
-    on_disk = edges.generations.read(target)
+    target, on_disk = recognised(desired, target, edges.generations.read(target), live.generation, edges)
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
@@ -309,7 +318,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _excused(judged: Judged, live: LiveCommit) -> Judged:
     """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
-    known, found = _findings_of(live, judged.revision), judged.findings
+    known, found = _findings_of(live, judged), judged.findings
     judged = replace(judged, findings=tuple(excused(judged.findings, known)))
     errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
     # What is live was made once, so if the same can't be made today, something on this host is gone.
@@ -349,12 +358,18 @@ def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
     return baseline.aliases_gone(written.where)
 
 
-def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
-    """Return the findings of what is live by today's facts; none if it is *revision* itself."""
-    if live.is_all_of(revision) or live.judged_by is None:
+def _findings_of(live: LiveCommit, judged: Judged) -> list[Finding]:
+    """Return the findings of what is live by today's facts; none if the commit itself is live.
+
+    One with ``base: none`` has the faults of the host before adoption, which are reported then.
+    """
+    known = live.judged_by
+    if live.is_all_of(judged.revision):
+        known = live.moved_in if stock.is_left_out(judged.understood.desired) else None
+    if known is None:
         return []
     try:
-        return lint(*live.judged_by, Budget(time.thread_time))
+        return lint(*known, Budget(time.thread_time))
     except ReconcilerError:
         return []  # a commit that can't be judged any more excuses no finding
 

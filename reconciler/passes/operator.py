@@ -63,8 +63,12 @@ def adopt(edges: Edges, memory: Memory, tell: Callable[[Judged], None] | None = 
             checked = check(tip, edges, memory)
             if tell:
                 tell(checked.judged)
+            plan = checked.judged.plan
             edges.journal.intend(Intent(revision="", source=Source(SourceKind.ADOPTED), ran=False))
-            edges.generations.adopt()
+            if plan.empty:  # the host is as the commit says, so what is adopted is the commit
+                edges.generations.adopt(plan.target, tip.oid)
+            else:
+                edges.generations.adopt()
             edges.journal.conclude(concluded(Unchanged(), "", edges, Wake.OPERATOR, why="adopted"))
     except ReconcilerError as error:
         findings = getattr(error, "findings", None)

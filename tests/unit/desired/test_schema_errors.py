@@ -54,7 +54,7 @@ from tests.unit.commits import load_findings
         ("hostname:\n", "mail.yaml:1:10", "give it one or remove the key"),
         ("myorigin: a\n", "mail.yaml:1:1", "write it under parameters: {myorigin: ...}"),
         ("smtpd_banner: a\n", "mail.yaml:1:1", "write it under parameters:"),
-        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known keys are dkim, dns, "),
+        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known keys are base, dkim, dns, "),
     ],
 )  # fmt: skip
 def test_bad_yaml_is_refused_at_its_place_with_its_cause(mail: str, place: str, cause: str) -> None:
