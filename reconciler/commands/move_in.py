@@ -21,7 +21,8 @@ from reconciler.passes.move_in import MoveIn, move_in
 from reconciler.repository import secrets
 from reconciler.repository.create import create
 from reconciler.state.records import finding_line
-from reconciler.trees.report import change_lines, finding_lines
+from reconciler.trees.changes import change_lines
+from reconciler.trees.report import finding_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
