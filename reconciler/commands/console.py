@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.commands.exit_status import BUG, CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE
+from reconciler.commands.progress import progress
 from reconciler.daemon.control import NotPermitted, ask
-from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings
 from reconciler.model.errors import BadFacts, BadSettings, ReconcilerError, Unavailable
-from reconciler.model.phase import Wake
 from reconciler.passes.internal_error import InternalError, internal_errors
-from reconciler.state.journal import Journal
 from reconciler.trees.fold import LEAST, fold
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.state.journal import Journal
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PermissionError, NOT_PERMITTED),
@@ -98,6 +97,7 @@ def _stop(status: int, why: object) -> NoReturn:
 
 def say(line: str = "", *, err: bool = False) -> None:
     """Print a line; on a terminal, changes and findings are coloured."""
+    progress.end()
     if match := _CHANGE.match(line):
         click.echo(click.style(line, fg=_COLOURS[match[1]]), err=err)
     elif match := _PLACE.match(line):
@@ -105,11 +105,6 @@ def say(line: str = "", *, err: bool = False) -> None:
         click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
     else:
         click.echo(line, err=err)
-
-
-def _say_step(step: str) -> None:
-    if sys.stderr.isatty():
-        say(f"  {step} ...", err=True)
 
 
 def say_all(lines: Iterable[str]) -> None:
@@ -160,7 +155,8 @@ class Context:
         backup = state_directory / "backup" if state_directory else settings.backup
         if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
             configuration = state_directory / "etc"
-        return edges_for(settings, directory, configuration, backup, _say_step)
+        progress.begin()
+        return edges_for(settings, directory, configuration, backup, progress.step)
 
     def is_host(self) -> bool:
         """Return whether a check can compare with the live state of this host; else it has only a temporary folder."""
@@ -175,6 +171,9 @@ class Context:
 
     def journal(self) -> Journal:
         """Return the journal, to read; raises PermissionError unless run by root."""
+        from reconciler.host.effects import Host  # noqa: PLC0415 - a running daemon tells the status without these
+        from reconciler.state.journal import Journal  # noqa: PLC0415
+
         self.require_root()
         return Journal(self.settings.state / "private", Host())
 
@@ -186,6 +185,8 @@ class Context:
 
     def poke(self) -> None:
         """Wake the daemon, if it runs, after an operator's command."""
+        from reconciler.model.phase import Wake  # noqa: PLC0415 - as above
+
         with suppress(ReconcilerError):
             list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
 

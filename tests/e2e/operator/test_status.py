@@ -101,6 +101,11 @@ def test_a_rollback_a_resume_and_a_commit_that_is_left(adopted: AdoptedHost) -> 
     assert adopted.reconciler("once", tip).status == 0
     assert told(adopted)[0] == 0
     assert adopted.reconciler("resume").text == "nothing to resume: reconciler is neither suspended nor halted\n"
+    halted = json.dumps({"name": "Halted", "reason": "planted"})
+    adopted.host.write("/var/lib/reconciler/private/phase.json", halted, 0o600)
+    assert told(adopted)[0] == 2
+    assert adopted.reconciler("resume").text == "resumed: the halt has ended (planted); the branch is applied again\n"
+    assert told(adopted)[0] == 0
 
 
 def test_a_certificate_that_ends_soon(adopted: AdoptedHost) -> None:
