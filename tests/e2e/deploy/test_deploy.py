@@ -20,6 +20,12 @@ BACKUP = "/var/backups/reconciler"
 QUICKSTART, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "uninstall"))
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
+MAN_PAGE = "/usr/local/share/man/man8/reconciler.8"
+COMPLETION = "/usr/local/share/bash-completion/completions/reconciler"
+COMPLETE = (
+    'source "$0"; COMP_WORDS=(reconciler help troub) COMP_CWORD=2; _reconciler_completion reconciler; '
+    'echo "${COMPREPLY[@]}"'
+)
 BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
@@ -197,6 +203,10 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     push(host, "mx7 live")
     host.run("systemctl", "start", BOOT_UNIT)
     assert install(host, wheels, "--yes").stderr.count("\n") == 1  # nothing left to do
+    assert host.run("reconciler", "help", "troubles").stdout.startswith("When the host has a trouble\n=====")
+    assert host.read(MAN_PAGE) == host.run("reconciler", "help", "--man").stdout
+    assert host.run("bash", "-c", COMPLETE, COMPLETION).stdout == "troubles\n"
+    assert host.run("ls", f"{CLONE}/.schema").stdout.split() == ["flows.json", "host.json", "mail.json", "site.json"]
 
     assert host.run(UNINSTALL, check=False).returncode == 2
     live = host.run("postconf", "-n").stdout
@@ -208,7 +218,8 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert (master(host), banner(host)) == (own, "220 mx7 live")
     assert host.run("systemctl", "cat", UNIT, check=False).returncode
     assert BOOT_UNIT not in host.run("systemctl", "list-units", "--all", "--plain", "reconciler*").stdout
-    assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, check=False).stdout
+    ours = ("/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, MAN_PAGE, COMPLETION)
+    assert not host.run("find", *ours, check=False).stdout
     assert host.run("git", "-C", "/srv/mail-state.git", "log").stdout
 
     hand_over(host, wheels)
