@@ -163,11 +163,13 @@ def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
 
     Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies or
     writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
-    differs by the number of its files alone.
+    differs by the number of its files alone. A run that is tried from an effect on is not tried at the note in the
+    repository, which is the last effect of every run, when all else is concluded.
     """
     first = effects.index(since) + 1 if since else 1
-    numbers = [number for number in range(first, len(effects) + 1) if not _is_amid(effects, number)]
-    return [*((number, "before") for number in numbers), (len(effects), "after")]
+    last = len(effects) - (bool(since) and effects[-1] == "act")
+    numbers = [number for number in range(first, last + 1) if not _is_amid(effects, number)]
+    return [*((number, "before") for number in numbers), *([(last, "after")] if last == len(effects) else [])]
 
 
 def rehearsals(effects: list[str]) -> list[int]:
