@@ -140,6 +140,7 @@ class AdoptedHost:
         self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
+        self._passes, self._read = list[dict[str, Any]](), 0
         self.daemon: subprocess.Popen[str] | Program | None = None
 
     def __enter__(self) -> Self:
@@ -236,8 +237,13 @@ class AdoptedHost:
 
     def passes(self) -> list[dict[str, Any]]:
         """The daemon's canonical lines, oldest first."""
-        lines = (json.loads(line) for line in self.daemon_log().splitlines() if line.startswith("{"))
-        return [line for line in lines if line["event"] == "passed"]
+        with self.log_file().open("rb") as log:
+            log.seek(self._read)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._read += len(whole + end)
+        lines = (json.loads(line) for line in whole.decode(errors="replace").split("\n") if line.startswith("{"))
+        self._passes += [line for line in lines if line["event"] == "passed"]
+        return list(self._passes)
 
     def told(self) -> dict[str, Any]:
         """What the daemon answers when asked for its status; empty while there is none."""
@@ -317,6 +323,10 @@ class AdoptedHost:
     def status(self) -> dict[str, Any]:
         """What `reconciler status --json` prints."""
         return dict(json.loads(self.reconciler("status", "--json").text))
+
+    def limits(self) -> list[str]:
+        """What `reconciler status --json` says is not done, beside rehearsals that the test turned off."""
+        return [one for one in self.status()["limits"] if "rehearsal.mode is off" not in one]
 
     def log(self, *arguments: str) -> list[dict[str, Any]]:
         """What `reconciler log --json` prints, newest first."""

@@ -179,7 +179,10 @@ class Host:
             return status, _printed(output)
 
     def signal(self, process: subprocess.Popen[str] | Program, number: signal.Signals) -> None:
-        """Send a signal to what `start` started (the Popen itself is only the way in)."""
+        """Send a signal to what was started in the host (the Popen of `start` itself is only the way in)."""
+        if isinstance(process, Program):
+            process.send_signal(number)
+            return
         for child in psutil.Process(process.pid).children():
             child.send_signal(number)
 

@@ -12,6 +12,7 @@ from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, UNREHEARSED, Adopted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SETTINGS = UNREHEARSED  # of the host that these tests share
 ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
 BOMB = "b0: &b0 [x]\n" + "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 30))
 FILES: dict[str, tuple[Files, str]] = {
@@ -339,6 +340,6 @@ def test_a_repository_of_roots_that_a_group_may_write_to_runs_nothing_of_theirs_
         assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: ")
         adopted.sh(f"chown -R mary:mailadm {REPOSITORY}")
         assert adopted.reconciler("set", "smtpd_helo_required", "yes").status == 0
-        adopted.patiently(lambda: adopted.status()["limits"] == [], "no limit any more")
+        adopted.patiently(lambda: adopted.limits() == [], "no limit any more")
         assert adopted.sh(f"cat {MARK}", check=False).startswith("cat: "), "no hook runs at all, as its owner either"
         assert adopted.sh(f"find {REPOSITORY} -user root") == ""
