@@ -166,8 +166,9 @@ def main() -> None:
     control, (woken, wakes) = socket.socket(fileno=os.dup(0)), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes)
+    awaited: list[socket.socket | int] = [control, woken]
     while True:
-        ready, _, _ = select.select([control, woken], [], [])
+        ready, _, _ = select.select(awaited, [], [])
         if woken in ready:
             os.read(woken, 4096)
             for pid, status in ended():
