@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.installation import INSTALL, hand_over, install, wheels
+from tests.e2e.deploy.installation import INSTALL, hand_over, install, install_anew, wheels
 from tests.e2e.hosts import CHECKOUT, Host
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     host = systemd_host
     host.start_postfix()
     before = host.run("tar", "-C", "/etc/postfix", "--sort=name", "--mtime=@0", "-c", ".").stdout
-    ready = install(host, wheels, "--name", "mx7.example.com", check=False)
+    ready = install_anew(host, wheels, "--name", "mx7.example.com", check=False)
     assert ready.returncode == 2
     assert "  - recipient_delimiter " in ready.stdout
     assert host.run("test", "-d", "/etc/postfix", "-a", "!", "-L", "/etc/postfix")
