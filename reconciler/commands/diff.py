@@ -1,7 +1,7 @@
 """``reconciler diff``: how two configurations differ, each a generation, a commit, or what is live.
 
-A generation is compared as it was made, also if it was edited since. A commit that never was a generation is rendered
-with the secrets and the facts of today.
+A generation is compared as it is on disk, so with a hand edit that was made while it was live. A commit that never was
+a generation is rendered with the secrets and the facts of today; one that can't be is told with its findings.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from reconciler.commands.console import Context, columns, say, say_cut
+from reconciler.commands.console import Context, columns, say, say_all, say_cut
 from reconciler.commands.contract import change_line
 from reconciler.commands.options import as_json, pass_context, show_all
 from reconciler.host.facts import gather
 from reconciler.model import Contribution
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError, WithFindings
 from reconciler.passes.judge import complete, composed
 from reconciler.passes.record import known_revision
 from reconciler.repository.repo import UnknownRevision
@@ -25,7 +25,7 @@ from reconciler.trees.changes import totals
 from reconciler.trees.equality import with_effects
 from reconciler.trees.plan import diff
 from reconciler.trees.render import render
-from reconciler.trees.report import grouped_lines
+from reconciler.trees.report import finding_lines, grouped_lines
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -56,7 +56,7 @@ def diff_command(context: Context, old: str, new: str | None, *, whole: bool, js
     r"""Show how two configurations differ.
 
     Each is the number of a generation, a commit, a branch, or "live"; without NEW, it is the live one. The lines that
-    are shown are those of NEW. Exit status: 0 they are equal, 2 they differ.
+    are shown are those of NEW. Exit status: 0 they are equal, 2 they differ, 1 one of them can't be read.
 
     \b
     Examples:
@@ -65,7 +65,11 @@ def diff_command(context: Context, old: str, new: str | None, *, whole: bool, js
       reconciler diff live main      what the branch would change
     """
     edges = context.permitted()
-    before, after = (_named(name, edges) for name in (old, new or "live"))
+    try:
+        before, after = (_named(name, edges) for name in (old, new or "live"))
+    except WithFindings as error:
+        say_all(finding_lines(error.findings))
+        sys.exit(1)
     plan = with_effects(diff(before.tree, after.tree, after.origin), gather(edges.host, edges.settings))
     if json_output:
         shown = {"changes": [change_line(change) for change in plan.changes], "totals": totals(plan.changes)}

@@ -49,6 +49,7 @@ NEEDS_RESTART = frozenset({
     "mail_owner", "setgid_group", "process_id_directory",
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
+_OTHER_ORDER = "rows in another order"
 _BLOCK = 1 << 16
 _WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
@@ -223,7 +224,7 @@ def _counted(file: File) -> str:
 
 
 def _in_another_order(path: str, where: Where | None) -> Change:
-    return Change(kind=Kind.FILE, what=path, before="rows", after="rows in another order", where=where)
+    return Change(kind=Kind.FILE, what=path, before=_OTHER_ORDER, after=_OTHER_ORDER, where=where)
 
 
 def _row_change(path: str, before: Entry | None, after: Entry | None, where: Where | None) -> Change:

@@ -179,6 +179,7 @@ def test_plan_says_what_adoption_would_take_and_touches_nothing(host: Host) -> N
     told = host.run(INSTALL, "--plan").stdout
     assert "  - recipient_delimiter " in told
     assert "  - uucp/unix " in told
+    assert "..." not in told
     assert "would make  /srv/mail-state.git" in told
     assert host.run(*LISTING).stdout == before
 

@@ -167,6 +167,12 @@ def test_generations_and_commits_differ_by_the_lines_of_the_newer_one(adopted: A
     assert json.loads(adopted.reconciler("diff", "live", "main", "--json").text)["totals"]["changed"] == 1
     equal = adopted.reconciler("diff", str(number), first.oid)
     assert (equal.status, equal.text) == (0, "no differences\n")
+    adopted.sh(
+        f"cd {CLONE} && printf 'x: [\\n' >>mail.yaml"
+        " && git commit -qam Broken && git push -q origin HEAD:refs/heads/other"
+    )
+    broken = adopted.reconciler("diff", "live", "other")
+    assert (broken.status, "mail.yaml:18:4: " in broken.text, "[unreadable-yaml]" in broken.text) == (1, True, True)
     missing = adopted.reconciler("diff", "999")
     assert missing.status == 1
     assert 'no generation and no commit is "999"' in missing.text

@@ -59,7 +59,7 @@ def file(before: str | None, after: str | None, what: str = "t", effect: Effect 
             file("0a1b2c3d4e5f", "1a1b2c3d4e5f", effect=Effect.SAME),
             "  ~ t  only comments, order or blanks",
         ),
-        (file("rows", "rows in another order"), "  ~ t  rows -> rows in another order"),
+        (file("rows in another order", "rows in another order"), "  ~ t  rows in another order"),
         (entry("smtp:", None, Where("tables/transport")), "  - transport: a.test  smtp:"),
         (entry("smtp:", None, None), "  - transport: a.test  smtp:"),
     ],
