@@ -1,7 +1,7 @@
 """Recognise files of a host that are as the desired state wants them although reconciler has not written them.
 
-main.cf with comments and an order of its own means the same; a table that Postfix compiled itself has the very rows of
-its source. Both then need no change, and adoption takes them over as they are.
+main.cf and master.cf with comments and blanks of their own mean the same; a table that Postfix compiled itself has the
+very rows of its source. Both then need no change, and adoption takes them over as they are.
 
 Promises: reads only; a table is compiled in a folder of its own. Raises OSError, and CommandFailed for a
 program that hangs.
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 from reconciler.features import stock
 from reconciler.host.programs import postmap
-from reconciler.trees.as_found import MAIN, as_found
+from reconciler.model import File
+from reconciler.state.generations import ADOPTED_FILES
+from reconciler.state.manifest import digest
+from reconciler.trees.as_found import as_found
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
-    from reconciler.model import Desired, File, Tree
+    from reconciler.model import Desired, Tree
     from reconciler.state.manifest import Generation
 
 
@@ -34,15 +37,16 @@ def recognised(
     return target, on_disk
 
 
-def _found(on_disk: Tree, live: Generation | None, edges: Edges) -> File | None:
-    """Return the main.cf that is there, or after a hand edit the one that was adopted; None if neither is left."""
+def _found(on_disk: Tree, live: Generation | None, edges: Edges) -> Tree:
+    """Return the files that are there, or after adoption those that were adopted, until a commit changes them."""
     if live is None:
-        return on_disk.get(MAIN)
-    record, originals = live.files.get(MAIN), edges.generations.rescue_tree
-    for file in (on_disk.get(MAIN), originals().get(MAIN)):
-        if file and record and file.digest == record.sha256:
-            return file
-    return None
+        return on_disk
+    original, found = edges.generations.original, dict[str, File]()
+    for name in ADOPTED_FILES if original else ():
+        record, path = live.files.get(name), (original or live.root) / name
+        if record and path.is_file() and digest(path) == record.sha256:
+            found[name] = File(record.sha256, record.mode, record.owner, path.read_bytes)
+    return found
 
 
 def _is_same(path: str, wanted: File, there: File | None, edges: Edges) -> bool:

@@ -1,4 +1,4 @@
-"""Leave main.cf as it was found where the desired state says the same: comments, order and blanks stay.
+"""Leave main.cf and master.cf as they were found where the desired state says the same, comments and blanks included.
 
 Only for a desired state with ``base: none``, which describes what a host has. Pure; raises nothing.
 """
@@ -8,24 +8,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import File
-from reconciler.postfix.syntax import one_line, read_main
+from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from reconciler.model import Tree
 
-MAIN = "main.cf"
+
+def as_found(target: Tree, found: Mapping[str, File]) -> Tree:
+    """Return *target* with the bytes of the *found* main.cf and master.cf, each if both mean the same."""
+    kept = {}
+    for name, meaning in _MEANINGS.items():
+        wanted, there = target.get(name), found.get(name)
+        if wanted and there and (same := meaning(there)) is not None and same == meaning(wanted):
+            kept[name] = File(there.digest, wanted.mode, wanted.owner, there.read, wanted.compiled)
+    return {**target, **kept}
 
 
-def as_found(target: Tree, found: File | None) -> Tree:
-    """Return *target* with the bytes of *found*, the main.cf that is there, if both set the same."""
-    wanted = target.get(MAIN)
-    if found is None or wanted is None or _settings(found) != _settings(wanted):
-        return target
-    kept = File(found.digest, wanted.mode, wanted.owner, found.read, wanted.compiled)
-    return {**target, MAIN: kept}
-
-
-def _settings(file: File) -> dict[str, str] | None:
+def _settings(file: File) -> object:
     """Return the value of each parameter; None if a line can't be read."""
-    read, unreadable = read_main(file.read().decode("utf-8", "surrogateescape"), MAIN)
+    read, unreadable = read_main(_text(file), "main.cf")
     return None if unreadable else {name: one_line(parameter.value) for name, parameter in read.items()}
+
+
+def _services(file: File) -> object:
+    """Return the services in their order, of each name and type the last, which counts; None as above."""
+    read, unreadable = read_master(_text(file), "master.cf")
+    last = {service.key: service for service in read}
+    return None if unreadable else [show_service(service) for service in read if service is last[service.key]]
+
+
+def _text(file: File) -> str:
+    return file.read().decode("utf-8", "surrogateescape")
+
+
+_MEANINGS: dict[str, Callable[[File], object]] = {"main.cf": _settings, "master.cf": _services}
