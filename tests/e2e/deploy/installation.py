@@ -55,13 +55,17 @@ def install_anew(host: Host, wheels: str, *options: str, check: bool = True) -> 
         return _installed(copy, host, wheels, *options, check=check)
 
 
-def hand_over(host: Host, wheels: str) -> subprocess.CompletedProcess[str]:
-    """Run `deploy/install --yes`: it installs the packages on one host, and finds a copy of these on every other."""
+def hand_over(host: Host, wheels: str, option: str = "--yes") -> subprocess.CompletedProcess[str]:
+    """Run `deploy/install --yes`: it installs the packages on one host, and finds a copy of these on every other.
+
+    Another *option* may end with another status.
+    """
+    check = option == "--yes"
     with kept(PACKAGES) as copy:
         if not copy.text:
-            return _installed(copy, host, wheels, "--yes")
+            return _installed(copy, host, wheels, option, check=check)
         _tar("--extract", copy.file, host)
-    done = install(host, wheels, "--yes")
+    done = install(host, wheels, option, check=check)
     assert "installing the packages" not in done.stderr, "the copy is what would be installed"
     return done
 
