@@ -18,6 +18,7 @@ from reconciler.desired import (
     master_d,
     move_in,
     schema_errors,
+    text_faults,
     yaml_reader,
 )
 from reconciler.postfix import syntax, tables
@@ -292,6 +293,7 @@ EXPLAINED = {
 }
 _SOURCES = (
     lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, move_in,
+    text_faults,
 )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
 from reconciler.features.section import Section, or_else
-from reconciler.model import Finding, Where, did_you_mean
+from reconciler.model import Finding, Where, closest, meant
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -93,6 +93,9 @@ class Flows:
 
     all: tuple[Flow, ...] = ()
 
+
+_WORDS = dict.fromkeys(("accept", "allow", "allowed", "ok", "deliver", "delivered", "pass"), "accepted")
+_WORDS |= dict.fromkeys(("reject", "rejected", "deny", "denied", "refuse", "bounce", "block", "blocked"), "refused")
 
 # ---- reading them ----------------------------------------------------------------------------------------------------
 
@@ -163,8 +166,12 @@ class _Expect(Section, json_schema_extra=or_else(_WORDS)):
         match = re.fullmatch(r"refused(?: (\w+))?", value, re.ASCII) if isinstance(value, str) else None
         if match:
             return {"refused": match[1] or "yes"}
+        if value is None:
+            raise PydanticCustomError("bad-expectation", "it has no value; write expect: refused, or expect: accepted")
         if isinstance(value, str):
-            hint = did_you_mean(value, ("accepted", "refused"))
+            code = re.fullmatch(r"[45](?:\d\d|xx)", value, re.ASCII)
+            word = _WORDS.get(value.lower()) or closest(value, ("accepted", "refused"))
+            hint = meant(f"refused {value}" if code else word)
             what = 'expected accepted, refused or a mapping, got "{value}"{hint}'
             raise PydanticCustomError("bad-expectation", what, {"value": value, "hint": hint})
         return value
@@ -216,12 +223,17 @@ def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
         try:
             flow = _ADAPTER.validate_python(value)
         except ValidationError as error:
-            for problem in error.errors(include_url=False):
-                known = _Expect.model_fields if "expect" in problem["loc"] else _KEYS
-                findings.append(schema_errors.invalid(name, dict(problem), list(known), written))
+            findings += [
+                schema_errors.invalid(name, problem, _known(problem["loc"]), written)
+                for problem in schema_errors.causes(error.errors(include_url=False), _known)
+            ]
         else:
             flows.append(_flow(name, flow, written.keys.get((name,), Where(path))))
     return flows
+
+
+def _known(loc: tuple[object, ...]) -> list[str]:
+    return list(_Expect.model_fields) if "expect" in loc[:-1] or loc == ("expect",) else _KEYS
 
 
 def _flow(name: str, flow: _Flow, where: Where) -> Flow:

@@ -89,7 +89,7 @@ def without_command(merged: Document, sections: Mapping[type, object], own: list
     known = {service.key for service in own}
     for feature in FEATURES:
         # A section with an error may still name its services: knowing them avoids a second finding.
-        theirs = feature.services(sections.get(feature.Schema, merged.value.get(feature.SECTION)))
+        theirs = feature.services(sections.get(feature.Schema)) | feature.services(merged.value.get(feature.SECTION))
         known |= theirs if has_stock(merged) else theirs - feature.services(None)
     for key, change in section.root.items() if isinstance(section, Schema) else ():
         if change and change.command is None and key not in known:

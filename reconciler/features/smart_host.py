@@ -30,9 +30,10 @@ from reconciler.model import (
     Table,
     Where,
     error_at,
+    meant,
     nothing_mentioned,
 )
-from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
+from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits, split_words
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -49,6 +50,8 @@ SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
 WRAPPED = "smart_host"
 PRESETS = {"mailchannels": "smtp.mailchannels.net:587"}
+_SEALED = "run `reconciler secret set smart_host` and write password: !secret smart_host"
+_HALVES = (("username", "password", _SEALED), ("password", "username", "write username: USER"))
 _SENDER = re.compile(rf"(?:[^\s@<>\"#][^\s@<>\"]*)?@[\w{NON_ASCII}.-]+", re.ASCII)
 _WRAPPED_PORT = re.compile(r":(?:465|smtps|submissions)\Z")
 _BARE = re.compile(rb"(?m)\S:[ \t]*$")
@@ -61,8 +64,10 @@ def _nexthop(value: object) -> object:
         kind, text = "unquoted-brackets", 'YAML reads brackets as a list; quote the nexthop: "[{inside}]"'
         raise PydanticCustomError(kind, text, {"inside": inside})
     if isinstance(value, str) and value and not _is_nexthop(value):
-        text = 'not a nexthop: "{value}"; expected HOST, [HOST], HOST:PORT or [HOST]:PORT'
-        raise PydanticCustomError("malformed-nexthop", text, {"value": value})
+        text = 'not a nexthop: "{value}"; expected HOST, [HOST], HOST:PORT or [HOST]:PORT{hint}'
+        bare = value.rpartition("//")[2].strip(f"{SPACE}/")
+        hint = meant(next(filter(_is_nexthop, (bare, ":".join(word.strip(":") for word in split_words(bare)))), None))
+        raise PydanticCustomError("malformed-nexthop", text, {"value": value, "hint": hint})
     return value
 
 
@@ -104,12 +109,12 @@ class Relay(Section):
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if bool(self.username) != bool(self.password):
-            missing = "password" if self.username else "username"
-            raise PydanticCustomError(
-                "half-a-login", "a login needs username and password; {missing} is missing", {"missing": missing}
-            )
+            given, missing, write = _HALVES[0 if self.username else 1]
+            text = "a login needs username and password; {missing} is missing; {write}"
+            raise PydanticCustomError("half-a-login", text, {"missing": missing, "write": write, "at": given})
         if self.username and not self.nexthop:
-            raise PydanticCustomError("half-a-login", "a login needs a nexthop, and there is none")
+            text = 'a login needs a nexthop, and there is none; write nexthop: "[HOST]:587"'
+            raise PydanticCustomError("half-a-login", text, {"at": "username"})
         return self
 
 
@@ -140,8 +145,8 @@ class Schema(Relay, json_schema_extra=or_else({"enum": ["no", ""]}, nexthop="pre
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
         if self.preset and not self.username:
-            text = "{preset} takes mail only after a login; username and password are missing"
-            raise PydanticCustomError("half-a-login", text, {"preset": self.preset})
+            text = "{preset} takes mail only after a login; write username: USER, and {write}"
+            raise PydanticCustomError("half-a-login", text, {"preset": self.preset, "write": _SEALED, "at": "preset"})
         for sender, relay in self.senders.items():
             if not relay.nexthop:
                 text = 'the nexthop of "{sender}" is empty; remove the sender, or give it one'

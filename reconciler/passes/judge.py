@@ -18,7 +18,8 @@ from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
 from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
-from reconciler.desired.load import load
+from reconciler.desired.load import PartlyRead, load
+from reconciler.desired.partial import also_wrong
 from reconciler.desired.site_removal import confirmed_rows
 from reconciler.features import baseline, compose, stock
 from reconciler.host.facts import gather
@@ -35,7 +36,7 @@ from reconciler.model import (
     Severity,
     errors_in,
 )
-from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
+from reconciler.model.errors import CheckFailed, Incomplete, InvalidSource, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
 from reconciler.passes.loaded import recorded
@@ -44,7 +45,7 @@ from reconciler.passes.unowned import recognised
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
-from reconciler.repository.secrets import open_secrets
+from reconciler.repository.secrets import open_secrets, unsound_recipients
 from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.equality import with_effects
@@ -89,7 +90,7 @@ def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = 
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
-    desired = replace(desired, findings=(*desired.findings, *lacking))
+    desired = replace(desired, findings=(*desired.findings, *lacking, *unsound_recipients(files)))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     return Understood(desired, facts, compose(desired, facts))
 
@@ -220,7 +221,10 @@ class Judged:
 def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | None = None) -> Judged:
     """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
     apart = apart or Apart(left_out(revision, edges))
-    desired, facts, origin = understand(revision, edges, apart.kept)
+    try:
+        desired, facts, origin = understand(revision, edges, apart.kept)
+    except PartlyRead as error:
+        raise InvalidSource([*error.findings, *_also_wrong(error, revision, edges, live, apart)]) from error
     findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
     target = render(origin, edges.templates)
     target, on_disk = recognised(desired, target, edges.generations.read(target), live.generation, edges)
@@ -240,6 +244,19 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     return Judged(
         revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
     )
+
+
+def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:
+    """Return what is found in the part of a commit that can be read; what is live as well is a warning."""
+    known = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+    try:
+        origin = compose(error.rest, known)
+        facts = gather(edges.host, edges.settings, mentioned(origin, known))
+        found = also_wrong(error, facts, origin, Budget(time.thread_time))
+        found += unsound_recipients(files_of(revision, edges, apart.kept))
+    except InvalidSource:
+        return []  # beyond a limit; the author hears of it when the rest can be read
+    return excused(found, _findings_of(live, revision, error.rest)) if errors_in(found) else found
 
 
 def rules_now(settings: Settings) -> tuple[Rule, ...]:
@@ -318,7 +335,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _excused(judged: Judged, live: LiveCommit) -> Judged:
     """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
-    known, found = _findings_of(live, judged), judged.findings
+    known, found = _findings_of(live, judged.revision, judged.understood.desired), judged.findings
     judged = replace(judged, findings=tuple(excused(judged.findings, known)))
     errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
     # What is live was made once, so if the same can't be made today, something on this host is gone.
@@ -358,14 +375,14 @@ def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
     return baseline.aliases_gone(written.where)
 
 
-def _findings_of(live: LiveCommit, judged: Judged) -> list[Finding]:
+def _findings_of(live: LiveCommit, revision: Revision, desired: Desired) -> list[Finding]:
     """Return the findings of what is live by today's facts; none if the commit itself is live.
 
     One with ``base: none`` has the faults of the host before adoption, which are reported then.
     """
     known = live.judged_by
-    if live.is_all_of(judged.revision):
-        known = live.moved_in if stock.is_left_out(judged.understood.desired) else None
+    if live.is_all_of(revision):
+        known = live.moved_in if stock.is_left_out(desired) else None
     if known is None:
         return []
     try:

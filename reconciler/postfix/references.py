@@ -38,7 +38,7 @@ MADE = re.compile(
     r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
 )
 # These only list tables that other parameters name.
-_LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
+LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
 )
@@ -93,7 +93,7 @@ def holds_tables(scope: Scope, name: str) -> bool:
     """Return whether the value of a parameter may name tables."""
     if name in LISTS or name in NETWORK_LISTS:
         return True
-    if name in _LISTING:
+    if name in LISTING:
         return False
     return bool(_TABLES.search(name)) or name in scope.words("smtpd_restriction_classes")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Table, error_at, limits
 from reconciler.model.ascii_text import SPACE, split_words
+from reconciler.postfix.row_habits import likely_row
 from reconciler.postfix.syntax import logical_lines, one_line
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _too_long(table: Table, line: int) -> Finding:
 
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
-    what = f'table {table.name}: expected a key and a value, got "{text}"'
+    what = f'table {table.name}: expected a key and a value, got "{text}"{likely_row(table, text)}'
     return error_at("malformed-entry", table.at(line), what, text)
 
 

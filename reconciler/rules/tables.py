@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, error_at, limits, nothing_mentioned, warning_at
 from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
-from reconciler.postfix.tables import PATTERN_TYPES, Entries, repeated, walk
+from reconciler.postfix.tables import PATTERN_TYPES, Entries, entry_lines, repeated, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +54,7 @@ def _bad_lines(table: Table) -> Iterator[Finding]:
     # Different keys can have equal hashes, so _duplicates() walks the table again and compares the keys themselves.
     keys = array("q", (hash(entry.key.lower()) for entry in walk(table, malformed)))
     yield from malformed
+    yield from odd_rows(table)
     ordered = sorted(keys)
     if any(one == other for one, other in pairwise(ordered)):
         yield from _duplicates(table)
@@ -127,8 +129,8 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
 
 
 def _holds_any(table: Table | None) -> bool:
-    """Return whether a table has an entry; a table outside the commit counts as one that has."""
-    return table is None or next(iter(Entries(table)), None) is not None
+    """Return whether a table has a row, even a malformed one; a table outside the commit counts as one that has."""
+    return table is None or next(entry_lines(table.source), None) is not None
 
 
 mentioned = nothing_mentioned

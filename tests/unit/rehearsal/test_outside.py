@@ -75,7 +75,11 @@ def test_a_socket_that_the_configuration_itself_serves_is_no_partner() -> None:
 def test_a_socketmap_is_asked_without_the_name_of_its_map() -> None:
     scope = main({"virtual_alias_maps": "socketmap:inet:192.0.2.78:8888:users, socketmap:unix:/run/maps:users"})
 
-    servers = [one for one in outside.stand_ins(scope, scope.merged.entries, outside.texts(scope)) if one["kind"] == "socketmap"]
+    servers = [
+        one
+        for one in outside.stand_ins(scope, scope.merged.entries, outside.texts(scope))
+        if one["kind"] == "socketmap"
+    ]
     assert servers == [
         {"kind": "socketmap", "address": "192.0.2.78", "port": 8888, "near": False},
         {"kind": "socketmap", "path": "/run/maps"},

@@ -1,0 +1,427 @@
+"""Slips in the syntax of YAML: what the author probably meant, and the text with it put right.
+
+explain() takes an error of the parser, hidden() finds slips that YAML reads as something else, as ``name = value`` and
+a line that ends with a backslash. A Slip says what to write. Its *repaired* text lets the reader go on, so that one
+slip does not hide the others of its file; it is None where the intention is unclear. Pure. Raises nothing.
+
+Known limits: no slip is explained in a line of more than 1000 characters. No text repeats what may be a password.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reconciler.desired.yaml_scalars import Bracketed, counted, is_private, is_secret, one_text, quoted, scalar
+from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.references import KNOWN_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
+LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # more than Postfix's: libyaml numbers lines by these
+_TYPES = frozenset({*KNOWN_TYPES, "table"})
+_CLOSERS = {"[": "]", "{": "}"}
+# A key, or the dash of a list, and the value after it; also inside of { }.
+_AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
+_BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
+_INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
+_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)", re.ASCII)
+_AFTER_QUOTES = re.compile(
+    _AHEAD + r"(?P<value>(?P<text>\"[^\"]*\"|'[^']*')(?P<rest>[^\s#,}\]].*|\s+[^\s#].*|,.+))", re.ASCII
+)
+_SETTING = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s*=(?P<value>.*)", re.ASCII)
+_APART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s+=(?P<value>(?:\s.*)?)", re.ASCII)
+_TIGHT = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.-]*):(?P<value>[^\s:/].*|/.*)", re.ASCII)
+_KEY = re.compile(r"(?P<name>\"[^\"]*\"|'[^']*'|[A-Za-z0-9_@$./-][^\s:#]*):(?: +(?P<value>[^ ].*))?\Z", re.ASCII)
+_SUSPECT = re.compile(r"^[ \t]*[A-Za-z][A-Za-z0-9_.]*[ \t]*=|(?:^|[ \t])\\[ \t]*$", re.MULTILINE)
+_BACKSLASH = re.compile(r"(?:(?<=[ \t])|^)\\[ \t]*\Z")
+
+
+class SyntaxProblem(Protocol):
+    """What the parser reports: a problem at a place, and what it was reading, since another place.
+
+    A place has a *line* and a *column*, counted from 0, or is None.
+    """
+
+    problem: str | None
+    problem_mark: Any
+    context: str | None
+    context_mark: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What is wrong at a line and column, both counted from 0, and the whole text with it put right."""
+
+    line: int
+    column: int
+    what: str
+    repaired: str | None = None
+
+
+class _Lines:
+    """The lines of a text with their ends, so that some can be replaced."""
+
+    def __init__(self, text: str) -> None:
+        self._parts = re.split(f"({LINE_END.pattern})", text)
+        self.all = self._parts[::2]
+
+    def __getitem__(self, number: int) -> str:
+        line = self.all[number] if 0 <= number < len(self.all) else ""
+        return line if len(line) <= MAX_EXPLAINED else ""
+
+    def above(self, number: int) -> int:
+        """Return the number of the line above that is neither empty nor a comment, or -1."""
+        return next((one for one in range(number - 1, -1, -1) if _is_content(self.all[one])), -1)
+
+    def with_changed(self, changed: dict[int, str]) -> str:
+        """Return the text with some lines replaced."""
+        parts = list(self._parts)
+        for number, line in changed.items():
+            parts[2 * number] = line
+        return "".join(parts)
+
+
+def _is_content(line: str) -> bool:
+    stripped = line.strip(SPACE)
+    return bool(stripped) and not stripped.startswith("#")
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _without_comment(text: str) -> str:
+    return re.sub(r"(?<!\s)\s+#.*", "", text, flags=re.ASCII).strip(SPACE)
+
+
+# ---- errors of the parser --------------------------------------------------------------------------------------------
+
+
+def explain(text: str, error: SyntaxProblem, tokens: Iterable[Any]) -> Slip | None:
+    """Return the slip that makes the text unreadable, or None; *tokens* are those before the error."""
+    mark = error.problem_mark
+    if mark is None:
+        return None
+    lines = _Lines(text)
+    return (
+        _tabbed(lines, mark.line)
+        or _unclosed(lines, error)
+        or _swallowed(lines, mark.line, tokens)
+        or _without_colon(lines, error)
+        or _unquoted(lines, mark.line, mark.column)
+        or _misplaced(lines, error)
+    )
+
+
+def _tabbed(lines: _Lines, number: int) -> Slip | None:
+    def lead(line: str) -> str:
+        return line[: len(line) - len(line.lstrip(SPACE))]
+
+    if "\t" not in lead(lines[number]):
+        return None
+    spaced = {
+        at: lead(line).replace("\t", "  ") + line.lstrip(SPACE)
+        for at, line in enumerate(lines.all)
+        if "\t" in lead(line) and _is_content(line)
+    }
+    what = "the line begins with a tab; indent YAML with blanks only"
+    return Slip(number, lead(lines[number]).index("\t"), what, lines.with_changed(spaced))
+
+
+def _unclosed(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+    """Return a bracket or a quote that is not closed, at its opening."""
+    mark, about = error.context_mark, error.context or ""
+    if mark is None or not lines[mark.line]:
+        return None
+    line = lines[mark.line]
+    opening = line[mark.column : mark.column + 1]
+    if about == "while scanning a quoted scalar" and "end of stream" in (error.problem or ""):
+        what = f"the quote {opening} opened here is not closed; close it with {opening} at the end of the text"
+        return Slip(mark.line, mark.column, what, lines.with_changed({mark.line: f"{line.rstrip(SPACE)}{opening}"}))
+    if opening not in _CLOSERS or not about.startswith("while parsing a flow "):
+        return None
+    closer = _CLOSERS[opening]
+    inside = [line[mark.column :]]
+    for number in range(mark.line + 1, len(lines.all)):
+        ended = bool(lines.all[number].strip(SPACE)) and _indent(lines.all[number]) <= _indent(line)
+        if not ended or lines.all[number].lstrip(SPACE).startswith(closer):
+            inside.append(lines.all[number])
+        if ended:
+            break
+    whole = "\n".join(inside)
+    if whole.count(opening) <= whole.count(closer):
+        return None
+    what = f'the bracket "{opening}" opened here is not closed; close it with "{closer}"'
+    alone = len([one for one in inside if one.strip(SPACE)]) == 1
+    closed = {mark.line: f"{_without_comment_at_end(line)}{closer}"}
+    return Slip(mark.line, mark.column, what, lines.with_changed(closed) if alone else None)
+
+
+def _without_comment_at_end(line: str) -> str:
+    return re.sub(r"(?<!\s)\s+#.*", "", line, flags=re.ASCII).rstrip(SPACE)
+
+
+def _swallowed(lines: _Lines, number: int, tokens: Iterable[Any]) -> Slip | None:
+    """Return a quote that ends only at the next quote, some lines below, where the error is."""
+    last = None
+    for token in tokens:
+        if getattr(token, "style", None) in ("'", '"'):
+            last = token
+    if not last or last.start_mark.line == last.end_mark.line or last.end_mark.line != number:
+        return None
+    at, column, mark = last.start_mark.line, last.start_mark.column, last.style
+    what = f"the quote {mark} opened here is not closed on its line; close it with {mark} at the end of the text"
+    return Slip(at, column, what, lines.with_changed({at: f"{lines[at].rstrip(SPACE)}{mark}"}) if lines[at] else None)
+
+
+def _without_colon(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+    """Return a line that has no key: with ``=`` for the colon, without a blank, or meant to continue the one above."""
+    mark = error.problem_mark
+    if "could not find expected ':'" in (error.problem or ""):
+        mark = error.context_mark
+        number = mark.line if mark else -1
+    elif error.context is None and "mapping values are not allowed" in (error.problem or ""):
+        number = lines.above(mark.line) if mark else -1
+        if not (mark and _KEY.match(lines[mark.line].strip(SPACE))):
+            return None
+    else:
+        return None
+    line = _without_comment_at_end(lines[number]) if number >= 0 else ""
+    found = line.lstrip(SPACE)
+    return (
+        _equated(lines, number)
+        or _tight(lines, number, found)
+        or (_lone(lines, number, found) if mark and mark.line == number else None)
+    )
+
+
+def _equated(lines: _Lines, number: int, *, apart: bool = False) -> Slip | None:
+    """Return ``name = value`` in a line; all others of its indentation are put right with it."""
+    match = _setting(lines[number], apart=apart)
+    if not match:
+        return None
+    indent, above = _indent(lines[number]), lines.above(number)
+    name = match["name"]
+    if is_secret(name) or is_private(match["value"]):
+        return Slip(number, indent, f'"=" does not set a value in YAML; write "{name}:" and a blank before the value')
+    written = f"{name}: {scalar(match['value'].strip(SPACE))}"
+    if not indent:
+        what = f'"=" does not set a value in YAML; write {written}, below "parameters:" if it is a parameter of Postfix'
+        return Slip(number, indent, what)
+    same = [at for at, line in enumerate(lines.all) if _indent(line) == indent and _setting(line, apart=apart)]
+    blanks = indent
+    if above >= 0 and (key := _KEY.match(lines[above].strip(SPACE))) and key["value"]:
+        blanks = min(indent, _indent(lines[above]))
+    changed = {
+        at: f"{' ' * blanks}{one['name']}: {scalar(one['value'].strip(SPACE))}"
+        for at in same
+        if (one := _setting(lines[at], apart=apart))
+    }
+    more = f" (and {counted(len(same) - 1, 'more line')} of the kind)" if len(same) > 1 else ""
+    return Slip(number, indent, f'"=" does not set a value in YAML; write {written}{more}', lines.with_changed(changed))
+
+
+def _setting(line: str, *, apart: bool) -> re.Match[str] | None:
+    """Match ``name = value``; with *apart*, only with a blank before the sign and after it."""
+    text = _without_comment(line) if len(line) <= MAX_EXPLAINED else ""
+    return _APART.fullmatch(text) if apart else _SETTING.fullmatch(text)
+
+
+def _tight(lines: _Lines, number: int, found: str) -> Slip | None:
+    match = _TIGHT.fullmatch(found)
+    if not match or match["name"] in _TYPES or is_secret(match["name"]) or is_private(match["value"]):
+        return None
+    column = _indent(lines[number])
+    written = f"{match['name']}: {scalar(match['value'])}"
+    what = f"YAML needs a blank after the colon of a key; write {written}"
+    return Slip(number, column, what, lines.with_changed({number: f"{' ' * column}{written}"}))
+
+
+def _lone(lines: _Lines, number: int, found: str) -> Slip | None:
+    """Return a line that has no key, and so should continue the value above."""
+    above = lines.above(number)
+    if not found or above < 0 or not _KEY.match(lines[above].strip(SPACE)) or is_private(lines[above] + found):
+        return None
+    column, deeper = _indent(lines[number]), _indent(lines[above]) + 2
+    what = (
+        f'"{found}" has no key; to continue the value of line {above + 1}, indent it deeper, by {deeper} blanks;'
+        " otherwise write KEY: VALUE"
+    )
+    return Slip(number, column, what, lines.with_changed({number: f"{' ' * deeper}{lines[number].strip(SPACE)}"}))
+
+
+def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+    """Return a key that is indented otherwise than its neighbours."""
+    mark = error.problem_mark
+    if mark is None:
+        return None
+    number, line = mark.line, lines[mark.line]
+    above, problem = lines.above(number), error.problem or ""
+    if above < 0 or not _KEY.match(_without_comment(line)):
+        return None
+    here, there = _indent(line), _indent(lines[above])
+    if "mapping values are not allowed" in problem and here > there:
+        right = there
+    elif "did not find expected key" in problem and mark.column == here and here < there:
+        levels = [_indent(one) for one in lines.all[:number] if _is_content(one)]
+        right = min((level for level in levels if level > here), default=there)
+    else:
+        return None
+    last = number
+    while last + 1 < len(lines.all) and (
+        not _is_content(lines.all[last + 1]) or _indent(lines.all[last + 1]) >= here > 0
+    ):
+        last += 1
+    moved = {
+        at: " " * max(_indent(lines.all[at]) - here + right, 0) + lines.all[at].lstrip(" ")
+        for at in range(number, last + 1)
+        if _is_content(lines.all[at])
+    }
+    name = _without_comment(line).partition(":")[0]
+    what = (
+        f'"{name}" is indented by {here} and line {above + 1} by {there}; indent the keys of a section alike, here by'
+        f" {right}"
+    )
+    return Slip(number, here, what, lines.with_changed(moved))
+
+
+# ---- missing quotes --------------------------------------------------------------------------------------------------
+
+
+def _unquoted(lines: _Lines, number: int, column: int) -> Slip | None:
+    """Return a value that needs quotes, if the line with the error shows it."""
+    line = lines[number]
+    patterns = ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_AFTER_QUOTES, _partly_quoted), (_PAIR, _paired))
+    for pattern, say in patterns:
+        for match in reversed(list(pattern.finditer(line))):
+            if match.start("value") > column:
+                continue
+            value = _scalar_in(match)
+            if not (said := say(match, value)):
+                continue
+            what, meant = said
+            at, key = match.start("value"), match["key"] or ""
+            if is_secret(key):
+                return Slip(number, at, f"a password must not be in plain text here; write {key}: !secret NAME")
+            if is_private(value):
+                return None
+            repaired = line[:at] + _whole(key, meant) + line[at + len(value) :]
+            return Slip(number, at, what, lines.with_changed({number: repaired}))
+    return None
+
+
+def tagged(text: str, number: int, column: int, tag: str) -> Slip:
+    """Return a text that begins with ``!``, which YAML takes as a tag."""
+    lines = _Lines(text)
+    line = lines[number]
+    if is_secret(line[:column]):
+        what = 'this tag is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
+        return Slip(number, column, what)
+    if tag.lower() in ("!secrets", "!secret", "!vault", "!age"):
+        return Slip(number, column, f'the tag "{tag}" is not allowed; did you mean !secret?')
+    what = f'the tag "{tag}" is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
+    for match in _INDICATOR.finditer(line):
+        if match.start("value") == column:
+            value = _scalar_in(match)
+            repaired = lines.with_changed({number: line[:column] + quoted(value) + line[column + len(value) :]})
+            return Slip(number, column, f"{what}: {_written(match, value)}", repaired)
+    return Slip(number, column, what)
+
+
+def _scalar_in(match: re.Match[str]) -> str:
+    """Return the value without a comment after it, and inside { } without the next key or the end."""
+    value, before = match["value"], match.string[: match.start("value")]
+    if before.count("{") > before.count("}"):
+        end = value.find("]") + 1
+        value = value[:end] + re.split(r"[,}]", value[end:])[0]
+    return re.sub(r"(?<!\s)\s+#.*", "", value, flags=re.ASCII).strip(" ")
+
+
+def _whole(key: str, value: str) -> str:
+    return f"{{nexthop: {quoted(value)}}}" if key == "smart_host" else quoted(value)
+
+
+def _written(match: re.Match[str], value: str) -> str:
+    key = match["key"]
+    return f"{key}: {_whole(key, value)}" if key else f"- {quoted(value)}"
+
+
+def _bracketed(match: re.Match[str], value: str) -> tuple[str, str] | None:
+    inside = match["inside"].strip(SPACE)
+    if value == f"[{match['inside']}]":
+        if not inside.startswith(":"):
+            return None
+        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside, flags=re.ASCII))) or value
+    return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}", value
+
+
+def _indicated(match: re.Match[str], value: str) -> tuple[str, str]:
+    first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
+    meant = value.strip(SPACE)
+    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, meant)}", meant
+
+
+def _partly_quoted(match: re.Match[str], value: str) -> tuple[str, str]:
+    words = re.split(r"[\"']", value)
+    listed = all(not between.strip(" ,") for between in words[::2])
+    meant = re.sub(r"[\"']", "", value) if listed else value
+    return f"the text goes on after its quotes; quote the whole value: {_written(match, meant)}", meant
+
+
+def _paired(match: re.Match[str], value: str) -> tuple[str, str] | None:
+    if not re.search(r":(?:\s|\Z)", value, re.ASCII):
+        return None
+    said = f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
+    return said, value
+
+
+# ---- slips that YAML reads as something else -------------------------------------------------------------------------
+
+
+def may_hide(text: str) -> bool:
+    """Return whether hidden() may find a slip; fast."""
+    return ("=" in text or "\\" in text) and bool(_SUSPECT.search(text))
+
+
+def hidden(text: str, tokens: Iterable[Any]) -> Slip | None:
+    """Return a line that YAML joins with its neighbours, but that was meant as a setting, or ends with a backslash."""
+    lines = _Lines(text)
+    for token in tokens:
+        if getattr(token, "plain", False):
+            first, last = token.start_mark.line, token.end_mark.line
+            if slip := _as_setting(lines, first, token.start_mark.column, last) or _continued(lines, first, last):
+                return slip
+    return None
+
+
+def _as_setting(lines: _Lines, first: int, column: int, last: int) -> Slip | None:
+    above = lines.above(first)
+    is_section = above < 0 or (not _indent(lines[above]) and lines[above].rstrip(SPACE).endswith(":"))
+    if is_section and not lines[first][:column].strip(SPACE) and (slip := _equated(lines, first)):
+        return slip
+    return next(filter(None, (_equated(lines, number, apart=True) for number in range(first + 1, last + 1))), None)
+
+
+def _continued(lines: _Lines, first: int, last: int) -> Slip | None:
+    number = next((at for at in range(first, last + 1) if _BACKSLASH.search(lines[at])), -1)
+    if number < 0:
+        return None
+    changed, at = {}, number
+    while match := _BACKSLASH.search(lines[at]):
+        changed[at] = lines[at][: match.start()].rstrip(SPACE)
+        at += 1
+    match = _BACKSLASH.search(lines[number])
+    what = 'YAML joins indented lines without a "\\" at the end, and the value would hold it; remove it'
+    return Slip(number, match.start() if match else 0, what, lines.with_changed(changed))
+
+
+def tokens_before(scanned: Iterator[Any], error: type[Exception]) -> Iterator[Any]:
+    """Yield tokens up to the one that can't be read."""
+    try:
+        yield from scanned
+    except error:
+        return
