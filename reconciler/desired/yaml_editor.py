@@ -11,10 +11,14 @@ a mapping in braces. The caller must read the result, and check that it has the 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from reconciler.desired.yaml_reader import Path, Span, read, spans
 from reconciler.model import File
 from reconciler.model.ascii_text import SPACE
+
+if TYPE_CHECKING:
+    from reconciler.model import Finding
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\Z")
 _STEP = 2
@@ -95,8 +99,9 @@ def scalar(value: str) -> str:
 
 
 def _reads_as(text: str, meaning: object) -> bool:
+    findings: list[Finding] = []
     try:
-        return bool(read("", File.of(f"{text}\n".encode()), []).value == meaning)
+        return bool(read("", File.of(f"{text}\n".encode()), findings).value == meaning) and not findings
     except UnicodeEncodeError:
         return False
 
