@@ -7,7 +7,6 @@ to remove a service changes one piece, until there are twice or half as many. Ra
 
 from __future__ import annotations
 
-import re
 import zlib
 from bisect import bisect_right
 from typing import NamedTuple
@@ -20,7 +19,6 @@ WHOLE = 200
 _SIZE = 100
 _FIELDS = 8  # of a service, up to its command
 _SUFFIXES = tuple(f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit"))
-_SET = re.compile(r"[\w.-]+(?=\s*=)", re.ASCII)
 
 
 class Piece(NamedTuple):
@@ -71,8 +69,10 @@ def _entries(master: str) -> list[_Entry]:
 
 def _named(services: set[str], main: str, master: str) -> set[str]:
     """Return the services whose names begin the names of parameters."""
-    set_names = {*_SET.findall(main), *_SET.findall(master)}
-    return {name.removesuffix(suffix) for name in set_names for suffix in _SUFFIXES if name.endswith(suffix)} & services
+    before = (split_words(text) for whole in (main, master) for text in whole.split("=")[:-1])
+    set_names = {words[-1].lstrip("{") for words in before if words}
+    found = {name.removesuffix(suffix) for name in set_names for suffix in _SUFFIXES if name.endswith(suffix)}
+    return found & services
 
 
 def _bare(entry: _Entry) -> _Entry:
