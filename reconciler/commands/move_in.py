@@ -21,8 +21,7 @@ from reconciler.passes.move_in import MoveIn, move_in
 from reconciler.repository import secrets
 from reconciler.repository.create import create
 from reconciler.state.records import finding_line
-from reconciler.trees.changes import change_lines
-from reconciler.trees.report import finding_lines
+from reconciler.trees.report import finding_lines, plan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +75,9 @@ def import_command(
     given = _given(edges, folder)
     report, written = move_in(directory, edges, given), ""
     if given is None and (report.is_equal or keep):
-        written = _write(context, report, directory, edges, folder)
         if is_new and not folder:
             _write_settings(settings_file(context.file).absolute(), edges.settings)
+        written = _write(context, report, directory, edges, folder)
     if json_output:
         click.echo(json.dumps(_as_json(report, written, directory)))
     else:
@@ -148,7 +147,7 @@ def _lines(report: MoveIn, directory: Path) -> Iterator[str]:
         yield from (f"    {difference}" for difference in line.differences)
     if report.plan is not None:
         yield f"  {'plan':10}{'empty: nothing would change' if report.plan.empty else 'not empty:'}"
-        yield from change_lines(report.plan.changes)
+        yield from () if report.plan.empty else plan_lines(report.plan)
     yield from finding_lines(report.findings)
     if report.notes or report.left:
         yield "not in the commit, or not as it was:"

@@ -252,7 +252,7 @@ def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:
 
 def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     section = desired.section(transports.Schema)
-    own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.root if section else ())}
+    own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.named if section else ())}
     taken = {service.key: service.where for service in desired.services} | own
     for name, site in sites.items():
         key = f"{service_of(name)}/unix"

@@ -71,8 +71,13 @@ class Transport(Section):
     helo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] | None = None
 
 
-class Schema(SectionValue[dict[Name, Transport]]):
-    """Transports by name."""
+class Schema(SectionValue[dict[Name, Transport | None]]):
+    """Transports by name; null removes a built-in one."""
+
+    @property
+    def named(self) -> dict[str, Transport]:
+        """Return the transports that are not removed."""
+        return {name: transport for name, transport in self.root.items() if transport}
 
 
 # Postfix's own services of type unix, which a transport of the same name would replace.
@@ -87,25 +92,26 @@ BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency
 
 def services(section: object) -> frozenset[str]:
     """Return the built-in transports and those that the section names, even if the section is invalid."""
-    named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else ()
-    return frozenset(f"{name}/unix" for name in (*BUILT_IN, *named))
+    named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else {}
+    return frozenset(f"{name}/unix" for name, transport in (BUILT_IN | named).items() if transport is not None)
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute a service for each transport, its limits in main.cf, and the filter of those that try once."""
     section = desired.section(Schema)
-    named = section.root if section else {}
+    named = section.named if section else {}
     parameters: dict[str, Parameter] = {}
     services = {}
     built_in = {} if stock.is_left_out(desired) else BUILT_IN
-    wanted = built_in | named
+    removed = section.root.keys() - named.keys() if section else set[str]()
+    wanted = {name: one for name, one in built_in.items() if name not in removed} | named
     for name, transport in wanted.items():
         places = _Places(desired, name if name in named else "")
         service = _service(name, transport, places, facts)
         services[service.key] = service
         parameters |= {limit.name: limit for limit in _limits(name, transport, places)}
     once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
-    is_used = built_in or any(not transport.retry for transport in wanted.values())
+    is_used = any(not transport.retry for transport in wanted.values())
     return Contribution(parameters=parameters, services=services, tables={ONCE: once} if is_used else {})
 
 
@@ -153,7 +159,12 @@ def _service(name: str, transport: Transport, places: _Places, facts: Facts) -> 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
     """Check that no transport replaces a service of Postfix, and that limits apply to destinations."""
     section = desired.section(Schema)
-    for name, transport in section.root.items() if section else ():
+    for name in section.root.keys() - section.named.keys() - BUILT_IN.keys() if section else ():
+        where = desired.where(SECTION, name)
+        if where.file == UNWRITTEN.file:  # in hosts/ it removes a transport of mail.yaml
+            what = f'transport "{name}" has no value, and null removes built-in ones only; write {name}: {{}}'
+            yield error_at("empty-transport", where, what, name)
+    for name, transport in section.named.items() if section else ():
         if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs; choose another name'
             yield error_at("reserved-transport", desired.where(SECTION, name), what, name)
@@ -170,6 +181,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
+    "empty-transport": (
+        "A transport has no value. In YAML that means null, which removes a built-in transport, and this name is none. "
+        "Write its values, or {} for Postfix's defaults."
+    ),
     "reserved-transport": (
         'A transport under "transports:" has the name of a service with another purpose. It would replace that '
         "service, and mail for the service would fail. Choose another name."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.desired.layout import TEXT_TYPES, file_of
 from reconciler.desired.move_in import ConfigurationFiles
+from reconciler.features.tables import WIRED
 from reconciler.host.effects import named
 from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import postmap
@@ -62,7 +63,7 @@ def survey(directory: Path, facts: Facts, host: Host, *, is_copy: bool) -> Surve
     tables, left = dict[str, bytes](), list[Left]()
     uses = _uses(settings, facts)
     for reference, names in uses.items():
-        if why := _reason(reference, names, directory, uses):
+        if why := _reason(reference, names, directory, uses) or _wired(reference, settings):
             left.append(Left(printable(str(reference)), why))
         elif (name := own_name(reference.name)) and (path := file_of(name, reference.type)):
             if problem := _difference(host, directory / name, reference.type):
@@ -108,6 +109,13 @@ def _reason(reference: Reference, names: set[str], directory: Path, uses: dict[R
     if any(own_name(other.name) == name and other.type != reference.type for other in uses):
         return "it is used as tables of two types"
     return _unfit(directory / name, directory / "main.cf")
+
+
+def _wired(reference: Reference, settings: Contribution) -> str:
+    """Return why the name alone keeps a table out of the commit: there it would set a parameter that is unset."""
+    parameter = WIRED.get(own_name(reference.name) or "", "")
+    is_set = not parameter or parameter in settings.parameters
+    return "" if is_set else f"a commit's table of this name would set {parameter}"
 
 
 def _unfit(path: Path, main: Path) -> str:

@@ -22,6 +22,7 @@ from reconciler.trees.as_found import as_found
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Desired, Tree
+    from reconciler.state.generations import Generations
     from reconciler.state.manifest import Generation
 
 
@@ -41,12 +42,16 @@ def _found(on_disk: Tree, live: Generation | None, edges: Edges) -> Tree:
     """Return the files that are there, or after adoption those that were adopted, until a commit changes them."""
     if live is None:
         return on_disk
-    original, found = edges.generations.original, dict[str, File]()
-    for name in ADOPTED_FILES if original else ():
-        record, path = live.files.get(name), (original or live.root) / name
-        if record and path.is_file() and digest(path) == record.sha256:
-            found[name] = File(record.sha256, record.mode, record.owner, path.read_bytes)
-    return found
+    adopted = {name: as_adopted(name, live, edges.generations) for name in ADOPTED_FILES}
+    return {name: file for name, file in adopted.items() if file}
+
+
+def as_adopted(path: str, live: Generation, generations: Generations) -> File | None:
+    """Return the host's own file from before adoption, if it is still the one that the manifest records."""
+    record, original = live.files.get(path), generations.original
+    if record and original and (original / path).is_file() and digest(original / path) == record.sha256:
+        return File(record.sha256, record.mode, record.owner, (original / path).read_bytes, record.compiled)
+    return None
 
 
 def _is_same(path: str, wanted: File, there: File | None, edges: Edges) -> bool:

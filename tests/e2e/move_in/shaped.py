@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 TABLES = {
     "databases": ("extra_aliases",),
     "latin-1": ("transport",),
-    "left-alone": ("transport.map", "virtual", "twice", "maps/canonical", "clients", "generic", "private_policy"),
+    "left-alone": (
+        "transport.map",
+        "virtual",
+        "twice",
+        "maps/canonical",
+        "clients",
+        "generic",
+        "private_policy",
+        "relay_domains",
+    ),
     "satellite": ("sasl_passwd",),
     "uucp": ("transport", "relocated"),
     "virtual-only": ("vmailbox", "virtual"),

@@ -164,13 +164,19 @@ def test_a_password_in_main_cf_is_not_imported_and_nothing_is_left_behind(bare_h
         "sh", "-c", "echo 'people_bind_pw = geheim' >>/etc/postfix/main.cf; touch -d -1hour /etc/postfix/main.cf"
     )
 
+    there = "find /srv /etc/reconciler* /tmp -maxdepth 1 -name '*reconciler*' -o -name '*.git'"
+    before = bare_host.run("sh", "-c", there, check=False).stdout
+
     result = imported(bare_host)
     shown = bare_host.run("reconciler", "import", check=False)
 
     assert result.status == shown.returncode == 1
     assert [finding["rule"] for finding in result.said["findings"]] == ["password-in-main-cf"]
     assert "geheim" not in json.dumps(result.said) + shown.stdout + shown.stderr
-    assert bare_host.run("sh", "-c", "ls -d /srv/* /etc/reconciler* /tmp/reconciler-*", check=False).stdout == ""
+    assert bare_host.run("sh", "-c", there, check=False).stdout == before
+    kept = imported(bare_host, "--keep")
+    assert (kept.status, bool(kept.said["written"])) == (1, True)
+    assert "geheim" not in bare_host.run("git", "-C", REPOSITORY, "grep", "-h", "", "main").stdout
 
 
 def test_without_a_configuration_there_is_nothing_to_import_now(bare_host: Host) -> None:
@@ -193,10 +199,14 @@ def test_a_repository_that_is_there_is_compared_and_not_written(bare_host: Host)
     assert bare_host.run("git", "-C", REPOSITORY, "rev-parse", "main").stdout == tip
 
 
-def test_a_link_in_place_of_the_folder_is_said_first(bare_host: Host) -> None:
+def test_a_link_or_a_mount_point_in_place_of_the_folder_is_said_first(bare_host: Host) -> None:
     bare_host.run("sh", "-c", "mv /etc/postfix /etc/postfix-real && ln -s postfix-real /etc/postfix")
 
     result = imported(bare_host)
 
     assert result.status == 0, result.said
     assert result.said["remarks"][0].startswith("/etc/postfix is a link to postfix-real")
+    bare_host.run("sh", "-c", "rm /etc/postfix && mkdir /etc/postfix && mount --bind /etc/postfix-real /etc/postfix")
+    assert imported(bare_host).said["remarks"][0].startswith("/etc/postfix is a mount point")
+    refused = bare_host.run("reconciler", "import", check=False, user="nobody")
+    assert (refused.returncode, "run this as root" in refused.stderr) == (77, True)
