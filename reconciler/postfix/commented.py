@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # What a line of YAML can't hold: control characters, other line ends, a byte order mark.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _PASSWORD = re.compile(
-    r"(?:passw(?:or)?[dt]|secret|bind_?pw|credential)\w*[\"']?\s*[=:]\s*(?!(?:\w{1,20}:){0,3}[/$])[^\s]",
+    r"(?:passw(?:or)?[dt]|secret|bind_?pw|credential)\w*[\"']?\s*[=:]\s*(?!(?:\w{1,20}:){0,3}[/$]|-o\b|\})[^\s]",
     re.IGNORECASE | re.ASCII,
 )
 Block = tuple[str, ...]
