@@ -62,7 +62,8 @@ def test_a_password_is_noticed(line: str) -> None:
     [
         "#smtp_sasl_password_maps = hash:/etc/postfix/sasl_passwd", "password_maps=proxy:mysql:/etc/x.cf",
         "# passwords are in LDAP", "-o smtp_sasl_password_maps= -o a=b",
-        "{ smtp_sasl_password_maps = }", "password=$secret_file", "-o smtp_sasl_password_maps=", "new-password@x.example bob",
+        "{ smtp_sasl_password_maps = }", "password=$secret_file", "-o smtp_sasl_password_maps=",
+        "new-password@x.example bob",
     ],
 )  # fmt: skip
 def test_the_place_of_a_password_is_none(line: str) -> None:
