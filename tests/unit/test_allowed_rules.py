@@ -32,6 +32,7 @@ NEVER = {
         branch-deleted broken-certificate companion-in-use internal-error no-way-back not-rehearsed not-requeued
         sendmail-fails stopped-meanwhile
     """,
+    "`reconciler import` finds it, before there is a commit": "not-importable password-in-main-cf",
     "nothing can be said of what was not seen": "rehearsal-exceeds",
     "mail does not flow": "activation cause-in-traffic mail-waits master-died turned-away",
 }
