@@ -1,4 +1,4 @@
-"""What is wrong now with what is live, although no pass finds it: after a way back and in any other pause.
+"""What is wrong now with what is live, although no pass finds it: in a pause, and beside a commit that is held back.
 
 What is live is judged by what it was made from, by the facts of this moment: its commit, also for a rollback, or its
 own files after a rescue. Only errors of the moment count, such as a server that does not answer: what follows from the
@@ -16,7 +16,7 @@ from reconciler.desired.lint import PASSING, identities, identity, lint
 from reconciler.host.facts import gather_again
 from reconciler.model import errors_in
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.phase import Halted, Suspended
+from reconciler.model.phase import Probation, Steady
 from reconciler.passes.judge import LiveCommit
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class FaultsNow:
 
     def faults(self) -> list[Finding]:
         """Return the errors of the moment in what is live; none where passes find them."""
-        if not isinstance(self._edges.journal.phase(), Suspended | Halted):
+        if isinstance(self._edges.journal.phase(), Steady | Probation):
             self._known = None
             return []
         with self._lock:

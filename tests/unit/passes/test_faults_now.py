@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model import Facts, Finding, Server, Where
-from reconciler.model.phase import Halted, Phase, Steady, Suspended
+from reconciler.model.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
 from reconciler.passes import faults_now as module
 from reconciler.passes.faults_now import FaultsNow, told_now
 from reconciler.passes.judge import LiveCommit, Understood, judge
@@ -37,7 +37,16 @@ def facts_become(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "gather_again", lambda *_, ask: facts if ask else None)
 
 
-@pytest.mark.parametrize(("phase", "told"), [(PAUSE, True), (Halted("no answer"), True), (Steady(), False)])
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [
+        (PAUSE, True),
+        (Halted("no answer"), True),
+        (Refusing("b" * 40), True),
+        (Retrying("b" * 40, 1, "no space"), True),
+        (Steady(), False),
+    ],
+)
 def test_a_server_that_died_is_told_where_no_pass_finds_it(
     phase: Phase, *, told: bool, adopted: Adopted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
