@@ -13,6 +13,7 @@ from reconciler.host.reachable import ask
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.check import Memory, forget
 from reconciler.passes.faults_now import told_now, told_of_pass
+from reconciler.passes.internal_error import internal_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ class CheckedSlot:
         """Return what to say of the faults that the last pass found, without those that are over."""
         checked = self._of_live() if faults else None
         if checked is not None:
-            with suppress(ReconcilerError, OSError):
+            with suppress(ReconcilerError, OSError), internal_errors():
                 return told_now(faults, checked.judged.understood, self._edges)
         return [told_of_pass(one) for one in faults]
 

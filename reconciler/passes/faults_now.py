@@ -17,6 +17,7 @@ from reconciler.host.facts import gather_again
 from reconciler.model import errors_in
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Probation, Steady
+from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.judge import LiveCommit
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class FaultsNow:
             return []
         with self._lock:
             try:
-                return self._faults()
+                with internal_errors():  # a bug in a rule must not keep status from answering
+                    return self._faults()
             except (ReconcilerError, OSError, ValueError):
                 return []
 

@@ -97,3 +97,12 @@ def test_a_fault_of_the_last_pass_that_is_over_is_not_told(adopted: Adopted, mon
     assert told_now([silent], judged, adopted.edges) == []
     told = ["the last pass found mail.yaml:2:1: a flow fails  [flow-fails]"]
     assert told_now([silent, other], judged, adopted.edges) == told, "no fact disproves the other"
+
+
+def test_a_bug_in_a_rule_keeps_no_status_from_answering(adopted: Adopted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a bug")
+
+    adopted.edges.journal.set_phase(PAUSE)
+    monkeypatch.setattr(module, "lint", fails)
+    assert FaultsNow(adopted.edges).faults() == []
