@@ -45,7 +45,7 @@ _MOST_UNKNOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checking:
+class CheckRequest:
     """What to check, and by whose facts."""
 
     rev: str | None
@@ -109,7 +109,7 @@ class CheckResult:
 )
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output, stable; as --format json.")
 @pass_context
-def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - the fields of Checking
+def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - the fields of CheckRequest
     r"""Check a commit or a folder, and list all findings.
 
     Changes nothing. Without REV, checks the tip of the branch. With --facts, it needs neither Postfix nor settings:
@@ -122,7 +122,7 @@ def check_command(context: Context, /, *, form: str, as_json: bool, **wanted: An
       reconciler check --tree .      a clone, before you commit
       reconciler check --tree . --host mx1.example.com --facts mx1.json --format github
     """
-    asked = Checking(**wanted)
+    asked = CheckRequest(**wanted)
     asked.require_sense()
     verdict = _by_facts(asked.facts, asked) if asked.facts else _here(context, asked)
     for limit in verdict.limits:
@@ -153,7 +153,7 @@ def _show(verdict: CheckResult, form: str, folder: str) -> None:
 # ---- on this host ----------------------------------------------------------------------------------------------------
 
 
-def _here(context: Context, wanted: Checking) -> CheckResult:
+def _here(context: Context, wanted: CheckRequest) -> CheckResult:
     """Check a commit or a folder by this host, as a pass would."""
     with tempfile.TemporaryDirectory(prefix="reconciler-check-") as scratch:
         edges = context.edges(None if context.is_host() else Path(scratch))
@@ -196,7 +196,7 @@ def _files_in(folder: Path) -> Tree:
 # ---- anywhere --------------------------------------------------------------------------------------------------------
 
 
-def _by_facts(file: Path, wanted: Checking) -> CheckResult:
+def _by_facts(file: Path, wanted: CheckRequest) -> CheckResult:
     """Check a folder by the facts of a host, on any machine."""
     facts = read_facts(file)
     facts = replace(facts, host=wanted.host or facts.host)

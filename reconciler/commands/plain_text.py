@@ -18,8 +18,8 @@ from reconciler.model.ascii_text import SPACE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_HEADING = re.compile(r"(#{1,6}) +(?=\S)", re.ASCII)
-_ITEM = re.compile(r" *(?:[*-]|[0-9]{1,3}\.) +(?=\S)", re.ASCII)
+_HEADING = re.compile(r"(#{1,6}) +(?=[^ ])")
+_ITEM = re.compile(r" *(?:[*-]|[0-9]{1,3}\.) +(?=[^ ])")
 _LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)", re.ASCII)
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
 _RULE = re.compile(r"[|:\- ]+")

@@ -14,7 +14,7 @@ import click
 PATIENCE = 1.0
 
 
-class Progress:
+class Steps:
     """The steps of one command."""
 
     def __init__(self) -> None:
@@ -48,5 +48,5 @@ class Progress:
         click.echo(f"  {self._step} ...", err=True)
 
 
-progress = Progress()
+progress = Steps()
 """The steps of this process's command."""

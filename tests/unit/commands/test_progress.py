@@ -9,15 +9,15 @@ import click
 import pytest
 
 from reconciler.commands import progress as module
-from reconciler.commands.progress import Progress
+from reconciler.commands.progress import Steps
 
 
-def begun(monkeypatch: pytest.MonkeyPatch, *, terminal: bool = True) -> Progress:
+def begun(monkeypatch: pytest.MonkeyPatch, *, terminal: bool = True) -> Steps:
     """Return the progress of `reconciler plan`, for which a second is short."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     with click.Context(click.Group(), info_name="reconciler") as parent:
-        progress = Progress()
+        progress = Steps()
         with click.Context(click.Command("plan"), info_name="plan", parent=parent):
             progress.begin()
     return progress
