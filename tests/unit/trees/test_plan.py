@@ -289,3 +289,17 @@ def test_a_changed_value_is_no_loss() -> None:
     before, after = (written({f"k{number}": value for number in range(20)}) for value in ("v", "w"))
 
     raise_if_unsafe(diff({"virtual": table(before)}, {"virtual": table(after)}), confirmed=False)
+
+
+def test_a_line_of_a_companion_has_the_place_of_the_word_that_is_new() -> None:
+    section, word = Where("mail.yaml", 7), Where("sites/site2/site.yaml", 2, 3)
+    postsrsd = Companion(name="postsrsd", files={}, where=section, places={"b.test": word})
+    origin = Contribution(companions={"postsrsd": postsrsd})
+
+    def place(before: bytes, after: bytes) -> Where | None:
+        [change] = diff({"../postsrsd/c": File.of(before)}, {"../postsrsd/c": File.of(after)}, origin).changes
+        return change.where
+
+    assert place(b"own=a.test\n", b"own=a.test,b.test\n") == word
+    assert place(b"own=a.test,b.test\n", b"own=b.test\n") == section
+    assert place(b"own=a.test\n", b"own=a.test,bb.test\n") == section
