@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-PATIENCE = 600.0
+PATIENCE = 120.0
 PAUSE = 0.002
 
 
@@ -66,7 +66,7 @@ def shows(asked: dict[str, Any]) -> bool:
         stream.flush()
         replies = [line for line in stream.read().decode().splitlines() if line[3:4] == " "]
         code = replies[2][:3] if len(replies) > 2 else ""
-        return code == "250" if "recipient" in asked else code[:1] == "5"
+        return code == "250" if "recipient" in asked else code[:1] in {"4", "5"}
     return False
 
 

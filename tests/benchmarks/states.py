@@ -8,7 +8,7 @@ from __future__ import annotations
 MAIL = """\
 hostname: mx1.example.com
 parameters:
-  mynetworks: 127.0.0.0/8
+  mynetworks: 192.0.2.0/24
   mydestination: mx1.example.com, localhost
   smtpd_banner: mx1.example.com ESMTP bench-0
 """
@@ -51,7 +51,8 @@ def address_commands(sites: int) -> str:
 
 def flows_of(number: int) -> str:
     """Return so many mail-flow tests, each of which expects a delivery."""
+    expect = "{transport: smtp, status: sent}"
     return "".join(
-        f"flow {one}: {{client: 127.0.0.1, to: b{one}@far{one % 10}.test, expect: {{transport: smtp, status: sent}}}}\n"
+        f"flow {one}: {{client: 192.0.2.77, to: b{one}@far{one % 10}.test, expect: {expect}}}\n"
         for one in range(number)
     )

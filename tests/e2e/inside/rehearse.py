@@ -1,14 +1,14 @@
 """Rehearses a desired state as a pass would, but asks no rule first; runs inside a throw-away host.
 
     rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds,
-                               "closed": [names]}
+                               "closed": [names], "changed": [services]}
 
 preloaded.py holds a rehearsal of its own in the same way, after the imports.
 
 Promises: everything is the real thing but the order: load, compose, render, stage, compile, write, rehearse. Prints
 {"findings": [text, ...], "report": {...}, "script": {...}}, or {"trouble": text} when no rehearsal could be held.
 *namespaces* and *program* replace those of a real rehearsal, for tests that take one of its walls away. Those files of
-the candidate that *closed* names are root's alone.
+the candidate that *closed* names are root's alone. Without *changed*, everything counts as changed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.model.errors import ReconcilerError
 from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.kinds import Changed
 from reconciler.rehearsal.script import write
 from reconciler.rehearsal.verdict import findings_of
 from reconciler.state.generations import Generations
@@ -57,7 +58,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         if path.name in asked.get("closed", ()):
             path.chmod(0o600)
     rehearse.TIMEOUT = asked.get("timeout", rehearse.TIMEOUT)
-    script = write(desired, facts, merged)
+    changed = Changed(frozenset(asked["changed"])) if "changed" in asked else None
+    script = write(desired, facts, merged, changed)
     replaced = {name: asked[name] for name in ("namespaces", "program") if name in asked}
     try:
         report = rehearse.play(script, Path(stage.root), settings.config_directory, host, **replaced)
