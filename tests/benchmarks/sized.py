@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.benchmarks.states import MAIL, address_commands, site, state
+from tests.benchmarks.states import MAIL, address_commands, address_of, site, state
 from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, MeasuredHost
 from tests.e2e.hosts import Host
 
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 FLOOR_REPOSITORY = "/srv/floor.git"
 STEPS_FILE = "/root/steps"
+NAMED = """\
+options { directory "/tmp"; listen-on { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; pid-file none; };
+zone "test" { type primary; file "/tmp/test.zone"; };
+zone "64.100.in-addr.arpa" { type primary; file "/tmp/reverse.zone"; };
+"""
 CHANGES = ("one parameter", "one entry", "one site more", "one site less")
 
 
@@ -80,11 +85,27 @@ class SizedHost(MeasuredHost):
         files = state(sites=self.size.sites, entries=self.size.entries, flows=self.size.flows)
         self.host.run("ip", "-batch", "-", input=address_commands(self.size.sites + 1))
         unpack(self.host, "/root/state", files)
+        serve_names(self.host, self.size.sites + 1)
         self.host.run("reconciler", "init", REPOSITORY, "--from", "/root/state", timeout=900)
         self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE)
         began = time.monotonic()
         self.host.run("reconciler", "once", "--adopt", timeout=900)
         self.converged = time.monotonic() - began
+
+
+def serve_names(host: Host, sites: int) -> None:
+    """Have a name server on a host that knows the names of the sites' addresses, as a host on the Internet has."""
+    head = "$TTL 300\n@ SOA ns.test. root.test. 1 3600 600 86400 300\n@ NS ns.test.\n"
+    forward = "".join(f"mail.d{number} A {address_of(number)}\n" for number in range(1, sites + 1))
+    host.write("/tmp/test.zone", f"{head}ns A 127.0.0.1\n{forward}")
+    reverse = (".".join(reversed(address_of(number).split(".")[2:])) for number in range(1, sites + 1))
+    pointers = "".join(f"{name} PTR mail.d{number}.test.\n" for number, name in enumerate(reverse, 1))
+    host.write("/tmp/reverse.zone", head + pointers)
+    host.write("/tmp/named.conf", NAMED)
+    host.run("sh", "-c", "rm -f /etc/resolv.conf; echo nameserver 127.0.0.1 >/etc/resolv.conf")
+    host.start("sh", "-c", "exec named -g -c /tmp/named.conf 2>/tmp/named.log")
+    ready = "grep -q 'all zones loaded' /tmp/named.log"
+    host.wait_for(lambda: host.run("sh", "-c", ready, check=False).returncode == 0, what="the name server")
 
 
 def unpack(host: Host, folder: str, files: Mapping[str, str]) -> None:
@@ -213,3 +234,48 @@ class Sized:
         text = Path(f"/proc/{process.pid}/status").read_text("ascii")
         fields = dict(line.split(":", 1) for line in text.splitlines())
         self.figures.rest, self.figures.peak = (int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def lines(measured: list[Figures]) -> list[str]:
+    """Return all figures in 80 columns: medians in seconds, and the ratios to the floor in the same round."""
+    told: list[str] = []
+    for one in measured:
+        told += [str(one.size), f"  {'':18}{'ours':>8}{'floor':>8}{'ratio':>7}  longest steps"]
+        for change, seconds in one.ours.items():
+            middle, beside = statistics.median(seconds), statistics.median(one.floor[change])
+            longest = sorted(one.steps[change].items(), key=lambda item: -item[1])[:3]
+            steps = ", ".join(f"{name} {taken:.2f}" for name, taken in longest)
+            told.append(f"  {change:18}{middle:8.2f}{beside:8.2f}{one.ratio(change):7.2f}  {steps}"[:80])
+        told.append(
+            f"  first converge {one.converged:.1f} s, nothing to do {one.nothing * 1000:.0f} ms, MiB at rest"
+            f" {one.rest:.0f}, peak {one.peak:.0f}"
+        )
+    return [*told, *growth(measured)]
+
+
+def growth(measured: list[Figures]) -> list[str]:
+    """Return how the time of one site more grows from the fewest sites to the most."""
+    sites = sorted((one for one in measured if one.size.sites), key=lambda one: one.size.sites)
+    if len(sites) < 2:
+        return []
+    few, many = (statistics.median(one.ours["one site more"]) for one in (sites[0], sites[-1]))
+    return [f"one site more: {sites[-1].size} takes {many / few:.1f} times as long as {sites[0].size}"]
+
+
+def markdown(measured: list[Figures]) -> list[str]:
+    """Return the tables of docs/performance.md."""
+    changes = [change for change in CHANGES if any(change in one.ours for one in measured)]
+    told = [f"| state | {' | '.join(changes)} |", f"|---|{'---|' * len(changes)}"]
+    for one in measured:
+        cells = (f"{one.ratio(change):.1f}" if change in one.ours else "" for change in changes)
+        told.append(f"| {one.size} | {' | '.join(cells)} |")
+    told += ["", f"| share of a push's steps | {' | '.join(str(one.size) for one in measured)} |"]
+    told.append(f"|---|{'---|' * len(measured)}")
+    change = "one entry"
+    for step in dict.fromkeys(step for one in measured for step in one.steps[change]):
+        shares = (one.steps[change].get(step, 0.0) / sum(one.steps[change].values()) for one in measured)
+        told.append(f"| {step} | {' | '.join(f'{share:.0%}' for share in shares)} |")
+    return [*told, "", *growth(measured)]

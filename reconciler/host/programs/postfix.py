@@ -167,7 +167,7 @@ def check(host: Host, directory: Path) -> list[Finding]:
     if not findings:
         for one in completed:
             one.checked()
-    findings += unusable_paths(values, files, completed[service_check.OPTIONS.index("-M")].stdout)
+    findings += unusable_paths(values, files, files[MASTER])
     return list(dict.fromkeys([*findings, *_loose_files(directory)]))
 
 
@@ -224,7 +224,7 @@ def _search(what: str, names: Iterable[str], files: Mapping[str, str]) -> Where:
 
 
 def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services: str) -> Iterator[Finding]:
-    """What ``postfix check`` refuses in its own script, from the *values* and ``postconf -M``'s *services*."""
+    """What ``postfix check`` refuses in its own script, from the *values* and the text of the *services*."""
     for name in FOLDERS:
         value = values.get(name, "")
         if value and not (name == "shlib_directory" and value == "no") and not Path(value).is_dir():

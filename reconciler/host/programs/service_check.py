@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.postfix.master_pieces import Piece
 
-OPTIONS = ("-n", "-M", "-P")
+OPTIONS = ("-n", "-P")
+"""``-n`` complains about main.cf; ``-P`` about all that ``-M`` complains about, and about the options."""
 _MAIN, _MASTER = "main.cf", "master.cf"
 _AT_ONCE = 4
 _MOST_KEPT = 2048
@@ -74,7 +75,7 @@ def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) ->
     done = [replace(one, stderr=_in_whole(one.stderr, folder, directory, part)) for one in done]
     for option, one in zip(OPTIONS, done, strict=True):
         if not one.stderr and not one.status:
-            _silent[key, option] = replace(one, stdout=one.stdout if option == "-M" else "")
+            _silent[key, option] = replace(one, stdout="")
     for old in list(islice(_silent, max(len(_silent) - _MOST_KEPT, 0))):
         _silent.pop(old, None)
     return done
