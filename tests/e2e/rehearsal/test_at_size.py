@@ -13,7 +13,7 @@ import yaml
 
 from tests.benchmarks.states import address_commands, flows_of, site
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, serve, state
+from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ def prepared() -> Iterator[Host]:
     """A host with the addresses of all sites."""
     with Host(postfix=True) as made:
         made.run("ip", "-batch", "-", input=address_commands(SITES))
-        serve(made)
         yield made
 
 
