@@ -5,24 +5,25 @@ Only for a desired state with ``base: none``, which describes what a host has. P
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import File
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.model import Tree
+    from reconciler.model import File, Tree
 
 
 def as_found(target: Tree, found: Mapping[str, File]) -> Tree:
-    """Return *target* with the bytes of the *found* main.cf and master.cf, each if both mean the same."""
+    """Return *target* with the *found* main.cf and master.cf, each if both mean the same, and root's with its mode."""
     kept = {}
     for name, meaning in _MEANINGS.items():
         wanted, there = target.get(name), found.get(name)
         if wanted and there and (same := meaning(there)) is not None and same == meaning(wanted):
-            kept[name] = File(there.digest, wanted.mode, wanted.owner, there.read, wanted.compiled)
+            is_roots = there.owner.startswith("root:")
+            kept[name] = there if is_roots else replace(there, mode=wanted.mode, owner=wanted.owner)
     return {**target, **kept}
 
 

@@ -44,8 +44,9 @@ def test_a_missing_file_is_written() -> None:
     assert as_found(TARGET, {}) == TARGET
 
 
-def test_a_mode_is_not_kept() -> None:
-    found = File.of(b"b = 2 3\na = 1\n", 0o600, "ada:ada")
+def test_a_mode_of_roots_is_kept_and_another_owner_is_not() -> None:
+    text = b"b = 2 3\na = 1\n"
+    roots, adas = File.of(text, 0o640, "root:postfix"), File.of(text, 0o666, "ada:ada")
 
-    kept = as_found(TARGET, {"main.cf": found})["main.cf"]
-    assert (kept.digest, kept.mode, kept.owner) == (found.digest, 0o644, "root:root")
+    assert as_found(TARGET, {"main.cf": roots})["main.cf"] == roots
+    assert as_found(TARGET, {"main.cf": adas})["main.cf"] == File.of(text)
