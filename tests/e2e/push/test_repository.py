@@ -291,7 +291,7 @@ def test_a_hundred_pushes_by_git_with_their_notes_and_a_gc_leave_nothing_that_be
                 grep -q 'live and verified' /tmp/push || {{ cat /tmp/push; exit 1; }}
             done
         """
-        done = adopted.host.run("bash", "-c", script, user="git", timeout=180, check=False)
+        done = adopted.host.run("bash", "-c", script, user="git", timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert adopted.sh("postmap -q p100.test lmdb:/etc/postfix/transport") == "relaylim:"
         adopted.git("gc", "--quiet", "--prune=now")
