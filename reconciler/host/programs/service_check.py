@@ -37,6 +37,7 @@ _AT_ONCE = 4
 _MOST_KEPT = 2048
 _AGE = 10.0
 _LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
+_UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
 _silent: dict[Hashable, Completed] = {}
 
 
@@ -91,9 +92,9 @@ def _in_whole(text: str, folder: Path, directory: Path, part: Piece) -> str:
 
 
 def _together(directory: Path, option: str, said: Sequence[Completed]) -> Completed:
-    """Return what was said of all pieces: of master.cf by any, and of main.cf what all of them say."""
+    """Return what was said of any piece; that a setting of main.cf is unused counts if it is said of all of them."""
     every = [dict.fromkeys(split_lines(one.stderr)) for one in said]
-    lines = dict.fromkeys(line for one in every for line in one if _MASTER in line or _by_all(line, every))
+    lines = dict.fromkeys(line for one in every for line in one if not _UNUSED.search(line) or _by_all(line, every))
     status = next((one.status for one in said if one.status), 0)
     text = "".join(one.stdout for one in said)
     return Completed(_argv(directory, option), status, text, "".join(f"{line}\n" for line in lines))
