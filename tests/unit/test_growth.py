@@ -18,6 +18,8 @@ from reconciler.desired.load import load
 from reconciler.features import compose
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
+from reconciler.postfix import table_keys, table_parts
+from reconciler.postfix.table_cache import CachedTable
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
 from tests.unit.large_states import facts, with_sites
@@ -79,7 +81,14 @@ BOMBS: dict[str, Callable[[int], dict[str, str]]] = {
 
 
 def calls(files: dict[str, str], host: Facts = HOST) -> int:
-    """Return how many calls it takes to judge a commit."""
+    """Return how many calls it takes to judge a commit of which nothing is remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((CachedTable, "_findings"), (table_keys, "_free"), (table_parts, "_kept")):
+            patch.setattr(module, name, {})
+        return _counted(files, host)
+
+
+def _counted(files: dict[str, str], host: Facts) -> int:
     tree = {path: File.of(text.encode()) for path, text in ({"mail.yaml": mail()} | files).items()}
     with Profile() as counted, suppress(InvalidSource):
         desired = load(tree, host.host, {})
