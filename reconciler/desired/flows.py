@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
 from reconciler.features.section import Section, or_else
-from reconciler.model import Finding, Where, closest, meant
+from reconciler.model import Finding, Where, closest, error_at, meant
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -219,6 +219,11 @@ def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flo
 
 def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
     flows = []
+    if written.value and written.value.keys() <= set(_KEYS):
+        where = next(iter(written.keys.values()), Where(path))
+        what = "a flow needs a name above its keys; write NAME: on a line before them, and indent them"
+        findings.append(error_at("bad-expectation", where, what, path))
+        return []
     for name, value in written.value.items():
         try:
             flow = _ADAPTER.validate_python(value)

@@ -101,7 +101,11 @@ def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
 
 
 def _renamed(path: str, suffix: str) -> str:
-    """Return the hint to give a file the suffix that is read."""
+    """Return the hint to give a file the suffix that is read, or to remove a copy."""
+    if _LEFTOVER.search(path):
+        return "; it looks like a copy that an editor or a person left: remove it"
+    if folder := re.fullmatch(r"(hosts/[^/]+)/[^/]+\.ya?ml", path):
+        return f"; did you mean {folder[1]}.yaml?"
     name = re.sub(r"\.(?:ya?ml|conf|cfg|cf|txt|zone|j2|json)\Z|\.yaml\.\w+\Z", "", path, flags=re.ASCII)
     return f"; rename it to {name}.{suffix}" if re.fullmatch(r"[^/]+/[A-Za-z0-9][A-Za-z0-9._-]*", name) else ""
 
@@ -287,8 +291,12 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
                 f'"{name}" looks like a copy that an editor or a person left; remove it, since git keeps old versions'
             )
         return "invalid-table", text
+    if "/" in name:
+        return "invalid-table", f'"{name}" can\'t be the name of a table: nothing reads folders here; move it up'
     if not _TABLE_NAME.match(base) or name in RESERVED_NAMES:
         return "invalid-table", f'"{name}" can\'t be the name of a table'
+    if suffix in {"txt", "map", "maps", "cf", "conf", "table", "tbl", "list"}:
+        return "invalid-table", f'unknown table type "{suffix}"; rename it to tables/{base}'
     if suffix and suffix not in known:
         return (
             "invalid-table",

@@ -224,6 +224,8 @@ def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Fin
 def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema reports the missing value
+        if "=" in path[-1]:
+            continue  # {name=value}, which is reported as a name
         if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
             yield error_at("null-value", where, schema_errors.no_value(path), ".".join(path))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.desired.yaml_reader import Document, Path, at, kind_of
 from reconciler.desired.yaml_scalars import Bracketed, one_text, quoted, scalar
 from reconciler.model import UNWRITTEN, Finding, closest, did_you_mean, error_at, meant
-from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.model.ascii_text import SPACE, is_digits, split_words
 from reconciler.postfix.vocabulary import TLS_WORDS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _FORMS = {
     "command": "one word",
     "hostname": "a full name such as mx1.example.com",
     "login": "a name without blanks",
-    "maxproc": "a number or -",
+    "maxproc": "a number, 0 for no limit, or -",
     "port": "a number, or a name such as submission",
     "private": "yes, no or -",
     "rate_delay": "a time such as 2s",
@@ -53,6 +53,8 @@ _EXAMPLES = {
 }  # fmt: skip
 _MASTER = re.compile(r"(\S+)\s+(inet|unix|fifo|pass|unix-dgram)(?:\s+[^\s:]+){5}\s+(\S+)", re.ASCII)
 _COLUMNS = re.compile(r"(?:(?:inet|unix|fifo|pass)\s+)?(?:[-ynYN]\s+){3}[-0-9?]+\s+[-0-9]+\s+(\S+)", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z0-9-]*")
+_FULL_NAME = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _PARAMETER = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
 _RULES = {"extra_forbidden": "unknown-key", "missing": "missing-key"}
 _PARAMETERS = frozenset({
@@ -206,6 +208,8 @@ def _no_mapping(path: Path, value: object, fields: Collection[str], *, is_model:
         )
         if path[0] == "services" and isinstance(value, str) and (columns := _COLUMNS.match(value)):
             hint = f"; write {key}: {{command: {columns[1]}}}, or the whole line of master.cf into master.d/NAME.cf"
+        elif path[0] == "services" and isinstance(value, str) and _WORD.fullmatch(value) and value not in ("yes", "no"):
+            hint = f"; write {key}: {{command: {value}}}"
         if (switch := next((field for field in fields if field in _SWITCHES), "")) and value in ("yes", "no"):
             hint = f"; write {key}: {{{switch}: {value}}}"
         return f"{name} is a mapping with the keys {', '.join(fields)}, got {kind_of(value)}{hint}"
@@ -217,6 +221,10 @@ def _as_mapping(path: Path, value: object) -> str:
     key = path[-1]
     if path == ("services",) and isinstance(value, str) and (line := _MASTER.match(value)):
         return f"; write such a line into master.d/NAME.cf, or here {line[1]}/{line[2]}: {{command: {line[3]}}}"
+    if path == ("transports",) and value:
+        listed = value if isinstance(value, list) else split_words(str(value).replace(",", " "))
+        pairs = ", ".join(f"{name}: {{}}" for name in listed if isinstance(name, str))
+        return f"; write transports: {{{pairs}}}" if pairs else ""
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         (name, inner), *_ = value[0].items() or [("NAME", "VALUE")]
         written = f"{name}: {scalar(inner)}" if isinstance(inner, str) else f"{name}: ..."
@@ -248,18 +256,29 @@ def _misshapen(path: Path, key: str, value: str, loc: tuple[object, ...]) -> str
     is_key = loc[-1:] == ("[key]",)
     if is_key and path[0] == "services" and len(loc) == 2:  # noqa: PLR2004 - services.NAME's own key
         return f'not a valid service: "{value}"; expected NAME/TYPE, such as {_service(value)}'
+    if is_key and "=" in value and not value.startswith("-"):
+        name, _, right = value.partition("=")
+        written = f"{name.strip(SPACE)}: {scalar(right.strip(SPACE)) if right.strip(SPACE) else 'VALUE'}"
+        return f'not a valid name in {".".join(path[:-1]) or path[0]}: "{value}"; write {written}'
     if is_key and value.startswith("-o"):
         return f'not a valid name in {".".join(path[:-1]) or path[0]}: "{value}"; write {value[2:].strip(SPACE)}: VALUE'
     if is_key:
         place = ".".join(path[:-1]) or path[0]
         return f'not a valid name in {place}: "{value}"; expected letters, digits, "_", "-" and "."'
     form = _FORMS.get(key)
-    return f'not a valid {key}: "{value}"' + (f"; expected {form}" if form else "")
+    words = split_words(value)
+    if key == "command" and len(words) > 1:
+        form = f"one word; write command: {words[0]} and arguments: [{', '.join(map(scalar, words[1:]))}]"
+    bare = value.rpartition("//")[2].strip(f"{SPACE}./")
+    hint = f"; did you mean {bare}?" if key == "hostname" and bare != value and _FULL_NAME.fullmatch(bare) else ""
+    return f'not a valid {key}: "{value}"' + (f"; expected {form}" if form else "") + hint
 
 
 def _service(name: str) -> str:
     kinds = ("inet", "unix")
     base, slash, kind = name.partition("/")
+    if slash and base and kind in ("tcp", "udp", "ip", "net"):
+        return f"{base}/inet"
     if slash and base:
         return f"{base}/{closest(kind, kinds) or 'unix'}"
     return (

@@ -143,7 +143,8 @@ def _read(path: str, text: str, findings: list[Finding], budget: Budget) -> Docu
         budget.take_values(max(reader.count - taken, 0), Where(path))
         document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
-        raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
+        hint = "; remove the dashes" if isinstance(document.value, list) else ""
+        raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}{hint}')
     return document
 
 
@@ -242,7 +243,10 @@ class _Reader:
         for key_node, value_node in node.value:
             where = _mark(self.path, key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-                raise _Rejected(where, "a key must be a plain word; merge keys and composite keys are not supported")
+                what = "a key must be a plain word; merge keys and composite keys are not supported"
+                if isinstance(key_node, yaml.MappingNode):
+                    what = 'nothing fills in "{{ }}" here; write the value itself, or $name for a parameter of Postfix'
+                raise _Rejected(where, what)
             key = key_node.value
             if again := key in result:
                 first = self.keys[(*path, key)].line

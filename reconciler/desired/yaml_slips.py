@@ -29,6 +29,8 @@ _AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
 _BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
 _INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
 _PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)", re.ASCII)
+_TEMPLATE = re.compile(_AHEAD + r"(?P<value>\{\{.*)")
+_DASHED = re.compile(_AHEAD + r"(?P<value>- .*)")
 _AFTER_QUOTES = re.compile(
     _AHEAD + r"(?P<value>(?P<text>\"[^\"]*\"|'[^']*')(?P<rest>[^\s#,}\]].*|\s+[^\s#].*|,.+))", re.ASCII
 )
@@ -36,6 +38,7 @@ _SETTING = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s*=(?P<value>.*)", re.A
 _APART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s+=(?P<value>(?:\s.*)?)", re.ASCII)
 _TIGHT = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.-]*):(?P<value>[^\s:/].*|/.*)", re.ASCII)
 _KEY = re.compile(r"(?P<name>\"[^\"]*\"|'[^']*'|[A-Za-z0-9_@$./-][^\s:#]*):(?: +(?P<value>[^ ].*))?\Z", re.ASCII)
+_NEXT_KEY = re.compile(r" ([a-z][a-z0-9_]*): ")
 _SUSPECT = re.compile(r"^[ \t]*[A-Za-z][A-Za-z0-9_.]*[ \t]*=|(?:^|[ \t])\\[ \t]*$", re.MULTILINE)
 _BACKSLASH = re.compile(r"(?:(?<=[ \t])|^)\\[ \t]*\Z")
 
@@ -244,14 +247,23 @@ def _tight(lines: _Lines, number: int, found: str) -> Slip | None:
 def _lone(lines: _Lines, number: int, found: str) -> Slip | None:
     """Return a line that has no key, and so should continue the value above."""
     above = lines.above(number)
-    if not found or above < 0 or not _KEY.match(lines[above].strip(SPACE)) or is_private(lines[above] + found):
+    if not found or above < 0 or is_private(lines[above] + found):
+        return None
+    if found.startswith((";", "//")):
+        commented = {number: f"#{lines[number]}"}
+        return Slip(number, _indent(lines[number]), 'a comment begins with "#"', lines.with_changed(commented))
+    if found[0] in "\"'" and found[-1] == found[0] and _KEY.match(found[1:-1]):
+        unquoted = {number: f"{' ' * _indent(lines[number])}{found[1:-1]}"}
+        what = f"quotes around a key and its value make a text of both; write {found[1:-1]}"
+        return Slip(number, _indent(lines[number]), what, lines.with_changed(unquoted))
+    if not _KEY.match(lines[above].strip(SPACE)):
         return None
     column, deeper = _indent(lines[number]), _indent(lines[above]) + 2
     what = (
         f'"{found}" has no key; to continue the value of line {above + 1}, indent it deeper, by {deeper} blanks;'
         " otherwise write KEY: VALUE"
     )
-    return Slip(number, column, what, lines.with_changed({number: f"{' ' * deeper}{lines[number].strip(SPACE)}"}))
+    return Slip(number, column, what, lines.with_changed({number: ""}))
 
 
 def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
@@ -261,6 +273,8 @@ def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
         return None
     number, line = mark.line, lines[mark.line]
     above, problem = lines.above(number), error.problem or ""
+    if problem == "did not find expected key" and (slip := _odd_start(lines, number)):
+        return slip
     if above < 0 or not _KEY.match(_without_comment(line)):
         return None
     here, there = _indent(line), _indent(lines[above])
@@ -289,14 +303,27 @@ def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
     return Slip(number, here, what, lines.with_changed(moved))
 
 
+def _odd_start(lines: _Lines, number: int) -> Slip | None:
+    """Return a dash before a key, or a bracket that closes nothing."""
+    line = lines[number]
+    column, found = _indent(line), _without_comment(line)
+    if found.startswith("- ") and _KEY.match(found[2:].strip(SPACE)):
+        written = found[2:].strip(SPACE)
+        what = f"a section has no dashes before its keys; write {written}"
+        return Slip(number, column, what, lines.with_changed({number: f"{' ' * column}{written}"}))
+    if found and not found.strip("]}"):
+        what = f'"{found}" closes nothing that is open; remove it'
+        return Slip(number, column, what, lines.with_changed({number: ""}))
+    return None
+
+
 # ---- missing quotes --------------------------------------------------------------------------------------------------
 
 
 def _unquoted(lines: _Lines, number: int, column: int) -> Slip | None:
     """Return a value that needs quotes, if the line with the error shows it."""
     line = lines[number]
-    patterns = ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_AFTER_QUOTES, _partly_quoted), (_PAIR, _paired))
-    for pattern, say in patterns:
+    for pattern, say in _PATTERNS:
         for match in reversed(list(pattern.finditer(line))):
             if match.start("value") > column:
                 continue
@@ -375,8 +402,31 @@ def _partly_quoted(match: re.Match[str], value: str) -> tuple[str, str]:
 def _paired(match: re.Match[str], value: str) -> tuple[str, str] | None:
     if not re.search(r":(?:\s|\Z)", value, re.ASCII):
         return None
+    before = match.string[: match.start("value")]
+    if before.count("{") > before.count("}") and (more := _NEXT_KEY.search(value)):
+        return f'a comma is missing before "{more[1]}"', value
     said = f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
     return said, value
+
+
+def _templated(_: re.Match[str], value: str) -> tuple[str, str]:
+    what = 'nothing fills in "{{ }}" here; write the value itself, or $name for a parameter of Postfix'
+    return what, value
+
+
+def _dashed(match: re.Match[str], value: str) -> tuple[str, str]:
+    meant = value[2:].strip(SPACE)
+    return f"a list with dashes begins on the line below its key; write {_written(match, meant)}", meant
+
+
+_PATTERNS = (
+    (_TEMPLATE, _templated),
+    (_BRACKETS, _bracketed),
+    (_INDICATOR, _indicated),
+    (_AFTER_QUOTES, _partly_quoted),
+    (_DASHED, _dashed),
+    (_PAIR, _paired),
+)
 
 
 # ---- slips that YAML reads as something else -------------------------------------------------------------------------

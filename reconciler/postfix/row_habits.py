@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SIGNS = (b" = ", b"\t= ", b"\t=\t", b" -> ", b"\t-> ", b" => ", b"\t=> ", b" := ", b"\t:= ", b" =\t")
 _SIGN = re.compile(rb"^([^\s#][^\s]*?)(:?)[ \t]+(=|->|=>|:=)[ \t]+(\S[^\n]*)", re.MULTILINE)
+_COMMENT = re.compile(rb"^(?:;|//)(?=[ \t])", re.MULTILINE)
+_QUOTED = re.compile(rb'^"([^"\s@]+@[^"\s@]+)"(?=[ \t])', re.MULTILINE)
 _BACKSLASH = re.compile(rb"^([^\n#][^\n]*?)[ \t]\\[ \t]*\r?$", re.MULTILINE)
 _JOINED = re.compile(r"([^\s=,;|]+)(?:=>?|->|[,;|])([^\s=,;|]+)", re.ASCII)
 _RESULT = re.compile(
@@ -33,9 +35,18 @@ def odd_rows(table: Table) -> Iterator[Finding]:
     """Yield a finding for each row with a sign between key and value, or with a backslash at the end of a line."""
     if table.type not in _PATTERNS and any(sign in table.source for sign in _SIGNS):
         for match in _SIGN.finditer(table.source):
+            if table.compiler == "postalias" and not match[2]:
+                continue  # a row without a colon, which has no value
             key, colon, sign, value = (group.decode("utf-8", "surrogateescape") for group in match.groups())
             row = f"{key}{colon} {value.rstrip(SPACE)}"
             what = f'"{sign}" would be part of the value; write only a blank between them: {row}'
+            yield table.finding("malformed-entry", _line(table, match.start()), what, key)
+    if table.type not in _PATTERNS:
+        for match in _COMMENT.finditer(table.source):
+            yield table.finding("malformed-entry", _line(table, match.start()), 'a comment begins with "#"', "comment")
+        for match in _QUOTED.finditer(table.source):
+            key = match[1].decode("utf-8", "surrogateescape")
+            what = f"nothing looks up a whole address in quotes; write {key}"
             yield table.finding("malformed-entry", _line(table, match.start()), what, key)
     if b"\\\n" in table.source or b"\\\r\n" in table.source or b"\\ " in table.source:
         for match in _BACKSLASH.finditer(table.source):

@@ -173,6 +173,9 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
                 f'"{tokens[0].text}" would be a service: indent this line, so that it is an option of the service above'
             )
             return None, [error_at("malformed-service", where, what)]
+        if "=" in tokens[0].text or (len(tokens) > 1 and tokens[1].text.startswith("=")):
+            what = f'"{tokens[0].text}" is no service: settings of main.cf belong under parameters: in mail.yaml'
+            return None, [error_at("malformed-service", where, what)]
         fields = "name type private unpriv chroot wakeup maxproc command"
         what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "{fields}"'
         return None, [error_at("malformed-service", where, what)]

@@ -49,7 +49,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _unknown(table: Table, known: frozenset[str], marks: str) -> Iterator[Finding]:
     for entry in Entries(table):
-        if '"' in entry.value or "|" in entry.value or ":" in entry.value:
+        if "#" in entry.value or '"' in entry.value or "|" in entry.value or ":" in entry.value:
             continue  # commands, files and lists, which may have words of their own
         for match in _NAME.finditer(entry.value):
             name = match[1].lower()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
     from reconciler.postfix.restrictions import Restriction
 
+_JOINED = re.compile(r"([a-z_]+)[=(](.+)", re.ASCII)
 _DOMAIN = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE | re.ASCII)
 
 
@@ -66,6 +67,13 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             return
         if name not in classes and (reason := lacking(name, scope.facts)):
             what = f'unknown restriction "{name}" in {parameter.name}: {reason}, and smtpd would answer 451 4.3.5'
+            yield scope.finding("unknown-restriction", parameter, what, name)
+        elif joined := _JOINED.match(name):
+            table = re.sub(r"^\w+:\$config_directory/", "table:", joined[2].rstrip(")"), flags=re.ASCII)
+            written = f"{joined[1]} {table}"
+            what = f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to every client'
+            if joined[1] in KNOWN:
+                what += f"; write a blank between a restriction and its table: {written}"
             yield scope.finding("unknown-restriction", parameter, what, name)
         elif restriction.argument is not None:
             yield from _bad_argument(scope, parameter, restriction)

@@ -169,7 +169,7 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
     for word in given:
         if word.lower() not in known and not (word == "" and "" in known):
             likely = TLS_WORDS.get(word.lower(), "") if "encrypt" in known else ""
-            hint = meant(likely) if likely in known else did_you_mean(word, known)
+            hint = meant(likely) if likely and likely in known else did_you_mean(word, known)
             expected = f"one of {', '.join(sorted(filter(None, known)))}"
             yield _bad(scope, parameter, word, expected, hint, severity=Severity.ERROR if fatal else Severity.WARNING)
 
