@@ -89,7 +89,7 @@ def suffer(
         if ran.status == 4:  # the way back failed too: somebody has to look
             assert crasher.run("resume").status == 0
         # A commit that was rolled back is refused until it is named.
-        again = crasher.run(*argv, *([crasher.adopted.tip()] if ran.status == 3 != whole.status else []))
+        again = crasher.run(*argv, *([crasher.adopted.tip()] if argv == ADOPT and ran.status == 3 else []))
         assert again.status == whole.status, f"{where}: {ran}\n{again}"
         crasher.whole()
         crasher.answers(where)
