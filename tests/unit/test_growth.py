@@ -22,7 +22,7 @@ from reconciler.postfix import table_keys, table_parts
 from reconciler.postfix.table_cache import CachedTable
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
-from tests.unit.large_states import facts, with_sites
+from tests.unit.large_states import facts, with_mail_domains, with_sites, with_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,8 @@ def test_twice_the_text_takes_twice_the_calls(bomb: str) -> None:
     assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
 
 
-def test_twice_the_healthy_sites_take_twice_the_calls() -> None:
-    calls(with_sites(2), facts(2))
-    one, two, four = (calls(with_sites(SIZE * times), facts(SIZE * times)) for times in (1, 2, 4))
+@pytest.mark.parametrize("large", [with_sites, with_table, with_mail_domains])
+def test_twice_the_size_of_a_healthy_state_takes_twice_the_calls(large: Callable[[int], dict[str, str]]) -> None:
+    calls(large(2), facts(2))
+    one, two, four = (calls(large(SIZE * times), facts(SIZE * times)) for times in (1, 2, 4))
     assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
