@@ -1,6 +1,6 @@
 """Among 500 sites a rehearsal notices what it notices among none, and plays of what is alike a few.
 
-The sites are the same in what is live, which is the hardest case: nothing of them is played because it changes.
+The sites are the same in what is live, which is the hardest case: none of them is played because it changes.
 """
 
 from __future__ import annotations
