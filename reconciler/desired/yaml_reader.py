@@ -22,8 +22,9 @@ import yaml
 
 from reconciler.desired import allowances
 from reconciler.desired.budget import Budget
+from reconciler.desired.yaml_quotes import Slip, tagged
 from reconciler.desired.yaml_scalars import Bracketed
-from reconciler.desired.yaml_slips import Slip, explain, hidden, may_hide, tagged, tokens_before
+from reconciler.desired.yaml_slips import explain, hidden, may_hide, tokens_before
 from reconciler.model import Finding, SecretName, Where, error_at, limits
 from reconciler.model.ascii_text import split_lines
 

@@ -10,35 +10,22 @@ Known limits: no slip is explained in a line of more than 1000 characters. No te
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reconciler.desired.yaml_scalars import Bracketed, counted, is_private, is_secret, one_text, quoted, scalar
+from reconciler.desired.yaml_quotes import MAX_EXPLAINED, Lines, Slip, indent, is_content, unquoted, without_comment
+from reconciler.desired.yaml_scalars import counted, is_private, is_secret, scalar
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.references import KNOWN_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
-LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # more than Postfix's: libyaml numbers lines by these
 _TYPES = frozenset({*KNOWN_TYPES, "table"})
 _CLOSERS = {"[": "]", "{": "}"}
-# A key, or the dash of a list, and the value after it; also inside of { }.
-_AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
-_BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
-_INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
-_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)", re.ASCII)
-_TEMPLATE = re.compile(_AHEAD + r"(?P<value>\{\{.*)")
-_DASHED = re.compile(_AHEAD + r"(?P<value>- .*)")
-_AFTER_QUOTES = re.compile(
-    _AHEAD + r"(?P<value>(?P<text>\"[^\"]*\"|'[^']*')(?P<rest>[^\s#,}\]].*|\s+[^\s#].*|,.+))", re.ASCII
-)
 _SETTING = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s*=(?P<value>.*)", re.ASCII)
 _APART = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.]*)\s+=(?P<value>(?:\s.*)?)", re.ASCII)
 _TIGHT = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_.-]*):(?P<value>[^\s:/].*|/.*)", re.ASCII)
 _KEY = re.compile(r"(?P<name>\"[^\"]*\"|'[^']*'|[A-Za-z0-9_@$./-][^\s:#]*):(?: +(?P<value>[^ ].*))?\Z", re.ASCII)
-_NEXT_KEY = re.compile(r" ([a-z][a-z0-9_]*): ")
 _SUSPECT = re.compile(r"^[ \t]*[A-Za-z][A-Za-z0-9_.]*[ \t]*=|(?:^|[ \t])\\[ \t]*$", re.MULTILINE)
 _BACKSLASH = re.compile(r"(?:(?<=[ \t])|^)\\[ \t]*\Z")
 
@@ -55,52 +42,6 @@ class SyntaxProblem(Protocol):
     context_mark: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """What is wrong at a line and column, both counted from 0, and the whole text with it put right."""
-
-    line: int
-    column: int
-    what: str
-    repaired: str | None = None
-
-
-class _Lines:
-    """The lines of a text with their ends, so that some can be replaced."""
-
-    def __init__(self, text: str) -> None:
-        self._parts = re.split(f"({LINE_END.pattern})", text)
-        self.all = self._parts[::2]
-
-    def __getitem__(self, number: int) -> str:
-        line = self.all[number] if 0 <= number < len(self.all) else ""
-        return line if len(line) <= MAX_EXPLAINED else ""
-
-    def above(self, number: int) -> int:
-        """Return the number of the line above that is neither empty nor a comment, or -1."""
-        return next((one for one in range(number - 1, -1, -1) if _is_content(self.all[one])), -1)
-
-    def with_changed(self, changed: dict[int, str]) -> str:
-        """Return the text with some lines replaced."""
-        parts = list(self._parts)
-        for number, line in changed.items():
-            parts[2 * number] = line
-        return "".join(parts)
-
-
-def _is_content(line: str) -> bool:
-    stripped = line.strip(SPACE)
-    return bool(stripped) and not stripped.startswith("#")
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
-
-
-def _without_comment(text: str) -> str:
-    return re.sub(r"(?<!\s)\s+#.*", "", text, flags=re.ASCII).strip(SPACE)
-
-
 # ---- errors of the parser --------------------------------------------------------------------------------------------
 
 
@@ -109,18 +50,18 @@ def explain(text: str, error: SyntaxProblem, tokens: Iterable[Any]) -> Slip | No
     mark = error.problem_mark
     if mark is None:
         return None
-    lines = _Lines(text)
+    lines = Lines(text)
     return (
         _tabbed(lines, mark.line)
         or _unclosed(lines, error)
         or _swallowed(lines, mark.line, tokens)
         or _without_colon(lines, error)
-        or _unquoted(lines, mark.line, mark.column)
+        or unquoted(lines, mark.line, mark.column)
         or _misplaced(lines, error)
     )
 
 
-def _tabbed(lines: _Lines, number: int) -> Slip | None:
+def _tabbed(lines: Lines, number: int) -> Slip | None:
     def lead(line: str) -> str:
         return line[: len(line) - len(line.lstrip(SPACE))]
 
@@ -129,13 +70,13 @@ def _tabbed(lines: _Lines, number: int) -> Slip | None:
     spaced = {
         at: lead(line).replace("\t", "  ") + line.lstrip(SPACE)
         for at, line in enumerate(lines.all)
-        if "\t" in lead(line) and _is_content(line)
+        if "\t" in lead(line) and is_content(line)
     }
     what = "the line begins with a tab; indent YAML with blanks only"
     return Slip(number, lead(lines[number]).index("\t"), what, lines.with_changed(spaced))
 
 
-def _unclosed(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+def _unclosed(lines: Lines, error: SyntaxProblem) -> Slip | None:
     """Return a bracket or a quote that is not closed, at its opening."""
     mark, about = error.context_mark, error.context or ""
     if mark is None or not lines[mark.line]:
@@ -150,7 +91,7 @@ def _unclosed(lines: _Lines, error: SyntaxProblem) -> Slip | None:
     closer = _CLOSERS[opening]
     inside = [line[mark.column :]]
     for number in range(mark.line + 1, len(lines.all)):
-        ended = bool(lines.all[number].strip(SPACE)) and _indent(lines.all[number]) <= _indent(line)
+        ended = bool(lines.all[number].strip(SPACE)) and indent(lines.all[number]) <= indent(line)
         if not ended or lines.all[number].lstrip(SPACE).startswith(closer):
             inside.append(lines.all[number])
         if ended:
@@ -168,7 +109,7 @@ def _without_comment_at_end(line: str) -> str:
     return re.sub(r"(?<!\s)\s+#.*", "", line, flags=re.ASCII).rstrip(SPACE)
 
 
-def _swallowed(lines: _Lines, number: int, tokens: Iterable[Any]) -> Slip | None:
+def _swallowed(lines: Lines, number: int, tokens: Iterable[Any]) -> Slip | None:
     """Return a quote that ends only at the next quote, some lines below, where the error is."""
     last = None
     for token in tokens:
@@ -181,7 +122,7 @@ def _swallowed(lines: _Lines, number: int, tokens: Iterable[Any]) -> Slip | None
     return Slip(at, column, what, lines.with_changed({at: f"{lines[at].rstrip(SPACE)}{mark}"}) if lines[at] else None)
 
 
-def _without_colon(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+def _without_colon(lines: Lines, error: SyntaxProblem) -> Slip | None:
     """Return a line that has no key: with ``=`` for the colon, without a blank, or meant to continue the one above."""
     mark = error.problem_mark
     if "could not find expected ':'" in (error.problem or ""):
@@ -202,63 +143,63 @@ def _without_colon(lines: _Lines, error: SyntaxProblem) -> Slip | None:
     )
 
 
-def _equated(lines: _Lines, number: int, *, apart: bool = False) -> Slip | None:
+def _equated(lines: Lines, number: int, *, apart: bool = False) -> Slip | None:
     """Return ``name = value`` in a line; all others of its indentation are put right with it."""
     match = _setting(lines[number], apart=apart)
     if not match:
         return None
-    indent, above = _indent(lines[number]), lines.above(number)
+    column, above = indent(lines[number]), lines.above(number)
     name = match["name"]
     if is_secret(name) or is_private(match["value"]):
-        return Slip(number, indent, f'"=" does not set a value in YAML; write "{name}:" and a blank before the value')
+        return Slip(number, column, f'"=" does not set a value in YAML; write "{name}:" and a blank before the value')
     written = f"{name}: {scalar(match['value'].strip(SPACE))}"
-    if not indent:
+    if not column:
         what = f'"=" does not set a value in YAML; write {written}, below "parameters:" if it is a parameter of Postfix'
-        return Slip(number, indent, what)
-    same = [at for at, line in enumerate(lines.all) if _indent(line) == indent and _setting(line, apart=apart)]
-    blanks = indent
+        return Slip(number, column, what)
+    same = [at for at, line in enumerate(lines.all) if indent(line) == column and _setting(line, apart=apart)]
+    blanks = column
     if above >= 0 and (key := _KEY.match(lines[above].strip(SPACE))) and key["value"]:
-        blanks = min(indent, _indent(lines[above]))
+        blanks = min(column, indent(lines[above]))
     changed = {
         at: f"{' ' * blanks}{one['name']}: {scalar(one['value'].strip(SPACE))}"
         for at in same
         if (one := _setting(lines[at], apart=apart))
     }
     more = f" (and {counted(len(same) - 1, 'more line')} of the kind)" if len(same) > 1 else ""
-    return Slip(number, indent, f'"=" does not set a value in YAML; write {written}{more}', lines.with_changed(changed))
+    return Slip(number, column, f'"=" does not set a value in YAML; write {written}{more}', lines.with_changed(changed))
 
 
 def _setting(line: str, *, apart: bool) -> re.Match[str] | None:
     """Match ``name = value``; with *apart*, only with a blank before the sign and after it."""
-    text = _without_comment(line) if len(line) <= MAX_EXPLAINED else ""
+    text = without_comment(line) if len(line) <= MAX_EXPLAINED else ""
     return _APART.fullmatch(text) if apart else _SETTING.fullmatch(text)
 
 
-def _tight(lines: _Lines, number: int, found: str) -> Slip | None:
+def _tight(lines: Lines, number: int, found: str) -> Slip | None:
     match = _TIGHT.fullmatch(found)
     if not match or match["name"] in _TYPES or is_secret(match["name"]) or is_private(match["value"]):
         return None
-    column = _indent(lines[number])
+    column = indent(lines[number])
     written = f"{match['name']}: {scalar(match['value'])}"
     what = f"YAML needs a blank after the colon of a key; write {written}"
     return Slip(number, column, what, lines.with_changed({number: f"{' ' * column}{written}"}))
 
 
-def _lone(lines: _Lines, number: int, found: str) -> Slip | None:
+def _lone(lines: Lines, number: int, found: str) -> Slip | None:
     """Return a line that has no key, and so should continue the value above."""
     above = lines.above(number)
     if not found or above < 0 or is_private(lines[above] + found):
         return None
     if found.startswith((";", "//")):
         commented = {number: f"#{lines[number]}"}
-        return Slip(number, _indent(lines[number]), 'a comment begins with "#"', lines.with_changed(commented))
+        return Slip(number, indent(lines[number]), 'a comment begins with "#"', lines.with_changed(commented))
     if found[0] in "\"'" and found[-1] == found[0] and _KEY.match(found[1:-1]):
-        unquoted = {number: f"{' ' * _indent(lines[number])}{found[1:-1]}"}
+        unquoted = {number: f"{' ' * indent(lines[number])}{found[1:-1]}"}
         what = f"quotes around a key and its value make a text of both; write {found[1:-1]}"
-        return Slip(number, _indent(lines[number]), what, lines.with_changed(unquoted))
+        return Slip(number, indent(lines[number]), what, lines.with_changed(unquoted))
     if not _KEY.match(lines[above].strip(SPACE)):
         return None
-    column, deeper = _indent(lines[number]), _indent(lines[above]) + 2
+    column, deeper = indent(lines[number]), indent(lines[above]) + 2
     what = (
         f'"{found}" has no key; to continue the value of line {above + 1}, indent it deeper, by {deeper} blanks;'
         " otherwise write KEY: VALUE"
@@ -266,7 +207,7 @@ def _lone(lines: _Lines, number: int, found: str) -> Slip | None:
     return Slip(number, column, what, lines.with_changed({number: ""}))
 
 
-def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
+def _misplaced(lines: Lines, error: SyntaxProblem) -> Slip | None:
     """Return a key that is indented otherwise than its neighbours."""
     mark = error.problem_mark
     if mark is None:
@@ -275,27 +216,27 @@ def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
     above, problem = lines.above(number), error.problem or ""
     if problem == "did not find expected key" and (slip := _odd_start(lines, number)):
         return slip
-    if above < 0 or not _KEY.match(_without_comment(line)):
+    if above < 0 or not _KEY.match(without_comment(line)):
         return None
-    here, there = _indent(line), _indent(lines[above])
+    here, there = indent(line), indent(lines[above])
     if "mapping values are not allowed" in problem and here > there:
         right = there
     elif "did not find expected key" in problem and mark.column == here and here < there:
-        levels = [_indent(one) for one in lines.all[:number] if _is_content(one)]
+        levels = [indent(one) for one in lines.all[:number] if is_content(one)]
         right = min((level for level in levels if level > here), default=there)
     else:
         return None
     last = number
     while last + 1 < len(lines.all) and (
-        not _is_content(lines.all[last + 1]) or _indent(lines.all[last + 1]) >= here > 0
+        not is_content(lines.all[last + 1]) or indent(lines.all[last + 1]) >= here > 0
     ):
         last += 1
     moved = {
-        at: " " * max(_indent(lines.all[at]) - here + right, 0) + lines.all[at].lstrip(" ")
+        at: " " * max(indent(lines.all[at]) - here + right, 0) + lines.all[at].lstrip(" ")
         for at in range(number, last + 1)
-        if _is_content(lines.all[at])
+        if is_content(lines.all[at])
     }
-    name = _without_comment(line).partition(":")[0]
+    name = without_comment(line).partition(":")[0]
     what = (
         f'"{name}" is indented by {here} and line {above + 1} by {there}; indent the keys of a section alike, here by'
         f" {right}"
@@ -303,10 +244,10 @@ def _misplaced(lines: _Lines, error: SyntaxProblem) -> Slip | None:
     return Slip(number, here, what, lines.with_changed(moved))
 
 
-def _odd_start(lines: _Lines, number: int) -> Slip | None:
+def _odd_start(lines: Lines, number: int) -> Slip | None:
     """Return a dash before a key, or a bracket that closes nothing."""
     line = lines[number]
-    column, found = _indent(line), _without_comment(line)
+    column, found = indent(line), without_comment(line)
     if found.startswith("- ") and _KEY.match(found[2:].strip(SPACE)):
         written = found[2:].strip(SPACE)
         what = f"a section has no dashes before its keys; write {written}"
@@ -315,118 +256,6 @@ def _odd_start(lines: _Lines, number: int) -> Slip | None:
         what = f'"{found}" closes nothing that is open; remove it'
         return Slip(number, column, what, lines.with_changed({number: ""}))
     return None
-
-
-# ---- missing quotes --------------------------------------------------------------------------------------------------
-
-
-def _unquoted(lines: _Lines, number: int, column: int) -> Slip | None:
-    """Return a value that needs quotes, if the line with the error shows it."""
-    line = lines[number]
-    for pattern, say in _PATTERNS:
-        for match in reversed(list(pattern.finditer(line))):
-            if match.start("value") > column:
-                continue
-            value = _scalar_in(match)
-            if not (said := say(match, value)):
-                continue
-            what, meant = said
-            at, key = match.start("value"), match["key"] or ""
-            if is_secret(key):
-                return Slip(number, at, f"a password must not be in plain text here; write {key}: !secret NAME")
-            if is_private(value):
-                return None
-            repaired = line[:at] + _whole(key, meant) + line[at + len(value) :]
-            return Slip(number, at, what, lines.with_changed({number: repaired}))
-    return None
-
-
-def tagged(text: str, number: int, column: int, tag: str) -> Slip:
-    """Return a text that begins with ``!``, which YAML takes as a tag."""
-    lines = _Lines(text)
-    line = lines[number]
-    if is_secret(line[:column]):
-        what = 'this tag is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
-        return Slip(number, column, what)
-    if tag.lower() in ("!secrets", "!secret", "!vault", "!age"):
-        return Slip(number, column, f'the tag "{tag}" is not allowed; did you mean !secret?')
-    what = f'the tag "{tag}" is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
-    for match in _INDICATOR.finditer(line):
-        if match.start("value") == column:
-            value = _scalar_in(match)
-            repaired = lines.with_changed({number: line[:column] + quoted(value) + line[column + len(value) :]})
-            return Slip(number, column, f"{what}: {_written(match, value)}", repaired)
-    return Slip(number, column, what)
-
-
-def _scalar_in(match: re.Match[str]) -> str:
-    """Return the value without a comment after it, and inside { } without the next key or the end."""
-    value, before = match["value"], match.string[: match.start("value")]
-    if before.count("{") > before.count("}"):
-        end = value.find("]") + 1
-        value = value[:end] + re.split(r"[,}]", value[end:])[0]
-    return re.sub(r"(?<!\s)\s+#.*", "", value, flags=re.ASCII).strip(" ")
-
-
-def _whole(key: str, value: str) -> str:
-    return f"{{nexthop: {quoted(value)}}}" if key == "smart_host" else quoted(value)
-
-
-def _written(match: re.Match[str], value: str) -> str:
-    key = match["key"]
-    return f"{key}: {_whole(key, value)}" if key else f"- {quoted(value)}"
-
-
-def _bracketed(match: re.Match[str], value: str) -> tuple[str, str] | None:
-    inside = match["inside"].strip(SPACE)
-    if value == f"[{match['inside']}]":
-        if not inside.startswith(":"):
-            return None
-        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside, flags=re.ASCII))) or value
-    return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}", value
-
-
-def _indicated(match: re.Match[str], value: str) -> tuple[str, str]:
-    first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
-    meant = value.strip(SPACE)
-    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, meant)}", meant
-
-
-def _partly_quoted(match: re.Match[str], value: str) -> tuple[str, str]:
-    words = re.split(r"[\"']", value)
-    listed = all(not between.strip(" ,") for between in words[::2])
-    meant = re.sub(r"[\"']", "", value) if listed else value
-    return f"the text goes on after its quotes; quote the whole value: {_written(match, meant)}", meant
-
-
-def _paired(match: re.Match[str], value: str) -> tuple[str, str] | None:
-    if not re.search(r":(?:\s|\Z)", value, re.ASCII):
-        return None
-    before = match.string[: match.start("value")]
-    if before.count("{") > before.count("}") and (more := _NEXT_KEY.search(value)):
-        return f'a comma is missing before "{more[1]}"', value
-    said = f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
-    return said, value
-
-
-def _templated(_: re.Match[str], value: str) -> tuple[str, str]:
-    what = 'nothing fills in "{{ }}" here; write the value itself, or $name for a parameter of Postfix'
-    return what, value
-
-
-def _dashed(match: re.Match[str], value: str) -> tuple[str, str]:
-    meant = value[2:].strip(SPACE)
-    return f"a list with dashes begins on the line below its key; write {_written(match, meant)}", meant
-
-
-_PATTERNS = (
-    (_TEMPLATE, _templated),
-    (_BRACKETS, _bracketed),
-    (_INDICATOR, _indicated),
-    (_AFTER_QUOTES, _partly_quoted),
-    (_DASHED, _dashed),
-    (_PAIR, _paired),
-)
 
 
 # ---- slips that YAML reads as something else -------------------------------------------------------------------------
@@ -439,7 +268,7 @@ def may_hide(text: str) -> bool:
 
 def hidden(text: str, tokens: Iterable[Any]) -> Slip | None:
     """Return a line that YAML joins with its neighbours, but that was meant as a setting, or ends with a backslash."""
-    lines = _Lines(text)
+    lines = Lines(text)
     for token in tokens:
         if getattr(token, "plain", False):
             first, last = token.start_mark.line, token.end_mark.line
@@ -448,15 +277,15 @@ def hidden(text: str, tokens: Iterable[Any]) -> Slip | None:
     return None
 
 
-def _as_setting(lines: _Lines, first: int, column: int, last: int) -> Slip | None:
+def _as_setting(lines: Lines, first: int, column: int, last: int) -> Slip | None:
     above = lines.above(first)
-    is_section = above < 0 or (not _indent(lines[above]) and lines[above].rstrip(SPACE).endswith(":"))
+    is_section = above < 0 or (not indent(lines[above]) and lines[above].rstrip(SPACE).endswith(":"))
     if is_section and not lines[first][:column].strip(SPACE) and (slip := _equated(lines, first)):
         return slip
     return next(filter(None, (_equated(lines, number, apart=True) for number in range(first + 1, last + 1))), None)
 
 
-def _continued(lines: _Lines, first: int, last: int) -> Slip | None:
+def _continued(lines: Lines, first: int, last: int) -> Slip | None:
     number = next((at for at in range(first, last + 1) if _BACKSLASH.search(lines[at])), -1)
     if number < 0:
         return None
