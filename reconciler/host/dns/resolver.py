@@ -1,9 +1,9 @@
 """What DNS says of mail servers, and of this host's own addresses; the door to dnspython.
 
-Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once, whose names
-it remembers as long as DNS lets it. Answers say whether the resolver vouches for them (DNSSEC's AD bit), which is worth
-as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises nothing. dnspython is
-imported by the first look-up, for most commands make none.
+Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once. Answers say
+whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
+the resolver that /etc/resolv.conf names. Raises nothing. dnspython is imported by the first look-up, for most commands
+make none.
 
 Known limits: a name server that is silent leaves threads waiting for it; of many hundred addresses, only some are asked
 in time.
@@ -22,7 +22,6 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.host.remembered import Remembered, Timed
 from reconciler.host.together import together
 from reconciler.model.ascii_text import split_lines, split_words
 
@@ -32,26 +31,17 @@ if TYPE_CHECKING:
 LIFETIME, BRIEFLY, _EDNS = 10.0, 1.0, 1232
 _MOST = 8  # names of one address that are followed
 _AT_ONCE = 32
-UNKNOWN = 3.0  # seconds until what was not answered is asked again
-_LONGEST, _UNLIMITED = 3600, 1 << 30  # seconds that an answer holds, at most; without a limit it does not hold
 _LARGEST = 1 << 16
 _FAMILIES = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
 
 
 class Answer(NamedTuple):
-    """What was found; *missing*: the name itself does not exist; *problem*: DNS did not answer, and why.
-
-    It holds for so many *seconds*.
-    """
+    """What was found; *missing*: the name itself does not exist; *problem*: DNS did not answer, and why."""
 
     found: tuple[Any, ...] = ()
     secure: bool = False
     missing: bool = False
     problem: str = ""
-    seconds: float = 0.0
-
-
-_REVERSE: Remembered[str, tuple[str, ...] | None] = Remembered()
 
 
 class Association(NamedTuple):
@@ -127,16 +117,12 @@ def _is_address(text: str) -> bool:
 def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
     """The names of each address that lead back to it, in lower case and without the last dot; None where unknown.
 
-    Only DNS is asked, for /etc/hosts is not what receivers see, and only about addresses that are new, or whose answer
-    is as old as DNS lets it become.
+    Only DNS is asked, for /etc/hosts is not what receivers see.
     """
     unknown: dict[str, tuple[str, ...] | None] = dict.fromkeys(addresses)
-    return unknown | _REVERSE.ask(addresses, _names_of)
-
-
-def _names_of(addresses: list[str]) -> dict[str, Timed[tuple[str, ...] | None]]:
-    found: dict[str, Timed[tuple[str, ...] | None]] = {}
+    found: dict[str, tuple[str, ...] | None] = {}
     until = time.monotonic() + BRIEFLY
+
     waiting = deque(addresses)
 
     def ask() -> None:
@@ -150,12 +136,10 @@ def _names_of(addresses: list[str]) -> dict[str, Timed[tuple[str, ...] | None]]:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    # A name server that was silent is not asked again at once.
-    unanswered: Timed[tuple[str, ...] | None] = Timed(None, UNKNOWN)
-    return dict.fromkeys(addresses, unanswered) | found.copy()
+    return unknown | found.copy()
 
 
-def _leading_back(address: str) -> Timed[tuple[str, ...] | None]:
+def _leading_back(address: str) -> tuple[str, ...] | None:
     """The names that lead back; one of several whose own zone does not answer is taken to."""
     wanted = ip_address(address)
     kind = "AAAA" if ":" in address else "A"
@@ -163,9 +147,8 @@ def _leading_back(address: str) -> Timed[tuple[str, ...] | None]:
     names = sorted(named.found)[:_MOST]
     answers = {name: _ask(name, kind, lambda record: ip_address(record.address), BRIEFLY) for name in names}
     if named.problem or (names and all(answer.problem for answer in answers.values())):
-        return Timed(None, UNKNOWN)
-    back = tuple(name for name, answer in answers.items() if answer.problem or wanted in answer.found)
-    return Timed(back, min(one.seconds for one in (named, *answers.values())))
+        return None
+    return tuple(name for name, answer in answers.items() if answer.problem or wanted in answer.found)
 
 
 def _native(host: str, kinds: tuple[str, ...], lifetime: float) -> Answer:
@@ -198,19 +181,11 @@ def _ask(name: str, kind: str, read: Callable[[Any], Any], lifetime: float = LIF
         resolver.use_edns(0, int(dns.flags.DO), _EDNS)
         resolver.flags = int(dns.flags.RD | dns.flags.AD)
         answer = resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=lifetime, search=False)
-    except dns.resolver.NXDOMAIN as error:
-        responses = error.kwargs["responses"].values()
-        left = min((one.resolve_chaining().minimum_ttl for one in responses), default=0)
-        return Answer(missing=True, seconds=_holding(left))
+    except dns.resolver.NXDOMAIN:
+        return Answer(missing=True)
     except dns.exception.DNSException as error:
         return Answer(problem=str(error).rstrip(".").partition(":")[0].lower() or "no answer")
     except (OSError, UnicodeError) as error:
         return Answer(problem=str(error))
     secure = bool(answer.response.flags & dns.flags.AD)
-    seconds = _holding(answer.chaining_result.minimum_ttl)
-    return Answer(tuple(read(record) for record in answer.rrset or ()), secure, seconds=seconds)
-
-
-def _holding(ttl: int) -> float:
-    """Return how many seconds an answer holds; one that there is not, as long as its zone says (RFC 2308)."""
-    return float(min(ttl, _LONGEST)) if ttl < _UNLIMITED else 0.0
+    return Answer(tuple(read(record) for record in answer.rrset or ()), secure)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from reconciler.host.dns import resolver
-from reconciler.host.remembered import Remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,40 +37,3 @@ def test_names_have_the_addresses_that_other_programs_find(monkeypatch: pytest.M
     monkeypatch.setattr(socket, "getaddrinfo", found)
     known = resolver.native_addresses(["mx2.example", "dead.example"])
     assert known == {"mx2.example": ("192.0.2.10",), "dead.example": None}
-
-
-def test_a_reverse_name_is_asked_once_as_long_as_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent name server is not asked again at once, whatever it did not answer."""
-    now, asked = [0.0], list[str]()
-
-    def ask(name: str, *_: object) -> resolver.Answer:
-        asked.append(name)
-        if name.startswith("7."):
-            return resolver.Answer(problem="no answer")
-        if name.startswith("8."):
-            return resolver.Answer(missing=True, seconds=60.0)
-        return resolver.Answer(("mx.example",) if "arpa" in name else (ip_address("192.0.2.9"),), seconds=300.0)
-
-    monkeypatch.setattr(resolver, "_ask", ask)
-    monkeypatch.setattr(resolver, "_REVERSE", Remembered(lambda: now[0]))
-    addresses = ["192.0.2.7", "192.0.2.8", "192.0.2.9"]
-    expected = {"192.0.2.7": None, "192.0.2.8": (), "192.0.2.9": ("mx.example",)}
-    assert resolver.reverse_names(addresses) == expected
-    assert len(asked) == 4
-    assert resolver.reverse_names(addresses) == expected
-    assert len(asked) == 4
-    now[0] = resolver.UNKNOWN
-    assert resolver.reverse_names(addresses) == expected
-    assert asked[4:] == ["7.2.0.192.in-addr.arpa"]
-    now[0] = 60.0
-    resolver.reverse_names(addresses)
-    assert {name[:2] for name in asked[5:]} == {"7.", "8."}
-    now[0] = 300.0
-    resolver.reverse_names(addresses)
-    assert asked[-1] == "mx.example"
-
-
-def test_an_answer_holds_as_long_as_dns_says() -> None:
-    assert resolver._holding(60) == 60.0  # noqa: SLF001
-    assert resolver._holding(1 << 20) == 3600.0  # noqa: SLF001
-    assert resolver._holding((1 << 32) - 1) == 0.0  # noqa: SLF001 - dnspython found no limit
