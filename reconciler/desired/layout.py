@@ -51,9 +51,9 @@ _NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
 _LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
 _PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})
 _WORDS = re.compile(r"[\w-]+", re.ASCII)
-_COMPILED = frozenset({".db", ".lmdb", ".dir", ".pag"})
+_COMPILED = frozenset({".db", ".dir", ".pag"})  # NAME.lmdb is the source of a table of that type
 _LEFTOVER = re.compile(
-    r"\.(?:db|lmdb|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII
+    r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII
 )
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")

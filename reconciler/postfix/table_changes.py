@@ -33,7 +33,7 @@ class Gap(NamedTuple):
     new_end: int
 
 
-class Changed(NamedTuple):
+class ChangedLines(NamedTuple):
     """The lines that only the old text has, and those that only the new one has, each as often as that is so."""
 
     removed: list[bytes]
@@ -67,7 +67,7 @@ def gaps(old: bytes, new: bytes) -> Iterator[Gap]:
         here, there = end, new_end
 
 
-def changed(old: bytes, new: bytes, most: int) -> Changed | None:
+def changed(old: bytes, new: bytes, most: int) -> ChangedLines | None:
     """Return the lines that differ; None if the parts of a text that differ have more than *most* bytes."""
     removed, added, size = Counter[bytes](), Counter[bytes](), 0
     for gap in gaps(old, new):
@@ -76,7 +76,7 @@ def changed(old: bytes, new: bytes, most: int) -> Changed | None:
             return None
         removed.update(old[gap.old : gap.old_end].split(b"\n"))
         added.update(new[gap.new : gap.new_end].split(b"\n"))
-    return Changed(list((removed - added).elements()), list((added - removed).elements()))
+    return ChangedLines(list((removed - added).elements()), list((added - removed).elements()))
 
 
 def differing(old: bytes, new: bytes) -> Differing:

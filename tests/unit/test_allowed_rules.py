@@ -20,8 +20,8 @@ NEVER = {
     "without it the commit can't be read": """
         ambiguous-table bad-code bad-expectation commit-too-large duplicate-service empty-state file-too-large
         invalid-table invalid-value malformed-entry malformed-parameter malformed-recipient malformed-service
-        missing-key missing-secret null-value object-too-large service-without-command submodule symlink
-        too-many-files too-many-findings unknown-key unreadable-yaml unsafe-path
+        merge-marks missing-key missing-secret null-value object-too-large service-without-command submodule symlink
+        too-many-files too-many-findings unknown-key unreadable-yaml unsafe-path unusual-character unusual-encoding
     """,
     "what is wanted can't be made": "secret-not-opened silent-companion",
     "it has a trailer or a command of its own": "not-confirmed quarantined branch-rewound too-many-deletions",

@@ -13,6 +13,7 @@ import yaml
 
 from tests.benchmarks.states import address_commands, flows_of, site
 from tests.e2e.hosts import Host
+from tests.e2e.rehearsal.test_rehearsal import CERTIFICATE
 from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def prepared() -> Iterator[Host]:
     """A host with the addresses of all sites."""
     with Host(postfix=True) as made:
         made.run("ip", "-batch", "-", input=address_commands(SITES))
+        made.run("sh", "-c", CERTIFICATE)
         yield made
 
 

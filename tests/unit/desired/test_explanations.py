@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 OTHERS = {
     "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
     "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed", "site-left-out",
+    "service-dies", "warning-in-rehearsal",
 }  # fmt: skip
 
 

@@ -149,7 +149,8 @@ NOT_MADE = {"missing-package", "unknown-user"}
 NOW = {
     "certificate-expired", "certificate-expires", "certificate-name", "failing-lookup",
     "fails-open", "long-service-name", "missing-program", "networks-by-style", "no-dnssec", "no-place-for-mail",
-    "not-executable", "queue-too-small", "reverse-name", "unknown-reverse-name", "unreadable-by-proxymap",
+    "no-such-user", "not-executable", "queue-too-small", "reverse-name", "unknown-reverse-name",
+    "unreadable-by-proxymap",
 }  # fmt: skip
 """They act on the processes that run as well: what is live has the same fault."""
 
