@@ -53,7 +53,7 @@ def test_beside_what_is_ignored_other_edits_are_put_back_and_kept() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_when_a_rule_ends_the_edit_is_drift_again(policy: str) -> None:
-    with AdoptedHost(daemon=False, settings=UNREHEARSED) as adopted:
+    with AdoptedHost(daemon=False) as adopted:
         began = time.monotonic()
         adopted.start_daemon()
         adopted.stop_daemon()

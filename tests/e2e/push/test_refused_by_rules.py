@@ -157,7 +157,8 @@ def test_all_mistakes_of_a_push_are_told_at_once_and_what_they_say_to_write_goes
     with AdoptedHost() as adopted:  # the module's host has domains, whose end would roll a commit back
         lines = len(MAIL.splitlines())
         files = {
-            "mail.yaml": f"{MAIL}  message_size_limit = 50MB\n  myorigin:\u00a0$myhostname\n  smtpd_helo_requierd: yes\n",
+            "mail.yaml": f"{MAIL}  message_size_limit = 50MB\n  myorigin:\u00a0$myhostname\n"
+            "  smtpd_helo_requierd: yes\n",
             "tables/aliases": "<<<<<<< HEAD\nsales: root\n=======\nsales: www-data\n>>>>>>> theirs\n",
             "secrets/recipients": "age1cut\n",
         }
