@@ -141,12 +141,22 @@ def _read(path: str, text: str, findings: list[Finding], budget: Budget) -> Docu
     if root:
         reader = _Reader(path, document, findings)
         document.value = reader.value(root, ())
+        if reader.repeats:
+            _forget_unread(document)
         budget.take_values(max(reader.count - taken, 0), Where(path))
         document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
         hint = "; remove the dashes" if isinstance(document.value, list) else ""
         raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}{hint}')
     return document
+
+
+def _forget_unread(document: Document) -> None:
+    """Drop the places of values that are not in the document, because their key was set before."""
+    read = set(_paths(document.value, ()))
+    for places in (document.places, document.keys):
+        for path in [path for path in places if path not in read]:
+            del places[path]
 
 
 def _error(where: Where, text: str) -> Finding:
@@ -209,6 +219,7 @@ class _Reader:
 
     def __init__(self, path: str, document: Document, findings: list[Finding]) -> None:
         self.path, self.places, self.keys, self.count = path, document.places, document.keys, 0
+        self.repeats = False
         self._findings = findings
         self._texts: dict[int, int] = {}
 
@@ -250,7 +261,7 @@ class _Reader:
                 raise _Rejected(where, what)
             key = key_node.value
             if again := key in result:
-                first = self.keys[(*path, key)].line
+                first, self.repeats = self.keys[(*path, key)].line, True
                 self._findings.append(_error(where, f'"{key}" is already set at line {first}; keep one of the two'))
             self.keys.setdefault((*path, key), where)
             if not isinstance(value_node, yaml.ScalarNode):

@@ -76,3 +76,12 @@ def test_nor_is_a_password_of_any_other_kind(password: str) -> None:
 
     assert told.rule == "plain-text-secret"
     assert "hunter2" not in str(told)
+
+
+@pytest.mark.parametrize("again", ["x", "[a, b]", "{a: x}", "{a: {b: {c: d}}}", "{a: [x, {b: c}]}", "!secret s"])
+@pytest.mark.parametrize("first", ["x", "[a]", "{a: x}", "{a: {b: c}}", "{a: [{b: c}]}", "!secret s"])
+@pytest.mark.parametrize("section", ["parameters", "smart_host", "services", "nosuch"])
+def test_a_section_that_is_there_twice_is_a_finding_whatever_the_two_are(section: str, first: str, again: str) -> None:
+    found = load_findings(f"hostname: x.test\n{section}: {first}\n{section}: {again}\n")
+
+    assert any(one.startswith("mail.yaml:3:1: ") and "already set at line 2" in one for one in map(str, found))

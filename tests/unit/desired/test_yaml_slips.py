@@ -41,6 +41,9 @@ def read(text: str) -> tuple[object, list[str]]:
         ("p: [h]:25\nq: r\n", {"p": "[h]:25", "q": "r"}, ["1:4"]),
         ("p: 1\np: 2\nq: 3\n", {"p": "1", "q": "3"}, ["2:1"]),
         ("p: {a: 1}\np: {b: 2}\n", {"p": {"a": "1", "b": "2"}}, ["2:1"]),
+        ("p: x\np: {b: {c: d}}\n", {"p": "x"}, ["2:1"]),
+        ("p: {a: x}\np: {a: {b: c}, d: [e]}\n", {"p": {"a": "x", "d": ["e"]}}, ["2:1"]),
+        ("p: [{a: b}]\np: [x, {a: {b: c}}, z]\n", {"p": [{"a": "b"}]}, ["2:1"]),
     ],
 )  # fmt: skip
 def test_what_follows_a_slip_is_read_as_it_was_meant(text: str, meant: object, places: list[str]) -> None:
