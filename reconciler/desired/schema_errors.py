@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.yaml_reader import Document, Path, at, kind_of
-from reconciler.desired.yaml_scalars import Bracketed, one_text, quoted, scalar
+from reconciler.desired.yaml_scalars import Bracketed, may_show_password, one_text, quoted, scalar
 from reconciler.model import UNWRITTEN, Finding, closest, did_you_mean, error_at, meant
 from reconciler.model.ascii_text import SPACE, is_digits, split_words
 from reconciler.postfix.vocabulary import TLS_WORDS
@@ -95,7 +95,10 @@ def invalid(section: str, item: Mapping[str, Any], fields: Collection[str], merg
     if kind == "extra_forbidden":
         text = _unknown(path, fields, at(merged.value, path[:-1]), item.get("missing"))
         return error_at(rule, where, text, ".".join(path))
-    return error_at(rule, where, _text(path, item, fields), ".".join(path))
+    text = _text(path, item, fields)
+    if may_show_password(path[-1], item["input"], text):
+        text = f"{'.'.join(path)} does not have the form that it needs; its value may hold a password, and is not shown"
+    return error_at(rule, where, text, ".".join(path))
 
 
 def causes(problems: Iterable[Mapping[str, Any]], fields: Callable[[Any], Collection[str]]) -> Iterator[dict[str, Any]]:

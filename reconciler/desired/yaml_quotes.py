@@ -93,7 +93,7 @@ def unquoted(lines: Lines, number: int, column: int) -> Slip | None:
             at, key = match.start("value"), match["key"] or ""
             if is_secret(key):
                 return Slip(number, at, f"a password must not be in plain text here; write {key}: !secret NAME")
-            if is_private(value):
+            if is_private(f"{key}: {value}"):
                 return None
             repaired = line[:at] + _whole(key, meant) + line[at + len(value) :]
             return Slip(number, at, what, lines.with_changed({number: repaired}))

@@ -23,7 +23,7 @@ import yaml
 from reconciler.desired import allowances
 from reconciler.desired.budget import Budget
 from reconciler.desired.yaml_quotes import Slip, tagged
-from reconciler.desired.yaml_scalars import Bracketed
+from reconciler.desired.yaml_scalars import Bracketed, may_show_password
 from reconciler.desired.yaml_slips import explain, hidden, may_hide, tokens_before
 from reconciler.model import Finding, SecretName, Where, error_at, limits
 from reconciler.model.ascii_text import split_lines
@@ -146,8 +146,7 @@ def _read(path: str, text: str, findings: list[Finding], budget: Budget) -> Docu
         budget.take_values(max(reader.count - taken, 0), Where(path))
         document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
-        hint = "; remove the dashes" if isinstance(document.value, list) else ""
-        raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}{hint}')
+        raise _Rejected(Where(path), _no_lines(document.value))
     return document
 
 
@@ -157,6 +156,12 @@ def _forget_unread(document: Document) -> None:
     for places in (document.places, document.keys):
         for path in [path for path in places if path not in read]:
             del places[path]
+
+
+def _no_lines(value: object) -> str:
+    hint = "; remove the dashes" if isinstance(value, list) else ""
+    text = f'expected "key: value" lines, got {kind_of(value)}{hint}'
+    return 'expected "key: value" lines' if may_show_password("", value, text) else text
 
 
 def _error(where: Where, text: str) -> Finding:
@@ -280,8 +285,9 @@ class _Reader:
         if node.tag == "!secret":
             if not _SECRET_NAME.match(text):
                 name = text.rpartition("/")[2].removesuffix(".age")
-                hint = f"; write !secret {name}" if _SECRET_NAME.match(name) else "; write !secret NAME"
-                what = f'!secret takes the name of a file secrets/NAME.age, got "{text}"{hint}'
+                is_path = text.startswith("secrets/") or text.endswith(".age")  # other texts may be the password
+                hint = f', got "{text}"; write !secret {name}' if is_path and _SECRET_NAME.match(name) else ""
+                what = f"!secret takes the name of a file secrets/NAME.age{hint or '; write !secret NAME'}"
                 self._findings.append(_error(where, what))
                 return SecretName("")
             return SecretName(text)

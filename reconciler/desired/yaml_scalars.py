@@ -9,6 +9,12 @@ from reconciler.model.ascii_text import SPACE
 
 _NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
 _NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
+_SECRET_KEY = re.compile(
+    r"(?:passw(?:or)?d|passphrase|secret|credentials?|(?:\A|[\s{,\"'_-])(?:pass|pwd|pw))[\"']?\s*:?\Z",
+    re.IGNORECASE | re.ASCII,
+)
+_PRIVATE = re.compile(r"passw(?!d\.byname|ord_maps)|secret|_pw\b", re.IGNORECASE | re.ASCII)
+_ROWS = re.compile(r"\b(?:static|inline):", re.ASCII)
 _NOT_PLAIN = re.compile(r"[-?:,\[\]{}#&*!|>'\"%@`\s]|.*(?::(?:\s|\Z)|\s#)", re.ASCII)
 
 
@@ -46,11 +52,20 @@ def one_text(key: str, items: list[Any]) -> str | None:
 
 def is_secret(text: str) -> bool:
     """Return True if that key, or the line up to a value, shows that a password follows."""
-    return bool(
-        re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(SPACE), re.IGNORECASE | re.ASCII)
-    )
+    return bool(_SECRET_KEY.search(text.rstrip(f"{SPACE}[{{")))
 
 
 def is_private(text: str) -> bool:
-    """Return True if a text may hold a password."""
-    return bool(re.search(r"passw(?!d\.byname|ord_maps)|secret", text, re.IGNORECASE | re.ASCII))
+    """Return True if a text, with its key where it has one, may hold a password."""
+    # A map of passwords names a file, unless its rows are in the value itself.
+    return bool(_PRIVATE.search(text) or ("password_maps" in text and _ROWS.search(text)))
+
+
+def may_show_password(key: str, value: object, text: str) -> bool:
+    """Return True if a text repeats a value, or a value in it, that may be a password."""
+    if isinstance(value, dict):
+        return any(may_show_password(each, inner, text) for name, inner in value.items() for each in (key, str(name)))
+    if isinstance(value, list):
+        return any(may_show_password(key, inner, text) for inner in value)
+    is_shown = isinstance(value, str) and bool(value) and value.strip(SPACE) in text
+    return is_shown and (is_secret(key) or is_private(f"{key}: {value}"))

@@ -150,7 +150,7 @@ def _equated(lines: Lines, number: int, *, apart: bool = False) -> Slip | None:
         return None
     column, above = indent(lines[number]), lines.above(number)
     name = match["name"]
-    if is_secret(name) or is_private(match["value"]):
+    if is_secret(name) or is_private(f"{name}={match['value']}"):
         return Slip(number, column, f'"=" does not set a value in YAML; write "{name}:" and a blank before the value')
     written = f"{name}: {scalar(match['value'].strip(SPACE))}"
     if not column:
@@ -177,7 +177,7 @@ def _setting(line: str, *, apart: bool) -> re.Match[str] | None:
 
 def _tight(lines: Lines, number: int, found: str) -> Slip | None:
     match = _TIGHT.fullmatch(found)
-    if not match or match["name"] in _TYPES or is_secret(match["name"]) or is_private(match["value"]):
+    if not match or match["name"] in _TYPES or is_secret(match["name"]) or is_private(found):
         return None
     column = indent(lines[number])
     written = f"{match['name']}: {scalar(match['value'])}"

@@ -85,3 +85,43 @@ def test_a_section_that_is_there_twice_is_a_finding_whatever_the_two_are(section
     found = load_findings(f"hostname: x.test\n{section}: {first}\n{section}: {again}\n")
 
     assert any(one.startswith("mail.yaml:3:1: ") and "already set at line 2" in one for one in map(str, found))
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "smart_host: |\n  nexthop: a\n  password: geheim\n",
+        "smart_host: {nexthop: a, username: u, password: !secret geheim/2 x}\n",
+        "smart_host: {nexthop: a, username: u, pass: geheim}\n",
+        "smart_host:\n  nexthop: a\n  pass: @geheim\n",
+        "smart_host:\n  nexthop: a\n  password: [!geheim\n",
+        "parameters:\n  smtp_sasl_password_maps = static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps:static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps: static:me:x: geheim\n",
+        "parameters:\n  smtp_sasl_password_maps:\n  static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps: [static:me:geheim]\n",
+        "parameters:\n  smtp_sasl_password_maps: {a: inline:x=me:geheim}\n",
+        "parameters:\n  people_bind_pw: [geheim]\n",
+        "parameters:\n  people_bind_pw = geheim\n",
+        "parameters:\n  people_bind_pw: {a: geheim}\n",
+        "parameters: |\n  smtp_sasl_password_maps = static:me:geheim\n",
+        "password:geheim\n",
+    ],
+)
+def test_a_value_that_may_be_a_password_is_not_shown(mail: str) -> None:
+    found = load_findings(mail)
+
+    assert found
+    assert not [one for one in found if "geheim" in f"{one} {one.subject}"]
+
+
+@pytest.mark.parametrize(
+    ("mail", "written"),
+    [
+        ("parameters:\n  smtp_sasl_password_maps = hash:/etc/x\n", "write smtp_sasl_password_maps: hash:/etc/x"),
+        ("parameters:\n  local_recipient_maps = static:all\n", "write local_recipient_maps: static:all"),
+        ("services:\n  smtpd/pass:command\n", "smtpd/pass"),
+    ],
+)
+def test_what_is_no_password_is_shown(mail: str, written: str) -> None:
+    assert any(written in str(one) for one in load_findings(mail))
