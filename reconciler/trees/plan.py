@@ -32,6 +32,7 @@ from reconciler.model import (
 )
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import UnsafePlan
+from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 from reconciler.postfix.table_changes import differing
 from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, read_table
@@ -56,13 +57,23 @@ _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
 
 def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
-    """Compare two trees; *origin* has the places in the desired state where the target's settings are written."""
+    """Compare two trees; *origin* has the places in the desired state where the target's settings are written.
+
+    A file that a map of the target takes the place of is no change: the change is that of its source.
+    """
     changes: list[Change] = []
+    maps = {name for path, file in target.items() for name in _maps(path, file)}
     for path in sorted(live.keys() | target.keys(), key=_order):
         before, after = live.get(path), target.get(path)
-        if before != after:
+        if before != after and not (after is None and path in maps):
             changes += _file_changes(path, before, after, origin or Contribution())
     return Plan(live=live, target=target, changes=tuple(changes), steps=activations(changes))
+
+
+def _maps(path: str, file: File) -> Iterator[str]:
+    """Yield the names of the files that are compiled from a table's source."""
+    kind = file.compiled.partition(" ")[2]
+    yield from (path + suffix for suffix in SUFFIXES.get(kind, ()) if suffix)
 
 
 def _order(path: str) -> tuple[int, str]:

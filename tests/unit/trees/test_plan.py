@@ -205,6 +205,18 @@ def test_equal_bytes_that_are_compiled_differently_are_the_same() -> None:
     ]
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("lmdb", ".lmdb"), ("hash", ".db"), ("btree", ".db"), ("cdb", ".cdb")])
+def test_a_map_that_is_compiled_anew_is_no_table_that_goes(kind: str, suffix: str) -> None:
+    rows, content = File.of(b"a 1\n"), File.of(b"\0x y\n" * 40)
+    live = {"t": rows, f"t{suffix}": content, f"u{suffix}": content}
+
+    plan = diff(live, {"t": File.of(b"a 1\n", compiled=f"postmap {kind}"), f"u{suffix}": content})
+
+    assert [one.what for one in plan.changes] == ["t"]
+    raise_if_unsafe(plan, confirmed=False)
+    assert [one.what for one in diff(live, {"t": rows}).changes] == [f"t{suffix}", f"u{suffix}"]
+
+
 def test_lines_that_can_not_be_read_are_not_the_same() -> None:
     before, after = File.of(b"a = 1\n"), File.of(b"a = 1\nwhat is this\n")
 
