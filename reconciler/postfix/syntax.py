@@ -273,8 +273,8 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
     for service in services:
         if other := first.get(service.key):
             what = (
-                f'duplicate service "{service.name}" of type {service.type}:'
-                f" {other.where} defines it already, and Postfix would use only the last one"
+                f'duplicate service "{service.name}" of type {service.type}: {other.where} and {service.where} define'
+                " it, and Postfix would use only the last one"
             )
             yield error_at("duplicate-service", service.where, what, service.key, other.where)
         first.setdefault(service.key, service)
