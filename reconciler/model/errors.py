@@ -76,6 +76,10 @@ class Unavailable(ReconcilerError):  # noqa: N818
     """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
 
 
+class SilentDaemon(Unavailable):
+    """A daemon that runs did not answer in time."""
+
+
 class Stopping(Unavailable):
     """The daemon is stopping: it starts no more programs, except to finish an activation that has begun."""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
+LATE = "did not answer in time"
+"""The end of the reason why nothing is known of Postfix on a host that is too busy to tell."""
 NOTHING = "nothing to do"
 _SERVICES = frozenset({"postsrsd", "rspamd"})
 """The companions that run as a service of that name."""
@@ -83,7 +85,9 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
 
 def _postfix(status: Status) -> Iterator[Need]:
     postfix, stopped = status["postfix"], status["postfix"]["stopped"]
-    if postfix["unknown"]:
+    if postfix["unknown"].endswith(LATE):
+        yield Need(f"the state of Postfix is unknown: {postfix['unknown']}", "reconciler status")
+    elif postfix["unknown"]:
         yield Need(f"Postfix can't read its configuration: {postfix['unknown']}", "reconciler once", Level.STOPPED)
     elif not postfix["running"]:
         yield Need("Postfix is stopped", stopped["start"] if stopped else "postfix start", Level.STOPPED)

@@ -61,7 +61,6 @@ PROVEN_END_TO_END = {
     "commands/set.py": "e2e/push/test_set.py",
     "commands/site.py": "e2e/mail/test_sites.py",
     "commands/smart_host.py": "e2e/push/test_set.py",
-    "commands/status.py": "e2e/push/test_repository.py",
     "commands/suspend.py": "e2e/operator/test_operator.py",
     "commands/why.py": "e2e/operator/test_why.py",
     "daemon/answers.py": "e2e/push/test_push.py",

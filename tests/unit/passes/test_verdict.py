@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.passes.verdict import LONG, verdict
+from reconciler.passes.verdict import LATE, LONG, verdict
 from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
     [
         ({"postfix": STOPPED}, "stopped", "Postfix is stopped", "START"),
         ({"postfix": STOPPED | {"unknown": "main.cf: no"}}, "stopped", "read its configuration: main.cf: no", "once"),
+        (
+            {"postfix": STOPPED | {"unknown": f"postconf {LATE}"}},
+            "attention",
+            "the state of Postfix is unknown: postconf did not answer in time",
+            "reconciler status",
+        ),
         ({"phase": {"name": "Halted", "reason": "no answer"}}, "stopped", "halted: no answer", "reconciler resume"),
         ({"lost": "it is a folder; run `reconciler x`", "live": None}, "attention", "it is a folder;", "reconciler x"),
         ({"daemon": False}, "attention", "the daemon is not running", "systemctl start reconciler"),
