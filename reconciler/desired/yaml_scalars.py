@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.model.ascii_text import SPACE
 
+_REFERENCE = re.compile(r"!secret [A-Za-z0-9][A-Za-z0-9_.-]*")
 _NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
 _NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
 _SECRET_KEY = re.compile(
@@ -67,5 +68,6 @@ def may_show_password(key: str, value: object, text: str) -> bool:
         return any(may_show_password(each, inner, text) for name, inner in value.items() for each in (key, str(name)))
     if isinstance(value, list):
         return any(may_show_password(key, inner, text) for inner in value)
-    is_shown = isinstance(value, str) and bool(value) and value.strip(SPACE) in text
+    # A reference in quotes names a secret; what would show it is the hint to remove the quotes.
+    is_shown = isinstance(value, str) and value.strip(SPACE) in text and not _REFERENCE.fullmatch(value) and bool(value)
     return is_shown and (is_secret(key) or is_private(f"{key}: {value}"))
