@@ -20,6 +20,7 @@ _OF_TROUBLES = (
     (re.compile(r"the file system of ([^ ]+) is full", re.ASCII), "df -h {}, and make room there"),
     (re.compile(r"the file system of ([^ ]+) is out of inodes", re.ASCII), "df -i {}, and remove files there"),
     (re.compile(r"the file system of ([^ ]+) is read-only", re.ASCII), "findmnt -T {}, and mount it read-write"),
+    (re.compile("No space left on device"), "df -h; df -i, and make room on the file system that is full"),
     (re.compile("dpkg holds its lock"), "wait for dpkg: the pass follows by itself"),
     (re.compile("the daemon did not answer"), "reconciler status, when the host is less busy"),
     (re.compile("another pass is running"), "wait for the other pass: the next one follows by itself"),

@@ -25,6 +25,7 @@ REPOSITORY = "/srv/mail-state.git"
             ),
             "start the server at inet:127.0.0.1:8891",
         ),
+        ("[Errno 28] No space left on device", "df -h; df -i, and make room on the file system that is full"),
         (
             "no server answers at /var/spool/postfix/private/auth (there is no such socket)",
             "start the server at /var/spool/postfix/private/auth",
