@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from dns.name import Name
     from dns.rdata import Rdata
+    from dns.tokenizer import Token
 
     from reconciler.model import Where
 
 STRING = 255
+BEFORE_DATA = 4
 FORMS = {
     "A": "an IPv4 address",
     "AAAA": "an IPv6 address",
@@ -122,6 +124,8 @@ def _name(text: str) -> Name:
         name = dns.name.from_text(text, None)
     except dns.exception.DNSException:
         raise MalformedRecord(f'"{text}" is not a valid name') from None
+    if text.startswith('"'):
+        raise MalformedRecord(f"the name {text} can't be in quotes")
     if not name.is_absolute():
         raise MalformedRecord(f'"{text}" lacks the final period; did you mean "{text}."?')
     return name
@@ -146,25 +150,30 @@ def type_of(text: str) -> str:
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-def data_of(name: str, kind: str, words: list[str]) -> str:
-    """Return the data of a record in normal form; *kind* is one that `type_of` returned."""
+def data_of(name: str, kind: str, entry: str) -> str:
+    """Return the data of an entry in normal form; its name and type are known to be *name* and *kind*."""
     import dns.exception  # noqa: PLC0415
     import dns.rdata  # noqa: PLC0415
+    import dns.tokenizer  # noqa: PLC0415
 
-    text = " ".join(words)
-    if kind == "TXT" and words[0] != r"\#":
-        return split(_octets(text))
-    if kind in ("MX", "SRV") and len(words) > 1 and _ADDRESS.fullmatch(words[-1]):
+    words = words_of(entry)[BEFORE_DATA:]
+    generic = words[0] == r"\#"
+    if kind in ("MX", "SRV") and len(words) > 1 and _ADDRESS.fullmatch(words[-1]) and not generic:
         raise MalformedRecord(f"{kind} must point to a host name, not to an address")
+    tokens = dns.tokenizer.Tokenizer(entry)  # not the words: alpn="h2,h3" is two tokens without a blank
+    for _ in range(BEFORE_DATA):
+        tokens.get()
+    if kind == "TXT" and not generic:
+        return split(_octets(tokens.get_remaining()))
     try:
-        rdata = dns.rdata.from_text("IN", kind, text)
+        rdata = dns.rdata.from_text("IN", kind, tokens)
     except dns.exception.DNSException as error:
-        reason = "" if str(error) == dns.exception.SyntaxError.__doc__ else f" ({error})"
-        raise MalformedRecord(f"{_expected(kind, text)}{reason}") from None
+        vague = str(error).startswith(("expect", str(dns.exception.SyntaxError.__doc__)))
+        raise MalformedRecord(_expected(kind, " ".join(words)) + ("" if vague else f" ({error})")) from None
     _check_absolute(rdata)
     data = normal(rdata)
     if kind in _USABLE and not _USABLE[kind].match(data):
-        raise MalformedRecord(_expected(kind, text))
+        raise MalformedRecord(_expected(kind, " ".join(words)))
     _check_hosts(name, kind, data)
     return data
 
@@ -210,12 +219,10 @@ def normal(rdata: Rdata) -> str:
 # ---- texts -----------------------------------------------------------------------------------------------------------
 
 
-def _octets(text: str) -> str:
+def _octets(tokens: list[Token]) -> str:
     """Return the strings of a TXT record as one text, a character for each octet."""
     import dns.exception  # noqa: PLC0415
-    import dns.tokenizer  # noqa: PLC0415
 
-    tokens = dns.tokenizer.Tokenizer(text).get_remaining()
     if not all(token.is_quoted_string() for token in tokens):
         raise MalformedRecord(f"expected {FORMS['TXT']}")
     try:

@@ -17,7 +17,7 @@ import sys
 import reconciler.features
 early = "dns" in sys.modules
 from reconciler.features.dns.rdata import data_of
-data_of("a.", "HTTPS", ["1", "."])
+data_of("a.", "HTTPS", "a. 1 IN HTTPS 1 .")
 print(early, *sorted({"dns.message", "dns.query", "dns.resolver", "dns.zonefile", "ssl"} & sys.modules.keys()))
 """
 
@@ -35,7 +35,8 @@ print(early, *sorted({"dns.message", "dns.query", "dns.resolver", "dns.zonefile"
     ],
 )
 def test_what_is_written_and_what_a_server_answers_have_one_normal_form(kind: str, written: str, answered: str) -> None:
-    assert data_of("a.example.", kind, written.split(" ")) == normal(dns.rdata.from_text("IN", kind, answered))
+    data = data_of("a.example.", kind, f"a.example. 60 IN {kind} {written}")
+    assert data == normal(dns.rdata.from_text("IN", kind, answered))
     assert kind in FORMS
 
 
