@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.apply.at_work import at_work
 from reconciler.apply.local_mail import try_postdrop
 from reconciler.apply.other_queue import take_along
 from reconciler.apply.questions import questions
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
     from reconciler.state.manifest import Generation
 
 _BEGINNING = 4096
+_OF_HOST = frozenset({
+    errno.EACCES, errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC,
+    errno.EPERM, errno.EROFS,
+})  # fmt: skip
+"""What the kernel says when this host has a trouble, and no configuration is to blame."""
 _LAST_WORDS = 5.0
 """Seconds between the last line of a master that was stopped and the moment in which its end is seen, at most."""
 
@@ -102,7 +109,8 @@ def go_live(
     main.cf describes it.
     """
     log = open_log(edges.host, before.values)
-    mark, after, old = log.mark(), before, postfix.children(before)
+    mark, after, old, reached = log.mark(), before, postfix.children(before), False
+    master = postfix.running(before)
     try:
         if live_path(edges.generations) != generation.path:
             edges.generations.switch(generation)
@@ -111,6 +119,7 @@ def go_live(
             return Verified(after, take_along(before, after, edges.host))
         since = boot_clock()  # a process from between the rename and this has the old options
         activate(step, before, after, edges)
+        reached = True
         left = take_along(before, after, edges.host)
         edges.say("verify")
         services = _services(generation, edges, known.places)
@@ -131,7 +140,9 @@ def go_live(
         with suppress(ReconcilerError, OSError):
             expected = _expected(after, _services(generation, edges, known.places), log, mark, edges)
             failed += fatal_since(replace(expected, faults=known.faults))
-        return Verified(after, tuple(known.places.of_all(failed)))
+        unable = isinstance(error, OSError) and error.errno in _OF_HOST and not failed[1:]
+        unread = unable and not reached and master is not None and postfix.running(before) == master
+        return Verified(after, tuple(known.places.of_all(failed)), unable=unable, unread=unread)
 
 
 def reload(edges: Edges) -> tuple[Finding, ...]:
@@ -161,20 +172,34 @@ def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
     )  # fmt: skip
 
 
+def ask_for_mail(edges: Edges) -> Verified:
+    """Ask the running Postfix, as it is, whether it takes mail for each kind of recipient."""
+    live, instance = edges.generations.live(), edges.postfix()
+    if live is None or postfix.running(instance) is None:
+        return Verified(instance)
+    log, asked = open_log(edges.host, instance.values), questions(instance.values, _beginning)
+    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    hand_in = _hand_in(instance, asked, edges)
+    return verify(replace(expected, settle=0, tries=1, asked=asked, hand_in=hand_in))
+
+
 def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     """Return the services of what is live that clients can use now, and MASTER; none if Postfix does not run.
 
-    A service that takes mail does so with each of the *tables*, those that Postfix has read.
+    A service that takes mail does so with each of the *tables*, the tables and files that Postfix has read. So may any
+    other program that runs since before one of them vanished.
     """
     live, instance = edges.generations.live(), edges.postfix()
-    if live is None or postfix.running(instance) is None:
+    master = postfix.running(instance)
+    if live is None or master is None:
         return frozenset()
     log = open_log(edges.host, instance.values)
     expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
     asked = questions(instance.values, _beginning) if tables else NOTHING_ASKED
+    others = at_work(master, tables)
     found = working(replace(expected, tries=1, asked=asked))
     taking = {key for key in found if taking_mail(key) in found}
-    return found | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
+    return found | others | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
 
 
 def _expected(

@@ -123,20 +123,26 @@ class Speaker:
     def _ask_all(
         self, client: SmtpClient, replies: dict[tuple[str, str], Said], until: float
     ) -> dict[tuple[str, str], Said]:
-        """Add the replies, and end with DATA; *until* then, more is asked."""
+        """Add the replies, and end with DATA; *until* then, more is asked.
+
+        DATA that is refused may be so for one sender or recipient only, or for all mail, so it is asked for the others.
+        """
         for sender in self.senders if self.recipients else ():
             for kind, said in self._transaction(client, sender, until):
                 replies[sender, kind] = said
             client.ask("RSET")
-        taken = next(((key, said.recipient) for key, said in replies.items() if said.taken), None)
-        if taken is None:
-            client.ask("QUIT")
-            return replies
-        (sender, kind), recipient = taken
-        again = [client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>", "DATA")]
-        refused = next((reply for reply in again if meaning(reply) is not Meaning.TAKEN), "")
-        if refused:
-            replies[sender, kind] = Said(recipient, refused)
+        for (sender, kind), said in [one for one in replies.items() if one[1].taken][:_MOST_REFUSED]:
+            again = [
+                client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{said.recipient}>", "DATA")
+            ]
+            refused = next((reply for reply in again if meaning(reply) is not Meaning.TAKEN), "")
+            if not refused:
+                return replies
+            replies[sender, kind] = Said(said.recipient, refused)
+            if meaning(refused) not in {Meaning.REFUSED, Meaning.WAITS} or time.monotonic() > until:
+                return replies
+            client.ask("RSET")
+        client.ask("QUIT")
         return replies
 
     def _transaction(self, client: SmtpClient, sender: str, until: float) -> Iterator[tuple[str, Said]]:

@@ -21,7 +21,7 @@ from reconciler.apply.activate import NO_WITNESS, Witness, died, go_live, keep_r
 from reconciler.apply.requeue import requeue, rerouted
 from reconciler.apply.stage import Staged, stage_and_check
 from reconciler.host.programs import postfix
-from reconciler.model import Activation, Applied, Broken, Finding, RolledBack, errors_in
+from reconciler.model import Activation, Applied, Broken, Finding, Postponed, RolledBack, errors_in
 from reconciler.model.errors import Unavailable
 from reconciler.postfix.places import SourcePlaces
 from reconciler.state.records import Intent, Step
@@ -68,7 +68,7 @@ def apply(order: Order, edges: Edges, stage: Stage | None = None) -> Outcome:
         verified = replace(verified, findings=tuple(order.allow(list(verified.findings))))
         if errors_in(verified.findings):
             if live_path(generations) != before.path:
-                return _undo(_Undo(before, after, step, silent, known), verified.findings, edges)
+                return _taken_back(_Undo(before, after, step, silent, known), verified, order, edges)
             companions.back(before, after, edges)
             raise Unavailable(verified.findings[0].text)  # the rename failed, so nothing has changed
     left = requeue(rows, verified.instance, edges.host)
@@ -108,7 +108,7 @@ def _swap(after: Generation, step: Activation, instance: postfix.Instance, known
     # A service that died under the old configuration may be throttled; a master that dies of the new one logs why.
     if verified.silent and (step is Activation.RELOAD or verified.died):
         edges.say("restart: Postfix does not answer and logs no reason")
-        verified = go_live(after, Activation.RESTART, verified.instance, edges, known)
+        verified = replace(go_live(after, Activation.RESTART, verified.instance, edges, known), unread=False)
     return verified
 
 
@@ -143,6 +143,19 @@ def undo(before: Generation, after: Generation, step: Activation, findings: Iter
     known = witness(before.root, SourcePlaces(), edges, recipients=False)
     with edges.generations.locks.activation(), edges.host.spared():
         return _undo(_Undo(before, after, step, known=known), findings, edges)
+
+
+def _taken_back(back: _Undo, verified: Verified, order: Order, edges: Edges) -> Outcome:
+    """Undo what failed, unless that would end what works; a commit that only this host kept from going live waits."""
+    failing = [one.subject for one in errors_in(verified.findings)]
+    if back.step is not Activation.NOTHING and (worse := order.stopping(back.before, failing)):
+        return Broken((*worse, *verified.findings))
+    if verified.unread:
+        back = replace(back, step=Activation.NOTHING)
+    outcome = _undo(back, verified.findings, edges)
+    if verified.unable and isinstance(outcome, RolledBack):
+        return Postponed(f"{errors_in(outcome.findings)[0].text}; what was live before is live again")
+    return outcome
 
 
 def _undo(back: _Undo, findings: Iterable[Finding], edges: Edges) -> Outcome:

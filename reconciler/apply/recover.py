@@ -5,6 +5,8 @@ Promises: both hold the activation lock while they change something, so neither 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.apply import companions
@@ -12,7 +14,7 @@ from reconciler.apply.activate import died, keep_running, live_path
 from reconciler.apply.other_queue import take_along
 from reconciler.host.programs import postfix
 from reconciler.model import Unchanged
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError, WouldStop
 from reconciler.model.phase import Halted, Suspended
 from reconciler.state.locks import ACTIVATION_PATIENCE, packages_change
 from reconciler.state.records import Conclusion, Step
@@ -28,22 +30,31 @@ if TYPE_CHECKING:
 # ---- what was cut short ----------------------------------------------------------------------------------------------
 
 
-def recover(edges: Edges, *, asked: bool = False) -> Intent | None:
+Permit = Callable[["Generation"], None]
+"""Raises WouldStop if processes that start with the files of a generation would end what works."""
+
+
+def recover(edges: Edges, *, asked: bool = False, permit: Permit = lambda _: None) -> Intent | None:
     """Undo an interrupted pass: make the old generation complete and live, and run Postfix if it ran before.
 
     Return the open intent, or None when no pass was interrupted. Only undoing is always safe; the next pass repeats the
-    work. What took the place of /etc/postfix stays there in a pause, unless an operator *asked* for the change.
+    work. What took the place of /etc/postfix stays there in a pause, unless an operator *asked* for the change. What
+    *permit* raises is raised before anything is changed, so that the next call begins as this one did.
     """
     generations = edges.generations
     intent = edges.journal.open_intent()
     if intent and intent.before and not generations.holds(intent.before):
         intent = None  # it is none of this host's; status shows it
     if generations.place_of_link.taken and (asked or _may_put_back(edges)):
+        if live := generations.live():
+            permit(live)
         _put_back(intent, edges)
     if generations.adopted and generations.live() is None:
-        _heal(intent, edges)
+        _heal(intent, edges, permit)
     if intent is None:
         return None
+    if intent.before and generations.adopted and Step.SWAP in intent.steps:
+        permit(generations.get(intent.before))
     edges.say("recover")
     with generations.locks.activation(), edges.host.spared():
         if intent.before and generations.adopted:
@@ -55,14 +66,19 @@ def recover(edges: Edges, *, asked: bool = False) -> Intent | None:
     return intent
 
 
-def _heal(intent: Intent | None, edges: Edges) -> None:
-    """Make a generation live again where the live link leads to none."""
+def _heal(intent: Intent | None, edges: Edges, permit: Permit) -> None:
+    """Make a generation live again where the live link leads to none.
+
+    A Postfix that *permit* protects is not reloaded: what it has read is most likely that generation.
+    """
     link = edges.generations.link
     with edges.generations.locks.activation(), edges.host.spared():
         if healed := edges.generations.heal():
             _tell(f"{link} led to no generation; generation {healed.number} is live again", intent, edges)
             if postfix.running(instance := edges.postfix()) is not None:
-                postfix.reload(edges.host, instance)
+                with suppress(WouldStop):
+                    permit(healed)
+                    postfix.reload(edges.host, instance)
 
 
 def _may_put_back(edges: Edges) -> bool:
@@ -80,7 +96,10 @@ def _put_back(intent: Intent | None, edges: Edges) -> None:
 
 
 def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
-    """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran."""
+    """Make the generation from before live, remove the newer ones, and run Postfix with it if it ran.
+
+    Before the swap began, Postfix has read nothing else, so that nothing has to be read again.
+    """
     restarting, newer = Step.RESTART in intent.steps, edges.postfix()
     _switch_back(before, intent.companions, edges, start=intent.ran and restarting)
     for generation in edges.generations.all():
@@ -95,7 +114,7 @@ def _undo(intent: Intent, before: Generation, edges: Edges) -> None:
             postfix.start(edges.host, instance)
     elif restarting:
         postfix.restart(edges.host, instance)  # it may run with settings that only a restart changes
-    else:
+    elif Step.SWAP in intent.steps:
         postfix.reload(edges.host, instance)
     take_along(newer, instance, edges.host)
 

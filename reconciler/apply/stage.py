@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.live_maps import made_from_live
 from reconciler.apply.other_queue import mail_left_behind
 from reconciler.host.programs import postfix, postmap
 from reconciler.host.programs.vocabulary import says
@@ -24,15 +25,16 @@ from reconciler.postfix.syntax import read_main, read_master
 from reconciler.postfix.tables import count_entries, sample, table_of
 from reconciler.rehearsal.rehearse import rehearse
 from reconciler.state import companions
+from reconciler.state.compiled import LiveMaps
 from reconciler.state.manifest import NONE, Deviations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Plan, Tree
     from reconciler.rehearsal.script import Script
-    from reconciler.state.manifest import Stage
+    from reconciler.state.manifest import Generation, Stage
     from reconciler.state.source import Source
 
 _PROGRAMS = ("postconf", "postmap", "postalias")
@@ -90,9 +92,10 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
 
 
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
-    """Compile the tables without an identical compiled map; count the entries of the new maps and read them back."""
+    """Compile the tables whose live map is not of use; count the entries of the new maps and read them back."""
     tables = [table for path in target if (table := _table(path, target, order.origin))]
-    new = [table for table in tables if not edges.generations.reusable(table.name, target[table.name], stage)]
+    maps = LiveMaps(edges.generations.live(), edges.host)
+    new = [table for table in tables if not made_from_live(table, target[table.name], maps, stage.root)]
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:
@@ -173,7 +176,8 @@ class Order:
 
     *deviations* say how the target differs from the commit on purpose. A *trusted* target was live and verified before
     (undo, rollback, drift, rescue): it skips the check and the *rehearsal*. *confirmed*: refusals that verify() finds
-    are intended. *allow* applies the commit's allowances. *home* is as in Desired.
+    are intended. *allow* applies the commit's allowances. *home* is as in Desired. *stopping* returns, as errors, what
+    works now and would stop if that generation were started again, given the subjects of what fails.
     """
 
     plan: Plan
@@ -187,6 +191,7 @@ class Order:
     rehearsal: Rehearsal | None = None
     confirmed: bool = False
     allow: Callable[[list[Finding]], list[Finding]] = list
+    stopping: Callable[[Generation, Collection[str]], list[Finding]] = lambda _before, _failing: []
 
     def places(self, edges: Edges) -> SourcePlaces:
         """Return the places in the desired state of what goes live."""

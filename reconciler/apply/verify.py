@@ -47,7 +47,8 @@ class Verified:
     """The state of *instance* after an activation.
 
     *died*: the master ended. *silent*: a service fails and the log gives no reason. *told* says what was verified; it
-    is empty if nothing was.
+    is empty if nothing was. *unable*: this host kept the activation from being made, whatever was to go live; *unread*:
+    Postfix has not even begun to read it.
     """
 
     instance: postfix.Instance
@@ -55,6 +56,8 @@ class Verified:
     died: bool = False
     silent: bool = False
     told: str = ""
+    unable: bool = False
+    unread: bool = False
 
 
 def verify(expected: Expected) -> Verified:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reconciler.commands.console import Context, say, say_all, who
+from reconciler.commands.console import Context, columns, say, say_all, who
 from reconciler.commands.exit_status import status_named
 from reconciler.commands.finish import finish
 from reconciler.daemon.control import ask
@@ -59,7 +59,7 @@ def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: 
 def _tell(proposed: Proposed, edges: Edges) -> None:
     revision = proposed.revision
     say(f"{edges.settings.host}   {revision.short}  {revision.subject}\n")
-    say_all(plan_lines(proposed.plan))
+    say_all(plan_lines(proposed.plan, columns(), whole=True))
     say_all(power_lines(proposed.powers))
     say_all(finding_lines(proposed.findings))
     say_all(f"  {override}" for override in proposed.overrides)

@@ -1,7 +1,7 @@
 """The parts that all commands share: settings and edges on demand, errors as exit statuses, colour on a terminal.
 
-Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings that can't be read, 75 a failure on
-this host, 1 any other error.
+Exit status: 64 wrong usage, 70 a bug in reconciler, 77 not permitted, 78 settings or facts that can't be read, 75 a
+failure on this host, 1 any other error.
 """
 
 from __future__ import annotations
@@ -17,27 +17,26 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.commands.exit_status import BUG, CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE
+from reconciler.commands.progress import progress
 from reconciler.daemon.control import NotPermitted, ask
-from reconciler.host.effects import Host
 from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings
-from reconciler.model.ascii_text import SPACE
-from reconciler.model.errors import BadSettings, ReconcilerError, Unavailable
-from reconciler.model.phase import Wake
+from reconciler.model.errors import BadFacts, BadSettings, ReconcilerError, Unavailable
 from reconciler.passes.internal_error import InternalError, internal_errors
-from reconciler.state.journal import Journal
 from reconciler.trees.fold import LEAST, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.state.journal import Journal
 
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (PermissionError, NOT_PERMITTED),
     (NotPermitted, NOT_PERMITTED),
     (BadSettings, CONFIGURATION),
+    (BadFacts, CONFIGURATION),
     (Unavailable, TEMPORARY),
     (OSError, TEMPORARY),
     (InternalError, BUG),
@@ -45,6 +44,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 )
 _OF_CLICK = (click.exceptions.Abort, click.exceptions.Exit, click.ClickException)
 _COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+_CHANGE = re.compile(r"  ([+~-]) ")
 _PLACE = re.compile(r"^\s*(\S+:\d+:\d+:)( warning:)?", re.ASCII)
 
 
@@ -97,9 +97,9 @@ def _stop(status: int, why: object) -> NoReturn:
 
 def say(line: str = "", *, err: bool = False) -> None:
     """Print a line; on a terminal, changes and findings are coloured."""
-    mark = line.lstrip(SPACE)[:1]
-    if line.startswith("  ") and mark in _COLOURS and line.lstrip(SPACE)[1:2] == " ":
-        click.echo(click.style(line, fg=_COLOURS[mark]), err=err)
+    progress.end()
+    if match := _CHANGE.match(line):
+        click.echo(click.style(line, fg=_COLOURS[match[1]]), err=err)
     elif match := _PLACE.match(line):
         colour = "yellow" if match[2] else "red"
         click.echo(click.style(match[0], fg=colour, bold=True) + line[match.end() :], err=err)
@@ -107,15 +107,18 @@ def say(line: str = "", *, err: bool = False) -> None:
         click.echo(line, err=err)
 
 
-def _say_step(step: str) -> None:
-    if sys.stderr.isatty():
-        say(f"  {step} ...", err=True)
-
-
 def say_all(lines: Iterable[str]) -> None:
     """Print lines; on a terminal, long ones are folded."""
     for line in fold(lines, columns()):
         say(line)
+
+
+def say_cut(lines: Callable[[bool], Iterable[str]], *, whole: bool) -> None:
+    """Print lines that are cut to the terminal unless they are to be *whole*, and say so if any is."""
+    shown = list(lines(whole))
+    say_all(shown)
+    if shown != list(lines(True)):
+        say("  some values are cut: --all shows them whole")
 
 
 def columns() -> int:
@@ -136,6 +139,10 @@ class Context:
         self._settings = self._settings or read_settings(self.file)
         return self._settings
 
+    def suppose(self, settings: Settings) -> None:
+        """Use these settings, because no file has any yet."""
+        self._settings = settings
+
     def edges(self, state_directory: Path | None = None) -> Edges:
         """Return the edges of a pass; *state_directory* replaces the real state for a command that must change nothing.
 
@@ -148,7 +155,8 @@ class Context:
         backup = state_directory / "backup" if state_directory else settings.backup
         if state_directory and not (os.geteuid() == 0 and configuration.is_dir()):
             configuration = state_directory / "etc"
-        return edges_for(settings, directory, configuration, backup, _say_step)
+        progress.begin()
+        return edges_for(settings, directory, configuration, backup, progress.step)
 
     def is_host(self) -> bool:
         """Return whether a check can compare with the live state of this host; else it has only a temporary folder."""
@@ -156,23 +164,29 @@ class Context:
 
     def permitted(self) -> Edges:
         """Return the edges for a command that reads or changes the state; raises PermissionError unless run by root."""
-        self._require_root()
+        self.require_root()
         edges = self.edges()
         edges.generations.prepare()
         return edges
 
     def journal(self) -> Journal:
         """Return the journal, to read; raises PermissionError unless run by root."""
-        self._require_root()
+        from reconciler.host.effects import Host  # noqa: PLC0415 - a running daemon tells the status without these
+        from reconciler.state.journal import Journal  # noqa: PLC0415
+
+        self.require_root()
         return Journal(self.settings.state / "private", Host())
 
-    def _require_root(self) -> None:
+    def require_root(self) -> None:
+        """Raise PermissionError unless run by root."""
         state = self.settings.state
         if os.geteuid() != 0:
             raise PermissionError(1, "not permitted; run this as root", str(state))
 
     def poke(self) -> None:
         """Wake the daemon, if it runs, after an operator's command."""
+        from reconciler.model.phase import Wake  # noqa: PLC0415 - as above
+
         with suppress(ReconcilerError):
             list(ask(self.settings.socket, {"do": "wake", "reason": Wake.OPERATOR.value}, 5.0))
 

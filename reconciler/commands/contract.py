@@ -18,7 +18,7 @@ def change_line(change: Change) -> dict[str, Any]:
     """Return one difference of a plan."""
     return {
         "kind": change.kind, "what": change.what, "before": change.before, "after": change.after,
-        "within": change.within, "where": str(change.where) if change.where else None,
+        "within": change.within, "where": str(change.where) if change.where else None, "effect": change.effect,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ WIDTH = 78
 
 
 @click.command("explain")
-@click.argument("rule", required=False)
+@click.argument("rule", required=False, shell_complete=lambda _ctx, _param, typed: _begun(typed))
 @click.option("--all", "every", is_flag=True, help="List all rules.")
 @click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
 @click.option("--markdown", is_flag=True, help="Print all rules in the format of docs/rules.md.")
@@ -64,6 +64,10 @@ def explain_command(context: Context, rule: str | None, *, every: bool, json_out
     else:
         longest = max(map(len, known))
         say_all(f"{name:<{longest}}  {first_sentence(text)}" for name, text in known.items())
+
+
+def _begun(typed: str) -> list[str]:
+    return [name for name in explanations() if name.startswith(typed)]
 
 
 def _explain(rule: str, known: Mapping[str, str]) -> None:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 
 from reconciler import __version__
 from reconciler.commands.console import Context, Reconciler, keep_examples
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class CommandPlace(NamedTuple):
@@ -32,13 +35,16 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "why": CommandPlace("why.why_command", "Show where a parameter's value comes from."),
         "get": CommandPlace("why.get_command", "Show a parameter's live value."),
         "generations": CommandPlace("generations.generations_command", "List the generations on disk."),
-        "diff": CommandPlace("generations.diff_command", "Show how two generations differ."),
+        "diff": CommandPlace("diff.diff_command", "Show how generations or commits differ."),
+        "help": CommandPlace("help.help_command", "Show a page of the documentation."),
         "explain": CommandPlace("explain.explain_command", "Explain a rule, and what to do about its findings."),
         "probe": CommandPlace("probe.command.probe_command", "Test whether a server accepts mail from this host."),
     },
     "Try a change": {
         "check": CommandPlace("check.check_command", "Check a commit or a folder, and list all findings."),
         "plan": CommandPlace("plan.plan_command", "Show what a commit would change here."),
+        "facts": CommandPlace("facts.facts_command", "Write this host's facts, to check commits elsewhere."),
+        "schema": CommandPlace("schema.schema_command", "Write the JSON Schema of the YAML files, for editors."),
     },
     "Change mail by a commit": {
         "set": CommandPlace("set.set_command", "Set a parameter."),
@@ -57,6 +63,7 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
         "rescue": CommandPlace("rollback.rescue_command", "Restore the files from before adoption."),
     },
     "Set up": {
+        "import": CommandPlace("move_in.import_command", "Make the first commit from this host's Postfix."),
         "init": CommandPlace("init.init_command", "Make a bare repository for the desired state."),
         "run": CommandPlace("run.run_command", "Run the daemon."),
     },
@@ -71,6 +78,15 @@ class Commands(Reconciler):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Return the names of all commands, also of those that are not imported yet."""
         return sorted(COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing them, and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell asks
+
+        begun = [
+            CompletionItem(name, help=place.does) for name, place in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return begun + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """List the commands by purpose."""

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.commands.check import folder_as_commit
-from reconciler.commands.console import Context, say, say_all, say_bug
+from reconciler.commands.console import Context, columns, say, say_all, say_bug, say_cut
 from reconciler.commands.contract import change_line, override_line, power_line
 from reconciler.commands.exit_status import status_without
-from reconciler.commands.options import as_json, pass_context, wanted_revision
+from reconciler.commands.options import as_json, pass_context, show_all, wanted_revision
 from reconciler.desired.overrides import overridden
 from reconciler.model.errors import WithFindings
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.state.records import finding_line
+from reconciler.trees.changes import totals
+from reconciler.trees.equality import by_level
 from reconciler.trees.report import finding_lines, plan_lines, power_lines
 
 if TYPE_CHECKING:
@@ -31,18 +33,23 @@ if TYPE_CHECKING:
 @click.option(
     "--tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Plan a folder instead of a commit."
 )
+@show_all
 @as_json
 @pass_context
-def plan_command(context: Context, rev: str | None, *, tree: Path | None, json_output: bool) -> None:
+def plan_command(context: Context, rev: str | None, *, tree: Path | None, whole: bool, json_output: bool) -> None:
     r"""Show what a commit or a folder would change.
 
-    Compares it, or the tip of the branch, with the live state. Exit status: 0 no changes, 2 changes, 1 refused,
-    70 a bug in reconciler.
+    Compares it, or the tip of the branch, with the live state: first what is treated differently, then what is the same
+    and only written differently, then defaults that are written out or left out. Each line ends with the place in the
+    desired state that makes it.
+
+    Exit status: 0 no changes, 2 changes, 1 refused, 70 a bug in reconciler.
 
     \b
     Examples:
       reconciler plan                the tip of the branch
       reconciler plan --tree .       a clone on this host, before you commit
+      reconciler plan --all          with long values whole, also on a terminal
     """
     if rev and tree:
         raise click.UsageError("give a commit or --tree, not both")
@@ -58,19 +65,21 @@ def plan_command(context: Context, rev: str | None, *, tree: Path | None, json_o
         _findings_or_json(error.findings, json_output=json_output)
         sys.exit(status_without(error))
     plan, findings = judged.plan, judged.findings
+    implied = tuple(by_level(plan, judged.understood.facts))
     overrides = overridden(judged.understood.desired, judged.understood.facts)
     if json_output:
         changes = [change_line(change) for change in plan.changes]
         shown = {"revision": revision.oid, "changes": changes, "steps": list(plan.steps),
                  "overrides": [override_line(override) for override in overrides],
-                 "left_out": dict(judged.apart.kept),
+                 "left_out": dict(judged.apart.kept), "totals": totals(plan.changes),
+                 "implied": [change_line(change) for change in implied],
                  "powers": [power_line(power) for power in judged.powers]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
-        say(f"{context.settings.host}   {revision.short}  {revision.subject}\n")
-        say_all(plan_lines(plan))
+        say(f"{'   '.join(filter(None, (context.settings.host, revision.short)))}  {revision.subject}\n")
+        say_cut(lambda full: plan_lines(plan, columns(), whole=full, implied=implied), whole=whole)
         say_all(power_lines(judged.powers))
-        say_all(finding_lines(findings))
+        say_all(("", *finding_lines(findings)) if findings else ())
         say_all(map(str, overrides))
     sys.exit(2 if plan.changes else 0)
 

@@ -11,11 +11,17 @@ import click
 from reconciler.commands.commit import commit
 from reconciler.commands.console import Context, say, say_all, who
 from reconciler.desired.site_removal import domains_in, removal, site_named, sites_of
+from reconciler.model import did_you_mean
+from reconciler.model.errors import ReconcilerError
 from reconciler.passes.site_requests import remove
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Tree
+
+
+class NoSite(ReconcilerError):  # noqa: N818 - as in errors.py
+    """The operator named a site that has no files on the branch."""
 
 
 @click.group("site")
@@ -50,7 +56,7 @@ def site_remove(context: Context, site: str, *, plan: bool) -> None:
     Removes its files, and the rows of tables/ that name its transports or its domains. The commit then goes live like
     a push; `git revert` restores everything.
 
-    Exit status: with --plan 0 nothing to remove, 2 something to remove; else as for `once`.
+    Exit status: 1 no such site; with --plan 2 something to remove; else as for `once`.
 
     \b
     Examples:
@@ -60,8 +66,12 @@ def site_remove(context: Context, site: str, *, plan: bool) -> None:
     name = site_named(site)
     if name is None:
         raise click.UsageError(f'expected siteNN, such as site12, got "{site}"')
+    files = _tip(context.edges())
+    if name not in (known := sites_of(files)):
+        hint = did_you_mean(name, known) or "; `reconciler site list` lists the sites"
+        raise NoSite(f"there is no {name} on the branch{hint}")
     if plan:
-        going = list(removal(_tip(context.edges()), name).lines)
+        going = list(removal(files, name).lines)
         say_all(f"  {line}" for line in going)
         sys.exit(2 if going else 0)
     commit(context, partial(remove, name, who()))

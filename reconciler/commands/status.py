@@ -14,12 +14,13 @@ from reconciler.commands.console import Context, say_all
 from reconciler.commands.options import as_json, pass_context
 from reconciler.commands.status_rows import status_lines
 from reconciler.daemon.control import ask
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError, SilentDaemon
 
 if TYPE_CHECKING:
     from reconciler.passes.status_value import Status
 
 EVERY = 2.0  # seconds between two looks of --watch
+PATIENCE = 10.0  # seconds that a daemon has for an answer
 EXIT = {"well": 0, "attention": 1, "stopped": 2}
 
 
@@ -52,20 +53,25 @@ def _print(shown: Status, *, json_output: bool) -> None:
 
 
 def _now(context: Context) -> Status:
-    shown = _ask_daemon(context)
+    try:
+        shown, unanswered = _ask_daemon(context), ""
+    except SilentDaemon:
+        shown, unanswered = None, f"the daemon did not answer within {PATIENCE:g} s"
     if shown is None:
         from reconciler.passes import status as state  # noqa: PLC0415 - a running daemon has all that this needs
 
-        shown = state.status(context.permitted(), state.Known(), daemon=False)
+        shown = state.status(context.permitted(), state.Known(unanswered=unanswered), daemon=False)
     return shown
 
 
 def _ask_daemon(context: Context) -> Status | None:
     try:
-        for message in ask(context.settings.socket, {"do": "status"}, 10.0):
+        for message in ask(context.settings.socket, {"do": "status"}, PATIENCE):
             if "done" in message:
                 done: Status = message["done"]
                 return done if "verdict" in done else None  # a daemon of an earlier version, until it is restarted
+    except SilentDaemon:
+        raise
     except ReconcilerError:
         return None
     return None

@@ -6,13 +6,21 @@ Promises: safe from any thread; a replaced result is discarded together with its
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.host.reachable import ask
+from reconciler.model.errors import ReconcilerError
 from reconciler.passes.check import Memory, forget
+from reconciler.passes.faults_now import told_now, told_of_pass
+from reconciler.passes.internal_error import internal_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.apply.edges import Edges
+    from reconciler.model import Finding
+    from reconciler.passes.check import Checked
 
 
 class CheckedSlot:
@@ -56,13 +64,26 @@ class CheckedSlot:
 
     def unanswered(self) -> list[str]:
         """Return why servers of what is live do not answer now that answered when it was checked."""
-        with self._lock:
-            checked = self._memory.checked if self._memory else None
-        live = self._edges.generations.live()
-        if checked is None or live is None or checked.judged.revision.oid != live.revision:
+        checked = self._of_live()
+        if checked is None:
             return []
         answered = [server for server, why in checked.judged.understood.facts.answers.items() if why == ""]
         return [f"no server answers at {server} ({why})" for server, why in ask(answered).items() if why]
+
+    def still(self, faults: Sequence[Finding]) -> list[str]:
+        """Return what to say of the faults that the last pass found, without those that are over."""
+        checked = self._of_live() if faults else None
+        if checked is not None:
+            with suppress(ReconcilerError, OSError), internal_errors():
+                return told_now(faults, checked.judged.understood, self._edges)
+        return [told_of_pass(one) for one in faults]
+
+    def _of_live(self) -> Checked | None:
+        """Return the last check, if it is of what is live."""
+        with self._lock:
+            checked = self._memory.checked if self._memory else None
+        live = self._edges.generations.live()
+        return checked if checked and live and checked.judged.revision.oid == live.revision else None
 
     def _forget(self) -> None:
         if self._memory:

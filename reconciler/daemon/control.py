@@ -37,7 +37,7 @@ from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from reconciler.model.errors import ReconcilerError, Unavailable
+from reconciler.model.errors import ReconcilerError, SilentDaemon, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -329,7 +329,7 @@ def ask(socket: Path, request: Message, timeout: float) -> Iterator[Message]:
         except PermissionError:
             raise NotPermitted(f"{socket}: not permitted; ask as root or as a member of daemon.group") from None
         except TimeoutError:
-            raise Unavailable(f"{socket}: reconciler did not answer within {timeout:g} s") from None
+            raise SilentDaemon(f"{socket}: reconciler did not answer within {timeout:g} s") from None
         except OSError as error:
             raise Unavailable(f"{socket}: reconciler is not running ({error.strerror or error})") from error
 

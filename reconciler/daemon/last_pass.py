@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired.lint import SAME
 from reconciler.model import Applied, Severity, Unchanged
-from reconciler.model.phase import FIRST_PAUSE, Suspended, pause
+from reconciler.model.phase import Suspended, pause, pause_after
 from reconciler.passes.hand_edit import rules_end
 
 if TYPE_CHECKING:
@@ -25,21 +25,22 @@ class LastPass:
     """Why no pass was made or recorded, the note that was not written, and whether panels' requests wait.
 
     *bug* is a bug in reconciler that ended the work around a pass. *faults* are errors of what is live that the pass
-    met, such as a server that does not answer.
+    met, such as a server that does not answer. *held_back* counts the times in a row that a recovery had to wait.
     """
 
     unrecorded: str = ""
     lost_note: str = ""
     requests_wait: bool = False
     bug: str = ""
-    faults: tuple[str, ...] = ()
+    faults: tuple[Finding, ...] = ()
+    held_back: int = 0
 
     def recorded(self, passed: Passed) -> LastPass:
         """Return the value after a pass, which was recorded or not."""
         what = "no pass can be made now" if passed.busy else "nothing can be recorded"
         unrecorded = f"{what}: {getattr(passed.outcome, 'reason', '')}" if passed.unrecorded else ""
-        faults = tuple(f"the last pass found {fault}" for fault in _faults(passed.outcome))
-        return replace(self, unrecorded=unrecorded, faults=faults)
+        held_back = self.held_back + 1 if passed.held_back else 0
+        return replace(self, unrecorded=unrecorded, faults=tuple(_faults(passed.outcome)), held_back=held_back)
 
     def noted(self, passed: Passed) -> LastPass:
         """Return the value after a pass; one without a conclusion writes no note, so it keeps the earlier one."""
@@ -49,7 +50,7 @@ class LastPass:
         """Return the seconds until the next pass by timer."""
         due = min(settings.resync, pause(phase) or settings.resync, rules_end(settings.drift_ignore))
         if self.unrecorded or self.requests_wait:
-            due = min(due, FIRST_PAUSE)
+            due = min(due, pause_after(max(self.held_back, 1)))
         if isinstance(phase, Suspended) and phase.until:
             due = min(due, max((phase.until - datetime.now(UTC)).total_seconds(), 0.1))
         return due

@@ -42,6 +42,7 @@ from reconciler.model import Applied, Broken, RolledBack
 from reconciler.model.errors import ReconcilerError, Stopping
 from reconciler.model.phase import Wake
 from reconciler.passes.check import forget
+from reconciler.passes.faults_now import FaultsNow, told
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.run import one_pass
 from reconciler.passes.site_requests import drain
@@ -69,7 +70,7 @@ class Daemon:
         self.edges = replace(edges, revived=self._guard.revived)
         self._master = Master(self.edges)
         self._probation = ProbationWatch(self.edges)
-        self._slot = CheckedSlot(self.edges)
+        self._slot, self._faults_now = CheckedSlot(self.edges), FaultsNow(self.edges)
         self._board = ProgressBoard()
         self._stopping = False
         self._signals = -1
@@ -102,7 +103,8 @@ class Daemon:
             *filter(None, [self._renewals.waiting, self._probation.waiting]),
         )
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
-        troubles = (*urgent, *self._last.faults, *self._slot.unanswered())
+        faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
+        troubles = (*urgent, *faults, *self._slot.unanswered())
         busy, step = self._guard.busy, self._step
         working = RunningPass(step=step, seconds=round(busy, 1)) if busy and step else None
         return Known(limits, troubles, self._renewals.files, working)

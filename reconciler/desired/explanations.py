@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.desired import allowances, budget, flows, layout, lint, load, master_d, schema_errors, yaml_reader
+from reconciler.desired import (
+    allowances,
+    budget,
+    flows,
+    layout,
+    lint,
+    load,
+    master_d,
+    move_in,
+    schema_errors,
+    text_faults,
+    yaml_reader,
+)
 from reconciler.postfix import syntax, tables
 
 if TYPE_CHECKING:
@@ -279,7 +291,10 @@ EXPLAINED = {
         'accident. If it is intended, add the trailer "Confirm: deletions" to the commit\'s message.'
     ),
 }
-_SOURCES = (lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout)
+_SOURCES = (
+    lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, move_in,
+    text_faults,
+)  # fmt: skip
 
 
 def explanations() -> Mapping[str, str]:

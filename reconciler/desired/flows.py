@@ -29,8 +29,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reconciler.desired import schema_errors, yaml_reader
-from reconciler.features.section import Section
-from reconciler.model import Finding, Where, did_you_mean
+from reconciler.features.section import Section, or_else
+from reconciler.model import Finding, Where, closest, error_at, meant
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -94,6 +94,9 @@ class Flows:
     all: tuple[Flow, ...] = ()
 
 
+_WORDS = dict.fromkeys(("accept", "allow", "allowed", "ok", "deliver", "delivered", "pass"), "accepted")
+_WORDS |= dict.fromkeys(("reject", "rejected", "deny", "denied", "refuse", "bounce", "block", "blocked"), "refused")
+
 # ---- reading them ----------------------------------------------------------------------------------------------------
 
 _PATH = re.compile(r"flows/[^/]+\.yaml")
@@ -136,11 +139,17 @@ def _code(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(_plain)]
 Word = Annotated[str, AfterValidator(_one_word)]
-Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several)]
+Addresses = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=tuple[Text, ...] | Text)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=tuple[str, ...] | str)]
+Code = Annotated[str, Field(pattern=r"^(?:[Yy][Ee][Ss]|[Tt][Rr][Uu][Ee]|[45](?:[0-9]{2}|[Xx]{2})?)$")]
+Refused = Annotated[str | None, BeforeValidator(_code, json_schema_input_type=Code)]
 
 
-class _Expect(Section):
-    refused: Annotated[str | None, BeforeValidator(_code)] = None
+_WORDS = {"type": "string", "pattern": r"^(?:accepted|refused(?: \w+)?)$"}
+
+
+class _Expect(Section, json_schema_extra=or_else(_WORDS)):
+    refused: Refused = None
     status: Literal["sent", "bounced", "deferred"] | None = None
     transport: str | None = None
     nexthop: str | None = None
@@ -157,8 +166,12 @@ class _Expect(Section):
         match = re.fullmatch(r"refused(?: (\w+))?", value, re.ASCII) if isinstance(value, str) else None
         if match:
             return {"refused": match[1] or "yes"}
+        if value is None:
+            raise PydanticCustomError("bad-expectation", "it has no value; write expect: refused, or expect: accepted")
         if isinstance(value, str):
-            hint = did_you_mean(value, ("accepted", "refused"))
+            code = re.fullmatch(r"[45](?:\d\d|xx)", value, re.ASCII)
+            word = _WORDS.get(value.lower()) or closest(value, ("accepted", "refused"))
+            hint = meant(f"refused {value}" if code else word)
             what = 'expected accepted, refused or a mapping, got "{value}"{hint}'
             raise PydanticCustomError("bad-expectation", what, {"value": value, "hint": hint})
         return value
@@ -179,12 +192,17 @@ class _Flow(Section):
     sender: Annotated[Text, Field(alias="from")] = "somebody@sender.rehearsal.example"
     recipients: Annotated[Addresses, Field(alias="to")]
     header: dict[Word, Text] = Field(default_factory=dict)
-    hosts: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
+    hosts: Hosts = ()
     expect: _Expect
 
 
 _ADAPTER = TypeAdapter(_Flow)
 _KEYS = [field.alias or name for name, field in _Flow.model_fields.items()]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of one flow, as pydantic derives it from the validator."""
+    return _ADAPTER.json_schema()
 
 
 def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flows:
@@ -201,16 +219,26 @@ def read(files: Tree, host: str, findings: list[Finding], budget: Budget) -> Flo
 
 def _flows(written: Document, path: str, findings: list[Finding]) -> list[Flow]:
     flows = []
+    if written.value and written.value.keys() <= set(_KEYS):
+        where = next(iter(written.keys.values()), Where(path))
+        what = "a flow needs a name above its keys; write NAME: on a line before them, and indent them"
+        findings.append(error_at("bad-expectation", where, what, path))
+        return []
     for name, value in written.value.items():
         try:
             flow = _ADAPTER.validate_python(value)
         except ValidationError as error:
-            for problem in error.errors(include_url=False):
-                known = _Expect.model_fields if "expect" in problem["loc"] else _KEYS
-                findings.append(schema_errors.invalid(name, dict(problem), list(known), written))
+            findings += [
+                schema_errors.invalid(name, problem, _known(problem["loc"]), written)
+                for problem in schema_errors.causes(error.errors(include_url=False), _known)
+            ]
         else:
             flows.append(_flow(name, flow, written.keys.get((name,), Where(path))))
     return flows
+
+
+def _known(loc: tuple[object, ...]) -> list[str]:
+    return list(_Expect.model_fields) if "expect" in loc[:-1] or loc == ("expect",) else _KEYS
 
 
 def _flow(name: str, flow: _Flow, where: Where) -> Flow:

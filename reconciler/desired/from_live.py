@@ -28,9 +28,9 @@ from reconciler.model.ascii_text import SPACE, split_lines
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix.syntax import logical_lines, one_line, read_main, read_master, show_service, write_override
 from reconciler.rules import passwords
+from reconciler.trees.changes import change_lines
 from reconciler.trees.plan import MAIN, MASTER, diff
 from reconciler.trees.render import render
-from reconciler.trees.report import change_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

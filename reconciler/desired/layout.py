@@ -14,6 +14,7 @@ from reconciler.features import sites, tables
 from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.references import TABLE_REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -35,11 +36,25 @@ _INSTEAD = {
     "main.cf": 'reconciler writes main.cf; put its values under "parameters:" in mail.yaml',
     "master.cf": 'reconciler writes master.cf; use "services:" in mail.yaml, or master.d/NAME.cf',
 }
+_BY_PARAMETER = {
+    name: known
+    for known, parameter in tables.WIRED.items()
+    for name in (parameter, parameter.removesuffix("_maps"), known.removesuffix("s"), f"{known}s")
+    if name not in tables.WIRED
+}
+_NAMED_FILES = {
+    "flows": (re.compile(r"[^/]+\.yaml"), "yaml"),
+    "dns": (re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2"), "zone.j2"),
+}
 _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
 _LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
 _PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})
 _WORDS = re.compile(r"[\w-]+", re.ASCII)
+_COMPILED = frozenset({".db", ".dir", ".pag"})  # NAME.lmdb is the source of a table of that type
+_LEFTOVER = re.compile(
+    r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII
+)
 _PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
@@ -56,21 +71,43 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
         if top == "master.d" and rest:
             yield from _misplaced_service(path, rest)
         elif top == "hosts" and rest:
-            yield from _misplaced_host(path, host, hosts)
+            yield from _misplaced_host(path, host, hosts, files)
         elif top == "sites" and rest:
             yield from _misplaced_site(path, rest)
-        elif top == "flows" and rest:
-            if not re.fullmatch(r"[^/]+\.yaml", rest) and not _is_prose(rest):
-                yield _error("misplaced-file", path, f'only files named NAME.yaml are read in flows, got "{rest}"')
-        elif top == "dns" and rest:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*\.zone\.j2", rest) and not _is_prose(rest):
-                yield _error("misplaced-file", path, f'only files named NAME.zone.j2 are read in dns, got "{rest}"')
+        elif top in _NAMED_FILES and rest:
+            yield from _misnamed(path, top, rest)
+        elif path == misnamed_root(files):
+            continue  # load() says that mail.yaml is missing
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
             yield warning_at("misplaced-file", Where(path), text, path)
 
 
+def _misnamed(path: str, folder: str, name: str) -> Iterator[Finding]:
+    form, suffix = _NAMED_FILES[folder]
+    if not form.fullmatch(name) and not _is_prose(name):
+        what = f'only files named NAME.{suffix} are read in {folder}, got "{name}"{_renamed(path, suffix)}'
+        yield _error("misplaced-file", path, what)
+
+
+def misnamed_root(files: Tree) -> str:
+    """Return the file that was probably meant as mail.yaml, if that is missing; else an empty text."""
+    if "mail.yaml" in files:
+        return ""
+    return next((path for path in sorted(files) if re.fullmatch(r"mail\.ya?ml.*", path, re.IGNORECASE | re.ASCII)), "")
+
+
 def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
     return error_at(rule, Where(path), text, subject)
+
+
+def _renamed(path: str, suffix: str) -> str:
+    """Return the hint to give a file the suffix that is read, or to remove a copy."""
+    if _LEFTOVER.search(path):
+        return "; it looks like a copy that an editor or a person left: remove it"
+    if folder := re.fullmatch(r"(hosts/[^/]+)/[^/]+\.ya?ml", path):
+        return f"; did you mean {folder[1]}.yaml?"
+    name = re.sub(r"\.(?:ya?ml|conf|cfg|cf|txt|zone|j2|json)\Z|\.yaml\.\w+\Z", "", path, flags=re.ASCII)
+    return f"; rename it to {name}.{suffix}" if re.fullmatch(r"[^/]+/[A-Za-z0-9][A-Za-z0-9._-]*", name) else ""
 
 
 def _is_prose(name: str) -> bool:
@@ -99,18 +136,27 @@ def _misplaced_service(path: str, name: str) -> Iterator[Finding]:
     if _is_prose(name):
         return
     if not name.endswith(".cf"):
-        yield _error("misplaced-file", path, f'only files named NAME.cf are read in master.d, got "{name}"')
+        yield _error(
+            "misplaced-file", path, f'only files named NAME.cf are read in master.d, got "{name}"{_renamed(path, "cf")}'
+        )
     elif "/" in name:
         yield _error("misplaced-file", path, f'nothing reads folders in master.d, got "{name}"; move it up')
 
 
-def _misplaced_host(path: str, host: str, seen: dict[str, str]) -> Iterator[Finding]:
+def _misplaced_host(path: str, host: str, seen: dict[str, str], files: Tree) -> Iterator[Finding]:
     match = _HOST.fullmatch(path)
     if not match:
         if not _is_prose(path):
-            yield _error("misplaced-file", path, f'only hosts/NAME.yaml is read here, got "{path}"')
+            yield _error(
+                "misplaced-file", path, f'only hosts/NAME.yaml is read here, got "{path}"{_renamed(path, "yaml")}'
+            )
         return
     name = match[1]
+    if name == host.partition(".")[0] != host and f"hosts/{host}.yaml" not in files:
+        what = (
+            f'nothing reads this file on this host, which is "{host}"; if it is meant for it, name it hosts/{host}.yaml'
+        )
+        yield warning_at("misplaced-file", Where(path), what, name)
     if name in seen:
         yield _error("misplaced-file", path, f'duplicate host "{name}": {seen[name]} is its file already', name)
     elif name != host and name.lower() == host.lower():
@@ -124,10 +170,13 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
     if _is_prose(rest) or _SITE_FILE.fullmatch(path) or entry_of(path):
         return
     if sites.NAME.fullmatch(name):
-        what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"'
+        meant_file = f"sites/{name}/site.yaml" if re.fullmatch(r"[^/]+\.ya?ml|site", inside) else None
+        what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"{meant(meant_file)}'
     else:
-        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})", name, re.IGNORECASE | re.ASCII)
-        what = f'a site is a folder sites/siteNN, got "{name}"{meant(f"sites/site{number[1]}" if number else None)}'
+        number = re.fullmatch(r"(?:site)?[-_]?0*([1-9][0-9]{0,8})(\.ya?ml)?", name, re.IGNORECASE | re.ASCII)
+        folder = f"sites/site{number[1]}" if number else None
+        what = f'a site is a folder sites/siteNN, got "{name}"'
+        what += meant(f"{folder}/site.yaml" if number and number[2] else folder)
     yield _error("misplaced-file", path, what, path)
 
 
@@ -220,6 +269,12 @@ def _joined(parts: list[tuple[str, bytes]]) -> tuple[bytes, tuple[tuple[int, str
     return b"".join(texts), tuple(pieces)
 
 
+def file_of(name: str, kind: str) -> str | None:
+    """Return the file of a commit for a table of the configuration directory, or None if it can't be in a commit."""
+    file = name if tables.type_of(name, "") == kind else f"{name}.{kind}"
+    return None if "." in name or _bad_table(file, *file.partition(".")[::2]) else f"tables/{file}"
+
+
 def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     known = (*COMPILED_TYPES, *TEXT_TYPES)
     if _PASSWORDS.match(base):
@@ -228,8 +283,20 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
             " after `reconciler secret set NAME`"
         )
         return "plain-text-secret", text
+    if leftover := _LEFTOVER.search(name):
+        if leftover[0] in _COMPILED:
+            text = f'"{name}" is what postmap makes of a table; remove it, since reconciler compiles tables itself'
+        else:
+            text = (
+                f'"{name}" looks like a copy that an editor or a person left; remove it, since git keeps old versions'
+            )
+        return "invalid-table", text
+    if "/" in name:
+        return "invalid-table", f'"{name}" can\'t be the name of a table: nothing reads folders here; move it up'
     if not _TABLE_NAME.match(base) or name in RESERVED_NAMES:
         return "invalid-table", f'"{name}" can\'t be the name of a table'
+    if suffix in {"txt", "map", "maps", "cf", "conf", "table", "tbl", "list"}:
+        return "invalid-table", f'unknown table type "{suffix}"; rename it to tables/{base}'
     if suffix and suffix not in known:
         return (
             "invalid-table",
@@ -244,10 +311,18 @@ def unwired(commit_tables: Collection[Table], values: Iterable[str]) -> Iterator
     texts = list(values)
     named = {name for text in texts for name in _NAMED.findall(text)}
     mentioned = {name for text in texts for name in _WORDS.findall(text)}
+    unknown = {name for text in texts for name in TABLE_REFERENCE.findall(text)} - {one.name for one in commit_tables}
+    misspelt = {closest(name, [one.name for one in commit_tables]) for name in unknown}  # reported where they stand
     for table in commit_tables:
+        if table.name in misspelt:
+            continue
         if table.name in tables.WIRED or table.name in named:
             continue
-        if likely := closest(table.name, missing):
+        known = _BY_PARAMETER.get(table.name)
+        if known and known not in missing:
+            text = f"nothing uses table {table.name}; {tables.WIRED[known]} reads tables/{known}: did you mean that?"
+            yield warning_at("unused-table", table.where, text, table.name)
+        elif likely := known or closest(table.name, missing):
             text = f"nothing uses table {table.name}; did you mean {likely}, which is {tables.WIRED[likely]}?"
             yield warning_at("unused-table", table.where, text, table.name)
         elif table.name not in mentioned:

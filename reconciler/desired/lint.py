@@ -50,11 +50,19 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
         budget.look()
-    placed = map(desired.at_home, found)
+    placed = _causes([desired.at_home(one) for one in found])
     findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
+
+
+def _causes(findings: list[Finding]) -> list[Finding]:
+    """Return the findings without those about a row that can't be read as it was meant."""
+    malformed = {(one.where.file, one.where.line) for one in findings if one.rule == "malformed-entry"}
+    return [
+        one for one in findings if one.rule == "malformed-entry" or (one.where.file, one.where.line) not in malformed
+    ]
 
 
 def staged(findings: Iterable[Finding], desired: Desired, told: Iterable[Finding]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """load() reads a commit's files into Desired, or reports every error in them, each as ``file:line:column: what``.
 
-load() raises InvalidSource with all findings of the commit at once, or with the limit that the commit is beyond.
+load() raises PartlyRead with all findings of the commit at once and with what could be read, or InvalidSource with the
+limit that the commit is beyond.
 Warnings do not refuse the commit; they are in Desired.findings. The texts are printable, whatever the files contain.
 
 Known limit: the files of other hosts are checked against the schema only, because the rules need the facts of a host.
@@ -9,14 +10,14 @@ Known limit: the files of other hosts are checked against the schema only, becau
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.desired import flows, layout, master_d, schema_errors, yaml_reader
+from reconciler.desired import flows, layout, master_d, schema_errors, text_faults, yaml_reader
 from reconciler.desired.allowances import found_in
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.yaml_reader import Document, at
@@ -25,50 +26,101 @@ from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, 
 from reconciler.model.errors import InvalidSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Allowance, Secret, Service, Table, Tree
 
 _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION not in layout.FILES_ALONE}
+# An error of an earlier stage hides the later ones of its line.
+_STAGES = (("unusual-character", "merge-marks"), ("unreadable-yaml",))
 _ADAPTERS = {section: TypeAdapter[object](schema) for section, schema in _SCHEMAS.items()}
+
+
+def section_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each section, as pydantic derives it from the validator."""
+    return {section: adapter.json_schema() for section, adapter in _ADAPTERS.items()}
+
+
+class PartlyRead(InvalidSource):
+    """The author must fix the commit; *rest* is what could be read of it, and *lost* what could not.
+
+    *whole* is True if a whole file of settings is lost.
+    """
+
+    def __init__(self, findings: Sequence[Finding], rest: Desired, lost: Sequence[str], *, whole: bool) -> None:
+        super().__init__(findings)
+        self.rest, self.lost, self.whole = rest, tuple(lost), whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What the sections of a commit are judged with: its secrets by name, and the services of master.d.
+
+    *lost* receives the text of each entry that does not fit its schema.
+    """
+
+    sealed: list[str]
+    own: list[Service]
+    lost: list[str] = field(default_factory=list)
 
 
 def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget | None = None) -> Desired:
     """Return the desired state for *host*; *secrets* are those of the commit that could be decrypted."""
     budget = budget or Budget()
-    findings = BoundedFindings(budget, layout.misplaced(files, host))
+    files, faults = text_faults.clean(files)
+    findings = BoundedFindings(budget, faults)
+    findings += layout.misplaced(files, host)
     findings += layout.unsealed(files, secrets)
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)
-    hosts = {path: read(path) for path in sorted(files) if layout.host_in(path)}
-    own, sealed = master_d.read(files, findings, budget), _sealed(files)
+    hosts = {path: _indented(read(path), findings) for path in sorted(files) if layout.host_in(path)}
     merged = base.copy()
     for path, above in hosts.items():
         if layout.host_in(path) == host:
             _overlay(merged, above)
+    own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
+    commit = _Commit(_sealed(files), own)
     entries = {path: read(path) for path in sorted(files) if layout.entry_of(path)}
     _graft(merged, entries, findings)
-    sections = _judged(merged, sealed, own, findings)
+    sections = _judged(merged, commit, findings)
     for path, above in hosts.items():
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
-            findings += _elsewhere(path, base, above, (sealed, own))
+            findings += _elsewhere(path, base, above, replace(commit, lost=[]))
     tables = {table.name: table for table in layout.read_tables(files, findings, budget)}
     tests = flows.read(files, host, findings, budget)
-    findings += layout.unwired(tables.values(), _values([base, *hosts.values()], own))
-    told = [_printable(finding) for finding in dict.fromkeys(findings)]
-    if any(finding.is_error for finding in told):
-        raise InvalidSource(sorted(told, key=lambda finding: finding.where))
-    return Desired(
-        sections={**sections, **layout.folders(files), flows.Flows: tests},
+    if all(one.readable for one in (base, *hosts.values())):
+        findings += layout.unwired(tables.values(), _values([base, *hosts.values()], commit.own))
+    told = [_printable(finding) for finding in _causes(dict.fromkeys(findings))]
+    desired = Desired(
+        sections={**sections, **layout.folders(files), **master_d.whole(files), flows.Flows: tests},
         tables=tables,
-        services=tuple(own),
+        services=tuple(commit.own),
         secrets=secrets,
         places=merged.places,
         findings=tuple(told),
         allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables.values(), files, host)),
         needed=frozenset(name.name for _, name in _secret_names(merged)),
     )
+    if any(finding.is_error for finding in told):
+        whole = not all(
+            one.readable for one in (base, *(read for path, read in hosts.items() if layout.host_in(path) == host))
+        )
+        raise PartlyRead(sorted(told, key=lambda finding: finding.where), desired, commit.lost, whole=whole)
+    return desired
+
+
+def _causes(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings without those on a line whose text is at fault, which may follow from that."""
+    every = list(findings)
+    stages = {name: stage for stage, named in enumerate(_STAGES) for name in named}
+    first: dict[tuple[str, int], int] = {}
+    for one in every:
+        if (stage := stages.get(one.rule)) is not None:
+            at = (one.where.file, one.where.line)
+            first[at] = min(first.get(at, stage), stage)
+    last = len(_STAGES)
+    return [one for one in every if stages.get(one.rule, last) <= first.get((one.where.file, one.where.line), last)]
 
 
 def _read(path: str, files: Tree, findings: list[Finding], budget: Budget) -> Document:
@@ -98,16 +150,37 @@ def _printable(finding: Finding) -> Finding:
 def _base(files: Tree, findings: list[Finding], read: Callable[[str], Document]) -> Document:
     """Return mail.yaml, which must have at least one key."""
     if "mail.yaml" not in files:
-        text = "mail.yaml is missing: without it the desired state is empty"
-        findings.append(error_at("empty-state", Where("mail.yaml"), text))
-        return Document({})
-    before = len(findings)
-    base = read("mail.yaml")
+        other = layout.misnamed_root(files)
+        hint = f"; rename {other} to mail.yaml" if other else ""
+        text = f"mail.yaml is missing: without it the desired state is empty{hint}"
+        findings.append(error_at("empty-state", Where(other or "mail.yaml"), text))
+        return Document({}, readable=False)
+    base = _indented(read("mail.yaml"), findings)
     findings += _nulls(base)
-    if not base.value and len(findings) == before:
+    if not base.value and base.readable:
         text = "mail.yaml has no key; an empty desired state never means that everything is to be removed"
         findings.append(error_at("empty-state", Where("mail.yaml"), text))
     return base
+
+
+def _indented(read: Document, findings: list[Finding]) -> Document:
+    """Move keys that follow a section without a value into it, where their author forgot to indent them."""
+    section, moved = "", dict[str, list[str]]()
+    for key, value in read.value.items():
+        if key in _SCHEMAS or key in layout.ENTRIES:
+            section = key if value is None and (key,) in read.keys else ""
+        elif section:
+            moved.setdefault(section, []).append(key)
+    for section, keys in moved.items():
+        first, more = read.keys[(keys[0],)], f" and {len(keys) - 1} more keys" if len(keys) > 1 else ""
+        line = read.keys[(section,)].line
+        text = f'unknown key "{keys[0]}": {section} in line {line} has no value; indent this{more} below it'
+        findings.append(error_at("unknown-key", first, text, keys[0]))
+        read.value[section] = {key: read.value.pop(key) for key in keys}
+        for places in (read.places, read.keys):
+            for path in [path for path in places if path[0] in keys]:
+                places[(section, *path)] = places.pop(path)
+    return read
 
 
 def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> None:
@@ -151,6 +224,8 @@ def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Fin
 def _nulls(read: Document) -> Iterator[Finding]:
     for path, where in read.places.items():
         in_list = isinstance(at(read.value, path[:-1]), list)  # where the schema reports the missing value
+        if "=" in path[-1]:
+            continue  # {name=value}, which is reported as a name
         if path[0] in _SCHEMAS and not in_list and at(read.value, path) is None and not _holds_nulls(path[:-1]):
             yield error_at("null-value", where, schema_errors.no_value(path), ".".join(path))
 
@@ -170,30 +245,27 @@ def _takes_null(section: str) -> bool:
 # ---- the schema ------------------------------------------------------------------------------------------------------
 
 
-def _judged(merged: Document, sealed: list[str], own: list[Service], findings: list[Finding]) -> dict[type, object]:
-    """Return the sections of a merged document that fit their schemas.
-
-    *sealed* are the names of the commit's secrets, *own* the services of master.d.
-    """
+def _judged(merged: Document, commit: _Commit, findings: list[Finding]) -> dict[type, object]:
+    """Return the sections of a merged document, without the entries that do not fit their schemas."""
     findings += _nulls(merged)
-    sections = _sections(merged, findings)
-    findings += _missing_secrets(merged, sealed)
-    findings += master_d.without_command(merged, sections, own)
+    sections = _sections(merged, findings, commit.lost)
+    findings += _missing_secrets(merged, commit.sealed)
+    findings += master_d.without_command(merged, sections, commit.own)
     return sections
 
 
-def _elsewhere(path: str, base: Document, read: Document, commit: tuple[list[str], list[Service]]) -> Iterator[Finding]:
+def _elsewhere(path: str, base: Document, read: Document, commit: _Commit) -> Iterator[Finding]:
     """Yield the errors in another host's file, merged as that host would merge it."""
     findings: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
     _graft(merged, {}, findings)
-    _judged(merged, *commit, findings)
+    _judged(merged, commit, findings)
     # The errors of mail.yaml have been found already, merged with this host's own file.
     return (finding for finding in findings if finding.where.file == path)
 
 
-def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
+def _sections(merged: Document, findings: list[Finding], lost: list[str]) -> dict[type, object]:
     sections: dict[type, object] = {}
     null_places = {finding.where for finding in findings if finding.rule == "null-value"}
     for key, value in merged.value.items():
@@ -204,14 +276,31 @@ def _sections(merged: Document, findings: list[Finding]) -> dict[type, object]:
         try:
             sections[_SCHEMAS[key]] = _ADAPTERS[key].validate_python(value)
         except ValidationError as error:
-            for problem in error.errors(include_url=False):
+            for problem in schema_errors.causes(error.errors(include_url=False), partial(_fields, key)):
                 # The author of an unknown key may have meant one of its neighbours.
                 level = problem["loc"][: -1 if problem["type"] == "extra_forbidden" else None]
-                finding = schema_errors.invalid(key, dict(problem), _fields(key, level), merged)
+                finding = schema_errors.invalid(key, problem, _fields(key, level), merged)
                 # A null has been refused as such; do not report that it is not a text either.
                 if problem["input"] is not None or finding.where not in null_places:
                     findings.append(finding)
+            sections |= _valid_part(key, value, error, lost)
     return sections
+
+
+def _valid_part(key: str, value: object, error: ValidationError, lost: list[str]) -> dict[type, object]:
+    """Return a section without its invalid entries, or nothing if it can't be without them."""
+    invalid = {str(problem["loc"][0]) for problem in error.errors(include_url=False) if problem["loc"]}
+    if isinstance(value, dict) and invalid:
+        rest = {name: inner for name, inner in value.items() if name not in invalid}
+        try:
+            part = {_SCHEMAS[key]: _ADAPTERS[key].validate_python(rest)}
+        except ValidationError:
+            pass
+        else:
+            lost += [f"{name} {value.get(name)}" for name in invalid]
+            return part
+    lost.append(f"{key} {value}")
+    return {}
 
 
 @cache
@@ -247,7 +336,12 @@ def _sealed(files: Tree) -> list[str]:
 
 def _missing_secrets(merged: Document, names: list[str]) -> Iterator[Finding]:
     for where, value in _secret_names(merged):
-        if value.name not in names:
+        if value.name and value.name not in names:
+            plain = value.name.removesuffix(".age")
+            if plain in names:
+                text = f'!secret takes the name without its suffix, got "{value.name}"; write !secret {plain}'
+                yield error_at("missing-secret", where, text, value.name)
+                continue
             hint = did_you_mean(value.name, names)
             command = f"reconciler secret set {value.name}"
             text = f"there is no secrets/{value.name}.age in this commit; create it with `{command}`{hint}"

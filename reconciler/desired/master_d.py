@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.features import FEATURES
-from reconciler.features.services import SECTION, Schema
+from reconciler.features import FEATURES, stock
+from reconciler.features.services import SECTION, MasterFile, Schema
 from reconciler.model import Finding, Where, did_you_mean, error_at, warning_at
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.syntax import duplicates, read_master
@@ -25,7 +25,7 @@ _COMMENTED = re.compile(r"#\s*(\S+)\s+(?:inet|unix|unix-dgram|fifo|pass)(?:\s+[-
 FILE = re.compile(r"master\.d/[^/]+\.cf")
 
 
-def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
+def read(files: Tree, findings: list[Finding], budget: Budget, *, has_stock: bool = True) -> list[Service]:
     """Return the services of master.d by file name; one that Postfix or a feature already defines is a duplicate."""
     own: list[Service] = []
     for path in sorted(filter(FILE.fullmatch, files)):
@@ -36,7 +36,7 @@ def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
         own += services
         findings += problems
         findings += _adopted_options(text, path)
-    always = frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
+    always = _given() if has_stock else frozenset()
     already_defined = [service for service in own if service.key in always]
     for service in already_defined:
         text = (
@@ -47,6 +47,22 @@ def read(files: Tree, findings: list[Finding], budget: Budget) -> list[Service]:
     places = {service.where for service in already_defined}
     findings += [finding for finding in duplicates(own) if finding.where not in places]
     return own
+
+
+def _given() -> frozenset[str]:
+    """Return the services that are there when nobody says anything."""
+    return frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
+
+
+def has_stock(merged: Document) -> bool:
+    """Return whether the host's document builds on the stock services."""
+    return not isinstance(merged.value, dict) or merged.value.get(stock.SECTION) != stock.NONE
+
+
+def whole(files: Tree) -> dict[type, object]:
+    """Return the only file of master.d, which may be the whole of master.cf; nothing if there are several."""
+    texts = [files[path].read() for path in filter(FILE.fullmatch, files)]
+    return {MasterFile: MasterFile(texts[0])} if len(texts) == 1 else {}
 
 
 def _adopted_options(text: str, path: str) -> Iterator[Finding]:
@@ -73,7 +89,8 @@ def without_command(merged: Document, sections: Mapping[type, object], own: list
     known = {service.key for service in own}
     for feature in FEATURES:
         # A section with an error may still name its services: knowing them avoids a second finding.
-        known |= feature.services(sections.get(feature.Schema, merged.value.get(feature.SECTION)))
+        theirs = feature.services(sections.get(feature.Schema)) | feature.services(merged.value.get(feature.SECTION))
+        known |= theirs if has_stock(merged) else theirs - feature.services(None)
     for key, change in section.root.items() if isinstance(section, Schema) else ():
         if change and change.command is None and key not in known:
             hint = did_you_mean(key, sorted(known))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features import FEATURES, baseline, parameters
+from reconciler.features import FEATURES, baseline, parameters, tables
 from reconciler.model import Contribution, printable
+from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
 
 if TYPE_CHECKING:
     from reconciler.model import Desired, Facts, Parameter, Where
@@ -24,7 +25,10 @@ class Override(NamedTuple):
 
 
 def overridden(desired: Desired, facts: Facts) -> list[Override]:
-    """Return the values of other sections that ``parameters`` overrides, without defaults that no file sets."""
+    """Return the values of other sections that ``parameters`` overrides.
+
+    Defaults that no file sets do not count, nor does a table of the commit that the parameter names as well.
+    """
     below, custom = Contribution(), parameters.contribute(desired, facts, Contribution()).parameters
     for feature in FEATURES:
         if feature is not parameters:
@@ -32,8 +36,16 @@ def overridden(desired: Desired, facts: Facts) -> list[Override]:
     return [
         Override(above, below.parameters[name])
         for name, above in custom.items()
-        if name in below.parameters and _is_written(below.parameters[name], desired)
+        if name in below.parameters
+        and _is_written(below.parameters[name], desired)
+        and not _names_it_too(above, below.parameters[name])
     ]
+
+
+def _names_it_too(above: Parameter, below: Parameter) -> bool:
+    """Return whether the value of ``parameters`` has the table that another section puts there."""
+    given, table = (one.value.replace("/etc/postfix/", f"{CONFIG_DIRECTORY}/") for one in (above, below))
+    return below.section == tables.SECTION and table in words(given)
 
 
 def _is_written(parameter: Parameter, desired: Desired) -> bool:

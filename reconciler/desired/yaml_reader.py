@@ -1,12 +1,12 @@
-"""read() turns a YAML file into plain values with their places; only this module uses PyYAML.
+"""read() turns a YAML file into plain values with their places; only this module calls PyYAML.
 
 It accepts safe YAML only: no tag but ``!secret``, no duplicate keys, and limits for size, depth and aliases. A value is
 the scalar's text, never its resolved type: 010 stays 010, and only plain true, false, yes, no, on and off become yes or
-no. For bad text, read() returns an empty document, and findings with the reason. If quotes are missing, the finding
-says what to write. No finding quotes the value of a key for a password. Raises InvalidSource only for a commit beyond
-its budget.
+no. For bad text, read() adds a finding that says what to write, and reads on with that put right (yaml_slips.py); where
+the intention is unclear, it returns an empty document. No finding quotes the value of a key for a password. Raises
+InvalidSource only for a commit beyond its budget.
 
-Known limits: one syntax error of the YAML hides later errors in the file. Merge keys (``<<``) are refused.
+Known limits: a syntax error that is not understood hides later errors in the file. Merge keys (``<<``) are refused.
 """
 
 from __future__ import annotations
@@ -22,48 +22,43 @@ import yaml
 
 from reconciler.desired import allowances
 from reconciler.desired.budget import Budget
+from reconciler.desired.yaml_quotes import Slip, tagged
+from reconciler.desired.yaml_scalars import Bracketed, may_show_password
+from reconciler.desired.yaml_slips import explain, hidden, may_hide, tokens_before
 from reconciler.model import Finding, SecretName, Where, error_at, limits
-from reconciler.model.ascii_text import SPACE, split_lines
+from reconciler.model.ascii_text import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Allowance, File
 
-MAX_EXPLAINED = 1000  # for a longer line, no finding suggests what to write
 _SOME = 1000
-_LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # more than Postfix's: libyaml numbers lines by these
+_REPAIRS, _MAX_REPAIRED = 20, 1 << 17  # each slip that is put right costs one more reading of the file
 _MANY = f"the file has more than {limits.VALUES} values, where each use of an alias counts"
 _WORDS = {"true": "yes", "yes": "yes", "on": "yes", "false": "no", "no": "no", "off": "no"}
 _NULLS = frozenset({"", "~", "null"})
 _SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# A key, or the dash of a list, and the value after it; also inside of { }.
-_AHEAD = r"(?:(?:^|[{,]|- ) *(?P<key>[A-Za-z0-9_.$/-]+):|^ *-) +"
-_BRACKETS = re.compile(_AHEAD + r"(?P<value>\[(?P<inside>[^\[\]]*)\](?P<rest>.*))")
-_INDICATOR = re.compile(_AHEAD + r"(?P<value>[!*@%`&|>\t].*)")
-_PAIR = re.compile(_AHEAD + r"(?P<value>[^\s\[{\"'].*:(?: .*)?)", re.ASCII)
-_NEXTHOP_KEY = re.compile(r"(?:nexthop|smart_host|relay|relayhost|transport|content_filter)\Z")
-_NETWORK_KEY = re.compile(r"(?:networks|hosts|clients)\Z")
 Path = tuple[str, ...]
-
-
-class Bracketed(list[Any]):
-    """A list in brackets, which may be a nexthop or an IPv6 address without quotes."""
 
 
 @dataclass(slots=True)
 class Document:
-    """Plain values (text, None, SecretName, lists, mappings), and the places of each value and key by path."""
+    """Plain values (text, None, SecretName, lists, mappings), and the places of each value and key by path.
+
+    A file that could not be read has no values, and is not *readable*.
+    """
 
     value: Any = None
     places: dict[Path, Where] = field(default_factory=dict)
     keys: dict[Path, Where] = field(default_factory=dict)
     allowances: tuple[Allowance, ...] = ()
+    readable: bool = True
 
     def copy(self) -> Document:
         """Return an independent copy."""
-        return Document(deepcopy(self.value), dict(self.places), dict(self.keys), self.allowances)
+        return Document(deepcopy(self.value), dict(self.places), dict(self.keys), self.allowances, self.readable)
 
     def forget(self, path: Path, value: Any = None) -> None:  # noqa: ANN401 - YAML's values
         """Drop the places of *value* at *path*, and of all values in it."""
@@ -87,39 +82,86 @@ def _paths(value: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - YAML's v
 
 
 def read(path: str, file: File, findings: list[Finding], budget: Budget | None = None) -> Document:
-    """Read one file; on an error, append it to *findings* and return an empty document."""
+    """Read one file; append its errors to *findings*, and return an empty document if it can't be read."""
     content = file.read()
-    try:
-        return _read(path, content, budget or Budget())
-    except UnicodeDecodeError as error:
-        findings.append(_error(Where(path, content.count(b"\n", 0, error.start) + 1), "this is not UTF-8 text"))
-    except _Rejected as error:
-        findings.append(_error(error.where, str(error)))
-    except yaml.MarkedYAMLError as error:
-        findings.append(_unquoted(path, content.decode(), error) or _unexplained(path, error))
-    except yaml.reader.ReaderError as error:
-        what = f"{error.reason}; write it as an escape inside double quotes"
-        findings.append(_error(_mark_at(path, content.decode(), error.position), what))
-    except yaml.YAMLError as error:
-        findings.append(_error(Where(path), split_lines(str(error))[0]))
-    return Document({})
-
-
-def _read(path: str, content: bytes, budget: Budget) -> Document:
     if len(content) > limits.YAML_BYTES:
         what = f"the file has {len(content)} bytes; a YAML file may have at most {limits.YAML_BYTES}"
-        raise _Rejected(Where(path), what)
-    text = content.decode()
+        findings.append(_error(Where(path), what))
+        return Document({}, readable=False)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        where = Where(
+            path, content.count(b"\n", 0, error.start) + 1, error.start - content.rfind(b"\n", 0, error.start)
+        )
+        findings.append(_error(where, "this is not UTF-8 text; save the file as UTF-8"))
+        text = content.decode("latin-1")
+    return _read_repaired(path, text, findings, budget or Budget())
+
+
+def _read_repaired(path: str, text: str, findings: list[Finding], budget: Budget) -> Document:
+    """Read a text; put each slip right that hides the rest of the file, and report it."""
+    lines: set[int] = set()
+    while True:
+        read: list[Finding] = []
+        try:
+            document = _read(path, text, read, budget)
+        except _Rejected as error:
+            slip, other = error.slip, _error(error.where, str(error))
+        except yaml.MarkedYAMLError as error:
+            slip, other = explain(text, error, _tokens(text)), _unexplained(path, error)
+        except yaml.reader.ReaderError as error:
+            what = f"{error.reason}; write it as an escape inside double quotes"
+            slip, other = None, _error(_mark_at(path, text, error.position), what)
+        except yaml.YAMLError as error:
+            slip, other = None, _error(Where(path), split_lines(str(error))[0])
+        else:
+            findings += read
+            return document
+        told_at = _error(Where(path, slip.line + 1, slip.column + 1), slip.what) if slip else other
+        if told_at.where.line - 1 not in lines:  # a second error of a line follows from its first
+            findings.append(told_at)
+        if (
+            not slip
+            or slip.repaired is None
+            or slip.line in lines
+            or len(text) > _MAX_REPAIRED
+            or len(lines) >= _REPAIRS
+        ):
+            return Document({}, readable=False)
+        lines.add(slip.line)
+        text = slip.repaired
+
+
+def _read(path: str, text: str, findings: list[Finding], budget: Budget) -> Document:
+    if may_hide(text) and (slip := hidden(text, _tokens(text))):
+        raise _Rejected(Where(path), slip.what, slip)
     taken = _refuse_dangers(path, text, budget)
     document, root = Document({}), yaml.compose(text, Loader=_Loader)
     if root:
-        reader = _Reader(path, document)
+        reader = _Reader(path, document, findings)
         document.value = reader.value(root, ())
+        if reader.repeats:
+            _forget_unread(document)
         budget.take_values(max(reader.count - taken, 0), Where(path))
         document.allowances = tuple(allowances.read(text, path, reader.is_comment, trailing=True))
     if not isinstance(document.value, dict):
-        raise _Rejected(Where(path), f'expected "key: value" lines, got {kind_of(document.value)}')
+        raise _Rejected(Where(path), _no_lines(document.value))
     return document
+
+
+def _forget_unread(document: Document) -> None:
+    """Drop the places of values that are not in the document, because their key was set before."""
+    read = set(_paths(document.value, ()))
+    for places in (document.places, document.keys):
+        for path in [path for path in places if path not in read]:
+            del places[path]
+
+
+def _no_lines(value: object) -> str:
+    hint = "; remove the dashes" if isinstance(value, list) else ""
+    text = f'expected "key: value" lines, got {kind_of(value)}{hint}'
+    return 'expected "key: value" lines' if may_show_password("", value, text) else text
 
 
 def _error(where: Where, text: str) -> Finding:
@@ -127,9 +169,9 @@ def _error(where: Where, text: str) -> Finding:
 
 
 class _Rejected(Exception):  # noqa: N818 - never leaves this module
-    def __init__(self, where: Where, text: str) -> None:
+    def __init__(self, where: Where, text: str, slip: Slip | None = None) -> None:
         super().__init__(text)
-        self.where = where
+        self.where, self.slip = where, slip
 
 
 def _mark(path: str, mark: Any) -> Where:  # noqa: ANN401 - the C parser has a class of its own
@@ -146,91 +188,8 @@ def _unexplained(path: str, error: yaml.MarkedYAMLError) -> Finding:
     return _error(_mark(path, error.problem_mark), f"{problem} ({error.context})" if error.context else problem)
 
 
-# ---- missing quotes --------------------------------------------------------------------------------------------------
-
-
-def quoted(text: str) -> str:
-    """Return the text as a quoted scalar."""
-    if '"' in text or "\\" in text:
-        return "'" + text.replace("'", "''") + "'"
-    return f'"{text}"'
-
-
-def one_text(key: str, items: list[Any]) -> str | None:
-    """Return the likely text for a list where one text is expected, or None if it is unknown."""
-    if not items or not all(isinstance(item, str) and item for item in items):
-        return None
-    if isinstance(items, Bracketed) and len(items) == 1 and _NEXTHOP_KEY.search(key):
-        return f"[{items[0]}]"
-    if isinstance(items, Bracketed) and _NETWORK_KEY.search(key):
-        return ", ".join(f"[{item}]" if item.count(":") > 1 and item[0] != "[" else item for item in items)
-    return ", ".join(items)
-
-
-def _unquoted(path: str, text: str, error: yaml.MarkedYAMLError) -> Finding | None:
-    """Return a finding that says what to quote, if the line with the error shows the intended value, or None."""
-    mark = error.problem_mark
-    lines = _LINE_END.split(text)
-    if mark is None or mark.line >= len(lines):
-        return None
-    line = lines[mark.line]
-    if len(line) > MAX_EXPLAINED:
-        return None
-    if "\t" in line[: len(line) - len(line.lstrip(SPACE))]:
-        return _error(Where(path, mark.line + 1), "the line begins with a tab; indent YAML with blanks only")
-    for pattern, say in ((_BRACKETS, _bracketed), (_INDICATOR, _indicated), (_PAIR, _paired)):
-        for match in reversed(list(pattern.finditer(line))):
-            if match.start("value") <= mark.column and (what := say(match, _scalar_in(match))):
-                key = match["key"] or ""
-                if is_secret(key):
-                    what = f"a password must not be in plain text here; write {key}: !secret NAME"
-                elif re.search("passw|secret", _scalar_in(match), re.IGNORECASE | re.ASCII):
-                    return None
-                return _error(Where(path, mark.line + 1, match.start("value") + 1), what)
-    return None
-
-
-def _scalar_in(match: re.Match[str]) -> str:
-    """Return the value without a comment after it, and inside { } without the next key or the end."""
-    value, before = match["value"], match.string[: match.start("value")]
-    if before.count("{") > before.count("}"):
-        end = value.find("]") + 1
-        value = value[:end] + re.split(r"[,}]", value[end:])[0]
-    return re.sub(r"(?<!\s)\s+#.*", "", value, flags=re.ASCII).strip(" ")
-
-
-def _written(match: re.Match[str], value: str) -> str:
-    key = match["key"]
-    if key == "smart_host":
-        return f"smart_host: {{nexthop: {quoted(value)}}}"
-    return f"{key}: {quoted(value)}" if key else f"- {quoted(value)}"
-
-
-def is_secret(text: str) -> bool:
-    """Return True if that key, or the line up to a value, shows that a password follows."""
-    return bool(
-        re.search(r"(?:passw(?:or)?d|secret|credentials?)[\"']?\s*:?\Z", text.rstrip(SPACE), re.IGNORECASE | re.ASCII)
-    )
-
-
-def _bracketed(match: re.Match[str], value: str) -> str | None:
-    inside = match["inside"].strip(SPACE)
-    if value == f"[{match['inside']}]":
-        if not inside.startswith(":"):
-            return None
-        value = one_text(match["key"] or "", Bracketed(re.split(r"[\s,]+", inside, flags=re.ASCII))) or value
-    return f"YAML reads brackets as a list; quote the whole value: {_written(match, value)}"
-
-
-def _indicated(match: re.Match[str], value: str) -> str:
-    first = "a tab" if value[0] == "\t" else f'"{value[0]}"'
-    return f"{first} at the start of a value has a meaning in YAML; quote it: {_written(match, value.strip(SPACE))}"
-
-
-def _paired(match: re.Match[str], value: str) -> str | None:
-    if not re.search(r":(?:\s|\Z)", value, re.ASCII):
-        return None
-    return f"YAML reads a text with a colon and a blank as a key; quote the whole value: {_written(match, value)}"
+def _tokens(text: str) -> Iterator[Any]:
+    return tokens_before(yaml.scan(text, Loader=_Loader), yaml.YAMLError)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -251,10 +210,8 @@ def _refuse_dangers(path: str, text: str, budget: Budget) -> int:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         where = _mark(path, event.start_mark)
         if tag and not (tag == "!secret" and isinstance(event, yaml.ScalarEvent)):
-            before = _LINE_END.split(text)[where.line - 1][: where.column - 1]
-            got = "this tag" if is_secret(before) else f'the tag "{tag}"'
-            what = f'{got} is not allowed; the only one is !secret NAME (quote a text that starts with "!")'
-            raise _Rejected(where, what)
+            slip = tagged(text, where.line - 1, where.column - 1, tag)
+            raise _Rejected(where, slip.what, slip)
         if depth > limits.DEPTH:
             raise _Rejected(where, f"the value is nested deeper than {limits.DEPTH} levels")
         if documents > 1:
@@ -265,8 +222,10 @@ def _refuse_dangers(path: str, text: str, budget: Budget) -> int:
 class _Reader:
     """Builds plain values from nodes, and records the place of each."""
 
-    def __init__(self, path: str, document: Document) -> None:
+    def __init__(self, path: str, document: Document, findings: list[Finding]) -> None:
         self.path, self.places, self.keys, self.count = path, document.places, document.keys, 0
+        self.repeats = False
+        self._findings = findings
         self._texts: dict[int, int] = {}
 
     @cached_property
@@ -301,14 +260,22 @@ class _Reader:
         for key_node, value_node in node.value:
             where = _mark(self.path, key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
-                raise _Rejected(where, "a key must be a plain word; merge keys and composite keys are not supported")
+                what = "a key must be a plain word; merge keys and composite keys are not supported"
+                if isinstance(key_node, yaml.MappingNode):
+                    what = 'nothing fills in "{{ }}" here; write the value itself, or $name for a parameter of Postfix'
+                raise _Rejected(where, what)
             key = key_node.value
-            if key in result:
-                raise _Rejected(where, f'"{key}" is already set at line {self.keys[(*path, key)].line}')
+            if again := key in result:
+                first, self.repeats = self.keys[(*path, key)].line, True
+                self._findings.append(_error(where, f'"{key}" is already set at line {first}; keep one of the two'))
             self.keys.setdefault((*path, key), where)
             if not isinstance(value_node, yaml.ScalarNode):
-                self.places[(*path, key)] = where  # the place of a collection is that of its key
-            result[key] = self.value(value_node, (*path, key))
+                self.places.setdefault((*path, key), where)  # the place of a collection is that of its key
+            value = self.value(value_node, (*path, key))
+            if not again:
+                result[key] = value
+            elif isinstance(value, dict) and isinstance(result[key], dict):
+                result[key] = value | result[key]
         return result
 
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> str | SecretName | None:
@@ -317,7 +284,12 @@ class _Reader:
             self._texts[node.start_mark.index] = node.end_mark.index
         if node.tag == "!secret":
             if not _SECRET_NAME.match(text):
-                raise _Rejected(where, f'!secret takes the name of a file secrets/NAME.age, got "{text}"')
+                name = text.rpartition("/")[2].removesuffix(".age")
+                is_path = text.startswith("secrets/") or text.endswith(".age")  # other texts may be the password
+                hint = f', got "{text}"; write !secret {name}' if is_path and _SECRET_NAME.match(name) else ""
+                what = f"!secret takes the name of a file secrets/NAME.age{hint or '; write !secret NAME'}"
+                self._findings.append(_error(where, what))
+                return SecretName("")
             return SecretName(text)
         if node.style:  # quoted or a block: the text itself
             return text
@@ -359,7 +331,9 @@ def _measure(node: yaml.Node, path: Path, key: Any, measured: dict[Path, Span]) 
     names = [item.value for item, _ in node.value] if isinstance(node, yaml.MappingNode) else None
     ends = []
     for item, value in node.value if isinstance(node, yaml.MappingNode) else ():
-        ends.append(_measure(value, (*path, str(item.value)), item.start_mark, measured))
+        ended = _measure(value, (*path, str(item.value)), item.start_mark, measured)
+        is_alias = value.start_mark.index < item.start_mark.index
+        ends.append(item.end_mark.index if is_alias else ended)
     if isinstance(node, yaml.SequenceNode):
         ends = [_measure(item, (*path, str(place)), item.start_mark, measured) for place, item in enumerate(node.value)]
     flow = bool(getattr(node, "flow_style", False))

@@ -21,6 +21,7 @@ from reconciler.features import (
     services,
     sites,
     smart_host,
+    stock,
     submission,
     tables,
     tls,
@@ -58,6 +59,7 @@ class Feature(Rules, Protocol):
 
 
 FEATURES: tuple[Feature, ...] = (
+    stock,
     baseline,
     relay_mynetworks,
     sasl,
@@ -86,6 +88,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
         companions=merged.companions,
+        master=merged.master,
     )
 
 

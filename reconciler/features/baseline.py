@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import StringConstraints
 
+from reconciler.features import stock
 from reconciler.features.section import SectionValue
 from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, no_services
 
@@ -28,10 +29,11 @@ class Schema(SectionValue[Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute myhostname, the newest compatibility_level, and alias_maps if the host has compiled aliases."""
-    values = [
+    defaults = [
         Parameter("compatibility_level", compatibility_level(facts.release), UNWRITTEN, SECTION),
         Parameter("alias_maps", HOST_ALIASES if facts.files.get(ALIASES) else "", UNWRITTEN, SECTION),
     ]
+    values = [] if stock.is_left_out(desired) else defaults
     if hostname := desired.section(Schema):
         values.append(Parameter("myhostname", hostname.root, desired.where(SECTION), SECTION))
     return Contribution(parameters={parameter.name: parameter for parameter in values})

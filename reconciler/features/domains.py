@@ -28,8 +28,10 @@ DOMAIN = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?!\d+\Z){_LABEL}", re.ASC
 def _domain(text: str) -> str:
     name = text.lower().removesuffix(".")
     if not DOMAIN.fullmatch(name):
-        what = 'not a domain: "{text}"; expected a name such as example.com (an IDN in its xn-- form)'
-        raise PydanticCustomError("not-a-domain", what, {"text": text})
+        bare = name.rpartition("//")[2].rpartition("@")[2].lstrip("*.").partition("/")[0]
+        hint = f"; did you mean {bare}?" if DOMAIN.fullmatch(bare) else " (an IDN in its xn-- form)"
+        what = 'not a domain: "{text}"; expected a name such as example.com{hint}'
+        raise PydanticCustomError("not-a-domain", what, {"text": text, "hint": hint})
     return name
 
 

@@ -90,7 +90,14 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     own = written.root.get("mail_owner") if written else None
     owner = own or Scope(below, facts).value("mail_owner")
     file = File.of(ruleset(section.ports, sorted({owner, *section.allow_users})).encode())
-    return Contribution(companions={NAME: Companion(name=NAME, files={FILE: file}, where=desired.where(SECTION))})
+    listed = {"ports": map(str, section.ports), "allow_users": section.allow_users}
+    places = {
+        word: desired.where(SECTION, key, str(place))
+        for key, words in listed.items()
+        for place, word in enumerate(words)
+    }
+    beside = Companion(name=NAME, files={FILE: file}, where=desired.where(SECTION), places=places)
+    return Contribution(companions={NAME: beside})
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's

@@ -56,7 +56,8 @@ def _writable(value: str) -> str:
 
 
 # A delivery service's limits start with its name: ``mydomain.com-out_destination_rate_delay`` is a valid name.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+Name = Annotated[str, StringConstraints(pattern=PATTERN)]
 Value = Annotated[str, BeforeValidator(_plain), AfterValidator(_writable)]
 
 

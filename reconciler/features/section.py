@@ -6,9 +6,12 @@ SectionValue.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, RootModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Value = TypeVar("Value")
 
@@ -19,3 +22,20 @@ class Section(BaseModel, extra="forbid", frozen=True, defer_build=True):
 
 class SectionValue(RootModel[Value], defer_build=True):
     """One value, or a mapping with keys of the author's choice."""
+
+
+def or_else(other: dict[str, Any], **instead: str) -> Callable[[dict[str, Any]], None]:
+    """Return the ``json_schema_extra`` of a Section whose validator also takes *other*.
+
+    *instead* names, for a key that the section needs, another one that stands for it.
+    """
+
+    def extended(schema: dict[str, Any]) -> None:
+        mapping = dict(schema)
+        variants = [mapping]
+        for key, stands in instead.items():
+            variants.append({**mapping, "required": [stands if one == key else one for one in mapping["required"]]})
+        schema.clear()
+        schema["anyOf"] = [*variants, other]
+
+    return extended

@@ -25,6 +25,7 @@ from reconciler.features import parameters
 from reconciler.features.domains import CLASSES, DOMAIN, keys_of, mail_domains
 from reconciler.features.secret_names import secrets
 from reconciler.features.section import Section
+from reconciler.features.sites import SECTION as SITES
 from reconciler.features.sites import sites_in
 from reconciler.model import (
     Companion,
@@ -140,7 +141,10 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         chosen = Parameter(_CLEANUP, SENDMAIL, where, pickup.name)
         changed = replace(pickup, overrides=(*pickup.overrides, chosen))
         services = {cleanup.key: cleanup, pickup.key: changed}
-    beside = Companion(name=PROGRAM, files=_files(section, main, desired), servers=_servers(facts), where=where)
+    beside = Companion(
+        name=PROGRAM, files=_files(section, main, desired), servers=_servers(facts), where=where,
+        places=dict(_places(section, desired)),
+    )  # fmt: skip
     return Contribution(parameters=settings, services=services, companions={PROGRAM: beside})
 
 
@@ -180,6 +184,17 @@ def excluded(section: Schema, main: Scope, desired: Desired) -> list[str]:
     """Return the domains that are never rewritten, in order, including those of sites, wherever their mail is kept."""
     hosted = (domain for site in sites_in(desired).values() for domain in site.domains)
     return sorted({*own_domains(main), *hosted, *section.exclude, srs_domain(section, main)})
+
+
+def _places(section: Schema, desired: Desired) -> Iterator[tuple[str, Where]]:
+    """Yield the domains that are written for PostSRSd or for a site, with their places."""
+    if section.domain:
+        yield section.domain, desired.where(SECTION, "domain")
+    for place, domain in enumerate(section.exclude):
+        yield domain, desired.where(SECTION, "exclude", str(place))
+    for name, site in sites_in(desired).items():
+        for place, domain in enumerate(site.domains):
+            yield domain, desired.where(SITES, name, "domains", str(place))
 
 
 # ---- PostSRSd's files ------------------------------------------------------------------------------------------------

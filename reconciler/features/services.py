@@ -1,4 +1,4 @@
-"""``services`` and ``master.d/``: master.cf, based on upstream's services with chroot n.
+"""``services`` and ``master.d/``: master.cf, based on upstream's services with chroot n, or on nothing (stock.py).
 
 The rules check each service: its program, the rights and the number of processes that the program requires, and the
 services that mail needs. rules/listeners.py checks addresses and ports, rules/pipes.py commands and users.
@@ -6,12 +6,13 @@ services that mail needs. rules/listeners.py checks addresses and ports, rules/p
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features import stock
 from reconciler.features.section import Section, SectionValue
 from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, Service, Severity, did_you_mean
 from reconciler.model.ascii_text import SPACE
@@ -82,7 +83,12 @@ _USEFUL = {
     "trace": "sendmail -v and success notices would fail",
 }
 _YES_NO = {"yes": "y", "no": "n"}
-Flag = Annotated[str, BeforeValidator(lambda value: _YES_NO.get(value, value)), StringConstraints(pattern=r"^[yn-]$")]
+Words = Literal["yes", "no", "y", "n", "-"]
+Flag = Annotated[
+    str,
+    BeforeValidator(lambda value: _YES_NO.get(value, value), json_schema_input_type=Words),
+    StringConstraints(pattern=r"^[yn-]$"),
+]
 Option = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 ServiceKey = Annotated[str, StringConstraints(pattern=rf"^[^\s/]\S*/(?:{'|'.join(SERVICE_TYPES)})$")]
 
@@ -116,6 +122,13 @@ class Schema(SectionValue[dict[ServiceKey, ServiceChange | None]]):
     """Changes by ``NAME/TYPE``; null removes the service."""
 
 
+@dataclass(frozen=True, slots=True)
+class MasterFile:
+    """The text of the only file in master.d, which may be the whole of master.cf."""
+
+    text: bytes
+
+
 def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
     """Return the services of the stock."""
     return frozenset(service.key for service in read_master(STOCK, "")[0])
@@ -123,14 +136,22 @@ def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the stock, then master.d, then the changes that ``services`` asks for."""
-    stock, _ = read_master(STOCK, "mail.yaml")
-    services: dict[str, Service | None] = {service.key: replace(service, where=UNWRITTEN) for service in stock}
+    upstream, whole = read_master(STOCK, UNWRITTEN.file)[0], None
+    if stock.is_left_out(desired):
+        upstream, whole = [], desired.section(MasterFile)
+    services: dict[str, Service | None] = {service.key: _unwritten(service) for service in upstream}
     services |= below.services
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)
     for key, change in (section.root if section else {}).items():
         services[key] = _changed(key, services.get(key), change, desired) if change else None
-    return Contribution(services=services)
+    return Contribution(services=services, master=whole.text if whole else b"")
+
+
+def _unwritten(service: Service) -> Service:
+    """Return a service of the stock, whose lines are no places in the desired state."""
+    options = tuple(replace(option, where=UNWRITTEN) for option in service.overrides)
+    return replace(service, where=UNWRITTEN, overrides=options)
 
 
 def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desired) -> Service:

@@ -83,10 +83,17 @@ def _one_a_family(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
+Places = tuple[transports.Address, ...] | transports.Address
+
+
 class Delivery(Section):
     """Where the site's mail leaves from: at most one IPv4 and one IPv6 *address*, and the name in HELO."""
 
-    address: Annotated[tuple[transports.Address, ...], AfterValidator(_one_a_family), BeforeValidator(_several)]
+    address: Annotated[
+        tuple[transports.Address, ...],
+        AfterValidator(_one_a_family),
+        BeforeValidator(_several, json_schema_input_type=Places),
+    ]
     helo: Domain
 
 
@@ -152,13 +159,13 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         if site.delivery:
             service = _service(name, site.delivery, desired, facts)
             services[service.key] = service
-            rows += [(f"@{domain} {service.name}:\n", desired.where(SECTION, name).file) for domain in site.domains]
+            for place, domain in enumerate(site.domains):
+                rows.append((f"@{domain} {service.name}:\n", desired.where(SECTION, name, "domains", str(place))))
     if not rows:
         return Contribution(services=services)
     table = Table(
-        name=TABLE, type=facts.compiled_type, file=rows[0][1], compiler="postmap",
-        source="".join(row for row, _ in rows).encode(),
-        pieces=tuple((line, file) for line, (_, file) in enumerate(rows, 1)),
+        name=TABLE, type=facts.compiled_type, file=rows[0][1].file, compiler="postmap",
+        source="".join(row for row, _ in rows).encode(), origins=tuple(where for _, where in rows),
     )  # fmt: skip
     theirs = below.parameters.get(MAPS)
     value = f"{theirs.value}, {table.reference}" if theirs else table.reference
@@ -245,7 +252,7 @@ def _bound(services: Iterable[Service]) -> Iterator[tuple[Address, str, Where]]:
 
 def _taken_names(sites: dict[str, Site], desired: Desired) -> Iterator[Finding]:
     section = desired.section(transports.Schema)
-    own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.root if section else ())}
+    own = {f"{name}/unix": desired.where(transports.SECTION, name) for name in (section.named if section else ())}
     taken = {service.key: service.where for service in desired.services} | own
     for name, site in sites.items():
         key = f"{service_of(name)}/unix"

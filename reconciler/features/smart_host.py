@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, model_v
 from pydantic_core import PydanticCustomError
 
 from reconciler.features.secret_names import one_secret
-from reconciler.features.section import Section
+from reconciler.features.section import Section, or_else
 from reconciler.model import (
     Contribution,
     Finding,
@@ -30,9 +30,10 @@ from reconciler.model import (
     Table,
     Where,
     error_at,
+    meant,
     nothing_mentioned,
 )
-from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits
+from reconciler.model.ascii_text import NON_ASCII, SPACE, is_digits, split_words
 from reconciler.postfix.nexthops import bad_nexthop, mail_routes
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.routes import transport_of
@@ -49,6 +50,8 @@ SECTION = "smart_host"
 LOGIN_TABLE, SENDER_TABLE = "sasl_passwd", "sender_relayhost"
 WRAPPED = "smart_host"
 PRESETS = {"mailchannels": "smtp.mailchannels.net:587"}
+_SEALED = "run `reconciler secret set smart_host` and write password: !secret smart_host"
+_HALVES = (("username", "password", _SEALED), ("password", "username", "write username: USER"))
 _SENDER = re.compile(rf"(?:[^\s@<>\"#][^\s@<>\"]*)?@[\w{NON_ASCII}.-]+", re.ASCII)
 _WRAPPED_PORT = re.compile(r":(?:465|smtps|submissions)\Z")
 _BARE = re.compile(rb"(?m)\S:[ \t]*$")
@@ -61,8 +64,10 @@ def _nexthop(value: object) -> object:
         kind, text = "unquoted-brackets", 'YAML reads brackets as a list; quote the nexthop: "[{inside}]"'
         raise PydanticCustomError(kind, text, {"inside": inside})
     if isinstance(value, str) and value and not _is_nexthop(value):
-        text = 'not a nexthop: "{value}"; expected HOST, [HOST], HOST:PORT or [HOST]:PORT'
-        raise PydanticCustomError("malformed-nexthop", text, {"value": value})
+        text = 'not a nexthop: "{value}"; expected HOST, [HOST], HOST:PORT or [HOST]:PORT{hint}'
+        bare = value.rpartition("//")[2].strip(f"{SPACE}/")
+        hint = meant(next(filter(_is_nexthop, (bare, ":".join(word.strip(":") for word in split_words(bare)))), None))
+        raise PydanticCustomError("malformed-nexthop", text, {"value": value, "hint": hint})
     return value
 
 
@@ -104,12 +109,12 @@ class Relay(Section):
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if bool(self.username) != bool(self.password):
-            missing = "password" if self.username else "username"
-            raise PydanticCustomError(
-                "half-a-login", "a login needs username and password; {missing} is missing", {"missing": missing}
-            )
+            given, missing, write = _HALVES[0 if self.username else 1]
+            text = "a login needs username and password; {missing} is missing; {write}"
+            raise PydanticCustomError("half-a-login", text, {"missing": missing, "write": write, "at": given})
         if self.username and not self.nexthop:
-            raise PydanticCustomError("half-a-login", "a login needs a nexthop, and there is none")
+            text = 'a login needs a nexthop, and there is none; write nexthop: "[HOST]:587"'
+            raise PydanticCustomError("half-a-login", text, {"at": "username"})
         return self
 
 
@@ -120,7 +125,7 @@ def _sender(value: str) -> str:
     return value
 
 
-class Schema(Relay):
+class Schema(Relay, json_schema_extra=or_else({"enum": ["no", ""]}, nexthop="preset")):
     """The relay for all mail, or a *preset* for it, and those of *senders*; ``smart_host: off`` means no relay."""
 
     preset: Literal["mailchannels"] | None = None
@@ -140,8 +145,8 @@ class Schema(Relay):
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
         if self.preset and not self.username:
-            text = "{preset} takes mail only after a login; username and password are missing"
-            raise PydanticCustomError("half-a-login", text, {"preset": self.preset})
+            text = "{preset} takes mail only after a login; write username: USER, and {write}"
+            raise PydanticCustomError("half-a-login", text, {"preset": self.preset, "write": _SEALED, "at": "preset"})
         for sender, relay in self.senders.items():
             if not relay.nexthop:
                 text = 'the nexthop of "{sender}" is empty; remove the sender, or give it one'
@@ -179,21 +184,23 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     section = desired.section(Schema)
     if not section or not (section.nexthop or section.senders):
         return Contribution()
-    kind = facts.compiled_type
+    kind, nexthop = facts.compiled_type, "preset" if section.preset else "nexthop"
     tables: dict[str, Table] = {}
-    values = {"relayhost": (section.nexthop, "nexthop")} if section.nexthop else {}
+    values = {"relayhost": (section.nexthop, nexthop)} if section.nexthop else {}
     if section.senders:
         rows = "".join(f"{sender.lower()} {relay.nexthop}\n" for sender, relay in section.senders.items())
         tables[SENDER_TABLE] = table = Table(
-            name=SENDER_TABLE, type=kind, source=rows.encode(), file=desired.where(SECTION).file, compiler="postmap"
-        )
+            name=SENDER_TABLE, type=kind, source=rows.encode(), file=desired.where(SECTION).file, compiler="postmap",
+            origins=tuple(desired.where(SECTION, "senders", sender) for sender in section.senders),
+        )  # fmt: skip
         values["sender_dependent_relayhost_maps"] = (table.reference, "senders")
     if logins := _logins(section, desired):
-        source = "".join(f"{key} {login}\n" for key, login in logins.items()).encode()
-        where = desired.where(SECTION, "password")
+        source = "".join(f"{key} {login}\n" for key, (login, _) in logins.items()).encode()
+        places = tuple(desired.where(SECTION, *place, "password") for _, place in logins.values())
         tables[LOGIN_TABLE] = table = Table(
-            name=LOGIN_TABLE, type=kind, source=source, file=where.file, compiler="postmap", mode=0o600
-        )
+            name=LOGIN_TABLE, type=kind, source=source, file=places[0].file, compiler="postmap", mode=0o600,
+            origins=places,
+        )  # fmt: skip
         values |= {
             "smtp_sasl_auth_enable": ("yes", "username"),
             "smtp_sasl_password_maps": (table.reference, "password"),
@@ -202,23 +209,23 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         if any("@" in key for key in logins):
             values["smtp_sender_dependent_authentication"] = ("yes", "senders")
     if section.is_wrapped:
-        values["default_transport"] = (WRAPPED, "nexthop")
+        values["default_transport"] = (WRAPPED, nexthop)
     parameters = {
         name: Parameter(name, value, desired.where(SECTION, key), SECTION) for name, (value, key) in values.items()
     }
-    service = _wrapped(desired.where(SECTION, "nexthop"))
+    service = _wrapped(desired.where(SECTION, nexthop))
     services = {service.key: service} if section.is_wrapped else {}
     return Contribution(parameters=parameters, tables=tables, services=services)
 
 
-def _logins(section: Schema, desired: Desired) -> dict[str, str]:
-    """Return every login by its nexthop; if several share a nexthop, return those of senders by the sender."""
-    by_key: dict[str, str] = {}
+def _logins(section: Schema, desired: Desired) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return every login and its place by the nexthop; if several share it, return those of senders by the sender."""
+    by_key: dict[str, tuple[str, tuple[str, ...]]] = {}
     logins = {place: login for place, relay in section.relays.items() if (login := _login(relay, desired))}
     for place, login in logins.items():
         nexthop = section.relays[place].nexthop
         rivals = {logins.get(at, "") for at, other in section.relays.items() if other.nexthop == nexthop}
-        by_key[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login
+        by_key[place[-1].lower() if place and len(rivals) > 1 else nexthop] = login, place
     return by_key
 
 

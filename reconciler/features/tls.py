@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features import smart_host
+from reconciler.features import smart_host, stock
 from reconciler.features.section import Section
 from reconciler.model import (
     RESOLVER,
@@ -74,7 +74,7 @@ class Schema(Section):
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
-    """Contribute what levels need, and always smtp_tls_security_level: Postfix's default sends in clear text."""
+    """Contribute what levels need, and smtp_tls_security_level: Postfix's default sends in clear text."""
     section, relay = desired.section(Schema) or Schema(), desired.section(smart_host.Schema)
     values: dict[str, tuple[str, str]] = {_LEVEL: (section.outbound or "", "outbound")}
     if section.fingerprints:
@@ -84,24 +84,32 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         values["smtp_tls_CAfile"] = (section.ca_file, "ca_file")
     if section.ca_path:
         values["smtp_tls_CApath"] = (section.ca_path, "ca_path")
-    if _DANE & set(section.levels.values()):
-        values["smtp_dns_support_level"] = ("dnssec", "outbound")
     tables = {}
     if section.destinations:
-        tables[TABLE] = table = _policy(section, desired.where(SECTION, "destinations"), facts)
+        tables[TABLE] = table = _policy(section, desired, facts)
         values["smtp_tls_policy_maps"] = (table.reference, "destinations")
     parameters = {
         name: Parameter(name, value, desired.where(SECTION, key), SECTION) for name, (value, key) in values.items()
     }
+    if dane := next((place for place, level in section.levels.items() if level in _DANE), None):
+        name = "smtp_dns_support_level"
+        parameters[name] = Parameter(name, "dnssec", desired.where(SECTION, *dane), SECTION)
     if not section.outbound:
-        level = "encrypt" if relay and (relay.has_login or relay.is_wrapped) else "may"
+        needs_tls = relay is not None and (relay.has_login or relay.is_wrapped)
+        level = "encrypt" if needs_tls else "may"
         parameters[_LEVEL] = Parameter(_LEVEL, level, desired.where("smart_host"), SECTION)
+        if stock.is_left_out(desired) and not needs_tls:
+            del parameters[_LEVEL]
     return Contribution(parameters=parameters, tables=tables)
 
 
-def _policy(section: Schema, where: Where, facts: Facts) -> Table:
+def _policy(section: Schema, desired: Desired, facts: Facts) -> Table:
     rows = "".join(f"{name.lower()} {level}\n" for name, level in section.destinations.items())
-    return Table(name=TABLE, type=facts.compiled_type, source=rows.encode(), file=where.file, compiler="postmap")
+    places = tuple(desired.where(SECTION, "destinations", name) for name in section.destinations)
+    return Table(
+        name=TABLE, type=facts.compiled_type, source=rows.encode(), file=places[0].file, compiler="postmap",
+        origins=places,
+    )  # fmt: skip
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:

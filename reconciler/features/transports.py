@@ -13,13 +13,24 @@ Known limit: mail that Postfix can't hand to the transport at all (its process d
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from reconciler.features import stock
 from reconciler.features.section import Section, SectionValue
-from reconciler.model import Contribution, Finding, Parameter, Service, Table, error_at, nothing_mentioned, warning_at
+from reconciler.model import (
+    UNWRITTEN,
+    Contribution,
+    Finding,
+    Parameter,
+    Service,
+    Table,
+    error_at,
+    nothing_mentioned,
+    warning_at,
+)
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -60,8 +71,13 @@ class Transport(Section):
     helo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]-]+$")] | None = None
 
 
-class Schema(SectionValue[dict[Name, Transport]]):
-    """Transports by name."""
+class Schema(SectionValue[dict[Name, Transport | None]]):
+    """Transports by name; null removes a built-in one."""
+
+    @property
+    def named(self) -> dict[str, Transport]:
+        """Return the transports that are not removed."""
+        return {name: transport for name, transport in self.root.items() if transport}
 
 
 # Postfix's own services of type unix, which a transport of the same name would replace.
@@ -76,35 +92,53 @@ BUILT_IN = {"oneshot": Transport(retry=False), "relaylim": Transport(concurrency
 
 def services(section: object) -> frozenset[str]:
     """Return the built-in transports and those that the section names, even if the section is invalid."""
-    named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else ()
-    return frozenset(f"{name}/unix" for name in (*BUILT_IN, *named))
+    named = section.root if isinstance(section, Schema) else section if isinstance(section, dict) else {}
+    return frozenset(f"{name}/unix" for name, transport in (BUILT_IN | named).items() if transport is not None)
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute a service for each transport, its limits in main.cf, and the filter of those that try once."""
     section = desired.section(Schema)
+    named = section.named if section else {}
     parameters: dict[str, Parameter] = {}
     services = {}
-    for name, transport in (BUILT_IN | (section.root if section else {})).items():
-        where = desired.where(SECTION, name)
-        service = _service(name, transport, where, facts)
+    built_in = {} if stock.is_left_out(desired) else BUILT_IN
+    removed = section.root.keys() - named.keys() if section else set[str]()
+    wanted = {name: one for name, one in built_in.items() if name not in removed} | named
+    for name, transport in wanted.items():
+        places = _Places(desired, name if name in named else "")
+        service = _service(name, transport, places, facts)
         services[service.key] = service
-        parameters |= {limit.name: limit for limit in _limits(name, transport, where)}
-    once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=desired.where(SECTION).file)
-    return Contribution(parameters=parameters, services=services, tables={ONCE: once})
+        parameters |= {limit.name: limit for limit in _limits(name, transport, places)}
+    once = Table(name=ONCE, type="regexp", source=_ONCE_SOURCE, file=UNWRITTEN.file, origins=(UNWRITTEN,))
+    is_used = any(not transport.retry for transport in wanted.values())
+    return Contribution(parameters=parameters, services=services, tables={ONCE: once} if is_used else {})
 
 
-def _limits(name: str, transport: Transport, where: Where) -> Iterator[Parameter]:
-    for suffix, value in (
-        ("destination_concurrency_limit", transport.concurrency),
-        ("destination_recipient_limit", transport.recipient_limit),
-        ("destination_rate_delay", transport.rate_delay),
-    ):
-        if value is not None:
-            yield Parameter(f"{name}_{suffix}", str(value), where, SECTION)
+class _Places(NamedTuple):
+    """The places of a transport; one without a *name* in the section is built in."""
+
+    desired: Desired
+    name: str
+
+    def of(self, *key: str) -> Where:
+        """Return the place of a key of the transport, or of the transport."""
+        return self.desired.where(SECTION, self.name, *key) if self.name else UNWRITTEN
 
 
-def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Service:
+_LIMITS = {
+    "concurrency": "destination_concurrency_limit", "recipient_limit": "destination_recipient_limit",
+    "rate_delay": "destination_rate_delay",
+}  # fmt: skip
+
+
+def _limits(name: str, transport: Transport, places: _Places) -> Iterator[Parameter]:
+    for key, suffix in _LIMITS.items():
+        if (value := getattr(transport, key)) is not None:
+            yield Parameter(f"{name}_{suffix}", str(value), places.of(key), SECTION)
+
+
+def _service(name: str, transport: Transport, places: _Places, facts: Facts) -> Service:
     options = {"syslog_name": f"postfix/{name}"}
     if not transport.retry:
         options["smtp_delivery_status_filter"] = f"regexp:$config_directory/{ONCE}"
@@ -115,14 +149,22 @@ def _service(name: str, transport: Transport, where: Where, facts: Facts) -> Ser
         options[option] = str(transport.address)
         if "smtp_bind_address_enforce" in facts.parameters:
             options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the default address
-    overrides = tuple(Parameter(option, value, where, name) for option, value in options.items())
-    return Service(name=name, type="unix", command="smtp", overrides=overrides, where=where)
+    keys = {"smtp_helo_name": ["helo"], "smtp_bind_address": ["address"], "smtp_bind_address6": ["address"]}
+    overrides = tuple(
+        Parameter(option, value, places.of(*keys.get(option, ())), name) for option, value in options.items()
+    )
+    return Service(name=name, type="unix", command="smtp", overrides=overrides, where=places.of())
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
     """Check that no transport replaces a service of Postfix, and that limits apply to destinations."""
     section = desired.section(Schema)
-    for name, transport in section.root.items() if section else ():
+    for name in section.root.keys() - section.named.keys() - BUILT_IN.keys() if section else ():
+        where = desired.where(SECTION, name)
+        if where.file == UNWRITTEN.file:  # in hosts/ it removes a transport of mail.yaml
+            what = f'transport "{name}" has no value, and null removes built-in ones only; write {name}: {{}}'
+            yield error_at("empty-transport", where, what, name)
+    for name, transport in section.named.items() if section else ():
         if name in RESERVED:
             what = f'transport "{name}" has the name of a service that Postfix needs; choose another name'
             yield error_at("reserved-transport", desired.where(SECTION, name), what, name)
@@ -139,6 +181,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 mentioned = nothing_mentioned
 PASSING: frozenset[str] = frozenset()
 EXPLAINED = {
+    "empty-transport": (
+        "A transport has no value. In YAML that means null, which removes a built-in transport, and this name is none. "
+        "Write its values, or {} for Postfix's defaults."
+    ),
     "reserved-transport": (
         'A transport under "transports:" has the name of a service with another purpose. It would replace that '
         "service, and mail for the service would fail. Choose another name."

@@ -11,6 +11,7 @@ are replaced meanwhile are left out, and so are folders below DEPTH levels.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -25,6 +26,7 @@ DEPTH = 40
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FICLONE = 0x40049409
 _REPLACED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 
@@ -82,6 +84,8 @@ def _copy_file(source: Path | str, target: Path | str, old: int | None = None, n
 
 def _copy_bytes(reading: int, writing: int) -> None:
     """Copy the bytes that are there now, and leave holes out: a sparse file stays sparse."""
+    if _cloned(reading, writing):
+        return
     size, position = os.fstat(reading).st_size, 0
     while position < size:
         try:
@@ -95,6 +99,15 @@ def _copy_bytes(reading: int, writing: int) -> None:
         while start < position and (sent := os.sendfile(writing, reading, start, position - start)):
             start += sent
     os.ftruncate(writing, size)
+
+
+def _cloned(reading: int, writing: int) -> bool:
+    """Have the file system share the blocks of both files until one changes; return False where it can't."""
+    try:
+        fcntl.ioctl(writing, _FICLONE, reading)
+    except OSError:  # ioctl_ficlone(2): another file system, or one that can't; a true trouble stops the copy as well
+        return False
+    return True
 
 
 def _resemble(old: int, new: int) -> None:

@@ -80,6 +80,13 @@ def effect(method: Method[P, R]) -> Method[P, R]:
     return functools.update_wrapper(counted, method)
 
 
+def _as(owner: tuple[int, int] | None) -> tuple[str, ...]:
+    """Return what runs a program as another user: only a child without an identity of its own needs no copy of us."""
+    if owner is None:
+        return ()
+    return ("setpriv", f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups", "--")
+
+
 def _shown(argv: Sequence[str]) -> str:
     """Return the beginning of a command, without what act() puts before it."""
     own = argv[len(_WITH_US) :] if tuple(argv[: len(_WITH_US)]) == _WITH_US else argv
@@ -156,11 +163,10 @@ class Host:
     ) -> Completed:
         """Run a program that only reads; *owner* is the uid and gid to run it as. Its process group ends with it."""
         limits = self._limits(timeout)
-        identity = {} if owner is None else {"user": owner[0], "group": owner[1], "extra_groups": []}
-        process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - argv is ours, never a shell's
-            list(argv), stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+        process = subprocess.Popen(  # noqa: S603 - argv is ours, never a shell's
+            [*_as(owner), *argv], stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_ENVIRONMENT | dict(env or {}), cwd=cwd,
-            start_new_session=True, **identity,
+            start_new_session=True,
         )  # fmt: skip
         said: dict[str, bytearray] = {}
         me = threading.get_ident()

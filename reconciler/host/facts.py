@@ -46,6 +46,7 @@ NOTHING = Mentioned()
 SERVICES = Path("/etc/services")
 RESERVED = ("/etc/reconciler",)
 DPKG_STATUS = Path("/var/lib/dpkg/status")
+_MOST_ADDRESSES = 1 << 14
 _TICKS = os.sysconf("SC_CLK_TCK")
 TICK = 1 / _TICKS
 """The kernel's resolution of process start times, in seconds."""
@@ -178,13 +179,15 @@ def _ports(stamp: Stamp) -> dict[str, int]:
 
 def addresses() -> tuple[IPv4Interface | IPv6Interface, ...]:
     """Return the addresses of this host's interfaces, with their prefixes."""
-    found = []
-    for interface in psutil.net_if_addrs().values():
-        for one in interface:
-            if one.family in (socket.AF_INET, socket.AF_INET6):
-                address = one.address.partition("%")[0]
-                found.append(ipaddress.ip_interface(f"{address}/{_prefix(one.netmask, one.family)}"))
-    return tuple(found)
+    named = (one for interface in psutil.net_if_addrs().values() for one in interface)
+    inet = (one for one in named if one.family in (socket.AF_INET, socket.AF_INET6))
+    return tuple(_interface(one.address, one.netmask, one.family) for one in inet)
+
+
+@functools.lru_cache(maxsize=_MOST_ADDRESSES)
+def _interface(address: str, netmask: str | None, family: int) -> IPv4Interface | IPv6Interface:
+    """Read an address; a host of many sites has thousands, and is asked for them several times in a pass."""
+    return ipaddress.ip_interface(f"{address.partition('%')[0]}/{_prefix(netmask, family)}")
 
 
 def _prefix(netmask: str | None, family: int) -> int:

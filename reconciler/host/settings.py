@@ -31,7 +31,7 @@ DriftPolicy = Literal["revert", "commit", "report"]
 ConfirmMode = Literal["auto", "manual"]
 LogFormat = Literal["auto", "console", "journal", "json"]
 Switch = Literal["on", "off"]
-Shipped = Literal["templates", "hooks", "desired-state"]
+Shipped = Literal["templates", "hooks", "desired-state", "docs"]
 _RULE_KEYS = ("what", "until", "why")
 _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
 _COMPILED = (".lmdb", ".db", ".cdb")

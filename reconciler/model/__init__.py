@@ -35,6 +35,7 @@ from reconciler.model.finding import (
     in_tls,
     listed,
     printable,
+    reading,
     taking_mail,
     warning_at,
 )
@@ -43,7 +44,7 @@ from reconciler.model.parts import Rules, no_services, nothing_mentioned
 from reconciler.model.postfix import Parameter, Service, Table
 from reconciler.model.revision import Revision
 from reconciler.model.suggestion import closest, did_you_mean, meant
-from reconciler.model.tree import BESIDE, Activation, Change, File, Kind, Plan, Tree
+from reconciler.model.tree import BESIDE, Activation, Change, Effect, File, Kind, Plan, Tree
 
 __all__ = [
     "BESIDE",
@@ -61,6 +62,7 @@ __all__ = [
     "Companion",
     "Contribution",
     "Desired",
+    "Effect",
     "Facts",
     "File",
     "Finding",
@@ -101,6 +103,7 @@ __all__ = [
     "no_services",
     "nothing_mentioned",
     "printable",
+    "reading",
     "taking_mail",
     "warning_at",
 ]

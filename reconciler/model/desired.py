@@ -77,26 +77,30 @@ class Desired:
 class Companion:
     """A program beside Postfix that reconciler manages with it; *files* are in its own folder, by path.
 
-    *servers* are the sockets on which Postfix reaches it; *name* is also the name of the Debian package.
+    *servers* are the sockets on which Postfix reaches it; *name* is also the name of the Debian package. *places* are
+    those of words in its files that have a place of their own, such as a domain in a list.
     """
 
     name: str
     files: Mapping[str, File]
     servers: tuple[Server, ...] = ()
     where: Where
+    places: Mapping[str, Where] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """The items that one feature, or all features merged, adds to the target; by name, each with its origin.
 
-    A service of None removes the service of that name which features below contribute.
+    A service of None removes the service of that name which features below contribute. *master* is the text of
+    master.cf to the byte, for as long as its services are those of the text.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     services: Mapping[str, Service | None] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     companions: Mapping[str, Companion] = field(default_factory=dict)
+    master: bytes = b""
 
     def over(self, below: Contribution) -> Contribution:
         """Return both merged, without removed services; this contribution takes precedence over *below*."""
@@ -106,6 +110,7 @@ class Contribution:
             services={key: service for key, service in services.items() if service},
             tables={**below.tables, **self.tables},
             companions={**below.companions, **self.companions},
+            master=self.master or below.master,
         )
 
     @property

@@ -76,9 +76,17 @@ class Unavailable(ReconcilerError):  # noqa: N818
     """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
 
 
+class SilentDaemon(Unavailable):
+    """A daemon that runs did not answer in time."""
+
+
 class Stopping(Unavailable):
     """The daemon is stopping: it starts no more programs, except to finish an activation that has begun."""
 
 
 class BadSettings(ReconcilerError):  # noqa: N818
     """The operator must fix the settings file of reconciler."""
+
+
+class BadFacts(ReconcilerError):  # noqa: N818
+    """The operator must gather the facts of a host again: the file can't be read as facts."""

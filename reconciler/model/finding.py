@@ -27,6 +27,11 @@ def taking_mail(key: str, table: str = "") -> str:
     return f"{key} taking mail{table and ' with '}{table}"
 
 
+def reading(program: str, file: str) -> str:
+    """Return what stands in Finding.starts for a program that reads a file or a table only when it starts."""
+    return f"{program} with {file}"
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """A comment ``# allow RULE: reason``: the rule, the reason, its place, and the *last* line that it covers.

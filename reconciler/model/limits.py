@@ -1,4 +1,4 @@
-"""The limits of one commit: what its author may ask of a host. Each is far above what a mail system needs.
+"""The limits of one commit: what its author may ask of a host. They fit 10,000 sites, and a table of 2,000,000 entries.
 
 The readers enforce them, and every rule's work grows with them in proportion at most. A commit beyond a limit is
 refused with a lasting finding that names the limit. Raises nothing.
@@ -12,9 +12,9 @@ from __future__ import annotations
 
 OBJECT_BYTES = 8 << 20
 """The size of a commit, a tag or a list of files."""
-BYTES = 64 << 20
+BYTES = 192 << 20
 """The size of all files of a commit; the same content under two names counts twice."""
-ENTRIES = 100_000
+ENTRIES = 200_000
 """The files and folders of a commit."""
 PATH = 1024
 """The characters of a path."""
@@ -27,22 +27,22 @@ DEPTH = 16
 """How deeply values may be nested."""
 VALUES = 100_000
 """The values of one YAML file, where each use of an alias counts."""
-ALL_VALUES = 300_000
+ALL_VALUES = 600_000
 """The values of all YAML files."""
 MERGED_VALUES = 2_000_000
 """The values of all files of other hosts, each merged with mail.yaml."""
 
 # ---- main.cf, master.cf and tables ----
 
-SERVICES_BYTES = 1 << 20
+SERVICES_BYTES = 8 << 20
 """The size of all files in master.d."""
 VALUE = 256 << 10
 """The characters of a parameter's value after all names in it are expanded."""
-ALL_EXPANDED = 2 << 20
+ALL_EXPANDED = 16 << 20
 """The characters of all values, expanded."""
-READ_BY_SERVICES = 16 << 20
+READ_BY_SERVICES = 128 << 20
 """The characters of the longest value, once for each service that may read it."""
-LINES = 2_000_000
+LINES = 4_000_000
 """The lines of all tables."""
 LINE = 256 << 10
 """The characters of an entry of a table, with its continuation lines."""

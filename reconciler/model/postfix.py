@@ -56,7 +56,8 @@ class Table:
     """A Postfix table as source text; only code that needs its entries parses it.
 
     *compiler* is ``postmap`` or ``postalias``, and empty for types that Postfix reads as text. *mode* also applies to
-    the compiled map. If several files make the table, *pieces* gives the first line and the name of each.
+    the compiled map. If several files make the table, *pieces* gives the first line and the name of each. If a feature
+    makes it, *origins* gives the place of each of its lines.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Table:
     compiler: str = ""
     mode: int = 0o644
     pieces: tuple[tuple[int, str], ...] = ()
+    origins: tuple[Where, ...] = ()
 
     @property
     def is_secret(self) -> bool:
@@ -75,10 +77,12 @@ class Table:
     @property
     def where(self) -> Where:
         """Return the place of the table as a whole."""
-        return Where(self.file)
+        return self.origins[0] if self.origins else Where(self.file)
 
     def at(self, line: int) -> Where:
         """Return the place in the desired state of a line of its source."""
+        if self.origins:
+            return self.origins[min(line, len(self.origins)) - 1]
         place = bisect_right(self.pieces, line, key=itemgetter(0))
         first, file = self.pieces[place - 1] if place else (1, self.file)
         return Where(file, line - first + 1)

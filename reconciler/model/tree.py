@@ -61,11 +61,23 @@ class Kind(StrEnum):
     FILE = "file"
 
 
+class Effect(StrEnum):
+    """What a change does to mail: it is treated differently; or nothing, because the same is written differently.
+
+    DEFAULT is the same as well: a value that holds anyway is written out, or left out.
+    """
+
+    DIFFERENT = "different"
+    SAME = "same"
+    DEFAULT = "default"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One difference in mail's terms; *before* is None for an added item, *after* for a removed one.
 
-    *within* names the table of an entry; *where* is its origin in the desired state, if there is one.
+    *within* names the table of an entry; *where* is its origin in the desired state, if there is one. It is a line of
+    the table for an entry that is there, and the table as a whole for one that is removed.
     """
 
     kind: Kind
@@ -74,6 +86,7 @@ class Change:
     after: str | None
     within: str = ""
     where: Where | None = None
+    effect: Effect = Effect.DIFFERENT
 
 
 class Activation(StrEnum):

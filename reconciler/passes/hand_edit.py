@@ -27,6 +27,7 @@ from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
 from reconciler.passes.apart import files_of, left_out
 from reconciler.passes.judge import LiveCommit, complete, judge, understand
+from reconciler.passes.unowned import as_adopted
 from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit
 from reconciler.repository.repo import UnknownRevision
@@ -310,8 +311,10 @@ def _both(
 
 
 def _pristine(path: str, edited: Generation, generations: Generations) -> File | None:
-    """Return the file as the manifest records it, from a generation that still holds it."""
+    """Return the file as the manifest records it, from a generation or the originals that still hold it."""
     record = edited.files[path]
+    if original := as_adopted(path, edited, generations):
+        return original
     for one in generations.all():
         file = one.root / path
         if one.files.get(path) == record and file.is_file() and digest(file) == record.sha256:

@@ -37,13 +37,18 @@ def inherited(edges: Edges, facts: Facts, tree: Tree | None = None) -> tuple[Des
 
 
 def _tables(settings: Contribution, facts: Facts, directory: Path) -> Iterator[Table]:
-    """Yield the tables of the configuration directory whose source is there."""
+    """Yield the tables of the configuration directory whose source and map are there."""
     for scope in scopes(settings, facts):
         for parameter in scope.written:
             for reference in tables_of(scope, parameter):
                 name = own_name(reference.name)
-                if name and reference.type in SUFFIXES and (directory / name).is_file():
+                if name and reference.type in SUFFIXES and _is_there(directory, name, reference.type):
                     yield _table(name, reference, parameter.name, directory / name)
+
+
+def _is_there(directory: Path, name: str, kind: str) -> bool:
+    """Return whether the source of a table is there, and what Postfix reads of it."""
+    return all((directory / f"{name}{suffix}").is_file() for suffix in ("", *SUFFIXES[kind]))
 
 
 def _table(name: str, reference: Reference, parameter: str, path: Path) -> Table:

@@ -18,9 +18,10 @@ from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
 from reconciler.desired.flows import Flows
 from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
-from reconciler.desired.load import load
+from reconciler.desired.load import PartlyRead, load
+from reconciler.desired.partial import also_wrong
 from reconciler.desired.site_removal import confirmed_rows
-from reconciler.features import baseline, compose
+from reconciler.features import baseline, compose, stock
 from reconciler.host.facts import gather
 from reconciler.model import (
     UNWRITTEN,
@@ -35,16 +36,19 @@ from reconciler.model import (
     Severity,
     errors_in,
 )
-from reconciler.model.errors import CheckFailed, Incomplete, ReconcilerError
+from reconciler.model.errors import CheckFailed, Incomplete, InvalidSource, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
 from reconciler.passes.inherited import inherited
 from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
+from reconciler.passes.unowned import recognised
 from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
-from reconciler.repository.secrets import open_secrets
+from reconciler.repository.secrets import open_secrets, unsound_recipients
 from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
+from reconciler.trees.equality import with_effects
 from reconciler.trees.gained import gained
 from reconciler.trees.ignore import Carried, holding, left_alone
 from reconciler.trees.plan import activations, diff, raise_if_unsafe
@@ -76,14 +80,19 @@ class Understood(NamedTuple):
 
 def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
     """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
+    desired, facts, origin = composed(revision, edges, kept)
+    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+
+
+def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    """Load a commit and compose its features by the facts of this host alone, which takes no question to others."""
     files = files_of(revision, edges, kept)
     secrets, unopened = open_secrets(files, edges.settings.identity)
     desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
-    desired = replace(desired, findings=(*desired.findings, *lacking))
+    desired = replace(desired, findings=(*desired.findings, *lacking, *unsound_recipients(files)))
     facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
-    origin = compose(desired, facts)
-    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+    return Understood(desired, facts, compose(desired, facts))
 
 
 def complete(understood: Understood) -> Understood:
@@ -144,9 +153,17 @@ class LiveCommit:
         except (ReconcilerError, OSError, ValueError):
             return None
 
+    @cached_property
+    def moved_in(self) -> Understood | None:
+        """Return the host's files from before adoption; None if they are gone, or unreadable."""
+        try:
+            return as_found(self._edges, self._edges.generations.rescue_tree())
+        except (ReconcilerError, OSError, ValueError):
+            return None
+
     def answering(self) -> frozenset[str]:
         """Return its services that clients can use now."""
-        return answering(self._edges, recorded(self._edges.generations).tables)
+        return answering(self._edges, recorded(self._edges.generations).files)
 
     @cached_property
     def commit(self) -> tuple[str, Mapping[str, str]]:
@@ -204,16 +221,20 @@ class Judged:
 def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | None = None) -> Judged:
     """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
     apart = apart or Apart(left_out(revision, edges))
-    desired, facts, origin = understand(revision, edges, apart.kept)
+    try:
+        desired, facts, origin = understand(revision, edges, apart.kept)
+    except PartlyRead as error:
+        raise InvalidSource([*error.findings, *_also_wrong(error, revision, edges, live, apart)]) from error
     findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
     target = render(origin, edges.templates)
-    on_disk = edges.generations.read(target)
+    target, on_disk = recognised(desired, target, edges.generations.read(target), live.generation, edges)
     rules = rules_now(edges.settings)
     carried = _carried(revision, target, on_disk, rules, live, edges.templates)
     origin = _with_sources(origin, carried)
     ignored = (_ignoring(rule, origin) for rule in rules if rule.what in carried.names)
     findings += staged(ignored, desired, ())
-    plan = _with_damage(diff(on_disk, carried.tree, origin), live.generation, edges.generations)
+    plan = with_effects(diff(on_disk, carried.tree, origin), facts)
+    plan = _with_damage(plan, live.generation, edges.generations)
     order = Order(
         plan=plan, revision=revision.oid, source=Source(SourceKind.COMMIT, name=revision.short),
         origin=origin, home=desired.home, deviations=Deviations(carried.names, apart.kept),
@@ -223,6 +244,19 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     return Judged(
         revision, Understood(desired, facts, origin), rules, tuple(findings), order, gained(plan, origin, facts), apart
     )
+
+
+def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:
+    """Return what is found in the part of a commit that can be read; what is live as well is a warning."""
+    known = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+    try:
+        origin = compose(error.rest, known)
+        facts = gather(edges.host, edges.settings, mentioned(origin, known))
+        found = also_wrong(error, facts, origin, Budget(time.thread_time))
+        found += unsound_recipients(files_of(revision, edges, apart.kept))
+    except InvalidSource:
+        return []  # beyond a limit; the author hears of it when the rest can be read
+    return excused(found, _findings_of(live, revision, error.rest)) if errors_in(found) else found
 
 
 def rules_now(settings: Settings) -> tuple[Rule, ...]:
@@ -301,7 +335,7 @@ def permit(judged: Judged, live: LiveCommit, repo: Repository) -> Judged:
 
 def _excused(judged: Judged, live: LiveCommit) -> Judged:
     """Return the judged commit with what excuses it; raise CheckFailed or Incomplete for what nothing excuses."""
-    known, found = _findings_of(live, judged.revision), judged.findings
+    known, found = _findings_of(live, judged.revision, judged.understood.desired), judged.findings
     judged = replace(judged, findings=tuple(excused(judged.findings, known)))
     errors, was_made = errors_in(judged.findings), live.is_all_of(judged.revision)
     # What is live was made once, so if the same can't be made today, something on this host is gone.
@@ -335,18 +369,24 @@ def raise_if_reload_stops(edges: Edges) -> None:
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
     """Return an error if the host's aliases would leave the live configuration because their compiled file is gone."""
     written, was = judged.order.origin.parameters.get("alias_maps"), baseline.HOST_ALIASES
-    lost = (change for change in judged.plan.changes if (change.what, change.before) == ("alias_maps", was))
-    if live.understood is None or written is None or written.section != baseline.SECTION or next(lost, None) is None:
+    lost = any((change.what, change.before) == ("alias_maps", was) for change in judged.plan.changes)
+    if not lost or written is None or written.section != baseline.SECTION or live.understood is None:
         return None
     return baseline.aliases_gone(written.where)
 
 
-def _findings_of(live: LiveCommit, revision: Revision) -> list[Finding]:
-    """Return the findings of what is live by today's facts; none if it is *revision* itself."""
-    if live.is_all_of(revision) or live.judged_by is None:
+def _findings_of(live: LiveCommit, revision: Revision, desired: Desired) -> list[Finding]:
+    """Return the findings of what is live by today's facts; none if the commit itself is live.
+
+    One with ``base: none`` has the faults of the host before adoption, which are reported then.
+    """
+    known = live.judged_by
+    if live.is_all_of(revision):
+        known = live.moved_in if stock.is_left_out(desired) else None
+    if known is None:
         return []
     try:
-        return lint(*live.judged_by, Budget(time.thread_time))
+        return lint(*known, Budget(time.thread_time))
     except ReconcilerError:
         return []  # a commit that can't be judged any more excuses no finding
 
@@ -364,14 +404,20 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
         return order
 
+    script = write(*judged.understood, changed_by(order.plan))
+
     def excuse(findings: list[Finding]) -> list[Finding]:
-        return excused(findings, _rehearsed(live, judged.revision, edges)) if errors_in(findings) else findings
+        if not errors_in(findings):
+            return findings
+        return excused(findings, _rehearsed(live, judged.revision, script.played, edges))
 
-    return replace(order, rehearsal=Rehearsal(write(*judged.understood), excuse))
+    return replace(order, rehearsal=Rehearsal(script, excuse))
 
 
-def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Finding]:
+def _rehearsed(live: LiveCommit, revision: Revision, played: frozenset[str], edges: Edges) -> list[Finding]:
     """Return the findings of a rehearsal of what is live that can excuse the same findings of a commit.
+
+    The same services are *played* as of the commit.
 
     A rehearsal that fails for both is no fault of what is live, which runs: it excuses nothing.
     """
@@ -380,6 +426,6 @@ def _rehearsed(live: LiveCommit, revision: Revision, edges: Edges) -> list[Findi
     directory = edges.settings.config_directory
     root = live.generation.root if live.generation else directory
     try:
-        return rehearse.rehearse(write(*live.judged_by), root, directory, edges.host).findings
+        return rehearse.rehearse(write(*live.judged_by, Changed(played)), root, directory, edges.host).findings
     except ReconcilerError:
         return []

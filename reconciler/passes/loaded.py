@@ -28,6 +28,11 @@ class Loaded(NamedTuple):
     told: Mapping[str, str]
     tables: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The tables and lists, and the files that were there."""
+        return (*self.tables, *(path for path, digest in self.loaded.items() if digest))
+
 
 def recorded(generations: Generations) -> Loaded:
     """Return the record."""

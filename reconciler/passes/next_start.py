@@ -7,7 +7,8 @@ service. Only asking the service tells.
 Promises: Postfix is asked only if there is such an error and a step would start processes. Raises WouldStop for what
 would stop; CommandFailed or OSError when Postfix can't be asked.
 
-Known limit: a table that only deliveries read is not looked at, because asking does not show whether they use it.
+Known limit: asking does not show whether cleanup, a delivery agent or postscreen uses a file that has vanished. While
+such a program runs, and the file was there when Postfix was last activated, it counts as one that does.
 """
 
 from __future__ import annotations

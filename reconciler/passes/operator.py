@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died, go_live
@@ -16,8 +17,10 @@ from reconciler.model.phase import Halted, Suspended, Wake, next_phase, probatio
 from reconciler.passes.check import check
 from reconciler.passes.choice import NOT_ADOPTED, refused, why_paused
 from reconciler.passes.judge import raise_if_files_stop
+from reconciler.passes.mail_taken import after_return
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
+from reconciler.passes.recovery import stopping
 from reconciler.state.locks import PATIENCE, RETURN_PATIENCE
 from reconciler.state.manifest import UNREADABLE, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -25,12 +28,14 @@ from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Outcome, Tree
     from reconciler.model.phase import Phase
     from reconciler.passes.check import Memory
+    from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Generation
 
 
@@ -41,8 +46,11 @@ class NotPossible(ReconcilerError):  # noqa: N818 - as in errors.py
 # ---- the operator's ways ---------------------------------------------------------------------------------------------
 
 
-def adopt(edges: Edges, memory: Memory) -> Outcome | None:
-    """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success."""
+def adopt(edges: Edges, memory: Memory, tell: Callable[[Judged], None] | None = None) -> Outcome | None:
+    """Take the configuration directory over, byte for byte, if the commit passes its check. Return None on success.
+
+    Before that, *tell* gets what the commit will change.
+    """
     try:
         with edges.generations.locks.state():
             recover(edges, asked=True)
@@ -52,9 +60,15 @@ def adopt(edges: Edges, memory: Memory) -> Outcome | None:
             tip = edges.repo.tip()
             if tip is None:
                 return refused("branch-deleted", f"there is no branch {edges.repo.branch}", edges)
-            check(tip, edges, memory)
+            checked = check(tip, edges, memory)
+            if tell:
+                tell(checked.judged)
+            plan = checked.judged.plan
             edges.journal.intend(Intent(revision="", source=Source(SourceKind.ADOPTED), ran=False))
-            edges.generations.adopt()
+            if plan.empty:  # the host is as the commit says, so what is adopted is the commit
+                edges.generations.adopt(plan.target, tip.oid)
+            else:
+                edges.generations.adopt()
             edges.journal.conclude(concluded(Unchanged(), "", edges, Wake.OPERATOR, why="adopted"))
     except ReconcilerError as error:
         findings = getattr(error, "findings", None)
@@ -137,6 +151,7 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
                 edges.journal.set_phase(next_phase(edges.journal.phase(), outcome, ""))
             edges.journal.conclude(passed.conclusion)
             edges.generations.prune()
+            after_return(passed, edges)
     except (ReconcilerError, OSError) as error:
         return Passed(Postponed(str(error)), seconds=time.monotonic() - began)
     return passed
@@ -144,7 +159,11 @@ def _go_back(edges: Edges, target: Tree, source: Source, who: str) -> Passed:
 
 def _applied(target: Tree, source: Source, edges: Edges) -> Outcome:
     plan = diff(edges.generations.read(target), target)
-    return apply(Order(plan=plan, revision="", source=source, committed_at=time.time(), trusted=True), edges)
+    order = Order(
+        plan=plan, revision="", source=source, committed_at=time.time(), trusted=True,
+        stopping=partial(stopping, edges=edges),
+    )  # fmt: skip
+    return apply(order, edges)
 
 
 def _restored(source: Source, who: str, edges: Edges) -> Outcome:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Applied, Broken, RolledBack, Unchanged
 from reconciler.model.errors import ReconcilerError
+from reconciler.passes.apart import commit_of
 from reconciler.passes.judge import understand
 from reconciler.postfix.places import SourcePlaces
 from reconciler.trees.plan import diff
@@ -28,10 +29,11 @@ def at_source(outcome: Outcome, ran: Generation | None, edges: Edges, *, is_caus
     """
     if not isinstance(outcome, Applied | Unchanged | RolledBack | Broken) or not outcome.findings:
         return outcome
-    if ran is None or not ran.revision:
+    oid, kept = commit_of(ran, edges)
+    if ran is None or not oid:
         return outcome
     try:
-        desired, _, merged = understand(edges.repo.revision(ran.revision), edges)
+        desired, _, merged = understand(edges.repo.revision(oid), edges, kept)
     except (ReconcilerError, OSError, ValueError):
         return outcome
     changed = _changed(ran, merged, edges) if is_cause else None

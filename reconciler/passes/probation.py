@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died
 from reconciler.apply.protocol import apply, undo
-from reconciler.apply.recover import recover
 from reconciler.apply.stage import Order
 from reconciler.host import facts
 from reconciler.host.maillog import open_log
@@ -47,6 +46,7 @@ from reconciler.passes.judge import raise_if_files_stop
 from reconciler.passes.look import LOGGED
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded, note
+from reconciler.passes.recovery import recovered
 from reconciler.state.locks import PATIENCE
 from reconciler.state.manifest import Deviations, intact, with_todays_secrets
 from reconciler.state.records import Intent
@@ -179,7 +179,7 @@ def prove(edges: Edges, look: Look) -> Passed | None:
     if not findings and left(look.running, clock()) > 0:
         return None
     with edges.generations.locks.state():
-        cut_short = recover(edges)
+        cut_short = recovered(edges)
         # Log lines of another, interrupted commit do not count; an interrupted rollback was undone and is decided anew.
         if cut_short and cut_short.source.kind is not SourceKind.BACK:
             edges.journal.set_phase(afresh(current(edges), edges))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.apply.protocol import apply
@@ -13,6 +14,7 @@ from reconciler.passes.check import Checked, forget, permitted
 from reconciler.passes.isolation import Isolation
 from reconciler.passes.judge import LiveCommit, judge, to_rehearse
 from reconciler.passes.next_start import raise_if_it_stops
+from reconciler.passes.recovery import stopping
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -39,7 +41,8 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
             return Unchanged(checked.findings, kept)
         if checked.judged.restores:
             raise_if_it_stops(checked.judged.findings, checked.judged.plan.steps, live.answering)
-        outcome = apply(to_rehearse(checked.judged, live, edges), edges, checked.stage)
+        order = replace(to_rehearse(checked.judged, live, edges), stopping=partial(stopping, edges=edges))
+        outcome = apply(order, edges, checked.stage)
         memory.checked = checked = replace(checked, stage=None)  # the stage has become the generation
         if not isinstance(outcome, Applied):
             return outcome

@@ -29,8 +29,9 @@ class Passed:
 
     A *quiet* pass had nothing to decide and does not change the phase; *began_at* is the end of the mail log before a
     new commit went live. *conclusion* is the journal entry, None when there was no news; *unrecorded* is set when the
-    entry could not be written, and *busy* if that is so because another process is at work. A bug in reconciler that
-    ended it has a *traceback*, for the daemon's log only.
+    entry could not be written, and *busy* if that is so because no pass could begin: another process is at work, or the
+    recovery of an interrupted pass is *held_back*. A bug in reconciler that ended it has a *traceback*, for the
+    daemon's log only.
     """
 
     outcome: Outcome
@@ -47,6 +48,7 @@ class Passed:
     lost_note: str = ""
     unrecorded: bool = False
     busy: bool = False
+    held_back: bool = False
     traceback: str = ""
 
     @property

@@ -16,14 +16,23 @@ from reconciler.apply import companions
 from reconciler.apply.activate import probe
 from reconciler.apply.recover import recover, revive, revive_beside
 from reconciler.model import Applied, Postponed, Refused, RolledBack, Unchanged, errors_in
-from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable, WithFindings
+from reconciler.model.errors import (
+    CommandFailed,
+    Incomplete,
+    ReconcilerError,
+    Unavailable,
+    WithFindings,
+    WouldStop,
+)
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
 from reconciler.passes import hand_edit, probation
 from reconciler.passes.choice import NOT_ADOPTED, is_live, is_paused, passed_over, wanted, why_paused
 from reconciler.passes.internal_error import InternalError, internal_errors
+from reconciler.passes.mail_taken import look_again
 from reconciler.passes.reconcile import reconcile
 from reconciler.passes.record import Passed, is_new_bug, is_news, note, record_of
-from reconciler.state.records import Conclusion
+from reconciler.passes.recovery import recovered
+from reconciler.state.records import Conclusion, Step
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -53,8 +62,9 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
     except InternalError as error:
         passed = Passed(_postponed(error), quiet=True, unrecorded=True, traceback=error.traceback)
     except (ReconcilerError, OSError) as error:  # the lock, the journal, a disk that is full
-        busy = isinstance(error, Unavailable)
-        passed = Passed(Postponed(str(error)), quiet=True, unrecorded=True, busy=busy)
+        why = error.reason if isinstance(error, Incomplete) else str(error)
+        passed = Passed(Postponed(why), quiet=True, unrecorded=True)
+        passed.held_back, passed.busy = isinstance(error, WouldStop), isinstance(error, Unavailable | WouldStop)
         passed.revived = revive_beside(edges)  # the pass that holds the lock may hang
     passed.seconds = passed.seconds or time.monotonic() - began
     return passed
@@ -62,7 +72,7 @@ def one_pass(edges: Edges, memory: Memory, wake: Wake, accepted: Revision | None
 
 def _recovered_pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> Passed:
     """Recover an interrupted pass, and make this one; its events go into *passed*, which is returned."""
-    passed.recovered = recover(edges)
+    passed.recovered = recovered(edges) if accepted is None else recover(edges)
     if passed.recovered:
         cut = Postponed("an interrupted pass was undone")
         edges.journal.conclude(Conclusion(outcome=cut, revision=passed.recovered.revision))
@@ -80,7 +90,7 @@ def _failed(error: InternalError, passed: Passed, edges: Edges, wake: Wake) -> P
     failed = Passed(_postponed(error), passed.revision, quiet=not waits, traceback=error.traceback)
     try:
         with internal_errors():
-            failed.recovered = recover(edges) or passed.recovered
+            failed.recovered = recovered(edges) or passed.recovered
             live = edges.generations.live()
             is_live = live is not None and live.revision == passed.revision
             failed.outcome = _postponed(error, f"the commit is {'live' if is_live else 'not live'}; ")
@@ -131,6 +141,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     edges.journal.set_phase(phase)
     if accepted is None and isinstance(phase, Suspended | Halted) and is_paused(phase, tip, edges):
         passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
+        look_again(edges)
         return
     try:
         revision = accepted or wanted(tip, phase, edges, passed)
@@ -185,7 +196,9 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
 def _phase_before(passed: Passed, begun: Probation | None, edges: Edges) -> Phase:
     """Return the phase that the pass began in; after a fault of another cause, its probation reads from here on."""
     phase = edges.journal.phase() if begun else probation.current(edges)
-    if isinstance(passed.outcome, RolledBack) or (passed.edit.files and not begun):
+    open_intent = edges.journal.open_intent()
+    undone = isinstance(passed.outcome, RolledBack) or (open_intent is not None and Step.UNDO in open_intent.steps)
+    if undone or (passed.edit.files and not begun):
         return probation.afresh(phase, edges)
     return phase
 

@@ -21,19 +21,20 @@ from reconciler.host.mounts import mounts_in
 from reconciler.host.programs import nftables, postfix, postqueue
 from reconciler.host.stopped import stopped
 from reconciler.model import Applied, Unchanged, printable
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import CommandFailed, ReconcilerError
 from reconciler.model.phase import Probation, left, on_probation, probation_of
 from reconciler.passes import probation
 from reconciler.passes.apart import files_of
 from reconciler.passes.branch import branch_of
 from reconciler.passes.due import due
+from reconciler.passes.faults_now import FaultsNow, told
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.record import known_revision
 from reconciler.passes.renewal import named
 from reconciler.passes.site_requests import waiting
 from reconciler.passes.status_value import Live, PostfixState, Running, Status, StoppedPostfix, Verdict, Waiting
-from reconciler.passes.verdict import verdict
+from reconciler.passes.verdict import LATE, verdict
 from reconciler.postfix.log import steady
 from reconciler.rehearsal import rehearse
 from reconciler.state.phases import phase_line
@@ -86,20 +87,25 @@ SHOWN = (
 class Known(NamedTuple):
     """What the daemon knows: the limits on this host, the troubles, which need an operator, and the running pass.
 
-    *certificates* are the files that the live configuration names; None if they have to be looked up.
+    *certificates* are the files that the live configuration names; None if they have to be looked up. *unanswered* says
+    that a daemon runs, but did not answer.
     """
 
     limits: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
     certificates: frozenset[str] | None = None
     working: RunningPass | None = None
+    unanswered: str = ""
 
 
 def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
     """Return phase, live generation, last outcome, drift, Postfix's state, and the limits on this host."""
     without = _rehearsal(edges)  # first, because its answer is kept, and must not depend on the time that is left
     with edges.host.within(PATIENCE):
-        seen = _status(edges, known, without, daemon=daemon)
+        if not daemon:
+            silent = (known.unanswered,) if known.unanswered else ()
+            known = known._replace(troubles=(*known.troubles, *map(told, FaultsNow(edges).faults()), *silent))
+        seen = _status(edges, known, without, daemon=daemon or bool(known.unanswered))
     return {**seen, "verdict": verdict(seen, datetime.now(UTC))}
 
 
@@ -326,8 +332,15 @@ def _postfix(edges: Edges) -> tuple[PostfixState, list[str]]:
             stopped=None if running else _stopped(edges, instance),
         )
     except (ReconcilerError, OSError) as error:
-        return PostfixState(running=False, version="", unknown=str(error), stopped=None), [f"{UNKNOWN}: {error}"]
+        why = why_unknown(error)
+        return PostfixState(running=False, version="", unknown=why, stopped=None), [f"{UNKNOWN}: {why}"]
     return state, [log.limit] if log.limit else []
+
+
+def why_unknown(error: Exception) -> str:
+    """Return why Postfix's state is unknown; a program that had too little time says nothing about a configuration."""
+    is_late = isinstance(error, CommandFailed) and error.status is None and "timed out" in str(error)
+    return f"{str(error).partition(' ')[0]} {LATE}" if is_late else str(error)
 
 
 def _stopped(edges: Edges, instance: postfix.Instance) -> StoppedPostfix | None:

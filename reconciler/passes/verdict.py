@@ -6,11 +6,11 @@ run or can't read its configuration, or reconciler has halted. The most urgent r
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.passes.advice import LATEST, advice, advice_for_repository
 from reconciler.passes.status_value import Verdict
 from reconciler.trees.report import OF_VERIFYING
 
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 LONG = timedelta(days=1)
 """The time after which a suspension without an end has probably been forgotten."""
+LATE = "did not answer in time"
+"""The end of the reason why nothing is known of Postfix on a host that is too busy to tell."""
 NOTHING = "nothing to do"
-_LATEST = "reconciler log -1"
-_COMMAND = re.compile(r"`(reconciler [^`]*)`", re.ASCII)
+_SERVICES = frozenset({"postsrsd", "rspamd"})
+"""The companions that run as a service of that name."""
 _VERBS = {"Refused": "was refused", "RolledBack": "was rolled back"}
 _SETTLED = frozenset({"Applied", "Unchanged"})
 
@@ -69,40 +71,46 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     yield from _postfix(status)
     yield from _daemon(status)
     if status["branch"]["problem"]:
-        yield Need(status["branch"]["problem"], f"git -C {status['branch']['repository']} fsck")
+        problem, path = status["branch"]["problem"], status["branch"]["repository"]
+        yield Need(problem, advice_for_repository(problem, path))
+    yield from _companions(status)
+    yield from _troubles(status)
     yield from _phase(status, now)
     if status["drift"]:
         yield Need(f"edited by hand: {', '.join(status['drift'])}", "reconciler plan")
     yield from (Need(one["text"], one["next"]) for one in status["due"])
-    yield from _other(status)
+    for site, oid in status["left_out"].items():
+        yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), LATEST)
 
 
 def _postfix(status: Status) -> Iterator[Need]:
     postfix, stopped = status["postfix"], status["postfix"]["stopped"]
-    if postfix["unknown"]:
+    if postfix["unknown"].endswith(LATE):
+        yield Need(f"the state of Postfix is unknown: {postfix['unknown']}", "reconciler status")
+    elif postfix["unknown"]:
         yield Need(f"Postfix can't read its configuration: {postfix['unknown']}", "reconciler once", Level.STOPPED)
     elif not postfix["running"]:
         yield Need("Postfix is stopped", stopped["start"] if stopped else "postfix start", Level.STOPPED)
     if status["lost"]:
-        yield Need(status["lost"], _command_in(status["lost"]))
+        yield Need(status["lost"], advice(status["lost"]))
 
 
 def _phase(status: Status, now: datetime) -> Iterator[Need]:
     phase, last = status["phase"], status["last"]
     commit = phase.get("revision", "")[:7]
     if bug := next((one["text"] for one in (last or {}).get("findings", []) if one["rule"] == "internal-error"), ""):
-        yield Need(bug, f"{_LATEST}, and report the bug")
+        yield Need(bug, f"{LATEST}, and report the bug")
     match phase["name"]:
         case "Halted":
             yield Need(f"halted: {phase['reason']}", "reconciler resume, when this is fixed", Level.STOPPED)
         case "Refusing":
             yield _refusing(status, commit)
         case "Retrying" if not bug:
-            yield Need(f"commit {commit} waits: {phase['reason']}", _LATEST)
+            yield Need(_waiting(status, commit), advice(phase["reason"]))
         case "Probation" if phase["confirm"]:
             yield Need(f"commit {commit} is rolled back unless it is confirmed", "reconciler confirm")
-        case "Suspended" if _warned_at_a_return(status):
-            yield Need("verification gave warnings when this generation went live", "reconciler log -1 -v")
+        case "Suspended" if trouble := _left_by_a_return(status):
+            yield Need(f"mail is in trouble: {trouble}", advice(trouble, "reconciler log -1 -v"))
         case "Suspended" if not phase["until"] and not phase["tip"] and status["since"]:
             if now - datetime.fromisoformat(status["since"]) > LONG:
                 yield Need(f"suspended for more than a day by {phase['who']}: {phase['why']}", "reconciler resume")
@@ -110,12 +118,19 @@ def _phase(status: Status, now: datetime) -> Iterator[Need]:
         yield Need("not adopted: reconciler changes nothing yet", "reconciler plan, then reconciler once --adopt")
 
 
-def _warned_at_a_return(status: Status) -> bool:
-    """Return whether a rollback or a rescue left mail in trouble: during the pause that follows, no pass finds that."""
+def _waiting(status: Status, commit: str) -> str:
+    """Return why a commit is tried again; one that is live waits for nothing, but can't be made anew."""
+    phase, live = status["phase"], status["live"]
+    is_live = live is not None and live["revision"] == phase["revision"]
+    return str(phase["reason"]) if is_live else f"commit {commit} waits: {phase['reason']}"
+
+
+def _left_by_a_return(status: Status) -> str:
+    """Return what a rollback or a rescue left in trouble when Postfix was last asked; empty if nothing."""
     last = status["last"]
-    if not last or last["revision"] or last["outcome"] != "Applied":
-        return False
-    return any(finding["rule"] in OF_VERIFYING for finding in last["findings"])
+    if not last or last["revision"] or last["outcome"] not in _SETTLED:
+        return ""
+    return next((finding["text"] for finding in last["findings"] if finding["rule"] in OF_VERIFYING), "")
 
 
 def _refusing(status: Status, commit: str) -> Need:
@@ -136,16 +151,13 @@ def _daemon(status: Status) -> Iterator[Need]:
     yield Need(f"the daemon is not running{waits}", "systemctl start reconciler")
 
 
-def _other(status: Status) -> Iterator[Need]:
+def _companions(status: Status) -> Iterator[Need]:
     for name, companion in status["companions"].items():
         if not companion["running"]:
-            yield Need(f"{name} does not work: {companion['why']}", _LATEST)
-    for site, oid in status["left_out"].items():
-        yield Need(f"{site} is left out" + (f" and stays as in {oid[:7]}" if oid else ""), _LATEST)
+            command = f"systemctl status {name}" if name in _SERVICES else LATEST
+            yield Need(f"{name} does not work: {companion['why']}", command)
+
+
+def _troubles(status: Status) -> Iterator[Need]:
     told = [one["text"] for one in status["due"]]
-    yield from (Need(one, _command_in(one)) for one in status["troubles"] if not any(text in one for text in told))
-
-
-def _command_in(text: str) -> str:
-    """Return the last command that a text names in backquotes; without one, the command that shows more."""
-    return next(iter(_COMMAND.findall(text)[::-1]), _LATEST)
+    yield from (Need(one, advice(one)) for one in status["troubles"] if not any(text in one for text in told))

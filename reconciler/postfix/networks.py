@@ -22,11 +22,16 @@ NETWORK_LISTS = names(
     """
 )
 _NUMERIC = re.compile(r"[0-9a-fA-F.:;\[\]/-]+\Z")
+_STARRED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})(?:\.\*){1,3}", re.ASCII)
 _FOUR = re.compile(r"\[?\d+\.\d+\.\d+\.\d+", re.ASCII)
 
 
 def problem_of(pattern: str) -> str | None:
     """Return the problem with one network, or None; names, files and tables have none."""
+    if match := _STARRED.fullmatch(pattern):
+        octets = match[1].split(".")
+        whole = ".".join((octets + ["0"] * 4)[:4])
+        return f"is not a network, and would match no client{meant(f'{whole}/{8 * len(octets)}')}"
     if pattern.startswith("/") or not _NUMERIC.match(pattern):
         return None
     if ";" in pattern:

@@ -74,6 +74,8 @@ def bad_nexthop(text: str, routes: MailRoutes, *, lmtp: bool = False) -> str | N
         if problem := _problem(hop, routes.ports):
             candidates = (other for other in _candidates(text, hop, routes) if _is_fine(other, routes))
             hint = meant(next(candidates, None))
+            if hop.startswith("#"):
+                hint = "; a comment needs a line of its own"
             program = "lmtp" if lmtp else "smtp"
             return (
                 f'malformed nexthop "{text.strip(SPACE)}": {problem}, and {program} would die at every delivery{hint}'
@@ -113,6 +115,9 @@ def _is_fine(text: str, routes: MailRoutes) -> bool:
 
 def _candidates(text: str, hop: str, routes: MailRoutes) -> Iterator[str]:
     """Yield the next hops that were probably meant."""
+    host, _, port = text.strip(SPACE).partition(" ")
+    if is_digits(port.strip(SPACE)) or port.strip(SPACE) in routes.ports:
+        yield f"{host}:{port.strip(SPACE)}"
     yield re.sub(r"\s+", "", text, flags=re.ASCII)
     bare = re.sub(r"^[a-z]+:/*|^//|/+$", "", hop)
     yield bare

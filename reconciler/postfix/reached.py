@@ -16,6 +16,7 @@ from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.routes import TRANSPORT_MAPS, TRANSPORTS, transport_of
 from reconciler.postfix.scopes import scopes
+from reconciler.postfix.table_parts import texts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -43,13 +44,13 @@ def words_in(texts: Iterable[str]) -> set[str]:
 
 def named_words(merged: Contribution, everywhere: Iterable[Scope]) -> set[str]:
     """Return every word of values and tables that could be a name."""
-    texts = [
+    values = [
         scope.expanded(parameter.value) or parameter.value
         for scope in everywhere
         for parameter in scope.written
         if parameter.name not in _NO_USE
     ]
-    names = words_in(texts)
+    names = words_in(values)
     for table in merged.tables.values():
         names.update(_WORD.findall(_text(table)))
     return names
@@ -95,7 +96,8 @@ def routed(main: Scope) -> frozenset[str]:
     classes = {
         transport_of(main.value(transport)) for transport, domains in _CLASSES.items() if _has_mail(main, domains)
     }
-    return frozenset(known & ({"smtp", transport_of(main.value("default_transport"))} | classes | _named(main)))
+    named = _named(main, frozenset(known))
+    return frozenset(known & ({"smtp", transport_of(main.value("default_transport"))} | classes | named))
 
 
 def _has_mail(main: Scope, domains: str) -> bool:
@@ -117,25 +119,27 @@ def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:
     return frozenset(agent for agent, names in services.items() if names and not names & reached)
 
 
-def _named(main: Scope) -> set[str]:
-    """Return the names that a setting, a route in a table or a FILTER action has, but for the class transports."""
-    names = {name for text in _texts(main) for name in _NAMES.findall(text)}
+def _named(main: Scope, known: frozenset[str]) -> set[str]:
+    """Return the known services that a setting, a route in a table or a FILTER action names, but class transports.
+
+    A user in an alias table is none.
+    """
+    names = {name for text in _values(main) for name in _NAMES.findall(text)}
     for table in main.merged.tables.values():
-        if table.compiler != "postalias" and not table.is_secret:
-            names.update(_ALONE.findall(_text(table)))
+        if table.compiler != "postalias":
+            names |= texts(table, _NAMES, known) if b":" in table.source else set()
+            names |= texts(table, _ALONE, known) if not table.is_secret else set()
     return names
 
 
-def _texts(main: Scope) -> Iterator[str]:
-    """Yield each text that may name a transport; a user in an alias table is none."""
+def _values(main: Scope) -> Iterator[str]:
+    """Yield each value that may name a transport."""
     for scope in scopes(main.merged, main.facts):
         for parameter in scope.written:
             value = scope.expanded(parameter.value) or ""
             # A class that has no domains is no route, but every other transport is.
             if parameter.name not in _CLASSES:
                 yield f"{value}:" if parameter.name in TRANSPORTS else value
-    tables = main.merged.tables.values()
-    yield from (_text(table) for table in tables if table.compiler != "postalias" and b":" in table.source)
 
 
 def _text(table: Table) -> str:

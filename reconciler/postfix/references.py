@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model import Facts, Table, in_tls, taking_mail
+from reconciler.model import Facts, Table, in_tls, reading, taking_mail
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.restrictions import LISTS, smtpd_scopes
@@ -38,7 +38,7 @@ MADE = re.compile(
     r"^address_verify_map\Z|^postscreen_cache_map\Z|^alias_database\Z|_session_cache_database\Z|_auth_cache_name\Z"
 )
 # These only list tables that other parameters name.
-_LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
+LISTING = frozenset({"proxy_read_maps", "proxy_write_maps"})
 FILES = re.compile(
     r"_(?:tls|client)_(?:(?:d|ec)?(?:cert|key)_file|chain_files|CAfile|trust_anchor_file|dh(?:512|1024)_param_file)\Z"
 )
@@ -49,6 +49,8 @@ _AT_RECIPIENT = frozenset({
     "relay_domains", "relay_recipient_maps", "relocated_maps", "transport_maps", "virtual_alias_domains",
     "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps",
 })  # fmt: skip
+RESOLVERS = "/etc/resolv.conf"
+_WITHOUT_TABLES = "anvil"  # a program that asks no table at all
 _SPOOL = "/var/spool/postfix"
 _TYPE = re.compile(r"!*([A-Za-z][A-Za-z0-9_-]*):(.*)\Z", re.DOTALL)
 
@@ -91,7 +93,7 @@ def holds_tables(scope: Scope, name: str) -> bool:
     """Return whether the value of a parameter may name tables."""
     if name in LISTS or name in NETWORK_LISTS:
         return True
-    if name in _LISTING:
+    if name in LISTING:
         return False
     return bool(_TABLES.search(name)) or name in scope.words("smtpd_restriction_classes")
 
@@ -163,17 +165,42 @@ def named_tables(merged: Contribution, facts: Facts) -> frozenset[tuple[str, tup
             references = (one for one in tables_of(scope, parameter) if one.type in facts.map_types)
             found |= {(str(one), tuple(paths_of(one, facts))) for one in references}
             found |= {(path, (path,)) for path in lists_of(scope, parameter)}
+    if any(service.chroot == "y" for service in merged.entries):
+        path = names_in_jail(merged, facts)
+        found.add((path, (path,)))
     return frozenset(found)
 
 
+def names_in_jail(merged: Contribution, facts: Facts) -> str:
+    """Return the list of name servers that a program in the chroot reads."""
+    return Scope(merged, facts).value("queue_directory") + RESOLVERS
+
+
 def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]:
-    """Return the services whose smtpd would take no mail without a table of this setting, for Finding.starts."""
+    """Return who could not work without a table of this setting after its next start, for Finding.starts.
+
+    If smtpd reads it, these are its services, which would take no mail: asking them shows that.
+    """
     name = parameter.name
     classes = scope.words("smtpd_restriction_classes")
     if not (name.startswith("smtpd_") or name in _AT_RECIPIENT or name in classes):
-        return frozenset()
+        return _programs_with(scope, parameter, table)
     readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if one.parameter(name) == parameter)
     return frozenset(taking_mail(one.service.key, table) for one in readers if one.service)
+
+
+def _programs_with(scope: Scope, parameter: Parameter, file: str) -> frozenset[str]:
+    """Return the programs but smtpd that read a file of this setting when they start, for Finding.starts.
+
+    A name that every program holds, because Postfix's library declares it, does not say who reads the file.
+    """
+    reads = scope.facts.reads
+    if parameter.name in reads.get(_WITHOUT_TABLES, ()):
+        return frozenset()
+    services = [scope.service] if scope.service else scope.merged.entries
+    found = {one.command for one in services if parameter.name in reads.get(one.command, ())} - {"smtpd"}
+    found |= {"proxymap"} if f"proxy:{file}" in parameter.value else set()
+    return frozenset(reading(one, file) for one in found)
 
 
 # ---- certificates and keys -------------------------------------------------------------------------------------------
@@ -211,10 +238,10 @@ def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
 
 
-def showing(scope: Scope, parameter: Parameter) -> frozenset[str]:
-    """Return the services whose smtpd loads the certificates of this setting when it starts, for Finding.starts."""
+def showing(scope: Scope, parameter: Parameter, path: str) -> frozenset[str]:
+    """Return who loads the certificates of this setting when it starts, for Finding.starts; for smtpd its services."""
     if not parameter.name.startswith("smtpd_"):
-        return frozenset()
+        return _programs_with(scope, parameter, path)
     readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
     loading = (one for one in readers if one.parameter(parameter.name) == parameter)
     return frozenset(in_tls(one.service.key) for one in loading if one.service)

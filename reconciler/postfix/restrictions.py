@@ -110,11 +110,11 @@ def lets_pass(scope: Scope, name: str, permits: AbstractSet[str], refusals: Abst
 
 def trusts_others(scope: Scope) -> bool:
     """Return whether mynetworks may hold a client that is not this host; tables and names in it are not read."""
-    own = {address.ip for address in scope.facts.addresses}
     for word in scope.words("mynetworks"):
         with suppress(ValueError):
             network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
-            if network.is_loopback or (network.num_addresses == 1 and network.network_address in own):
+            alone = network.network_address if network.num_addresses == 1 else None
+            if network.is_loopback or (alone and any(alone == own.ip for own in scope.facts.addresses)):
                 continue
         return True
     return False

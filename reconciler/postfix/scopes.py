@@ -6,6 +6,7 @@ values name the files of a generation with it. Raises nothing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Facts, Parameter, Service, Where
 
+_BREAKS = re.compile("[, \t\r\n]+")
 CONFIG_DIRECTORY = "$config_directory"
 PARENTS = "parent_domain_matches_subdomains"
 """The lists and tables in which a domain also stands for what is below it; its key has no dot in front."""
@@ -121,6 +123,8 @@ def scopes(merged: Contribution, facts: Facts) -> Iterator[Scope]:
 
 def words(text: str) -> list[str]:
     """Split a list at commas and blanks; ``{...}`` is one element (mystrtokq(3))."""
+    if "{" not in text:  # as in most values, of which there are many
+        return [word for word in _BREAKS.split(text) if word] if text else []
     elements: list[str] = []
     start, level = 0, 0
     for position, character in enumerate(text + " "):

@@ -103,10 +103,14 @@ def unwritable(value: str) -> str | None:
 
 
 def folded(value: str) -> str:
-    """Return a value in the form for main.cf: each line after the first becomes a continuation line."""
+    """Return a value in the form for main.cf: each line after the first becomes a continuation line.
+
+    A line that is indented already keeps its blanks: Postfix takes them into the value.
+    """
     if reason := unwritable(value):
         raise ValueError(reason)
-    return "\n    ".join(line.strip(SPACE) for line in value.split("\n") if line.strip(SPACE))
+    lines = [line for line in value.strip(SPACE).split("\n") if line.strip(SPACE)]
+    return "\n".join(line if line[0] in " \t" or not number else f"    {line}" for number, line in enumerate(lines))
 
 
 def one_line(value: str) -> str:
@@ -164,6 +168,14 @@ def _tokens(logical: Logical, file: str) -> Iterator[_Token]:
 def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
     where = tokens[0].where
     if len(tokens) < 8:  # noqa: PLR2004 - master(5) has eight fields
+        if tokens[0].text.startswith("-"):
+            what = (
+                f'"{tokens[0].text}" would be a service: indent this line, so that it is an option of the service above'
+            )
+            return None, [error_at("malformed-service", where, what)]
+        if "=" in tokens[0].text or (len(tokens) > 1 and tokens[1].text.startswith("=")):
+            what = f'"{tokens[0].text}" is no service: settings of main.cf belong under parameters: in mail.yaml'
+            return None, [error_at("malformed-service", where, what)]
         fields = "name type private unpriv chroot wakeup maxproc command"
         what = f'service "{tokens[0].text}" has {len(tokens)} of the 8 fields "{fields}"'
         return None, [error_at("malformed-service", where, what)]
@@ -177,12 +189,18 @@ def _service(tokens: list[_Token]) -> tuple[Service | None, list[Finding]]:
     )  # fmt: skip
     if command.text in WITHOUT_ARGUMENTS and not problems:  # words after a broken option have the same cause
         known = _FLAGS if command.text in {"smtp", "lmtp"} else _OPTION
-        problems += [_stray(name.text, word, where) for word in arguments if not known.match(word)]
+        # The words after the first stray one follow from it.
+        problems += [_stray(name.text, word, where) for word in arguments if not known.match(word)][:1]
     return service, findings + problems
 
 
 def _stray(service: str, word: str, where: Where) -> Finding:
-    what = f'service "{service}": unexpected word "{word}" (an option is -o name=value without blanks around "=")'
+    why = 'an option is -o name=value without blanks around "="'
+    if word == "\\":
+        why = 'remove it: a line that begins with blanks continues the one above, without a "\\"'
+    elif word.startswith("#"):
+        why = "a comment needs a line of its own, before the service"
+    what = f'service "{service}": unexpected word "{word}" ({why})'
     return error_at("malformed-service", where, what, f"{service} {word}")
 
 
@@ -230,7 +248,9 @@ def _override(service: str, token: _Token, findings: list[Finding]) -> list[Para
     if not equals and NAME.match(name):
         findings.append(_spaces(service, name, token.where))
     elif not equals or not NAME.match(name.strip(SPACE)) or (not token.braced and name != name.strip(SPACE)):
-        what = f'service "{service}": expected -o name=value, got "-o {token.text}"'
+        colon = re.fullmatch(r"([A-Za-z0-9_.]+):=?(.*)", token.text)
+        hint = f"; write -o {colon[1]}={colon[2] or 'VALUE'}" if colon else ""
+        what = f'service "{service}": expected -o name=value, got "-o {token.text}"{hint}'
         findings.append(error_at("malformed-service", token.where, what, service))
     else:
         if not _needs_braces(value.strip(SPACE)) or is_balanced(value):
@@ -253,8 +273,8 @@ def duplicates(services: Iterable[Service]) -> Iterator[Finding]:
     for service in services:
         if other := first.get(service.key):
             what = (
-                f'duplicate service "{service.name}" of type {service.type}:'
-                f" {other.where} defines it already, and Postfix would use only the last one"
+                f'duplicate service "{service.name}" of type {service.type}: {other.where} and {service.where} define'
+                " it, and Postfix would use only the last one"
             )
             yield error_at("duplicate-service", service.where, what, service.key, other.where)
         first.setdefault(service.key, service)

@@ -26,7 +26,7 @@ class CachedTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        identity = (table.name, table.type, table.file, table.compiler, table.pieces)
+        identity = (table.name, table.type, table.file, table.compiler, table.pieces, table.origins)
         self._key = (*identity, hashlib.sha256(table.source).digest())
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:

@@ -74,7 +74,7 @@ def _references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
                 uses = list(_uses_in(scope.expanded(parameter.value) or "", parameter.name, classes))
             else:
                 uses = [(Use(parameter.name), str(reference)) for reference in tables_of(scope, parameter)]
-            parents = scope.words(PARENTS)
+            parents = scope.words(PARENTS) if uses else ()
             for use, text in uses:
                 dotless = ("smtpd_access_maps" if use.name in WITH_TABLE else use.name) in parents
                 exact = replace(use, dotless=dotless)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, Table, error_at, limits
 from reconciler.model.ascii_text import SPACE, split_words
-from reconciler.postfix.syntax import logical_lines
+from reconciler.postfix.row_habits import likely_row
+from reconciler.postfix.syntax import logical_lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from reconciler.model import File
 
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
+ORDERED_TYPES = PATTERN_TYPES | {"cidr"}
+"""The types in which the first row that matches decides."""
 _BLOCK = 1 << 16
 _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)
@@ -66,7 +69,7 @@ def walk(table: Table, findings: list[Finding], most: int = limits.FINDINGS + 1)
     """Yield the entries in their order; after the last one, *findings* holds those for the bad lines, up to *most*."""
     findings += _marked(table)
     aliases, patterns, cidr = table.compiler == "postalias", table.type in PATTERN_TYPES, table.type == "cidr"
-    if not aliases and not patterns and _is_plain(table.source) and not (cidr and has_blocks(table)):
+    if not aliases and not patterns and is_plain(table.source) and not (cidr and has_blocks(table)):
         return _read_plain(table, findings, most)
     parse = _alias if aliases else _pattern if patterns else _network if cidr else _pair
     return _read_logical(table, parse, findings, most)
@@ -86,7 +89,7 @@ def _marked(table: Table) -> Iterator[Finding]:
         yield error_at("malformed-entry", table.where, f"{what} UTF-8", "byte order mark")
 
 
-def _is_plain(source: bytes) -> bool:
+def is_plain(source: bytes) -> bool:
     """Return whether there are neither continuation lines nor quotes."""
     # Plain searches take a third of the time of the pattern, which then decides for few tables.
     suspect = any(mark in source for mark in (b"\n ", b"\n\t", b'"')) or source[:1] in (b" ", b"\t")
@@ -142,13 +145,23 @@ def _read_logical(
             yield Entry(pair[0], pair[1], logical.line)
 
 
+def in_order(table: Table) -> list[Entry]:
+    """Return the entries of a table in their order, with its ``if`` and ``endif`` lines as entries without a value."""
+    parse = _pattern if table.type in PATTERN_TYPES else _network if table.type == "cidr" else _pair
+    entries = []
+    for logical in logical_lines(table.source.decode("utf-8", "surrogateescape")):
+        key, value = parse(logical.text) or ("", "")
+        entries.append(Entry(key or one_line(logical.text), value, logical.line))
+    return entries
+
+
 def _too_long(table: Table, line: int) -> Finding:
     what = f"table {table.name}: an entry may have at most {limits.LINE} characters; split it"
     return error_at("malformed-entry", table.at(line), what, f"line {line}")
 
 
 def _bad_entry(table: Table, line: int, text: str) -> Finding:
-    what = f'table {table.name}: expected a key and a value, got "{text}"'
+    what = f'table {table.name}: expected a key and a value, got "{text}"{likely_row(table, text)}'
     return error_at("malformed-entry", table.at(line), what, text)
 
 
@@ -196,7 +209,7 @@ def _first_lines(block: bytes) -> list[bytes]:
 def sample(table: Table) -> list[Entry]:
     """Return the first, a middle and the last entry without reading the others."""
     source = table.source
-    if not _is_plain(source):
+    if not is_plain(source):
         entries = read_table(table)[0]
         return [entries[place] for place in (0, len(entries) // 2, -1)] if entries else []
     ends = (source.rfind(b"\n", 0, max(0, len(source) - size)) + 1 for size in (_BLOCK, len(source)))

@@ -248,3 +248,9 @@ def per_service(services: list[Service]) -> dict[str, str]:
     }
     timed = [service for service in services if service.command in _TIMED]
     return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}
+
+
+# What people call a level of TLS, and Postfix's word for it.
+TLS_WORDS = dict.fromkeys(("yes", "on", "true", "optional", "opportunistic", "enable", "enabled", "allow"), "may")
+TLS_WORDS |= dict.fromkeys(("mandatory", "required", "require", "force", "forced", "enforce", "enforced"), "encrypt")
+TLS_WORDS |= dict.fromkeys(("no", "off", "false", "never", "disable", "disabled"), "none")

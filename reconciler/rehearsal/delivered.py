@@ -29,11 +29,8 @@ _UNDELIVERED = re.compile(
     r"recipient \S+: uid not found.*|mail system configuration error.*|client TLS configuration problem.*)\)",
     re.ASCII,
 )
-_WARNS = "warning: "
 _UNTRIED = "expected a delivery, but Postfix attempted none in time"
 _HANG_UPS = frozenset({"Connection refused", "Connection reset by peer", "it hangs up without a reply"})
-_END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)", re.ASCII)
-_FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
 
 
 def findings_of(evidence: Evidence) -> Iterator[Finding]:
@@ -55,16 +52,11 @@ def _transports(evidence: Evidence) -> Iterator[Finding]:
             service = next((one for one in evidence.script.services if one.name == name), None)
             yield evidence.finding("transport-fails", text, evidence.said(name), service, f"private/{name}")
         elif (match := _UNDELIVERED.search(line.text)) and not any(one.text in line.text for one in evidence.deaths):
-            said, why = evidence.said(match["text"]), _warned(line, evidence)
+            # The process of a delivery logs its warnings before or after.
+            said, why = evidence.said(match["text"]), evidence.fates.warnings.get((line.tag, line.pid), "")
             reason = f" ({evidence.said(why)})" if why else ""
             text, subject = f"{line.program} can't deliver: {said}{reason}", subject_of(line, said)
             yield evidence.finding("transport-fails", text, subject, evidence.service_of(line), why or match["text"])
-
-
-def _warned(undelivered: LogLine, evidence: Evidence) -> str:
-    """Return the last warning of the process of a delivery, which logs it before or after; empty for none."""
-    own = [line.text for line in evidence.lines if (line.tag, line.pid) == (undelivered.tag, undelivered.pid)]
-    return next((text.removeprefix(_WARNS) for text in reversed(own) if text.startswith(_WARNS)), "")
 
 
 def waiting_transport(line: LogLine) -> str | None:
@@ -145,19 +137,18 @@ def _seen(identity: str, queue: str, evidence: Evidence) -> Expect | None:
     A message to several recipients has several transports, senders and so on; a field lists all of them.
     """
     # The queue id of smtpd's reply, and those of the same message where it entered the queue again.
-    name = re.compile(rf"(\w+): message-id=<{identity}@", re.ASCII)
-    queues = {queue} | {match[1] for line in evidence.lines if (match := name.match(line.text))}
-    ends = [(line, match) for line in evidence.lines if (match := _END.match(line.text)) and match["queue"] in queues]
+    fates = evidence.fates
+    queues = {queue, *fates.queues.get(identity, ())}
+    ends = [end for one in queues for end in fates.ends.get(one, ())]
     if not ends:
         return None
-    matches = (_FROM.match(line.text) for line in evidence.lines)
-    logged_senders = {match["sender"] for match in matches if match and match["queue"] in queues}
-    arrived = [one for one in evidence.report["received"] if any(f"<{identity}@" in line for line in one["header"])]
+    logged_senders = {sender for one in queues for sender in fates.senders.get(one, ())}
+    arrived = fates.arrived.get(identity, [])
     # The received message shows the envelope after smtp's own rewriting, which the log does not show.
-    near = {match["to"] for line, match in ends if not arrived or line.program not in {"smtp", "lmtp"}}
+    near = {end.recipient for end in ends if not arrived or end.line.program not in {"smtp", "lmtp"}}
     return Expect(
-        status=_joined({match["status"] for _, match in ends}),
-        transport=_joined({_transport(line, evidence) for line, _ in ends}),
+        status=_joined({end.status for end in ends}),
+        transport=_joined({_transport(end.line, evidence) for end in ends}),
         nexthop=_joined(evidence.report["routes"].get(identity, ())),
         sender=_joined({message["sender"] for message in arrived} or logged_senders),
         recipient=tuple(sorted(near | {address for message in arrived for address in message["recipients"]})),

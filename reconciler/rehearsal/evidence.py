@@ -16,6 +16,7 @@ from reconciler.model.ascii_text import split_lines
 from reconciler.postfix.locate import Locator
 from reconciler.postfix.log import LogLine, parse
 from reconciler.postfix.quoting import cut
+from reconciler.rehearsal.fates import Fates, read_fates
 from reconciler.rehearsal.master_cf import AGENTS
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ DEATH = re.compile(r"\A(?:fatal|panic): (?P<text>.*)")
 class Evidence:
     """A script and the report of it; *lines* are those of the log, *deaths* those of daemons that failed.
 
-    *said* returns what Postfix said, without the words of files that are not in the commit.
+    *fates* are what the log says of messages. *said* returns what Postfix said, without the words of files that are not
+    in the commit.
     """
 
     script: Script
     report: Report
     lines: tuple[LogLine, ...]
     deaths: tuple[LogLine, ...]
+    fates: Fates
     _locator: Locator
     said: Callable[[str], str]
 
@@ -90,7 +93,8 @@ def gather(script: Script, report: Report, says: Callable[[str], bool]) -> Evide
     """Make the evidence from a script and its report; *says* tells whether a word is one of Postfix's own."""
     lines = tuple(line for text in report["log"] if (line := parse(text)))
     deaths = tuple(line for line in lines if DEATH.search(line.text))
-    return Evidence(script, report, lines, deaths, Locator(script.merged, script.directory), quoter(script, says))
+    fates, locator = read_fates(lines, report["received"]), Locator(script.merged, script.directory)
+    return Evidence(script, report, lines, deaths, fates, locator, quoter(script, says))
 
 
 def quoter(script: Script, says: Callable[[str], bool]) -> Callable[[str], str]:

@@ -14,14 +14,13 @@ from reconciler.features import services as stock
 from reconciler.model import Parameter, Service, Where
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.numbers import as_number
-from reconciler.postfix.reached import routed
 from reconciler.postfix.restrictions import LISTS, classes_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.syntax import read_master, show_service
 from reconciler.rehearsal.outside import LOOPBACK, SMTPS, loopback, without_databases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from reconciler.model import Facts
 
@@ -68,14 +67,17 @@ def twin_port(number: int, ports: list[int]) -> int:
     return ports[1 + number % (len(ports) - 1)]
 
 
-def played_master(main: Scope, services: tuple[Service, ...], ports: list[int]) -> str:
-    """Return the text of master.cf: the services, twins of those behind postscreen, and the injector."""
+def played_master(main: Scope, services: tuple[Service, ...], ports: list[int], fed: Sequence[int]) -> str:
+    """Return the text of master.cf: the services, twins of those behind postscreen, and the injector.
+
+    The injector has a way to each agent that is *fed*.
+    """
     lines = [show_service(_tagged(service, number, main)) for number, service in enumerate(services)]
     for number, service in enumerate(services):
         if service.type == "pass" and service.command == "smtpd":
             twin = replace(service, name=str(twin_port(number, ports)), type="inet", private="n")
             lines.append(show_service(_tagged(twin, number, main)))
-    return "\n".join([*lines, show_service(_injector(main, services, ports[0])), ""])
+    return "\n".join([*lines, show_service(_injector(main, services, ports[0], fed)), ""])
 
 
 def _tagged(service: Service, number: int, main: Scope) -> Service:
@@ -99,11 +101,11 @@ def _awake(service: Service, main: Scope) -> dict[str, str]:
     }
 
 
-def _injector(main: Scope, services: tuple[Service, ...], port: int) -> Service:
+def _injector(main: Scope, services: tuple[Service, ...], port: int, fed: Sequence[int]) -> Service:
     """Return an smtpd without restrictions, whose access table sends each agent's recipient to that agent."""
     filters = ", ".join(
         f"{{ {recipient} = FILTER {services[number].name}:{_goal(services[number], main)} }}"
-        for number in agents(main)
+        for number in fed
         for recipient in agent_recipients(number)
     )
     access = f"check_recipient_access inline:{{ {filters} }}, " if filters else ""
@@ -131,16 +133,21 @@ def agent_recipients(number: int) -> list[str]:
     return [f"agent-{number}@rehearsal.example", f"agent-{number}-too@rehearsal.example"]
 
 
-def agents(main: Scope) -> list[int]:
-    """Return the delivery services that mail may reach, by number, and those that a commit adds or changes."""
-    stock_lines = {show_service(service) for service in read_master(stock.STOCK, "")[0]}
-    names = routed(main)
+def agents(main: Scope, names: Collection[str]) -> list[int]:
+    """Return the delivery services that mail may reach, by number, and those that a commit writes.
+
+    Mail may reach the services with these *names*.
+    """
+    stock_lines = {service.key: show_service(service) for service in read_master(stock.STOCK, "")[0]}
     numbers = []
     for number, service in enumerate(main.merged.entries):
         is_agent = service.command in AGENTS or service.command not in main.facts.programs
         # Only the unused examples of Debian's master.cf are left out.
-        is_added = show_service(service) not in stock_lines and service.where.file != "mail.yaml"
-        if is_agent and service.type in {"unix", "fifo"} and (service.name in names or is_added):
+        if not is_agent or service.type not in {"unix", "fifo"}:
+            continue
+        usual = stock_lines.get(service.key, "")
+        is_added = service.where.file != "mail.yaml" and (not usual or show_service(service) != usual)
+        if service.name in names or is_added:
             numbers.append(number)
     return numbers
 

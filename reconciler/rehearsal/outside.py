@@ -20,7 +20,7 @@ from reconciler.rehearsal.inside.messages import PortServer, SocketServer
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-    from reconciler.model import Contribution, Facts, Parameter
+    from reconciler.model import Contribution, Facts, Parameter, Service
     from reconciler.rehearsal.inside.messages import StandIn
 
 LOOPBACK = "127.0.0.1"
@@ -72,12 +72,12 @@ def wrapped_ports(main: Scope) -> set[int]:
     return {SMTPS} | ({as_number(relay[1])} if relay and main.is_on("smtp_tls_wrappermode") else set())
 
 
-def stand_ins(main: Scope, texts: Iterable[bytes]) -> Iterator[StandIn]:
-    """Yield every server that is queried, once; a socket of the candidate itself does not count."""
+def stand_ins(main: Scope, services: Iterable[Service], texts: Iterable[bytes]) -> Iterator[StandIn]:
+    """Yield every server that is queried, once; a socket of one of the candidate's *services* does not count."""
     queue = main.value("queue_directory")
     seen: set[Hashable] = {
         f"{queue}/{'public' if service.private == 'n' else 'private'}/{service.name}"
-        for service in main.merged.entries
+        for service in services
         if service.type == "unix"
     }
     for kind, place in _asked(main, texts):

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.evidence import Evidence
     from reconciler.rehearsal.inside.messages import Dialogue, Step
 
-_GONE = re.compile(r"\A(?P<queue>\w+): (?P<what>discard|hold): (?P<why>.*)", re.ASCII)
 # A refusal of every client and every message; not of an unknown or remote recipient, and not a temporary one.
 _REFUSED = re.compile(
     r"5(?!.*(?:Relay access denied|unknown|not found))|4.*Access denied", re.DOTALL | re.IGNORECASE | re.ASCII
 )
 _ALL = re.compile(r"\b(?:reject|defer)(?!\w)|static:", re.IGNORECASE | re.ASCII)
-_CONTENT = re.compile(r"reject(: (?:header|body) .{1,60})")
 _QUEUED = re.compile(r"queued as (\w+)", re.ASCII)
 _MOST = 120
 _DISCARDS, _HOLDS = "discards every message", "puts every message on hold"
@@ -38,7 +36,6 @@ _REFUSERS = (
     ("Client host", "smtpd_client_restrictions"), ("Helo command", "smtpd_helo_restrictions"),
     ("Sender address", "smtpd_sender_restrictions"), ("Recipient address", "smtpd_recipient_restrictions"),
 )  # fmt: skip
-_OF_FLOW = re.compile(r"(\w+): message-id=<flow-\d+@", re.ASCII)
 _BOUNCED = re.compile(
     r"\A(?P<queue>\w+): to=<(?P<to>[^>]*)>,(?: orig_to=<(?P<first>[^>]*)>,)?.* dsn=5\.1\.1, status=bounced"
     r" \((?P<why>.*)\)",
@@ -128,8 +125,8 @@ def _fate_of(steps: list[Step], evidence: Evidence) -> str:
             if not fate:
                 return ""
         elif _REFUSED.match(reply):
-            check = next((match[1] for line in evidence.lines if (match := _CONTENT.search(line.text))), "")
-            said = evidence.said(f"{last_line(reply)}\n{check if command == '(message)' else ''}").partition("\n")
+            check = evidence.fates.content if command == "(message)" else ""
+            said = evidence.said(f"{last_line(reply)}\n{check}").partition("\n")
             fate = fate or f'answers "{said[0]}" to {command}{said[2]}'
     return fate
 
@@ -138,13 +135,12 @@ def _loss_of(reply: str, recipient: str, evidence: Evidence) -> str:
     """Return how an accepted message is lost: discarded or held by cleanup or by an access rule of smtpd."""
     queued = _QUEUED.search(reply)
     queue = queued[1] if queued else ""
-    if any(line.program in {"qmgr", "oqmgr"} and line.text.startswith(f"{queue}: from=") for line in evidence.lines):
+    if not queue or queue in evidence.fates.active:
         return ""
-    for line in evidence.lines:
-        match = _GONE.match(line.text)
-        if match and (match["queue"] == queue or f" to=<{recipient}>" in match["why"]) and queue:
-            end = _DISCARDS if match["what"] == "discard" else _HOLDS
-            return f'{end} ("{match["what"]}: {evidence.said(match["why"].partition(";")[0][:_MOST])}")'
+    for one in evidence.fates.gone:
+        if one.queue == queue or f" to=<{recipient}>" in one.why:
+            end = _DISCARDS if one.what == "discard" else _HOLDS
+            return f'{end} ("{one.what}: {evidence.said(one.why.partition(";")[0][:_MOST])}")'
     return ""
 
 
@@ -164,7 +160,7 @@ def _refuser(fate: str, service: Service, evidence: Evidence) -> Where:
 def _unknown_recipients(evidence: Evidence) -> Iterator[Finding]:
     """Yield unknown recipients that aliases and copies lead to, as warnings: users may be created later."""
     flows = {result["queue"] for result in evidence.report["flows"]}
-    flows |= {match[1] for line in evidence.lines if (match := _OF_FLOW.match(line.text))}
+    flows |= {queue for name, queues in evidence.fates.queues.items() if name.startswith("flow-") for queue in queues}
     tried = {recipient.lower() for recipient in evidence.script.play["recipients"]}
     for line in evidence.lines:
         match = _BOUNCED.match(line.text)

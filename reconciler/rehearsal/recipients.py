@@ -19,17 +19,20 @@ from reconciler.rehearsal.inside import listings
 from reconciler.rehearsal.inside.messages import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.model import Table, Where
     from reconciler.postfix.references import Reference
     from reconciler.postfix.scopes import Scope
 
+    Rows = Mapping[str, tuple[tuple[str, str], ...]]
+    """Rows of tables by the table's name, each a key and a value."""
+
 REMOTE = "somebody@remote.rehearsal.example"
 _CLASSES = ("virtual_alias_maps", "virtual_mailbox_maps", "relay_recipient_maps")
 _LOCAL = ("alias_maps", "local_recipient_maps")
 _LISTED = frozenset({"btree", "cdb", "dbm", "hash", "lmdb", "sdbm", "texthash"})  # types that postmap -s can list
-_BEGINNING, _MOST = 4096, 16
+_BEGINNING, _MOST, _MOST_CHANGED = 4096, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +49,25 @@ class Listed:
     listing: Listing | None = None
 
 
-def listed(main: Scope) -> list[Listed]:
-    """Return every table that says who exists."""
+def listed(main: Scope, changed: Rows | None = None) -> list[Listed]:
+    """Return every table that says who exists; of the commit's own, also rows that are *changed*."""
     found: dict[tuple[str, str], Listed] = {}
     local = next(filter(is_domain, main.words("mydestination")), "")
     for name in (*_CLASSES, *(_LOCAL if local else ())):
         for word in main.words(name):
             for reference in tables_in(word):
-                one = _listed(name, reference, main, local if name in _LOCAL else "")
+                one = _listed(name, reference, main, local if name in _LOCAL else "", changed or {})
                 if one and (one.table, str(one.recipients)) not in found:
                     found[one.table, str(one.recipients)] = one
     return list(found.values())[:_MOST]
 
 
-def _listed(name: str, reference: Reference, main: Scope, domain: str) -> Listed | None:
+def _listed(name: str, reference: Reference, main: Scope, domain: str, changed: Rows) -> Listed | None:
     table = main.merged.tables.get(own_name(reference.name) or "") or table_inside(reference)
     where = next((place for place in map(main.where, (name, "mydestination")) if place != UNWRITTEN), UNWRITTEN)
     if table:
-        return Listed(name, str(reference), where, tuple(_sampled(table, domain)))
+        more = listings.recipients(changed.get(table.name, ())[:_BEGINNING], domain, _MOST_CHANGED)
+        return Listed(name, str(reference), where, tuple(dict.fromkeys([*_sampled(table, domain), *more])))
     if reference.type not in _LISTED:
         return None
     directory = main.facts.parameters.get("config_directory", "/etc/postfix")

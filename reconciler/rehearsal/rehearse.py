@@ -118,10 +118,11 @@ def play(
         "unshare", *namespaces, "-f", "--kill-child", sys.executable, "-IS", "-c", program,
         str(Path(__file__).parents[2]),
     )  # fmt: skip
+    seconds = TIMEOUT + script.play["room"]["limits"]["more_seconds"]
     try:
-        done = host.act(argv, input=json.dumps(request).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)
+        done = host.act(argv, input=json.dumps(request).encode("utf-8", "surrogateescape"), timeout=seconds)
     except CommandFailed:
-        raise Unavailable(f"it does not end within {TIMEOUT:g} s") from None
+        raise Unavailable(f"it does not end within {seconds:.0f} s") from None
     try:
         answer: Answer = json.loads(done.stdout)
     except ValueError:

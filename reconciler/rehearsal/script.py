@@ -20,6 +20,7 @@ from reconciler.postfix.reached import routed
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.rehearsal import clients, named, outside, recipients
 from reconciler.rehearsal.inside import messages
+from reconciler.rehearsal.kinds import Kinds, with_few_scopes
 from reconciler.rehearsal.master_cf import (
     LMTP,
     SMTP,
@@ -36,12 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Service
+    from reconciler.rehearsal.kinds import Changed
     from reconciler.rehearsal.recipients import Listed
 
 _MAIL_PORTS = (LMTP, SMTP, SMTPS, 587)
 _NAME_SERVER = ("127.0.0.1", 53)
 # What all of Postfix needs by far not, and what each service adds to it: a process or two for each dialogue.
 _MEMORY, _PROCESSES, _MORE_MEMORY, _MORE_PROCESSES = 1 << 30, 1000, 4 << 20, 4
+_LITTLE, _MORE_SECONDS = 100, 0.1  # messages that take no longer than few, and what each more may take
 _FOLDERS = {"command_directory": "postconf", "daemon_directory": "master", "shlib_directory": "libpostfix-global.so"}
 _SIZES, _LEAST_SPACE = ("message_size_limit", "queue_minfree"), 256 << 20
 
@@ -54,7 +57,7 @@ class Script:
     flows whose port no listener serves, and *ports* are the port names of this host. *listed* are the tables that say
     who exists; those with a listing are in the order of the play. *databases* are the tables that are empty, *doubted*
     those that are empty if others may not read their files, by their paths. *master_cf* replaces the candidate's, whose
-    *directory* Postfix uses. Mail may reach the services in *routed*.
+    *directory* Postfix uses. Mail may reach the services in *routed*. *played* are the keys of those that are played.
     """
 
     services: tuple[Service, ...]
@@ -67,6 +70,7 @@ class Script:
     ports: frozenset[str]
     master_cf: str
     routed: frozenset[str]
+    played: frozenset[str]
     directory: str
     merged: Contribution = field(compare=False)
     facts: Facts = field(compare=False)
@@ -76,10 +80,13 @@ class Script:
         return named.known(Scope(self.merged, self.facts), f"{self.master_cf}\n{json.dumps(self.play)}")
 
 
-def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
-    """Write the script for a commit's target on this host."""
+def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed | None = None) -> Script:
+    """Write the script for a commit's target on this host; what *changed* is played, and of what is alike a few.
+
+    Without *changed*, all of it counts as changed.
+    """
     main = Scope(merged, facts)
-    services = tuple(merged.entries)
+    told, services, names, kinds = with_few_scopes(main), tuple(merged.entries), routed(main), Kinds(main, changed)
     ports = free_ports(services, facts)
     listeners = [
         listener
@@ -87,17 +94,22 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         for listener in clients.listeners(service, number, main, ports)
     ]
     section = desired.section(Flows)
-    unknown = strangers(main)
+    unknown = strangers(told)
     any_client = unknown.facing(outside.loopback(main))
     flows = [replace(flow, client=flow.client or any_client) for flow in (section.all if section else ())]
-    reached = [(flow, _reached(flow, listeners, main)) for flow in flows]
-    listed = recipients.listed(main)
+    reached = [(flow, _reached(flow, listeners, services, facts)) for flow in flows]
+    listed = recipients.listed(main, changed.rows if changed else {})
     tried = recipients.tried(main, listed)
     injector = messages.Endpoint(address=outside.loopback(main), port=ports[0], wrapped=False, proxy=False)
+    spoken_to = set(kinds.chosen(dict.fromkeys(one["service"] for one in listeners)))
+    dialogues = list(clients.dialogues([one for one in listeners if one["service"] in spoken_to], main, tried, unknown))
+    fed = kinds.chosen(agents(main, names))
+    played = [_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal]
+    sent = sum(len(one["recipients"]) for one in (*dialogues, *played)) + 2 * len(fed)
     play = messages.Play(
-        room=_room(main),
-        world=_world(main, listeners),
-        dialogues=list(clients.dialogues(listeners, main, tried, unknown)),
+        room=_room(told, len(services), sent),
+        world=_world(told, services, listeners),
+        dialogues=dialogues,
         recipients=tried,
         asked=recipients.asked(listed),
         listings=[one.listing for one in listed if one.listing],
@@ -107,8 +119,8 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
             picks_up=any(one.command == "pickup" for one in main.merged.entries),
         ),
         injector=injector,
-        agents=[messages.Agent(name=f"agent-{n}", recipients=agent_recipients(n)) for n in agents(main)],
-        flows=[_flow(f"flow-{n}", flow, goal, main) for n, (flow, goal) in enumerate(reached) if goal],
+        agents=[messages.Agent(name=f"agent-{n}", recipients=agent_recipients(n)) for n in fed],
+        flows=played,
     )
     return Script(
         services=services,
@@ -116,11 +128,12 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
         flows=tuple(flow for flow, listener in reached if listener),
         unserved=tuple(flow for flow, listener in reached if not listener),
         listed=tuple(listed),
-        databases=outside.databases(merged, facts),
-        doubted=named.doubted(main),
+        databases=outside.databases(told.merged, facts),
+        doubted=named.doubted(told),
         ports=frozenset(facts.ports),
-        master_cf=played_master(main, services, ports),
-        routed=routed(main),
+        master_cf=played_master(main, services, ports, fed),
+        routed=names,
+        played=frozenset(services[number].key for number in (*spoken_to, *fed)),
         facts=facts,
         directory=facts.parameters.get("config_directory", "/etc/postfix"),
         merged=merged,
@@ -130,7 +143,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution) -> Script:
 # ---- the room and the world ------------------------------------------------------------------------------------------
 
 
-def _room(main: Scope) -> messages.Room:
+def _room(main: Scope, services: int, sent: int) -> messages.Room:
     mailboxes = main.value("virtual_mailbox_base")
     parameters = messages.Parameters(
         queue_directory=main.value("queue_directory"),
@@ -154,8 +167,9 @@ def _room(main: Scope) -> messages.Room:
         chroot=any(service.chroot == "y" for service in main.merged.entries),
         limits=messages.Bounds(
             space=_space(main),
-            memory=_MEMORY + len(main.merged.entries) * _MORE_MEMORY,
-            processes=_PROCESSES + len(main.merged.entries) * _MORE_PROCESSES,
+            memory=_MEMORY + services * _MORE_MEMORY,
+            processes=_PROCESSES + services * _MORE_PROCESSES,
+            more_seconds=max(sent - _LITTLE, 0) * _MORE_SECONDS,
         ),
     )
 
@@ -172,13 +186,15 @@ def _space(main: Scope) -> int:
     return _LEAST_SPACE + 2 * max(as_number(size) for size in (*sizes, "0") if is_digits(size))
 
 
-def _world(main: Scope, listeners: list[messages.PlayedListener]) -> messages.WorldParameters:
-    addresses, own = main.facts.addresses, own_ports(main.merged.entries, main.facts)
+def _world(
+    main: Scope, services: tuple[Service, ...], listeners: list[messages.PlayedListener]
+) -> messages.WorldParameters:
+    addresses, own = main.facts.addresses, own_ports(services, main.facts)
     texts = outside.texts(main)
     # A port that the candidate listens on gets no stand-in, so mail loops as it would live.
     stand_ins = [
         server
-        for server in outside.stand_ins(main, texts)
+        for server in outside.stand_ins(main, services, texts)
         if "path" in server or not (server["near"] and server["port"] in own)
     ]
     served = {server["port"] for server in stand_ins if "path" not in server}
@@ -204,11 +220,12 @@ def _names(main: Scope) -> dict[str, list[str]]:
 # ---- flows -----------------------------------------------------------------------------------------------------------
 
 
-def _reached(flow: Flow, listeners: list[messages.PlayedListener], main: Scope) -> messages.PlayedListener | None:
+def _reached(
+    flow: Flow, listeners: list[messages.PlayedListener], services: tuple[Service, ...], facts: Facts
+) -> messages.PlayedListener | None:
     """Return the listener that the client of a flow would reach, if one serves its port."""
-    port = as_number(flow.port) if is_digits(flow.port) else main.facts.ports.get(flow.port, 0)
+    port = as_number(flow.port) if is_digits(flow.port) else facts.ports.get(flow.port, 0)
     near = clients.is_loopback(flow.client)
-    services = main.merged.entries
     # The smtpd behind postscreen takes postscreen's place.
     screened = {SMTP, *(one["port"] for one in listeners if services[one["service"]].command == "postscreen")}
     played = [one for one in listeners if services[one["service"]].command != "postscreen"]

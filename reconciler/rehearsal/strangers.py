@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from reconciler.postfix.scopes import Scope, scopes
@@ -18,6 +18,7 @@ from reconciler.postfix.scopes import Scope, scopes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+Network = IPv4Network | IPv6Network
 # The networks for documentation first (RFC 5737, 3849, 9637), then addresses that look like those of any client.
 _CANDIDATES = ("203.0.113.7", "198.51.100.7", "145.97.39.155", "91.198.174.7", "62.4.16.7", "85.17.6.7", "177.8.9.7")
 _CANDIDATES6 = ("2001:db8:ffff::7", "3fff:fff::7", "2a02:2e0:3fe::7", "2607:f8b0:4::7", "2400:cb00:7::7")
@@ -41,7 +42,7 @@ class Strangers:
 def strangers(main: Scope) -> Strangers:
     """Return the strangers for a commit on this host."""
     texts = list(_texts(main))
-    networks = [*(str(one.network) for one in main.facts.addresses), *_wide_networks(texts)]
+    networks = list({*(one.network for one in main.facts.addresses), *_wide_networks(texts)})
     return Strangers(_first(_CANDIDATES, texts, networks), _first(_CANDIDATES6, texts, networks))
 
 
@@ -52,10 +53,11 @@ def _texts(main: Scope) -> Iterator[bytes]:
     yield from (table.source for table in main.merged.tables.values())
 
 
-def _first(candidates: Sequence[str], texts: Sequence[bytes], networks: Sequence[str]) -> str:
+def _first(candidates: Sequence[str], texts: Sequence[bytes], networks: Sequence[Network]) -> str:
     """Return the first candidate that nothing means."""
     for candidate in candidates:
-        within = any(ip_address(candidate) in ip_network(one) for one in networks)
+        address = ip_address(candidate)
+        within = any(address in one for one in networks)
         if not within and not any(_is_meant(candidate, text) for text in texts):
             return candidate
     return candidates[0]
@@ -77,7 +79,7 @@ def _is_meant(candidate: str, text: bytes) -> bool:
     return text.startswith(starts) or any(word.encode() in text for word in words if word)
 
 
-def _wide_networks(texts: Sequence[bytes]) -> Iterator[str]:
+def _wide_networks(texts: Sequence[bytes]) -> Iterator[Network]:
     """Yield the networks that hold more than what is written of them."""
     for text in texts:
         for pattern in _WIDE:
@@ -85,7 +87,7 @@ def _wide_networks(texts: Sequence[bytes]) -> Iterator[str]:
                 yield from _network(text[max(match.start() - _LONGEST, 0) : match.end()])
 
 
-def _network(text: bytes) -> Iterator[str]:
+def _network(text: bytes) -> Iterator[Network]:
     """Yield the network at the end of a text; everything is no network that anybody means in particular."""
     match = _NETWORK.fullmatch(_ELSE.split(text)[-1])
     try:
@@ -93,4 +95,4 @@ def _network(text: bytes) -> Iterator[str]:
     except ValueError:
         return
     if network and network.prefixlen:
-        yield str(network)
+        yield network

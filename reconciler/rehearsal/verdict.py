@@ -29,6 +29,7 @@ _TROUBLE = re.compile(r"4\d\d[ -]4\.(?:3\.[^2]|6\.\d)|454[ -]4\.7\.0|421[ -]", r
 _WARNING = re.compile(r"\A(?:warning: |(?=cannot load .*disabling TLS))(?P<text>.*)")
 # A table that is missing or incomplete: mail that it should stop passes, or mail is deferred.
 _IN_VAIN = re.compile(r"\b(?:regexp|pcre|cidr) map .*, line \d+: | is unavailable\. ", re.ASCII)
+_WARNED = "warning-in-rehearsal"
 _HELPERS = frozenset({"cleanup", "trivial-rewrite", "proxymap"})
 _THROTTLED = re.compile(r"/(\w+): bad command startup", re.ASCII)
 _BROKEN_OFF = re.compile(r"\Aprivate/\S+ socket: malformed response\Z", re.ASCII)
@@ -75,7 +76,7 @@ def is_whole(report: Report) -> bool:
 
 
 def _is_mere_warning(finding: Finding) -> bool:
-    return finding.rule == "warning-in-rehearsal" and not finding.is_error
+    return finding.rule == _WARNED and not finding.is_error
 
 
 def _warning_of(finding: Finding) -> str:
@@ -104,27 +105,31 @@ def _reason(evidence: Evidence) -> str:
 
 
 def _log(evidence: Evidence) -> Iterator[Finding]:
-    """Yield the fatal errors of daemons, and the warnings that a setting has no effect."""
+    """Yield the fatal errors of daemons, and the warnings that a setting has no effect; each subject once."""
+    known = set[tuple[str, str]]()
     for line in evidence.lines:
-        service = evidence.service_of(line)
-        if line.program in admitted.SUBMITTING:
-            continue  # the message that a program sends has its own finding
-        if match := DEATH.search(line.text):
-            # The master's own death has its own finding, but its failure to start a program has not.
-            if line.program != "master" or "master_spawn" in line.text:
-                said = evidence.said(match["text"])
-                text = f"{line.program} dies: {said}"
-                yield evidence.finding("service-dies", text, subject_of(line, said), service, match["text"])
-        elif (match := _WARNING.search(line.text)) and not _is_noise(line, match["text"], evidence):
-            said = evidence.said(match["text"])
-            yield evidence.finding(
-                "warning-in-rehearsal",
-                f"{line.program} warns: {said}",
-                subject_of(line, said),
-                service,
-                match["text"],
-                severity=Severity.ERROR if _IN_VAIN.search(match["text"]) else Severity.WARNING,
-            )
+        rule, text = _said(line, evidence)
+        if not rule:
+            continue
+        said = evidence.said(text)
+        subject = subject_of(line, said)
+        if (rule, subject) in known:
+            continue
+        known.add((rule, subject))
+        severity = Severity.WARNING if rule == _WARNED and not _IN_VAIN.search(text) else Severity.ERROR
+        what = f"{line.program} {'warns' if rule == _WARNED else 'dies'}: {said}"
+        yield evidence.finding(rule, what, subject, evidence.service_of(line), text, severity=severity)
+
+
+def _said(line: LogLine, evidence: Evidence) -> tuple[str, str]:
+    """Return the rule for a line of the log and the text that it is about; nothing for one that is no finding."""
+    if line.program in admitted.SUBMITTING:
+        return "", ""  # the message that a program sends has its own finding
+    if match := DEATH.search(line.text):
+        # The master's own death has its own finding, but its failure to start a program has not.
+        return ("service-dies", match["text"]) if line.program != "master" or "master_spawn" in line.text else ("", "")
+    match = _WARNING.search(line.text)
+    return (_WARNED, match["text"]) if match and not _is_noise(line, match["text"], evidence) else ("", "")
 
 
 def _is_noise(line: LogLine, warning: str, evidence: Evidence) -> bool:

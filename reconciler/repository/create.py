@@ -45,8 +45,9 @@ class NotCreated(ReconcilerError):  # noqa: N818
 
 
 def create(
-    path: Path, settings: Settings, *, settings_file: Path, recipient: str, source: Path | None = None
-) -> Revision:
+    path: Path, settings: Settings, *, settings_file: Path, recipient: str, source: Path | None = None,
+    message: str = "Initial desired state\n",
+) -> Revision:  # fmt: skip
     """Make the bare repository *path* with its first commit, the hooks, and their address of this host's daemon.
 
     The commit holds *source* unchanged, or the starter state with this host's name and its *recipient* in secrets/.
@@ -61,7 +62,7 @@ def create(
         with _acting_as(path.parent.stat()):
             beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
             try:
-                revision = _make(beside, settings, settings_file, hooks, seed)
+                revision = _make(beside, settings, settings_file, hooks, seed, message)
                 beside.chmod(0o755)
                 Host().sync(beside)
                 Host().rename(beside, path)
@@ -92,7 +93,9 @@ def _acting_as(parent: os.stat_result) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _make(beside: Path, settings: Settings, settings_file: Path, hooks: Mapping[str, bytes], seed: _Seed) -> Revision:
+def _make(
+    beside: Path, settings: Settings, settings_file: Path, hooks: Mapping[str, bytes], seed: _Seed, message: str
+) -> Revision:
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
     for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
         handle.config[f"reconciler.{name}"] = str(value)
@@ -104,7 +107,7 @@ def _make(beside: Path, settings: Settings, settings_file: Path, hooks: Mapping[
         (folder / name).chmod(HOOKS[name])
     author = pygit2.Signature("reconciler", f"reconciler@{settings.host}")
     tree = seed.write(handle)
-    oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, "Initial desired state\n", tree, [])
+    oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, message, tree, [])
     return revision_of(handle[oid].peel(pygit2.Commit))
 
 

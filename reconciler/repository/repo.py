@@ -18,6 +18,7 @@ under the pass's lock.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -236,7 +237,7 @@ class Repository:
             if reason := self._not_written():
                 raise Unavailable(reason)
         except (OSError, ValueError) as error:
-            raise self._unavailable(getattr(error, "strerror", None) or str(error)) from error
+            raise self._unavailable(self._reason(error)) from error
         return git.write(self._host, self.path, self.owner, argv, stream)
 
     def _not_written(self) -> str:
@@ -266,10 +267,8 @@ class Repository:
             return question(self._handle())
         except KeyError as error:
             raise self._unavailable(f"object {error.args[0]} is missing") from error
-        except OSError as error:
-            raise self._unavailable(error.strerror or str(error)) from error
-        except (pygit2.GitError, ValueError) as error:
-            raise self._unavailable(str(error)) from error
+        except (pygit2.GitError, ValueError, OSError) as error:
+            raise self._unavailable(self._reason(error)) from error
 
     def _handle(self) -> pygit2.Repository:
         status = self.path.stat()
@@ -289,6 +288,13 @@ class Repository:
         if kind != ObjectType.BLOB:
             raise self._unavailable(f"object {oid} of {path} is not a file")
         return content
+
+    def _reason(self, error: Exception) -> str:
+        """Return what is wrong, with the file in the repository that it is about, and the repository's path once."""
+        if isinstance(error, OSError) and error.strerror:
+            file = os.fsdecode(error.filename or "").removeprefix(str(self.path)).lstrip("/")
+            return f"{file}: {error.strerror}" if file else error.strerror
+        return str(error).removeprefix(f"{self.path}: ").removesuffix(f" at {self.path}")
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"repository {self.path}: {what}")

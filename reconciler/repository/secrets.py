@@ -99,10 +99,16 @@ def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[
             continue
         private = "PRIVATE KEY" in word.upper() or word.upper().startswith("AGE-SECRET-KEY-")
         what = "a private key; it is exposed now, so make a new one" if private else f'got "{word}"'
-        message = f"expected an age or SSH public key (age1..., ssh-ed25519 ...), {what}"
+        message = f"expected an age or SSH public key (age1..., ssh-ed25519 ...), {what}{_likely_recipient(word)}"
         where = Where(file, number)
         findings.append(Finding(rule="malformed-recipient", where=where, text=message, subject=f"{file}:{number}"))
     return recipients, findings
+
+
+def unsound_recipients(tree: Tree) -> list[Finding]:
+    """Return the findings about a commit's list of recipients, which only the next secret would meet otherwise."""
+    listed = tree.get(RECIPIENTS)
+    return read_recipients(listed.read().decode("utf-8", "replace"))[1] if listed else []
 
 
 @functools.lru_cache(_KEPT)
@@ -134,6 +140,19 @@ def _recipient(text: str) -> object | None:
     except pyrage.RecipientError:
         return None
     return recipient
+
+
+def _likely_recipient(word: str) -> str:
+    """Return what is probably wrong with a line that is no recipient, or an empty text."""
+    if word.lower().startswith("age1"):
+        return "; the key is incomplete or mistyped: copy it again"
+    if word.startswith("AAAAC3NzaC1lZDI1NTE5") and _recipient(f"ssh-ed25519 {word}"):
+        return "; write ssh-ed25519 and a blank before it"
+    if word.startswith(("ecdsa-", "sk-", "ssh-dss")):
+        return "; age can't encrypt to a key of this type: use an age key, ssh-ed25519 or ssh-rsa"
+    if word.startswith(("ssh-ed25519", "ssh-rsa")):
+        return "; the key is incomplete or mistyped: copy the whole line of the .pub file"
+    return ""
 
 
 def _why(name: str, identity: Path, error: ValueError | pyrage.DecryptError) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, nothing_mentioned
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that the mail of each entry is mapped, before a filter or after it."""
     main = Scope(merged, facts)
     lost = [name for name in _MAPPINGS if main.value(name)]
-    if not lost or any(_FILTER.search(table.source) for table in merged.tables.values()):
+    if not lost or any(search(table, _FILTER) for table in merged.tables.values()):
         return
     reported: set[Where] = set()
     for scope in _unmapped(merged, facts):

@@ -10,14 +10,14 @@ keys by their hashes first, so that a table of 100,000 entries without loops cos
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, nothing_mentioned
-from reconciler.postfix.aliases import domain_of, holds_domains, targets
+from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_keys import may_lead_on
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _followed(main: Scope, tables: Mapping[str, Table]) -> Iterator[Table]:
 
 def _loops(table: Table) -> Iterator[Finding]:
     """Yield a finding for each circle of aliases."""
-    if not _may_loop(table):
+    if not may_lead_on(table):
         return
     keys = {hash(entry.key.lower()) for entry in Entries(table)}
     aliases: dict[str, _Alias] = {}
@@ -69,20 +69,6 @@ def _loops(table: Table) -> Iterator[Finding]:
         place = aliases[path[0]] if path[0] in aliases else aliases[domain_of(path[0])]
         way = " -> ".join(address.removeprefix("*") for address in (*path, path[0]))
         yield table.finding("alias-loop", place.line, f"alias loop {way}: {then}", min(path).removeprefix("*"))
-
-
-def _may_loop(table: Table) -> bool:
-    """Return whether an answer is a key again, or an address of a domain that is a key."""
-    # Hashes in arrays take a tenth of the memory of the addresses; where two collide, _loops() compares the texts.
-    keys, values = array("q"), array("q")
-    domains = holds_domains(table.source)
-    for entry in Entries(table):
-        keys.append(hash(entry.key.lower()))
-        addresses = targets(entry)
-        values.extend(map(hash, addresses))
-        if domains:
-            values.extend(hash(domain_of(address)) for address in addresses)
-    return not set(values).isdisjoint(keys)
 
 
 def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:

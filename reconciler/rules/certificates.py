@@ -81,7 +81,7 @@ def _of_setting(scope: Scope, parameter: Parameter, pems: Pems, *, used: bool) -
 
     def finding(rule: str, text: str, path: str, severity: Severity) -> Finding:
         found = scope.finding(rule, parameter, f"{name}: {text}", path, severity=severity, lasting=False)
-        return replace(found, starts=showing(scope, parameter)) if rule in _AT_START else found
+        return replace(found, starts=showing(scope, parameter, path)) if rule in _AT_START else found
 
     then = "smtpd would answer STARTTLS with 454" if server else "Postfix would send mail without it"
     checks = _Checks(finding, then if used else _UNUSED, refuses=used)

@@ -10,11 +10,12 @@ Certificates of authorities in a folder (smtp_tls_CApath) are not looked for in 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Mentioned
+from reconciler.model import Mentioned, reading
+from reconciler.postfix.references import RESOLVERS, names_in_jail
 from reconciler.postfix.restrictions import smtpd_scopes
-from reconciler.postfix.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Finding, Service, Where
 
 _OF_USERS = re.compile(r"unix:(?:passwd|group)\.by", re.ASCII)
-_OUTSIDE = "/etc/resolv.conf"
 _CLIENTS, _SERVERS = frozenset({"smtp", "lmtp"}), frozenset({"smtpd", "qmqpd"})
 _ASKED_WITHOUT_FILE = "127.0.0.1"  # resolv.conf(5)
 
@@ -31,8 +31,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that programs in the chroot find users, and ask name servers that this host has."""
     yield from _users(merged, facts)
     jailed = _jailed(merged)
-    path = _inside(merged, facts)
-    outside, inside = facts.resolvers.get(_OUTSIDE), facts.resolvers.get(path)
+    path = names_in_jail(merged, facts)
+    outside, inside = facts.resolvers.get(RESOLVERS), facts.resolvers.get(path)
     if not jailed or not outside or not any(listener.ours for listener in facts.listeners):
         return
     sends = any(service.command in _CLIENTS for service in jailed)
@@ -41,12 +41,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if inside is None and _ASKED_WITHOUT_FILE not in outside:
         then = "no mail could leave" if sends else "it could not look up its clients"
         what = f"{service.command} runs in a chroot without {path}, so it would ask no name server of this host: {then}"
-        finding = service.finding("chroot-without-names", what, lasting=False)
+        starts = frozenset(reading(one.command, path) for one in jailed)
+        finding = replace(service.finding("chroot-without-names", what, lasting=False), starts=starts)
         yield finding if sends else finding.as_warning("mail can still come in")
     elif inside is not None and not {*inside} & {*outside}:
         what = (
             f"{service.command} runs in a chroot, and {path} names other name servers ({', '.join(inside) or 'none'})"
-            f" than {_OUTSIDE} ({', '.join(outside)})"
+            f" than {RESOLVERS} ({', '.join(outside)})"
         )
         finding = service.finding("chroot-without-names", what, lasting=False)
         yield finding.as_warning("Debian copies the file when Postfix starts")
@@ -69,11 +70,7 @@ def _users(merged: Contribution, facts: Facts) -> Iterator[Finding]:
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     """Name the lists of name servers, in the chroot and outside."""
-    return Mentioned(resolvers=frozenset({_OUTSIDE, _inside(merged, facts)} if _jailed(merged) else ()))
-
-
-def _inside(merged: Contribution, facts: Facts) -> str:
-    return Scope(merged, facts).value("queue_directory") + _OUTSIDE
+    return Mentioned(resolvers=frozenset({RESOLVERS, names_in_jail(merged, facts)} if _jailed(merged) else ()))
 
 
 def _jailed(merged: Contribution) -> list[Service]:

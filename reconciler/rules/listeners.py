@@ -20,9 +20,9 @@ from reconciler.postfix.numbers import as_number
 from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
-    from reconciler.model import Contribution, Desired, Facts, Parameter, Service
+    from reconciler.model import Contribution, Desired, Facts, Listener, Parameter, Service
 
 if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
@@ -50,17 +50,18 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main = Scope(merged, facts)
     ports = port_names(main)
     endpoints = [_listen_address(service, ports) for service in merged.entries if service.type == "inet"]
+    own, taken = frozenset(address.ip for address in facts.addresses), _foreign_listeners(facts)
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)
-        yield from _bad_host(endpoint, facts)
-        yield from _taken_port(endpoint, main)
+        yield from _bad_host(endpoint, own)
+        yield from _taken_port(endpoint, main, taken)
     yield from _too_long(merged)
     yield from _clashes(endpoints, main)
     yield from _companions(endpoints, main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            yield from _bind_address(scope, parameter)
-            yield from _interfaces(scope, parameter)
+            yield from _bind_address(scope, parameter, own)
+            yield from _interfaces(scope, parameter, own)
 
 
 def _finding(rule: str, service: Service, text: str, *, lasting: bool = False) -> Finding:
@@ -86,7 +87,7 @@ def _bad_port(endpoint: ListenAddress, ports: dict[str, int]) -> Iterator[Findin
         yield _finding("unknown-port", endpoint.service, what, lasting=True)
 
 
-def _bad_host(endpoint: ListenAddress, facts: Facts) -> Iterator[Finding]:
+def _bad_host(endpoint: ListenAddress, own: Collection[Address]) -> Iterator[Finding]:
     if not endpoint.host:
         return
     address = _address(endpoint.host)
@@ -94,7 +95,7 @@ def _bad_host(endpoint: ListenAddress, facts: Facts) -> Iterator[Finding]:
         if re.fullmatch(r"[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:]*", endpoint.host):
             what = f'"{endpoint.host}" is not an IP address; write IPv6 as [::1]:25'
             yield _finding("malformed-address", endpoint.service, what, lasting=True)
-    elif not _is_here(address, facts):
+    elif not _is_here(address, own):
         what = f'address "{address}" is not on this host: the master would exit at the next reload'
         yield _finding("foreign-address", endpoint.service, what)
 
@@ -118,8 +119,9 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _is_here(address: Address, facts: Facts) -> bool:
-    return address in _WILDCARDS or address.is_loopback or any(address == own.ip for own in facts.addresses)
+def _is_here(address: Address, own: Collection[Address]) -> bool:
+    """Return whether this host, whose addresses are *own*, has the address."""
+    return address in own or address in _WILDCARDS or address.is_loopback
 
 
 # ---- other listeners -------------------------------------------------------------------------------------------------
@@ -153,11 +155,21 @@ def _overlap(one: Address, other: Address) -> bool:
     return one == other or (one.version == other.version and (one in _WILDCARDS or other in _WILDCARDS))
 
 
-def _taken_port(endpoint: ListenAddress, main: Scope) -> Iterator[Finding]:
-    for listener in main.facts.listeners:
-        theirs = _address(listener.address)
-        if listener.ours or listener.port != endpoint.port or theirs is None:
-            continue
+def _foreign_listeners(facts: Facts) -> dict[int, list[tuple[Listener, Address]]]:
+    """Return the sockets of other programs by their ports."""
+    by_port: dict[int, list[tuple[Listener, Address]]] = {}
+    for listener in facts.listeners:
+        address = None if listener.ours else _address(listener.address)
+        if address:
+            by_port.setdefault(listener.port, []).append((listener, address))
+    return by_port
+
+
+def _taken_port(
+    endpoint: ListenAddress, main: Scope, taken: Mapping[int, list[tuple[Listener, Address]]]
+) -> Iterator[Finding]:
+    others = taken.get(endpoint.port, []) if endpoint.port is not None else []
+    for listener, theirs in others:
         if any(_overlap(theirs, mine) for mine in _bound(endpoint, main)):
             what = (
                 f'port {listener.port} on {listener.address} is taken by "{listener.program}":'
@@ -169,17 +181,20 @@ def _taken_port(endpoint: ListenAddress, main: Scope) -> Iterator[Finding]:
 
 def _clashes(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
     """Yield a finding for two services of this configuration on one port of one address."""
+    before: dict[tuple[int, Address], list[int]] = {}
     for index, endpoint in enumerate(endpoints):
-        for other in endpoints[:index]:
-            if endpoint.port is None or endpoint.port != other.port or endpoint.service.key == other.service.key:
-                continue
-            # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection
-            # to the listener of its address.
-            if set(_bound(endpoint, main)) & set(_bound(other, main)):
-                stock = other.service.where == UNWRITTEN
-                theirs = f'"{other.service.name}" ({"of the stock" if stock else other.service.where})'
-                what = f"the service {theirs} already uses port {endpoint.port}"
-                yield _finding("port-taken", endpoint.service, what, lasting=True)
+        if endpoint.port is None:
+            continue
+        # A wildcard and one address do not clash: the master sets SO_REUSEPORT, and the kernel hands a connection to
+        # the listener of its address.
+        places = {(endpoint.port, address) for address in _bound(endpoint, main)}
+        for other in sorted({first for place in places for first in before.get(place, ())}):
+            service = endpoints[other].service
+            theirs = f'"{service.name}" ({"of the stock" if service.where == UNWRITTEN else service.where})'
+            what = f"the service {theirs} already uses port {endpoint.port}"
+            yield _finding("port-taken", endpoint.service, what, lasting=True)
+        for place in places:
+            before.setdefault(place, []).append(index)
 
 
 def _companions(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding]:
@@ -196,7 +211,7 @@ def _companions(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding
 # ---- where mail leaves from ------------------------------------------------------------------------------------------
 
 
-def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+def _bind_address(scope: Scope, parameter: Parameter, own: Collection[Address]) -> Iterator[Finding]:
     version = _BIND.get(parameter.name)
     text = (scope.expanded(parameter.value) or "").strip(SPACE)
     if not version or not text:
@@ -205,7 +220,7 @@ def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     if address is None or address.version != version:
         what = f'{parameter.name} must be an IPv{version} address, got "{text}": smtp would ignore it or exit'
         yield scope.finding("malformed-address", parameter, what)
-    elif not _is_here(address, scope.facts):
+    elif not _is_here(address, own):
         what = f'{parameter.name}: address "{text}" is not on this host: mail would silently leave from another address'
         yield scope.finding("foreign-address", parameter, what, text, lasting=False)
     elif address.is_loopback and not scope.service and not _LOCAL_RELAY.match(scope.value("relayhost")):
@@ -213,7 +228,7 @@ def _bind_address(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         yield scope.finding("foreign-address", parameter, what, text)
 
 
-def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+def _interfaces(scope: Scope, parameter: Parameter, own: Collection[Address]) -> Iterator[Finding]:
     if parameter.name != "inet_interfaces":
         return
     listed = words(scope.expanded(parameter.value) or "")
@@ -222,7 +237,7 @@ def _interfaces(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         if word in {"all", "loopback-only"} and len(listed) > 1:
             what = f'inet_interfaces: "{word}" must be the only word: Postfix programs would exit'
             yield scope.finding("bad-value", parameter, what, word)
-        if address and not _is_here(address, scope.facts):
+        if address and not _is_here(address, own):
             what = f'inet_interfaces: address "{word}" is not on this host: Postfix programs would exit'
             found = scope.finding("foreign-address", parameter, what, word, lasting=False)
             yield replace(found, starts=frozenset({MASTER}))

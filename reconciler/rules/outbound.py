@@ -30,6 +30,7 @@ _ENFORCED = frozenset({"encrypt", "dane-only", "fingerprint", "verify", "secure"
 _HOP = re.compile(r"(?:inet:)?(?:\[(?P<inside>[^\]]+)\]|(?P<bare>[^:\[\]]+))(?::(?P<port>[\w-]+))?", re.ASCII)
 _WRAPPED = frozenset({"465", "smtps", "submissions"})
 _PLAIN = frozenset({"", "25", "smtp", "587", "submission"})
+_ADDRESS = re.compile(rb"(?<![\w.-])(?:localhost|[0-9a-f:.]{2,})", re.IGNORECASE)
 _STRANGERS = ("example.com", "mail.stranger.net", "a.b.co.uk")
 _FAR = ("mydestination", "virtual_alias_domains", "virtual_mailbox_domains", "relay_domains")
 
@@ -143,16 +144,24 @@ def _local_programs(main: Scope) -> Iterator[Finding]:
             for route in destinations(scope, parameter) if parameter.name in TRANSPORTS | TRANSPORT_MAPS else ():
                 if what := _needs_tls(main, route):
                     yield scope.warning("local-tls", parameter, f"{parameter.name}: {what}", route)
-    own = b"|".join(re.escape(str(address.ip).encode()) for address in main.facts.addresses)
-    here = re.compile(rb"(?<![\w.-])(?:127\.|::1|localhost|" + own + rb")", re.IGNORECASE)
+    own = frozenset(str(address.ip).encode() for address in main.facts.addresses)
     for name in sorted(TRANSPORT_MAPS):
         for named in own_tables(main, name):
-            suspect = bool(named.table.file and here.search(named.table.source))
+            suspect = bool(named.table.file and _may_be_here(named.table.source, own))
             routes = {entry.value for entry in Entries(named.table)} if suspect else set()
             problems = {route: what for route in routes if (what := _needs_tls(main, route))}
             for entry in Entries(named.table) if problems else ():
                 if what := problems.get(entry.value, ""):
                     yield named.finding("local-tls", entry, f'"{entry.key}": {what}')
+
+
+def _may_be_here(source: bytes, own: frozenset[bytes]) -> bool:
+    """Return whether a table names this host, whose addresses are *own*, in any place; the rows tell if it does."""
+    named = (match[0].lower() for match in _ADDRESS.finditer(source))
+    return any(
+        text.startswith((b"127.", b"::1", b"localhost")) or not own.isdisjoint((text, *text.split(b":")))
+        for text in named
+    )
 
 
 def _needs_tls(main: Scope, route: str) -> str:

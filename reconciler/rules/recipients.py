@@ -18,6 +18,7 @@ from reconciler.postfix.aliases import domain_of, targets
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
+from reconciler.postfix.table_parts import longest_line, search
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _LISTS = (_VIRTUAL, "alias_maps", "recipient_bcc_maps", "sender_bcc_maps")
 _STRAY = re.compile(rb"[ \t,][#;]|;(?:[ \t\r]|$)", re.MULTILINE)
 _NO_ADDRESS = re.compile(r"(?:^|[\s,])(#\S*)|(?<!\S)(\S*;)(?=\s|$)", re.ASCII)
 _COMMAND = re.compile(rb'[ \t,]"?(?:\||/|:include:)')
+_MANY = 64  # domains: to search a text for more of them takes longer than to read it
 _OUTSIDE = re.compile(r'(?P<kind>\||:include:)\s*(?P<path>/[^\s",]+)', re.ASCII)
 
 
@@ -39,7 +41,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main = Scope(merged, facts)
     for name in _LISTS:
         for table in _tables(main, name):
-            if _STRAY.search(table.source):
+            if search(table, _STRAY):
                 yield from _stray_words(table)
     for table in _tables(main, _VIRTUAL):
         yield from _no_addresses(table)
@@ -83,7 +85,7 @@ def _stray_words(table: Table) -> Iterator[Finding]:
 
 def _no_addresses(table: Table) -> Iterator[Finding]:
     """Yield the commands, files and lists among virtual aliases, which are all addresses to cleanup(8)."""
-    for entry in Entries(table) if _COMMAND.search(table.source) else ():
+    for entry in Entries(table) if search(table, _COMMAND) else ():
         word = next((word for word in targets(entry) if _COMMAND.match(b" " + word.encode("utf-8", "replace"))), "")
         if word:
             what = (
@@ -100,8 +102,8 @@ def _missing_rows(main: Scope) -> Iterator[Finding]:
     if not domains or len(tables) != len(maps):
         return
     within = b"|".join(re.escape(domain.encode()) for domain in sorted(domains))
-    suspect = re.compile(rb"(?im)[ \t,][^\s,@]+@(?:" + within + rb")(?:[\s,]|\Z)")
-    if not any(suspect.search(table.source) for table in tables):
+    suspect = re.compile(rb"(?im)[ \t,][^\s,@]+@(?:" + within + rb")(?:[\s,]|\Z)") if len(domains) <= _MANY else None
+    if suspect and not any(search(table, suspect) for table in tables):
         return
     keys = {entry.key.lower() for table in tables for entry in Entries(table)}
     marks = main.value("recipient_delimiter")
@@ -122,7 +124,7 @@ def _lookup_keys(address: str, domain: str, marks: str) -> set[str]:
 
 
 def _too_many(table: Table, limit: str) -> Iterator[Finding]:
-    if not is_digits(limit) or max(map(len, table.source.split(b"\n")), default=0) < 2 * as_number(limit):
+    if not is_digits(limit) or longest_line(table) < 2 * as_number(limit):
         return
     for entry in Entries(table):
         many = len(targets(entry)) if len(entry.value) > as_number(limit) else 0

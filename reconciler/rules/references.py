@@ -9,15 +9,17 @@ Known limit: the rules do not follow tables that only the configuration file of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Facts, Mentioned, Severity, did_you_mean
+from reconciler.model import Facts, Mentioned, Severity, did_you_mean, meant
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.references import (
     CLIENTS,
     FILES,
     KNOWN_TYPES,
+    LISTING,
     MADE,
     PACKAGED,
     SUFFIXES,
@@ -32,13 +34,14 @@ from reconciler.postfix.references import (
     showing,
     tables_of,
 )
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.scopes import Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contribution, Desired, Finding, Parameter
 
+_ALL_TABLES = re.compile(r"_maps?\Z|_checks\Z")
 _DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
 
 
@@ -59,6 +62,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             if FILES.search(parameter.name):
                 yield from _missing_files(scope, parameter)
             yield from _missing_lists(scope, parameter)
+            yield from _untyped(scope, parameter)
 
 
 def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
@@ -81,6 +85,29 @@ def _unresolved(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         yield scope.finding("unknown-table", parameter, what, name)
 
 
+def _untyped(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
+    """Yield a word of a list of tables that is not TYPE:NAME, which Postfix can't open."""
+    if (
+        not _ALL_TABLES.search(parameter.name)
+        or parameter.name in LISTING
+        or parameter.name not in scope.facts.parameters
+    ):
+        return
+    before = ""
+    for word in words(scope.expanded(parameter.value) or ""):
+        if word.endswith(":") and word[:-1] in {"table", *KNOWN_TYPES}:
+            before = word
+            continue
+        if before or (":" not in word and not word.startswith("{")):
+            own = word.rpartition("/")[2]
+            known = own in scope.merged.tables and (not before or before == "table:")
+            likely = f"table:{own}" if known else f"{before}{word}" if before else ""
+            hint = meant(likely) or did_you_mean(own, scope.merged.tables) or "; write table:NAME"
+            what = f'{parameter.name}: expected TYPE:NAME, got "{before and before + " "}{word}": lookups fail{hint}'
+            yield scope.finding("unknown-table", parameter, what, word)
+        before = ""
+
+
 def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
     kind = reference.type
     if kind in scope.facts.map_types or kind == "debug":
@@ -89,7 +116,10 @@ def _bad_type(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
         hint = f"; install the package postfix-{kind}" if kind in PACKAGED else ""
         what = f'table type "{kind}" in {parameter.name} is not installed: this Postfix can\'t open "{reference}"{hint}'
     else:
+        own = reference.name.strip(SPACE)
         hint = did_you_mean(kind, sorted(scope.facts.map_types))
+        if kind in {"tables", "tabel", "tabels", "file"} or (own in scope.merged.tables and not hint):
+            hint = f"; did you mean table:{own}?"
         what = f'unknown table type "{kind}" in {parameter.name}: Postfix could not open "{reference}"{hint}'
     yield scope.finding("unknown-table-type", parameter, what, str(reference))
 
@@ -107,7 +137,9 @@ def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
         if table:
             hint = f"; did you mean table:{own}, which is of type {table.type}?"
         else:
-            hint = did_you_mean(own, scope.merged.tables)
+            hint = did_you_mean(own, scope.merged.tables) or f"; write it as tables/{own}, and here table:{own}"
+            if parameter.name.endswith("_password_maps"):
+                hint = "; write smart_host with a username and password: !secret NAME instead"
         what = f'unknown table "{reference}" in {parameter.name}: no tables/{own} of that type, and lookups fail{hint}'
         yield scope.finding("unknown-table", parameter, what, str(reference))
     elif False in there:
@@ -137,7 +169,7 @@ def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
             severity = Severity.ERROR if used else Severity.WARNING
             found = scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
-            yield replace(found, starts=showing(scope, parameter))
+            yield replace(found, starts=showing(scope, parameter, path))
 
 
 def _missing_lists(scope: Scope, parameter: Parameter) -> Iterator[Finding]:

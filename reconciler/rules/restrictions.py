@@ -6,6 +6,7 @@ list rejects foreign destinations, smtpd refuses to serve at all. Raises nothing
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reconciler.model import did_you_mean, nothing_mentioned
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
     from reconciler.postfix.restrictions import Restriction
+
+_JOINED = re.compile(r"([a-z_]+)[=(](.+)", re.ASCII)
+_DOMAIN = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE | re.ASCII)
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -64,10 +68,19 @@ def _list_problems(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         if name not in classes and (reason := lacking(name, scope.facts)):
             what = f'unknown restriction "{name}" in {parameter.name}: {reason}, and smtpd would answer 451 4.3.5'
             yield scope.finding("unknown-restriction", parameter, what, name)
+        elif joined := _JOINED.match(name):
+            table = re.sub(r"^\w+:\$config_directory/", "table:", joined[2].rstrip(")"), flags=re.ASCII)
+            written = f"{joined[1]} {table}"
+            what = f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to every client'
+            if joined[1] in KNOWN:
+                what += f"; write a blank between a restriction and its table: {written}"
+            yield scope.finding("unknown-restriction", parameter, what, name)
         elif restriction.argument is not None:
             yield from _bad_argument(scope, parameter, restriction)
         elif name not in KNOWN and name not in classes and ":" not in name:
             hint = did_you_mean(name, KNOWN.union(classes))
+            if not hint and _DOMAIN.fullmatch(name):
+                hint = f"; did you mean reject_rbl_client {name}?"
             what = (
                 f'unknown restriction "{name}" in {parameter.name}: smtpd would answer 451 4.3.5 to every client{hint}'
             )
@@ -88,8 +101,10 @@ def _bad_argument(scope: Scope, parameter: Parameter, restriction: Restriction) 
     else:
         bad, expected = not argument or argument.lower() in KNOWN, "a domain"
     if bad:
+        own = argument.rpartition("/")[2] if name in WITH_TABLE else ""
+        hint = f"; did you mean table:{own}?" if own in scope.merged.tables else ""
         got = f'got "{argument}"' if argument else "got nothing"
-        what = f'{parameter.name}: "{name}" must be followed by {expected}, {got}; smtpd would answer 451 4.3.5'
+        what = f'{parameter.name}: "{name}" must be followed by {expected}, {got}; smtpd would answer 451 4.3.5{hint}'
         yield scope.finding("incomplete-restriction", parameter, what, name)
 
 

@@ -22,6 +22,7 @@ from reconciler.postfix.restrictions import WITH_TABLE
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS, transport_of, unknown_transport
 from reconciler.postfix.scopes import words
 from reconciler.postfix.table_cache import CachedTable
+from reconciler.postfix.table_parts import findings_in, is_large
 from reconciler.postfix.table_uses import Use, inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
@@ -59,9 +60,18 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that each entry fits the uses of its table."""
     uses, known, here = uses_by_table(merged, facts), mail_routes(merged, facts), own_host(merged, facts)
     for name, table in desired.tables.items():
-        yield from CachedTable(table).ask(_entries, uses.get(name, frozenset()), known, here, facts.unsaid)
+        question = (uses.get(name, frozenset()), known, here, facts.unsaid)
+        if _is_by_entry(table):
+            yield from findings_in(table, _entries, *question)
+        else:
+            yield from CachedTable(table).ask(_entries, *question)
     for inline in inline_tables(merged, facts):
         yield from map(inline.finding, _entries(inline.table, frozenset({inline.use}), known, here, facts.unsaid))
+
+
+def _is_by_entry(table: Table) -> bool:
+    """Return whether a large table has no key that begins with a dot, which is compared with the one without."""
+    return is_large(table) and not (table.source.startswith(b".") or b"\n." in table.source)
 
 
 def _entries(

@@ -6,17 +6,17 @@ table_entries.py, shadowed.py and alias_loops.py check the meaning of the entrie
 from __future__ import annotations
 
 import re
-from array import array
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reconciler.model import Finding, error_at, limits, nothing_mentioned, warning_at
 from reconciler.model.ascii_text import NON_ASCII
 from reconciler.postfix.references import own_name, tables_of
+from reconciler.postfix.row_habits import odd_rows
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
-from reconciler.postfix.tables import PATTERN_TYPES, Entries, repeated, walk
+from reconciler.postfix.table_keys import malformed, may_hold_twice
+from reconciler.postfix.tables import PATTERN_TYPES, Entries, entry_lines, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,15 +46,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 
 def _bad_lines(table: Table) -> Iterator[Finding]:
-    """Yield what is wrong with a table alone, in one walk."""
-    malformed: list[Finding] = []
-    # A table may hold 100,000 keys, and a set of them would take many times the memory of the file. So this keeps only
-    # the eight bytes of each hash; sorted, they take half the memory of a set, and equal keys are neighbours.
+    """Yield what is wrong with a table alone."""
+    yield from malformed(table)
+    yield from odd_rows(table)
     # Different keys can have equal hashes, so _duplicates() walks the table again and compares the keys themselves.
-    keys = array("q", (hash(entry.key.lower()) for entry in walk(table, malformed)))
-    yield from malformed
-    ordered = sorted(keys)
-    if any(one == other for one, other in pairwise(ordered)):
+    if may_hold_twice(table):
         yield from _duplicates(table)
 
 
@@ -127,8 +123,8 @@ def _is_class(main: Scope, domains: str, recipients: str) -> bool:
 
 
 def _holds_any(table: Table | None) -> bool:
-    """Return whether a table has an entry; a table outside the commit counts as one that has."""
-    return table is None or next(iter(Entries(table)), None) is not None
+    """Return whether a table has a row, even a malformed one; a table outside the commit counts as one that has."""
+    return table is None or next(entry_lines(table.source), None) is not None
 
 
 mentioned = nothing_mentioned

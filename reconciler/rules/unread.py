@@ -40,26 +40,31 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that a program reads each setting, and that it can run."""
     if facts.reads:
         limits = per_service(merged.entries)  # features/parameters.py reports these as options
+        commands = {service.command for service in merged.entries} & facts.reads.keys()
+        used = {command: _acted_on(command, facts) for command in commands}
         for scope in scopes(merged, facts):
-            if scope.service:
-                yield from _options(scope, limits)
+            if scope.service and scope.service.command in used:
+                yield from _options(scope, used[scope.service.command], limits)
         yield from _settings(Scope(merged, facts))
 
 
 # ---- options of a service --------------------------------------------------------------------------------------------
 
 
-def _options(scope: Scope, limits: Collection[str]) -> Iterator[Finding]:
+def _acted_on(program: str, facts: Facts) -> frozenset[str]:
+    """Return the parameters that a program reads and acts on."""
+    elsewhere = {name for name, programs in _IN_LIBRARY.items() if program not in programs}
+    return facts.reads[program] - _of_the_other(program, facts) - elsewhere
+
+
+def _options(scope: Scope, reads: frozenset[str], limits: Collection[str]) -> Iterator[Finding]:
+    """Yield the options of a service that its program does not read; *reads* are those that it reads."""
     program = scope.service.command if scope.service else ""
-    reads = scope.facts.reads.get(program)
-    if reads is None:
-        return
-    reads = (
-        reads
-        - _of_the_other(program, scope.facts)
-        - {name for name, programs in _IN_LIBRARY.items() if program not in programs}
-    )
-    unread = [one for one in scope.written if one.name in scope.facts.parameters and one.name not in {*reads, *limits}]
+    unread = [
+        one
+        for one in scope.written
+        if one.name in scope.facts.parameters and one.name not in reads and one.name not in limits
+    ]
     used = _referred(scope, reads) if unread else set()
     for parameter in unread:
         if parameter.name not in used:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Debian's own master.cf declares these, and most hosts never use them.
 _SHIPPED = frozenset({"bsmtp", "ifmail", "maildrop", "mailman", "scalemail-backend", "uucp"})
+# Upstream's own, which are there if master.d holds the whole of master.cf.
+_STOCK = frozenset({"discard", "error", "lmtp", "local", "relay", "retry", "smtp", "virtual"})
 _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virtual"})
 
 
@@ -28,7 +30,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that each declared class and transport is used."""
     main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
     classes = main.words("smtpd_restriction_classes")
-    own = [service for service in desired.services if service.type == "unix" and service.command in _DELIVER]
+    own = [one for one in desired.services if one.type == "unix" and one.command in _DELIVER and one.name not in _STOCK]
     if any(map(asks_elsewhere, everywhere)):
         own = []  # such a table may name any of them
     named = named_words(merged, everywhere) | _arguments(merged) if own or classes else set()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.model import Severity, did_you_mean, meant, nothing_mentioned
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import MalformedMacro, expand, references
 from reconciler.postfix.numbers import as_number
@@ -27,6 +27,7 @@ from reconciler.postfix.vocabulary import (
     NOT_ZERO,
     PROTOCOL,
     RAW,
+    TLS_WORDS,
     WORDS,
     per_service,
 )
@@ -40,6 +41,9 @@ _NUMBER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _TIME = re.compile(r"\+?\d+([a-z]?)(.*)\Z", re.DOTALL | re.ASCII)
 _UNITS = "smhdw"
 _INT_MAX, _LONG_MAX = 2**31 - 1, 2**63 - 1
+_SIZE = re.compile(r"(\d{1,9})\s*([kmgtKMGT]?)(?:i?[bB]|[bB]ytes?)?", re.ASCII)
+_GROUPED = re.compile(r"\d{1,3}(?:[,._' ]\d{3})+", re.ASCII)
+_POWERS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _MEANT = {"true": "yes", "on": "yes", "1": "yes", "y": "yes", "enable": "yes", "enabled": "yes"}
 _MEANT |= {"false": "no", "off": "no", "0": "no", "n": "no", "disable": "no", "disabled": "no", "none": "no"}
 _BOUNDS_SINCE = (3, 6)  # the first release with protocols such as >=TLSv1.2
@@ -117,14 +121,25 @@ def _bad_scalar(scope: Scope, parameter: Parameter, value: str, expected: str) -
 def _bad_number(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
     largest = _LONG_MAX if parameter.name in LONG else _INT_MAX
     if not _NUMBER.match(value):
-        hint = " (sizes are bytes, without a unit)" if re.match(r"\d+\s*[kmgKMG]?i?[bB]?\Z", value, re.ASCII) else ""
-        yield _bad(scope, parameter, value, f"a number{hint}")
+        meant = _meant_number(parameter.name, value)
+        hint = " (sizes are bytes, without a unit)" if _SIZE.fullmatch(value) else ""
+        yield _bad(scope, parameter, value, f"a number{hint}", f"; did you mean {meant}?" if meant else "")
     elif abs(as_number(value)) > largest:
         yield _bad(scope, parameter, value, f"a number up to {largest}")
     elif as_number(value) < 1 and parameter.name in NOT_ZERO:
         yield _bad(scope, parameter, value, "a number above 0")
     elif as_number(value) < 0 and not parameter.name.endswith("list_threshold"):  # DNS lists may have negative weights
         yield _bad(scope, parameter, value, "a number of 0 or more")
+
+
+def _meant_number(name: str, value: str) -> str:
+    """Return the likely number of ``50MB``, ``10,485,760`` or ``unlimited``, or an empty text."""
+    if value.lower() in {"unlimited", "none", "no", "off", "infinite"} and name not in NOT_ZERO:
+        return "0"
+    if size := _SIZE.fullmatch(value):
+        return str(as_number(size[1]) << _POWERS[size[2].lower()])
+    grouped = _GROUPED.fullmatch(value)
+    return re.sub(r"\D", "", value, flags=re.ASCII) if grouped else ""
 
 
 def _bad_time(scope: Scope, parameter: Parameter, value: str) -> Iterator[Finding]:
@@ -153,7 +168,8 @@ def _bad_words(scope: Scope, parameter: Parameter, value: str) -> Iterator[Findi
     given = words(value) if name in LISTS else [value]
     for word in given:
         if word.lower() not in known and not (word == "" and "" in known):
-            hint = did_you_mean(word, known)
+            likely = TLS_WORDS.get(word.lower(), "") if "encrypt" in known else ""
+            hint = meant(likely) if likely and likely in known else did_you_mean(word, known)
             expected = f"one of {', '.join(sorted(filter(None, known)))}"
             yield _bad(scope, parameter, word, expected, hint, severity=Severity.ERROR if fatal else Severity.WARNING)
 

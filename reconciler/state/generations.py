@@ -237,23 +237,6 @@ class Generations:
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
         return Stage(root, foreign)
 
-    def reusable(self, path: str, source: File, stage: Stage) -> bool:
-        """Copy the live compiled map of *path* into the stage, if it was made from the same bytes."""
-        live = self.live()
-        if live is None:
-            return False
-        compiled = compiled_name(path, source)
-        made, old = live.files.get(compiled), live.files.get(path)
-        if not made or not old or (old.sha256, old.mode, old.compiled) != (source.digest, source.mode, source.compiled):
-            return False
-        if not (live.root / compiled).is_file():
-            return False
-        self.host.copy(live.root / compiled, stage.root / compiled)
-        if digest(stage.root / compiled) == made.sha256:
-            return True
-        self.host.remove(stage.root / compiled)
-        return False
-
     def _foreign(self, target: Tree) -> Iterator[str]:
         """Return the foreign files of the live directory, each folder before its contents."""
         live = self.live()
@@ -329,15 +312,16 @@ class Generations:
 
     # ---- adopting ----------------------------------------------------------------------------------------------------
 
-    def adopt(self) -> Generation:
+    def adopt(self, target: Tree | None = None, revision: str = "") -> Generation:
         """Replace the configuration directory with a link to a generation of the same bytes, in one exchange.
 
-        Raises Unavailable if the directory is edited meanwhile, or can't be exchanged; then nothing has changed.
+        It owns main.cf and master.cf, or all files of *target*, of a commit that would change none. Raises Unavailable
+        if the directory is edited meanwhile, or can't be exchanged; then nothing has changed.
         """
         self.place_of_link.require_adoptable()
         self.others.set_apart(self.config_directory)
         try:
-            return self._adopted()
+            return self._adopted(target, revision)
         except (Unavailable, OSError):
             self.unadopt()
             raise
@@ -347,7 +331,7 @@ class Generations:
         if not self.config_directory.is_symlink():
             self.others.give_back(self.config_directory)
 
-    def _adopted(self) -> Generation:
+    def _adopted(self, owned: Tree | None, revision: str) -> Generation:
         seen = {path: signature(self.config_directory / path) for path in walk(self.config_directory)}
         if not self.rescue.exists():
             self._copy_whole(self.rescue)
@@ -355,8 +339,9 @@ class Generations:
         self.keep_originals()
         stage = Stage(self.private / "stage" / "adopted" / PROGRAM, {})
         self._copy_whole(stage.root)
-        target = {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
-        self.switch(self.place(stage, target, "", Source(SourceKind.ADOPTED)))
+        target = owned or {path: file for path in ADOPTED_FILES if (file := self._file(path, ""))}
+        source = Source(SourceKind.COMMIT, name=revision[:7]) if revision else Source(SourceKind.ADOPTED)
+        self.switch(self.place(stage, target, revision, source))
         self.host.remove(self.beside)
         self.host.symlink(self.beside, self.link)
         if seen != {path: signature(self.config_directory / path) for path in walk(self.config_directory)}:

@@ -1,27 +1,47 @@
 """diff(live, target) returns a Plan: the changes in mail's terms, and the activations that they need.
 
-Pure, and fast if little has changed: of a table, only the lines between the first and the last difference are parsed.
-For a secret file (mode 0600), the plan shows that it changed, never its contents. Only raise_if_unsafe() raises: the
-error is UnsafePlan.
+Pure, and fast if little has changed: of a table, only the lines that differ are parsed, or, where their order counts,
+those between the first and the last difference.
+For a secret file (mode 0600), the plan shows that it changed, never its contents. Each change has the place of what
+made it. Tables of the same rows, and files that differ in comments, order or blanks, are the same written differently;
+equality.py finds the settings of which that is true. Only raise_if_unsafe() raises: the error is UnsafePlan.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from difflib import SequenceMatcher
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from reconciler.model import BESIDE, Activation, Change, Contribution, File, Finding, Kind, Plan, Table, Where
+from reconciler.model import (
+    BESIDE,
+    UNWRITTEN,
+    Activation,
+    Change,
+    Contribution,
+    Effect,
+    File,
+    Finding,
+    Kind,
+    Plan,
+    Table,
+    Where,
+)
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import UnsafePlan
+from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
-from reconciler.postfix.tables import PATTERN_TYPES, count_entries, read_table
+from reconciler.postfix.table_changes import differing
+from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from reconciler.model import Tree
+    from reconciler.model import Companion, Service, Tree
+    from reconciler.postfix.tables import Entry
 
 MAIN, MASTER = "main.cf", "master.cf"
 # According to postconf(5), the first two need a stop and a start; the running master keeps the values of the others.
@@ -30,17 +50,30 @@ NEEDS_RESTART = frozenset({
     "mail_owner", "setgid_group", "process_id_directory",
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
+_OTHER_ORDER = "rows in another order"
 _BLOCK = 1 << 16
+_WORD = re.compile(r"[\w.@+-]+", re.ASCII)
+_NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
 
 def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
-    """Compare two trees; *origin* has the places in the desired state where the target's settings are written."""
+    """Compare two trees; *origin* has the places in the desired state where the target's settings are written.
+
+    A file that a map of the target takes the place of is no change: the change is that of its source.
+    """
     changes: list[Change] = []
+    maps = {name for path, file in target.items() for name in _maps(path, file)}
     for path in sorted(live.keys() | target.keys(), key=_order):
         before, after = live.get(path), target.get(path)
-        if before != after:
+        if before != after and not (after is None and path in maps):
             changes += _file_changes(path, before, after, origin or Contribution())
     return Plan(live=live, target=target, changes=tuple(changes), steps=activations(changes))
+
+
+def _maps(path: str, file: File) -> Iterator[str]:
+    """Yield the names of the files that are compiled from a table's source."""
+    kind = file.compiled.partition(" ")[2]
+    yield from (path + suffix for suffix in SUFFIXES.get(kind, ()) if suffix)
 
 
 def _order(path: str) -> tuple[int, str]:
@@ -58,24 +91,31 @@ def activations(changes: Collection[Change]) -> tuple[Activation, ...]:
 
 
 def _file_changes(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
+    where = _place_of(path, origin)
     if before and after and before.digest == after.digest:
-        yield from _attributes(path, before, after)
+        yield from _attributes(path, before, after, where)
     elif _is_secret(before) or _is_secret(after):
         kind = Kind.TABLE if path in origin.tables else Kind.FILE
-        yield Change(kind=kind, what=path, before="(secret)" if before else None, after="(secret)" if after else None)
+        was, is_ = ("(secret)" if file else None for file in (before, after))
+        yield Change(kind=kind, what=path, before=was, after=is_, where=where)
     elif path == MAIN:
         yield from _parameters(before, after, origin)
     elif path == MASTER:
         yield from _services(before, after, origin)
     elif path.startswith(BESIDE):
-        yield from _lines(path, before, after, origin)
+        yield from _lines(path, before, after, origin.companions.get(path.split("/", 2)[1]))
     else:
-        yield from _table(path, before, after, origin)
+        yield from _table(path, before, after, origin.tables.get(path))
 
 
-def _lines(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
+def _place_of(path: str, origin: Contribution) -> Where | None:
+    """Return the place of what makes a file that is no setting of Postfix's own."""
+    made = origin.companions.get(path.split("/", 2)[1]) if path.startswith(BESIDE) else origin.tables.get(path)
+    return made.where if made else None
+
+
+def _lines(path: str, before: File | None, after: File | None, companion: Companion | None) -> Iterator[Change]:
     """Yield the changes of a companion's file; adjacent lines are one change."""
-    companion = origin.companions.get(path.split("/", 2)[1])
     where = companion.where if companion else None
     old, new = (file.lines() if file else [] for file in (before, after))
     if before is None or after is None:
@@ -85,18 +125,28 @@ def _lines(path: str, before: File | None, after: File | None, origin: Contribut
     for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind != "equal":
             was, is_ = " / ".join(old[start:end]), " / ".join(new[first:last])
-            yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where)
+            place = next(_places_of_words(companion, was, is_), where) if companion else None
+            yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=place)
+
+
+def _places_of_words(companion: Companion, before: str, after: str) -> Iterator[Where]:
+    """Yield the places of words that lines of a companion have got."""
+    words = set(_WORD.findall(after)) - set(_WORD.findall(before))
+    yield from (place for word, place in companion.places.items() if word in words)
 
 
 def _is_secret(file: File | None) -> bool:
     return file is not None and file.is_secret
 
 
-def _attributes(path: str, before: File, after: File) -> Iterator[Change]:
-    def shown(file: File) -> str:
-        return f"mode {file.mode:04o}, {file.owner}" + (f", {file.compiled}" if file.compiled else "")
-
-    yield Change(kind=Kind.FILE, what=path, before=shown(before), after=shown(after))
+def _attributes(path: str, before: File, after: File, where: Where | None) -> Iterator[Change]:
+    """Yield the change of a file with equal bytes: who may read it, or only how its map is compiled."""
+    may, might = (f"mode {file.mode:04o}, {file.owner}" for file in (after, before))
+    if may != might:
+        yield Change(kind=Kind.FILE, what=path, before=might, after=may, where=where)
+    else:
+        was, is_ = (file.compiled or "not compiled by reconciler" for file in (before, after))
+        yield Change(kind=Kind.FILE, what=path, before=was, after=is_, where=where, effect=Effect.SAME)
 
 
 def _text(file: File | None) -> str:
@@ -104,7 +154,7 @@ def _text(file: File | None) -> str:
 
 
 def _parameters(before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    old, new = (read_main(_text(file), MAIN)[0] for file in (before, after))
+    (old, old_problems), (new, new_problems) = (read_main(_text(file), MAIN) for file in (before, after))
     changed = False
     for name in sorted(old.keys() | new.keys()):
         was, is_ = (one_line(side[name].value) if name in side else None for side in (old, new))
@@ -115,71 +165,130 @@ def _parameters(before: File | None, after: File | None, origin: Contribution) -
                 kind=Kind.PARAMETER, what=name, before=was, after=is_, where=written.where if written else None
             )
     if not changed:
-        yield _layout(MAIN, before, after)
+        yield _layout(MAIN, before, after, is_read=not (old_problems or new_problems))
 
 
 def _services(before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    old, new = (
-        {service.key: show_service(service) for service in read_master(_text(file), MASTER)[0]}
-        for file in (before, after)
-    )
+    (old, old_problems), (new, new_problems) = (read_master(_text(file), MASTER) for file in (before, after))
+    was, is_ = ({service.key: service for service in services} for services in (old, new))
     changed = False
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
+    for key in sorted(was.keys() | is_.keys()):
+        shown, shows = (show_service(side[key]) if key in side else None for side in (was, is_))
+        if shown != shows:
             changed = True
-            written = origin.services.get(key)
-            where = written.where if written else None
-            yield Change(kind=Kind.SERVICE, what=key, before=old.get(key), after=new.get(key), where=where)
+            where = _place_in(origin.services.get(key), was.get(key))
+            yield Change(kind=Kind.SERVICE, what=key, before=shown, after=shows, where=where)
     if not changed:
-        yield _layout(MASTER, before, after)
+        yield _layout(MASTER, before, after, is_read=not (old_problems or new_problems))
 
 
-def _layout(path: str, before: File | None, after: File | None) -> Change:
-    """Return a change of bytes without a change of meaning: comments, order or blanks."""
+def _place_in(made: Service | None, before: Service | None) -> Where | None:
+    """Return the place of the only option of a service that changes, else the place of the service."""
+    if made is None or before is None:
+        return made.where if made else None
+    old = {(option.name, one_line(option.value)) for option in before.overrides}
+    places = [one.where for one in made.overrides if (one.name, one_line(one.value)) not in old]
+    is_alone = len(set(places)) == 1 and show_service(replace(before, overrides=made.overrides)) == show_service(made)
+    return places[0] if places and (is_alone or made.where is UNWRITTEN) else made.where
+
+
+def _layout(
+    path: str, before: File | None, after: File | None, where: Where | None = None, *, is_read: bool = True
+) -> Change:
+    """Return a change of bytes without a change of meaning: comments, order or blanks, if all of it *is_read*."""
     return Change(
-        kind=Kind.FILE,
-        what=path,
-        before=before.digest[:12] if before else None,
-        after=after.digest[:12] if after else None,
-    )
+        kind=Kind.FILE, what=path, before=before.digest[:12] if before else None,
+        after=after.digest[:12] if after else None, where=where, effect=Effect.SAME if is_read else Effect.DIFFERENT,
+    )  # fmt: skip
 
 
-def _table(path: str, before: File | None, after: File | None, origin: Contribution) -> Iterator[Change]:
-    table = origin.tables.get(path)
-    where = Where(table.file) if table else None
+def _table(path: str, before: File | None, after: File | None, table: Table | None) -> Iterator[Change]:
+    where = table.where if table else None
     if before is None or after is None:
-        was, is_ = (f"{count_entries(file.read())} entries" if file else None for file in (before, after))
+        was, is_ = (_counted(file) if file else None for file in (before, after))
         yield Change(kind=Kind.TABLE, what=path, before=was, after=is_, where=where)
         return
-    offset, old_text, new_text = _middle(before.read(), after.read())
-    old, new = (_read_entries(path, side, text) for side, text in ((before, old_text), (after, new_text)))
+    types = tuple(_type_of(file, other, table) for file, other in ((before, after), (after, before)))
+    is_ordered = any(kind in ORDERED_TYPES for _, kind in types)
+    line, *texts = (_middle if is_ordered else _parts)(before.read(), after.read())
+    old, new = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
     changed = False
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key, ("", 0))[0] != new.get(key, ("", 0))[0]:
+        was_row, row = old.get(key), new.get(key)
+        if was_row is None or row is None or was_row[:2] != row[:2]:
             changed = True
-            line = table.at(new[key][1] + offset) if table and key in new else where
-            was, is_ = (side[key][0] if key in side else None for side in (old, new))
-            yield Change(kind=Kind.ENTRY, what=key, before=was, after=is_, within=path, where=line)
-    if not changed:
-        yield _layout(path, before, after)
+            place = table.at(line(row.line)) if table and row else where
+            yield _row_change(path, was_row, row, place)
+    if is_ordered and (moved := _moved(old, new)):
+        yield _in_another_order(path, table.at(line(moved.line)) if table else None)
+    elif not changed:
+        # A key may be there twice: then the first row counts, and so does the order.
+        _, *texts = _middle(before.read(), after.read())
+        sides = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
+        first, second = ({key: row[:2] for key, row in side.items()} for side in sides)
+        yield _layout(path, before, after, where) if first == second else _in_another_order(path, where)
 
 
-def _read_entries(path: str, file: File, text: bytes) -> dict[str, tuple[str, int]]:
-    compiler, _, kind = file.compiled.partition(" ")
-    kind = kind or ("pcre" if text.lstrip(SPACE.encode())[:1] in (b"/", b"!") else "texthash")
+def _counted(file: File) -> str:
+    count = count_entries(file.read())
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
+def _in_another_order(path: str, where: Where | None) -> Change:
+    return Change(kind=Kind.FILE, what=path, before=_OTHER_ORDER, after=_OTHER_ORDER, where=where)
+
+
+def _row_change(path: str, before: Entry | None, after: Entry | None, where: Where | None) -> Change:
+    was, is_ = (row.value if row else None for row in (before, after))
+    is_same = was is not None and is_ is not None and one_line(was) == one_line(is_)
+    named = after or before
+    return Change(
+        kind=Kind.ENTRY, what=named.key if named else "", before=was, after=is_, within=path, where=where,
+        effect=Effect.SAME if is_same else Effect.DIFFERENT,
+    )  # fmt: skip
+
+
+def _type_of(file: File, other: File, table: Table | None) -> tuple[str, str]:
+    """Return the compiler and the type of a table; before adoption, only the target knows them."""
+    compiler, _, kind = (file.compiled or other.compiled).partition(" ")
+    return compiler, kind or (table.type if table else _guessed_type(file.read().lstrip(SPACE.encode())))
+
+
+def _guessed_type(text: bytes) -> str:
+    return "pcre" if text[:1] in (b"/", b"!") else "cidr" if _NETWORK.match(text) else "texthash"
+
+
+def _rows(path: str, text: bytes, compiler: str, kind: str) -> dict[tuple[str, int], Entry]:
+    """Return the rows of a table as Postfix finds them: by the key in lower case, or in their order where it counts."""
     table = Table(name=path, type=kind, source=text, file=path, compiler=compiler)
-    read, _ = read_table(table)
-    if kind in PATTERN_TYPES:
-        return {entry.key: (entry.value, entry.line) for entry in read}
-    return {entry.key: (entry.value, entry.line) for entry in reversed(read)}  # maps keep the first of two
+    if kind not in ORDERED_TYPES:
+        return {(entry.key.lower(), 0): entry for entry in reversed(read_table(table)[0])}  # the first of two counts
+    seen: Counter[str] = Counter()
+    rows = {}
+    for entry in in_order(table):
+        rows[entry.key, seen[entry.key]] = entry
+        seen[entry.key] += 1
+    return rows
 
 
-def _middle(old: bytes, new: bytes) -> tuple[int, bytes, bytes]:
-    """Return the number of equal lines at the start, and the lines between the first and the last difference."""
+def _moved(old: Mapping[tuple[str, int], Entry], new: Mapping[tuple[str, int], Entry]) -> Entry | None:
+    """Return the first row of both tables that stands elsewhere in the new one, or None."""
+    before, after = [key for key in old if key in new], [key for key in new if key in old]
+    return next((new[key] for key, other in zip(after, before, strict=True) if key != other), None)
+
+
+def _parts(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
+    """Return how a line of the new part counts in the whole text, and the parts that differ, without equal lines."""
+    parts = differing(old, new)
+    return parts.line, *_without_common_lines(parts.old, parts.new)
+
+
+def _middle(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
+    """Return the same from the first difference to the last: where the order counts, equal lines do so as well."""
     start = _line_start(old, _common_prefix(old, new))
     tail = _common_suffix(old, new, min(len(old), len(new)) - start)
     old_end, new_end = _line_end(old, len(old) - tail), _line_end(new, len(new) - tail)
-    return old.count(b"\n", 0, start), *_without_common_lines(old[start:old_end], new[start:new_end])
+    return old.count(b"\n", 0, start).__add__, old[start:old_end], new[start:new_end]
 
 
 def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
@@ -201,7 +310,9 @@ def _line_start(text: bytes, at: int) -> int:
 
 
 def _line_end(text: bytes, at: int) -> int:
-    end = at if at and text[at - 1 : at] == b"\n" else text.find(b"\n", at) + 1
+    if not at:
+        return 0
+    end = at if text[at - 1 : at] == b"\n" else text.find(b"\n", at) + 1
     while end and text[end : end + 1] in (b" ", b"\t"):
         end = text.find(b"\n", end) + 1
     return end or len(text)

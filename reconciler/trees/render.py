@@ -1,7 +1,8 @@
 """render() turns a Contribution into a Tree: the same input gives the same bytes. Only this module uses Jinja2.
 
 Values are data: the writers of syntax.py write them, and Jinja2 never reads them as a template. A table is written as
-its source, byte for byte. Raises ValueError for a value that no rule refused but no writer can write.
+its source, byte for byte, and master.cf as the text that the desired state holds of it, if that is the whole. Raises
+ValueError for a value that no rule refused but no writer can write.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 from jinja2 import DictLoader, Environment, StrictUndefined
 
 from reconciler.model import BESIDE, File
-from reconciler.postfix.syntax import folded, write_override
+from reconciler.postfix.syntax import folded, read_master, show_service, write_override
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model import Contribution, Parameter, Table, Tree
+
+MASTER = "master.cf"
 
 
 def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
@@ -30,6 +33,8 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
         for name in templates
         if name.startswith("postfix/")
     }
+    if _is_whole(merged):
+        tree[MASTER] = File.of(merged.master)
     tree |= {table.name: _source(table) for table in merged.tables.values()}
     return tree | {
         f"{BESIDE}{companion.name}/{path}": file
@@ -51,6 +56,12 @@ def _environment(templates: tuple[tuple[str, str], ...]) -> Environment:
 def _text(environment: Environment, name: str, merged: Contribution) -> str:
     parameters = sorted(merged.parameters.values(), key=_order)
     return environment.get_template(name).render(parameters=parameters, services=merged.entries)
+
+
+def _is_whole(merged: Contribution) -> bool:
+    """Return whether the text of master.cf has the very services of the target, in their order."""
+    read, _ = read_master(merged.master.decode("utf-8", "surrogateescape"), MASTER)
+    return bool(merged.master) and list(map(show_service, read)) == list(map(show_service, merged.entries))
 
 
 def _order(parameter: Parameter) -> tuple[bool, str]:

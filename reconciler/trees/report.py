@@ -1,7 +1,7 @@
 """Reports for people: plans, outcomes and probations as lines of plain text, for a terminal and for git alike.
 
-Pure. The lines have no colour; their readers add it. A change begins with ``+``, ``-`` or ``~``, and a finding is one
-line that begins with its place.
+Pure. The lines have no colour; their readers add it. changes.py says how a change reads; a finding is one line that
+begins with its place.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import (
     BESIDE,
-    UNWRITTEN,
     Activation,
     Applied,
     Broken,
-    Kind,
+    Effect,
     Postponed,
     Refused,
     RolledBack,
@@ -23,8 +22,7 @@ from reconciler.model import (
     Unchanged,
     printable,
 )
-from reconciler.model.ascii_text import SPACE
-from reconciler.trees.fold import GIT
+from reconciler.trees.changes import MOST, WIDTH, change_lines, totals_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,8 +30,7 @@ if TYPE_CHECKING:
     from reconciler.model import Change, Finding, Outcome, Plan
     from reconciler.postfix.root_equivalent import Power
 
-WIDTH = GIT
-MOST, ALIKE = 40, 10
+ALIKE = 10
 _CONSEQUENCES = frozenset({"flow-fails"})
 _PROVISIONAL = {
     "cause-in-traffic": "real traffic met a fault of its configuration",
@@ -49,54 +46,43 @@ OF_VERIFYING = frozenset({
 _UNSOUND = OF_VERIFYING - {"mail-refused", "sendmail-fails"}
 
 
-def change_lines(changes: Sequence[Change], most: int = MOST) -> Iterator[str]:
-    """Yield one line for each change, with its place at the right; after *most* lines, yield the number of others."""
-    name_width = min(max((len(change.what) for change in changes[:most]), default=0), 32)
-    for change in changes[:most]:
-        yield _change(change, name_width)
-    if len(changes) > most:
-        yield f"  ... and {len(changes) - most} more"
+_GROUPS = {
+    Effect.DIFFERENT: "treated differently:",
+    Effect.SAME: "the same, written differently:",
+    Effect.DEFAULT: "defaults, written out or left out:",
+}
 
 
-def _change(change: Change, name_width: int) -> str:
-    mark = "+" if change.before is None else "-" if change.after is None else "~"
-    text = printable(_value(change))
-    if change.kind in {Kind.TABLE, Kind.FILE}:
-        text = f"{change.kind.value} {text}".rstrip(SPACE)
-    written = change.where if change.where != UNWRITTEN else None
-    place = f"{written.file}:{written.line}" if written else f"(in {change.within})" if change.within else ""
-    room = WIDTH - len(place) - 2 * bool(place)
-    what = printable(change.what).removeprefix(BESIDE)
-    left = f"  {mark} {what:<{name_width}}  {text}".rstrip(SPACE)
-    left = left if len(left) <= room else left[: room - 3].rstrip(SPACE) + "..."
-    return f"{left:<{room}}  {place}" if place else left
-
-
-def _value(change: Change) -> str:
-    if change.kind is Kind.SERVICE:
-        before, after = (_service_text(text, change.what) for text in (change.before, change.after))
-    else:
-        before, after = change.before, change.after
-    if before is None or after is None:
-        return after if before is None and after is not None else before or ""
-    return f"{before or '(empty)'} -> {after or '(empty)'}"
-
-
-def _service_text(text: str | None, key: str) -> str | None:
-    """Return a service without its name and type, which its key contains already."""
-    return text.split(" ", 2)[2] if text and key.count("/") else text
-
-
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield the whole plan, and what it needs of Postfix."""
+def plan_lines(plan: Plan, width: int = WIDTH, *, whole: bool = False, implied: Sequence[Change] = ()) -> Iterator[str]:
+    """Yield the whole plan, and what it needs of Postfix; *width*, *whole* and *implied* as in grouped_lines()."""
     if plan.empty:
         yield "  no changes"
         return
-    yield from change_lines(plan.changes, len(plan.changes))
-    yield ""
+    yield from grouped_lines(plan.changes, width, whole=whole, implied=implied)
     for step in plan.steps:
         alone = step is Activation.NOTHING
         yield f"  needs nothing of Postfix, only of {needs(plan)}" if alone else f"  needs a {step.value}"
+
+
+def grouped_lines(
+    changes: Sequence[Change], width: int = WIDTH, *, whole: bool = False, implied: Sequence[Change] = ()
+) -> Iterator[str]:
+    """Yield all changes by what they do to mail, and their number.
+
+    *implied* are the defaults that change with compatibility_level; *width* and *whole* as in changes.py.
+    """
+    groups = {title: [one for one in changes if one.effect is effect] for effect, title in _GROUPS.items()}
+    titles = [title for title, members in groups.items() if members]
+    different = groups[_GROUPS[Effect.DIFFERENT]]
+    for title in titles:
+        if len(titles) > 1 or not different:
+            yield title
+        yield from change_lines(groups[title], len(changes), width, whole=whole)
+        if groups[title] is different and implied:
+            yield "defaults that change with compatibility_level:"
+            yield from change_lines(implied, len(implied), width, whole=whole)
+        yield ""
+    yield f"  {totals_line(changes)}" + ("" if different else ": nothing is treated differently")
 
 
 def needs(plan: Plan) -> str:
@@ -124,9 +110,15 @@ def power_lines(powers: Sequence[Power]) -> Iterator[str]:
 
 def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: Sequence[Power] = ()) -> Iterator[str]:
     """Yield for the pusher what a push would change, the rights that it gives its author, and its findings."""
-    yield from change_lines(changes)
-    if not changes:
-        yield "  no changes for this host"
+    different = [change for change in changes if change.effect is Effect.DIFFERENT]
+    others = len(changes) - len(different)
+    yield from change_lines(different or changes)
+    if different and others:
+        yield f"  and {others} written differently, or as a default, with the same effect"
+    if (different and others) or len(changes) > MOST:
+        yield f"  {totals_line(changes)}"
+    if not different:
+        yield "  nothing is treated differently" if changes else "  no changes for this host"
     yield from power_lines(powers)
     yield from (f"  {line}" for line in finding_lines(findings))
     yield ""

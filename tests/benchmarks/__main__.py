@@ -1,5 +1,9 @@
 """`python -m tests.benchmarks [--rounds N]`, as root: a push beside the floor, on throw-away hosts with a real Postfix.
 
+    python -m tests.benchmarks sizes [--sites N ...] [--entries N ...] [--flows N ...] [--markdown]
+
+What users feel is the time from `git push` on, and how it grows with the host: that is what *sizes* measures.
+
 Two hosts with the same live Postfix: on one reconciler's daemon follows the branch, on the other floor.sh is started in
 the very moment the ref moves. They take turns, a commit each, so that a noisy machine is noisy for both.
 
@@ -16,7 +20,9 @@ import argparse
 import statistics
 import sys
 
+from tests.benchmarks import sized
 from tests.benchmarks.bench import CASES, Bench, Figures, missing
+from tests.benchmarks.sized import Size, Sized
 
 WAYS = {
     "floor": "floor.sh",
@@ -30,13 +36,27 @@ SPREAD = f"{'min':>6}{'median':>7}{'max':>7}"
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=("once", "sizes"), default="once", help="(%(default)s)")
+    parser.add_argument("--sites", type=int, nargs="*", default=[10, 100, 500, 2000], help="sizes: numbers of sites")
+    parser.add_argument("--flows", type=int, nargs="*", default=[10, 1000], help="sizes: numbers of flows")
+    parser.add_argument("--markdown", action="store_true", help="sizes: print the tables of docs/performance.md")
     parser.add_argument("--rounds", type=int, default=9, help="how often each is measured (%(default)s)")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds to watch an idle daemon for (%(default)g)")
-    parser.add_argument("--entries", type=int, nargs=2, default=[1_000, 100_000], help="the sizes of the two tables")
+    parser.add_argument("--entries", type=int, nargs="*", default=[1_000, 100_000], help="the sizes of tables")
     options = parser.parse_args()
     if lacking := missing():
         sys.exit(f"throw-away hosts need {', '.join(lacking)}: run tests/run once, as root")
-    figures = Bench(options.rounds, tuple(options.entries), options.idle).run()
+    if options.what == "sizes":
+        sizes = [
+            *(Size(sites=number) for number in options.sites),
+            *(Size(entries=number) for number in options.entries),
+            *(Size(flows=number) for number in options.flows),
+        ]
+        measured = [Sized(size, options.rounds).run() for size in sizes]
+        print("\n".join(sized.markdown(measured) if options.markdown else sized.lines(measured)))
+        return
+    small, large = options.entries
+    figures = Bench(options.rounds, (small, large), options.idle).run()
     print("\n".join(table(figures)))
 
 

@@ -22,6 +22,19 @@ def test_the_benchmark_measures_and_prints_80_columns() -> None:
     assert max(map(len, lines)) <= 80
 
 
+def test_pushes_are_measured_from_git_push_on_at_any_size() -> None:
+    options = ("sizes", "--rounds", "1", "--sites", "3", "12", "--entries", "--flows", "2")
+    argv = (sys.executable, "-m", "tests.benchmarks", *options)
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")][:3] == ["3 sites", "12 sites", "2 flows"]
+    assert sum(line.startswith("  one site more") for line in lines) == 2
+    assert "rehearse" in done.stdout
+    assert lines[-1].startswith("one site more: 12 sites takes ")
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_floor_is_a_script_of_under_25_lines() -> None:
     text = (CHECKOUT / "tests/benchmarks/floor.sh").read_text()
     assert len(text.splitlines()) < 25

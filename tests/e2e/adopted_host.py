@@ -22,11 +22,11 @@ import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
-from tests.e2e.hosts import Host
+from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
 
 if TYPE_CHECKING:
@@ -70,6 +70,25 @@ stat -c '%n %F %a %U:%G %N' /etc/postfix
 find /etc/postfix/ -printf '%p %y %m %u:%g %l\n' | sort
 readlink /var/lib/reconciler/live/postfix
 find -H /etc/postfix/ -type f -exec sha256sum {} + | sort
+"""
+# One program for all of a commit: to enter the host for each file and each step takes longer than they do.
+COMMIT = f"""
+set -e
+cd {CLONE}
+git fetch -q </dev/null
+git reset -q --hard origin/main
+while IFS= read -r line; do
+    size=${{line%% *}} path=./${{line#* }}
+    case $size in
+        gone) rm -f "$path" ;;
+        *) mkdir -p "${{path%/*}}" && head -c "$size" >"$path" ;;
+    esac
+done
+message=$1
+shift
+git add --all
+git "$@" commit --quiet --allow-empty --message "$message"
+git rev-parse HEAD
 """
 # What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
 LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler var/backups/reconciler"
@@ -121,6 +140,7 @@ class AdoptedHost:
         self._settings = proven + SETTINGS.format(settle=settle) + settings
         self._owner, self._adopt, self._daemon = owner, adopt, daemon
         self._closing = ExitStack()
+        self._passes, self._read = list[dict[str, Any]](), 0
         self.daemon: subprocess.Popen[str] | Program | None = None
 
     def __enter__(self) -> Self:
@@ -164,13 +184,18 @@ class AdoptedHost:
         if self._owner != "root":
             self.host.run("useradd", "--system", "--create-home", "--shell", "/bin/sh", self._owner)
             self.host.run("install", "-d", "-o", self._owner, "-g", self._owner, "/srv")
-        self.host.run("reconciler", "init", REPOSITORY, "--from", "/root/state")
+        self._run_well("init", REPOSITORY, "--from", "/root/state")
         if self._owner != "root":
             self.host.run("chmod", "755", "/root")
         self.sh(f"install -d -o {self._owner} {CLONE}")
         self.host.run("git", "clone", "--quiet", REPOSITORY, CLONE, user=self._owner)
         if self._adopt:
-            self.host.run("reconciler", "once", "--adopt")
+            self._run_well("once", "--adopt")
+
+    def _run_well(self, *arguments: str) -> None:
+        ran = self.reconciler(*arguments)
+        if ran.status:
+            raise HostError(f"reconciler {shlex.join(arguments)}: status {ran.status}\n{ran.text}")
 
     # The daemon
 
@@ -212,8 +237,13 @@ class AdoptedHost:
 
     def passes(self) -> list[dict[str, Any]]:
         """The daemon's canonical lines, oldest first."""
-        lines = (json.loads(line) for line in self.daemon_log().splitlines() if line.startswith("{"))
-        return [line for line in lines if line["event"] == "passed"]
+        with self.log_file().open("rb") as log:
+            log.seek(self._read)
+            whole, end, _ = log.read().rpartition(b"\n")
+        self._read += len(whole + end)
+        lines = (json.loads(line) for line in whole.decode(errors="replace").split("\n") if line.startswith("{"))
+        self._passes += [line for line in lines if line["event"] == "passed"]
+        return list(self._passes)
 
     def told(self) -> dict[str, Any]:
         """What the daemon answers when asked for its status; empty while there is none."""
@@ -286,26 +316,17 @@ class AdoptedHost:
             done = self.host.run("sh", "-c", command, check=False, user=user, input=typed)
             ran = Ran(done.returncode, done.stdout)
         else:
-            ran = self._run_preloaded(argv, user or "root", cwd, typed)
+            ran = Ran(*self.host.run_preloaded(*argv, user=user or "root", cwd=cwd, typed=typed))
         assert "Traceback" not in ran.text, ran.text
         return ran
-
-    def _run_preloaded(self, argv: tuple[str, ...], user: str, cwd: str, typed: str) -> Ran:
-        with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
-            stdin.write(typed)
-            stdin.seek(0)
-            program = self.host.start_preloaded(*argv, user=user, cwd=cwd, stdin=stdin.fileno(), output=output.fileno())
-            try:
-                status = program.wait(180)
-            except TimeoutError as error:
-                program.kill()
-                error.add_note(f"{shlex.join(argv)} printed: {_printed(output)}")
-                raise
-            return Ran(status, _printed(output))
 
     def status(self) -> dict[str, Any]:
         """What `reconciler status --json` prints."""
         return dict(json.loads(self.reconciler("status", "--json").text))
+
+    def limits(self) -> list[str]:
+        """What `reconciler status --json` says is not done, beside rehearsals that the test turned off."""
+        return [one for one in self.status()["limits"] if "rehearsal.mode is off" not in one]
 
     def log(self, *arguments: str) -> list[dict[str, Any]]:
         """What `reconciler log --json` prints, newest first."""
@@ -333,16 +354,9 @@ class AdoptedHost:
 
     def commit(self, files: Mapping[str, str | None], message: str = "Change") -> str:
         """Commit in the clone, on top of what the branch is now; None removes a file."""
-        self.sh(f"cd {CLONE} && git fetch -q && git reset -q --hard origin/main", user=self._owner)
-        for path, text in files.items():
-            if text is None:
-                self.host.run("rm", "-f", f"{CLONE}/{path}", user=self._owner)
-                continue
-            script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
-            self.host.run("sh", "-c", script, "write", f"{CLONE}/{path}", input=text, user=self._owner)
-        self.git("add", "--all", where=CLONE)
-        self.git("commit", "--quiet", "--allow-empty", "--message", message, where=CLONE)
-        return self.git("rev-parse", "HEAD", where=CLONE)
+        told = [f"{_size(text)} {path}\n{text or ''}" for path, text in files.items()]
+        argv = ("bash", "-c", COMMIT, "commit", message, *IDENTITY)
+        return self.host.run(*argv, input="".join(told), user=self._owner).stdout.strip()
 
     def push(self, files: Mapping[str, str | None] | None = None, message: str = "Change", *options: str) -> Push:
         """Commit, unless told no files, and push; what the pusher saw."""
@@ -408,9 +422,9 @@ class AdoptedHost:
             return False
 
 
-def _printed(output: IO[str]) -> str:
-    output.seek(0)
-    return output.read()
+def _size(text: str | None) -> str:
+    """Return how many bytes of a file follow; `gone` for one that is removed."""
+    return "gone" if text is None else f"{len(text.encode())}"
 
 
 def _stat(file: Path) -> os.stat_result | None:

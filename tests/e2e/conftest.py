@@ -42,7 +42,7 @@ def systemd_host() -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[AdoptedHost]:
-    """Return an adopted host with its daemon running, one for all tests of a module."""
-    with AdoptedHost() as made:
+def shared(request: pytest.FixtureRequest) -> Iterator[AdoptedHost]:
+    """Return an adopted host with its daemon running, one for all tests of a module, with the module's SETTINGS."""
+    with AdoptedHost(settings=getattr(request.module, "SETTINGS", "")) as made:
         yield made

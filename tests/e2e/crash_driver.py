@@ -12,14 +12,13 @@ import hashlib
 import json
 import os
 import socket
-import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
-from tests.e2e.hosts import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,8 +69,7 @@ class CrashDriver:
     def __init__(self, adopted: AdoptedHost) -> None:
         self.adopted, self.host = adopted, adopted.host
         self.first = adopted.tip()
-        environment = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.host.start(sys.executable, CHECKOUT / "tests/e2e/inside/crash_server.py", f"/{SERVER}", env=environment)
+        self.host.start_preloaded("crash-server", f"/{SERVER}")
         self.host.wait_for((self.host.root / SERVER).exists, what="the server of runs")
 
     def run(self, *argv: str, at: int = 0, when: str = "before", error: int = 0, until: str = "") -> Run:
@@ -165,11 +163,20 @@ def points(effects: list[str], since: str = "") -> list[tuple[int, str]]:
 
     Right after one effect is right before the next: in between nothing on the host changes. Of a row of copies or
     writes the first and the last are tried: they fill a folder that has no name yet, and what is on disk in between
-    differs by the number of its files alone.
+    differs by the number of its files alone. A run that is tried from an effect on is not tried at the note in the
+    repository, which is the last effect of every run, when all else is concluded.
     """
     first = effects.index(since) + 1 if since else 1
-    numbers = [number for number in range(first, len(effects) + 1) if not _is_amid(effects, number)]
-    return [*((number, "before") for number in numbers), (len(effects), "after")]
+    last = len(effects) - (bool(since) and effects[-1] == "act")
+    numbers = [number for number in range(first, last + 1) if not _is_amid(effects, number)]
+    return [*((number, "before") for number in numbers), *([(last, "after")] if last == len(effects) else [])]
+
+
+def rehearsals(effects: list[str]) -> list[int]:
+    """Return which effects of an adoption and its first apply are rehearsals: each follows the compilation of maps."""
+    found = [number for number, pair in enumerate(pairwise(effects), 2) if pair == ("act", "act")]
+    assert len(found) == 2, effects
+    return found
 
 
 def _is_amid(effects: list[str], number: int) -> bool:
@@ -192,8 +199,12 @@ def survive(
     statuses: set[int],
     activate: str = RELOAD,
 ) -> dict[str, int]:
-    """Kill the run at each point; the next must leave old or new whole, and one more the desired state, mail up."""
+    """Kill the run at each point; the next must leave old or new whole, and one more the desired state, mail up.
+
+    Where the next brought the desired state already, one more finds what every such point leaves: it is tried once.
+    """
     ends: dict[str, int] = {}
+    concluded: set[tuple[str, int]] = set()
     for number, when in tried:
         where = f"{when} effect {number}"
         crasher.restore(activate)
@@ -206,10 +217,13 @@ def survive(
         end = crasher.whole_at_last(f"{where}, then {again.status}: {again.output}")
         ends[end] = ends.get(end, 0) + 1
         crasher.answers(where)
+        if (end, again.status) in concluded and good():
+            continue
         last = crasher.run(*argv)
         assert last.status in statuses, f"{where}: {last.output}"
-        crasher.whole()
         assert good(), where
+        if crasher.whole() == end and again.status in statuses:
+            concluded.add((end, again.status))
     return ends
 
 

@@ -22,11 +22,12 @@ import smtplib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
@@ -163,8 +164,25 @@ class Host:
         self._closing.callback(program.kill)
         return program
 
+    def run_preloaded(self, *argv: str, user: str = "root", cwd: str = "/", typed: str = "") -> tuple[int, str]:
+        """Run a reconciler that is imported already to its end; its exit status and everything it printed."""
+        with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as output:
+            stdin.write(typed)
+            stdin.seek(0)
+            program = self.start_preloaded(*argv, user=user, cwd=cwd, stdin=stdin.fileno(), output=output.fileno())
+            try:
+                status = program.wait(180)
+            except TimeoutError as error:
+                program.kill()
+                error.add_note(f"{shlex.join(argv)} printed: {_printed(output)}")
+                raise
+            return status, _printed(output)
+
     def signal(self, process: subprocess.Popen[str] | Program, number: signal.Signals) -> None:
-        """Send a signal to what `start` started (the Popen itself is only the way in)."""
+        """Send a signal to what was started in the host (the Popen of `start` itself is only the way in)."""
+        if isinstance(process, Program):
+            process.send_signal(number)
+            return
         for child in psutil.Process(process.pid).children():
             child.send_signal(number)
 
@@ -356,6 +374,11 @@ class _Conversation(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._from.connect(port, host, timeout)
+
+
+def _printed(output: IO[str]) -> str:
+    output.seek(0)
+    return output.read()
 
 
 def network(*hosts: Host) -> None:

@@ -26,7 +26,7 @@ SERVER = Path(__file__).parent / "inside/preloaded.py"
 
 
 class Program:
-    """A program in a host; *pid* is the process that entered the host and waits for it there."""
+    """A program in a host; *pid* is its process as seen from outside."""
 
     def __init__(self, answers: socket.socket) -> None:
         self._answers = answers
@@ -43,19 +43,19 @@ class Program:
         """Wait for the end and return the status; raises TimeoutError after *timeout* seconds."""
         if self.returncode is None:
             self._answers.settimeout(timeout)
-            answer = self._answers.recv(4096)  # nothing is sent by a process that was killed
+            answer = self._answers.recv(4096)  # nothing is sent by a server that was killed
             self.returncode = os.waitstatus_to_exitcode(json.loads(answer)["status"]) if answer else -signal.SIGKILL
             self._answers.close()
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that waits."""
+        """Send the program a signal."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill the process that waits, and the program with it."""
+        """Kill the program."""
         self.send_signal(signal.SIGKILL)
 
 

@@ -24,7 +24,6 @@ from tests.e2e.adopted_host import MeasuredHost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BATCH = 200
 STATE = {
     "mail.yaml": """\
 hostname: mx1.example.com
@@ -54,6 +53,7 @@ until [ -e /tmp/stop ]; do
     then echo $n >>/tmp/whole
     else echo $n >>/tmp/torn; sleep 0.05
     fi
+    sleep {pause}
 done
 """
 ARRIVED = re.compile(r"^X-Rcpt-Args: <([^>]+)>", re.MULTILINE)
@@ -87,7 +87,9 @@ class Figures:
 
 
 class Load:
-    """One such run; *settings* are added to the site's."""
+    """One such run; *settings* are added to the site's. A run of smtp-source is a batch, with a pause after it."""
+
+    batch, pause = 200, 0.0
 
     def __init__(self, commits: int, broken: int, kills: int, deaths: int, settings: str, settle: str) -> None:
         self._random = random.Random(commits)
@@ -105,7 +107,7 @@ class Load:
         with MeasuredHost(state=first, settle=self._settle, settings=self._settings) as adopted:
             self._site = adopted
             adopted.host.start("smtp-sink", "-u", "nobody", "-D", "/tmp/arrived", "127.0.0.1:2525", "256")
-            source = adopted.host.start("bash", "-c", SOURCE.format(batch=BATCH))
+            source = adopted.host.start("bash", "-c", SOURCE.format(batch=self.batch, pause=self.pause))
             for number in range(1, self._commits + 1):
                 self._commit(number)
                 if say and number % 10 == 0:
@@ -186,11 +188,10 @@ class Load:
         status = self._site.status()
         figures.live = str(status["live"]["revision"])
 
-    @staticmethod
-    def _accepted(runs: list[str]) -> Iterator[str]:
+    def _accepted(self, runs: list[str]) -> Iterator[str]:
         """The recipients of the runs that ended well, as smtp-source numbers them."""
         for run in runs:
-            yield from (f"{number}r{run}@sink.test" for number in range(1, BATCH + 1))
+            yield from (f"{number}r{run}@sink.test" for number in range(1, self.batch + 1))
 
     def _vanished(self, arrived: Counter[str], queued: set[str]) -> list[str]:
         """Messages of torn runs that the log says were queued, and that are nowhere."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class _Run:
             raise TooManySteps
 
 
+@lru_cache(maxsize=16)  # a pattern is matched with many texts, and parsing takes longer than most of them
 def tree_of(pattern: str, flags: int = 0) -> Any:  # noqa: ANN401 - a private class of `re`
     """Return the tree of a pattern."""
     return _parser.parse(pattern, flags)

@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.desired.load import load
 from reconciler.model import Applied, Change, File, Finding, Kind, Where
+from reconciler.trees.changes import change_lines
 from reconciler.trees.fold import GIT, fold
-from reconciler.trees.report import change_lines, outcome_lines
+from reconciler.trees.report import outcome_lines
 from tests.unit.desired_states import linted
 
 ROOT = Path(__file__).parents[2]

@@ -28,7 +28,7 @@ SEARCHING = USES - {"match", "fullmatch"}
 STEP = 8
 CHARACTERS = 'a0 \t.:"\\\n'
 LINES = frozenset({"postfix.log", "postfix.own_faults", "postfix.turned_away", "rehearsal.delivered",
-    "rehearsal.inside.deliveries", "rehearsal.received", "rehearsal.verdict"})  # fmt: skip
+    "rehearsal.fates", "rehearsal.inside.deliveries", "rehearsal.received", "rehearsal.verdict"})  # fmt: skip
 """The modules whose expressions read one line of the mail log, which is cut at LONGEST: they may grow a little."""
 ENDS = ("", "\x00", "\n!")
 

@@ -162,7 +162,7 @@ class Schema(Section):
     key: Annotated[InstanceOf[SecretName] | None, _secret] = None
     next: PublishedKey | None = None
     previous: PublishedKey | None = None
-    ttl: Annotated[timedelta, BeforeValidator(_time)] = timedelta(hours=12)
+    ttl: Annotated[timedelta, BeforeValidator(_time, json_schema_input_type=str)] = timedelta(hours=12)
     domains: Annotated[tuple[str, ...], AfterValidator(_domains)] = ()
     networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     default_action: Literal["tempfail", "accept"] = "tempfail"
@@ -204,7 +204,9 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
         return Contribution()
     value = f"{{ {_MILTER}, default_action={section.default_action} }}"
     where = desired.where(SECTION, "selector")
-    parameters = {name: Parameter(name, value, where, SECTION) for name in _LISTS}
+    action = (SECTION, "default_action")
+    at = desired.where(*action) if action in desired.places else where
+    parameters = {name: Parameter(name, value, at, SECTION) for name in _LISTS}
     signer = Companion(name=PROGRAM, files=_files(section, desired), servers=(_SERVER,), where=where)
     return Contribution(parameters=parameters, companions={PROGRAM: signer})
 

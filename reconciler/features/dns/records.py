@@ -109,22 +109,24 @@ def _reports(value: str) -> str:
     return value if value.startswith(("mailto:", "https:")) else f"mailto:{value}"
 
 
-def _in_short(key: str) -> BeforeValidator:
-    """Return a validator that accepts a mapping, or the one word that stands for it."""
+def _in_short(key: str, form: object) -> BeforeValidator:
+    """Return a validator that accepts a mapping, or the one word that stands for it; *form* is the type of both."""
 
     def mapping(value: object) -> object:
         return {key: value} if isinstance(value, str) else value
 
-    return BeforeValidator(mapping)
+    return BeforeValidator(mapping, json_schema_input_type=form)
 
 
 Reports = Annotated[str, AfterValidator(_reports)]
+Policy = Literal["none", "quarantine", "reject"]
+Mode = Literal["testing", "enforce", "none"]
 
 
 class Dmarc(Section):
     """The policy for mail that fails the check, and the address for reports."""
 
-    policy: Literal["none", "quarantine", "reject"]
+    policy: Policy
     reports: Reports | None = None
 
     @property
@@ -136,7 +138,7 @@ class Dmarc(Section):
 class MtaSts(Section):
     """The policy (RFC 8461) that a web server of the domain must serve."""
 
-    mode: Literal["testing", "enforce", "none"]
+    mode: Mode
     max_age: Annotated[int, Field(ge=0, le=31557600)] = 604800
 
     def policy(self, hosts: Iterable[str]) -> str:
@@ -167,8 +169,8 @@ class Schema(Section):
     mx: tuple[Domain, ...] = ()
     spf_include: tuple[Domain, ...] = ()
     spf_all: Literal["-all", "~all", "?all"] = "~all"
-    dmarc: Annotated[Dmarc, _in_short("policy")] | None = None
-    mta_sts: Annotated[MtaSts, _in_short("mode")] | None = None
+    dmarc: Annotated[Dmarc, _in_short("policy", Dmarc | Policy)] | None = None
+    mta_sts: Annotated[MtaSts, _in_short("mode", MtaSts | Mode)] | None = None
     tls_rpt: Reports | None = None
     server: UpdateServer | None = None
 

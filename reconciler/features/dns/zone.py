@@ -1,37 +1,28 @@
-"""DNS records as text: one reader for lines of zone files, one normal form, and checks of records taken together.
+"""DNS records as text: one reader for zone files, and checks of records taken together.
 
-A line is ``NAME. TTL IN TYPE DATA``, as in a master file (RFC 1035, 5.1), without the features that make its meaning
-depend on the lines before it: no indentation, no relative names, no directives. Raises nothing: a line that can't be
-read becomes a finding at its source.
+A record is ``NAME. TTL IN TYPE DATA``, as in a master file (RFC 1035, 5.1), without the features that make its meaning
+depend on the records before it: no indentation, no relative names, no directives. rdata.py reads the words and the
+data. Raises nothing: a record that can't be read becomes a finding at the source of its first line.
 
-Known limits: names are ASCII; write IDNs in their xn-- form. SPF lookups (RFC 7208) are counted in the record itself,
-and in other policies only if *fetch* returns them.
+Known limit: SPF lookups (RFC 7208) are counted in the record itself; in other policies only if *fetch* returns them.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from reconciler.features.dns import rdata
+from reconciler.features.dns.rdata import MalformedRecord
 from reconciler.model import UNWRITTEN, Finding, Severity, Where, did_you_mean, error_at
 from reconciler.model.ascii_text import SPACE, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "SRV", "TLSA", "TXT")
-STRING = 255
 MAX_LOOKUPS, MAX_TTL = 10, 2**31 - 1
-_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
-_NAME = re.compile(rf"(?:\*\.)?(?:{_LABEL}\.)+")
-_LINE = re.compile(
-    r"(?P<name>\S+)[ \t]+(?P<ttl>\S+)[ \t]+(?P<cls>\S+)[ \t]+(?P<type>\S+)[ \t]+(?P<data>\S(?:.*[^ \t])?)[ \t]*",
-    re.ASCII,
-)
-_STRINGS = re.compile(r'(?:(?<!\\)"((?:[^"\\]|\\.)*)"|(?<![^\s";()])([^\s";()]+))(?:[ \t]+|\Z)', re.ASCII)
-_ESCAPE = re.compile(r"\\(?:(\d{3})|(.))", re.ASCII)
 _MECHANISM = re.compile(r"[-+~?]?(?P<name>[a-z0-9]+)(?P<value>[:/].*)?\Z", re.IGNORECASE | re.ASCII)
 _COSTLY = ("include", "a", "mx", "ptr", "exists", "redirect")
 _MECHANISMS = ("all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists")
@@ -53,35 +44,10 @@ class Record:
     @property
     def text(self) -> str:
         """The text of a TXT record, with its strings joined."""
-        return joined(self.data)
-
-
-def joined(data: str) -> str:
-    """Return the strings of a TXT record as one text; bytes that are not ASCII stay escaped."""
-    return "".join(_unescaped(match[1] if match[1] is not None else match[2]) for match in _STRINGS.finditer(data))
-
-
-def split(text: str) -> str:
-    """Return a text as the strings of a TXT record, each of at most 255 octets."""
-    parts = [text[at : at + STRING] for at in range(0, len(text), STRING)] or [""]
-    return " ".join('"' + "".join(map(_escaped, part)) + '"' for part in parts)
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1])) if match[1] else match[2], text)
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    return character if " " <= character <= "~" else f"\\{ord(character):03d}"
+        return rdata.joined(self.data)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
-
-
-class _Odd(Exception):  # noqa: N818 - never leaves this module
-    """A line is malformed; the text says why."""
 
 
 def _odd(where: Where, text: str) -> Finding:
@@ -89,107 +55,38 @@ def _odd(where: Where, text: str) -> Finding:
 
 
 def read(lines: Iterable[tuple[Where, str]], zone: str, records: dict[Record, Record]) -> list[Finding]:
-    """Add the records of *zone* in these lines to *records*, without duplicates; return a finding for each bad line."""
+    """Add the records of *zone* in these lines to *records*, without duplicates; return a finding for each bad one."""
     findings = []
-    for where, line in lines:
-        if line.strip(SPACE) and not line.startswith(";"):
-            try:
-                record = _record(where, line, zone)
-            except _Odd as problem:
-                findings.append(_odd(where, f'the record "{line.strip(SPACE)}": {problem}'))
-            else:
+    for where, entry in rdata.entries(lines):
+        try:
+            words = rdata.words_of(entry)
+            record = _record(where, entry, words, zone) if words else None
+        except MalformedRecord as problem:
+            first = entry.partition("\n")[0]
+            findings.append(_odd(where, f'the record "{first.strip(SPACE)}": {problem}'))
+        else:
+            if record:
                 records.setdefault(record, record)
     return findings
 
 
-def _record(where: Where, line: str, zone: str) -> Record:
-    if line[0] in " \t":
-        raise _Odd("it is indented, and would use the name of the previous line")
-    if line[0] in "$@":
-        raise _Odd(f'"{split_words(line, 1)[0]}" depends on other lines; write the whole name and the TTL')
-    match = _LINE.fullmatch(line)
-    if not match:
-        raise _Odd("expected NAME. TTL IN TYPE DATA")
-    name = _name(match["name"])
-    if name != f"{zone}." and not name.endswith(f".{zone}."):
-        raise _Odd(f'"{name}" is not in the zone {zone}.')
-    if not re.fullmatch(r"\d{1,10}", match["ttl"], re.ASCII) or int(match["ttl"]) > MAX_TTL:
-        raise _Odd(f'expected a TTL in seconds, got "{match["ttl"]}"')
-    if match["cls"].upper() != "IN":
-        raise _Odd(f'expected the class IN, got "{match["cls"]}"')
-    kind = match["type"].upper()
-    if kind not in TYPES:
-        hint = did_you_mean(kind, TYPES) or f"; the known types are {', '.join(TYPES)}"
-        raise _Odd(f'unknown type "{match["type"]}"{hint}')
-    return Record(name, kind, _data(kind, match["data"]), int(match["ttl"]), where)
-
-
-def _name(text: str) -> str:
-    if not text.endswith("."):
-        raise _Odd(f'"{text}" lacks the final period; did you mean "{text}."?')
-    if not _NAME.fullmatch(text) or len(text) > STRING - 1:
-        raise _Odd(f'"{text}" is not a valid name')
-    return text.lower()
-
-
-def _data(kind: str, text: str) -> str:
-    if kind == "TXT":
-        return _strings(text)
-    words = split_words(text)
-    if kind in ("A", "AAAA"):
-        return _address(kind, text)
-    if kind == "CNAME":
-        return _name(text)
-    if kind == "MX":
-        return "0 ." if words == ["0", "."] else _numbers(words, 1, "PREFERENCE HOST.", "MX")
-    if kind == "SRV":
-        return _numbers(words, 3, "PRIORITY WEIGHT PORT HOST.", kind)
-    if kind == "TLSA":
-        if not re.fullmatch(r"[0-3] [01] [0-2] (?:[0-9a-fA-F]{2})+", " ".join(words)):
-            raise _Odd(f'expected USAGE SELECTOR MATCHING HEX, got "{text}"')
-        return " ".join(words).lower()
-    match = re.fullmatch(r'(\d{1,3}) ([a-zA-Z0-9]+) "([^"\\]*)"', " ".join(words), re.ASCII)
-    if not match or int(match[1]) > STRING:
-        raise _Odd(f'expected FLAGS TAG "VALUE", got "{text}"')
-    return f'{int(match[1])} {match[2].lower()} "{match[3]}"'
-
-
-def _address(kind: str, text: str) -> str:
-    unscoped = text.replace("%", " ")  # fe80::1%eth0 is an address for this host alone
-    try:
-        return str(IPv4Address(unscoped) if kind == "A" else IPv6Address(unscoped))
-    except AddressValueError:
-        other = "AAAA" if kind == "A" and ":" in text else "A" if "." in text and kind == "AAAA" else ""
-        hint = f"; did you mean {other}?" if other else ""
-        raise _Odd(f'expected an {"IPv4" if kind == "A" else "IPv6"} address, got "{text}"{hint}') from None
-
-
-def _numbers(words: list[str], count: int, form: str, kind: str) -> str:
-    """Read numbers of 16 bits, and then a host."""
-    numbers, host = words[:count], words[count:]
-    if len(host) != 1 or not all(
-        re.fullmatch(r"\d{1,5}", number, re.ASCII) and int(number) < 1 << 16 for number in numbers
-    ):
-        raise _Odd(f'expected {form}, got "{" ".join(words)}"')
-    if re.fullmatch(r"[\d.]+|[^:\n]*:.*", host[0], re.ASCII):
-        raise _Odd(f"{kind} must point to a host name, not to an address")
-    return " ".join((*(str(int(number)) for number in numbers), _name(host[0])))
-
-
-def _strings(text: str) -> str:
-    position, pieces = 0, list[str]()
-    while position < len(text):
-        match = _STRINGS.match(text, position)
-        if not match or match[1] is None:
-            raise _Odd('expected text in quotes ("...", with \\" for a quote)')
-        if any(int(code) > STRING for code, _ in _ESCAPE.findall(match[1]) if code):
-            raise _Odd("an escape is greater than 255")
-        pieces.append(_unescaped(match[1]))
-        position = match.end()
-    whole = "".join(pieces)
-    if not whole.isascii() and any(ord(character) > STRING for character in whole):
-        raise _Odd("it contains characters that are not ASCII")
-    return split(whole)
+def _record(where: Where, entry: str, words: list[str], zone: str) -> Record:
+    if entry[0] in " \t":
+        raise MalformedRecord("it is indented, and would use the name of the previous line")
+    if words[0][0] in "$@":
+        raise MalformedRecord(f'"{words[0]}" depends on other lines; write the whole name and the TTL')
+    if len(words) <= rdata.BEFORE_DATA:
+        raise MalformedRecord("expected NAME. TTL IN TYPE DATA")
+    name, ttl, cls, kind = words[: rdata.BEFORE_DATA]
+    name = rdata.name_of(name)
+    if not rdata.is_within(name, zone):
+        raise MalformedRecord(f'"{name}" is not in the zone {zone}.')
+    if not re.fullmatch(r"\d{1,10}", ttl, re.ASCII) or int(ttl) > MAX_TTL:
+        raise MalformedRecord(f'expected a TTL in seconds, got "{ttl}"')
+    if cls.upper() != "IN":
+        raise MalformedRecord(f'expected the class IN, got "{cls}"')
+    kind = rdata.type_of(kind)
+    return Record(name, kind, rdata.data_of(name, kind, entry), int(ttl), where)
 
 
 # ---- records taken together ------------------------------------------------------------------------------------------

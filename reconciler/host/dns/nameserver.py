@@ -15,14 +15,13 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.features.dns.changes import RRset, RRsetChange, RRsetKey
-from reconciler.features.dns.zone import joined, split
+from reconciler.features.dns.rdata import joined, normal
 from reconciler.model.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dns.message import Message
-    from dns.rdata import Rdata
 
     from reconciler.features.dns.records import Tsig
 
@@ -85,7 +84,7 @@ class NameServer(NamedTuple):
             kind = dns.rdatatype.from_text(key.type)
             for rrset in answer.answer:
                 if rrset.rdtype == kind and rrset.name == dns.name.from_text(key.name):
-                    found[key] = RRset(rrset.ttl, {_normal(rdata, key.type): rdata.to_text() for rdata in rrset})
+                    found[key] = RRset(rrset.ttl, {normal(rdata): rdata.to_text() for rdata in rrset})
         return found
 
     def update(self, zone: str, changes: Iterable[RRsetChange]) -> None:
@@ -138,12 +137,6 @@ class NameServer(NamedTuple):
 def _frees(change: RRsetChange, changes: list[RRsetChange]) -> bool:
     """Whether the same update takes the CNAME away that stood at the name."""
     return any(other.key == (change.key.name, "CNAME") and other.remove for other in changes)
-
-
-def _normal(rdata: Rdata, kind: str) -> str:
-    """A record's data in the normal form of zone.py."""
-    text = rdata.to_text()
-    return split(joined(text)) if kind == "TXT" else text if kind == "CAA" else text.lower()
 
 
 # ---- the resolver ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host import sockets
-from reconciler.model.ascii_text import split_words
+from reconciler.model.ascii_text import SPACE, split_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,6 +33,15 @@ def of(master: int, names: Collection[str] = ()) -> list[int]:
     except PermissionError:
         pass
     return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/stat") if _in_group(path, master, names)]
+
+
+def names_of(master: int) -> dict[int, str]:
+    """Return the processes that run for that master, with the names of their programs."""
+    names = {}
+    for pid in of(master):
+        with suppress(OSError):
+            names[pid] = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip(SPACE)
+    return names
 
 
 def _in_group(stat: Path, group: int, names: Collection[str]) -> bool:

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.programs import daemons, systemd
+from reconciler.host.programs import daemons, service_check, systemd
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
@@ -156,21 +156,18 @@ def map_types(host: Host, directory: Path) -> frozenset[str]:
 
 def check(host: Host, directory: Path) -> list[Finding]:
     """Have Postfix's own programs read a staged directory, at the same time; about 20 ms."""
-    postconf, stage = ("postconf", "-c", str(directory)), str(directory)
-    commands = (
-        (*postconf, "-x", *LIVE), (*postconf, "-n"), (*postconf, "-M"), (*postconf, "-P"),
-        ("postmap", "-c", stage, "-q", "x", "static:x"),
-    )  # fmt: skip
-    with ThreadPoolExecutor(len(commands) + 1) as threads:
-        known = threads.submit(live, host, directory)  # asked while there is time: the pass needs it after the swap
-        completed = list(threads.map(host.run, commands))
-        known.result()
+    stage = str(directory)
     files = {name: (directory / name).read_text("utf-8", "surrogateescape") for name in (MAIN, MASTER)}
-    findings = [finding for one in completed[1:] for finding in complaints(one, stage, files)]
+    with ThreadPoolExecutor() as threads:
+        known = threads.submit(live, host, directory)  # asked now: the pass needs it after the swap
+        opened = threads.submit(host.run, ("postmap", "-c", stage, "-q", "x", "static:x"))
+        completed = [*service_check.ask(host, directory, files, installed()), opened.result()]
+        values = known.result().values
+    findings = [finding for one in completed for finding in complaints(one, stage, files)]
     if not findings:
         for one in completed:
             one.checked()
-    findings += unusable_paths(parse_settings(completed[0].stdout), files, completed[2].stdout)
+    findings += unusable_paths(values, files, files[MASTER])
     return list(dict.fromkeys([*findings, *_loose_files(directory)]))
 
 
@@ -227,7 +224,7 @@ def _search(what: str, names: Iterable[str], files: Mapping[str, str]) -> Where:
 
 
 def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services: str) -> Iterator[Finding]:
-    """What ``postfix check`` refuses in its own script, from the *values* and ``postconf -M``'s *services*."""
+    """What ``postfix check`` refuses in its own script, from the *values* and the text of the *services*."""
     for name in FOLDERS:
         value = values.get(name, "")
         if value and not (name == "shlib_directory" and value == "no") and not Path(value).is_dir():

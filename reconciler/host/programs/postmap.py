@@ -11,11 +11,14 @@ counted by ``postmap -s`` (0.15 s). Known limits: of many complaints about table
 from __future__ import annotations
 
 import re
+import shutil
 import struct
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.host.programs.postfix import scratch
 from reconciler.model import UNWRITTEN, Finding
 from reconciler.model.ascii_text import SPACE, split_lines
 
@@ -30,6 +33,9 @@ TIMEOUT = 600.0
 MOST = 100
 # postalias adds "@", YP_LAST_MODIFIED and YP_MASTER_NAME of its own.
 _ADDED = {"postalias": 3, "postmap": 0}
+_SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "btree": ".db"}
+CHANGEABLE = frozenset(_SUFFIXES)
+"""The types whose maps can be changed; a cdb file is only ever made anew."""
 _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")
 _MESSAGE = re.compile(
     r"""(?:\w+:\ )?(?:warning|error|fatal|panic):\ (?:open\ |database\ )?(?:(?:regexp|pcre|cidr)\ map\ |\w+:)?
@@ -49,6 +55,24 @@ def compile_tables(host: Host, folder: Path, tables: Sequence[Table]) -> list[Fi
         if not findings:
             completed.checked()
     return findings
+
+
+def map_of(folder: Path, table: Table) -> Path:
+    """Return the file of a table's compiled map."""
+    return folder / f"{table.name}{_SUFFIXES[table.type]}"
+
+
+def change(host: Host, folder: Path, table: Table, lines: Sequence[bytes], deleted: Sequence[str]) -> bool:
+    """Delete keys from a compiled map and set the entries of *lines*; return False if a program complains or fails."""
+    argv, name = (table.compiler, "-c", str(folder)), f"{table.type}:{folder}/{table.name}"
+    keys = "".join(f"{key}\n" for key in deleted).encode("ascii")
+    entries = b"".join(line + b"\n" for line in lines)
+    for options, text in ((("-d", "-"), keys), (("-i", "-r"), entries)):
+        if text:
+            completed = host.act((*argv, *options, name), timeout=TIMEOUT, input=text)
+            if completed.status or completed.stderr.strip(SPACE):
+                return False
+    return True
 
 
 def read_as_text(host: Host, folder: Path, tables: Sequence[Table]) -> list[Finding]:
@@ -160,3 +184,38 @@ def _found(text: str, program: str) -> Iterator[tuple[str, str]]:
     for line in split_lines(text):
         key, _, value = line.partition("\t")
         yield key.removesuffix(":") if program == "postalias" else key, value
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------------
+
+
+def rows(host: Host, table: str, program: str = "postmap") -> list[str]:
+    """Return the rows of a compiled table, named TYPE:PATH; none if there is no such map, or it can't be read."""
+    with scratch() as folder:
+        completed = host.run((program, "-c", str(folder), "-s", table), timeout=TIMEOUT)
+    return [] if completed.status else split_lines(completed.stdout)
+
+
+def opens(host: Host, table: str) -> bool:
+    """Return whether Postfix can read a table that needs no compiling, named TYPE:PATH, without a complaint."""
+    with scratch() as folder:
+        completed = host.run(("postmap", "-c", str(folder), "-q", "x", table))
+    return not completed.stderr.strip(SPACE)
+
+
+def difference(host: Host, source: Path, kind: str, program: str = "postmap") -> str:
+    """Return how a compiled table differs from what its source would be compiled to; empty if the rows are the same."""
+    with scratch() as folder:
+        copy = folder / source.name
+        shutil.copyfile(source, copy)
+        compiled = host.run((program, "-c", str(folder), f"{kind}:{copy}"), timeout=TIMEOUT)
+        if compiled.status or compiled.stderr.strip(SPACE):
+            return "postmap complains about its source"
+        there = host.run((program, "-c", str(folder), "-s", f"{kind}:{source}"), timeout=TIMEOUT)
+        if there.status:
+            return "it has no compiled map, or the map can't be read"
+        made = host.run((program, "-c", str(folder), "-s", f"{kind}:{copy}"), timeout=TIMEOUT).checked()
+    wanted, found = Counter(split_lines(made.stdout)), Counter(split_lines(there.stdout))
+    if more := sum((wanted - found).values()) + sum((found - wanted).values()):
+        return f"its source was edited and not compiled: {more} rows differ"
+    return ""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from reconciler.rehearsal.inside.messages import PlayedFlow
 
@@ -28,51 +29,80 @@ SUBMITTED = "Subject: rehearsal\nMessage-ID: <submitted@rehearsal.example>\n\nA 
 _DEAD = re.compile(r"fatal: |panic: |bad command startup -- throttling|malformed response|transport unavailable")
 
 
-def all_ended(lines: list[str], awaited: list[str], queued: dict[str, str]) -> bool:
-    """Whether every message has met its end, or something died of one; *queued* are the names of queue files."""
-    names = _names(lines, queued)
-    wanted = {match["queue"]: int(match["count"]) for line in lines if (match := _ACTIVE.search(line))}
-    ends = Counter(match["queue"] for line in lines if (match := _DELIVERED.search(line)))
-    ended = {names.get(queue) for queue, count in ends.items() if count >= wanted.get(queue, 1)}
-    missing = [name for name in awaited if name not in ended]
+class Course:
+    """What the log says of the messages of a rehearsal so far; each line is read once, however many there are.
+
+    *queued* are the names of messages by their queue files, as smtpd answered; a header check may drop the message's
+    own name. *ended* are the names of those whose recipients have all been tried, *taken* the queue files that
+    cleanup(8) has made, and *tried* those of which a recipient was tried. *dead* counts the signs of a death, *lines*
+    what was read.
+    """
+
+    def __init__(self, queued: Mapping[str, str] | None = None) -> None:
+        self.names, self.senders = dict(queued or {}), dict[str, str]()
+        self.ended, self.taken, self.tried = set[str](), set[str](), set[str]()
+        self.dead, self.is_picked_up = 0, False
+        self.deliveries: list[tuple[str, str]] = []
+        self.lines = 0
+        self._wanted: dict[str, int] = {}
+        self._ends: Counter[str] = Counter()
+
+    def read(self, lines: Iterable[str]) -> Course:
+        """Read more lines; return the same course."""
+        for line in lines:
+            self.lines += 1
+            self._read(line)
+        return self
+
+    def _read(self, line: str) -> None:
+        queue = ""
+        if match := _DELIVERED.search(line):
+            queue = match["queue"]
+            self._ends[queue] += 1
+            self.tried.add(queue)
+            self.deliveries.append((queue, match["to"]))
+        elif match := _MESSAGE_ID.search(line):
+            queue = match["queue"]
+            self.names[queue] = match["id"]
+            self.taken.add(queue)
+        elif match := _SENDER.search(line):
+            queue = match["queue"]
+            self.senders[queue] = match["from"]
+            if match := _ACTIVE.search(line):
+                self._wanted[queue] = int(match["count"])
+        elif _PICKED_UP.search(line):
+            self.is_picked_up = True
+        if queue in self.names and self._ends[queue] >= self._wanted.get(queue, 1):
+            self.ended.add(self.names[queue])
+        if _DEAD.search(line):
+            self.dead += 1
+        if "-- throttling" in line:  # a service has died, which may be pickup
+            self.is_picked_up = True
+
+
+def all_ended(course: Course, awaited: AbstractSet[str]) -> bool:
+    """Whether every message has met its end, or something died of one."""
     # What died takes its messages with it: as many deaths as messages that are missing, and none of them will come.
-    return not missing or sum(1 for line in lines if _DEAD.search(line)) >= len(missing)
+    return course.dead >= len(awaited - course.ended)
 
 
-def is_picked_up(lines: list[str]) -> bool:
-    """Whether pickup(8) has found what was handed to sendmail(1), or a service has died, which may be pickup."""
-    return any(_PICKED_UP.search(line) or "-- throttling" in line for line in lines)
-
-
-def all_tried(lines: list[str], *, is_submitted: bool = False) -> bool:
+def all_tried(course: Course, *, is_submitted: bool = False) -> bool:
     """Whether each message that was taken was tried once; what a dialogue has sent is awaited no longer than that.
 
     What *is_submitted* to sendmail(1) is taken once pickup(8) has found it.
     """
-    if is_submitted and not is_picked_up(lines):
-        return False
-    taken = {match["queue"] for line in lines if (match := _MESSAGE_ID.search(line))}
-    return taken <= {match["queue"] for line in lines if (match := _DELIVERED.search(line))}
+    return (course.is_picked_up or not is_submitted) and course.taken <= course.tried
 
 
-def routes(
-    lines: list[str], flows: Iterable[PlayedFlow], queued: dict[str, str], queue_directory: str
-) -> dict[str, list[str]]:
+def routes(course: Course, flows: Iterable[PlayedFlow], queue_directory: str) -> dict[str, list[str]]:
     """Return the next hops to which qmgr(8) sends each flow's message, by its id: one for each final recipient."""
     senders = {flow["id"]: flow["sender"] for flow in flows if flow["is_delivered"]}
-    queues = {match["queue"]: match["from"] for line in lines if (match := _SENDER.search(line))}
-    names = _names(lines, queued)
     nexthops: dict[str, list[str]] = {}
-    for line in lines:
-        if (match := _DELIVERED.search(line)) and (name := names.get(match["queue"], "")) in senders:
-            sender = queues.get(match["queue"], senders[name])
-            nexthops.setdefault(name, []).append(_nexthop(queue_directory, sender, match["to"]))
+    for queue, recipient in course.deliveries:
+        if (name := course.names.get(queue, "")) in senders:
+            sender = course.senders.get(queue, senders[name])
+            nexthops.setdefault(name, []).append(_nexthop(queue_directory, sender, recipient))
     return nexthops
-
-
-def _names(lines: list[str], queued: dict[str, str]) -> dict[str, str]:
-    """Whose each queue file is: by what smtpd answered, or by the message's own name, which a header check may drop."""
-    return queued | {match["queue"]: match["id"] for line in lines if (match := _MESSAGE_ID.search(line))}
 
 
 def _nexthop(queue_directory: str, sender: str, recipient: str) -> str:

@@ -35,7 +35,7 @@ def inherit(limits: Bounds) -> None:
     ceilings = {
         resource.RLIMIT_DATA: limits["memory"],
         resource.RLIMIT_FSIZE: limits["space"],
-        resource.RLIMIT_CPU: SECONDS,
+        resource.RLIMIT_CPU: SECONDS + int(limits["more_seconds"]),
         resource.RLIMIT_CORE: 1,  # 1 is what keeps the kernel from asking the host's own handler
     }
     for kind, most in ceilings.items():

@@ -18,7 +18,7 @@ _LOCAL = re.compile(r"(?!YP_)[A-Za-z0-9._+-]+")  # postalias(1) adds YP_LAST_MOD
 _BEYOND = re.compile(r"[|/\"]|:include:")  # a command, a file, a list: nothing that mail of a rehearsal should reach
 
 
-def recipients(rows: Iterable[tuple[str, str]], domain: str = "") -> list[str]:
+def recipients(rows: Iterable[tuple[str, str]], domain: str = "", most: int = SAMPLES) -> list[str]:
     """Return the first recipients; in a table of local names, whose *domain* it is, those that are addresses."""
     found: dict[str, None] = {}
     for key, value in rows:
@@ -28,6 +28,6 @@ def recipients(rows: Iterable[tuple[str, str]], domain: str = "") -> list[str]:
             found[f"somebody{key}"] = None
         elif domain and _LOCAL.fullmatch(key) and not _BEYOND.search(value):
             found[f"{key}@{domain}"] = None
-        if len(found) == SAMPLES:
+        if len(found) == most:
             break
     return list(found)

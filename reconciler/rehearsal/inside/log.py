@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.rehearsal.inside.deliveries import Course
+
 GRACE = 1.5
 MOST = 8 << 20
 LONGEST = 4096  # characters of a line that are kept
@@ -55,16 +57,30 @@ class RehearsalLog:
             lines = list(self.lines)
         return [*lines, *self._filed()]
 
-    def wait(self, done: Callable[[list[str]], bool], patience: float) -> None:
-        """Wait until *done* with the lines, or until patience is over."""
-        deadline = time.monotonic() + patience
+    def wait(self, course: Course, done: Callable[[], bool], patience: float, longest: float) -> None:
+        """Have *course* read the lines until it is *done*.
+
+        End without it when no message has met its end for as long as *patience*, and after *longest* in any case.
+        """
+        began = deadline = time.monotonic()
+        ends = -1
+        while True:
+            course.read(self._next(course.lines, deadline - time.monotonic()))
+            if len(course.deliveries) > ends:
+                deadline, ends = min(time.monotonic() + patience, began + longest), len(course.deliveries)
+            if done() or time.monotonic() >= deadline:
+                return
+
+    def _next(self, known: int, seconds: float) -> list[str]:
+        """Return the lines after those that are *known*; wait for one if there is none."""
         with self._news:
-            while not done(self.lines) and (left := deadline - time.monotonic()) > 0:
+            if len(self.lines) <= known and seconds > 0:
                 # Nothing wakes us when a file grows.
-                self._news.wait(min(left, _POLL) if self._file else left)
-                if self._file and (filed := self._filed()):
-                    self.lines = [*self.lines, *filed]
-                    self._file.write_text("")
+                self._news.wait(min(seconds, _POLL) if self._file else seconds)
+            if self._file and (filed := self._filed()):
+                self.lines += filed
+                self._file.write_text("")
+            return self.lines[known:]
 
     def _filed(self) -> list[str]:
         if self._file is None or not self._file.is_file():

@@ -125,11 +125,15 @@ class Parameters(TypedDict):
 
 
 class Bounds(TypedDict):
-    """What all processes of a rehearsal may take together: *memory* in bytes, files in *space*, and *processes*."""
+    """What all processes of a rehearsal may take together: *memory* in bytes, files in *space*, and *processes*.
+
+    *more_seconds* is the time that so much mail may take beyond what a little may.
+    """
 
     space: int
     memory: int
     processes: int
+    more_seconds: float
 
 
 class Room(TypedDict):

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.rehearsal.inside import deliveries, limits, listings, master, room, spool, stand_ins
-from reconciler.rehearsal.inside.dialogues import feed_agent, send_flow, try_listener
+from reconciler.rehearsal.inside.dialogues import feed_agent, send_flows, sessions, try_listener
 from reconciler.rehearsal.inside.log import RehearsalLog
 from reconciler.rehearsal.inside.mailserver import mail_server
 from reconciler.rehearsal.inside.messages import CLIENT, Exceeded, Report, Submitted, Times, Trouble
-from reconciler.rehearsal.inside.talk import Talks
+from reconciler.rehearsal.inside.talk import PATIENCE, Talks
 from reconciler.rehearsal.inside.world import World, context
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def play(request: messages.Request) -> Report:
     room.compile_tables(built.tables)
     parameters = asked["room"]["parameters"]
     log = RehearsalLog(parameters["maillog_file"])
-    talks = Talks(world.connect)
+    talks = Talks(world.connect, PATIENCE + asked["room"]["limits"]["more_seconds"])
     log.hurry = talks.hurry
     _open(asked["world"], world, tls)
     ready = time.monotonic() - began
@@ -109,10 +109,11 @@ def _speak(asked: messages.Play, talks: Talks, report: Report, directory: str) -
             threads.submit(try_listener, each, more if each["kind"] == CLIENT else [], talks)
             for each in asked["dialogues"]
         ]
-        flows = [threads.submit(send_flow, flow, talks) for flow in asked["flows"]]
+        flows = [threads.submit(send_flows, shared, talks) for shared in sessions(asked["flows"], DIALOGUES)]
     report["submitted"] = submitted.result()
     report["dialogues"] = [future.result() for future in dialogues]
-    report["flows"] = [future.result() for future in flows]
+    sent = {flow: result for future in flows for flow, result in future.result().items()}
+    report["flows"] = [sent[flow["id"]] for flow in asked["flows"]]
     report["agents"] = [future.result() for future in agents]
 
 
@@ -125,17 +126,17 @@ def _await_deliveries(asked: messages.Play, log: RehearsalLog, report: Report) -
     """Wait for what is judged by its delivery, and a little for the rest; then ask where it went."""
     agents = zip(asked["agents"], report["agents"], strict=True)
     flows = list(zip(asked["flows"], report["flows"], strict=True))
-    awaited = [agent["name"] for agent, result in agents if result["sent"]]
-    awaited += [flow["id"] for flow, result in flows if result["sent"] and flow["is_delivered"]]
-    queued = {result["queue"]: flow["id"] for flow, result in flows if result["queue"]}
-    log.wait(lambda lines: deliveries.all_ended(lines, awaited, queued), patience(QUIET, report["seconds"]))
+    awaited = {agent["name"] for agent, result in agents if result["sent"]}
+    awaited |= {flow["id"] for flow, result in flows if result["sent"] and flow["is_delivered"]}
+    course = deliveries.Course({result["queue"]: flow["id"] for flow, result in flows if result["queue"]})
+    longest = MOST_PATIENCE + asked["room"]["limits"]["more_seconds"]
+    quiet, soon = (patience(usual, report["seconds"]) for usual in (QUIET, SOON))
+    log.wait(course, lambda: deliveries.all_ended(course, awaited), quiet, longest)
     is_submitted = report["submitted"]["status"] == 0
     if is_submitted and asked["submission"]["picks_up"]:
-        log.wait(deliveries.is_picked_up, MOST_PATIENCE)
-    soon = patience(SOON, report["seconds"])
-    log.wait(lambda lines: deliveries.all_tried(lines, is_submitted=is_submitted), soon)
-    queue_directory = asked["room"]["parameters"]["queue_directory"]
-    report["routes"] = deliveries.routes(log.all(), asked["flows"], queued, queue_directory)
+        log.wait(course, lambda: course.is_picked_up, MOST_PATIENCE, MOST_PATIENCE)
+    log.wait(course, lambda: deliveries.all_tried(course, is_submitted=is_submitted), soon, longest)
+    report["routes"] = deliveries.routes(course, asked["flows"], asked["room"]["parameters"]["queue_directory"])
 
 
 def patience(usual: float, seconds: messages.Times) -> float:
@@ -163,9 +164,9 @@ def main() -> None:
     os.umask(0o022)  # whatever the daemon's is: Postfix's users pass through the folders that are made here
     _be_ended_first()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    threading.Timer(LONGEST, os._exit, (1,)).start()
     threading.Thread(target=_end_with_the_reader).start()
     request: messages.Request = json.load(sys.stdin)
+    threading.Timer(LONGEST + request["play"]["room"]["limits"]["more_seconds"], os._exit, (1,)).start()
     answer: messages.Answer
     try:
         answer = play(request)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HIDDEN = (Path("/etc/reconciler"),)
 """Never shown, whatever their modes: the identity that opens all secrets lies there."""
 _ELSEWHERE = ("proc", "sys", "dev")  # the room has its own, or none
+_FOR_FILES = ["dev", "shm"]
+"""A folder of the kernel's that programs keep files in, such as caches of Postfix."""
 _MOST_LINKS = 40  # path_resolution(7)
 _FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -84,7 +86,8 @@ def _found(path: str, opened: list[int]) -> Reached | None:
             folders[place] = os.fstat(descriptor)
     status, real = os.fstat(opened[-1]), Path("/", *names)
     is_file = stat.S_ISREG(status.st_mode)
-    if not names or names[0] in _ELSEWHERE or not (is_file or stat.S_ISDIR(status.st_mode)):
+    elsewhere = not names or (names[0] in _ELSEWHERE and names[:2] != _FOR_FILES)
+    if elsewhere or not (is_file or stat.S_ISDIR(status.st_mode)):
         return None
     is_open = all(one.st_mode & stat.S_IXOTH for one in folders.values()) and is_for_all(status)
     hidden = any(real.is_relative_to(one) for one in HIDDEN)

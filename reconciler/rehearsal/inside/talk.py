@@ -27,15 +27,18 @@ class _End(Exception):  # noqa: N818 - how a dialogue ends early
 
 
 class Talks:
-    """The dialogues of one rehearsal; clients that are not this host connect through *dial*."""
+    """The dialogues of one rehearsal; clients that are not this host connect through *dial*.
 
-    def __init__(self, dial: Dial) -> None:
-        self._dial = dial
+    Each reply may take as long as *patience*, for a client may have to wait for those before it.
+    """
+
+    def __init__(self, dial: Dial, patience: float = PATIENCE) -> None:
+        self._dial, self._patience = dial, patience
         self._begun: list[Talk] = []
 
     def begin(self, listener: Endpoint, client: str) -> Talk:
         """Return a new dialogue, not connected yet."""
-        talk = Talk(listener, client, self._dial)
+        talk = Talk(listener, client, self._dial, self._patience)
         self._begun.append(talk)
         return talk
 
@@ -48,11 +51,11 @@ class Talks:
 class Talk:
     """A dialogue with one listener; *steps* are the commands and their replies."""
 
-    def __init__(self, listener: Endpoint, client: str, dial: Dial) -> None:
+    def __init__(self, listener: Endpoint, client: str, dial: Dial, patience: float = PATIENCE) -> None:
         self.listener, self.client = listener, client
         self.steps: list[Step] = []
         self.error = ""
-        self._dial = dial
+        self._dial, self._patience = dial, patience
         self._connection: SmtpClient | None = None
 
     def greet(self, helo: str, *, tls: bool = True, login: str = "") -> bool:
@@ -104,9 +107,9 @@ class Talk:
         near = ipaddress.ip_address(self.client).is_loopback or self.client == self.listener["address"]
         place = (self.listener["address"], self.listener["port"])
         if near:
-            opened = socket.create_connection(place, PATIENCE, source_address=(self.client, 0))
+            opened = socket.create_connection(place, self._patience, source_address=(self.client, 0))
         else:
-            opened = self._dial(self.client, *place, PATIENCE)
+            opened = self._dial(self.client, *place, self._patience)
         self._connection = SmtpClient(opened)
         if self.listener["proxy"]:
             self._connection.announce_proxy()

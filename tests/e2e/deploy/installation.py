@@ -1,7 +1,8 @@
 """deploy/install on throw-away hosts, which have no way out to fetch what it installs.
 
-Promises: install() is the real installation. hand_over() ends alike, but one host of a run of tests installs the
-packages, and the others get a copy of the folder that this left. Raises HostError when an installation fails.
+Promises: install() and install_anew() are the real installation. hand_over() ends alike, but one host of a run of tests
+installs the packages, and the others get a copy of the folder that this left. Raises HostError when an installation
+fails.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from tests.e2e.kept import kept
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host
+    from tests.e2e.kept import Copy
 
 INSTALL = CHECKOUT / "deploy/install"
+PACKAGES = "/opt/reconciler"
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +49,41 @@ def install(host: Host, wheels: str, *options: str, check: bool = True) -> subpr
     return host.run(INSTALL, *options, env=env, timeout=180, check=check)
 
 
-def hand_over(host: Host, wheels: str) -> subprocess.CompletedProcess[str]:
-    """Run `deploy/install --yes`: it installs the packages on one host, and finds a copy of these on every other."""
-    with kept("/opt/reconciler") as copy:
+def install_anew(host: Host, wheels: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run deploy/install on a host without its packages, which are kept for others if none are yet."""
+    with kept(PACKAGES) as copy:
+        return _installed(copy, host, wheels, *options, check=check)
+
+
+def hand_over(host: Host, wheels: str, option: str = "--yes") -> subprocess.CompletedProcess[str]:
+    """Run `deploy/install --yes`: it installs the packages on one host, and finds a copy of these on every other.
+
+    Another *option* may end with another status.
+    """
+    check = option == "--yes"
+    with kept(PACKAGES) as copy:
         if not copy.text:
-            done = install(host, wheels, "--yes")
-            _tar("--create", copy.file, host, "reconciler")
-            copy.keep(str(copy.file))
-            return done
+            return _installed(copy, host, wheels, option, check=check)
         _tar("--extract", copy.file, host)
-    done = install(host, wheels, "--yes")
+    done = install(host, wheels, option, check=check)
     assert "installing the packages" not in done.stderr, "the copy is what would be installed"
+    return done
+
+
+def lay_packages(host: Host) -> None:
+    """Give a host the packages that an earlier hand_over() has installed, so that deploy/install finds them."""
+    with kept(PACKAGES) as copy:
+        if copy.text:
+            _tar("--extract", copy.file, host)
+
+
+def _installed(
+    copy: Copy, host: Host, wheels: str, *options: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    done = install(host, wheels, *options, check=check)
+    if not copy.text:
+        _tar("--create", copy.file, host, "reconciler")
+        copy.keep(str(copy.file))
     return done
 
 

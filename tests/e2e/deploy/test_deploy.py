@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.installation import INSTALL, hand_over, install, wheels
+from tests.e2e.deploy.installation import INSTALL, hand_over, install, install_anew, wheels
 from tests.e2e.hosts import CHECKOUT, Host
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ BACKUP = "/var/backups/reconciler"
 QUICKSTART, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "uninstall"))
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
+MAN_PAGE = "/usr/local/share/man/man8/reconciler.8"
+COMPLETION = "/usr/local/share/bash-completion/completions/reconciler"
+COMPLETE = (
+    'source "$0"; COMP_WORDS=(reconciler help troub) COMP_CWORD=2; _reconciler_completion reconciler; '
+    'echo "${COMPREPLY[@]}"'
+)
 BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
@@ -173,6 +179,7 @@ def test_plan_says_what_adoption_would_take_and_touches_nothing(host: Host) -> N
     told = host.run(INSTALL, "--plan").stdout
     assert "  - recipient_delimiter " in told
     assert "  - uucp/unix " in told
+    assert "..." not in told
     assert "would make  /srv/mail-state.git" in told
     assert host.run(*LISTING).stdout == before
 
@@ -181,7 +188,7 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     host = systemd_host
     host.start_postfix()
     before = host.run("tar", "-C", "/etc/postfix", "--sort=name", "--mtime=@0", "-c", ".").stdout
-    ready = install(host, wheels, "--name", "mx7.example.com", check=False)
+    ready = install_anew(host, wheels, "--name", "mx7.example.com", check=False)
     assert ready.returncode == 2
     assert "  - recipient_delimiter " in ready.stdout
     assert host.run("test", "-d", "/etc/postfix", "-a", "!", "-L", "/etc/postfix")
@@ -197,6 +204,10 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     push(host, "mx7 live")
     host.run("systemctl", "start", BOOT_UNIT)
     assert install(host, wheels, "--yes").stderr.count("\n") == 1  # nothing left to do
+    assert host.run("reconciler", "help", "troubles").stdout.startswith("When the host has a trouble\n=====")
+    assert host.read(MAN_PAGE) == host.run("reconciler", "help", "--man").stdout
+    assert host.run("bash", "-c", COMPLETE, COMPLETION).stdout == "troubles\n"
+    assert host.run("ls", f"{CLONE}/.schema").stdout.split() == ["flows.json", "host.json", "mail.json", "site.json"]
 
     assert host.run(UNINSTALL, check=False).returncode == 2
     live = host.run("postconf", "-n").stdout
@@ -208,7 +219,8 @@ def test_install_stops_before_adoption_and_uninstall_puts_the_host_back(systemd_
     assert (master(host), banner(host)) == (own, "220 mx7 live")
     assert host.run("systemctl", "cat", UNIT, check=False).returncode
     assert BOOT_UNIT not in host.run("systemctl", "list-units", "--all", "--plain", "reconciler*").stdout
-    assert not host.run("find", "/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, check=False).stdout
+    ours = ("/opt/reconciler", "/usr/local/bin/reconciler", PANEL_HOOK, MAN_PAGE, COMPLETION)
+    assert not host.run("find", *ours, check=False).stdout
     assert host.run("git", "-C", "/srv/mail-state.git", "log").stdout
 
     hand_over(host, wheels)
@@ -252,11 +264,18 @@ def test_without_systemd_install_says_what_it_left_out(host: Host, wheels: str) 
     delivered(host, "adopted")
 
 
-def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str) -> None:
+@pytest.mark.parametrize("later", [False, True], ids=["at the first installation", "later"])
+def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str, *, later: bool) -> None:
     host = systemd_host
-    host.write("/etc/reconciler.toml", '[daemon]\ngroup = "git"\n')
     host.start_postfix()
-    hand_over(host, wheels)
+    if later:
+        hand_over(host, wheels)
+    host.write("/etc/reconciler.toml", '[daemon]\ngroup = "git"\n')
+    told = hand_over(host, wheels).stderr
+    assert ("handing /srv/mail-state.git over to git" in told, "restarting reconciler.service" in told) == (
+        later,
+        later,
+    )
     host.run("git", "config", "--system", "safe.directory", "*")
     host.run("git", "clone", "--quiet", "/srv/mail-state.git", "/tmp/clone")
     host.run("chown", "-R", "git:", "/tmp/clone")

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SETTINGS = UNREHEARSED  # of the host that these tests share
 ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
 EDITS = {
     "vi": ("main.cf", r"TERM=dumb vim.tiny -e -s -c 'g/^myhostname/s/mx1/evil/' -c wq /etc/postfix/main.cf"),
@@ -84,7 +85,7 @@ def test_a_foreign_file_is_no_drift_and_comes_along_unchanged(adopted: AdoptedHo
 
 
 def test_with_policy_report_an_edit_is_reported_and_stays_until_the_next_push() -> None:
-    with AdoptedHost(settings='[drift]\npolicy = "report"\n') as adopted:
+    with AdoptedHost(settings=UNREHEARSED + '[drift]\npolicy = "report"\n') as adopted:
         adopted.sh("postconf -e smtpd_banner=hello")
         adopted.host.wait_for(lambda: adopted.told()["drift"] == ["main.cf"], what="the report")
         adopted.host.wait_for(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, STATE, AdoptedHost, Push
+from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, STATE, UNREHEARSED, AdoptedHost, Push
 from tests.e2e.push.test_secrets import PASSWORD, set_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BRANCH = "drift/mx1.example.com"
-COMMIT = '[drift]\npolicy = "commit"\n'
+COMMIT = UNREHEARSED + '[drift]\npolicy = "commit"\n'
 KEPT = {
     "vi": (
         r"TERM=dumb vim.tiny -e -s -c 'g/^mynetworks/s/127/126/' -c wq /etc/postfix/main.cf",
@@ -152,7 +152,7 @@ def test_an_edit_while_the_repository_can_not_be_written_is_put_back_and_kept_la
         adopted.sh(f"umount -l {REPOSITORY}")  # a git of the killed daemon may be in it
     adopted.start_daemon()
     assert "smtpd_banner: later" in kept_text(adopted)
-    assert adopted.told()["limits"] == []
+    assert adopted.limits() == []
 
 
 def test_no_password_enters_a_commit(adopted: AdoptedHost) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.drift.test_drift_commit import BRANCH
 
 POLICIES = ("revert", "commit", "report")
@@ -16,7 +16,7 @@ POLICIES = ("revert", "commit", "report")
 def settings(policy: str, until: datetime | None = None, what: tuple[str, ...] = ("main.cf:smtpd_banner",)) -> str:
     end = (until or datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     rules = ", ".join(f'{{what = "{one}", until = {end}, why = "a trial"}}' for one in what)
-    return f'[drift]\npolicy = "{policy}"\nignore = [{rules}]\n'
+    return UNREHEARSED + f'[drift]\npolicy = "{policy}"\nignore = [{rules}]\n'
 
 
 @pytest.mark.parametrize("policy", POLICIES)

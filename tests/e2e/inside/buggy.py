@@ -18,7 +18,7 @@ from reconciler.apply.activate import go_live
 from reconciler.apply.recover import recover
 from reconciler.commands import main as cli
 from reconciler.desired.lint import lint
-from reconciler.passes import judge, run
+from reconciler.passes import judge, recovery, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def generation_has_it(generation: Any, *_: Any) -> bool:  # noqa: ANN401 - a Gen
 
 vars(judge)["lint"] = before("judge", lint, desired_has_it)
 vars(protocol)["go_live"] = after("swap", go_live, generation_has_it)
-vars(run)["recover"] = before("recover", recover, lambda *_: True)
+vars(run)["recover"] = vars(recovery)["recover"] = before("recover", recover, lambda *_: True)
 
 if __name__ == "__main__":
     cli.main()

@@ -1,6 +1,6 @@
 """Runs reconciler's own command line, and kills it right before or right after its nth effect, or makes that one fail.
 
-    crash_server.py SOCKET          inside a host; every request on that socket is one run, in a process of its own
+    crash-server SOCKET             inside a host; every request on that socket is one run, in a process of its own
 
 Promises: nothing but reconciler.host.Host's before() and after() is replaced, and the process that dies is the one that
 did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. With an
@@ -28,9 +28,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.commands import edges
 from reconciler.commands import main as cli
 from reconciler.host.effects import Host
-from tests.e2e.inside.preloaded import import_all
+from reconciler.host.facts import gather
+from reconciler.host.settings import read_settings
 
 REST = 15  # looks without an effect
 PHASE = Path("/var/lib/reconciler/private/phase.json")
@@ -124,8 +126,10 @@ def _child(request: dict[str, Any], record: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """Serve until the host ends."""
-    import_all()
+    """Serve until the host ends; what Postfix's programs say of themselves is asked once, as a daemon does."""
+    host = Host()
+    vars(edges)["Host"] = lambda: host
+    gather(host, read_settings())
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{sys.argv[1]}.new")
         listener.listen()
@@ -134,7 +138,3 @@ def main() -> None:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as stream:
                 stream.write(json.dumps(run(json.loads(stream.readline()))) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,10 +3,11 @@
     preloaded.py                    standard input is a socket of packets; each packet asks for one program
 
 A packet is JSON, {"host": pid of the host's PID 1, "argv": [...], "user": name, "env": {...}, "cwd": path}, and carries
-four descriptors: standard input, output, error, and a socket for the answers: {"pid": n} of the process that entered
-the host and waits there, and {"status": n} at the end, as wait(2) gives it. Promises: the program is in all namespaces
-of the host that nsenter(1) would enter, has the environment, the user and the command line that it would have had, and
-dies with its parent.
+four descriptors: standard input, output, error, and a socket for the answers: {"pid": n} of the program as this server
+sees it, and {"status": n} at the end, as wait(2) gives it. The program is reconciler's command line, `rehearse`
+(rehearse.py) or `crash-server` (crash_server.py). Promises: the program is in all namespaces of the host that
+nsenter(1) would enter, has the environment, the user and the command line that it would have had, and dies with this
+server. It is forked once, because a copy of this process takes as long as a small command.
 
 Known limits: its modules were imported before it was in the host; the templates and the files of Postfix's programs,
 alike in all hosts, were read then; it is in the cgroup of the test.
@@ -18,13 +19,14 @@ import ctypes
 import json
 import os
 import pwd
+import select
 import signal
 import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from reconciler.commands import main as cli
 from reconciler.commands.edges import templates
@@ -33,10 +35,16 @@ from reconciler.host.facts import spoken
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution
 from reconciler.trees.render import render
+from tests.e2e.inside import crash_server, rehearse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # <linux/prctl.h>, <sched.h>
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
-NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # mounts, UTS, IPC, PID, network
+PROCESSES = 0x20000000
+NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x40000000  # mounts, UTS, IPC, network
+PROGRAMS: dict[str, Callable[[], None]] = {"rehearse": rehearse.answer, "crash-server": crash_server.main}
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
@@ -59,16 +67,19 @@ def receive(control: socket.socket) -> Request | None:
     return Request(**json.loads(packet), descriptors=descriptors) if packet else None
 
 
-def enter(host: int) -> None:
-    """Move this process into the namespaces of a host, and its root; a child is in its PID namespace, too."""
+def enter(target: int, host: int) -> None:
+    """Move this process into the namespaces of a host, and its root; it is in its PID namespace already."""
     root = os.open(f"/proc/{host}/root", os.O_RDONLY | os.O_DIRECTORY)
-    target = os.pidfd_open(host)
-    if LIBC.setns(target, NAMESPACES):
-        raise OSError(ctypes.get_errno(), "setns")
+    set_namespaces(target, NAMESPACES)
     os.fchdir(root)
     os.chroot(".")
     os.close(root)
-    os.close(target)
+
+
+def set_namespaces(target: int, kinds: int) -> None:
+    """Join namespaces of the process of a descriptor (setns(2)); that of processes is for children alone."""
+    if LIBC.setns(target, kinds):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def become(request: Request) -> None:
@@ -106,20 +117,29 @@ def show(argv: list[str]) -> None:
     prctl(PR_SET_NAME, ctypes.addressof(name))
 
 
-def watch(request: Request) -> NoReturn:
-    """Start the program as a child, and answer how it ended, as nsenter(1) would by its own end."""
-    answers = socket.socket(fileno=request.descriptors[3])
-    answers.send(json.dumps({"pid": os.getpid()}).encode())
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    enter(request.host)
-    pid = os.fork()
-    if not pid:
-        show(request.argv)
-        become(request)
-        sys.exit(cli.main())
-    with suppress(OSError):  # the test may be over already
-        answers.send(json.dumps({"status": os.waitpid(pid, 0)[1]}).encode())
-    os._exit(0)
+def start(request: Request, control: socket.socket) -> int:
+    """Start the program as a child in the host, and return its process id here; 0 if the host has ended."""
+    try:
+        target = os.pidfd_open(request.host)
+        set_namespaces(target, PROCESSES)
+    except OSError:
+        return 0
+    if pid := os.fork():
+        os.close(target)
+        return pid
+    control.close()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    enter(target, request.host)
+    show(request.argv)
+    become(request)
+    sys.exit(PROGRAMS.get(request.argv[0], cli.main)())
+
+
+def answer(answers: int, **told: int) -> None:
+    """Tell the test, which may be over already."""
+    with suppress(OSError):
+        os.write(answers, json.dumps(told).encode())
 
 
 def import_all() -> None:
@@ -132,18 +152,40 @@ def import_all() -> None:
         spoken(postfix.defaults(host, directory))
 
 
+def ended() -> Iterator[tuple[int, int]]:
+    """Yield the children that have ended, with their status."""
+    with suppress(ChildProcessError):
+        while (child := os.waitpid(-1, os.WNOHANG))[0]:
+            yield child
+
+
 def main() -> None:
-    """Serve until the test run ends; children reap themselves."""
+    """Serve until the test run ends."""
     import_all()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    control = socket.socket(fileno=os.dup(0))
-    while request := receive(control):
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            watch(request)
-        for descriptor in request.descriptors:
-            os.close(descriptor)
+    running: dict[int, int] = {}
+    control, (woken, wakes) = socket.socket(fileno=os.dup(0)), os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes)
+    awaited: list[socket.socket | int] = [control, woken]
+    while True:
+        ready, _, _ = select.select(awaited, [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            for pid, status in ended():
+                answers = running.pop(pid)
+                answer(answers, status=status)
+                os.close(answers)
+        if control in ready:
+            if not (request := receive(control)):
+                return
+            *own, answers = request.descriptors
+            if pid := start(request, control):
+                running[pid] = answers
+                answer(answers, pid=pid)
+            else:
+                os.close(answers)
+            for descriptor in own:
+                os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
 """Rehearses a desired state as a pass would, but asks no rule first; runs inside a throw-away host.
 
     rehearse.py <REQUEST        {"files": {path: text}, "namespaces": [...], "program": text, "timeout": seconds,
-                               "closed": [names]}
-    rehearse.py SOCKET          the same for every request on that socket, each in a process of its own
+                               "closed": [names], "changed": [services]}
+
+preloaded.py holds a rehearsal of its own in the same way, after the imports.
 
 Promises: everything is the real thing but the order: load, compose, render, stage, compile, write, rehearse. Prints
 {"findings": [text, ...], "report": {...}, "script": {...}}, or {"trouble": text} when no rehearsal could be held.
 *namespaces* and *program* replace those of a real rehearsal, for tests that take one of its walls away. Those files of
-the candidate that *closed* names are root's alone.
+the candidate that *closed* names are root's alone. Without *changed*, everything counts as changed.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from reconciler.host.settings import Settings, shipped
 from reconciler.model import File
 from reconciler.model.errors import ReconcilerError
 from reconciler.rehearsal import rehearse
+from reconciler.rehearsal.kinds import Changed
 from reconciler.rehearsal.script import write
 from reconciler.rehearsal.verdict import findings_of
 from reconciler.state.generations import Generations
@@ -59,7 +58,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         if path.name in asked.get("closed", ()):
             path.chmod(0o600)
     rehearse.TIMEOUT = asked.get("timeout", rehearse.TIMEOUT)
-    script = write(desired, facts, merged)
+    changed = Changed(frozenset(asked["changed"])) if "changed" in asked else None
+    script = write(desired, facts, merged, changed)
     replaced = {name: asked[name] for name in ("namespaces", "program") if name in asked}
     try:
         report = rehearse.play(script, Path(stage.root), settings.config_directory, host, **replaced)
@@ -72,27 +72,10 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def serve(place: str) -> None:
-    """Answer every request until the host ends; what goes wrong is the answer's "failed"."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{place}.new")
-        listener.listen()
-        Path(f"{place}.new").rename(place)  # so a client finds it only once it listens
-        while True:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rw") as stream:
-                if (pid := os.fork()) == 0:
-                    try:
-                        told = main(json.loads(stream.readline()))
-                    except BaseException:  # noqa: BLE001 - a forked child must never return into the server
-                        told = {"failed": traceback.format_exc()}
-                    stream.write(json.dumps(told) + "\n")
-                    stream.flush()
-                    os._exit(0)
-                os.waitpid(pid, 0)
-
-
-if sys.argv[1:]:
-    serve(sys.argv[1])
-else:
+def answer() -> None:
+    """Read a request from standard input, and print what came of it."""
     print(json.dumps(main(json.load(sys.stdin))))
+
+
+if __name__ == "__main__":
+    answer()

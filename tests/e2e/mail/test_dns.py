@@ -43,6 +43,16 @@ ns IN A 127.0.0.1
 @ IN TXT "verification=theirs"
 www IN A 192.0.2.80
 """
+OTHER_TYPES = f"""\
+{{% if zone == 'one.test' %}}
+mta-sts.one.test. 300 IN HTTPS 1 . alpn=h2 ; served over HTTP/2
+_25._tcp.one.test. 300 IN TLSA 3 0 0 ( {"AB" * 100}
+  {"AB" * 100} ) ; a whole certificate
+one.test. 300 IN CAA 0 issue Ca.test
+one.test. 300 IN TYPE65280 \\# 2 ABCD
+mx.one.test. 300 IN SSHFP 4 2 {"AB" * 32}
+{{% endif %}}
+"""
 
 
 @pytest.fixture
@@ -105,12 +115,17 @@ def test_records_are_published_changed_and_taken_back_and_nobody_elses_are_touch
     # A template replaces ours, and only ours; a set that holds others' records keeps its TTL.
     template = (
         '{{ name }}. {{ ttl }} IN MX 5 www.{{ zone }}.\n{{ name }}. {{ ttl }} IN TXT "v=spf1 a:www.{{ zone }} -all"\n'
+        + OTHER_TYPES
     )
     push(adopted, dns=DNS.replace("  mta_sts: testing\n", ""), template=template)
     differs = adopted.reconciler("dns", "check")
     assert differs.status == 2
     assert "- one.test. 300 IN MX 10 mail.one.test." in differs.text
     assert publish(adopted).status == 0
+    check = adopted.reconciler("dns", "check")
+    assert (check.status, "as wanted" in check.text) == (0, True), check.text
+    assert dig(adopted, "mta-sts.one.test HTTPS") == '1 . alpn="h2"'
+    assert dig(adopted, "_25._tcp.one.test TLSA").replace(" ", "").upper() == f"300{'AB' * 200}"
     assert dig(adopted, "one.test MX") == "5 www.one.test."
     assert dig(adopted, "mail.one.test A") + dig(adopted, "_dmarc.one.test TXT") == ""
     assert set(dig(adopted, "one.test TXT").splitlines()) == {'"v=spf1 a:www.one.test -all"', '"verification=theirs"'}

@@ -215,6 +215,10 @@ def test_a_removal_that_can_not_be_now_waits_and_says_why(far: tuple[AdoptedHost
     adopted.start_daemon()
     adopted.host.wait_for(lambda: adopted.tip() != made.oid, what="the commit")
     assert not [one for one in adopted.told()["limits"] if "removal" in one]
+    for more in ((), ("--plan",)):  # the sites are gone
+        missing = adopted.reconciler("site", "remove", "site11", *more)
+        assert missing.status == 1
+        assert "there is no site11 on the branch; " in missing.text
 
 
 NAMED = """\

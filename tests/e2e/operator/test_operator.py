@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, REPOSITORY, TYPO, AdoptedHost
+from tests.e2e.adopted_host import MAIL, REPOSITORY, TYPO, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NO_STAGE = "find: \u2018/var/lib/reconciler/private/stage\u2019: No such file or directory"
+SETTINGS = UNREHEARSED  # of the host that these tests share
 ROUTE = "old.test  smtp:[127.0.0.1]:2525\n"
 
 
@@ -129,7 +130,7 @@ def test_sighup_makes_a_pass(adopted: AdoptedHost) -> None:
 def test_a_daemon_that_is_ended_in_the_middle_of_a_pass_has_that_commit_live_after_its_restart(
     number: signal.Signals,
 ) -> None:
-    with AdoptedHost(settle="700ms") as adopted:
+    with AdoptedHost(settle="700ms", settings=UNREHEARSED) as adopted:
         live, master = adopted.sh("readlink /var/lib/reconciler/live/postfix"), adopted.master()
         oid = adopted.write_past_hook(route("cut"))
         swapped = 'test "$(readlink /var/lib/reconciler/live/postfix)" != "$0"'

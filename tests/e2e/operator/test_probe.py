@@ -21,7 +21,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.mail.test_tls import context, openssl
 from tests.e2e.scripted_server import StandIn
 
@@ -78,7 +78,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(keys: Path) -> Iterator[Servers]:
-    with AdoptedHost() as adopted:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
         adopted.sh("echo 127.0.0.1 sink.test >>/etc/hosts")
         adopted.host.write("/etc/ssl/test-ca.pem", (keys / "ca.pem").read_text())
         pushed = adopted.push({"mail.yaml": STATE}, "Trust")

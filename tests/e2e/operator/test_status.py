@@ -101,6 +101,11 @@ def test_a_rollback_a_resume_and_a_commit_that_is_left(adopted: AdoptedHost) -> 
     assert adopted.reconciler("once", tip).status == 0
     assert told(adopted)[0] == 0
     assert adopted.reconciler("resume").text == "nothing to resume: reconciler is neither suspended nor halted\n"
+    halted = json.dumps({"name": "Halted", "reason": "planted"})
+    adopted.host.write("/var/lib/reconciler/private/phase.json", halted, 0o600)
+    assert told(adopted)[0] == 2
+    assert adopted.reconciler("resume").text == "resumed: the halt has ended (planted); the branch is applied again\n"
+    assert told(adopted)[0] == 0
 
 
 def test_a_certificate_that_ends_soon(adopted: AdoptedHost) -> None:
@@ -126,26 +131,6 @@ def test_a_repository_that_is_gone(adopted: AdoptedHost) -> None:
     finally:
         adopted.sh(f"mv /srv/away {REPOSITORY}")
     adopted.patiently(lambda: told(adopted)[0] == 0, "a host that is well")
-
-
-def test_generations_and_what_differs_between_them(adopted: AdoptedHost) -> None:
-    first = adopted.push({"mail.yaml": MAIL, "tables/transport": "a.test  relaylim:\n"}, "First of two")
-    before = adopted.told()["live"]["generation"]
-    adopted.push({"mail.yaml": MAIL + "  smtpd_helo_required: yes\n"}, "Second of two")
-    live = adopted.told()["live"]["generation"]
-    listed = adopted.reconciler("generations").text.splitlines()
-    assert listed[0].startswith(f"*  {live:>3}  ")
-    assert listed[0].endswith("Second of two  (live)")
-    assert f"  {first.oid[:7]}  " in listed[1]
-    newest = json.loads(adopted.reconciler("generations", "--json").text.splitlines()[0])
-    assert (newest["generation"], newest["live"], newest["subject"]) == (live, True, "Second of two")
-
-    for names in ((str(before),), (first.oid[:7], str(live))):
-        shown = adopted.reconciler("diff", *names)
-        assert (shown.status, shown.text) == (2, "  + smtpd_helo_required  yes\n")
-    assert adopted.reconciler("diff", str(live)).status == 0
-    missing = adopted.reconciler("diff", "999")
-    assert (missing.status, "no generation on disk is" in missing.text) == (1, True)
 
 
 def test_a_folder_is_planned_before_it_is_a_commit(adopted: AdoptedHost) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ OWN = "services:\n  oneshot/unix: {options: {smtp_tls_security_level: may}}\n"
 @pytest.fixture(scope="module")
 def history() -> Iterator[tuple[AdoptedHost, dict[str, str]]]:
     """Return an adopted host with three commits that went live, and their names."""
-    with AdoptedHost() as adopted:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
         adopted.host.sink(2525)
         adopted.host.sink(2526)
         pushes = {
@@ -125,7 +125,7 @@ def test_a_value_of_several_lines_is_known_by_the_newest_that_changed(
 
 
 def test_hand_edits_rollbacks_and_adoption_are_told_apart() -> None:
-    with AdoptedHost(settings='[drift]\npolicy = "report"\n', adopt=False, daemon=False) as adopted:
+    with AdoptedHost(settings=UNREHEARSED + '[drift]\npolicy = "report"\n', adopt=False, daemon=False) as adopted:
         assert words(adopted, "why", "mydestination")[1].endswith("not adopted: no commit sets it")
         adopted.reconciler("once", "--adopt")
         push = adopted.push({"mail.yaml": MAIL + "  smtpd_banner: one\n"})

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, STATE, AdoptedHost
+from tests.e2e.adopted_host import MAIL, STATE, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PHASE = "/var/lib/reconciler/private/phase.json"
-MANUAL = '[probation]\ntime = "0s"\n[confirm]\nmode = "manual"\ntime = "10m"\n'
+MANUAL = UNREHEARSED + '[probation]\ntime = "0s"\n[confirm]\nmode = "manual"\ntime = "10m"\n'
 
 
 @pytest.fixture(scope="module")

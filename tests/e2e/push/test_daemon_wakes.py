@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, STATE, AdoptedHost
+from tests.e2e.adopted_host import MAIL, STATE, UNREHEARSED, AdoptedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ RENEWALS = {
 @pytest.fixture(scope="module")
 def adopted() -> Iterator[AdoptedHost]:
     """A host that offers TLS with certificate number 1."""
-    with AdoptedHost(adopt=False, daemon=False) as made:
+    with AdoptedHost(adopt=False, daemon=False, settings=UNREHEARSED) as made:
         made.sh(f"{MAKE} make {LIVE} 1")
         made.push(TLS)
         made.reconciler("once", "--adopt")
@@ -114,7 +114,7 @@ def test_a_renewal_while_no_daemon_ran_is_noticed_at_its_start(adopted: AdoptedH
 
 
 def test_a_storm_of_pushes_and_edits_keeps_the_pace_and_its_last_state_lands() -> None:
-    with AdoptedHost(daemon=False) as adopted:
+    with AdoptedHost(daemon=False, settings=UNREHEARSED) as adopted:
         adopted.sh("sed -i 's/^reload_interval.*/reload_interval = \"5s\"/' /etc/reconciler.toml")
         adopted.start_daemon()
         before, began = reloads(adopted), adopted.host.run("date", "+%s").stdout
@@ -142,7 +142,7 @@ def test_a_storm_of_pushes_and_edits_keeps_the_pace_and_its_last_state_lands() -
 
 
 def test_an_identity_that_comes_back_wakes_the_commit_that_needed_it() -> None:
-    with AdoptedHost() as adopted:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
         identity = "/etc/reconciler/identity.age"
         recipient = adopted.sh(f"age-keygen -y {identity}")
         adopted.sh(f"mv {identity} /root/identity")
@@ -157,7 +157,7 @@ def test_an_identity_that_comes_back_wakes_the_commit_that_needed_it() -> None:
 
 
 def test_a_git_that_hangs_loses_the_note_and_holds_nothing_else_up() -> None:
-    with AdoptedHost() as adopted:
+    with AdoptedHost(settings=UNREHEARSED) as adopted:
         hanging = '#!/bin/sh\ncase "$*" in *notes*) sleep 600;; esac\nexec /usr/bin/git.real "$@"\n'
         adopted.sh("mv /usr/bin/git /usr/bin/git.real")
         adopted.host.write("/usr/bin/git", hanging, 0o755)

@@ -168,3 +168,22 @@ def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
         adopted.sh(f"mv {table}.gone {table}")
         adopted.wait_for("Applied", oid)
         assert takes()
+
+
+def test_a_table_of_cleanup_that_vanished_waits_as_long_as_a_cleanup_runs_that_has_read_it() -> None:
+    table = "/srv/headers.regexp"
+    checked = f"{MAIL}  header_checks: regexp:{table}\n  max_idle: 1h\n"
+    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+        adopted.sh(f"echo '/^X-Never:/ IGNORE' >{table}")
+        adopted.wait_for("Applied", adopted.push({"mail.yaml": checked}, "Checks").oid)
+        assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")
+        adopted.sh(f"mv {table} {table}.gone")
+        oid = adopted.write_past_hook(_route(1), "A harmless push")
+        assert table in adopted.wait_for("Postponed", oid)["phase"]["reason"]
+        assert adopted.told()["verdict"]["next"] == f"restore {table}"
+        assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 "), "no mail waits"
+        adopted.sh("pkill -x cleanup; true")
+        adopted.wait_for("Applied", oid)
+        adopted.sh(f"mv {table}.gone {table}")
+        adopted.wait_for("Applied", adopted.push(_route(2), "The table is back").oid)
+        assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")

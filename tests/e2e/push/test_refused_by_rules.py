@@ -151,3 +151,40 @@ def test_a_program_does_not_repeat_what_is_allowed(adopted: AdoptedHost) -> None
     assert "(allowed: another host has it)" in " ".join(pushed.text.replace("remote:", "").split())
     assert pushed.text.count("mail.yaml:5:") == 1, pushed.text  # postconf would say it again
     assert adopted.push({"mail.yaml": MAIL}, "Back").accepted
+
+
+def test_all_mistakes_of_a_push_are_told_at_once_and_what_they_say_to_write_goes_live() -> None:
+    with AdoptedHost() as adopted:  # the module's host has domains, whose end would roll a commit back
+        lines = len(MAIL.splitlines())
+        files = {
+            "mail.yaml": f"{MAIL}  message_size_limit = 50MB\n  myorigin:\u00a0$myhostname\n"
+            "  smtpd_helo_requierd: yes\n",
+            "tables/aliases": "<<<<<<< HEAD\nsales: root\n=======\nsales: www-data\n>>>>>>> theirs\n",
+            "secrets/recipients": "age1cut\n",
+        }
+        refused = adopted.push(files, "Type as in main.cf")
+
+        assert not refused.accepted
+        for told in (
+            f'mail.yaml:{lines + 1}:3: "=" does not set a value in YAML; write message_size_limit: 50MB',
+            f"mail.yaml:{lines + 2}:12: here is a non-breaking blank (U+00A0)",
+            f'mail.yaml:{lines + 3}:24: unknown parameter "smtpd_helo_requierd"',
+            "secrets/recipients:1:1: expected an age or SSH public key",
+            "tables/aliases:1:1: a merge left its marks in lines 1, 3, 5",
+        ):
+            assert told in " ".join(refused.text.replace("remote: ", "").split()), refused.text
+        assert refused.text.count("mail.yaml:") == 3
+
+        right = f"{MAIL}  message_size_limit: 52428800\n  mailbox_size_limit: 0\n  smtpd_helo_required: yes\n"
+        pushed = adopted.push(
+            {"mail.yaml": right, "tables/aliases": "sales: nosuchuser\nroot: /dev/null\n", "secrets/recipients": None},
+            "Type as told",
+        )
+        assert pushed.accepted, pushed.text
+        assert "is neither a user of this host nor an alias" in " ".join(pushed.text.replace("remote: ", "").split())
+        adopted.wait_for("Applied", pushed.oid)
+        assert adopted.sh("postconf -h message_size_limit").strip() == "52428800"
+        assert adopted.host.send("a@mx1.example.com", "sales@mx1.example.com").startswith(
+            "250"
+        )  # and then, as it says:
+        adopted.host.wait_for(lambda: 'unknown user: "nosuchuser"' in adopted.host.mail_log(), what="the bounce")

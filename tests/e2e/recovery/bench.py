@@ -42,6 +42,7 @@ SENTENCES = {
 }
 STEADY = (
     (re.compile(r"generation \d+"), "generation N"),
+    (re.compile(r"; it says: .*?(?=\. next:|\Z)"), ""),  # what a program logged last
     (re.compile(r"tried \d+ times"), "tried N times"),
     (re.compile(r"\b[0-9a-f]{40}\b|\b[0-9a-f]{7}\b"), "COMMIT"),
     (re.compile(r"\d{4}-\d\d-\d\d(T[\d:]+Z| [\d:]+)?"), "TIME"),

@@ -3,15 +3,14 @@
     python -m tests.e2e.recovery.matrix              write docs/troubles.md anew
     python -m tests.e2e.recovery.matrix dpkg DNS     write only the troubles whose name has one of these texts
 
-Promises: troubles share a host as long as every row is as the page says, because a host that is in order again is as
-good as a new one. A cell is the same for every run.
+Promises: every trouble has a host of its own, so that nothing of another is left on it. A cell is the same for every
+run.
 """
 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from tests.e2e.hosts import CHECKOUT
 from tests.e2e.recovery.bench import EVENTS, Bench
@@ -24,39 +23,13 @@ PAGE = CHECKOUT / "docs/troubles.md"
 HEAD = "| Event | Outcome | Live afterwards | Mail | First and last line of `reconciler status` |"
 
 
-class Benches:
-    """The host that troubles share; one that needs a disk of its own has its own host."""
-
-    def __init__(self) -> None:
-        self._shared = ExitStack()
-        self._bench: Bench | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bench = None
-        self._shared.__exit__(*error)  # type: ignore[arg-type]
-
-    def table(self, trouble: Trouble, expected: str = "") -> str:
-        """Return the table of a trouble; *expected* is its part of the page."""
-        if trouble.disk:
-            with Bench(trouble.disk) as bench:
-                return table_on(bench, trouble, expected)
-        bench, self._bench = self._bench or self._shared.enter_context(Bench()), None
-        table = table_on(bench, trouble, expected)
-        if table == expected or not expected:
-            bench.in_order()
-            self._bench = bench
-        return table
-
-
-def table_on(bench: Bench, trouble: Trouble, expected: str) -> str:
-    """Return the table of a trouble, made on that host."""
+def table(trouble: Trouble, expected: str = "") -> str:
+    """Return the table of a trouble, made on a host of its own; *expected* is its part of the page."""
     known = {line.split(" | ")[0].removeprefix("| "): line for line in expected.splitlines() if line.startswith("| ")}
-    bench.meet(trouble)
-    events = [event for event, make in EVENTS.items() if trouble.repairs or make is not Bench.repairing]
-    return "\n".join([HEAD, "|---|---|---|---|---|", *(bench.row(event, known.get(event, "")) for event in events)])
+    with Bench(trouble.disk) as bench:
+        bench.meet(trouble)
+        events = [event for event, make in EVENTS.items() if trouble.repairs or make is not Bench.repairing]
+        return "\n".join([HEAD, "|---|---|---|---|---|", *(bench.row(event, known.get(event, "")) for event in events)])
 
 
 def parts(page: str) -> dict[str, str]:
@@ -67,12 +40,11 @@ def parts(page: str) -> dict[str, str]:
 def main(*wanted: str) -> None:
     """Write docs/troubles.md anew, or the troubles whose name has one of some texts."""
     known = parts(PAGE.read_text())
-    with Benches() as benches:
-        for trouble in TROUBLES:
-            if not wanted or any(text in trouble.name for text in wanted):
-                known[trouble.name] = benches.table(trouble)
-                print(f"{trouble.name}\n{known[trouble.name]}\n", flush=True)
-                _write(known)
+    for trouble in TROUBLES:
+        if not wanted or any(text in trouble.name for text in wanted):
+            known[trouble.name] = table(trouble)
+            print(f"{trouble.name}\n{known[trouble.name]}\n", flush=True)
+            _write(known)
 
 
 def _write(known: dict[str, str]) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.state.locks import FILES
-from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
+from tests.e2e.adopted_host import MAIL, TYPO, UNREHEARSED, AdoptedHost
 from tests.unit.system_calls import STRACE, calls, not_durable
 
+SETTINGS = UNREHEARSED  # of the host that these tests share
 STATE = "/var/lib/reconciler"
 PHASE, JOURNAL = f"{STATE}/private/phase.json", f"{STATE}/private/journal.jsonl"
 MANIFEST = f"$(readlink -f {STATE}/live/postfix)/../manifest.json"
@@ -74,7 +75,7 @@ def test_a_damaged_manifest_of_what_is_live_is_written_anew_also_in_a_quarantine
 
     status = adopted.status()
     assert status["phase"] == {"name": "Refusing", "revision": bad}
-    assert (status["live"]["generation"], status["drift"], status["limits"]) == (number + 1, [], [])
+    assert (status["live"]["generation"], status["drift"], adopted.limits()) == (number + 1, [], [])
     assert adopted.reconciler("rollback", str(number)).status == 1
     push_goes_live(adopted, f"after-{damage.replace(' ', '-')}")
 
@@ -101,7 +102,7 @@ def test_an_odd_line_in_the_journal_is_a_limit_and_changes_nothing(adopted: Adop
     assert adopted.reconciler("once").status == 0
 
     assert (adopted.live(), adopted.generations()) == (live, generations)
-    shown = adopted.status()["limits"]
+    shown = adopted.limits()
     assert any("journal.jsonl" in limit and "ignored" in limit for limit in shown), shown
     push_goes_live(adopted, f"odd{[*ODD_LINES].index(odd)}")
 
@@ -123,7 +124,7 @@ def test_a_folder_in_place_of_the_live_link_is_moved_aside_and_told(adopted: Ado
 
 @pytest.mark.parametrize("daemon", [True, False])
 def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: bool) -> None:
-    with AdoptedHost(daemon=daemon) as adopted:
+    with AdoptedHost(daemon=daemon, settings=UNREHEARSED) as adopted:
         push = adopted.push({ROUTE: "lost.test  smtp:[127.0.0.1]:2525\n"})
         adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
 
@@ -147,7 +148,7 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
         adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
         assert "lost.test" in adopted.host.read("/etc/postfix/transport")
         assert adopted.status()["live"]["revision"] == push.oid
-        assert adopted.status()["limits"] == []
+        assert adopted.limits() == []
 
 
 def test_everything_is_on_disk_before_the_swap_and_before_a_pass_ends() -> None:

@@ -2,12 +2,14 @@
 
 Every point is one run that dies right before or right after its nth effect, and then the next run of reconciler on what
 that left. Effects are counted first, so that a new one is tried as soon as it exists. A rehearsal is one effect, which
-changes nothing on the host: an adoption and its first apply try it, and the other changes run without. These also try
-all effects that make a stage; a rollback and others begin where they differ, at its rename or at the swap.
+changes nothing on the host: an adoption and its first apply die before and after each, and everything else runs
+without. An adoption and its first apply also try all effects that make a stage; a rollback and others begin where they
+differ, at its rename or at the swap.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +29,7 @@ from tests.e2e.crash_driver import (
     is_routed,
     is_set,
     points,
+    rehearsals,
     survive,
     told,
 )  # fmt: skip
@@ -35,13 +38,14 @@ from tests.e2e.mail.test_sender_rewriting import ON, ONE, TWO, with_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ADOPT = ("once", "--adopt")
 KEPT_ON = "refs/heads/drift/mx1.example.com"
 
 
-@pytest.fixture
-def fresh() -> Iterator[CrashDriver]:
-    """A host that is not adopted, whose Postfix runs with nearly what the branch asks for: a reload will do."""
-    with AdoptedHost(settle="20ms", daemon=False) as adopted:
+@contextmanager
+def fresh(settings: str = UNREHEARSED) -> Iterator[CrashDriver]:
+    """Yield a host that is not adopted, whose Postfix runs with nearly what the branch asks for: a reload will do."""
+    with AdoptedHost(settle="20ms", daemon=False, settings=settings) as adopted:
         adopted.write_past_hook({"tables/transport": NEW}, "The new state")
         adopted.sh(
             "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
@@ -80,20 +84,36 @@ def adopted(_adopted: CrashDriver) -> CrashDriver:
     return crasher
 
 
-def test_an_adoption_and_its_first_apply_killed_anywhere(
-    fresh: CrashDriver, capsys: pytest.CaptureFixture[str]
-) -> None:
-    argv = ("once", "--adopt")
-    whole = fresh.run(*argv)
-    assert whole.status == 0, whole.output
-    assert {"exchange", "symlink", "rename", "append", "signal"} <= set(whole.effects), "a real adoption and reload"
-    tried = points(whole.effects)
-    routed = is_routed(fresh.host)
-    theirs = "cat /etc/postfix/theirs/file && stat -Lc %U /etc/postfix/theirs"
-    ends = survive(fresh, argv, tried, lambda: routed() and fresh.adopted.sh(theirs) == "x\nnobody", {0})
+def test_an_adoption_and_its_first_apply_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with fresh() as crasher:
+        effects = _effects_of_adoption(crasher)
+        tried = points(effects)
+        ends = _survive_adoption(crasher, tried)
     told(capsys, "adoption and apply", tried, ends)
     assert any(name == "as before" for name in ends)
     assert any(name != "as before" for name in ends)
+
+
+def test_an_adoption_and_its_first_apply_killed_around_their_rehearsals(capsys: pytest.CaptureFixture[str]) -> None:
+    with fresh(settings="") as crasher:
+        effects = _effects_of_adoption(crasher)
+        tried = [(number, when) for number in rehearsals(effects) for when in ("before", "after")]
+        ends = _survive_adoption(crasher, tried)
+    told(capsys, "rehearsals of adoption and apply", tried, ends)
+    assert len(ends) >= 2, "the host's own in the beginning, a generation in the end"
+
+
+def _effects_of_adoption(crasher: CrashDriver) -> list[str]:
+    whole = crasher.run(*ADOPT)
+    assert whole.status == 0, whole.output
+    assert {"exchange", "symlink", "rename", "append", "signal"} <= set(whole.effects), "a real adoption and reload"
+    return whole.effects
+
+
+def _survive_adoption(crasher: CrashDriver, tried: list[tuple[int, str]]) -> dict[str, int]:
+    routed = is_routed(crasher.host)
+    theirs = "cat /etc/postfix/theirs/file && stat -Lc %U /etc/postfix/theirs"
+    return survive(crasher, ADOPT, tried, lambda: routed() and crasher.adopted.sh(theirs) == "x\nnobody", {0})
 
 
 def test_an_apply_that_restarts_postfix_killed_anywhere_from_the_swap_on(

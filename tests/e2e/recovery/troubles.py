@@ -66,6 +66,9 @@ def _server_down(name: str, server: tuple[str, ...], *parameters: str) -> Troubl
     return Trouble(name=name, begin="pkill -f [i]nside/servers.py", mail=mail, server=server, repairs=True)
 
 
+WHOLE = "until [ -s /etc/postfix/main.cf ] && [ -s /etc/postfix/master.cf ]; do sleep .05; done"
+
+
 TROUBLES = (
     _server_down(
         "A milter is down (tempfail)",
@@ -166,7 +169,11 @@ TROUBLES = (
         begin="rm -rf /srv/other; cp -aL /etc/postfix /srv/other && ln -sfn /srv/other /etc/postfix",
     ),
     Trouble(name="The link /etc/postfix was removed", begin="rm /etc/postfix"),
-    Trouble(name="main.cf and master.cf were emptied", begin="cd /etc/postfix && : >main.cf && : >master.cf"),
+    Trouble(
+        name="main.cf and master.cf were emptied",
+        # The daemon puts them back at once; a restart would come before or after that by chance.
+        begin=f"cd /etc/postfix && : >main.cf && : >master.cf; {WHOLE}",
+    ),
     Trouble(
         name="The branch is locked in the repository",
         begin=f": >{REPOSITORY}/refs/heads/main.lock",

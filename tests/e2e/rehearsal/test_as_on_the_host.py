@@ -95,6 +95,46 @@ def test_a_host_with_loopback_addresses_alone_rehearses_like_others(setting: dic
         assert (done.trouble, done.findings) == ("", []), done.log
 
 
+ELSEWHERE = """
+set -e
+install -d -o postfix /dev/shm/postfix /var/spool/postfix/caches
+install -d /opt/pf/meta && cp -a /usr/lib/postfix/sbin /opt/pf/libexec && cp -a /usr/lib/postfix /opt/pf/lib
+cp -a /etc/postfix/postfix-files* /etc/postfix/dynamicmaps.cf* /opt/pf/meta/
+ip link del eth0
+echo nameserver 192.0.2.99 >/etc/resolv.conf
+"""
+OUTSIDE = """  smtpd_tls_security_level: may
+  smtpd_tls_cert_file: /etc/ssl/c.pem
+  smtpd_tls_key_file: /etc/ssl/k.pem
+  smtpd_tls_session_cache_database: lmdb:/dev/shm/postfix/smtpd
+  smtp_tls_session_cache_database: btree:${queue_directory}/caches/smtp
+  address_verify_map: lmdb:/dev/shm/postfix/verify
+  smtpd_recipient_restrictions: permit_mynetworks, reject_unauth_destination, reject_unverified_recipient
+  daemon_directory: /opt/pf/libexec
+  meta_directory: /opt/pf/meta
+  shlib_directory: /opt/pf/lib
+"""
+
+
+def test_a_host_with_nothing_but_loopback_and_its_postfix_elsewhere_verifies_like_others() -> None:
+    """No route, no resolver, caches in any folder, a package outside of /usr; and what would turn all mail away."""
+    with AdoptedHost(settle="20ms") as host:
+        host.sh(CERTIFICATE + ELSEWHERE)
+        pushed = host.push({"mail.yaml": MAIL + OUTSIDE}, "Elsewhere")
+        assert "checked and rehearsed" in pushed.text, pushed.text
+        assert "live and verified" in pushed.text
+        assert "verified: 1 listener, 2 kinds of recipient, sendmail" in pushed.text
+        for where, answer in (
+            ("smtpd_client_restrictions: 'check_client_access", "421 4.3.2 closed"),
+            ("smtpd_recipient_restrictions: 'check_recipient_access", "451 4.3.0 later"),
+        ):
+            refused = host.push({"mail.yaml": f"{MAIL}  {where} static:{{{answer}}}, reject_unauth_destination'\n"})
+            assert not refused.accepted, answer
+            assert answer[:9] in refused.text
+        deferred = f"{MAIL}  smtpd_data_restrictions: 'check_client_access static:{{450 4.7.1 later}}'\n"
+        host.wait_for("RolledBack", host.push({"mail.yaml": deferred}, "All mail is deferred at DATA").oid)
+
+
 @pytest.fixture(scope="module")
 def adopted() -> Iterator[AdoptedHost]:
     with AdoptedHost(settings=UNREHEARSED) as made:

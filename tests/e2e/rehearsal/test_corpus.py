@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-BROKEN = yaml.safe_load((CORPUS / "broken.yaml").read_text(encoding="utf-8"))
-HEALTHY = yaml.safe_load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"))
+BROKEN = yaml.load((CORPUS / "broken.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+HEALTHY = yaml.load((CORPUS / "healthy.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 FIELD_BROKEN, FIELD_HEALTHY, INSTALLED = (
-    yaml.safe_load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"))["cases"]
+    yaml.load((CORPUS / f"field-{kind}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)["cases"]
     for kind in ("broken", "healthy", "healthy-installed")
 )
 # The unit tests judge all of these; the rest needs programs that this host lacks, or is much like these.
@@ -51,7 +51,7 @@ FOREIGN = "import socket, time; s = socket.create_server(('127.0.0.1', 3399)); t
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: a case, what `postfix check` says of it written naively, who of ours noticed, and what."""
+    """A line of the table: a case, what `postfix check` says of a broken one, who of ours noticed, and what."""
 
     case: str
     check: str
@@ -91,30 +91,34 @@ def push(adopted: AdoptedHost, case: dict[str, Any]) -> Push:
 
 def naive(adopted: AdoptedHost, case: dict[str, Any]) -> str:
     """What `postfix check` says when somebody writes the case into main.cf and master.cf as it stands."""
-    adopted.sh("rm -rf /tmp/naive && cp -a /root/state.naive /tmp/naive")
     parameters = {"virtual_alias_maps": "lmdb:/tmp/naive/virtual", "transport_maps": "lmdb:/tmp/naive/transport"}
     if "tables/sender_transport" in case.get("files", {}):
         parameters["sender_dependent_default_transport_maps"] = "lmdb:/tmp/naive/sender_transport"
     parameters |= BROKEN["base"]["mail.yaml"]["parameters"] | case.get("parameters", {})
     lines = [f"{name} = {value}".replace("table:", "lmdb:/tmp/naive/") for name, value in parameters.items()]
-    adopted.host.write("/tmp/naive/main.cf", "\n".join([adopted.host.read("/tmp/naive/main.cf"), *lines, ""]), age=60)
+    script = [
+        "rm -rf /tmp/naive; cp -a /root/state.naive /tmp/naive; cd /tmp/naive",
+        _appended("main.cf", "\n".join(lines)),
+    ]
     for path, text in {**BROKEN["base"]["files"], **case.get("files", {})}.items():
         name = path.partition("/")[2]
         if path.startswith("master.d/"):
-            adopted.host.write("/tmp/naive/master.cf", adopted.host.read("/tmp/naive/master.cf") + text)
-        else:
-            adopted.sh(f"rm -rf /tmp/naive/{name}")  # Debian has a folder named sasl
-            adopted.host.write(f"/tmp/naive/{name}", text)
-            adopted.sh(f"postmap lmdb:/tmp/naive/{name}", check=False)
-    done = adopted.host.run("postfix", "-c", "/tmp/naive", "check", check=False)
-    return "passes" if done.returncode == 0 else f"refuses ({done.returncode})"
+            script.append(_appended("master.cf", text))
+        else:  # Debian has a folder named sasl
+            script.append(f"rm -rf {name}; mkdir -p $(dirname {name}); {_appended(name, text)}; postmap lmdb:{name}")
+    script.append("touch -d '1 minute ago' main.cf; postfix -c /tmp/naive check >/dev/null; echo $?")
+    status = adopted.sh("\n".join(script)).rpartition("\n")[2]
+    return "passes" if status == "0" else f"refuses ({status})"
 
 
-def noticed(adopted: AdoptedHost, case: dict[str, Any]) -> str:
+def _appended(name: str, text: str) -> str:
+    return f"printf '%s\\n' {shlex.quote(text.removesuffix(chr(10)))} >>{name}"
+
+
+def noticed(finding: str) -> str:
     """Which stage found the cause: load, rule, postconf, rehearsal or flow."""
-    told = json.loads(adopted.reconciler("check", "--tree", CLONE, "--json").text.splitlines()[-1])["findings"]
-    rules = [one["rule"] for one in told if re.search(case["cause"], f"{one['text']} {one['file']}", re.IGNORECASE)]
-    rule = rules[0] if rules else "NOBODY"
+    named = re.search(r"\[([a-z-]+)\]$", finding)
+    rule = named[1] if named else "NOBODY"
     if rule in REHEARSED or rule == "flow-fails":
         return "flow" if rule == "flow-fails" else "rehearsal"
     if rule in {"postconf", "postmap", "postalias", "postfix-check", "read-back"}:
@@ -162,7 +166,7 @@ def test_a_broken_configuration_is_refused_for_its_own_cause_with_its_place(
     findings = PLACE.findall(pushed.text)
     reasons = [finding for finding in findings if re.search(case["cause"], finding, re.IGNORECASE)]
     said = (reasons or findings or ["NOTHING"])[0]
-    table.append(Row(case["name"], naive(adopted, case), noticed(adopted, case), said))
+    table.append(Row(case["name"], naive(adopted, case), noticed(said), said))
     assert not pushed.accepted, pushed.text
     assert reasons, pushed.text
     assert adopted.live() == before
@@ -182,7 +186,7 @@ def test_a_healthy_configuration_goes_live_with_its_warning_if_it_has_one(
         pushed = push(adopted, case)
     findings = PLACE.findall(pushed.text)
     last = adopted.told()["last"]
-    table.append(Row(case["name"], naive(adopted, case), "healthy", f"{last['outcome']} {' '.join(findings)}"))
+    table.append(Row(case["name"], "", "healthy", f"{last['outcome']} {' '.join(findings)}"))
     assert pushed.accepted, pushed.text
     assert last["revision"] == pushed.oid
     assert last["outcome"] in ({"Applied", "Unchanged"} if case["name"] == "unchanged" else {"Applied"}), pushed.text

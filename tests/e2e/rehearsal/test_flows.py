@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.adopted_host import CLONE, MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal_driver import rehearsed, serve, state
+from tests.e2e.rehearsal_driver import rehearsed, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,6 @@ def prepared() -> Iterator[Host]:
             "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=x -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem"
         )
         made.run("sh", "-c", f"{script}; ip addr add 2001:db8::10/64 dev eth0 nodad")
-        serve(made)
         yield made
 
 

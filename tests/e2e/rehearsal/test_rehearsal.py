@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, serve, state
+from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-BROKEN = yaml.safe_load((CORPUS / "rehearsed-broken.yaml").read_text(encoding="utf-8"))
-HEALTHY = yaml.safe_load((CORPUS / "rehearsed-healthy.yaml").read_text(encoding="utf-8"))
+BROKEN = yaml.load((CORPUS / "rehearsed-broken.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+HEALTHY = yaml.load((CORPUS / "rehearsed-healthy.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 CERTIFICATE = """
 openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mx1.example.com -keyout /etc/ssl/k.pem -out /etc/ssl/c.pem
 """
@@ -27,7 +27,6 @@ def prepared() -> Iterator[Host]:
     """A host that has a certificate, and no reconciler at work."""
     with Host(postfix=True) as made:
         made.run("sh", "-c", CERTIFICATE)
-        serve(made)
         yield made
 
 

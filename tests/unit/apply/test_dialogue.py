@@ -76,6 +76,13 @@ def test_a_queue_that_takes_no_data_is_the_answer() -> None:
     assert heard.replies["", "local"].reply.startswith("451 4.3.0")
 
 
+def test_a_refusal_of_data_is_asked_for_everybody_who_was_taken() -> None:
+    heard, seen = held({"DATA": "450 4.7.1 <x[127.0.0.1]>: Client host rejected: later"})
+    assert {said.reply[:3] for said in heard.replies.values()} == {"450"}
+    assert seen.count("DATA") == len(heard.replies)
+    assert seen[-1] == "QUIT"
+
+
 def test_a_refusal_of_the_client_or_the_sender_answers_for_all() -> None:
     heard, seen = held({"RCPT": "554 5.7.1 <x[127.0.0.1]>: Client host rejected: Access denied"})
     assert {said.reply[:3] for said in heard.replies.values()} == {"554"}

@@ -12,7 +12,8 @@ def test_a_change_has_the_keys_of_the_contract() -> None:
     change = Change(kind=Kind.ENTRY, what="a", before=None, after="b", within="transport", where=Where("mail.yaml", 2))
 
     assert change_line(change) == {
-        "kind": "entry", "what": "a", "before": None, "after": "b", "within": "transport", "where": "mail.yaml:2:1"
+        "kind": "entry", "what": "a", "before": None, "after": "b", "within": "transport", "where": "mail.yaml:2:1",
+        "effect": "different",
     }  # fmt: skip
     assert change_line(Change(kind=Kind.FILE, what="a", before="b", after=None))["where"] is None
 

@@ -109,7 +109,7 @@ mx1.example.com   ATTENTION: postsrsd does not work: gone
   limit      first limit
              second limit
 
-next: reconciler log -1"""
+next: systemctl status postsrsd"""
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.daemon.checked import CheckedSlot
-from reconciler.model import Server
+from reconciler.model import Finding, Server, Where
+from reconciler.passes import faults_now
 from reconciler.passes.check import Checked, Memory
 from reconciler.passes.judge import LiveCommit, judge
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
@@ -50,3 +51,20 @@ def test_a_server_of_what_is_live_that_stopped_to_answer_is_told(
     later = adopted.commit(f"{MAIL}submission: {{}}\n")
     assert kept(adopted, later, server, "").unanswered() == [], "it is not live"
     assert CheckedSlot(adopted.edges).unanswered() == []
+
+
+def test_a_fault_that_is_over_is_told_no_more_and_one_of_another_commit_as_the_last_pass_found_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts_are(HOST, monkeypatch)
+    adopted = Adopted.made_in(tmp_path)
+    revision = adopted.commit()
+    adopted.go_live(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
+    monkeypatch.setattr(faults_now, "gather_again", lambda *_, ask: HOST if ask else None)
+    server = Server("127.0.0.1", 1)
+    fault = Finding(rule="silent-server", where=Where("mail.yaml"), text="gone", subject=str(server), lasting=False)
+    assert kept(adopted, revision, server, "connection refused").still([fault]) == []
+    later = kept(adopted, adopted.commit(f"{MAIL}submission: {{}}\n"), server, "")
+    told = ["the last pass found mail.yaml:1:1: gone  [silent-server]"]
+    assert later.still([fault]) == CheckedSlot(adopted.edges).still([fault]) == told
+    assert later.still([]) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from reconciler.daemon.last_pass import LastPass
@@ -23,6 +24,18 @@ def test_a_pass_that_could_not_be_recorded_is_made_again_soon_until_one_is() -> 
     assert last.recorded(Passed(Unchanged())) == LastPass()
 
 
+def test_a_recovery_that_waits_is_tried_again_after_growing_pauses() -> None:
+    waits = Passed(Postponed("a server is gone"), unrecorded=True, busy=True, held_back=True)
+    pauses, last = [], LastPass()
+    for _ in range(3):
+        last = last.recorded(waits)
+        pauses.append(last.due_in(Steady(), SETTINGS))
+
+    assert pauses == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
+    assert last.urgent == ["no pass can be made now: a server is gone"]
+    assert last.recorded(Passed(Unchanged())) == LastPass()
+
+
 def test_a_pass_that_another_process_keeps_from_beginning_says_that_and_not_that_a_record_failed() -> None:
     last = LastPass().recorded(Passed(Postponed("dpkg holds its lock"), unrecorded=True, busy=True))
 
@@ -35,13 +48,13 @@ def test_errors_of_what_is_live_that_refused_nothing_are_faults_until_a_pass_is_
     excused = error.as_warning(SAME)
 
     for outcome, told in (
-        (Unchanged((error,)), ["the last pass found mail.yaml:3:1: no server answers"]),
-        (Applied((excused,)), ["the last pass found mail.yaml:3:1: no server answers"]),
+        (Unchanged((error,)), [error]),
+        (Applied((excused,)), [error]),
         (Applied((error.as_warning("allowed: x"),)), []),
         (Refused((error,)), []),
         (Unchanged(), []),
     ):
-        assert [*LastPass(faults=("old",)).recorded(Passed(outcome)).faults] == told
+        assert [*LastPass(faults=(replace(error, text="old"),)).recorded(Passed(outcome)).faults] == told
 
 
 def test_a_pass_that_is_postponed_for_another_reason_is_on_record() -> None:

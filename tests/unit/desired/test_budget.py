@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from reconciler.model import File, Where, limits, warning_at
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, linted
 from tests.unit.host_facts import HOST
+from tests.unit.large_states import facts, tree, with_sites, with_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,3 +165,26 @@ def test_a_budget_is_for_one_commit() -> None:
     with pytest.raises(InvalidSource):
         budget.take_lines(b"\n" * (limits.LINES // 2), Where("tables/b"))
     Budget().take_lines(b"\n" * (limits.LINES // 2), Where("tables/b"))
+
+
+def test_ten_thousand_sites_are_within_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A twentieth of the sites is, with a twentieth of each limit, as far as it grows with the sites."""
+    for name in ("BYTES", "ENTRIES", "ALL_VALUES", "SERVICES_BYTES", "ALL_EXPANDED", "LINES", "READ_BY_SERVICES"):
+        monkeypatch.setattr(limits, name, getattr(limits, name) // 20)
+    files, host = with_sites(500), facts(500)
+    files["mail.yaml"] += "  smtpd_recipient_restrictions: " + "reject_unauth_destination " * 160 + "\n"
+    files |= {
+        f"master.d/site{number}-x.cf": f"site{number}-x unix - - n - - smtp\n  -o smtp_helo_name=s{number}.example\n"
+        for number in range(1, 501)
+    }
+    desired = load(tree(files), host.host, {})
+    mentioned(compose(desired, host), host)
+    folders = {str(folder) for path in files for folder in PurePosixPath(path).parents}
+    assert len(files) + len(folders) <= limits.ENTRIES
+    assert sum(map(len, files.values())) <= limits.BYTES
+
+
+def test_a_table_of_two_million_entries_is_within_the_limits() -> None:
+    row = len(with_table(1000)["tables/virtual"]) / 1000
+    assert 2_000_000 * row <= limits.BYTES
+    Budget().take_lines(b"\n" * 2_000_000, Where("tables/virtual"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,33 +18,40 @@ ROOT = Path(__file__).parents[3]
 OTHERS = {
     "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
     "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed", "site-left-out",
+    "service-dies", "warning-in-rehearsal",
 }  # fmt: skip
 
 
-def trees(folder: str = "reconciler") -> list[ast.Module]:
-    return [ast.parse(path.read_text("utf-8")) for path in sorted(ROOT.glob(f"{folder}/**/*.py"))]
+@functools.cache
+def parsed(path: Path) -> tuple[list[ast.FunctionDef], list[ast.Call]]:
+    """The functions and the calls in a source file."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef)], [
+        node for node in nodes if isinstance(node, ast.Call)
+    ]
 
 
+def sources(folder: str = "reconciler") -> list[Path]:
+    return sorted(ROOT.glob(f"{folder}/**/*.py"))
+
+
+@functools.cache
 def makers() -> dict[str, int]:
     """Every function that takes a rule's name, and as which of its arguments: those with a parameter ``rule: str``."""
     places = {"PydanticCustomError": 0}
-    for tree in trees():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef):
-                arguments = [argument for argument in node.args.args if argument.arg != "self"]
-                for place, argument in enumerate(arguments):
-                    if argument.arg == "rule" and argument.annotation and ast.unparse(argument.annotation) == "str":
-                        assert places.setdefault(node.name, place) == place, node.name
+    for node in (node for path in sources() for node in parsed(path)[0]):
+        arguments = [argument for argument in node.args.args if argument.arg != "self"]
+        for place, argument in enumerate(arguments):
+            if argument.arg == "rule" and argument.annotation and ast.unparse(argument.annotation) == "str":
+                assert places.setdefault(node.name, place) == place, node.name
     return places
 
 
 def emitted(folder: str = "reconciler") -> Iterator[str]:
     """The names that stand as literals where a finding is made, in the files of a folder."""
     places = makers()
-    for tree in trees(folder):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                yield from _literals(node, places)
+    for node in (node for path in sources(folder) for node in parsed(path)[1]):
+        yield from _literals(node, places)
 
 
 def _literals(call: ast.Call, places: dict[str, int]) -> Iterator[str]:

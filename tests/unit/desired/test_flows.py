@@ -100,7 +100,7 @@ def test_every_mistake_has_its_place_and_its_likely_intent(body: str) -> None:
 
 
 def test_a_file_that_is_no_mapping_says_so() -> None:
-    assert tried("- a\n")[1] == ['flows/a.yaml:1:1: expected "key: value" lines, got a list']
+    assert tried("- a\n")[1] == ['flows/a.yaml:1:1: expected "key: value" lines, got a list; remove the dashes']
     assert "flows/a.yaml:1:4: a is a mapping with the keys client, port," in tried("a: x\n")[1][0]
 
 

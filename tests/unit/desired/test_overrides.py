@@ -35,6 +35,11 @@ def test_what_nobody_wrote_is_not_prevailed_over(parameter: str) -> None:
     assert overridden(desired({parameter: "x"}), HOST) == []
 
 
+@pytest.mark.parametrize("value", ["hash:/etc/x, lmdb:/etc/postfix/virtual", "lmdb:$config_directory/virtual"])
+def test_a_table_that_the_parameter_names_too_is_not_prevailed_over(value: str) -> None:
+    assert overridden(desired({"virtual_alias_maps": value}), HOST) == []
+
+
 def test_a_place_is_named_by_its_key_or_its_file() -> None:
     state = desired(smart_host={"nexthop": "[a.test]"})
     merged = compose(state, HOST)

@@ -23,7 +23,7 @@ from tests.unit.commits import load_findings
         ("parameters:\n  relayhost: [mail.relay.com]\n", "mail.yaml:2:3", 'whole value: relayhost: "[mail.relay.com]"'),
         ("smart_host:\n  nexthop: [mail.relay.com]\n", "mail.yaml:2:3", 'whole value: nexthop: "[mail.relay.com]"'),
         ("smart_host: {nexthop: 'a b'}\n", "mail.yaml:1:23", "not a nexthop"),
-        ("smart_host: {nexthop: a, username: u}\n", "mail.yaml:1:1", "password is missing"),
+        ("smart_host: {nexthop: a, username: u}\n", "mail.yaml:1:26", "password is missing"),
         ("smart_host: {nexthop: a, username: u, password: !secret nosuch}\n", "mail.yaml:1:49", "secret set nosuch"),
         ("parameters: {a: !secret x}\n", "mail.yaml:1:17", "every user of the host can read main.cf"),
         ('parameters:\n  smtpd_banner: "x\\nmynetworks = 0.0.0.0/0"\n', "mail.yaml:2:17", "smtpd_banner"),
@@ -32,7 +32,7 @@ from tests.unit.commits import load_findings
         ("services: {smtp: {maxproc: 1}}\n", "mail.yaml:1:12", "smtp"),
         ("services: {smtp/inet: {maxprocs: 1}}\n", "mail.yaml:1:24", "did you mean maxproc"),
         ("services: {smtp: {}}\n", "mail.yaml:1:12", "expected NAME/TYPE, such as smtp/inet"),
-        ("services: {smtp/inet: {options: {a b: c}}}\n", "mail.yaml:1:39", "name in services.smtp/inet.options"),
+        ("services: {smtp/inet: {options: {a b: c}}}\n", "mail.yaml:1:34", "name in services.smtp/inet.options"),
         ("services: {smtp/inet: {options: [x=y]}}\n", "mail.yaml:1:24", "write options: {x: y}"),
         ("services: {smtp/inet: {arguments: x}}\n", "mail.yaml:1:35", "arguments is a list"),
         ("services: {smtp/inet: {arguments: [null]}}\n", "mail.yaml:1:36", "is one text, got nothing"),
@@ -54,7 +54,7 @@ from tests.unit.commits import load_findings
         ("hostname:\n", "mail.yaml:1:10", "give it one or remove the key"),
         ("myorigin: a\n", "mail.yaml:1:1", "write it under parameters: {myorigin: ...}"),
         ("smtpd_banner: a\n", "mail.yaml:1:1", "write it under parameters:"),
-        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known keys are dkim, dns, "),
+        ("sasl_things: {a: b}\n", "mail.yaml:1:1", "known keys are base, dkim, dns, "),
     ],
 )  # fmt: skip
 def test_bad_yaml_is_refused_at_its_place_with_its_cause(mail: str, place: str, cause: str) -> None:
@@ -76,3 +76,52 @@ def test_nor_is_a_password_of_any_other_kind(password: str) -> None:
 
     assert told.rule == "plain-text-secret"
     assert "hunter2" not in str(told)
+
+
+@pytest.mark.parametrize("again", ["x", "[a, b]", "{a: x}", "{a: {b: {c: d}}}", "{a: [x, {b: c}]}", "!secret s"])
+@pytest.mark.parametrize("first", ["x", "[a]", "{a: x}", "{a: {b: c}}", "{a: [{b: c}]}", "!secret s"])
+@pytest.mark.parametrize("section", ["parameters", "smart_host", "services", "nosuch"])
+def test_a_section_that_is_there_twice_is_a_finding_whatever_the_two_are(section: str, first: str, again: str) -> None:
+    found = load_findings(f"hostname: x.test\n{section}: {first}\n{section}: {again}\n")
+
+    assert any(one.startswith("mail.yaml:3:1: ") and "already set at line 2" in one for one in map(str, found))
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "smart_host: |\n  nexthop: a\n  password: geheim\n",
+        "smart_host: {nexthop: a, username: u, password: !secret geheim/2 x}\n",
+        "smart_host: {nexthop: a, username: u, pass: geheim}\n",
+        "smart_host:\n  nexthop: a\n  pass: @geheim\n",
+        "smart_host:\n  nexthop: a\n  password: [!geheim\n",
+        "parameters:\n  smtp_sasl_password_maps = static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps:static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps: static:me:x: geheim\n",
+        "parameters:\n  smtp_sasl_password_maps:\n  static:me:geheim\n",
+        "parameters:\n  smtp_sasl_password_maps: [static:me:geheim]\n",
+        "parameters:\n  smtp_sasl_password_maps: {a: inline:x=me:geheim}\n",
+        "parameters:\n  people_bind_pw: [geheim]\n",
+        "parameters:\n  people_bind_pw = geheim\n",
+        "parameters:\n  people_bind_pw: {a: geheim}\n",
+        "parameters: |\n  smtp_sasl_password_maps = static:me:geheim\n",
+        "password:geheim\n",
+    ],
+)
+def test_a_value_that_may_be_a_password_is_not_shown(mail: str) -> None:
+    found = load_findings(mail)
+
+    assert found
+    assert not [one for one in found if "geheim" in f"{one} {one.subject}"]
+
+
+@pytest.mark.parametrize(
+    ("mail", "written"),
+    [
+        ("parameters:\n  smtp_sasl_password_maps = hash:/etc/x\n", "write smtp_sasl_password_maps: hash:/etc/x"),
+        ("parameters:\n  local_recipient_maps = static:all\n", "write local_recipient_maps: static:all"),
+        ("services:\n  smtpd/pass:command\n", "smtpd/pass"),
+    ],
+)
+def test_what_is_no_password_is_shown(mail: str, written: str) -> None:
+    assert any(written in str(one) for one in load_findings(mail))

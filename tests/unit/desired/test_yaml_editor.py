@@ -67,6 +67,69 @@ def test_what_can_not_be_taken_away_is_an_error(path: tuple[str, ...]) -> None:
         drop(TEXT, path)
 
 
+ENDS = "parameters:\n  a: 1\n"
+"""A section with one key; what follows it differs, and a new key comes right behind `a`."""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "  # last\ntls: no\n", "  # last", "  # last\n\n# tls\ntls: no\n", "# tls\ntls: no\n", "\n\ntls: no\n", "",
+        "# end\n",
+        "  #b: 2\n  #c: 3\n\n#sasl: x\n", "  # last\n    # deeper\n", "# c\n...\n",
+    ],
+)  # fmt: skip
+def test_a_new_key_comes_before_comments_at_its_own_indentation(rest: str) -> None:
+    assert put(ENDS + rest, ("parameters", "new"), "Z") == f"{ENDS}  new: Z\n{rest}"
+
+
+@pytest.mark.parametrize(
+    ("last", "rest"),
+    [
+        ("  a: 1\n  # last\n", ""),
+        ("  a: 1\n\n  # last\n    # deeper\n", "# end\n"),
+        ("  a: 1\n  # last\n\n  # more\n", "\n# end\n# indeed"),
+        ("  a: |\n    x\n  # last\n", ""),
+        ("  a:\n  # none\n", ""),
+        ("  # none yet\n", "\n# end\n"),
+        ("  a: {b: 1}  # c\n     # d\n", ""),
+    ],
+)
+def test_a_new_section_leaves_the_section_above_it_its_comments(last: str, rest: str) -> None:
+    assert put(f"parameters:\n{last}{rest}", ("new", "k"), "Z") == f"parameters:\n{last}new:\n  k: Z\n{rest}"
+
+
+def test_a_new_key_leaves_a_deeper_mapping_its_comments() -> None:
+    text = "services:\n  smtp/inet:\n    maxproc: 3\n    # of smtp/inet\n  # of services\n"
+
+    made = put(text, ("services", "new"), "Z")
+    assert made == text.replace("  # of services", "  new: Z\n  # of services")
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("parameters: { }\n", "parameters: {new: Z}\n"),
+        ("parameters: {a: 1, }  # c\n", "parameters: {a: 1, new: Z, }  # c\n"),
+        ("parameters: {\n  a: 1  # one\n  # last\n}\n", "parameters: {\n  a: 1, new: Z  # one\n  # last\n}\n"),
+        ("parameters:\n  ? a\n  : 1\n  # last\n", "parameters:\n  ? a\n  : 1\n  new: Z\n  # last\n"),
+        ("x: &x 1\nparameters:\n  a: *x\n  # last\n", "x: &x 1\nparameters:\n  a: *x\n  new: Z\n  # last\n"),
+        ("x: &x 1\nparameters: {a: *x}\n", "x: &x 1\nparameters: {a: *x, new: Z}\n"),
+        ("parameters: &p\n  a: 1\n  # last\n", "parameters: &p\n  a: 1\n  new: Z\n  # last\n"),
+        ("parameters:\r\n  a: 1\r\n  # last\r\n", "parameters:\r\n  a: 1\r\n  new: Z\r\n  # last\r\n"),
+    ],
+)
+def test_a_new_key_fits_every_layout(text: str, made: str) -> None:
+    assert put(text, ("parameters", "new"), "Z") == made
+    assert dict(read("f", File.of(made.encode()), []).value)["parameters"]["new"] == "Z"
+
+
+@pytest.mark.parametrize("text", ["parameters: x\n", "parameters:\n  # c\n", "parameters: ~\n"])
+def test_a_key_below_a_scalar_or_nothing_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="not a mapping"):
+        put(text, ("parameters", "new"), "Z")
+
+
 def test_bad_yaml_is_an_error() -> None:
     with pytest.raises(ValueError, match="while"):
         put("a: [", ("b",), "c")

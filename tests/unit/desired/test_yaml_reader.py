@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from reconciler.desired import yaml_reader
 from reconciler.desired.load import load
-from reconciler.desired.yaml_reader import Bracketed, Document, one_text, quoted
+from reconciler.desired.yaml_scalars import Bracketed, one_text, quoted
 from reconciler.model import File, Finding
 from reconciler.model.errors import InvalidSource
 from tests.unit.commits import load_commit, load_findings, parameter_in
+
+if TYPE_CHECKING:
+    from reconciler.desired.yaml_reader import Document
 
 
 def read(text: str) -> tuple[Document, list[Finding]]:
@@ -135,7 +140,7 @@ def test_a_value_is_the_text_of_its_scalar(written: str, meant: str) -> None:
 
 
 def test_bytes_that_are_not_text_are_refused_with_their_line() -> None:
-    with pytest.raises(InvalidSource, match=r"mail.yaml:2:1: this is not UTF-8"):
+    with pytest.raises(InvalidSource, match=r"mail.yaml:2:4: this is not UTF-8"):
         load({"mail.yaml": File.of(b"a: b\nc: \xff\n")}, "mx1", {})
 
 

@@ -9,8 +9,9 @@ import pytest
 from reconciler.desired.lint import lint
 from reconciler.desired.load import load
 from reconciler.features import compose
-from reconciler.model import File, Finding, Secret
+from reconciler.model import UNWRITTEN, File, Finding, Secret
 from reconciler.model.errors import InvalidSource
+from reconciler.postfix.tables import Entries
 from tests.unit.desired_states import HEALTHY, VIRTUAL
 from tests.unit.host_facts import facts
 
@@ -125,3 +126,93 @@ def test_what_only_looks_like_a_clash_is_none() -> None:
         "tables/sender_transport": "@one.test site12-out:\n",
     }
     assert judged(SRS, fine, {"sender_canonical_classes": "envelope_sender"}) == []
+
+
+EVERYTHING = """\
+hostname: mx.test.example
+smart_host:
+  nexthop: "[relay.test]:587"
+  username: u
+  password: !secret relay
+  senders:
+    "@a.test": {nexthop: "[a.relay.test]:587"}
+    "@b.test":
+      nexthop: "[b.relay.test]:587"
+      username: b
+      password: !secret relay
+tls:
+  destinations:
+    c.test: may
+    d.test: dane
+transports:
+  slow:
+    concurrency: 1
+    rate_delay: 2s
+    helo: slow.test
+sender_rewriting:
+  key: !secret srs
+  exclude:
+  - e.test
+dkim:
+  selector: s1
+  key: !secret dkim
+  default_action: accept
+egress:
+  {lockdown: yes, allow_users: [root]}
+services:
+  smtp/unix:
+    maxproc: 7
+    options:
+      smtp_helo_timeout: 9s
+"""
+TWELVE = """\
+domains:
+- one.test
+- two.test
+delivery:
+  address: 192.0.2.10
+  helo: one.test
+"""
+PLACES = {
+    "myhostname": "mail.yaml:1", "relayhost": "mail.yaml:3", "smtp_sasl_auth_enable": "mail.yaml:4",
+    "smtp_sasl_password_maps": "mail.yaml:5", "sender_dependent_relayhost_maps": "mail.yaml:6",
+    "smtp_tls_policy_maps": "mail.yaml:13", "smtp_dns_support_level": "mail.yaml:15",
+    "slow_destination_concurrency_limit": "mail.yaml:18", "slow_destination_rate_delay": "mail.yaml:19",
+    "sender_canonical_maps": "mail.yaml:21", "smtpd_milters": "mail.yaml:28",
+    "slow/unix": "mail.yaml:17", "smtp/unix": "mail.yaml:32", "site12-out/unix": "sites/site12/site.yaml:4",
+    "cleanup-sendmail/unix": "mail.yaml:21",
+    "sender_relayhost: @a.test": "mail.yaml:7", "sender_relayhost: @b.test": "mail.yaml:8",
+    "sasl_passwd: [relay.test]:587": "mail.yaml:5", "sasl_passwd: [b.relay.test]:587": "mail.yaml:11",
+    "tls_policy: c.test": "mail.yaml:14", "tls_policy: d.test": "mail.yaml:15",
+    "site_transport: @one.test": "sites/site12/site.yaml:2", "site_transport: @two.test": "sites/site12/site.yaml:3",
+    "virtual: info@v.example": "tables/virtual:1",
+    "postsrsd: e.test": "mail.yaml:24", "postsrsd: two.test": "sites/site12/site.yaml:3",
+    "nftables: root": "mail.yaml:30",
+    "compatibility_level": "", "oneshot/unix": "", "relaylim_destination_concurrency_limit": "", "relay/unix": "",
+    "relay/unix syslog_name": "", "slow/unix smtp_helo_name": "mail.yaml:20",
+    "smtp/unix smtp_helo_timeout": "mail.yaml:35",
+    "site12-out/unix smtp_helo_name": "sites/site12/site.yaml:6", "pickup/unix cleanup_service_name": "mail.yaml:21",
+    "oneshot_dsn": "",
+}  # fmt: skip
+
+
+def test_everything_that_features_make_knows_the_line_that_made_it() -> None:
+    sealed = {f"secrets/{name}.age": "age-encryption.org/v1\n" for name in SECRETS}
+    texts = {"mail.yaml": EVERYTHING, "tables/virtual": VIRTUAL, **sealed, "sites/site12/site.yaml": TWELVE}
+    tree = {path: File.of(text.encode()) for path, text in texts.items()}
+    state = load(tree, "mx.test.example", {name: Secret(name, value) for name, value in SECRETS.items()})
+    made = compose(state, KNOWN)
+    entries = [(table.name, table, entry) for table in made.tables.values() for entry in Entries(table)]
+    places = {
+        **{name: one.where for name, one in made.parameters.items()},
+        **{one.key: one.where for one in made.entries},
+        **{f"{one.key} {option.name}": option.where for one in made.entries for option in one.overrides},
+        **{f"{name}: {entry.key}": table.at(entry.line) for name, table, entry in entries},
+        **{f"{name}: {word}": at for name, one in made.companions.items() for word, at in one.places.items()},
+        **{name: table.where for name, table in made.tables.items()},
+    }
+
+    shown = {name: f"{places[name].file}:{places[name].line}" for name in PLACES if places[name] is not UNWRITTEN}
+    assert shown == {name: place for name, place in PLACES.items() if place}
+    assert [name for name, place in PLACES.items() if not place and places[name] is not UNWRITTEN] == []
+    assert [name for name, at in places.items() if at == UNWRITTEN and at is not UNWRITTEN] == []

@@ -64,7 +64,7 @@ def test_a_preset_stands_for_its_nexthop_and_port_465_for_a_service_with_tls_fir
     ("section", "text"),
     [
         ("{preset: mailchanels}", "did you mean mailchannels?"),
-        ("{preset: mailchannels}", "mailchannels takes mail only after a login; username and password are missing"),
+        ("{preset: mailchannels}", "mailchannels takes mail only after a login; write username: USER, and run"),
         ("{preset: mailchannels, nexthop: a.example}", "write one of the two"),
         ("{nexthop: a.example, senders: {example.com: {nexthop: b.example}}}", 'not a sender: "example.com"'),
         ("{nexthop: a.example, senders: {'@b.example': {nexthop: ''}}}", "is empty"),

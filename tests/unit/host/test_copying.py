@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -117,3 +118,30 @@ def test_a_user_who_replaces_names_meanwhile_gets_nothing(owned: Path, tmp_path:
         assert {path.read_text() for path in copies if not path.is_symlink()} <= {"harmless"}
         assert (victim.stat().st_uid, victim.stat().st_mode & 0o7777, victim.read_text()) == (0, 0o600, "secret")
         assert [one.name for one in victim.parent.iterdir()] == ["victim"]
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_where_the_file_system_can_share_blocks_no_byte_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: bool
+) -> None:
+    sent: list[int] = []
+    sendfile = os.sendfile
+
+    def ioctl(new: int, request: int, old: int) -> None:
+        assert request == 0x40049409  # FICLONE in linux/fs.h
+        if not able:
+            raise OSError(errno.EOPNOTSUPP, "not supported")
+        os.write(new, os.pread(old, 100, 0))
+
+    def counted(new: int, old: int, offset: int, count: int) -> int:
+        sent.append(count)
+        return sendfile(new, old, offset, count)
+
+    monkeypatch.setattr("fcntl.ioctl", ioctl)
+    monkeypatch.setattr(os, "sendfile", counted)
+    (tmp_path / "old").write_bytes(b"a map")
+    (tmp_path / "old").chmod(0o640)
+    copy(tmp_path / "old", tmp_path / "new")
+    assert (tmp_path / "new").read_bytes() == b"a map"
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+    assert bool(sent) is not able

@@ -139,6 +139,9 @@ def test_inherited_tables_are_read_from_the_configuration_directory(adopted: Ado
     )
     (folder / "virtual").write_text("ada@test.example ada\n")
     (folder / "aliases").write_text("root: ada\n")
+    assert inherited(adopted.edges, HOST)[1].tables == {}  # Postfix reads their maps
+    for name in ("virtual.db", "aliases.db"):
+        (folder / name).touch()
 
     desired, settings = inherited(adopted.edges, HOST)
 

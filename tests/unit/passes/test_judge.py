@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model import errors_in
-from reconciler.model.errors import CheckFailed
+from reconciler.model.errors import CheckFailed, InvalidSource
 from reconciler.passes import judge as module
 from reconciler.passes.judge import LiveCommit, judge, permit, understand
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
+from tests.unit.repositories import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,3 +104,44 @@ def test_before_adoption_and_after_a_rollback_nothing_is_understood_of_what_is_l
     assert live.generation
     assert live.generation.revision == ""
     assert live.understood is None
+
+
+def test_the_commit_that_is_live_is_not_read_again_for_a_push_without_an_error(
+    adopted: Adopted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopted.go_live(judged_now(adopted, adopted.commit()))
+    new = adopted.commit(MAIL + "parameters: {myorigin: test.example}\n")
+    read: list[str] = []
+
+    def counted(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+        read.append(revision.oid)
+        return understand(revision, edges, kept)
+
+    monkeypatch.setattr(module, "understand", counted)
+    live = LiveCommit(adopted.edges)
+    permit(judge(new, adopted.edges, live), live, adopted.edges.repo)
+    assert read == [new.oid]
+
+
+def test_a_commit_that_can_t_be_read_is_refused_with_what_is_wrong_with_the_rest(adopted: Adopted) -> None:
+    partly = adopted.commit(WRONG + "submision: {enabled: yes}\n")
+    with pytest.raises(InvalidSource) as caught:
+        judged_now(adopted, partly)
+    assert [one.rule for one in caught.value.findings] == ["unknown-key", "unknown-restriction"]
+
+    adopted.go_live(judged_now(adopted, adopted.commit(WRONG)))
+    with pytest.raises(InvalidSource) as caught:
+        judged_now(adopted, partly)
+
+    assert [(one.rule, one.is_error) for one in caught.value.findings] == [
+        ("unknown-key", True),
+        ("unknown-restriction", False),  # it is live as well
+    ]
+
+
+def test_a_malformed_recipient_of_secrets_is_found_before_the_next_secret(adopted: Adopted) -> None:
+    oid = commit(adopted.edges.repo.path, {"mail.yaml": MAIL, "secrets/recipients": "# ops\nage1cut\n"})
+
+    [found] = errors_in(judged_now(adopted, adopted.edges.repo.revision(oid)).findings)
+
+    assert (found.rule, str(found.where)) == ("malformed-recipient", "secrets/recipients:2:1")

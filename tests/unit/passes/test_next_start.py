@@ -140,16 +140,17 @@ def test_a_table_that_vanished_after_postfix_read_it_is_waited_for_and_one_that_
 # ---- every rule about the host is sorted -----------------------------------------------------------------------------
 
 AT_A_START = {
-    "foreign-address", "key-mismatch", "malformed-address", "missing-file", "next-start", "port-taken", "silent-server",
-    "unknown-port", "unreadable-certificate",
+    "chroot-without-names", "foreign-address", "key-mismatch", "malformed-address", "missing-file", "next-start",
+    "port-taken", "silent-server", "unknown-port", "unreadable-certificate",
 }  # fmt: skip
 """They may act when a process starts, or when master reads its configuration: Finding.starts names what fails then."""
 NOT_MADE = {"missing-package", "unknown-user"}
 """What is wanted can't be made: never excusable, as far as the rule leads to a file."""
 NOW = {
-    "certificate-expired", "certificate-expires", "certificate-name", "chroot-without-names", "failing-lookup",
+    "certificate-expired", "certificate-expires", "certificate-name", "failing-lookup",
     "fails-open", "long-service-name", "missing-program", "networks-by-style", "no-dnssec", "no-place-for-mail",
-    "not-executable", "queue-too-small", "reverse-name", "unknown-reverse-name", "unreadable-by-proxymap",
+    "no-such-user", "not-executable", "queue-too-small", "reverse-name", "unknown-reverse-name",
+    "unreadable-by-proxymap",
 }  # fmt: skip
 """They act on the processes that run as well: what is live has the same fault."""
 

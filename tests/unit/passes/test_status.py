@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.host.effects import Host
+from reconciler.model.errors import CommandFailed
 from reconciler.model.phase import Clock, Probation, Refusing
-from reconciler.passes.status import phase_data, shown
+from reconciler.passes.status import phase_data, shown, why_unknown
 from reconciler.state.journal import Journal
 
 RECORDED = Path(__file__).parents[2] / "transcripts" / "state"
@@ -50,3 +51,11 @@ def test_what_people_are_told_of_a_probation_is_what_they_may_ask() -> None:
     assert phase_data(PROBATION) == {"name": "Probation", **told}
     assert phase_data(Refusing("b", PROBATION)) == {"name": "Refusing", "revision": "b", "probation": told}
     assert phase_data(Refusing("b")) == {"name": "Refusing", "revision": "b"}
+
+
+def test_a_program_that_had_too_little_time_says_nothing_about_the_configuration() -> None:
+    late, wrong = CommandFailed(("postconf", "-x"), None, ""), CommandFailed(("postconf", "-x"), 1, "bad main.cf")
+
+    assert why_unknown(late) == "postconf did not answer in time"
+    assert why_unknown(wrong) == str(wrong)
+    assert why_unknown(OSError("no such folder")) == "no such folder"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from reconciler.passes.verdict import LONG, verdict
+from reconciler.passes.verdict import LATE, LONG, verdict
 from tests.unit.well_status import TIP, WELL
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
     [
         ({"postfix": STOPPED}, "stopped", "Postfix is stopped", "START"),
         ({"postfix": STOPPED | {"unknown": "main.cf: no"}}, "stopped", "read its configuration: main.cf: no", "once"),
+        (
+            {"postfix": STOPPED | {"unknown": f"postconf {LATE}"}},
+            "attention",
+            "the state of Postfix is unknown: postconf did not answer in time",
+            "reconciler status",
+        ),
         ({"phase": {"name": "Halted", "reason": "no answer"}}, "stopped", "halted: no answer", "reconciler resume"),
         ({"lost": "it is a folder; run `reconciler x`", "live": None}, "attention", "it is a folder;", "reconciler x"),
         ({"daemon": False}, "attention", "the daemon is not running", "systemctl start reconciler"),
@@ -86,9 +92,27 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
         ),
         ({"drift": ["main.cf:smtpd_banner"]}, "attention", "edited by hand: main.cf:smtpd_banner", "reconciler plan"),
         ({"due": [{"text": "expires", "next": "renew"}]}, "attention", "expires", "renew"),
-        ({"companions": {"rspamd": {"running": False, "why": "no"}}}, "attention", "rspamd does not work: no", "log"),
+        (
+            {"companions": {"rspamd": {"running": False, "why": "no"}}},
+            "attention",
+            "rspamd does not work: no",
+            "systemctl status rspamd",
+        ),
+        (
+            {
+                "phase": {
+                    "name": "Retrying",
+                    "revision": TIP,
+                    "reason": "it can't be made; restore /etc/x",
+                    "attempts": 2,
+                }
+            },
+            "attention",
+            "it can't be made",
+            "restore /etc/x",
+        ),
         ({"left_out": {"site12": B}}, "attention", "site12 is left out and stays as in bbbbbbb", "reconciler log"),
-        ({"troubles": ["the file system of /var is full"]}, "attention", "/var is full", "reconciler log"),
+        ({"troubles": ["the file system of /var is full"]}, "attention", "/var is full", "df -h /var"),
         ({"live": None}, "attention", "not adopted", "reconciler once --adopt"),
     ],
 )
@@ -111,13 +135,24 @@ def test_a_suspension_without_an_end_is_a_reason_after_a_day() -> None:
     assert judged(phase=phase | {"until": "2026-12-24T00:00:00Z"}, since=long_ago)["level"] == "well"
 
 
-def test_a_rollback_that_left_mail_in_trouble_is_a_reason_while_nothing_looks_again() -> None:
+def test_a_commit_that_is_live_does_not_wait() -> None:
+    phase = {"name": "Retrying", "revision": TIP, "reason": "secret pw can't be opened", "attempts": 2}
+    assert judged(phase=phase)["text"] == "secret pw can't be opened"
+    assert judged(phase=phase | {"revision": B})["text"] == "commit bbbbbbb waits: secret pw can't be opened"
+
+
+def test_a_rollback_that_left_mail_in_trouble_is_a_reason_until_mail_is_taken_again() -> None:
     phase = {"name": "Suspended", "who": "ann", "why": "rollback of 3", "until": None, "tip": TIP}
-    last = {"outcome": "Applied", "revision": "", "findings": [{"rule": "mail-refused", "text": "451"}]}
+    last = {"outcome": "Applied", "revision": "", "findings": [{"rule": "mail-waits", "text": "it answers 451"}]}
     told = judged(phase=phase, last=last)
-    assert told["text"] == "verification gave warnings when this generation went live"
+    assert told["text"] == "mail is in trouble: it answers 451"
     assert told["next"] == "reconciler log -1 -v"
+    assert judged(phase=phase, last=last | {"outcome": "Unchanged"})["text"] == told["text"], "a look after it"
     assert judged(phase=phase, last=last | {"findings": []})["level"] == "well"
+    cause = 'no server answers at "inet:127.0.0.1:8891" (connection refused)'
+    told = judged(phase=phase, last=last, troubles=[cause])
+    assert (told["text"], told["also"]) == (cause, ["mail is in trouble: it answers 451"])
+    assert told["next"] == "start the server at inet:127.0.0.1:8891"
 
 
 def test_stopped_mail_comes_first_and_the_others_follow() -> None:

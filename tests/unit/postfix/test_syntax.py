@@ -158,3 +158,12 @@ def test_options_end_where_the_commands_own_words_begin(words: str) -> None:
     assert findings == []
     assert service.overrides == ()
     assert list(service.arguments) == words.split()[1:]
+
+
+def test_a_duplicate_service_names_both_places_for_the_finding_may_be_shown_at_either() -> None:
+    services = [*read_master("a unix - - n - - x\n", "one.cf")[0], *read_master("a unix - - n - - y\n", "two.cf")[0]]
+
+    [finding] = duplicates(services)
+
+    assert (str(finding.where), str(finding.also)) == ("two.cf:1:1", "one.cf:1:1")
+    assert "one.cf:1:1 and two.cf:1:1 define it" in finding.text

@@ -54,7 +54,7 @@ def test_every_server_that_is_asked_is_found_once_with_its_kind() -> None:
     )
     partners = {
         (one["kind"], one.get("path", one.get("address")), one.get("port"), one.get("near"))
-        for one in outside.stand_ins(scope, outside.texts(scope))
+        for one in outside.stand_ins(scope, scope.merged.entries, outside.texts(scope))
     }
 
     assert partners == {
@@ -69,13 +69,17 @@ def test_a_socket_that_the_configuration_itself_serves_is_no_partner() -> None:
     own = {"master.d/x.cf": "policy unix - n n - 0 spawn user=nobody argv=/bin/x\n"}
     scope = main({"smtpd_data_restrictions": "check_policy_service unix:private/policy"}, own)
 
-    assert list(outside.stand_ins(scope, outside.texts(scope))) == []
+    assert list(outside.stand_ins(scope, scope.merged.entries, outside.texts(scope))) == []
 
 
 def test_a_socketmap_is_asked_without_the_name_of_its_map() -> None:
     scope = main({"virtual_alias_maps": "socketmap:inet:192.0.2.78:8888:users, socketmap:unix:/run/maps:users"})
 
-    servers = [one for one in outside.stand_ins(scope, outside.texts(scope)) if one["kind"] == "socketmap"]
+    servers = [
+        one
+        for one in outside.stand_ins(scope, scope.merged.entries, outside.texts(scope))
+        if one["kind"] == "socketmap"
+    ]
     assert servers == [
         {"kind": "socketmap", "address": "192.0.2.78", "port": 8888, "near": False},
         {"kind": "socketmap", "path": "/run/maps"},

@@ -189,7 +189,7 @@ def test_a_file_that_is_too_large_is_refused_by_its_header(tmp_path: Path, monke
 
 
 def test_a_tree_of_trees_that_unfolds_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert limits.ENTRIES <= 100_000  # which takes some seconds; a thousand shows the same
+    assert limits.ENTRIES <= 200_000  # which takes some seconds; a thousand shows the same
     monkeypatch.setattr(limits, "ENTRIES", 1_000)
     repository = bare(tmp_path / "r.git")
     tree = tree_of(repository.path)
@@ -237,6 +237,27 @@ def test_a_repository_in_trouble_is_unavailable_and_named(tmp_path: Path, harm: 
             continue  # an open handle need not notice
         with pytest.raises(Unavailable, match=rf"repository {repository.path}: ."):
             each.tip()
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [
+        (_removed, ": No such file or directory"),
+        (_truncated, ": Repository not found"),
+        (_bad_config, ": failed to parse config file: missing"),
+        (_no_objects, ": objects: No such file or directory"),
+    ],
+)
+def test_an_error_names_the_file_that_it_is_about_and_the_repository_once(
+    tmp_path: Path, harm: Callable[[Path], None], what: str
+) -> None:
+    path = bare(tmp_path / "r.git").path
+    harm(path)
+
+    with pytest.raises(Unavailable) as error:
+        Repository(path, "main", Host()).tip()
+
+    assert str(error.value).startswith(f"repository {path}{what}")
 
 
 @pytest.mark.parametrize("harm", ["missing", "corrupt"])

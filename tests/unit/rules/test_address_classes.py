@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.rules import address_classes
 from tests.unit.desired_states import VIRTUAL, findings_of, only_finding
 from tests.unit.host_facts import facts
 
 BOXES = {"virtual_mailbox_domains": "m.example", "virtual_transport": "lmtp:unix:private/d"}
 ADA_AND_BOB = {"tables/virtual_mailbox": "ada@m.example ada/\nbob@m.example bob/\n"}
+
+
+@pytest.fixture(autouse=True, params=[64, 0], ids=["few domains", "many domains"])
+def _many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try everything with a search for all domains, and without, as where there are many."""
+    monkeypatch.setattr(address_classes, "_MANY", request.param)
 
 
 def test_a_domain_of_two_classes_is_told_of() -> None:

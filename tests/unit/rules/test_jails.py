@@ -36,6 +36,7 @@ def test_a_client_without_name_servers_is_refused_at_its_line() -> None:
     assert f"runs in a chroot without {INSIDE}" in finding.text
     assert "no mail could leave" in finding.text
     assert (finding.is_error, finding.lasting) == (True, False)
+    assert f"smtp with {INSIDE}" in finding.starts, "one that runs has read the list when it started"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Interface
+
 import pytest
 
 from reconciler.desired.lint import mentioned
@@ -123,3 +125,35 @@ def test_the_addresses_of_names_are_asked_for() -> None:
     state = desired({"inet_interfaces": "$myhostname, localhost, 192.0.2.10"}, files)
     assert mentioned(compose(state, HOST), HOST).hosts == {"mx2.test.example", "mx.test.example"}
     assert mentioned(compose(desired(), HOST), HOST).hosts == set()
+
+
+def test_the_addresses_of_the_host_are_not_listed_for_each_service() -> None:
+    class Counted(IPv4Interface):
+        asked = 0
+
+        @property
+        def ip(self) -> IPv4Address:
+            Counted.asked += 1
+            return super().ip
+
+    count = 40
+    addresses = tuple(Counted(f"10.0.0.{number}/24") for number in range(1, count + 1))
+    lines = "".join(
+        f"x{number} unix - - n - - smtp -o smtp_bind_address=10.0.0.{number}\n10.0.0.{number}:26 inet n - n - - smtpd\n"
+        for number in range(1, count + 1)
+    )
+    assert not findings_of("foreign-address", files={"master.d/x.cf": lines}, facts=facts(addresses=addresses))
+    assert Counted.asked <= 5 * count
+
+
+def test_of_several_services_on_one_port_each_is_named_with_each() -> None:
+    lines = "a.test:26 inet n - n - - smtpd\n" + "".join(
+        f"{name} inet n - n - - smtpd\n" for name in ("127.0.0.1:26", "127.0.0.1:026", "[::1]:26", "localhost:26")
+    )
+    found = findings_of("port-taken", files={"master.d/x.cf": lines})
+    assert [(one.where.line, one.text.partition("already")[0].split('"')[-2]) for one in found] == [
+        (3, "127.0.0.1:26"),
+        (5, "127.0.0.1:026"),
+        (5, "127.0.0.1:26"),
+        (5, "[::1]:26"),
+    ]

@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.rules import recipients
 from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import HOST
 
 ROOT = "info@v.example  root@mx.test.example"
+
+
+@pytest.fixture(autouse=True, params=[64, 0], ids=["few domains", "many domains"])
+def _many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try everything with a search for all domains, and without, as where there are many."""
+    monkeypatch.setattr(recipients, "_MANY", request.param)
 
 
 @pytest.mark.parametrize(

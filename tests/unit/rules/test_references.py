@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from reconciler.features import compose
 from reconciler.model import Severity
-from tests.unit.desired_states import findings_of, only_finding
+from reconciler.postfix.references import named_tables
+from tests.unit.desired_states import desired, findings_of, only_finding
 from tests.unit.host_facts import HOST, facts
 
 
@@ -98,11 +102,20 @@ def test_a_missing_certificate_is_refused_once_tls_is_offered() -> None:
         ),
         ("virtual_alias_maps", "regexp:/srv/r", {"smtp/inet taking mail with regexp:/srv/r"}),
         ("mynetworks", "/srv/r", {"smtp/inet taking mail with /srv/r"}),
-        ("smtp_generic_maps", "regexp:/srv/r", set()),
-        ("header_checks", "regexp:/srv/r", set()),
+        ("smtp_generic_maps", "regexp:/srv/r", {"smtp with regexp:/srv/r"}),
+        ("smtp_tls_policy_maps", "regexp:/srv/r", {"smtp with regexp:/srv/r"}),
+        ("header_checks", "regexp:/srv/r", {"cleanup with regexp:/srv/r"}),
+        ("header_checks", "proxy:regexp:/srv/r", {"cleanup with regexp:/srv/r", "proxymap with regexp:/srv/r"}),
+        ("mailbox_command_maps", "regexp:/srv/r", {"local with regexp:/srv/r"}),
+        ("sender_dependent_relayhost_maps", "regexp:/srv/r", {"trivial-rewrite with regexp:/srv/r"}),
+        ("virtual_uid_maps", "regexp:/srv/r", {"virtual with regexp:/srv/r"}),
+        ("smtp_tls_cert_file", "/srv/r", {"smtp with /srv/r"}),
+        ("bounce_template_file", "/srv/r", {"bounce with /srv/r"}),
+        ("fast_flush_domains", "regexp:/srv/r", set()),
+        ("postscreen_access_list", "cidr:/srv/r", set()),
     ],
 )
-def test_a_table_that_smtpd_reads_acts_when_it_starts(name: str, value: str, starts: set[str]) -> None:
+def test_a_table_acts_when_a_program_that_reads_it_starts(name: str, value: str, starts: set[str]) -> None:
     (finding,) = findings_of("missing-file", {name: value}, facts=facts(files={"/srv/r": False}))
     assert finding.starts == starts
 
@@ -110,3 +123,18 @@ def test_a_table_that_smtpd_reads_acts_when_it_starts(name: str, value: str, sta
 def test_a_type_that_is_not_installed_any_more_acts_at_a_start_too() -> None:
     (finding,) = findings_of("unknown-table-type", {MAPS: "nisplus:x"})
     assert finding.starts == {"smtp/inet taking mail with nisplus:x"}
+
+
+def test_the_lists_of_postscreen_act_when_it_starts() -> None:
+    screened = {"master.d/x.cf": "10025 inet n - y - 1 postscreen\n"}
+    gone = facts(files={"/srv/r": False})
+    (finding,) = findings_of("missing-file", {"postscreen_access_list": "cidr:/srv/r"}, screened, facts=gone)
+    assert finding.starts == {"postscreen with cidr:/srv/r"}
+
+
+def test_a_chroot_has_a_list_of_name_servers_among_the_files_that_are_read_at_a_start() -> None:
+    inside = ("/var/spool/postfix/etc/resolv.conf",) * 2
+    jailed = compose(desired(files={"master.d/x.cf": "out unix - - y - - smtp\n"}), HOST)
+    assert (inside[0], inside[1:]) in named_tables(jailed, HOST)
+    free = replace(jailed, services={one.key: replace(one, chroot="n") for one in jailed.entries})
+    assert (inside[0], inside[1:]) not in named_tables(free, HOST)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from reconciler.postfix.vocabulary import per_service
+from reconciler.rules import unread
 from tests.unit.desired_states import VIRTUAL, findings_of
 from tests.unit.host_facts import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def options(line: str, *settings: str, parameters: dict[str, str] | None = None) -> list[str]:
@@ -105,3 +112,17 @@ def test_settings_of_an_agent_that_no_route_leads_to_have_no_effect() -> None:
     assert not findings_of("unread-setting", elsewhere | {"transport_maps": "ldap:/etc/x.cf"}, mailboxes)
     (finding,) = findings_of("unread-setting", {"local_transport": "error:none", "home_mailbox": "Maildir/"})
     assert "home_mailbox: only local reads this" in finding.text
+
+
+def test_the_limits_of_all_services_are_not_listed_for_each_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(dict[str, str]):
+        listed = 0
+
+        def __iter__(self) -> Iterator[str]:
+            Counted.listed += 1
+            return super().__iter__()
+
+    monkeypatch.setattr(unread, "per_service", lambda services: Counted(per_service(services)))
+    lines = "".join(f"x{number} unix - - n - - smtp -o smtp_helo_name=a -o syslog_name=b\n" for number in range(50))
+    assert not findings_of("unread-option", files={"tables/virtual": VIRTUAL, "master.d/x.cf": lines})
+    assert Counted.listed == 0

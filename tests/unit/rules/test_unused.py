@@ -33,6 +33,8 @@ def test_stock_services_and_servers_are_not_asked_about() -> None:
     line = {"master.d/x.cf": "policy unix - n n - 0 spawn user=nobody argv=/bin/x\n10025 inet n - n - - smtpd\n"}
     assert not findings_of("unused-transport", files=line)
     assert not findings_of("unused-transport")
+    whole = {"master.d/host.cf": "relay unix - - n - - smtp\nretry unix - - n - - error\n"}
+    assert not findings_of("unused-transport", files=whole, base="none")
 
 
 def test_a_part_of_a_path_names_no_transport() -> None:

@@ -203,7 +203,7 @@ def test_an_adoption_that_fails_or_is_cut_short_gives_the_folders_back(
 ) -> None:
     live, panel = generations.config_directory, inode(generations.config_directory / "panel")
     with monkeypatch.context() as edited:
-        edited.setattr(Generations, "_adopted", lambda _: (_ for _ in ()).throw(Unavailable("edited meanwhile")))
+        edited.setattr(Generations, "_adopted", lambda *_: (_ for _ in ()).throw(Unavailable("edited meanwhile")))
         with pytest.raises(Unavailable):
             generations.adopt()
     assert (inode(live / "panel"), (live / "panel").is_symlink()) == (panel, False)

@@ -11,6 +11,7 @@ from reconciler.model import (
     Applied,
     Broken,
     Change,
+    Effect,
     Finding,
     Kind,
     Outcome,
@@ -24,13 +25,12 @@ from reconciler.model import (
     Where,
 )
 from reconciler.postfix.root_equivalent import ROOT, Power
+from reconciler.trees.changes import MOST
 from reconciler.trees.report import (
     ALIKE,
-    MOST,
-    WIDTH,
-    change_lines,
     finding_lines,
     flow_line,
+    grouped_lines,
     needs,
     outcome_lines,
     plan_lines,
@@ -44,55 +44,48 @@ WARNING = Finding(rule="w", where=Where("a", 1), text="doubtful", subject="", se
 ERROR = Finding(rule="not-confirmed", where=Where("b", 2), text="wrong", subject="")
 
 
-def parameter(before: str | None, after: str | None, where: Where | None = None) -> Change:
-    return Change(kind=Kind.PARAMETER, what="smtpd_banner", before=before, after=after, where=where)
-
-
-def service(after: str) -> Change:
-    return Change(kind=Kind.SERVICE, what="x/unix", before=None, after=after)
-
-
 def plan(*steps: Activation, what: str = "main.cf") -> Plan:
     change = Change(kind=Kind.FILE, what=what, before="a", after="b")
     return Plan(live={}, target={}, changes=(change,) if steps else (), steps=steps)
 
 
-@pytest.mark.parametrize(
-    ("change", "line"),
-    [
-        (parameter(None, "x"), "  + smtpd_banner  x"),
-        (parameter("x", None), "  - smtpd_banner  x"),
-        (parameter("", "y"), "  ~ smtpd_banner  (empty) -> y"),
-        (parameter("x", "\x1b[2J"), r"  ~ smtpd_banner  x -> \x1b[2J"),
-        (service("x unix - - n - - smtp"), "  + x/unix  - - n - - smtp"),
-        (Change(kind=Kind.FILE, what="../rspamd/a", before=None, after="new"), "  + rspamd/a     file new"),
-    ],
-)
-def test_a_change_is_one_line_with_its_mark(change: Change, line: str) -> None:
-    assert list(change_lines([change])) == [line]
-
-
-def test_a_place_stands_at_the_right_and_a_long_value_makes_room_for_it() -> None:
-    (line,) = change_lines([parameter("x", "y" * 200, Where("mail.yaml", 7, 3))])
-
-    assert len(line) == WIDTH
-    assert line.endswith("...  mail.yaml:7")
-    (entry,) = change_lines([Change(kind=Kind.ENTRY, what="a", before=None, after="b", within="virtual")])
-    assert entry.endswith("(in virtual)")
-
-
-def test_after_many_changes_their_number_is_enough() -> None:
-    lines = list(change_lines([parameter("x", "y")] * 5, most=3))
-
-    assert (len(lines), lines[-1]) == (4, "  ... and 2 more")
+def changed(effect: Effect = Effect.DIFFERENT, before: str | None = "x") -> Change:
+    return Change(kind=Kind.PARAMETER, what="smtpd_banner", before=before, after="y", effect=effect)
 
 
 def test_a_plan_says_what_it_needs() -> None:
     assert list(plan_lines(plan())) == ["  no changes"]
-    assert list(plan_lines(plan(Activation.RELOAD)))[1:] == ["", "  needs a reload"]
+    assert list(plan_lines(plan(Activation.RELOAD))) == ["  ~ main.cf  a -> b", "", "  1 changed", "  needs a reload"]
     beside = plan(Activation.NOTHING, what="../rspamd/x")
     assert list(plan_lines(beside))[-1] == "  needs nothing of Postfix, only of rspamd"
     assert (needs(beside), needs(plan(Activation.RESTART)), needs(plan())) == ("rspamd", "restart", "nothing")
+
+
+def test_a_plan_is_grouped_by_what_its_changes_do_to_mail() -> None:
+    shown = [changed(Effect.DEFAULT, None), changed(Effect.SAME), changed(), changed()]
+    implied = [replace(changed(), what="append_dot_mydomain")]
+
+    assert list(grouped_lines(shown, implied=implied)) == [
+        "treated differently:", "  ~ smtpd_banner  x -> y", "  ~ smtpd_banner  x -> y",
+        "defaults that change with compatibility_level:", "  ~ append_dot_mydomain  x -> y", "",
+        "the same, written differently:", "  ~ smtpd_banner  x -> y", "",
+        "defaults, written out or left out:", "  + smtpd_banner  y", "",
+        "  3 changed, 1 added",
+    ]  # fmt: skip
+    assert list(grouped_lines([changed(Effect.SAME)])) == [
+        "the same, written differently:", "  ~ smtpd_banner  x -> y", "", "  1 changed: nothing is treated differently",
+    ]  # fmt: skip
+
+
+def test_a_push_shows_what_is_treated_differently_and_counts_the_rest() -> None:
+    assert list(push_lines([changed(Effect.SAME), changed(), changed(Effect.DEFAULT)], [])) == [
+        "  ~ smtpd_banner  x -> y", "  and 2 written differently, or as a default, with the same effect",
+        "  3 changed", "",
+    ]  # fmt: skip
+    assert list(push_lines([changed(Effect.SAME)], [])) == [
+        "  ~ smtpd_banner  x -> y", "  nothing is treated differently", "",
+    ]  # fmt: skip
+    assert list(push_lines([changed()], [])) == ["  ~ smtpd_banner  x -> y", ""]
 
 
 def test_errors_come_first_and_a_push_without_changes_says_so() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.features.dns.zone import Record, judge, lookups, read, split
+from reconciler.features.dns.rdata import split
+from reconciler.features.dns.zone import Record, judge, lookups, read
 from reconciler.model import Finding, Where
 
 
@@ -53,6 +54,80 @@ def test_long_text_is_split_and_names_are_compared_in_lower_case() -> None:
     assert len(record.data.strip('"').split('" "')[0]) == 255
     assert record.text == f'v=DKIM1; p={"a" * 300}b"\\'
     assert split(record.text) == record.data
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (r'example.com. 1 IN TXT "\25x"', "less than three digits"),
+        ('example.com. 1 IN TXT "é"', "ASCII"),
+        (r'foo\.example.com. 1 IN TXT "x"', "not in the zone"),
+        ('example.com. 1 IN CAA 0 issue "é"', "ASCII"),
+        ("_x.example.com. 1 IN A 192.0.2.1", "is not a host name"),
+        ("_x.example.com. 1 IN MX 10 mail.example.com.", "is not a host name"),
+        ("example.com. 1 IN MX 10 mail_1.example.com.", '"mail_1.example.com." is none'),
+        ("example.com. 1 IN MX 10 @", "depends on other lines"),
+        ("example.com. 1 IN HTTPS 1 mail alpn=h2", 'did you mean "mail."?'),
+        ("example.com. 1 IN HTTPS 1 . alpn", "PRIORITY HOST."),
+        ("example.com. 1 IN SSHFP 4 2 abc", "ALGORITHM TYPE HEX"),
+        (r"example.com. 1 IN TYPE65280 \# 3 C0000201", r"\# LENGTH HEX"),
+        (r"example.com. 1 IN TYPE255 \# 0", "unknown type"),
+        ("example.com. 1 IN TLSA 5 1 1 ab", "USAGE SELECTOR"),
+        ("example.com. 1 IN A 192.0.2.1 192.0.2.2", "expected an IPv4 address"),
+        ("example.com. 1 IN MX 10", "PREFERENCE HOST."),
+        ("example..com. 1 IN A 192.0.2.1", "not a valid name"),
+        ('"example.com." 1 IN A 192.0.2.1', "in quotes"),
+        ("example.com. 1 IN TXT (", "not balanced"),
+        ('example.com. 1 IN TXT "x" )', "not balanced"),
+        ("example.com. 1 IN A 192.0.2.1\x7f", "control character"),
+    ],
+)
+def test_a_record_that_a_name_server_would_refuse_or_misread_is_refused(line: str, what: str) -> None:
+    records, [finding] = zone_of(line)
+    assert (records, what in finding.text) == ([], True), finding.text
+
+
+@pytest.mark.parametrize(
+    ("text", "record"),
+    [
+        ("example.com. 1 IN A 192.0.2.1 ; ours, für alle", "A 192.0.2.1"),
+        ("  ; an indented comment\nexample.com. 1 IN A 192.0.2.1", "A 192.0.2.1"),
+        ('example.com. 1 IN TXT "a;b" ; c', 'TXT "a;b"'),
+        ('example.com. 1 IN TXT "a""b"', 'TXT "ab"'),
+        (r'example.com. 1 IN TXT "\195\169"', r'TXT "\195\169"'),
+        ('example.com. 1 IN TXT ( "v=DKIM1; (" ; the key\n    "p=AAAA"\n)', 'TXT "v=DKIM1; (p=AAAA"'),
+        ("example.com. 1 IN SRV 0 0 0 .", "SRV 0 0 0 ."),
+        ("example.com. 1 IN MX 0 .", "MX 0 ."),
+        ("example.com. 1 IN MX 010 Mail.Example.com.", "MX 10 mail.example.com."),
+        ("example.com. 1 IN CAA 0 issue letsencrypt.org", 'CAA 0 issue "letsencrypt.org"'),
+        ('example.com. 1 IN CAA 0 issue ";"', 'CAA 0 issue ";"'),
+        ("example.com. 1 IN HTTPS 1 . alpn=h2", 'HTTPS 1 . alpn="h2"'),
+        ('example.com. 1 IN HTTPS 1 . alpn="h2,h3" port=8443', 'HTTPS 1 . alpn="h2,h3" port="8443"'),
+        (r"example.com. 1 IN MX \# 5 0001016100", "MX 1 a."),
+        ("(example.com. 1 IN A\n192.0.2.1)", "A 192.0.2.1"),
+        (f"example.com. 1 IN TLSA 3 1 1 {'AB' * 16} {'CD' * 16}", f"TLSA 3 1 1 {'ab' * 16}{'cd' * 16}"),
+        (f"example.com. 1 IN SSHFP 4 2 {'AB' * 32}", f"SSHFP 4 2 {'ab' * 32}"),
+        (r"example.com. 1 IN TYPE1 \# 4 C0000201", "A 192.0.2.1"),
+        (r"example.com. 1 IN TXT \# 2 0161", 'TXT "a"'),
+        (r"example.com. 1 IN TYPE65280 \# 4 C0000201", r"TYPE65280 \# 4 c0000201"),
+    ],
+)
+def test_a_record_that_a_name_server_reads_is_read_alike(text: str, record: str) -> None:
+    [read_record], findings = zone_of(text)
+    assert (str(read_record), findings) == (f"example.com. 1 IN {record}", [])
+
+
+def test_names_that_are_no_hosts_are_names_of_other_records() -> None:
+    names = ("*", "_dmarc", "-a", r"a\.b", "xn--mnchen-3ya")
+    records, findings = zone_of("\n".join(f'{name}.example.com. 1 IN TXT "x"' for name in names))
+    assert ([record.name for record in records], findings) == ([f"{name}.example.com." for name in names], [])
+    hosts, findings = zone_of("*.example.com. 1 IN A 192.0.2.1\na._spf.example.com. 1 IN A 127.0.0.2")
+    assert (len(hosts), findings) == (2, [])
+
+
+def test_a_malformed_record_over_several_lines_is_at_its_first_and_the_next_is_read() -> None:
+    records, [finding] = zone_of("\na.example.com. 1 IN A (\n  192.0.2\n)\nb.example.com. 1 IN A 192.0.2.1")
+    assert (finding.where.line, [record.name for record in records]) == (2, ["b.example.com."])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""Have postconf(1) read main.cf and master.cf of a directory, in pieces if there are many services.
+
+Promises: every service is read, with main.cf; what postconf says of a line is said of that line. What it said nothing
+of is not asked again while main.cf, the services of the piece and the installed Postfix stay the same. Raises
+CommandFailed for a program that does not end in time, and OSError as the kernel gives it.
+
+Known limit: that a setting of main.cf is unused is said if no piece uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.host.effects import Completed
+from reconciler.model.ascii_text import split_lines
+from reconciler.postfix.master_pieces import pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from reconciler.host.effects import Host
+    from reconciler.postfix.master_pieces import Piece
+
+OPTIONS = ("-n", "-P")
+"""``-n`` complains about main.cf; ``-P`` about all that ``-M`` complains about, and about the options."""
+_MAIN, _MASTER = "main.cf", "master.cf"
+_AT_ONCE = 4
+_MOST_KEPT = 2048
+_AGE = 10.0
+_LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
+_UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
+_silent: dict[Hashable, Completed] = {}
+
+
+def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
+    """Return what postconf says with each of OPTIONS; *files* are main.cf and master.cf of that directory."""
+    parts = pieces(files[_MAIN], files[_MASTER])
+    if len(parts) == 1:
+        with ThreadPoolExecutor(len(OPTIONS)) as threads:
+            return list(threads.map(lambda option: host.run(_argv(directory, option)), OPTIONS))
+    of_main = hashlib.sha256(files[_MAIN].encode("utf-8", "surrogateescape")).digest()
+    keys = [(installed, os.uname().nodename, of_main, _digest(part)) for part in parts]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        said = list(threads.map(lambda part, key: _said(host, directory, files[_MAIN], part, key), parts, keys))
+    return [_together(directory, option, [one[place] for one in said]) for place, option in enumerate(OPTIONS)]
+
+
+def _argv(directory: Path, option: str) -> tuple[str, ...]:
+    return ("postconf", "-c", str(directory), option)
+
+
+def _digest(part: Piece) -> bytes:
+    return hashlib.sha256(part.text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) -> list[Completed]:
+    """Return what postconf says of a piece with each of OPTIONS, or what it said before."""
+    known = [_silent.get((key, option)) for option in OPTIONS]
+    if all(known):
+        return [one for one in known if one]
+    with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
+        folder = Path(name)
+        for path, text in ((_MAIN, main), (_MASTER, part.text)):
+            (folder / path).write_text(text, "utf-8", "surrogateescape")
+        os.utime(folder / _MAIN, (time.time() - _AGE,) * 2)
+        done = [host.run(_argv(folder, option)) for option in OPTIONS]
+    done = [replace(one, stderr=_in_whole(one.stderr, folder, directory, part)) for one in done]
+    for option, one in zip(OPTIONS, done, strict=True):
+        if not one.stderr and not one.status:
+            _silent[key, option] = replace(one, stdout="")
+    for old in list(islice(_silent, max(len(_silent) - _MOST_KEPT, 0))):
+        _silent.pop(old, None)
+    return done
+
+
+def _in_whole(text: str, folder: Path, directory: Path, part: Piece) -> str:
+    """Return what was said of a piece as it is true of the directory: with its name, and the lines of its file."""
+    lines = (line.replace(str(folder), str(directory)) for line in split_lines(text))
+    return "".join(
+        f"{_LINE.sub(lambda match: str(part.line(int(match[0]))), line) if _MASTER in line else line}\n"
+        for line in lines
+    )
+
+
+def _together(directory: Path, option: str, said: Sequence[Completed]) -> Completed:
+    """Return what was said of any piece; that a setting of main.cf is unused counts if it is said of all of them."""
+    every = [dict.fromkeys(split_lines(one.stderr)) for one in said]
+    lines = dict.fromkeys(line for one in every for line in one if not _UNUSED.search(line) or _by_all(line, every))
+    status = next((one.status for one in said if one.status), 0)
+    text = "".join(one.stdout for one in said)
+    return Completed(_argv(directory, option), status, text, "".join(f"{line}\n" for line in lines))
+
+
+def _by_all(line: str, every: Iterable[Mapping[str, None]]) -> bool:
+    return all(line in one for one in every)

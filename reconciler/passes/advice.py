@@ -1,0 +1,51 @@
+"""Find the command, or the advice, that helps with a trouble, in the sentence that tells of it. Pure; raises nothing.
+
+The sentences are those of the rules, of host/disk.py, of the locks and of the repository.
+"""
+
+from __future__ import annotations
+
+import re
+
+LATEST = "reconciler log -1"
+_COMMAND = re.compile(r"`(reconciler [^`]*)`", re.ASCII)
+_RULE = re.compile(r"  \[([a-z-]+)\]\Z", re.ASCII)
+_OF_TROUBLES = (
+    (re.compile(r'no server answers at "([^"]+)" \(', re.ASCII), "start the server at {}"),
+    (re.compile(r"no server answers at ([^ ]+) \(", re.ASCII), "start the server at {}"),
+    (re.compile(r"; (restore /[^;]+)", re.ASCII), "{}"),
+    (re.compile(r'missing file "([^"]+)"', re.ASCII), "restore {}"),
+    (re.compile(r'missing table "[^"]+" in [^ ]+: ([^ ]+) does not exist', re.ASCII), "restore {}"),
+    (re.compile(r'"(/[^"]+)" holds neither', re.ASCII), "restore {}"),
+    (re.compile(r"the file system of ([^ ]+) is full", re.ASCII), "df -h {}, and make room there"),
+    (re.compile(r"the file system of ([^ ]+) is out of inodes", re.ASCII), "df -i {}, and remove files there"),
+    (re.compile(r"the file system of ([^ ]+) is read-only", re.ASCII), "findmnt -T {}, and mount it read-write"),
+    (re.compile("No space left on device"), "df -h; df -i, and make room on the file system that is full"),
+    (re.compile("dpkg holds its lock"), "wait for dpkg: the pass follows by itself"),
+    (re.compile("the daemon did not answer"), "reconciler status, when the host is less busy"),
+    (re.compile("another pass is running"), "wait for the other pass: the next one follows by itself"),
+)
+_OF_REPOSITORIES = (
+    (re.compile("No such file or directory"), "restore it from a backup, or reconciler init {} --from CLONE"),
+    (re.compile("there is no branch "), "git -C {} branch -a, and push the branch"),
+    (re.compile(r"; ((?:remove|replace) [^;]*)\Z", re.ASCII), "{1}"),
+)
+
+
+def advice(text: str, otherwise: str = LATEST) -> str:
+    """Return what to do about a trouble; *otherwise* if the sentence does not tell."""
+    for pattern, form in _OF_TROUBLES:
+        if match := pattern.search(text):
+            return form.format(*match.groups())
+    commands, rule = _COMMAND.findall(text), _RULE.search(text)
+    if commands:
+        return str(commands[-1])
+    return f"reconciler explain {rule[1]}" if rule else otherwise
+
+
+def advice_for_repository(problem: str, path: str) -> str:
+    """Return what to do about a repository that can't be read."""
+    for pattern, form in _OF_REPOSITORIES:
+        if match := pattern.search(problem):
+            return form.format(path, *match.groups())
+    return f"git -C {path} fsck"

@@ -1,0 +1,90 @@
+"""master.cf in pieces: postconf(1) takes time that grows with the square of the services that have options.
+
+Promises: each service is whole in exactly one piece, so that together the pieces have all of the file. A service whose
+name a parameter contains, as in ``NAME_destination_rate_delay``, is also in all others, without its options. To add or
+to remove a service changes one piece, until there are twice or half as many. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from bisect import bisect_right
+from typing import NamedTuple
+
+from reconciler.model.ascii_text import split_lines, split_words
+from reconciler.postfix.vocabulary import PER_SERVICE
+
+WHOLE = 200
+"""The services of a file that is not cut."""
+_SIZE = 100
+_FIELDS = 8  # of a service, up to its command
+_SUFFIXES = tuple(f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit"))
+
+
+class Piece(NamedTuple):
+    """Some services of a master.cf; *starts* has the line in *text* and in the whole file of each."""
+
+    text: str
+    starts: tuple[tuple[int, int], ...]
+
+    def line(self, number: int) -> int:
+        """Return the line of the whole file for a line of the text."""
+        place = bisect_right(self.starts, number, key=lambda start: start[0]) - 1
+        return self.starts[place][1] + number - self.starts[place][0] if place >= 0 else 1
+
+
+class _Entry(NamedTuple):
+    name: str
+    line: int
+    lines: list[str]
+
+
+def pieces(main: str, master: str) -> list[Piece]:
+    """Return the pieces of a master.cf beside a main.cf; one, the file itself, if it is not large."""
+    entries = _entries(master)
+    if len(entries) <= WHOLE:
+        return [Piece(master, ((1, 1),))]
+    count = 1 << (len(entries) // _SIZE).bit_length()
+    named = _named({entry.name for entry in entries}, main, master)
+    found: list[list[_Entry]] = [[] for _ in range(count)]
+    for entry in entries:
+        own = zlib.crc32(entry.name.encode("utf-8", "surrogateescape")) % count
+        for place in range(count) if entry.name in named else (own,):
+            found[place].append(entry if place == own else _bare(entry))
+    return [_joined(part) for part in found if part]
+
+
+def _entries(master: str) -> list[_Entry]:
+    """Return the services with all lines up to the next one; what comes before the first belongs to it."""
+    entries: list[_Entry] = []
+    before: list[str] = []
+    for number, line in enumerate(split_lines(master), 1):
+        if line[:1] in ("", "#", " ", "\t", "\r"):
+            (entries[-1].lines if entries else before).append(line)
+        else:
+            lines = [*before, line] if not entries else [line]
+            entries.append(_Entry(split_words(line)[0], number - len(lines) + 1, lines))
+    return entries
+
+
+def _named(services: set[str], main: str, master: str) -> set[str]:
+    """Return the services whose names begin the names of parameters."""
+    before = (split_words(text) for whole in (main, master) for text in whole.split("=")[:-1])
+    set_names = {words[-1].lstrip("{") for words in before if words}
+    found = {name.removesuffix(suffix) for name in set_names for suffix in _SUFFIXES if name.endswith(suffix)}
+    return found & services
+
+
+def _bare(entry: _Entry) -> _Entry:
+    """Return a service without its options; one that is not written on one line up to its command stays as it is."""
+    line = next(line for line in entry.lines if line.startswith(entry.name))
+    fields = split_words(line)[:_FIELDS]
+    return entry._replace(lines=[" ".join(fields)]) if len(fields) == _FIELDS else entry
+
+
+def _joined(entries: list[_Entry]) -> Piece:
+    starts, number = list[tuple[int, int]](), 1
+    for entry in entries:
+        starts.append((number, entry.line))
+        number += len(entry.lines)
+    return Piece("\n".join(line for entry in entries for line in entry.lines) + "\n", tuple(starts))

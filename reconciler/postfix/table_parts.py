@@ -1,0 +1,196 @@
+"""A large table in parts, so that what was found in a part is kept while the part stays as it is.
+
+Promises: the parts are whole lines, and together they are the table. The next version of a table is cut where the one
+before it was, so that only the parts that changed are new. How a table is cut does not matter to what looks at each
+entry by itself. Memory is bounded: the parts of the last versions of a few tables, without their bytes. Raises nothing.
+
+Known limit: a table with continuation lines, quotes or blocks is one part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from reconciler.model import limits
+from reconciler.postfix.tables import PATTERN_TYPES, is_plain
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    from reconciler.model import Finding, Table
+
+T = TypeVar("T")
+SMALLEST = 1 << 18
+"""A table of fewer bytes is one part."""
+_SIZE = 1 << 16
+_BEGINNING = 64
+_AHEAD = 8  # parts that are looked for after one that changed
+_NEAR = 16 * _SIZE
+_MOST_TABLES = 32
+_MOST_QUESTIONS = 128
+_MARK = b"\xef\xbb\xbf"
+
+
+class _Cut(NamedTuple):
+    """A part of a version of a table, as it is remembered; *beginning* are its first bytes.
+
+    It is *plain* if each of its lines is an entry, or none, whatever the others are.
+    """
+
+    length: int
+    digest: bytes
+    beginning: bytes
+    plain: bool
+
+
+class Part(NamedTuple):
+    """A part of a table: its *source*, from the line *first* on."""
+
+    source: bytes
+    first: int
+    digest: bytes
+
+
+_cuts: dict[str, list[_Cut]] = {}
+_kept: dict[Hashable, dict[bytes, Any]] = {}
+
+
+def is_large(table: Table) -> bool:
+    """Return whether what is found in a table is kept by its parts."""
+    return len(table.source) >= SMALLEST
+
+
+def parts_of(table: Table) -> Iterator[Part]:
+    """Yield the parts of a table; one, if it is small or its lines depend on one another."""
+    if not is_large(table) or table.compiler == "postalias" or table.type in {*PATTERN_TYPES, "cidr"}:
+        yield _only(table)
+        return
+    cuts = _as_before(table.source, _cuts.pop(table.name, []))
+    if not all(cut.plain and cut.length <= limits.LINE for cut in cuts):
+        yield _only(table)
+        return
+    _cuts[table.name] = cuts
+    for old in list(islice(_cuts, max(len(_cuts) - _MOST_TABLES, 0))):
+        _cuts.pop(old, None)
+    place, line = 0, 1
+    for cut in cuts:
+        source = table.source[place : place + cut.length]
+        yield Part(source, line, cut.digest)
+        place, line = place + cut.length, line + source.count(b"\n")
+
+
+def _only(table: Table) -> Part:
+    return Part(table.source, 1, hashlib.sha256(table.source).digest())
+
+
+def each(table: Table, find: Callable[..., T], *by: Hashable) -> Iterator[tuple[Part, T]]:
+    """Yield each part with what *find* makes of it as a table of its own; it may depend on the entries and *by* alone.
+
+    What it makes of a large table is kept, and must not be changed.
+    """
+    if not is_large(table):
+        yield _only(table), find(replace(table, pieces=()), *by)
+        return
+    question = (find, table.name, table.type, table.file, table.compiler, by)
+    before, now = _kept.pop(question, {}), dict[bytes, Any]()
+    _kept[question] = now
+    for old in list(islice(_kept, max(len(_kept) - _MOST_QUESTIONS, 0))):
+        _kept.pop(old, None)
+    for part in parts_of(table):
+        if part.digest in before:
+            now[part.digest] = before[part.digest]
+        elif part.digest not in now:
+            now[part.digest] = find(replace(table, source=part.source, pieces=()), *by)
+        yield part, now[part.digest]
+
+
+def findings_in(table: Table, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> Iterator[Finding]:
+    """Yield the findings of a rule that judges each entry of a table by itself."""
+    for part, findings in each(table, _listed, rule, *by):
+        yield from (moved(finding, table, part) for finding in findings)
+
+
+def moved(finding: Finding, table: Table, part: Part) -> Finding:
+    """Return a finding in a part of a table with its place in the table."""
+    return replace(finding, where=table.at(part.first - 1 + finding.where.line))
+
+
+def search(table: Table, pattern: re.Pattern[bytes]) -> bool:
+    """Return whether a pattern, which never goes on to a second line, is found in a table."""
+    return any(found for _, found in each(table, _is_found, pattern))
+
+
+def _is_found(table: Table, pattern: re.Pattern[bytes]) -> bool:
+    return bool(pattern.search(table.source))
+
+
+def texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> set[str]:
+    """Return those of some texts that a pattern, which never goes on to a second line, finds in a table."""
+    return set[str]().union(*(found for _, found in each(table, _texts, pattern, among)))
+
+
+def _texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> frozenset[str]:
+    return among.intersection(pattern.findall(table.source.decode("utf-8", "surrogateescape")))
+
+
+def longest_line(table: Table) -> int:
+    """Return the bytes of the longest line of a table."""
+    return max(length for _, length in each(table, _longest))
+
+
+def _longest(table: Table) -> int:
+    return max(map(len, table.source.split(b"\n")))
+
+
+def _listed(table: Table, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
+    return tuple(islice(rule(table, *by), limits.FINDINGS + 1))  # one more says that it is too many
+
+
+# ---- where it is cut -------------------------------------------------------------------------------------------------
+
+
+def _as_before(source: bytes, before: list[_Cut]) -> list[_Cut]:
+    """Cut a text where its last version was cut, as far as that is still in it."""
+    cuts: list[_Cut] = []
+    place = known = 0
+    while place < len(source):
+        if known < len(before) and _is_at(source, place, before[known]):
+            cuts.append(before[known])
+            place, known = place + before[known].length, known + 1
+            continue
+        end, known = _next(source, place, before, known)
+        cuts += _new(source, place, end)
+        place = end
+    return cuts
+
+
+def _is_at(source: bytes, place: int, cut: _Cut) -> bool:
+    """Return whether a part of the last version is at a place, as whole lines."""
+    end = place + cut.length
+    if not source.startswith(cut.beginning, place) or end > len(source):
+        return False
+    whole_lines = end == len(source) or source[end - 1 : end] == b"\n"
+    return whole_lines and hashlib.sha256(memoryview(source)[place:end]).digest() == cut.digest
+
+
+def _next(source: bytes, place: int, before: list[_Cut], known: int) -> tuple[int, int]:
+    """Return where one of the next parts of the last version begins, and which; else the end of the text."""
+    for number in range(known, min(known + _AHEAD, len(before))):
+        start = source.find(b"\n" + before[number].beginning, place, place + _NEAR) + 1
+        if start and _is_at(source, start, before[number]):
+            return start, number
+    return len(source), len(before)
+
+
+def _new(source: bytes, place: int, end: int) -> Iterator[_Cut]:
+    """Yield new parts from one place to another, of about one size."""
+    size = (end - place) // max((end - place) // _SIZE, 1)
+    while place < end:
+        stop = source.find(b"\n", min(place + size, end) - 1, end) + 1 or end
+        text = source[place:stop]
+        yield _Cut(len(text), hashlib.sha256(text).digest(), text[:_BEGINNING], _MARK not in text and is_plain(text))
+        place = stop

@@ -1,0 +1,58 @@
+"""The compiled maps of the live generation, of which a stage takes a copy.
+
+Promises: a copy is made only of a map that is, byte for byte, the one that was placed, and of a source that is the one
+which it was made of. Nothing live changes. Raises OSError as the kernel gives it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.state.manifest import compiled_name, digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.host.effects import Host
+    from reconciler.model import File
+    from reconciler.state.manifest import Generation
+
+
+class LiveMaps(NamedTuple):
+    """The compiled maps of a generation; there are none without one."""
+
+    live: Generation | None
+    host: Host
+
+    def is_of(self, path: str, source: File) -> bool:
+        """Return whether the live map of a table was made from the same bytes."""
+        old = self.live.files.get(path) if self.live else None
+        return old is not None and old.sha256 == source.digest and self._is_alike(path, source)
+
+    def source_of(self, path: str, source: File) -> bytes | None:
+        """Return what the live map of a table was made of; None if it is not there, or of another type or mode."""
+        if self.live is None or not self._is_alike(path, source):
+            return None
+        content = (self.live.root / path).read_bytes()
+        return content if hashlib.sha256(content).hexdigest() == self.live.files[path].sha256 else None
+
+    def copy(self, path: str, source: File, folder: Path) -> bool:
+        """Copy the live map of a table into a folder; return False, and leave nothing there, if it is not as placed."""
+        if self.live is None:
+            return False
+        compiled = compiled_name(path, source)
+        self.host.copy(self.live.root / compiled, folder / compiled)
+        if digest(folder / compiled) == self.live.files[compiled].sha256:
+            return True
+        self.host.remove(folder / compiled)
+        return False
+
+    def _is_alike(self, path: str, source: File) -> bool:
+        """Return whether the live generation has a map for that table, of the same type and mode."""
+        if self.live is None:
+            return False
+        compiled = compiled_name(path, source)
+        made, old = self.live.files.get(compiled), self.live.files.get(path)
+        alike = made and old and (old.mode, old.compiled) == (source.mode, source.compiled)
+        return bool(alike) and all((self.live.root / name).is_file() for name in (path, compiled))

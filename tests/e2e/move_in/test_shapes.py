@@ -1,0 +1,82 @@
+"""Servers of many kinds are imported, and Postfix's own programs say that nothing would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.hosts import Host
+from tests.e2e.move_in.shaped import TABLES, imported, lay_out
+from tests.shapes import SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWNED = {
+    "databases": {"extra_aliases.hash"},
+    "docker-mailserver": {"mime_checks.regexp", "screened.cidr"},
+    "folded": {"partners.cidr"},
+    "inline": {"virtual.hash"},
+    "latin-1": {"transport.hash"},
+    "left-alone": {"virtual.hash", "clients.hash"},
+    "uucp": {"transport.hash", "relocated.hash"},
+    "virtual-only": {"vmailbox.hash", "virtual.hash"},
+}
+
+
+@pytest.fixture(scope="module")
+def copies() -> Iterator[Host]:
+    """Return a host without a running Postfix, for copies of other hosts' files."""
+    with Host() as made:
+        yield made
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_copy_of_another_hosts_files_is_imported_and_equal(copies: Host, shape: str) -> None:
+    lay_out(copies, shape, f"/root/{shape}")
+
+    result = imported(copies, "--from", f"/root/{shape}", "--to", f"/root/out/{shape}")
+
+    assert result.status == 0, result.said
+    assert all(equal == total for equal, total in result.proof.values())
+    assert {"settings", "services", "options", "files"} <= result.proof.keys()
+    tables = copies.run("sh", "-c", f"ls /root/out/{shape}/tables 2>/dev/null || true").stdout.split()
+    assert set(tables) == OWNED.get(shape, set())
+    assert copies.run("sh", "-c", f"grep -rl geheim /root/out/{shape} || true").stdout == ""
+    assert "geheim" not in str(result.said)
+
+
+def test_what_can_not_be_owned_is_left_and_said_why(copies: Host) -> None:
+    lay_out(copies, "left-alone", "/root/left")
+
+    first, again = (imported(copies, "--from", "/root/left", "--to", "/root/out/left") for _ in range(2))
+
+    assert (first.status, again.status, again.proof) == (0, 0, first.proof)
+    assert (first.said["written"], again.said["written"]) == ("/root/out/left", "")
+    left = first.left
+
+    reasons = {what.rpartition("/")[2]: why for what, why in left.items()}
+    assert set(reasons) == {
+        "transport.map", "twice", "canonical", "unmade", "linked", "generic", "private_policy", "aliases",
+        "relay_domains",
+    }  # fmt: skip
+    assert reasons["generic"] == "its source was edited and not compiled: 1 rows differ"
+    assert reasons["unmade"] == "it has no compiled map, or the map can't be read"
+    assert "link" in reasons["linked"]
+    assert "0640" in reasons["private_policy"]
+    assert reasons["relay_domains"] == "a commit's table of this name would set relay_domains"
+
+
+def test_what_stands_in_the_way_is_said_first(copies: Host) -> None:
+    lay_out(copies, "managed", "/root/managed-too")
+
+    said = "\n".join(imported(copies, "--from", "/root/managed-too", "--to", "/root/out/managed-too").said["remarks"])
+
+    assert "This file is managed by Puppet" in said
+    assert "/etc/postfix-out" in said
+    assert "the queue is in /srv/spool/postfix" in said
+
+
+def test_every_compiled_table_is_one_of_a_shape() -> None:
+    assert set(TABLES) <= set(SHAPES)

@@ -1,0 +1,56 @@
+"""What the real postconf says of many services in pieces is what it says of the file as a whole."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host.effects import Host
+from reconciler.host.programs import service_check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAIN = "compatibility_level = 3.6\nmyhostname = mx1.example.com\n"
+SITE = """\
+site{0}-out  unix  -  -  n  -  -  smtp
+    -o syslog_name=postfix/site{0}-out
+    -o smtp_helo_name=s{0}.example
+    -o smtp_bind_address=10.0.0.1
+"""
+SERVICES = "smtp inet n - n - - smtpd\n" + "".join(SITE.format(number) for number in range(400))
+QMGR = "qmgr unix n - n 300 1 qmgr\n    -o site7-out_destination_concurrency_limit=2\n"
+CASES = {
+    "nothing": (MAIN, SERVICES + QMGR),
+    "settings of main.cf that nothing uses": (
+        MAIN + "nonsense = 1\nsite500-out_destination_rate_delay = 1s\n",
+        SERVICES,
+    ),
+    "settings that one service uses": (
+        MAIN + "own_helo = a.example\nsite5-out_destination_rate_delay = 1s\n",
+        SERVICES.replace("smtp_helo_name=s399.example", "smtp_helo_name=$own_helo") + QMGR,
+    ),
+    "an option that nothing knows": (MAIN, SERVICES.replace("smtp_helo_name=s7.example", "smtp_heloo_name=x")),
+    "an undefined name": (MAIN, SERVICES.replace("smtp_helo_name=s7.example", "smtp_helo_name=$nowhere")),
+    "a line with a field too few": (MAIN, SERVICES + "broken unix - - n - smtp\n"),
+    "a bad type": (MAIN, SERVICES.replace("site7-out  unix", "site7-out  unixx")),
+    "a bad setting": (MAIN + "virtual_alias_maps = ${x\n", SERVICES),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_pieces_say_what_the_whole_says(tmp_path: Path, case: str) -> None:
+    files = dict(zip(("main.cf", "master.cf"), CASES[case], strict=True))
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    os.utime(tmp_path / "main.cf", (1_000_000_000, 1_000_000_000))
+    host = Host()
+    said = service_check.ask(host, tmp_path, files, "")
+    for option, one in zip(service_check.OPTIONS, said, strict=True):
+        whole = host.run(("postconf", "-c", str(tmp_path), option))
+        assert sorted({*one.stderr.splitlines()}) == sorted({*whole.stderr.splitlines()}), option
+        assert bool(one.status) == bool(whole.status)
+    shown = host.run(("postconf", "-c", str(tmp_path), "-M"))
+    assert {*shown.stderr.splitlines()} <= {line for one in said for line in one.stderr.splitlines()}

@@ -1,0 +1,73 @@
+"""Among 500 sites a rehearsal notices what it notices among none, and plays of what is alike a few.
+
+The sites are the same in what is live, which is the hardest case: none of them is played because it changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.benchmarks.states import address_commands, flows_of, site
+from tests.e2e.hosts import Host
+from tests.e2e.rehearsal.test_rehearsal import CERTIFICATE
+from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SITES = 500
+CORPUS = Path(__file__).parents[2] / "corpus"
+BROKEN = yaml.safe_load((CORPUS / "rehearsed-broken.yaml").read_text(encoding="utf-8"))
+EACH = 12  # one of so many cases: the others are alike at any size
+AMONG = {path: text for number in range(1, SITES + 1) for path, text in site(number).items()}
+ODD = (
+    "odd unix - - n - - smtp\n  -o syslog_name=postfix/odd -o smtp_helo_name=odd.test -o smtp_dns_support_level=bogus\n"
+)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Host]:
+    """A host with the addresses of all sites."""
+    with Host(postfix=True) as made:
+        made.run("ip", "-batch", "-", input=address_commands(SITES))
+        made.run("sh", "-c", CERTIFICATE)
+        yield made
+
+
+def rehearse(host: Host, case: dict[str, Any], changed: tuple[str, ...] = ()) -> Rehearsed:
+    services = {"services": case["services"]} if "services" in case else {}
+    files = AMONG | case.get("files", {})
+    return rehearsed(host, state(case.get("parameters", {}), files, **services), changed=changed)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in BROKEN if not case.get("tls")][::EACH], ids=lambda case: str(case["name"])
+)
+def test_what_is_broken_is_found_among_many_sites(prepared: Host, case: dict[str, Any]) -> None:
+    done = rehearse(prepared, case)
+    assert not done.trouble
+    assert any(case["says"] in one and one.startswith(f"{case['at']}: ") for one in done.findings), done.findings
+
+
+def test_of_many_sites_those_that_change_are_played_and_one_that_is_not_like_them(prepared: Host) -> None:
+    done = rehearse(prepared, {"files": {"master.d/odd.cf": ODD}}, changed=("site400-out/unix",))
+    assert not done.trouble
+    assert [one for one in done.findings if "odd" in one or "bogus" in one], done.findings
+    left = {message["helo"] for message in done.report["received"]}
+    assert {"mail.d1.test", "mail.d400.test"} <= left
+    assert len(left) < 6
+    assert len(done.report["agents"]) < 8
+
+
+def test_many_flows_and_sites_pass_together(prepared: Host) -> None:
+    """They share connections, and each still meets its own end."""
+    done = rehearse(prepared, {"parameters": {"mynetworks": "192.0.2.0/24"}, "files": {"flows/f.yaml": flows_of(150)}})
+    assert not done.trouble
+    assert done.findings == []
+    assert len(done.report["flows"]) == 150
+    assert len(done.report["routes"]) == 150
+    assert done.log.count(" connect from ") < 60

@@ -1,0 +1,94 @@
+"""Many services are read in pieces: each once, at its own line; what main.cf sets is unused if no piece uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.host.effects import Completed, Host
+from reconciler.host.programs import service_check
+from reconciler.postfix.master_pieces import pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SITE = "site{0}-out  unix  -  -  n  -  -  smtp\n    -o smtp_helo_name=$of_{0}\n    -o smtp_bind_address=10.0.0.1\n"
+
+
+class Postconf(Host):
+    """Says which settings of main.cf no service uses, and which services are named ``bad``, as postconf does."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        """Do what postconf does."""
+        folder = Path(argv[2])
+        main, master = ((folder / name).read_text() for name in ("main.cf", "master.cf"))
+        said = [
+            f"postconf: warning: {folder}/main.cf: unused parameter: {line}"
+            for line in main.splitlines()
+            if f"${line.partition('=')[0]}\n" not in master
+        ]
+        for number, line in enumerate(master.splitlines(), 1):
+            if line.startswith("bad"):
+                said.append(f"postconf: warning: {folder}/master.cf: line {number}: bad service")
+        self.read.append(master)
+        return Completed(tuple(argv), 0, "", "".join(f"{one}\n" for one in said))
+
+
+def files(count: int, main: str = "", more: str = "") -> dict[str, str]:
+    return {"main.cf": main, "master.cf": "".join(SITE.format(number) for number in range(count)) + more}
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[object, Completed]:
+    """Return what is kept between two checks; nothing in the beginning."""
+    kept: dict[object, Completed] = {}
+    monkeypatch.setattr(service_check, "_silent", kept)
+    return kept
+
+
+def test_few_services_are_read_where_they_are(tmp_path: Path) -> None:
+    for name, text in files(3).items():
+        (tmp_path / name).write_text(text)
+    said = service_check.ask(Postconf(), tmp_path, files(3), ())
+    assert [one.argv for one in said] == [("postconf", "-c", str(tmp_path), option) for option in ("-n", "-P")]
+
+
+def test_a_complaint_about_a_service_is_at_its_line_of_the_file() -> None:
+    many = files(300, more="bad unix - - n - - smtp\n")
+    line = many["master.cf"].count("\n")
+    for one in service_check.ask(Postconf(), Path("/stage"), many, ()):
+        assert one.stderr == f"postconf: warning: /stage/master.cf: line {line}: bad service\n"
+
+
+def test_a_setting_is_unused_only_if_no_piece_uses_it() -> None:
+    many = files(300, main="of_7=a\nof_299=b\nof_300=c\n")
+    for one in service_check.ask(Postconf(), Path("/stage"), many, ()):
+        assert one.stderr == "postconf: warning: /stage/main.cf: unused parameter: of_300=c\n"
+
+
+def test_what_nothing_was_said_of_is_not_asked_again() -> None:
+    host, many = Postconf(), files(1000)
+    service_check.ask(host, Path("/stage"), many, ())
+    whole = len(host.read)
+    assert whole == 2 * len(pieces("", many["master.cf"]))
+    service_check.ask(host, Path("/stage"), many, ())
+    assert len(host.read) == whole
+    service_check.ask(host, Path("/stage"), files(1001), ())
+    assert len(host.read) == whole + 2, "the piece of the new service"
+    service_check.ask(host, Path("/stage"), many, ("another Postfix",))
+    assert len(host.read) == 2 * whole + 2
+
+
+def test_a_complaint_is_asked_again_and_memory_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, kept: dict[object, Completed]
+) -> None:
+    monkeypatch.setattr(service_check, "_MOST_KEPT", 4)
+    host, many = Postconf(), files(300, main="of_300=c\n")
+    assert [service_check.ask(host, Path("/stage"), many, ())[0].stderr for _ in range(2)].count("") == 0
+    service_check.ask(host, Path("/stage"), files(1000), ())
+    assert len(kept) <= 4 + 3
