@@ -61,6 +61,9 @@ def test_a_commit_that_is_live_and_then_one_that_is_refused(adopted: AdoptedHost
 
 def test_postfix_that_somebody_stops(adopted: AdoptedHost) -> None:
     adopted.sh("postfix stop")
+    adopted.host.wait_for(
+        lambda: " with `postfix stop`" in adopted.reconciler("status").text, what="the line of the log"
+    )
     status, first, command, text = told(adopted)
     assert (status, first, command) == (2, "ATTENTION: Postfix is stopped", "postfix start")
     assert " STOPPED at " in text
