@@ -79,10 +79,13 @@ def changed(old: bytes, new: bytes, most: int) -> ChangedLines | None:
     return ChangedLines(list((removed - added).elements()), list((added - removed).elements()))
 
 
-def differing(old: bytes, new: bytes) -> Differing:
-    """Return the parts that differ as texts; where lines are continued, all from the first difference to the last."""
+def differing(old: bytes, new: bytes, *, together: bool = False) -> Differing:
+    """Return the parts that differ as texts.
+
+    Where lines are continued, and with *together*, it is one part: all from the first difference to the last.
+    """
     found = list(gaps(old, new))
-    if found and (_is_continued(old) or _is_continued(new)):
+    if found and (together or _is_continued(old) or _is_continued(new)):
         found = [_whole_entries(old, new, found)]
     places, number, line, counted = list[tuple[int, int]](), 1, 1, 0
     for gap in found:

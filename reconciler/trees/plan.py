@@ -51,7 +51,6 @@ NEEDS_RESTART = frozenset({
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
 _OTHER_ORDER = "rows in another order"
-_BLOCK = 1 << 16
 _WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
@@ -210,7 +209,7 @@ def _table(path: str, before: File | None, after: File | None, table: Table | No
         return
     types = tuple(_type_of(file, other, table) for file, other in ((before, after), (after, before)))
     is_ordered = any(kind in ORDERED_TYPES for _, kind in types)
-    line, *texts = (_middle if is_ordered else _parts)(before.read(), after.read())
+    line, *texts = _parts(before.read(), after.read(), is_ordered=is_ordered)
     old, new = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
     changed = False
     for key in sorted(old.keys() | new.keys()):
@@ -223,7 +222,7 @@ def _table(path: str, before: File | None, after: File | None, table: Table | No
         yield _in_another_order(path, table.at(line(moved.line)) if table else None)
     elif not changed:
         # A key may be there twice: then the first row counts, and so does the order.
-        _, *texts = _middle(before.read(), after.read())
+        _, *texts = _parts(before.read(), after.read(), is_ordered=True)
         sides = (_rows(path, text, *kind) for text, kind in zip(texts, types, strict=True))
         first, second = ({key: row[:2] for key, row in side.items()} for side in sides)
         yield _layout(path, before, after, where) if first == second else _in_another_order(path, where)
@@ -277,18 +276,13 @@ def _moved(old: Mapping[tuple[str, int], Entry], new: Mapping[tuple[str, int], E
     return next((new[key] for key, other in zip(after, before, strict=True) if key != other), None)
 
 
-def _parts(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
-    """Return how a line of the new part counts in the whole text, and the parts that differ, without equal lines."""
-    parts = differing(old, new)
-    return parts.line, *_without_common_lines(parts.old, parts.new)
+def _parts(old: bytes, new: bytes, *, is_ordered: bool) -> tuple[Callable[[int], int], bytes, bytes]:
+    """Return how a line of the new part counts in the whole text, and the parts that differ.
 
-
-def _middle(old: bytes, new: bytes) -> tuple[Callable[[int], int], bytes, bytes]:
-    """Return the same from the first difference to the last: where the order counts, equal lines do so as well."""
-    start = _line_start(old, _common_prefix(old, new))
-    tail = _common_suffix(old, new, min(len(old), len(new)) - start)
-    old_end, new_end = _line_end(old, len(old) - tail), _line_end(new, len(new) - tail)
-    return old.count(b"\n", 0, start).__add__, old[start:old_end], new[start:new_end]
+    Where the order counts, equal lines between the first difference and the last count as well.
+    """
+    parts = differing(old, new, together=is_ordered)
+    return parts.line, *((parts.old, parts.new) if is_ordered else _without_common_lines(parts.old, parts.new))
 
 
 def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
@@ -299,43 +293,6 @@ def _without_common_lines(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     common = set(old_lines) & set(new_lines)
     blanked = ([b"" if line in common else line for line in side] for side in (old_lines, new_lines))
     return b"\n".join(next(blanked)), b"\n".join(next(blanked))
-
-
-def _line_start(text: bytes, at: int) -> int:
-    """Return the start of the logical line around *at*, which includes its continuation lines."""
-    start = text.rfind(b"\n", 0, at) + 1
-    while start and text[start : start + 1] in (b" ", b"\t"):
-        start = text.rfind(b"\n", 0, start - 1) + 1
-    return start
-
-
-def _line_end(text: bytes, at: int) -> int:
-    if not at:
-        return 0
-    end = at if text[at - 1 : at] == b"\n" else text.find(b"\n", at) + 1
-    while end and text[end : end + 1] in (b" ", b"\t"):
-        end = text.find(b"\n", end) + 1
-    return end or len(text)
-
-
-def _common_prefix(one: bytes, other: bytes) -> int:
-    """Return how many bytes agree at the start; compare blocks first, because large tables differ in few lines."""
-    limit = min(len(one), len(other))
-    at = 0
-    while at < limit and one[at : at + _BLOCK] == other[at : at + _BLOCK]:
-        at += _BLOCK
-    at = min(at, limit)
-    end = min(at + _BLOCK, limit)
-    return next((i for i in range(at, end) if one[i] != other[i]), end)
-
-
-def _common_suffix(one: bytes, other: bytes, limit: int) -> int:
-    """Return how many bytes agree at the end, at most *limit*; compare blocks, because a copy of each text is large."""
-    at, size = 0, min(_BLOCK, limit)
-    while at < limit and one[len(one) - at - size : len(one) - at] == other[len(other) - at - size : len(other) - at]:
-        at += size
-        size = min(_BLOCK, limit - at)
-    return at + next((i for i in range(size) if one[-1 - at - i] != other[-1 - at - i]), size)
 
 
 # ---- the guard -------------------------------------------------------------------------------------------------------

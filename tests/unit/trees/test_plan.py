@@ -94,6 +94,11 @@ def test_continuation_lines_belong_to_the_entry_they_continue() -> None:
     assert told(plan) == [("a", "1, 2", "1, 4")]
 
 
+def test_a_line_that_continues_the_row_before_the_first_difference_belongs_to_it() -> None:
+    before, after = (File.of(text, compiled="postmap cidr") for text in (b"::1 OK\n::2 OK\n", b"::1 OK\n  x\n::2 OK\n"))
+    assert told(diff({"t": before}, {"t": after})) == [("::1", "OK", "OK x")]
+
+
 def test_bytes_that_differ_and_mean_the_same_are_still_a_change() -> None:
     assert len(diff({"t": table("a 1\n")}, {"t": table("# c\na 1\n")}).changes) == 1
     assert len(diff({"main.cf": File.of(b"a = 1\n")}, {"main.cf": File.of(b"# c\na = 1\n")}).changes) == 1
