@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -69,7 +68,6 @@ def test_no_text_is_taken_for_a_request(page: str) -> None:
     assert page.isascii()
 
 
-@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed")
 def test_groff_reads_it_without_a_complaint(page: str) -> None:
     done = subprocess.run(
         ["groff", "-man", "-Tascii", "-ww", "-P-c"], input=page, capture_output=True, text=True, check=True
