@@ -1,7 +1,7 @@
 """``reconciler diff``: how two configurations differ, each a generation, a commit, or what is live.
 
 A generation is compared as it is on disk, so with a hand edit that was made while it was live. A commit that never was
-a generation is rendered with the secrets and the facts of today; one that can't be is told with its findings.
+a generation is rendered with the secrets and the facts of today; if that fails, the command shows its findings.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def read(files: Tree, findings: list[Finding], budget: Budget, *, has_stock: boo
 
 
 def _given() -> frozenset[str]:
-    """Return the services that are there when nobody says anything."""
+    """Return the services that every commit has without a line about them."""
     return frozenset[str]().union(*(feature.services(None) for feature in FEATURES))
 
 

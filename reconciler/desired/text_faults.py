@@ -1,7 +1,7 @@
 """Faults of a file as text: the marks of a merge, another encoding, and characters that only look like ASCII.
 
-Whoever copies from a web page or a word processor gets non-breaking blanks, typographic quotes and long dashes; to YAML
-and to Postfix they are letters. clean() reports them at their place, and returns the files with all of that put right,
+Text from a web page or a word processor has non-breaking blanks, typographic quotes and long dashes; to YAML and to
+Postfix they are letters. clean() reports them at their place, and returns the files with all of that put right,
 so that the rest of each file is judged as it was meant. Pure. Raises nothing.
 
 Known limits: one finding for each kind and file. Comments, text after the key of a row, and the values of parameters

@@ -1,4 +1,4 @@
-"""Scalars of YAML, as a person is told to write them, and what may be a password. Pure. Raises nothing."""
+"""Scalars of YAML as a finding suggests them, and which text may be a password. Pure. Raises nothing."""
 
 from __future__ import annotations
 

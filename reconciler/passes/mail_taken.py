@@ -31,7 +31,7 @@ _AFTER = "it is so after the way back"
 
 
 def after_return(passed: Passed, edges: Edges) -> None:
-    """Ask for mail after a way back that is on record; record the trouble, and add it to what the operator is told."""
+    """Ask for mail after a way back that is on record; record the trouble, and add it to the result as a warning."""
     if not isinstance(passed.outcome, Applied) or passed.conclusion is None:
         return
     found, told = _asked(edges)
