@@ -2,7 +2,8 @@
 
 What a name server would refuse or misread is refused. The normal form is the canonical one of RFC 4034: the same for a
 template and for the answer of a server. Raises MalformedRecord. dnspython is imported by the first record; its parser
-opens no connection. Only the types of FORMS, and types that dnspython does not know, are parsed: WKS would read host files.
+opens no connection. Only the types of FORMS, and types that dnspython does not know, are parsed, because WKS would
+read files of the host.
 
 Known limit: texts and names are ASCII; write IDNs in their xn-- form and other octets as escapes.
 """
