@@ -20,6 +20,7 @@ from reconciler.host.programs import postmap
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.table_changes import changed
 from reconciler.postfix.tables import count_entries, entry_lines, is_plain
+from reconciler.state.manifest import compiled_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +58,7 @@ def made_from_live(table: Table, source: File, maps: LiveMaps, folder: Path) -> 
         table, changes, maps, folder
     ):
         return True
-    maps.host.remove(postmap.map_of(folder, table))
+    maps.host.remove(folder / compiled_name(table.name, source))
     return False
 
 

@@ -94,8 +94,9 @@ def _rehearse(rehearsal: Rehearsal, stage: Stage, edges: Edges) -> list[Finding]
 def _compile(target: Tree, order: Order, stage: Stage, edges: Edges) -> list[Finding]:
     """Compile the tables whose live map is not of use; count the entries of the new maps and read them back."""
     tables = [table for path in target if (table := _table(path, target, order.origin))]
-    maps = LiveMaps(edges.generations.live(), edges.host)
-    new = [table for table in tables if not made_from_live(table, target[table.name], maps, stage.root)]
+    live = edges.generations.live()
+    maps = LiveMaps(live, edges.host) if live is not None else None
+    new = [one for one in tables if maps is None or not made_from_live(one, target[one.name], maps, stage.root)]
     findings = postmap.compile_tables(edges.host, stage.root, new)
     if not findings:
         for table in new:

@@ -20,27 +20,25 @@ if TYPE_CHECKING:
 
 
 class LiveMaps(NamedTuple):
-    """The compiled maps of a generation; there are none without one."""
+    """The compiled maps of a generation."""
 
-    live: Generation | None
+    live: Generation
     host: Host
 
     def is_of(self, path: str, source: File) -> bool:
         """Return whether the live map of a table was made from the same bytes."""
-        old = self.live.files.get(path) if self.live else None
+        old = self.live.files.get(path)
         return old is not None and old.sha256 == source.digest and self._is_alike(path, source)
 
     def source_of(self, path: str, source: File) -> bytes | None:
         """Return what the live map of a table was made of; None if it is not there, or of another type or mode."""
-        if self.live is None or not self._is_alike(path, source):
+        if not self._is_alike(path, source):
             return None
         content = (self.live.root / path).read_bytes()
         return content if hashlib.sha256(content).hexdigest() == self.live.files[path].sha256 else None
 
     def copy(self, path: str, source: File, folder: Path) -> bool:
         """Copy the live map of a table into a folder; return False, and leave nothing there, if it is not as placed."""
-        if self.live is None:
-            return False
         compiled = compiled_name(path, source)
         self.host.copy(self.live.root / compiled, folder / compiled)
         if digest(folder / compiled) == self.live.files[compiled].sha256:
@@ -50,8 +48,6 @@ class LiveMaps(NamedTuple):
 
     def _is_alike(self, path: str, source: File) -> bool:
         """Return whether the live generation has a map for that table, of the same type and mode."""
-        if self.live is None:
-            return False
         compiled = compiled_name(path, source)
         made, old = self.live.files.get(compiled), self.live.files.get(path)
         alike = made and old and (old.mode, old.compiled) == (source.mode, source.compiled)

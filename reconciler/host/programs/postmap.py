@@ -33,8 +33,7 @@ TIMEOUT = 600.0
 MOST = 100
 # postalias adds "@", YP_LAST_MODIFIED and YP_MASTER_NAME of its own.
 _ADDED = {"postalias": 3, "postmap": 0}
-_SUFFIXES = {"lmdb": ".lmdb", "hash": ".db", "btree": ".db"}
-CHANGEABLE = frozenset(_SUFFIXES)
+CHANGEABLE = frozenset({"hash", "lmdb"})
 """The types whose maps can be changed; a cdb file is only ever made anew."""
 _PASSING = re.compile(r"No such file|Permission denied|No space left|Read-only|Input/output")
 _MESSAGE = re.compile(
@@ -55,11 +54,6 @@ def compile_tables(host: Host, folder: Path, tables: Sequence[Table]) -> list[Fi
         if not findings:
             completed.checked()
     return findings
-
-
-def map_of(folder: Path, table: Table) -> Path:
-    """Return the file of a table's compiled map."""
-    return folder / f"{table.name}{_SUFFIXES[table.type]}"
 
 
 def change(host: Host, folder: Path, table: Table, lines: Sequence[bytes], deleted: Sequence[str]) -> bool:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from reconciler.apply.live_maps import key_changes, made_from_live
 from reconciler.host.effects import Completed, Host
-from reconciler.host.programs import postmap
 from reconciler.model import File, Table
 from reconciler.postfix import table_changes
 from reconciler.postfix.tables import Entries, count_entries
@@ -42,7 +41,7 @@ class Maps(Host):
     def run(self, argv: Sequence[str], *, input: bytes | None = None, **_: object) -> Completed:  # noqa: A002
         """Do what postmap does with the options -d, -i, -s and -q."""
         words = [word for word in argv if word not in {"setpriv", "--pdeathsig", "KILL", "--"}]
-        option, path = words[3], postmap.map_of(self.folder, table(b""))
+        option, path = words[3], self.folder / "virtual.db"
         self.asked.append(option)
         held = dict(line.split("\t") for line in path.read_text().splitlines())
         given = (input or b"").decode().splitlines()

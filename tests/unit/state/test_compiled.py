@@ -57,8 +57,6 @@ def test_another_mode_or_type_is_another_map(live: Generation, source: File) -> 
 def test_without_both_files_there_is_none(live: Generation, gone: str) -> None:
     (live.root / gone).unlink()
     assert LiveMaps(live, Host()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
-    assert LiveMaps(None, Host()).source_of("virtual", File.of(NEW, compiled=LMDB)) is None
-    assert not LiveMaps(None, Host()).copy("virtual", File.of(NEW, compiled=LMDB), live.path)
 
 
 def test_a_source_that_was_edited_by_hand_tells_nothing_of_its_map(live: Generation) -> None:
