@@ -77,11 +77,11 @@ def witness(root: Path, places: SourcePlaces, edges: Edges, *, recipients: bool)
         asked = asked.since(questions(instance.values, _beginning)) if recipients else asked
         if live is None or postfix.running(instance) is None:
             return Witness(asked, None, places)
-        log, services = open_log(edges.host, instance.values), _services(live, edges)
-        expected = _expected(instance, services, log, log.mark(), edges)
+        expected = _as_it_runs(live, instance, edges)
         hand_in = _hand_in(instance, asked, edges)
         answers = listen(replace(expected, tries=1, asked=asked, hand_in=hand_in))
-        return Witness(asked, answers, places, faults=faults_before(log.mark(), log, instance, services))
+        faults = faults_before(expected.log.mark(), expected.log, instance, expected.services)
+        return Witness(asked, answers, places, faults=faults)
     except (ReconcilerError, OSError):  # a person removed live files, which this commit or a revert brings back
         return Witness(asked, None, places)
 
@@ -159,9 +159,7 @@ def probe(edges: Edges) -> tuple[Finding, ...]:
     live, instance = edges.generations.live(), edges.postfix()
     if live is None:
         return ()
-    log = open_log(edges.host, instance.values)
-    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
-    return verify(replace(expected, settle=0)).findings
+    return verify(replace(_as_it_runs(live, instance, edges), settle=0)).findings
 
 
 def _stopped_meanwhile(instance: postfix.Instance) -> Finding:
@@ -177,10 +175,9 @@ def ask_for_mail(edges: Edges) -> Verified:
     live, instance = edges.generations.live(), edges.postfix()
     if live is None or postfix.running(instance) is None:
         return Verified(instance)
-    log, asked = open_log(edges.host, instance.values), questions(instance.values, _beginning)
-    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    asked = questions(instance.values, _beginning)
     hand_in = _hand_in(instance, asked, edges)
-    return verify(replace(expected, settle=0, tries=1, asked=asked, hand_in=hand_in))
+    return verify(replace(_as_it_runs(live, instance, edges), settle=0, tries=1, asked=asked, hand_in=hand_in))
 
 
 def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
@@ -193,13 +190,18 @@ def answering(edges: Edges, tables: Collection[str] = ()) -> frozenset[str]:
     master = postfix.running(instance)
     if live is None or master is None:
         return frozenset()
-    log = open_log(edges.host, instance.values)
-    expected = _expected(instance, _services(live, edges), log, log.mark(), edges)
+    expected = _as_it_runs(live, instance, edges)
     asked = questions(instance.values, _beginning) if tables else NOTHING_ASKED
     others = at_work(master, tables)
     found = working(replace(expected, tries=1, asked=asked))
     taking = {key for key in found if taking_mail(key) in found}
     return found | others | {taking_mail(key, one) for key in taking for one in tables} | {MASTER}
+
+
+def _as_it_runs(live: Generation, instance: postfix.Instance, edges: Edges) -> Expected:
+    """Return what is expected of the running Postfix if it is only asked."""
+    log = open_log(edges.host, instance.values)
+    return _expected(instance, _services(live, edges), log, log.mark(), edges)
 
 
 def _expected(
