@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.postfix.log import LogLine
     from reconciler.rehearsal.inside.messages import Message
 
-WARNS = "warning: "
+_WARNS = "warning: "
 _NAMED = re.compile(r"(?P<queue>\w+): message-id=<(?P<name>[^@>]*)@", re.ASCII)
 _END = re.compile(r"(?P<queue>\w+): to=<(?P<to>[^>]*)>.* status=(?P<status>\w+)", re.ASCII)
 _FROM = re.compile(r"(?P<queue>\w+): from=<(?P<sender>[^>]*)>", re.ASCII)
@@ -76,8 +76,8 @@ def read_fates(lines: Iterable[LogLine], received: Sequence[Message]) -> Fates:
                 active.add(match["queue"])
         elif match := _GONE.match(line.text):
             gone.append(Gone(match["queue"], match["what"], match["why"]))
-        if line.text.startswith(WARNS):
-            warnings[line.tag, line.pid] = line.text.removeprefix(WARNS)
+        if line.text.startswith(_WARNS):
+            warnings[line.tag, line.pid] = line.text.removeprefix(_WARNS)
         content = content or (match[1] if (match := _CONTENT.search(line.text)) else "")
     return Fates(queues, ends, senders, _by_flow(received), frozenset(active), tuple(gone), warnings, content)
 

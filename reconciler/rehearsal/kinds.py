@@ -212,11 +212,14 @@ def choose(
     played: list[T] = []
     kept = 0
     for group in groups.values():
-        changed = _different([item for item in group if is_changed(item)], exact)[:MOST]
+        sides: tuple[list[T], list[T]] = [], []
+        for item in group:
+            sides[is_changed(item)].append(item)
+        changed = _different(sides[True], exact)[:MOST]
         kept += not changed
         if not changed and most_kinds is not None and kept > most_kinds:
             continue
-        unchanged = _different([item for item in group if not is_changed(item)], exact)
+        unchanged = _different(sides[False], exact)
         played += [*changed, *unchanged[: max(FEW - len(changed), 0)]]
     chosen = set(played)
     return [item for item in items if item in chosen]
@@ -228,6 +231,7 @@ def _different(items: list[T], exact: Callable[[T], Hashable]) -> list[T]:
     again: list[T] = []
     first: list[T] = []
     for item in items:
-        (again if exact(item) in seen else first).append(item)
-        seen.add(exact(item))
+        what = exact(item)
+        (again if what in seen else first).append(item)
+        seen.add(what)
     return first + again

@@ -49,14 +49,14 @@ class Listed:
     listing: Listing | None = None
 
 
-def listed(main: Scope, changed: Rows | None = None) -> list[Listed]:
+def listed(main: Scope, changed: Rows) -> list[Listed]:
     """Return every table that says who exists; of the commit's own, also rows that are *changed*."""
     found: dict[tuple[str, str], Listed] = {}
     local = next(filter(is_domain, main.words("mydestination")), "")
     for name in (*_CLASSES, *(_LOCAL if local else ())):
         for word in main.words(name):
             for reference in tables_in(word):
-                one = _listed(name, reference, main, local if name in _LOCAL else "", changed or {})
+                one = _listed(name, reference, main, local if name in _LOCAL else "", changed)
                 if one and (one.table, str(one.recipients)) not in found:
                     found[one.table, str(one.recipients)] = one
     return list(found.values())[:_MOST]

@@ -21,8 +21,9 @@ _DELIVERED = re.compile(r": (?P<queue>[0-9A-Za-z]+): to=<(?P<to>[^>]*)>.* status
 _MESSAGE_ID = re.compile(
     r"cleanup\[\d+\]: (?P<queue>[0-9A-Za-z]+): message-id=<(?P<id>[^>]*)@rehearsal\.example>", re.ASCII
 )
-_SENDER = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<(?P<from>[^>]*)>")
-_ACTIVE = re.compile(r": (?P<queue>[0-9A-Za-z]+): from=<[^>]*>, size=\d+, nrcpt=(?P<count>\d+) ", re.ASCII)
+_SENDER = re.compile(
+    r": (?P<queue>[0-9A-Za-z]+): from=<(?P<from>[^>]*)>(?:, size=\d+, nrcpt=(?P<count>\d+) )?", re.ASCII
+)
 _PICKED_UP = re.compile(r"pickup\[\d+\]: [0-9A-Za-z]+: uid=0 ", re.ASCII)
 SUBMITTED = "Subject: rehearsal\nMessage-ID: <submitted@rehearsal.example>\n\nA rehearsal.\n"
 """The message that is handed to sendmail(1)."""
@@ -33,19 +34,19 @@ class Course:
     """What the log says of the messages of a rehearsal so far; each line is read once, however many there are.
 
     *queued* are the names of messages by their queue files, as smtpd answered; a header check may drop the message's
-    own name. *ended* are the names of those whose recipients have all been tried, *taken* the queue files that
-    cleanup(8) has made, and *tried* those of which a recipient was tried. *dead* counts the signs of a death, *lines*
-    what was read.
+    own name. *ended* are the names of those whose recipients have all been tried, and *taken* the queue files that
+    cleanup(8) has made. *ends* counts the recipients of each queue file that were tried, *dead* the signs of a death,
+    *lines* what was read.
     """
 
     def __init__(self, queued: Mapping[str, str] | None = None) -> None:
         self.names, self.senders = dict(queued or {}), dict[str, str]()
-        self.ended, self.taken, self.tried = set[str](), set[str](), set[str]()
+        self.ended, self.taken = set[str](), set[str]()
         self.dead, self.is_picked_up = 0, False
         self.deliveries: list[tuple[str, str]] = []
         self.lines = 0
         self._wanted: dict[str, int] = {}
-        self._ends: Counter[str] = Counter()
+        self.ends: Counter[str] = Counter()
 
     def read(self, lines: Iterable[str]) -> Course:
         """Read more lines; return the same course."""
@@ -58,8 +59,7 @@ class Course:
         queue = ""
         if match := _DELIVERED.search(line):
             queue = match["queue"]
-            self._ends[queue] += 1
-            self.tried.add(queue)
+            self.ends[queue] += 1
             self.deliveries.append((queue, match["to"]))
         elif match := _MESSAGE_ID.search(line):
             queue = match["queue"]
@@ -68,11 +68,11 @@ class Course:
         elif match := _SENDER.search(line):
             queue = match["queue"]
             self.senders[queue] = match["from"]
-            if match := _ACTIVE.search(line):
+            if match["count"]:
                 self._wanted[queue] = int(match["count"])
         elif _PICKED_UP.search(line):
             self.is_picked_up = True
-        if queue in self.names and self._ends[queue] >= self._wanted.get(queue, 1):
+        if queue in self.names and self.ends[queue] >= self._wanted.get(queue, 1):
             self.ended.add(self.names[queue])
         if _DEAD.search(line):
             self.dead += 1
@@ -91,7 +91,7 @@ def all_tried(course: Course, *, is_submitted: bool = False) -> bool:
 
     What *is_submitted* to sendmail(1) is taken once pickup(8) has found it.
     """
-    return (course.is_picked_up or not is_submitted) and course.taken <= course.tried
+    return (course.is_picked_up or not is_submitted) and course.taken <= course.ends.keys()
 
 
 def routes(course: Course, flows: Iterable[PlayedFlow], queue_directory: str) -> dict[str, list[str]]:
