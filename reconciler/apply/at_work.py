@@ -8,11 +8,10 @@ Known limit: the time at which a file vanished is that of the last change in its
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.host.facts import boot_clock, process_started
+from reconciler.host.facts import on_boot_clock, process_started
 from reconciler.host.programs import daemons
 from reconciler.model import reading
 
@@ -37,7 +36,7 @@ def _changed(path: Path) -> float | None:
     """Return when the nearest folder above that exists was changed last, in seconds since boot."""
     for folder in path.parents:
         try:
-            return boot_clock() - (time.time() - folder.stat().st_mtime)
+            return on_boot_clock(folder.stat().st_mtime)
         except OSError:
             continue
     return None

@@ -244,6 +244,11 @@ def _master(directory: Path, defaults: Mapping[str, str]) -> int | None:
 # ---- processes -------------------------------------------------------------------------------------------------------
 
 
+def on_boot_clock(at: float) -> float:
+    """Return a time of the real clock, such as a file's, in the seconds of boot_clock()."""
+    return boot_clock() - (time.time() - at)
+
+
 def boot_clock() -> float:
     """Return the current time on the clock of process_started()."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
