@@ -167,7 +167,7 @@ def check(host: Host, directory: Path) -> list[Finding]:
     if not findings:
         for one in completed:
             one.checked()
-    findings += unusable_paths(values, files, files[MASTER])
+    findings += unusable_paths(values, files)
     return list(dict.fromkeys([*findings, *_loose_files(directory)]))
 
 
@@ -223,8 +223,8 @@ def _search(what: str, names: Iterable[str], files: Mapping[str, str]) -> Where:
     return Where(names[0])
 
 
-def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services: str) -> Iterator[Finding]:
-    """What ``postfix check`` refuses in its own script, from the *values* and the text of the *services*."""
+def unusable_paths(values: Mapping[str, str], files: Mapping[str, str]) -> Iterator[Finding]:
+    """What ``postfix check`` refuses in its own script, from the *values* and the text of the *files*."""
     for name in FOLDERS:
         value = values.get(name, "")
         if value and not (name == "shlib_directory" and value == "no") and not Path(value).is_dir():
@@ -233,7 +233,7 @@ def unusable_paths(values: Mapping[str, str], files: Mapping[str, str], services
         value = values.get(name, "")
         if value and value != "no" and not value.startswith("/"):
             yield _about(name, f'{name}: expected an absolute path, got "{value}"', files)
-    if values.get("maillog_file") and not re.search(r"^postlog\s+unix-dgram\s", services, re.MULTILINE | re.ASCII):
+    if values.get("maillog_file") and not re.search(r"^postlog\s+unix-dgram\s", files[MASTER], re.MULTILINE | re.ASCII):
         yield _about("maillog_file", "maillog_file needs the service postlog/unix-dgram, which is missing", files)
 
 

@@ -34,11 +34,11 @@ OPTIONS = ("-n", "-P")
 """``-n`` complains about main.cf; ``-P`` about all that ``-M`` complains about, and about the options."""
 _MAIN, _MASTER = "main.cf", "master.cf"
 _AT_ONCE = 4
-_MOST_KEPT = 2048
+_MOST_KEPT = 1024
 _AGE = 10.0
 _LINE = re.compile(r"(?<=line )[0-9]+", re.ASCII)
 _UNUSED = re.compile(r"/main\.cf: unused parameter: ", re.ASCII)
-_silent: dict[Hashable, Completed] = {}
+_silent: dict[Hashable, None] = {}  # the oldest first
 
 
 def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashable) -> list[Completed]:
@@ -47,8 +47,8 @@ def ask(host: Host, directory: Path, files: Mapping[str, str], installed: Hashab
     if len(parts) == 1:
         with ThreadPoolExecutor(len(OPTIONS)) as threads:
             return list(threads.map(lambda option: host.run(_argv(directory, option)), OPTIONS))
-    of_main = hashlib.sha256(files[_MAIN].encode("utf-8", "surrogateescape")).digest()
-    keys = [(installed, os.uname().nodename, of_main, _digest(part)) for part in parts]
+    of_main = _digest(files[_MAIN])
+    keys = [(installed, os.uname().nodename, of_main, _digest(part.text)) for part in parts]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         said = list(threads.map(lambda part, key: _said(host, directory, files[_MAIN], part, key), parts, keys))
     return [_together(directory, option, [one[place] for one in said]) for place, option in enumerate(OPTIONS)]
@@ -58,15 +58,14 @@ def _argv(directory: Path, option: str) -> tuple[str, ...]:
     return ("postconf", "-c", str(directory), option)
 
 
-def _digest(part: Piece) -> bytes:
-    return hashlib.sha256(part.text.encode("utf-8", "surrogateescape")).digest()
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) -> list[Completed]:
     """Return what postconf says of a piece with each of OPTIONS, or what it said before."""
-    known = [_silent.get((key, option)) for option in OPTIONS]
-    if all(known):
-        return [one for one in known if one]
+    if key in _silent:
+        return [Completed(_argv(directory, option), 0, "", "") for option in OPTIONS]
     with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
         folder = Path(name)
         for path, text in ((_MAIN, main), (_MASTER, part.text)):
@@ -74,9 +73,8 @@ def _said(host: Host, directory: Path, main: str, part: Piece, key: Hashable) ->
         os.utime(folder / _MAIN, (time.time() - _AGE,) * 2)
         done = [host.run(_argv(folder, option)) for option in OPTIONS]
     done = [replace(one, stderr=_in_whole(one.stderr, folder, directory, part)) for one in done]
-    for option, one in zip(OPTIONS, done, strict=True):
-        if not one.stderr and not one.status:
-            _silent[key, option] = replace(one, stdout="")
+    if not any(one.stderr or one.status for one in done):
+        _silent[key] = None
     for old in list(islice(_silent, max(len(_silent) - _MOST_KEPT, 0))):
         _silent.pop(old, None)
     return done

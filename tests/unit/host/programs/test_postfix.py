@@ -71,12 +71,12 @@ def test_debians_own_link_is_no_finding() -> None:
 
 def test_folders_and_paths_that_postfix_check_refuses_are_findings(tmp_path: Path) -> None:
     values = {"queue_directory": str(tmp_path / "nosuch"), "mailq_path": "mailq", "maillog_file": "/var/log/pf.log"}
-    files = {"main.cf": "a = b\nqueue_directory = x\n", "master.cf": ""}
-    found = list(postfix.unusable_paths(values, files, "smtp inet n - n - - smtpd\n"))
+    files = {"main.cf": "a = b\nqueue_directory = x\n", "master.cf": "smtp inet n - n - - smtpd\n"}
+    found = list(postfix.unusable_paths(values, files))
     assert [one.subject for one in found] == ["queue_directory", "mailq_path", "maillog_file"]
     assert found[0].where == Where("main.cf", 2)
-    services = "postlog    unix-dgram n - n - 1 postlogd\n"
-    assert list(postfix.unusable_paths({"maillog_file": "/var/log/pf.log"}, files, services)) == []
+    files["master.cf"] = "postlog    unix-dgram n - n - 1 postlogd\n"
+    assert list(postfix.unusable_paths({"maillog_file": "/var/log/pf.log"}, files)) == []
 
 
 def test_parameters_are_read_as_printed_and_nothing_is_expanded() -> None:

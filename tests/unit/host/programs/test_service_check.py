@@ -44,9 +44,9 @@ def files(count: int, main: str = "", more: str = "") -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def kept(monkeypatch: pytest.MonkeyPatch) -> dict[object, Completed]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[object, None]:
     """Return what is kept between two checks; nothing in the beginning."""
-    kept: dict[object, Completed] = {}
+    kept: dict[object, None] = {}
     monkeypatch.setattr(service_check, "_silent", kept)
     return kept
 
@@ -85,7 +85,7 @@ def test_what_nothing_was_said_of_is_not_asked_again() -> None:
 
 
 def test_a_complaint_is_asked_again_and_memory_is_bounded(
-    monkeypatch: pytest.MonkeyPatch, kept: dict[object, Completed]
+    monkeypatch: pytest.MonkeyPatch, kept: dict[object, None]
 ) -> None:
     monkeypatch.setattr(service_check, "_MOST_KEPT", 4)
     host, many = Postconf(), files(300, main="of_300=c\n")
