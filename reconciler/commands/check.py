@@ -169,7 +169,7 @@ def _here(context: Context, wanted: CheckRequest) -> CheckResult:
                 desired, facts, _ = checked.judged.understood
                 verdict = replace(
                     verdict, findings=checked.findings, overrides=overridden(desired, facts),
-                    tests=checked.judged.flows, played=checked.rehearsed,
+                    tests=checked.judged.understood.flows, played=checked.rehearsed,
                 )  # fmt: skip
         except WithFindings as error:
             say_bug(error)
@@ -182,10 +182,11 @@ def _here(context: Context, wanted: CheckRequest) -> CheckResult:
 def folder_as_commit(edges: Edges, folder: Path) -> tuple[Edges, Revision]:
     """Return edges whose repository contains the folder's files."""
     revision = Revision(oid="", tree="", author="", subject=str(folder), committed_at=datetime.now(UTC))
-    return replace(edges, repo=ProposedRepository(edges.repo, _files_in(folder))), revision
+    return replace(edges, repo=ProposedRepository(edges.repo, files_in(folder))), revision
 
 
-def _files_in(folder: Path) -> Tree:
+def files_in(folder: Path) -> Tree:
+    """Return the files of a folder, without those of git."""
     return {
         str(path.relative_to(folder)): File.of(path.read_bytes(), path.stat().st_mode & 0o777)
         for path in sorted(folder.rglob("*"))
@@ -203,14 +204,14 @@ def _by_facts(file: Path, wanted: CheckRequest) -> CheckResult:
     verdict = CheckResult(name=str(wanted.tree), limits=(_limit(facts.host),))
     try:
         with internal_errors():
-            judged = judge_files(_files_in(wanted.tree or Path()), facts, templates())
+            judged = judge_files(files_in(wanted.tree or Path()), facts, templates())
     except WithFindings as error:
         say_bug(error)
         return replace(verdict, findings=error.findings, status=status_without(error))
     more = (_unknown(judged.unknown, facts.host),) if judged.unknown else ()
     return replace(
-        verdict, findings=judged.findings, overrides=overridden(judged.understood.desired, facts), tests=judged.flows,
-        status=1 if errors_in(judged.findings) else 0, limits=(*verdict.limits, *more),
+        verdict, findings=judged.findings, overrides=overridden(judged.understood.desired, facts),
+        tests=judged.understood.flows, status=1 if errors_in(judged.findings) else 0, limits=(*verdict.limits, *more),
     )  # fmt: skip
 
 

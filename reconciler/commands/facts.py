@@ -8,12 +8,9 @@ import click
 
 from reconciler.commands.console import Context, say
 from reconciler.commands.options import pass_context
-from reconciler.features import baseline
-from reconciler.host.facts import gather
 from reconciler.host.facts_file import as_text
-from reconciler.model import Mentioned
 from reconciler.model.errors import ReconcilerError
-from reconciler.passes.judge import LiveCommit, understand
+from reconciler.passes.judge import LiveCommit, facts_here, understand
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -46,4 +43,4 @@ def _facts(edges: Edges) -> Facts:
         live = LiveCommit(edges).understood
         instead = "the live commit" if live else "no commit"
         say(f"limit: the branch can't be read, so these facts are what {instead} needs ({error})", err=True)
-        return live.facts if live else gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+        return live.facts if live else facts_here(edges)

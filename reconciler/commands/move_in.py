@@ -6,11 +6,13 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.commands.check import files_in
 from reconciler.commands.console import Context, say_all
 from reconciler.commands.contract import change_line
 from reconciler.commands.options import as_json, pass_context
@@ -93,10 +95,7 @@ def _given(edges: Edges, folder: Path | None) -> Tree | None:
         return None
     if folder is None:
         return edges.repo.read(edges.repo.required_tip())
-    found = (
-        path for path in sorted(folder.rglob("*")) if path.is_file() and ".git" not in path.relative_to(folder).parts
-    )
-    return {str(path.relative_to(folder)): File.of(path.read_bytes()) for path in found}
+    return files_in(folder)
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------
@@ -170,11 +169,7 @@ def _end(report: MoveIn, written: str, place: Path, was_there: bool) -> Iterator
 
 
 def _as_json(report: MoveIn, written: str, directory: Path) -> dict[str, Any]:
-    proof = [
-        {"what": line.what, "equal": line.equal, "total": line.total, "how": line.how,
-         "differences": list(line.differences)}
-        for line in report.proof
-    ]  # fmt: skip
+    proof = [asdict(line) for line in report.proof]
     return {
         "equal": report.is_equal, "directory": str(directory), "written": written, "remarks": list(report.remarks),
         "proof": proof, "notes": list(report.notes), "left": [one._asdict() for one in report.left],

@@ -156,7 +156,7 @@ def _name_of(uid: int) -> str:
 
 def _summary(checked: Checked, seconds: float) -> str:
     """Return the last line of a check that passed."""
-    judged = checked.judged
+    judged, tests = checked.judged, checked.judged.understood.flows
     how = "checked and rehearsed" if checked.rehearsed else "checked"
-    flows = f"   {flow_line(judged.flows, checked.findings, played=checked.rehearsed)}" if judged.flows else ""
+    flows = f"   {flow_line(tests, checked.findings, played=checked.rehearsed)}" if tests else ""
     return f"  needs: {needs(judged.plan)}{flows}   {how} in {seconds:.1f} s"

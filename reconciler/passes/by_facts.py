@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.desired.budget import Budget
-from reconciler.desired.flows import Flows
 from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
 from reconciler.features import compose
@@ -34,12 +33,6 @@ class JudgedFiles:
     understood: Understood
     findings: tuple[Finding, ...]
     unknown: tuple[str, ...]
-
-    @property
-    def flows(self) -> int:
-        """How many mail-flow tests the commit brings for the host."""
-        flows = self.understood.desired.section(Flows)
-        return len(flows.all) if flows else 0
 
 
 def judge_files(files: Tree, facts: Facts, templates: Mapping[str, str]) -> JudgedFiles:

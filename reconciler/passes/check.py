@@ -97,7 +97,7 @@ def _is_nothing(checked: Checked) -> bool:
 
 def _checked(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart, *, stage: bool) -> Checked:
     judged = permit(judge(revision, edges, live, apart=apart), live, edges.repo)
-    wanted = stage and (judged.flows or not judged.plan.empty)
+    wanted = stage and (judged.understood.flows or not judged.plan.empty)
     return _staged(judged, live, edges) if wanted else Checked(judged)
 
 
@@ -107,7 +107,7 @@ def permitted(checked: Checked, live: LiveCommit, edges: Edges) -> Checked:
     If nothing would change, no later step plays its flows, so they are played here.
     """
     judged = permit(checked.judged, live, edges.repo)
-    if judged.plan.empty and judged.flows and not checked.rehearsed:
+    if judged.plan.empty and judged.understood.flows and not checked.rehearsed:
         return _staged(judged, live, edges)
     return replace(checked, judged=judged)
 

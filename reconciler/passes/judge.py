@@ -55,7 +55,7 @@ from reconciler.trees.plan import activations, diff, raise_if_unsafe
 from reconciler.trees.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.apply.edges import Edges
     from reconciler.host.settings import Settings
@@ -77,11 +77,16 @@ class Understood(NamedTuple):
     facts: Facts
     origin: Contribution
 
+    @property
+    def flows(self) -> int:
+        """How many mail-flow tests the commit brings for this host."""
+        flows = self.desired.section(Flows)
+        return len(flows.all) if flows else 0
+
 
 def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
     """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
-    desired, facts, origin = composed(revision, edges, kept)
-    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, facts)), origin)
+    return _asked(composed(revision, edges, kept), edges)
 
 
 def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
@@ -91,8 +96,23 @@ def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = 
     desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
     lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
     desired = replace(desired, findings=(*desired.findings, *lacking, *unsound_recipients(files)))
-    facts = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+    return _merged(desired, edges)
+
+
+def facts_here(edges: Edges) -> Facts:
+    """Return the facts of this host alone, which take no question to others."""
+    return gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
+
+
+def _merged(desired: Desired, edges: Edges) -> Understood:
+    facts = facts_here(edges)
     return Understood(desired, facts, compose(desired, facts))
+
+
+def _asked(understood: Understood, edges: Edges) -> Understood:
+    """Return the same with the facts that it refers to."""
+    known = mentioned(understood.origin, understood.facts)
+    return understood._replace(facts=gather(edges.host, edges.settings, known))
 
 
 def complete(understood: Understood) -> Understood:
@@ -154,6 +174,11 @@ class LiveCommit:
             return None
 
     @cached_property
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with it by today's facts."""
+        return _faults_of(self.judged_by)
+
+    @cached_property
     def moved_in(self) -> Understood | None:
         """Return the host's files from before adoption; None if they are gone, or unreadable."""
         try:
@@ -206,12 +231,6 @@ class Judged:
         """Whether the commit is live already, so that a pass only reverts hand edits."""
         return self.order.trusted
 
-    @property
-    def flows(self) -> int:
-        """How many mail-flow tests the commit brings for this host."""
-        flows = self.understood.desired.section(Flows)
-        return len(flows.all) if flows else 0
-
     def when_live(self, live: Tree, facts: Facts) -> Judged:
         """Return what judge() would return for the same commit, now that it is live."""
         order = replace(self.order, plan=diff(live, live), trusted=True)
@@ -248,10 +267,8 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
 
 def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:
     """Return what is found in the part of a commit that can be read; what is live as well is a warning."""
-    known = gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
     try:
-        origin = compose(error.rest, known)
-        facts = gather(edges.host, edges.settings, mentioned(origin, known))
+        _, facts, origin = _asked(_merged(error.rest, edges), edges)
         found = also_wrong(error, facts, origin, Budget(time.thread_time))
         found += unsound_recipients(files_of(revision, edges, apart.kept))
     except InvalidSource:
@@ -347,23 +364,19 @@ def _excused(judged: Judged, live: LiveCommit) -> Judged:
     return judged
 
 
-def raise_if_files_stop(target: Tree, plan: Plan, edges: Edges) -> None:
+def raise_if_files_stop(target: Tree, steps: Iterable[Activation], edges: Edges) -> None:
     """Raise WouldStop likewise for files that no commit describes; files that can't be judged are not held back."""
     try:
         findings = lint(*as_found(edges, target), Budget(time.thread_time))
     except (ReconcilerError, OSError, ValueError):
         return
-    raise_if_it_stops(findings, plan.steps, LiveCommit(edges).answering)
+    raise_if_it_stops(findings, steps, LiveCommit(edges).answering)
 
 
 def raise_if_reload_stops(edges: Edges) -> None:
     """Raise WouldStop likewise for what is live, if its processes were started anew."""
     live = LiveCommit(edges)
-    try:
-        findings = lint(*live.judged_by, Budget(time.thread_time)) if live.judged_by else []
-    except ReconcilerError:
-        return
-    raise_if_it_stops(findings, [Activation.RELOAD], live.answering)
+    raise_if_it_stops(live.findings, [Activation.RELOAD], live.answering)
 
 
 def _lost_aliases(judged: Judged, live: LiveCommit) -> Finding | None:
@@ -380,15 +393,17 @@ def _findings_of(live: LiveCommit, revision: Revision, desired: Desired) -> list
 
     One with ``base: none`` has the faults of the host before adoption, which are reported then.
     """
-    known = live.judged_by
-    if live.is_all_of(revision):
-        known = live.moved_in if stock.is_left_out(desired) else None
-    if known is None:
-        return []
+    if not live.is_all_of(revision):
+        return live.findings
+    return _faults_of(live.moved_in) if stock.is_left_out(desired) else []
+
+
+def _faults_of(understood: Understood | None) -> list[Finding]:
+    """Return what is wrong by today's facts; what can't be judged any more excuses nothing."""
     try:
-        return lint(*known, Budget(time.thread_time))
+        return lint(*understood, Budget(time.thread_time)) if understood else []
     except ReconcilerError:
-        return []  # a commit that can't be judged any more excuses no finding
+        return []
 
 
 def _trailers(revision: Revision, live: Generation | None, repo: Repository) -> list[str]:

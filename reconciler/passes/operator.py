@@ -101,7 +101,7 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
 def _raise_if_mail_stops(target: Tree, edges: Edges) -> None:
     """Raise NotPossible if Postfix works now, and would stop to work by the start of new processes."""
     try:
-        raise_if_files_stop(target, diff(edges.generations.read(target), target), edges)
+        raise_if_files_stop(target, diff(edges.generations.read(target), target).steps, edges)
     except WouldStop as error:
         anyway = "to roll back all the same, run `postfix stop` before and `postfix start` afterwards"
         raise NotPossible(f"{error.reason}; {anyway}") from error

@@ -144,7 +144,7 @@ def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcom
     target = with_todays_secrets(old.owned(), live.owned())
     # A service that died is throttled for a minute, over any reload.
     plan = replace(diff(edges.generations.read(target), target), steps=(Activation.RESTART,))
-    raise_if_files_stop(target, plan, edges)
+    raise_if_files_stop(target, plan.steps, edges)
     source = Source(SourceKind.BACK, number=old.number)
     order = Order(
         plan=plan,

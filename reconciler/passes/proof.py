@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.model import Contribution, Tree
 
-_MAIN = "main.cf"
 _MOST = 20
 
 
@@ -124,7 +123,7 @@ def _rows(directory: Path, stage: Path, target: Tree, host: Host) -> list[Line]:
 
 def _others(directory: Path, stage: Path, target: Tree) -> Line:
     """Compare every file but main.cf, master.cf and compiled maps, which were compared as Postfix reads them."""
-    compared = {_MAIN, MASTER, *(compiled_name(path, file) for path, file in target.items())}
+    compared = {postfix.MAIN, MASTER, *(compiled_name(path, file) for path, file in target.items())}
     old, new = (
         {path: _identity(root, path) for path in walk(root) if path not in compared} for root in (directory, stage)
     )

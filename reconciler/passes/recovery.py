@@ -18,8 +18,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import Activation, Finding
 from reconciler.model.errors import ReconcilerError, WouldStop
 from reconciler.passes.judge import raise_if_files_stop
-from reconciler.postfix.syntax import read_master
-from reconciler.trees.plan import diff
+from reconciler.trees.gained import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from reconciler.state.records import Intent
 
 _LATER = "an interrupted pass is undone then, or by `reconciler once COMMIT`, `rollback` or `rescue`"
-_RELOAD = replace(diff({}, {}), steps=(Activation.RELOAD,))
 
 
 def recovered(edges: Edges) -> Intent | None:
@@ -49,9 +47,11 @@ def stopping(back: Generation, failing: Collection[str], edges: Edges) -> list[F
     about a service that would work again, or about none in particular.
     """
     found = _stopped_by(back, edges)
+    if not found:
+        return []
     ending = {key.partition(" ")[0] for one in found for key in one.starts}
     known = _services(back)
-    if not found or any("/" not in one or (one in known and one not in ending) for one in failing):
+    if any("/" not in one or (one in known and one not in ending) for one in failing):
         return []
     return [replace(one, text=f"not rolled back, because that would end more: {one.text}") for one in found]
 
@@ -60,7 +60,7 @@ def _stopped_by(back: Generation, edges: Edges) -> list[Finding]:
     """Return why processes that start with the files of *back* would fail, if clients can use the service now."""
     try:
         if postfix.running(edges.postfix()) is not None:
-            raise_if_files_stop(back.owned(), _RELOAD, edges)
+            raise_if_files_stop(back.owned(), [Activation.RELOAD], edges)
     except WouldStop as error:
         return list(error.findings)
     except (ReconcilerError, OSError, ValueError):
@@ -68,9 +68,8 @@ def _stopped_by(back: Generation, edges: Edges) -> list[Finding]:
     return []
 
 
-def _services(back: Generation) -> set[str]:
+def _services(back: Generation) -> Collection[str]:
     try:
-        text = (back.root / postfix.MASTER).read_text("utf-8", "surrogateescape")
+        return settings_of(back.owned()).services.keys()
     except OSError:
-        return set()
-    return {service.key for service in read_master(text, postfix.MASTER)[0]}
+        return ()

@@ -47,9 +47,9 @@ def test_the_file_of_the_host_counts_and_its_flows() -> None:
     flow = "a:\n  to: postmaster@mx.test.example\n  expect: accepted\n  hosts: [mx.test.example]\n"
     files = {"mail.yaml": MAIL, "flows/a.yaml": flow, "hosts/mx2.example.com.yaml": "parameters: {nosuch_name: a}\n"}
 
-    assert (rules_of(judged(files)), judged(files).flows) == (set(), 1)
+    assert (rules_of(judged(files)), judged(files).understood.flows) == (set(), 1)
     assert rules_of(judged(files, host="mx2.example.com")) == {"unknown-parameter"}
-    assert judged(files, host="mx2.example.com").flows == 0
+    assert judged(files, host="mx2.example.com").understood.flows == 0
 
 
 def test_a_sealed_secret_is_no_finding() -> None:

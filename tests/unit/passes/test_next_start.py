@@ -108,10 +108,10 @@ def test_files_without_a_commit_are_held_back_likewise(adopted: Adopted, monkeyp
     target = judge(adopted.commit(with_logins("b.example")), adopted.edges, LiveCommit(adopted.edges)).plan.target
     monkeypatch.setattr(module, "answering", lambda *_: frozenset({"smtp/inet"}))
     with pytest.raises(WouldStop):
-        raise_if_files_stop(target, plan_of(Activation.RELOAD), adopted.edges)
+        raise_if_files_stop(target, [Activation.RELOAD], adopted.edges)
     without = judge(adopted.commit(), adopted.edges, LiveCommit(adopted.edges)).plan.target
-    raise_if_files_stop(without, plan_of(Activation.RELOAD), adopted.edges)
-    raise_if_files_stop({}, plan_of(Activation.RELOAD), adopted.edges)
+    raise_if_files_stop(without, [Activation.RELOAD], adopted.edges)
+    raise_if_files_stop({}, [Activation.RELOAD], adopted.edges)
 
 
 @pytest.mark.parametrize(("tables", "waits"), [(["regexp:/srv/r"], True), (["regexp:/srv/other"], False), ([], False)])
