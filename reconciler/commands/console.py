@@ -117,7 +117,7 @@ def say_cut(lines: Callable[[bool], Iterable[str]], *, whole: bool) -> None:
     """Print lines that are cut to the terminal unless they are to be *whole*, and say so if any is."""
     shown = list(lines(whole))
     say_all(shown)
-    if shown != list(lines(True)):
+    if not whole and shown != list(lines(True)):
         say("  some values are cut: --all shows them whole")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -28,6 +29,8 @@ from reconciler.trees.render import render
 from reconciler.trees.report import finding_lines, grouped_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.apply.edges import Edges
     from reconciler.model import Tree
     from reconciler.state.manifest import Generation
@@ -43,7 +46,7 @@ class _Side(NamedTuple):
     """The files of one side, and the places that made them; none if its commit can't be read any more."""
 
     tree: Tree
-    origin: Contribution
+    origin: Callable[[], Contribution]
 
 
 @click.command("diff")
@@ -70,7 +73,7 @@ def diff_command(context: Context, old: str, new: str | None, *, whole: bool, js
     except WithFindings as error:
         say_all(finding_lines(error.findings))
         sys.exit(1)
-    plan = with_effects(diff(before.tree, after.tree, after.origin), gather(edges.host, edges.settings))
+    plan = with_effects(diff(before.tree, after.tree, after.origin()), gather(edges.host, edges.settings))
     if json_output:
         shown = {"changes": [change_line(change) for change in plan.changes], "totals": totals(plan.changes)}
         click.echo(json.dumps(shown))
@@ -85,7 +88,7 @@ def _named(name: str, edges: Edges) -> _Side:
     """Return what has that name: a generation by its number or its commit, else a commit; raise NoConfiguration."""
     generation = edges.generations.live() if name == "live" else _generation(name, edges)
     if generation:
-        return _Side(generation.owned(), _origin(generation, edges))
+        return _Side(generation.owned(), partial(_origin, generation, edges))
     try:
         made = complete(composed(edges.repo.revision(name), edges)) if name != "live" else None
     except UnknownRevision:
@@ -93,7 +96,7 @@ def _named(name: str, edges: Edges) -> _Side:
     if made is None:
         hint = "`reconciler generations` lists those on disk"
         raise NoConfiguration(f'no generation and no commit is "{name}"; {hint}')
-    return _Side(render(made.origin, edges.templates), made.origin)
+    return _Side(render(made.origin, edges.templates), lambda: made.origin)
 
 
 def _generation(name: str, edges: Edges) -> Generation | None:

@@ -11,6 +11,7 @@ import click
 from reconciler.commands.commit import commit
 from reconciler.commands.console import Context, say, say_all, who
 from reconciler.desired.site_removal import domains_in, removal, site_named, sites_of
+from reconciler.features.sites import site_of
 from reconciler.model import did_you_mean
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.site_requests import remove
@@ -67,8 +68,8 @@ def site_remove(context: Context, site: str, *, plan: bool) -> None:
     if name is None:
         raise click.UsageError(f'expected siteNN, such as site12, got "{site}"')
     files = _tip(context.edges())
-    if name not in (known := sites_of(files)):
-        hint = did_you_mean(name, known) or "; `reconciler site list` lists the sites"
+    if name not in map(site_of, files):
+        hint = did_you_mean(name, sites_of(files)) or "; `reconciler site list` lists the sites"
         raise NoSite(f"there is no {name} on the branch{hint}")
     if plan:
         going = list(removal(files, name).lines)
