@@ -94,9 +94,6 @@ class Flows:
     all: tuple[Flow, ...] = ()
 
 
-_WORDS = dict.fromkeys(("accept", "allow", "allowed", "ok", "deliver", "delivered", "pass"), "accepted")
-_WORDS |= dict.fromkeys(("reject", "rejected", "deny", "denied", "refuse", "bounce", "block", "blocked"), "refused")
-
 # ---- reading them ----------------------------------------------------------------------------------------------------
 
 _PATH = re.compile(r"flows/[^/]+\.yaml")
@@ -145,10 +142,12 @@ Code = Annotated[str, Field(pattern=r"^(?:[Yy][Ee][Ss]|[Tt][Rr][Uu][Ee]|[45](?:[
 Refused = Annotated[str | None, BeforeValidator(_code, json_schema_input_type=Code)]
 
 
-_WORDS = {"type": "string", "pattern": r"^(?:accepted|refused(?: \w+)?)$"}
+_WORDS = dict.fromkeys(("accept", "allow", "allowed", "ok", "deliver", "delivered", "pass"), "accepted")
+_WORDS |= dict.fromkeys(("reject", "rejected", "deny", "denied", "refuse", "bounce", "block", "blocked"), "refused")
+_SHORT = {"type": "string", "pattern": r"^(?:accepted|refused(?: \w+)?)$"}
 
 
-class _Expect(Section, json_schema_extra=or_else(_WORDS)):
+class _Expect(Section, json_schema_extra=or_else(_SHORT)):
     refused: Refused = None
     status: Literal["sent", "bounced", "deferred"] | None = None
     transport: str | None = None
