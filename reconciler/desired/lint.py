@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.desired import allowances
 from reconciler.desired.budget import BoundedFindings, Budget, bound_values
+from reconciler.desired.causes import without_consequences
 from reconciler.features import FEATURES
 from reconciler.model import Mentioned
 from reconciler.rules import RULES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SAME = "what is live has the same error"
 """Why an error is a warning: it refuses no commit, but it is true of this host."""
+_STAGES = (("malformed-entry",),)  # a row that can't be read as it was meant
 _PARTS: tuple[Rules, ...] = (*FEATURES, *RULES)
 EXPLAINED = {name: text for part in _PARTS for name, text in part.EXPLAINED.items()}
 """The explanations of the rules that judge a readable commit, by their names."""
@@ -50,19 +52,11 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     for part in _PARTS:
         found += part.rules(desired, facts, merged)
         budget.look()
-    placed = _causes([desired.at_home(one) for one in found])
+    placed = without_consequences(map(desired.at_home, found), _STAGES)
     findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.
     unique = {(finding.rule, finding.where, finding.text): finding for finding in findings}
     return sorted(unique.values(), key=lambda finding: (finding.where, finding.rule, finding.text))
-
-
-def _causes(findings: list[Finding]) -> list[Finding]:
-    """Return the findings without those about a row that can't be read as it was meant."""
-    malformed = {(one.where.file, one.where.line) for one in findings if one.rule == "malformed-entry"}
-    return [
-        one for one in findings if one.rule == "malformed-entry" or (one.where.file, one.where.line) not in malformed
-    ]
 
 
 def staged(findings: Iterable[Finding], desired: Desired, told: Iterable[Finding]) -> list[Finding]:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from reconciler.desired import flows, layout, master_d, schema_errors, text_faults, yaml_reader
 from reconciler.desired.allowances import found_in
 from reconciler.desired.budget import BoundedFindings, Budget
+from reconciler.desired.causes import without_consequences
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features import FEATURES
 from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, error_at, printable
@@ -91,7 +92,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     tests = flows.read(files, host, findings, budget)
     if all(one.readable for one in (base, *hosts.values())):
         findings += layout.unwired(tables.values(), _values([base, *hosts.values()], commit.own))
-    told = [_printable(finding) for finding in _causes(dict.fromkeys(findings))]
+    told = [_printable(finding) for finding in without_consequences(dict.fromkeys(findings), _STAGES)]
     desired = Desired(
         sections={**sections, **layout.folders(files), **master_d.whole(files), flows.Flows: tests},
         tables=tables,
@@ -108,19 +109,6 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         )
         raise PartlyRead(sorted(told, key=lambda finding: finding.where), desired, commit.lost, whole=whole)
     return desired
-
-
-def _causes(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings without those on a line whose text is at fault, which may follow from that."""
-    every = list(findings)
-    stages = {name: stage for stage, named in enumerate(_STAGES) for name in named}
-    first: dict[tuple[str, int], int] = {}
-    for one in every:
-        if (stage := stages.get(one.rule)) is not None:
-            at = (one.where.file, one.where.line)
-            first[at] = min(first.get(at, stage), stage)
-    last = len(_STAGES)
-    return [one for one in every if stages.get(one.rule, last) <= first.get((one.where.file, one.where.line), last)]
 
 
 def _read(path: str, files: Tree, findings: list[Finding], budget: Budget) -> Document:
@@ -177,8 +165,9 @@ def _indented(read: Document, findings: list[Finding]) -> Document:
         text = f'unknown key "{keys[0]}": {section} in line {line} has no value; indent this{more} below it'
         findings.append(error_at("unknown-key", first, text, keys[0]))
         read.value[section] = {key: read.value.pop(key) for key in keys}
+        inside = set(keys)
         for places in (read.places, read.keys):
-            for path in [path for path in places if path[0] in keys]:
+            for path in [path for path in places if path[0] in inside]:
                 places[(section, *path)] = places.pop(path)
     return read
 
