@@ -66,6 +66,7 @@ _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 def misplaced(files: Tree, host: str) -> Iterator[Finding]:
     """Yield a finding for each file that nothing reads although its name suggests that it should have an effect."""
     hosts: dict[str, str] = {}
+    root = misnamed_root(files)
     for path in sorted(files):
         top, _, rest = path.partition("/")
         if top == "master.d" and rest:
@@ -76,7 +77,7 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
             yield from _misplaced_site(path, rest)
         elif top in _NAMED_FILES and rest:
             yield from _misnamed(path, top, rest)
-        elif path == misnamed_root(files):
+        elif path == root:
             continue  # load() says that mail.yaml is missing
         elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
             yield warning_at("misplaced-file", Where(path), text, path)
@@ -93,7 +94,7 @@ def misnamed_root(files: Tree) -> str:
     """Return the file that was probably meant as mail.yaml, if that is missing; else an empty text."""
     if "mail.yaml" in files:
         return ""
-    return next((path for path in sorted(files) if re.fullmatch(r"mail\.ya?ml.*", path, re.IGNORECASE | re.ASCII)), "")
+    return min((path for path in files if re.fullmatch(r"mail\.ya?ml.*", path, re.IGNORECASE | re.ASCII)), default="")
 
 
 def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:

@@ -123,7 +123,7 @@ def causes(problems: Iterable[Mapping[str, Any]], fields: Callable[[Any], Collec
         loc = one["loc"]
         if one["type"] == "missing" and loc[-1] not in missing.get(loc[:-1], ()):
             continue
-        if loc[-1:] == ("[key]",) or not any(loc[: len(at)] == at for at in malformed):
+        if loc[-1:] == ("[key]",) or not any(loc[:length] in malformed for length in range(len(loc) + 1)):
             yield one
 
 

@@ -16,7 +16,6 @@ from reconciler.model import Severity, did_you_mean, nothing_mentioned
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
-from reconciler.postfix.table_cache import CachedTable
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 _ELSEWHERE = (
     "mailbox_transport", "mailbox_transport_maps", "fallback_transport", "fallback_transport_maps", "luser_relay",
 )  # fmt: skip
+_COMPARED = 1 << 20  # names that the hints of a table may be compared with
 _NAME = re.compile(r"(?<![^\s,])\\?([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?![^\s,])", re.ASCII)
 
 
@@ -44,10 +44,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     aliases = {entry.key.lower() for table in own for entry in Entries(table)}
     known = frozenset(aliases | {user.lower() for user in facts.users})
     for table in own:
-        yield from CachedTable(table).ask(_unknown, known, main.value("recipient_delimiter"))
+        yield from _unknown(table, known, main.value("recipient_delimiter"))
 
 
 def _unknown(table: Table, known: frozenset[str], marks: str) -> Iterator[Finding]:
+    left = _COMPARED
     for entry in Entries(table):
         if "#" in entry.value or '"' in entry.value or "|" in entry.value or ":" in entry.value:
             continue  # commands, files and lists, which may have words of their own
@@ -55,7 +56,8 @@ def _unknown(table: Table, known: frozenset[str], marks: str) -> Iterator[Findin
             name = match[1].lower()
             base = re.split(f"[{re.escape(marks)}]", name)[0] if marks else name
             if known.isdisjoint((name, base)):
-                hint = did_you_mean(name, known)
+                left -= len(known)
+                hint = did_you_mean(name, known) if left >= 0 else ""
                 what = f'"{entry.key}": "{match[1]}" is neither a user of this host nor an alias: mail bounces{hint}'
                 yield table.finding(
                     "no-such-user", entry.line, what, f"{entry.key} {name}", severity=Severity.WARNING, lasting=False

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from reconciler.rules import alias_users
 from tests.unit.desired_states import findings_of, only_finding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 RULE = "no-such-user"
 
@@ -48,3 +54,17 @@ def test_users_aliases_addresses_and_programs_are_known(rows: str) -> None:
 )
 def test_it_is_silent_where_another_may_know_the_name(parameters: dict[str, str]) -> None:
     assert findings_of(RULE, parameters, {"tables/aliases": "sales: nosuchuser\n"}) == []
+
+
+def test_the_hints_of_a_large_table_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(_word: str, known: Collection[str]) -> str:
+        asked.append(len(known))
+        return ""
+
+    monkeypatch.setattr(alias_users, "did_you_mean", counted)
+    rows = "".join(f"alias{number}: nobody-{number}\n" for number in range(3000))
+
+    assert len(findings_of("no-such-user", files={"tables/aliases": rows})) == 3000
+    assert sum(asked) <= 1 << 20
