@@ -7,6 +7,7 @@ services that mail needs. rules/listeners.py checks addresses and ports, rules/p
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -131,21 +132,26 @@ class MasterFile:
 
 def services(section: object) -> frozenset[str]:  # noqa: ARG001 - a Feature
     """Return the services of the stock."""
-    return frozenset(service.key for service in read_master(STOCK, "")[0])
+    return frozenset(service.key for service in _upstream())
 
 
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute the stock, then master.d, then the changes that ``services`` asks for."""
-    upstream, whole = read_master(STOCK, UNWRITTEN.file)[0], None
-    if stock.is_left_out(desired):
-        upstream, whole = [], desired.section(MasterFile)
-    services: dict[str, Service | None] = {service.key: _unwritten(service) for service in upstream}
+    is_left_out = stock.is_left_out(desired)
+    whole = desired.section(MasterFile) if is_left_out else None
+    services: dict[str, Service | None] = {} if is_left_out else {service.key: service for service in _upstream()}
     services |= below.services
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)
     for key, change in (section.root if section else {}).items():
         services[key] = _changed(key, services.get(key), change, desired) if change else None
     return Contribution(services=services, master=whole.text if whole else b"")
+
+
+@cache
+def _upstream() -> tuple[Service, ...]:
+    """Return the services of the stock, which is a constant."""
+    return tuple(map(_unwritten, read_master(STOCK, UNWRITTEN.file)[0]))
 
 
 def _unwritten(service: Service) -> Service:

@@ -104,9 +104,11 @@ class _Side:
     settings: Contribution
     facts: Facts
     _of_services: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _services: Mapping[str, Service] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_of_services", per_service(self.settings.entries))
+        object.__setattr__(self, "_services", {service.key: service for service in self.settings.entries})
 
     @property
     def main(self) -> Mapping[str, Parameter]:
@@ -115,7 +117,7 @@ class _Side:
 
     def service(self, key: str) -> Service:
         """Return the service of that name and type."""
-        return next(service for service in self.settings.entries if service.key == key)
+        return self._services[key]
 
     def value(self, name: str, service: Service | None = None) -> str | None:
         """Return what a parameter means here, in one form for equal values; None if that is unknown."""
