@@ -77,9 +77,9 @@ class Figures:
 class SizedHost(MeasuredHost):
     """A host with a state of a size; its files are copied in one go, and the first converge is timed."""
 
-    def __init__(self, size: Size, settings: str = "") -> None:
+    def __init__(self, size: Size) -> None:
         self.size, self.converged = size, 0.0
-        super().__init__(state={"mail.yaml": MAIL}, settings=settings, settle="0s", adopt=False, daemon=False)
+        super().__init__(state={"mail.yaml": MAIL}, settle="0s", adopt=False, daemon=False)
 
     def _prepare(self) -> None:
         files = state(sites=self.size.sites, entries=self.size.entries, flows=self.size.flows)

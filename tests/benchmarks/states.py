@@ -15,9 +15,9 @@ parameters:
 _SPACE, _OF_A_BYTE = 64, 250
 
 
-def state(*, sites: int = 0, entries: int = 0, flows: int = 0, mail: str = MAIL) -> dict[str, str]:
+def state(*, sites: int = 0, entries: int = 0, flows: int = 0) -> dict[str, str]:
     """Return the files of a state with so many sites, entries of tables/virtual, and flows that expect a delivery."""
-    files = {"mail.yaml": mail, "tables/virtual": "bench.test -\n" + rows(entries)}
+    files = {"mail.yaml": MAIL, "tables/virtual": "bench.test -\n" + rows(entries)}
     for number in range(1, sites + 1):
         files |= site(number)
     return files | ({"flows/all.yaml": flows_of(flows)} if flows else {})

@@ -32,7 +32,6 @@ STEPS: tuple[tuple[object, str, str], ...] = (
     (Generations, "stage", "stage"), (postfix, "check", "check"), (stage, "_compile", "compile"),
     (stage, "_rehearse", "rehearse"), (protocol, "_known", "ask before"), (protocol, "go_live", "swap and verify"),
 )  # fmt: skip
-NAMES = tuple(dict.fromkeys(name for *_, name in STEPS))
 
 
 def timed(function: Callable[..., Any], step: str) -> Callable[..., Any]:

@@ -20,7 +20,8 @@ from tests.unit.host_facts import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CORPUS = yaml.safe_load((Path(__file__).parent.parent / "corpus" / "mistakes.yaml").read_text(encoding="utf-8"))
+TEXT = (Path(__file__).parent.parent / "corpus" / "mistakes.yaml").read_text(encoding="utf-8")
+CORPUS = yaml.load(TEXT, yaml.CSafeLoader)
 HOSTNAME = "mx.test.example"
 
 

@@ -6,9 +6,8 @@ import json
 import signal
 
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
-from tests.e2e.hosts import CHECKOUT
+from tests.e2e.asked_servers import end_servers, route, serve
 
-SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 MILTER = MAIL + "  smtpd_milters: inet:127.0.0.1:8891\n  milter_default_action: tempfail\n"
 POLICY = MAIL + (
     "  smtpd_recipient_restrictions: check_policy_service inet:127.0.0.1:10040\n"
@@ -21,20 +20,6 @@ HANGS = (
 MILTER_HELP = "start the server at inet:127.0.0.1:8891"
 
 
-def route(number: int) -> dict[str, str | None]:
-    return {"tables/transport": f"route{number}.test  smtp:[127.0.0.1]:2525\n"}
-
-
-def serve(adopted: AdoptedHost, what: str, port: int) -> None:
-    adopted.host.start("python3", SERVERS, what, str(port))
-    connects = f"timeout 1 bash -c 'true </dev/tcp/127.0.0.1/{port}' && echo yes"
-    adopted.patiently(lambda: adopted.sh(connects, check=False) == "yes", "the server")
-
-
-def end_server(adopted: AdoptedHost) -> None:
-    adopted.sh("pkill -f [i]nside/servers.py")
-
-
 def verdict(adopted: AdoptedHost) -> tuple[str, str, str]:
     told = adopted.told()["verdict"]
     return told["level"], told["text"], told["next"]
@@ -42,10 +27,10 @@ def verdict(adopted: AdoptedHost) -> tuple[str, str, str]:
 
 def test_a_milter_that_is_dead_after_a_rollback_is_told_at_once_and_until_it_answers() -> None:
     with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
-        serve(adopted, "milter", 8891)
+        serve(adopted, "milter", "8891")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": MILTER, **route(1)}, "A milter").oid)
         adopted.wait_for("Applied", adopted.push(route(2), "Something to roll back").oid)
-        end_server(adopted)
+        end_servers(adopted)
 
         ran = adopted.reconciler("rollback")
         assert ran.status == 0, ran.text
@@ -65,13 +50,13 @@ def test_a_milter_that_is_dead_after_a_rollback_is_told_at_once_and_until_it_ans
         adopted.start_daemon()
         assert verdict(adopted)[2] == MILTER_HELP
 
-        serve(adopted, "milter", 8891)
+        serve(adopted, "milter", "8891")
         adopted.patiently(lambda: "no server" not in verdict(adopted)[1], "a status that looks at what stands now")
         adopted.signal_daemon(signal.SIGHUP)
         adopted.patiently(lambda: verdict(adopted)[0] == "well", "mail that is taken again")
         assert adopted.log("-1")[0]["findings"] == []
         assert adopted.told()["phase"]["name"] == "Suspended"
-        end_server(adopted)
+        end_servers(adopted)
         assert verdict(adopted)[2] == MILTER_HELP, "a server that dies in the pause"
 
         assert adopted.reconciler("rescue").status == 0
@@ -81,10 +66,10 @@ def test_a_milter_that_is_dead_after_a_rollback_is_told_at_once_and_until_it_ans
 
 def test_a_policy_server_that_hangs_blocks_no_rollback() -> None:
     with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
-        serve(adopted, "policy", 10040)
+        serve(adopted, "policy", "10040")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": POLICY, **route(1)}, "A policy").oid)
         adopted.wait_for("Applied", adopted.push(route(2), "Something to roll back").oid)
-        end_server(adopted)
+        end_servers(adopted)
         adopted.host.start("python3", "-c", HANGS)
         adopted.patiently((adopted.host.root / "tmp/hangs").exists, "a server that hangs")
         ran = adopted.reconciler("rollback")

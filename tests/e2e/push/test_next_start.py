@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost
-from tests.e2e.hosts import CHECKOUT
+from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
+from tests.e2e.asked_servers import end_servers, route, serve
 
-SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 SOCKET = "/var/spool/postfix/private/auth"
 LOGINS = MAIL + (
     "  smtpd_sasl_auth_enable: yes\n  smtpd_sasl_type: dovecot\n  smtpd_sasl_path: private/auth\n"
@@ -31,33 +30,20 @@ for _ in range(2):
 """Clients that need a process of cleanup each, at once."""
 
 
-def _route(number: int) -> dict[str, str | None]:
-    return {"tables/transport": f"route{number}.test  smtp:[127.0.0.1]:2525\n"}
-
-
-def _serve(adopted: AdoptedHost) -> None:
-    adopted.host.start("python3", SERVERS, "logins", SOCKET)
-    adopted.patiently(lambda: adopted.sh(f"test -S {SOCKET} && echo yes", check=False) == "yes", "the server")
-
-
-def _end_server(adopted: AdoptedHost) -> None:
-    adopted.sh(f"pkill -f [i]nside/servers.py; rm -f {SOCKET}")
-
-
 def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_server_is_back() -> None:
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
-        _serve(adopted)
-        adopted.wait_for("Applied", adopted.push({"mail.yaml": LOGINS, **_route(1)}, "Logins").oid)
-        adopted.wait_for("Applied", adopted.push(_route(2), "Something to roll back").oid)
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
+        serve(adopted, "logins", SOCKET)
+        adopted.wait_for("Applied", adopted.push({"mail.yaml": LOGINS, **route(1)}, "Logins").oid)
+        adopted.wait_for("Applied", adopted.push(route(2), "Something to roll back").oid)
         assert adopted.answers()
-        _end_server(adopted)
+        end_servers(adopted, SOCKET)
         live = adopted.live()
 
-        pushed = adopted.push(_route(3), "A harmless push")
+        pushed = adopted.push(route(3), "A harmless push")
         assert not pushed.accepted
         assert "smtpd would exit" in pushed.text
         assert "still work" in pushed.text
-        oid = adopted.write_past_hook(_route(3), "A harmless push")
+        oid = adopted.write_past_hook(route(3), "A harmless push")
         status = adopted.wait_for("Postponed", oid)
         assert status["phase"]["name"] == "Retrying"
         assert "Postfix works" in status["phase"]["reason"]
@@ -71,11 +57,11 @@ def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_ser
         adopted.start_daemon()
         assert adopted.answers(), "an edit and a new daemon end nothing either"
 
-        _serve(adopted)
+        serve(adopted, "logins", SOCKET)
         adopted.wait_for("Applied", oid)
         assert "by hand" not in adopted.host.read("/etc/postfix/main.cf")
 
-        _end_server(adopted)
+        end_servers(adopted, SOCKET)
         repaired = adopted.push({"mail.yaml": MAIL}, "No logins any more")
         assert repaired.accepted, repaired.text
         adopted.wait_for("Applied", repaired.oid)
@@ -83,26 +69,26 @@ def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_ser
 
 
 def test_a_listener_that_is_dead_already_keeps_no_commit_from_going_live() -> None:
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
-        _serve(adopted)
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
+        serve(adopted, "logins", SOCKET)
         adopted.wait_for("Applied", adopted.push({"mail.yaml": LOGINS}, "Logins").oid)
-        _end_server(adopted)
+        end_servers(adopted, SOCKET)
         adopted.sh("pkill -x smtpd; true")
         adopted.sh("timeout 2 head -1 </dev/tcp/127.0.0.1/25", check=False)
         adopted.patiently(lambda: "throttling" in adopted.host.mail_log(), "a listener that master throttles")
-        pushed = adopted.push(_route(1), "A harmless push")
+        pushed = adopted.push(route(1), "A harmless push")
         assert pushed.accepted, pushed.text
         adopted.wait_for("Applied", pushed.oid)
 
 
 def test_a_key_that_new_processes_cannot_load_is_not_loaded_anew() -> None:
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh(KEY)
         adopted.wait_for("Applied", adopted.push({"mail.yaml": TLS}, "TLS").oid)
         starttls = "openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>&1 | grep 'subject=' | head -1"
         assert "mx1.example.com" in adopted.sh(starttls)
         adopted.sh(f"mv {CHAIN} {CHAIN}.gone")
-        oid = adopted.write_past_hook(_route(1), "A harmless push")
+        oid = adopted.write_past_hook(route(1), "A harmless push")
         adopted.wait_for("Postponed", oid)
         assert "mx1.example.com" in adopted.sh(starttls)
         adopted.sh(f"mv {CHAIN}.gone {CHAIN}")
@@ -110,13 +96,13 @@ def test_a_key_that_new_processes_cannot_load_is_not_loaded_anew() -> None:
 
 
 def test_master_is_not_made_to_bind_an_address_that_the_host_has_lost() -> None:
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh("ip address add 192.0.2.77/32 dev lo")
         both = {"mail.yaml": MAIL + "  inet_interfaces: 127.0.0.1, 192.0.2.77\n"}
         adopted.wait_for("Applied", adopted.push(both, "Two addresses").oid)
-        adopted.wait_for("Applied", adopted.push(_route(1), "Something to roll back").oid)
+        adopted.wait_for("Applied", adopted.push(route(1), "Something to roll back").oid)
         adopted.sh("ip address del 192.0.2.77/32 dev lo")
-        oid = adopted.write_past_hook(_route(2), "A harmless push")
+        oid = adopted.write_past_hook(route(2), "A harmless push")
         adopted.wait_for("Postponed", oid)
         assert adopted.reconciler("rollback").status != 0
         assert adopted.answers()
@@ -142,25 +128,25 @@ def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
     def takes() -> bool:
         return any(reply.startswith("250 2.1.5") for reply in adopted.host.dialogue(asked))
 
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh(f"{KEY}; echo '/never@/ REJECT' >{table}")
-        _serve(adopted)
+        serve(adopted, "logins", SOCKET)
         adopted.wait_for("Applied", adopted.push({"mail.yaml": both}, "All").oid)
-        adopted.wait_for("Applied", adopted.push(_route(1), "Something to roll back").oid)
+        adopted.wait_for("Applied", adopted.push(route(1), "Something to roll back").oid)
         assert takes()
         shown = "openssl s_client -connect 127.0.0.1:25 -starttls smtp </dev/null 2>/dev/null | openssl x509 -serial"
         serial = adopted.sh(shown)
 
-        _end_server(adopted)
+        end_servers(adopted, SOCKET)
         adopted.sh(f"{KEY}")
         adopted.patiently(lambda: any("renewed" in one for one in adopted.told().get("troubles", ())), "the trouble")
         assert adopted.sh(shown) == serial
-        _serve(adopted)
+        serve(adopted, "logins", SOCKET)
         adopted.patiently(lambda: adopted.sh(shown, check=False) not in {"", serial}, "the new certificate")
         assert takes()
 
         adopted.sh(f"mv {table} {table}.gone")
-        oid = adopted.write_past_hook(_route(2), "A harmless push")
+        oid = adopted.write_past_hook(route(2), "A harmless push")
         status = adopted.wait_for("Postponed", oid)
         assert table in status["phase"]["reason"]
         assert adopted.reconciler("rollback").status != 0
@@ -173,17 +159,17 @@ def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
 def test_a_table_of_cleanup_that_vanished_waits_as_long_as_a_cleanup_runs_that_has_read_it() -> None:
     table = "/srv/headers.regexp"
     checked = f"{MAIL}  header_checks: regexp:{table}\n  max_idle: 1h\n"
-    with AdoptedHost(settle="20ms", settings='[rehearsal]\nmode = "off"\n') as adopted:
+    with AdoptedHost(settle="20ms", settings=UNREHEARSED) as adopted:
         adopted.sh(f"echo '/^X-Never:/ IGNORE' >{table}")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": checked}, "Checks").oid)
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")
         adopted.sh(f"mv {table} {table}.gone")
-        oid = adopted.write_past_hook(_route(1), "A harmless push")
+        oid = adopted.write_past_hook(route(1), "A harmless push")
         assert table in adopted.wait_for("Postponed", oid)["phase"]["reason"]
         assert adopted.told()["verdict"]["next"] == f"restore {table}"
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 "), "no mail waits"
         adopted.sh("pkill -x cleanup; true")
         adopted.wait_for("Applied", oid)
         adopted.sh(f"mv {table}.gone {table}")
-        adopted.wait_for("Applied", adopted.push(_route(2), "The table is back").oid)
+        adopted.wait_for("Applied", adopted.push(route(2), "The table is back").oid)
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")

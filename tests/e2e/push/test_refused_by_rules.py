@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.adopted_host import MAIL, AdoptedHost
-from tests.e2e.hosts import CHECKOUT
+from tests.e2e.asked_servers import serve
 from tests.unit.certificates import HOST_CERTIFICATE, certificate, key
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 ASKS = MAIL + "  smtpd_data_restrictions: check_policy_service inet:127.0.0.1:3999\n"
 TLS = MAIL + "  smtpd_tls_security_level: may\n  smtpd_tls_chain_files: /etc/ssl/mx.pem\n"
 VIRTUAL = MAIL + "  virtual_alias_domains: v.example, c.example, d.example\n"
-SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +31,7 @@ def test_a_policy_server_that_is_down_refuses_the_push_until_it_is_up(adopted: A
     assert 'mail.yaml:5:28: smtpd_data_restrictions: no server answers at "inet:127.0.0.1:3999"' in refused.text
     assert adopted.live() == before
 
-    server = adopted.host.start("python3", SERVERS, "policy", "3999")
-    adopted.host.wait_for(lambda: ":3999 " in adopted.sh("ss -Hltn"), what="the policy server")
+    server = serve(adopted, "policy", "3999")
     again = adopted.push({"mail.yaml": ASKS}, "Ask it now")
     assert again.accepted, again.text
     adopted.wait_for("Applied", again.oid)

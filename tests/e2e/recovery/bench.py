@@ -1,4 +1,4 @@
-"""A throw-away host on which troubles are made, one after the other, and what comes of each event beside a trouble.
+"""A throw-away host on which troubles are made, and what comes of each event beside a trouble.
 
 Promises: each event meets a host that is in order, on which no pass is due, and then the trouble. What is told has no
 names of commits, no numbers and no times, and does not depend on how long something took. Raises HostError when the
@@ -8,7 +8,6 @@ host does not get in order.
 from __future__ import annotations
 
 import re
-import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from reconciler.daemon.control import ask
 from tests.e2e.adopted_host import MAIL, REPOSITORY, SOCKET, UNREHEARSED, AdoptedHost
-from tests.e2e.hosts import CHECKOUT, HostError
+from tests.e2e.asked_servers import route, serve
+from tests.e2e.hosts import HostError
 from tests.e2e.recovery.troubles import SMALL, STATE
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.recovery.troubles import Trouble
 
-SERVERS = CHECKOUT / "tests/e2e/inside/servers.py"
 PATIENCE, CALM, ANSWER = 90.0, 2.0, 3.0
 """Seconds for a row to be as expected, for one that nothing is expected of to stay as it is, and for an SMTP reply."""
 SENTENCES = {
@@ -76,74 +75,45 @@ def named(text: str) -> str:
     return next((word for sentence, word in SENTENCES.items() if sentence in text), f"? {text}")
 
 
-def route(number: int) -> str:
-    """Return a table of one entry."""
-    return f"route{number}.test  smtp:[127.0.0.1]:2525\n"
-
-
 class Bench:
-    """A host with one trouble after the other; *disk* are the options of a small disk for the state directory."""
+    """A host on which what a trouble needs is live, and the trouble is made before each event."""
 
-    trouble: Trouble
-
-    def __init__(self, disk: str = "") -> None:
+    def __init__(self, trouble: Trouble) -> None:
         self.adopted = AdoptedHost(settle="20ms", settings=UNREHEARSED, daemon=False)
-        self._disk = disk
+        self.trouble = trouble
         self._closing = ExitStack()
         self._server: subprocess.Popen[str] | None = None
         self._commits: dict[str, str] = {}
-        self._secrets: set[str] = set()
         self._pushed, self._outcome, self._reason, self._seen = 0, "", "", 0
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
             opened.enter_context(self.adopted)
-            if self._disk:
-                self.adopted.sh(SMALL.format(STATE, self._disk))
+            if self.trouble.disk:
+                self.adopted.sh(SMALL.format(STATE, self.trouble.disk))
             self.adopted.start_daemon()
+            self._make_live()
             self._closing = opened.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._closing.__exit__(*error)  # type: ignore[arg-type]
 
-    def meet(self, trouble: Trouble) -> None:
-        """Make live what a trouble needs."""
-        self.trouble = trouble
-        if trouble.prepare:
-            self.adopted.sh(trouble.prepare)
-        if self._server:
-            self._server.kill()
-            self._server.wait()
-            self._server = None
+    def _make_live(self) -> None:
+        """Make live what the trouble needs."""
+        if self.trouble.prepare:
+            self.adopted.sh(self.trouble.prepare)
         self._serve()
-        sealed = {name: self.adopted.sh(make) + "\n" for name, make in trouble.secrets.items()}
+        sealed = {name: self.adopted.sh(make) + "\n" for name, make in self.trouble.secrets.items()}
         files = self.adopted.seal(sealed) if sealed else {}
-        wanted = {f"secrets/{name}.age" for name in sealed}
-        files |= dict.fromkeys(self._secrets - wanted)
-        self._secrets = wanted
-        self._push({"mail.yaml": trouble.mail, "tables/transport": route(self._pushed + 1), **files}, "the push")
+        self._push({"mail.yaml": self.trouble.mail, **route(self._pushed + 1), **files}, "the push")
         assert self._outcome == "Applied", self._outcome
 
     def _serve(self) -> None:
         """Have the server run that Postfix asks."""
         if not self.trouble.server or (self._server and self._server.poll() is None):
             return
-        self._server = self.adopted.host.start("python3", SERVERS, *self.trouble.server)
-        self.adopted.patiently(self._is_served, "the server")
-
-    def _is_served(self) -> bool:
-        """Whether the server answers: one that was killed leaves its socket."""
-        where = self.trouble.server[1]
-        try:
-            if where.isdigit():
-                self.adopted.host.connect(int(where)).close()
-            else:
-                with socket.socket(socket.AF_UNIX) as knocking:
-                    knocking.connect(str(self.adopted.host.root / where.lstrip("/")))
-        except OSError:
-            return False
-        return True
+        self._server = serve(self.adopted, *self.trouble.server)
 
     def in_order(self) -> None:
         """End the trouble, have the branch live, and wait until no pass is due."""
@@ -200,7 +170,7 @@ class Bench:
 
     def harmless(self) -> None:
         """Push what has nothing to do with the trouble."""
-        self._push({"tables/transport": route(self._pushed + 1)}, "the push")
+        self._push(route(self._pushed + 1), "the push")
 
     def breaking(self) -> None:
         """Push what breaks mail."""

@@ -26,8 +26,7 @@ HEAD = "| Event | Outcome | Live afterwards | Mail | First and last line of `rec
 def table(trouble: Trouble, expected: str = "") -> str:
     """Return the table of a trouble, made on a host of its own; *expected* is its part of the page."""
     known = {line.split(" | ")[0].removeprefix("| "): line for line in expected.splitlines() if line.startswith("| ")}
-    with Bench(trouble.disk) as bench:
-        bench.meet(trouble)
+    with Bench(trouble) as bench:
         events = [event for event, make in EVENTS.items() if trouble.repairs or make is not Bench.repairing]
         return "\n".join([HEAD, "|---|---|---|---|---|", *(bench.row(event, known.get(event, "")) for event in events)])
 

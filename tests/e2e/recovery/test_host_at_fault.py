@@ -6,8 +6,9 @@ import errno
 import json
 
 from tests.e2e.adopted_host import MAIL
+from tests.e2e.asked_servers import end_servers, serve
 from tests.e2e.crash_driver import KILLED, CrashDriver, crash_driver
-from tests.e2e.push.test_next_start import LOGINS, _end_server, _serve
+from tests.e2e.push.test_next_start import LOGINS, SOCKET
 
 PATIENT = "  max_idle: 1h\n  service_throttle_time: 1s\n"
 SIGNAL = "signal"
@@ -46,20 +47,20 @@ def test_a_reload_that_could_not_be_sent_postpones_the_commit_and_starts_nothing
 def test_a_recovery_waits_while_it_would_end_a_listener_whose_password_server_is_gone() -> None:
     with crash_driver() as driver:
         adopted = driver.adopted
-        _serve(adopted)
+        serve(adopted, "logins", SOCKET)
         adopted.write_past_hook({"mail.yaml": LOGINS + PATIENT}, "Logins")
         assert driver.run("once").status == 0
         adopted.write_past_hook({"mail.yaml": MAIL + PATIENT}, "No logins")
         number = activation(driver)
         assert adopted.answers()
         assert driver.run("once", at=number, when="before").status == KILLED
-        _end_server(adopted)
+        end_servers(adopted, SOCKET)
         for _ in range(2):
             ran = driver.run("once")
             assert ran.status == 75, ran.output
             assert "an interrupted pass is undone then" in ran.output
             assert adopted.answers()
-        _serve(adopted)
+        serve(adopted, "logins", SOCKET)
         assert driver.run("once").status == 0
         assert adopted.answers()
         assert adopted.postconf("smtpd_sasl_auth_enable") == "no"

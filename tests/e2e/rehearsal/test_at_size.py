@@ -5,23 +5,19 @@ The sites are the same in what is live, which is the hardest case: none of them 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.benchmarks.states import address_commands, flows_of, site
 from tests.e2e.hosts import Host
-from tests.e2e.rehearsal.test_rehearsal import CERTIFICATE
+from tests.e2e.rehearsal.test_rehearsal import BROKEN, CERTIFICATE
 from tests.e2e.rehearsal_driver import Rehearsed, rehearsed, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SITES = 500
-CORPUS = Path(__file__).parents[2] / "corpus"
-BROKEN = yaml.safe_load((CORPUS / "rehearsed-broken.yaml").read_text(encoding="utf-8"))
 EACH = 12  # one of so many cases: the others are alike at any size
 AMONG = {path: text for number in range(1, SITES + 1) for path, text in site(number).items()}
 ODD = (
