@@ -93,7 +93,7 @@ _QUESTIONS = ("answers", "places", "accesses", "spaces", "lookups")
 
 def as_text(facts: Facts) -> str:
     """Return the facts as the text of a file."""
-    values = {one.name: getattr(facts, one.name) for one in fields(Facts)}
+    values = {one.name: getattr(facts, one.name) for one in fields(Facts) if one.init}
     asked = {name: sorted(values[name].items(), key=lambda item: item[0]) for name in _QUESTIONS}
     pems = {
         path: _Pem(blocks=tuple(map(_written, pem.blocks)), problem=pem.problem) for path, pem in facts.pems.items()
@@ -124,7 +124,7 @@ def read_facts(path: Path) -> Facts:
             f"{path}: not the facts of a host: {place and place + ': '}{first['msg']}{more}; make the file again with"
             " `reconciler facts` on the host"
         ) from error
-    values = {one.name: getattr(read, one.name) for one in fields(Facts)}
+    values = {one.name: getattr(read, one.name) for one in fields(Facts) if one.init}
     asked = {name: dict(values[name]) for name in _QUESTIONS}
     pems = {name: Pem(tuple(map(_block, pem.blocks)), pem.problem) for name, pem in read.pems.items()}
     listeners = tuple(Listener(one.address, one.port, one.program, one.ours) for one in read.listeners)

@@ -13,7 +13,7 @@ from reconciler.model.ascii_text import is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from ipaddress import IPv4Interface, IPv6Interface
+    from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,7 @@ class Facts:
     *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
     give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
     name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
+    *own* are the *addresses* without their networks, to look them up.
     """
 
     host: str
@@ -182,6 +183,10 @@ class Facts:
     resolvers: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unsaid: frozenset[str] = frozenset()
+    own: frozenset[IPv4Address | IPv6Address] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own", frozenset(address.ip for address in self.addresses))
 
     @property
     def compiled_type(self) -> str:

@@ -185,8 +185,15 @@ def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]
     classes = scope.words("smtpd_restriction_classes")
     if not (name.startswith("smtpd_") or name in _AT_RECIPIENT or name in classes):
         return _programs_with(scope, parameter, table)
-    readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if one.parameter(name) == parameter)
+    readers = (one for one in _smtpd_within(scope) if one.parameter(name) == parameter)
     return frozenset(taking_mail(one.service.key, table) for one in readers if one.service)
+
+
+def _smtpd_within(scope: Scope) -> list[Scope]:
+    """Return the scopes of smtpd that a setting of this scope may hold in: that of its own service, or all."""
+    if scope.service:
+        return [scope] if scope.service.command == "smtpd" else []
+    return smtpd_scopes(scope.merged, scope.facts)
 
 
 def _programs_with(scope: Scope, parameter: Parameter, file: str) -> frozenset[str]:
@@ -242,7 +249,7 @@ def showing(scope: Scope, parameter: Parameter, path: str) -> frozenset[str]:
     """Return who loads the certificates of this setting when it starts, for Finding.starts; for smtpd its services."""
     if not parameter.name.startswith("smtpd_"):
         return _programs_with(scope, parameter, path)
-    readers = (one for one in smtpd_scopes(scope.merged, scope.facts) if offers_tls(one))
+    readers = (one for one in _smtpd_within(scope) if offers_tls(one))
     loading = (one for one in readers if one.parameter(parameter.name) == parameter)
     return frozenset(in_tls(one.service.key) for one in loading if one.service)
 

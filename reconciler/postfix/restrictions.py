@@ -114,7 +114,7 @@ def trusts_others(scope: Scope) -> bool:
         with suppress(ValueError):
             network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
             alone = network.network_address if network.num_addresses == 1 else None
-            if network.is_loopback or (alone and any(alone == own.ip for own in scope.facts.addresses)):
+            if network.is_loopback or alone in scope.facts.own:
                 continue
         return True
     return False

@@ -50,7 +50,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     main = Scope(merged, facts)
     ports = port_names(main)
     endpoints = [_listen_address(service, ports) for service in merged.entries if service.type == "inet"]
-    own, taken = frozenset(address.ip for address in facts.addresses), _foreign_listeners(facts)
+    own, taken = facts.own, _foreign_listeners(facts)
     for endpoint in endpoints:
         yield from _bad_port(endpoint, ports)
         yield from _bad_host(endpoint, own)

@@ -194,7 +194,7 @@ def _is_here(main: Scope, match: re.Match[str]) -> bool:
         address = ip_address(host)
     except ValueError:
         return host == "localhost"
-    return address.is_loopback or any(address == own.ip for own in main.facts.addresses)
+    return address.is_loopback or address in main.facts.own
 
 
 def _has_policy(scope: Scope, program: str, hop: str) -> bool:

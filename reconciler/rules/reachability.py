@@ -26,7 +26,7 @@ from reconciler.postfix.scopes import Scope, scopes, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter, Service
 
 _MAX_PORT = 65535
 _MILTERS = frozenset({"smtpd_milters", "non_smtpd_milters"})
@@ -98,6 +98,7 @@ def _silent(scope: Scope, parameter: Parameter, question: Question, trouble: str
 def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Question]]:
     main = Scope(merged, facts)
     reader = _Reader(main)
+    taking_logins = _taking_logins(main)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for asked in dict.fromkeys(reader.questions(scope, parameter)):
@@ -110,7 +111,7 @@ def _everything(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Par
             for server in reader.servers(scope, text):
                 if not reader.is_ours(server):
                     then = "smtpd would exit, and no client could send mail through it"
-                    yield place, parameter, Question(text, server, then, starts=_taking_logins(place, parameter))
+                    yield place, parameter, Question(text, server, then, starts=taking_logins[parameter])
 
 
 def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
@@ -122,10 +123,13 @@ def _login_server(scope: Scope) -> tuple[Parameter, str] | None:
     return (parameter, text if re.match(r"(?:inet|unix):", text) else f"unix:{text}") if parameter else None
 
 
-def _taking_logins(place: Scope, parameter: Parameter) -> frozenset[str]:
-    """Return the services that have their password server from this setting."""
-    named = ((scope, _login_server(scope)) for scope in smtpd_scopes(place.merged, place.facts))
-    return frozenset(scope.service.key for scope, found in named if scope.service and found and found[0] == parameter)
+def _taking_logins(main: Scope) -> dict[Parameter, frozenset[str]]:
+    """Return the services that have their password server from each setting."""
+    services: dict[Parameter, list[str]] = {}
+    for scope in smtpd_scopes(main.merged, main.facts):
+        if scope.service and (found := _login_server(scope)):
+            services.setdefault(found[0], []).append(scope.service.key)
+    return {parameter: frozenset(keys) for parameter, keys in services.items()}
 
 
 class _Reader:
@@ -138,8 +142,13 @@ class _Reader:
         self._queue = main.value("queue_directory")
         self._inside = {service.name for service in main.merged.entries if service.type != "inet"}
         own = [service.name.rpartition(":") for service in main.merged.entries if service.type == "inet"]
-        self._listening = {(host.strip("[]"), self._port(port)) for host, _, port in own}
-        self._here = {str(address.ip) for address in main.facts.addresses}
+        self._listening: dict[int, set[str]] = {}
+        for host, _, port in own:
+            self._listening.setdefault(self._port(port), set()).add(host.strip("[]"))
+        self._by_program: dict[str, list[Service]] = {}
+        for service in main.merged.entries:
+            self._by_program.setdefault(service.command, []).append(service)
+        self._here = set(map(str, main.facts.own))
 
     def _port(self, text: str) -> int:
         return as_number(text) if is_digits(text) else self._ports.get(text, 0)
@@ -152,7 +161,7 @@ class _Reader:
             folder, _, name = server.path.removeprefix(f"{self._queue}/").rpartition("/")
             return folder in {"private", "public"} and name in self._inside
         local = self._is_local(server.host)
-        hosts = {host for host, port in self._listening if port == server.port}
+        hosts = self._listening.get(server.port, set())
         return server.host in hosts or (local and any(host == "" or self._is_local(host) for host in hosts))
 
     def _is_local(self, host: str) -> bool:
@@ -189,11 +198,11 @@ class _Reader:
         if scope.service:
             return [scope]
         program = "cleanup" if name == "non_smtpd_milters" else "smtpd"
-        inside = [Scope(scope.merged, scope.facts, service) for service in scope.merged.entries]
+        inside = [Scope(scope.merged, scope.facts, service) for service in self._by_program.get(program, ())]
         by_jail = {
             reader.service.chroot == "y": reader
             for reader in reversed(inside)
-            if reader.service and reader.service.command == program and reader.parameter(name) is scope.parameter(name)
+            if reader.service and reader.parameter(name) is scope.parameter(name)
         }
         return list(by_jail.values()) or [scope]
 

@@ -47,6 +47,7 @@ _DEFAULT_TYPES = frozenset({"default_cache_db_type", "default_database_type"})
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that Postfix can open each table that a value names, and that each certificate exists."""
+    in_use = any(map(offers_tls, scopes(merged, facts)))
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             yield from _unresolved(scope, parameter)
@@ -56,11 +57,11 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 )
             for reference in tables_of(scope, parameter):
                 named = () if MADE.search(parameter.name) else _bad_name(scope, parameter, reference)
-                starts = looking_up(scope, parameter, str(reference))
-                for found in (*_bad_type(scope, parameter, reference), *named):
-                    yield replace(found, starts=starts)
+                if found := (*_bad_type(scope, parameter, reference), *named):
+                    starts = looking_up(scope, parameter, str(reference))
+                    yield from (replace(one, starts=starts) for one in found)
             if FILES.search(parameter.name):
-                yield from _missing_files(scope, parameter)
+                yield from _missing_files(scope, parameter, in_use=in_use or not parameter.name.startswith("smtpd_"))
             yield from _missing_lists(scope, parameter)
             yield from _untyped(scope, parameter)
 
@@ -161,13 +162,12 @@ def _gone(reference: Reference, facts: Facts) -> list[str]:
     return [path for path in paths_of(reference, facts) if facts.files.get(path) is False]
 
 
-def _missing_files(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
-    used = not parameter.name.startswith("smtpd_") or any(map(offers_tls, scopes(scope.merged, scope.facts)))
+def _missing_files(scope: Scope, parameter: Parameter, *, in_use: bool) -> Iterator[Finding]:
     for path in files_of(scope, parameter):
         if scope.facts.files.get(path) is False:
-            then = "STARTTLS would fail" if used else "nothing uses it yet"
+            then = "STARTTLS would fail" if in_use else "nothing uses it yet"
             what = f'missing file "{path}" in {parameter.name}: it does not exist or can\'t be read, and {then}'
-            severity = Severity.ERROR if used else Severity.WARNING
+            severity = Severity.ERROR if in_use else Severity.WARNING
             found = scope.finding("missing-file", parameter, what, path, severity=severity, lasting=False)
             yield replace(found, starts=showing(scope, parameter, path))
 

@@ -22,7 +22,7 @@ from reconciler.postfix import table_keys, table_parts
 from reconciler.postfix.table_cache import CachedTable
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
-from tests.unit.large_states import facts, with_mail_domains, with_sites, with_table
+from tests.unit.large_states import address, facts, with_mail_domains, with_sites, with_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 SITE = "domains: [s{0}.example]\ndelivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
 IDLE = "delivery: {{address: 10.0.{1}.{2}, helo: s{0}.example}}\n"
+LISTENER = "10.0.{1}.{2}:2525 inet n - n - - smtpd"
+LOGINS = "-o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot -o smtpd_sasl_path=inet:127.0.0.1:{0}"
+CERTIFICATE = "-o smtpd_tls_cert_file=/etc/ssl/s{0}.pem"
+TABLE = "-o smtpd_sender_restrictions=check_sender_access,lmdb:/etc/nosuch{0}"
 SIZE = 60
 
 
@@ -76,6 +80,9 @@ BOMBS: dict[str, Callable[[int], dict[str, str]]] = {
     "tables that nothing names": lambda n: {f"tables/transpor{number}": "a b\n" for number in range(n)},
     "sections that are unknown": lambda n: {"mail.yaml": mail(None, **{f"k{number}": 1 for number in range(n)})},
     "listeners on addresses": lambda n: {"master.d/a.cf": lines("10.0.{1}.{2}:2525 inet n - n - - smtpd\n", n)},
+    "listeners with a password server": lambda n: {"master.d/a.cf": lines(f"{LISTENER} {LOGINS}\n", n)},
+    "certificates that none offers": lambda n: {"master.d/a.cf": lines(f"{LISTENER} {CERTIFICATE}\n", n)},
+    "listeners with tables that are missing": lambda n: {"master.d/a.cf": lines(f"{LISTENER} {TABLE}\n", n)},
     "mail-flow tests": lambda n: {"flows/a.yaml": lines("k{}: {{to: a@b.example, expect: accepted}}\n", n)},
 }  # fmt: skip
 
@@ -102,6 +109,16 @@ def _counted(files: dict[str, str], host: Facts) -> int:
 def test_twice_the_text_takes_twice_the_calls(bomb: str) -> None:
     calls(BOMBS[bomb](2))  # what is read once and kept
     one, two, four = (calls(BOMBS[bomb](SIZE * times)) for times in (1, 2, 4))
+    assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
+
+
+def test_each_network_is_looked_up_among_the_addresses_of_the_host() -> None:
+    def of(size: int) -> int:
+        own = " ".join(address(number) for number in range(1, size + 1))
+        return calls({"mail.yaml": mail({"mynetworks": own})}, facts(size))
+
+    of(2)
+    one, two, four = (of(SIZE * times) for times in (1, 2, 4))
     assert four - two <= 2.3 * (two - one) + SIZE, (one, two, four)
 
 
