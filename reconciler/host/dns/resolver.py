@@ -1,12 +1,12 @@
 """What DNS says of mail servers, and of this host's own addresses; the door to dnspython.
 
-Promises: each look-up ends within LIFETIME, and reverse_names() within BRIEFLY for all addresses at once. Answers say
-whether the resolver vouches for them (DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes
-the resolver that /etc/resolv.conf names. Raises nothing. dnspython is imported by the first look-up, for most commands
-make none.
+Promises: each look-up ends within LIFETIME. reverse_names() does so for all addresses at once, and waits no longer than
+BRIEFLY in vain, however many addresses are not answered. Answers say whether the resolver vouches for them (DNSSEC's AD
+bit), which is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises
+nothing. dnspython is imported by the first look-up, for most commands make none.
 
-Known limits: a name server that is silent leaves threads waiting for it; of many hundred addresses, only some are asked
-in time.
+Known limits: a name server that is silent leaves threads waiting for it. Where _AT_ONCE addresses are not answered, the
+addresses that were not asked by then count as not answered either.
 """
 
 from __future__ import annotations
@@ -121,15 +121,18 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
     """
     unknown: dict[str, tuple[str, ...] | None] = dict.fromkeys(addresses)
     found: dict[str, tuple[str, ...] | None] = {}
-    until = time.monotonic() + BRIEFLY
+    until = time.monotonic() + LIFETIME
 
     waiting = deque(addresses)
 
     def ask() -> None:
+        """Ask until none is left; a thread that has waited in vain asks no more, so all of them wait but once."""
         with suppress(IndexError):  # none is left
             while time.monotonic() < until:
-                address = waiting.popleft()
+                address, began = waiting.popleft(), time.monotonic()
                 found[address] = _leading_back(address)
+                if time.monotonic() - began >= BRIEFLY:
+                    return
 
     threads = [threading.Thread(target=ask, daemon=True, name="lookup") for _ in range(min(len(addresses), _AT_ONCE))]
     for thread in threads:
@@ -145,7 +148,8 @@ def _leading_back(address: str) -> tuple[str, ...] | None:
     kind = "AAAA" if ":" in address else "A"
     named = _ask(wanted.reverse_pointer, "PTR", lambda record: str(record.target).rstrip(".").lower(), BRIEFLY)
     names = sorted(named.found)[:_MOST]
-    answers = {name: _ask(name, kind, lambda record: ip_address(record.address), BRIEFLY) for name in names}
+    each = BRIEFLY / max(len(names), 1)
+    answers = {name: _ask(name, kind, lambda record: ip_address(record.address), each) for name in names}
     if named.problem or (names and all(answer.problem for answer in answers.values())):
         return None
     return tuple(name for name, answer in answers.items() if answer.problem or wanted in answer.found)
