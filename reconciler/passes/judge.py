@@ -84,9 +84,14 @@ class Understood(NamedTuple):
         return len(flows.all) if flows else 0
 
 
-def understand(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
-    """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of()."""
-    return _asked(composed(revision, edges, kept), edges)
+def understand(
+    revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None, gathered: list[Facts] | None = None
+) -> Understood:
+    """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of().
+
+    The facts are added to those that were *gathered* in this pass, of whose answers none is asked for again.
+    """
+    return _asked(composed(revision, edges, kept), edges, gathered)
 
 
 def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
@@ -109,10 +114,13 @@ def _merged(desired: Desired, edges: Edges) -> Understood:
     return Understood(desired, facts, compose(desired, facts))
 
 
-def _asked(understood: Understood, edges: Edges) -> Understood:
+def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
     """Return the same with the facts that it refers to."""
-    known = mentioned(understood.origin, understood.facts)
-    return understood._replace(facts=gather(edges.host, edges.settings, known))
+    named = mentioned(understood.origin, understood.facts)
+    facts = gather(edges.host, edges.settings, named, gathered or ())
+    if gathered is not None:
+        gathered.append(facts)
+    return understood._replace(facts=facts)
 
 
 def complete(understood: Understood) -> Understood:
@@ -122,21 +130,23 @@ def complete(understood: Understood) -> Understood:
     return understood
 
 
-def as_found(edges: Edges, tree: Tree | None = None) -> Understood:
-    """Read what is live, or the files of *tree*, without a commit, and gather the facts that it refers to."""
+def as_found(edges: Edges, tree: Tree | None = None, gathered: list[Facts] | None = None) -> Understood:
+    """Read what is live, or the files of *tree*, without a commit, and gather facts as understand() does."""
     known = gather(edges.host, edges.settings)
     desired, origin = inherited(edges, known, tree)
-    return Understood(desired, gather(edges.host, edges.settings, mentioned(origin, known)), origin)
+    return _asked(Understood(desired, known, origin), edges, gathered)
 
 
 class LiveCommit:
     """The generation that is live when a pass begins, and its commit, which is understood lazily and once at most.
 
-    The value does not follow a swap: afterwards it still describes the generation from before.
+    The value does not follow a swap: afterwards it still describes the generation from before. *gathered* are the facts
+    that the pass has gathered, so that who did not answer is asked once in a pass.
     """
 
     def __init__(self, edges: Edges) -> None:
         self.generation = edges.generations.live()
+        self.gathered: list[Facts] = []
         self._edges = edges
 
     def is_made_of(self, revision: Revision) -> bool:
@@ -156,7 +166,7 @@ class LiveCommit:
         """Return it, understood with today's facts; None before adoption, after a rescue, or if it is unreadable."""
         oid, kept = self.commit
         try:
-            return understand(self._edges.repo.revision(oid), self._edges, kept) if oid else None
+            return understand(self._edges.repo.revision(oid), self._edges, kept, self.gathered) if oid else None
         except (ReconcilerError, ValueError):
             return None
 
@@ -169,7 +179,7 @@ class LiveCommit:
         if self.generation is None and self._edges.generations.state != self._edges.settings.state:
             return None
         try:
-            return self.understood or as_found(self._edges)
+            return self.understood or as_found(self._edges, gathered=self.gathered)
         except (ReconcilerError, OSError, ValueError):
             return None
 
@@ -182,7 +192,7 @@ class LiveCommit:
     def moved_in(self) -> Understood | None:
         """Return the host's files from before adoption; None if they are gone, or unreadable."""
         try:
-            return as_found(self._edges, self._edges.generations.rescue_tree())
+            return as_found(self._edges, self._edges.generations.rescue_tree(), self.gathered)
         except (ReconcilerError, OSError, ValueError):
             return None
 
@@ -241,7 +251,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
     """Load, lint, render and diff; without *apart*, the sites are left out that were when the commit went live."""
     apart = apart or Apart(left_out(revision, edges))
     try:
-        desired, facts, origin = understand(revision, edges, apart.kept)
+        desired, facts, origin = understand(revision, edges, apart.kept, live.gathered)
     except PartlyRead as error:
         raise InvalidSource([*error.findings, *_also_wrong(error, revision, edges, live, apart)]) from error
     findings = [*lint(desired, facts, origin, Budget(time.thread_time)), *apart.warnings()]
@@ -268,7 +278,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
 def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:
     """Return what is found in the part of a commit that can be read; what is live as well is a warning."""
     try:
-        _, facts, origin = _asked(_merged(error.rest, edges), edges)
+        _, facts, origin = _asked(_merged(error.rest, edges), edges, live.gathered)
         found = also_wrong(error, facts, origin, Budget(time.thread_time))
         found += unsound_recipients(files_of(revision, edges, apart.kept))
     except InvalidSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from ipaddress import ip_interface
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.host import facts
+from reconciler.host import facts, reachable
+from reconciler.host.dns import resolver
 from reconciler.host.settings import Settings
 from reconciler.model import Mentioned, Server
 from tests.unit.recorded_host import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 @pytest.fixture
@@ -136,3 +138,37 @@ def test_servers_are_asked_again_only_when_asked_to(tmp_path: Path) -> None:
     assert known.answers == {there: ""}
     assert facts.gather_again(recorded(), settings, known, ask=False).answers == known.answers
     assert facts.gather_again(recorded(), settings, known, ask=True).answers == {there: "connection refused"}
+
+
+def test_what_a_pass_knows_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+        asked.extend(sorted(addresses))
+        return dict.fromkeys(addresses)
+
+    monkeypatch.setattr(resolver, "reverse_names", names)
+    host, settings = recorded(), Settings(host="mx1", config_directory=tmp_path)
+    first = facts.gather(host, settings, Mentioned(addresses=frozenset({"192.0.2.1", "192.0.2.2"})))
+    more = facts.gather(host, settings, Mentioned(addresses=frozenset({"192.0.2.1", "192.0.2.3"})), [first])
+    assert more.names == {"192.0.2.1": None, "192.0.2.3": None}
+    assert asked == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert facts.gather_again(host, settings, more, ask=False).names == more.names
+    assert len(asked) == 3
+    facts.gather_again(host, settings, more, ask=True)
+    assert asked[3:] == ["192.0.2.1", "192.0.2.3"], "a later pass asks anew"
+
+
+def test_who_does_not_answer_is_waited_for_at_the_same_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def answers(questions: Collection[object]) -> dict[object, None]:
+        both.wait()  # breaks unless the other question is asked meanwhile
+        return dict.fromkeys(questions)
+
+    monkeypatch.setattr(resolver, "reverse_names", answers)
+    monkeypatch.setattr(reachable, "ask", answers)
+    server = Server("192.0.2.25", 25)
+    asked = Mentioned(addresses=frozenset({"192.0.2.1"}), servers=frozenset({server}))
+    known = facts.gather(recorded(), Settings(host="mx1", config_directory=tmp_path), asked)
+    assert (known.answers, known.names) == ({server: None}, {"192.0.2.1": None})

@@ -16,11 +16,11 @@ from tests.unit.host_facts import HOST
 from tests.unit.repositories import commit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Revision
+    from reconciler.model import Facts, Revision
     from reconciler.passes.judge import Understood
 
 WRONG = MAIL + "parameters: {smtpd_recipient_restrictions: permit_mynetwork}\n"
@@ -46,6 +46,22 @@ def test_a_commit_that_is_new_does_not_restore_and_the_one_that_is_live_does(ado
     again = judged_now(adopted, judged.revision)
     assert again.plan.empty
     assert again.restores
+
+
+def test_the_attempts_of_a_pass_share_what_was_answered(adopted: Adopted, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Facts, ...]] = []
+
+    def gather(_host: object, _settings: object, _named: object = None, known: Sequence[Facts] = ()) -> Facts:
+        given.append(tuple(known))
+        return HOST
+
+    revision, live = adopted.commit(), LiveCommit(adopted.edges)
+    monkeypatch.setattr(module, "gather", gather)
+    judge(revision, adopted.edges, live)
+    judge(revision, adopted.edges, live)
+    assert [known for known in given if known] == [(HOST,)]
+    judged_now(adopted, revision)
+    assert not given[-1], "another pass asks anew"
 
 
 def test_a_hand_edit_of_what_is_live_is_restored(adopted: Adopted) -> None:
@@ -87,9 +103,9 @@ def test_the_live_commit_is_understood_once_and_only_when_it_is_asked_for(
     adopted.go_live(judged_now(adopted, adopted.commit(WRONG)))
     asked: list[Revision] = []
 
-    def counting(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    def counting(revision: Revision, edges: Edges, kept: Mapping[str, str], gathered: list[Facts]) -> Understood:
         asked.append(revision)
-        return understand(revision, edges, kept)
+        return understand(revision, edges, kept, gathered)
 
     monkeypatch.setattr(module, "understand", counting)
     live = LiveCommit(adopted.edges)
@@ -113,9 +129,9 @@ def test_the_commit_that_is_live_is_not_read_again_for_a_push_without_an_error(
     new = adopted.commit(MAIL + "parameters: {myorigin: test.example}\n")
     read: list[str] = []
 
-    def counted(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
+    def counted(revision: Revision, edges: Edges, kept: Mapping[str, str], gathered: list[Facts]) -> Understood:
         read.append(revision.oid)
-        return understand(revision, edges, kept)
+        return understand(revision, edges, kept, gathered)
 
     monkeypatch.setattr(module, "understand", counted)
     live = LiveCommit(adopted.edges)
