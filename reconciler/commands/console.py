@@ -19,7 +19,6 @@ import click
 from reconciler.commands.exit_status import BUG, CONFIGURATION, INTERRUPTED, NOT_PERMITTED, TEMPORARY, USAGE
 from reconciler.commands.progress import progress
 from reconciler.daemon.control import NotPermitted, ask
-from reconciler.host.log import DEBUG
 from reconciler.host.settings import Settings, read_settings
 from reconciler.model.errors import BadFacts, BadSettings, ReconcilerError, Unavailable
 from reconciler.passes.internal_error import InternalError, internal_errors
@@ -79,6 +78,8 @@ def say_bug(error: Exception) -> None:
 
 def say_traceback(traceback: str) -> None:
     """Print a traceback, if there is one and the environment asks for it."""
+    from reconciler.host.log import DEBUG  # noqa: PLC0415 - only a bug needs it
+
     if traceback and DEBUG in os.environ:
         click.echo(traceback, err=True)
 

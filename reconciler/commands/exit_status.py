@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.model import Applied, Broken, Postponed, Refused, RolledBack, Superseded, Unchanged
 from reconciler.passes.internal_error import is_internal
 
 if TYPE_CHECKING:
@@ -12,17 +11,17 @@ if TYPE_CHECKING:
     from reconciler.model.errors import WithFindings
 
 REFUSED, USAGE, BUG, TEMPORARY, NOT_PERMITTED, CONFIGURATION, INTERRUPTED = 1, 64, 70, 75, 77, 78, 130
-_BY_OUTCOME: dict[type[Outcome], int] = {
-    Unchanged: 0, Applied: 0, Refused: REFUSED, RolledBack: 3, Broken: 4, Postponed: TEMPORARY, Superseded: TEMPORARY,
+_POSTPONED = "postponed"
+_BY_NAME = {
+    "unchanged": 0, "applied": 0, "refused": REFUSED, "rolledback": 3, "broken": 4, _POSTPONED: TEMPORARY,
+    "superseded": TEMPORARY,
 }  # fmt: skip
-_BY_NAME = {kind.__name__.lower(): status for kind, status in _BY_OUTCOME.items()}
 
 
 def status_of(outcome: Outcome) -> int:
     """Return the exit status of a command whose own pass had this outcome; a bug in reconciler has one of its own."""
-    if isinstance(outcome, Postponed) and is_internal(outcome.findings):
-        return BUG
-    return _BY_OUTCOME[type(outcome)]
+    name = type(outcome).__name__.lower()
+    return BUG if name == _POSTPONED and is_internal(getattr(outcome, "findings", ())) else _BY_NAME[name]
 
 
 def status_without(error: WithFindings) -> int:

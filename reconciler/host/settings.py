@@ -20,11 +20,11 @@ from reconciler.model import did_you_mean
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.duration import read_duration
 from reconciler.model.errors import BadSettings
-from reconciler.postfix.syntax import NAME
-from reconciler.trees.ignore import MAIN, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from reconciler.trees.ignore import Rule
 
 DEFAULT_FILE = Path("/etc/reconciler.toml")
 DriftPolicy = Literal["revert", "commit", "report"]
@@ -80,6 +80,9 @@ def _rules(value: object) -> tuple[Rule, ...]:
 
 
 def _rule(value: object) -> Rule:
+    from reconciler.postfix.syntax import NAME  # noqa: PLC0415 - few settings have a rule, and all commands read them
+    from reconciler.trees.ignore import MAIN, Rule  # noqa: PLC0415 - as above
+
     if not isinstance(value, dict) or value.keys() != {"what", "until", "why"}:
         wrong = [name for name in value if name not in _RULE_KEYS] if isinstance(value, dict) else []
         hint = f'; unknown key "{wrong[0]}"{did_you_mean(wrong[0], _RULE_KEYS)}' if wrong else ""
