@@ -1,9 +1,9 @@
 """What DNS says of mail servers, and of this host's own addresses; the door to dnspython.
 
-Promises: each look-up ends within LIFETIME. reverse_names() does so for all addresses at once, and waits no longer than
-BRIEFLY in vain, however many addresses are not answered. Answers say whether the resolver vouches for them (DNSSEC's AD
-bit), which is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf names. Raises
-nothing. dnspython is imported by the first look-up, for most commands make none.
+Promises: each look-up ends within LIFETIME. So does reverse_names() for all addresses at once, which waits in vain but
+once: many.PATIENCE for the first name server, and BRIEFLY for all. Answers say whether the resolver vouches for them
+(DNSSEC's AD bit), which is worth as much as the way to it: Postfix too believes the resolver that /etc/resolv.conf
+names. Raises nothing. dnspython is imported by the first look-up, for most commands make none.
 
 Known limits: a name server that is silent leaves threads waiting for it. Where _AT_ONCE addresses are not answered, the
 addresses that were not asked by then count as not answered either.
@@ -22,6 +22,8 @@ from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.host.dns import many
+from reconciler.host.dns.many import DnsQuestion
 from reconciler.host.together import together
 from reconciler.model.ascii_text import split_lines, split_words
 
@@ -120,10 +122,10 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
     Only DNS is asked, for /etc/hosts is not what receivers see.
     """
     unknown: dict[str, tuple[str, ...] | None] = dict.fromkeys(addresses)
-    found: dict[str, tuple[str, ...] | None] = {}
     until = time.monotonic() + LIFETIME
+    found = _in_one_go(addresses)
 
-    waiting = deque(addresses)
+    waiting = deque(address for address in addresses if address not in found)
 
     def ask() -> None:
         """Ask until none is left; a thread that has waited in vain asks no more, so all of them wait but once."""
@@ -134,12 +136,37 @@ def reverse_names(addresses: Collection[str]) -> dict[str, tuple[str, ...] | Non
                 if time.monotonic() - began >= BRIEFLY:
                     return
 
-    threads = [threading.Thread(target=ask, daemon=True, name="lookup") for _ in range(min(len(addresses), _AT_ONCE))]
+    threads = [threading.Thread(target=ask, daemon=True, name="lookup") for _ in range(min(len(waiting), _AT_ONCE))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     return unknown | found.copy()
+
+
+def _in_one_go(addresses: Collection[str]) -> dict[str, tuple[str, ...] | None]:
+    """The names of those addresses whose questions are all answered for certain, which is usual, and fast."""
+    reverse = {address: DnsQuestion(ip_address(address).reverse_pointer, "PTR") for address in addresses}
+    records = many.ask(reverse.values())
+    named = {
+        address: sorted(str(record.target).rstrip(".").lower() for record in records[question])[:_MOST]
+        for address, question in reverse.items()
+        if question in records
+    }
+    forward = {
+        address: [DnsQuestion(name, "AAAA" if ":" in address else "A") for name in names]
+        for address, names in named.items()
+    }
+    there = many.ask(dict.fromkeys(question for questions in forward.values() for question in questions))
+    return {
+        address: tuple(
+            question.name
+            for question in questions
+            if ip_address(address) in {ip_address(record.address) for record in there[question]}
+        )
+        for address, questions in forward.items()
+        if there.keys() >= {*questions}
+    }
 
 
 def _leading_back(address: str) -> tuple[str, ...] | None:
