@@ -19,13 +19,15 @@ from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory
 from reconciler.passes.propose import Nothing, Proposal, Proposed
 from reconciler.passes.run import one_pass
+from reconciler.passes.standing import standing
 from reconciler.trees.report import finding_lines, plan_lines, power_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Revision
+    from reconciler.model.finding import Told
 
 _FOLLOW = 120.0
 
@@ -41,27 +43,28 @@ def proposed_by_caller(subject: str, revised: Any, settled: Any = lambda _merged
 def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: Sequence[str] = ()) -> None:
     """Make the commit, and print its outcome; *told* is the advice to print after it."""
     edges = context.permitted()
+    known = standing(edges)  # of what is live before the daemon takes the commit
     try:
         proposed = make(edges)
     except WithFindings as error:
-        say_all(finding_lines(error.findings))
+        say_all(finding_lines(error.findings, known))
         say("refused, no commit was made", err=True)
         sys.exit(1)
     if isinstance(proposed, Nothing):
         say("nothing would change: no commit was made")
         say_all(f"  {override}" for override in proposed.because)
         return
-    _tell(proposed, edges)
+    _tell(proposed, edges, known)
     say_all(told)
     _bring(context, proposed.revision, edges)
 
 
-def _tell(proposed: Proposed, edges: Edges) -> None:
+def _tell(proposed: Proposed, edges: Edges, known: Collection[Told]) -> None:
     revision = proposed.revision
     say(f"{edges.settings.host}   {revision.short}  {revision.subject}\n")
     say_all(plan_lines(proposed.plan, columns(), whole=True))
     say_all(power_lines(proposed.powers))
-    say_all(finding_lines(proposed.findings))
+    say_all(finding_lines(proposed.findings, known))
     say_all(f"  {override}" for override in proposed.overrides)
     say(f"\ncommitted to {edges.repo.branch}, in {proposed.where}")
 

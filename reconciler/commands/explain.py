@@ -17,9 +17,12 @@ from reconciler.commands.options import pass_context
 from reconciler.desired.explanations import explanations
 from reconciler.model import did_you_mean
 from reconciler.model.errors import ReconcilerError
+from reconciler.trees.report import ALIKE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from reconciler.model import Finding
 
 WIDTH = 78
 
@@ -33,8 +36,8 @@ WIDTH = 78
 def explain_command(context: Context, rule: str | None, *, every: bool, json_output: bool, markdown: bool) -> None:
     r"""Explain a rule.
 
-    Shows what the rule means, what Postfix would do, and how to fix the error. Without RULE, explains the findings of
-    the last pass, if there are any and you are root, and else lists all rules.
+    Shows what the rule means, what Postfix would do, and how to fix the error. Without RULE, shows and explains the
+    findings of the last pass, if there are any and you are root, and else lists all rules.
 
     \b
     Examples:
@@ -56,9 +59,9 @@ def explain_command(context: Context, rule: str | None, *, every: bool, json_out
         click.echo(as_markdown(), nl=False)
     elif rule:
         _explain(rule, known)
-    elif found := [] if every else _found(context, known):
-        for one in found:
-            _explain(one, known)
+    elif found := {} if every else _found(context, known):
+        for one, findings in found.items():
+            _explain(one, known, findings)
             say()
         say("`reconciler explain --all` lists all rules.")
     else:
@@ -70,19 +73,25 @@ def _begun(typed: str) -> list[str]:
     return [name for name in explanations() if name.startswith(typed)]
 
 
-def _explain(rule: str, known: Mapping[str, str]) -> None:
+def _explain(rule: str, known: Mapping[str, str], findings: Sequence[Finding] = ()) -> None:
     say(f"{rule}\n")
+    if findings:
+        more = len(findings) - ALIKE
+        say_all(f"  {one}" for one in findings[:ALIKE])
+        say_all([f"  and {more} more; `reconciler log -v` shows them all"] if more > 0 else [])
+        say()
     say_all(f"  {line}" for line in textwrap.wrap(known[rule], WIDTH - 2))
 
 
-def _found(context: Context, known: Collection[str]) -> list[str]:
-    """Return the rules that the last pass on record found something by, errors first; none if that can't be read."""
+def _found(context: Context, known: Collection[str]) -> dict[str, list[Finding]]:
+    """Return the findings of the last pass on record by their rules, errors first; none if that can't be read."""
     try:
         last = context.journal().last()
     except (ReconcilerError, OSError):
-        return []
+        return {}
     findings = sorted(getattr(last.outcome, "findings", ()), key=lambda one: not one.is_error) if last else []
-    return [rule for rule in dict.fromkeys(one.rule for one in findings) if rule in known]
+    rules = [rule for rule in dict.fromkeys(one.rule for one in findings) if rule in known]
+    return {rule: [one for one in findings if one.rule == rule] for rule in rules}
 
 
 def first_sentence(text: str) -> str:

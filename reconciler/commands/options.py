@@ -32,7 +32,7 @@ class Duration(click.ParamType[timedelta]):
 
 pass_context = click.pass_obj
 as_json = click.option("--json", "json_output", is_flag=True, help="Machine-readable output, stable.")
-show_all = click.option("--all", "whole", is_flag=True, help="Show long values whole, also on a terminal.")
+show_all = click.option("--all", "whole", is_flag=True, help="Show long values whole, and all warnings.")
 
 
 def wanted_revision(edges: Edges, name: str | None) -> Revision:

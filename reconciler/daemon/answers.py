@@ -24,6 +24,7 @@ from reconciler.model.errors import WithFindings
 from reconciler.model.phase import Wake
 from reconciler.passes.check import Memory, check
 from reconciler.passes.internal_error import InternalError, internal_errors
+from reconciler.passes.standing import standing
 from reconciler.passes.status import status
 from reconciler.state.records import RefusedCheck
 from reconciler.trees.fold import LEAST, fold
@@ -87,7 +88,7 @@ class Answers:
         self._board.forget(revision.oid)
         yield {"line": f"{self._edges.settings.host}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
-        began = time.monotonic()
+        began, known = time.monotonic(), standing(self._edges)
         try:
             with internal_errors():
                 checked = check(revision, replace(self._edges, repo=repo), memory, base=repo.tip())
@@ -95,11 +96,11 @@ class Answers:
             if isinstance(error, InternalError):
                 self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)
             self._record(revision, error, uid, time.monotonic() - began)
-            yield from ({"line": f"  {line}"} for line in finding_lines(error.findings))
+            yield from ({"line": f"  {line}"} for line in finding_lines(error.findings, known))
             yield from self._refusal()
             return
         changes = checked.judged.plan.changes
-        yield from ({"line": line} for line in push_lines(changes, checked.findings, checked.judged.powers))
+        yield from ({"line": line} for line in push_lines(changes, checked.findings, checked.judged.powers, known))
         self._log.info(Event.CHECKED, revision=revision.short, changes=len(changes))
         yield {"line": _summary(checked, time.monotonic() - began)}
         self._slot.put(memory)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+Told = tuple[str, str, str]
+"""The rule, the subject and the text of a finding."""
 MASTER = "master"
 """What stands in Finding.starts for an error that ends master at a reload or keeps it from starting, and all mail."""
 
@@ -125,6 +127,11 @@ class Finding:
     def is_error(self) -> bool:
         """Return whether it refuses the commit."""
         return self.severity is Severity.ERROR
+
+    @property
+    def told(self) -> Told:
+        """Return what is the same in two findings that say the same, wherever it is written."""
+        return self.rule, self.subject, self.text
 
     def as_warning(self, reason: str) -> Finding:
         """Return the same finding as a warning, with the reason added to its text."""

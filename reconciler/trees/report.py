@@ -25,9 +25,10 @@ from reconciler.model import (
 from reconciler.trees.changes import MOST, WIDTH, change_lines, totals_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Change, Finding, Outcome, Plan
+    from reconciler.model.finding import Told
     from reconciler.postfix.root_equivalent import Power
 
 ALIKE = 10
@@ -108,7 +109,10 @@ def power_lines(powers: Sequence[Power]) -> Iterator[str]:
         yield f"  ... and {len(ordered) - MOST} more settings that give their author the rights of other users"
 
 
-def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: Sequence[Power] = ()) -> Iterator[str]:
+def push_lines(
+    changes: Sequence[Change], findings: Iterable[Finding], powers: Sequence[Power] = (),
+    standing: Collection[Told] = (),
+) -> Iterator[str]:  # fmt: skip
     """Yield for the pusher what a push would change, the rights that it gives its author, and its findings."""
     different = [change for change in changes if change.effect is Effect.DIFFERENT]
     others = len(changes) - len(different)
@@ -120,17 +124,19 @@ def push_lines(changes: Sequence[Change], findings: Iterable[Finding], powers: S
     if not different:
         yield "  nothing is treated differently" if changes else "  no changes for this host"
     yield from power_lines(powers)
-    yield from (f"  {line}" for line in finding_lines(findings))
+    yield from (f"  {line}" for line in finding_lines(findings, standing))
     yield ""
 
 
-def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+def finding_lines(findings: Iterable[Finding], standing: Collection[Told] = ()) -> Iterator[str]:
     """Yield one line for each finding with its rule, errors first, and their number at the end if there are several.
 
     A finding that only follows from others, such as a mail-flow test that fails, comes after them. Of more than ALIKE
-    findings of one rule, the others are counted.
+    findings of one rule, the others are counted. The *standing* warnings, which were known before, are only counted.
     """
-    ordered = sorted(findings, key=lambda one: (not one.is_error, one.rule in _CONSEQUENCES, one.where))
+    told = list(findings)
+    news = [one for one in told if one.is_error or one.told not in standing]
+    ordered = sorted(news, key=lambda one: (not one.is_error, one.rule in _CONSEQUENCES, one.where))
     alike: dict[tuple[str, bool], list[Finding]] = {}
     for one in ordered:
         alike.setdefault((one.rule, one.is_error), []).append(one)
@@ -143,6 +149,9 @@ def finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
                 yield f"  and {len(same) - 1} more of {one.rule}, the next at {same[1].where}"
     if len(ordered) > 1:
         yield count_line(ordered)
+    if as_before := len(told) - len(news):
+        number, them = ("1 warning", "it") if as_before == 1 else (f"{as_before} warnings", "them")
+        yield f"{number} as before; `reconciler explain` shows {them}"
 
 
 def count_line(findings: Sequence[Finding]) -> str:

@@ -53,6 +53,23 @@ def test_a_push_is_live_before_the_prompt_is_back_and_mail_takes_the_new_route(a
     assert adopted.host.received(2526)[0].recipients == ("b@new.test",)
 
 
+def test_a_warning_that_was_true_before_a_push_is_only_counted(adopted: AdoptedHost) -> None:
+    told = "[unused-table]"
+    assert told in adopted.push({"tables/unused": "a b\n"}, "Leave a table unused").text
+
+    push = adopted.push({"tables/transport": f"{ROUTE}later.test  relaylim:\n"}, "Later")
+
+    assert told not in push.text
+    assert "  1 warning as before; `reconciler explain` shows it" in push.text
+    assert "tables/unused:1:1: warning: " in adopted.reconciler("explain").text
+    plan = adopted.reconciler("plan").text
+    assert told not in plan
+    assert " as before; " in plan
+    for all_of_them in (("plan", "--all"), ("plan", "--json"), ("check",)):
+        assert told.strip("[]") in adopted.reconciler(*all_of_them).text
+    adopted.push({"tables/unused": None}, "Remove it")
+
+
 def test_a_push_is_on_record_in_status_log_and_git_notes(adopted: AdoptedHost) -> None:
     push = adopted.push({"tables/transport": f"{ROUTE}recorded.test  relaylim:\n"}, "Send it in serial")
     status, (line, *_) = adopted.status(), adopted.log(push.oid)

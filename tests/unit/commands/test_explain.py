@@ -56,9 +56,13 @@ def test_alone_it_explains_what_the_last_pass_found(tmp_path: Path) -> None:
     loop = error_at("alias-loop", Where("tables/virtual", 3), "a loop")
     Journal(tmp_path / "private", Host()).conclude(Conclusion(outcome=Refused((loop, loop)), revision="a" * 40))
     text = alone()
-    assert text.startswith("alias-loop\n\n")
+    assert text.startswith("alias-loop\n\n  tables/virtual:3:1: a loop\n  tables/virtual:3:1: a loop\n\n  ")
     assert text.count("Break the circle") == 1
     assert text.endswith("\n`reconciler explain --all` lists all rules.\n")
+    Journal(tmp_path / "private", Host()).conclude(Conclusion(outcome=Refused((loop,) * 12), revision="a" * 40))
+    text = alone()
+    assert text.count("a loop") == 10
+    assert "  and 2 more; `reconciler log -v` shows them all\n" in text
 
 
 def test_programs_read_json() -> None:

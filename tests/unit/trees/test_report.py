@@ -171,3 +171,18 @@ def test_alike_findings_are_one_line_and_a_number() -> None:
 def test_a_flow_that_fails_comes_after_its_cause() -> None:
     flow = replace(ERROR, rule="flow-fails", where=Where("a"), text="flow bounced")
     assert [*finding_lines([flow, ERROR])][:2] == [f"b:2:1: wrong  [{ERROR.rule}]", "a:1:1: flow bounced  [flow-fails]"]
+
+
+def test_a_warning_that_was_known_before_is_only_counted_and_an_error_never() -> None:
+    moved, other = replace(WARNING, where=Where("a", 9)), replace(WARNING, text="doubtful in another way")
+    known = {WARNING.told, ERROR.told}
+    assert list(finding_lines([moved, ERROR], known)) == [
+        f"b:2:1: wrong  [{ERROR.rule}]",
+        "1 warning as before; `reconciler explain` shows it",
+    ]
+    assert list(finding_lines([moved, WARNING, other], known)) == [
+        f"a:1:1: warning: doubtful in another way  [{WARNING.rule}]",
+        "2 warnings as before; `reconciler explain` shows them",
+    ]
+    assert list(push_lines([], [moved], standing=known))[1] == "  1 warning as before; `reconciler explain` shows it"
+    assert list(finding_lines([moved], {other.told})) == [f"a:9:1: warning: doubtful  [{WARNING.rule}]"]
