@@ -71,7 +71,7 @@ class Answers:
                 for message in messages:
                     yield from _folded(message, int(request.get("columns") or 0))
         except InternalError as error:
-            self._log.error(Event.FAILED, traceback=error.traceback)
+            self._log.bug(str(error), error.traceback)
             yield {"error": str(error)}
 
     def check(self, request: Message) -> Iterator[Message]:
@@ -94,7 +94,7 @@ class Answers:
                 checked = check(revision, replace(self._edges, repo=repo), memory, base=repo.tip())
         except WithFindings as error:
             if isinstance(error, InternalError):
-                self._log.error(Event.FAILED, revision=revision.short, traceback=error.traceback)
+                self._log.info(Event.FAILED, revision=revision.short, traceback=error.traceback)
             self._record(revision, error, uid, time.monotonic() - began)
             yield from ({"line": f"  {line}"} for line in finding_lines(error.findings, known))
             yield from self._refusal()

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reconciler.apply.recover import revive_beside
+from reconciler.daemon.news import News
 from reconciler.host.effects import progress
-from reconciler.host.log import Event
 from reconciler.host.programs import systemd
+from reconciler.passes.internal_error import as_internal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ class Guard:
 
     def __init__(self, edges: Edges, look: Callable[[], None], log: Log) -> None:
         self._edges, self._look, self._log = edges, look, log
-        self._loop = threading.get_ident()
+        self._loop, self._news = threading.get_ident(), News()
         self._awake, self._asleep = threading.Event(), threading.Event()
         self._since = time.monotonic()
         self._stopped = self._revived = False
@@ -93,8 +94,12 @@ class Guard:
                 continue
             try:
                 self._watch()
-            except Exception:  # noqa: BLE001 - as in the loop: a bug must not stop the guard
-                self._log.error(Event.FAILED, traceback=traceback.format_exc())
+            except Exception as error:  # noqa: BLE001 - as in the loop: a bug must not stop the guard
+                told = traceback.format_exc()
+                for _ in self._news.begun("bug", [told]):
+                    self._log.bug(str(as_internal(error)), told)
+            else:
+                self._news.begun("bug", [])
 
     def _watch(self) -> None:
         if lives(time.monotonic(), self._since, progress(self._loop).until):

@@ -28,11 +28,12 @@ from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
+from reconciler.daemon.news import News
 from reconciler.daemon.notifier import Notifier
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
 from reconciler.daemon.renewals import Renewals
-from reconciler.daemon.report import report, told_of
+from reconciler.daemon.report import Reporter, told_of
 from reconciler.daemon.sleep import Sleep, Waker
 from reconciler.daemon.wake_queue import WakeQueue
 from reconciler.daemon.watch import Watcher
@@ -71,7 +72,8 @@ class Daemon:
         self._master = Master(self.edges)
         self._probation = ProbationWatch(self.edges)
         self._slot, self._faults_now = CheckedSlot(self.edges), FaultsNow(self.edges)
-        self._board = ProgressBoard()
+        self._board, self._news = ProgressBoard(), News()
+        self._reporter = Reporter(self.edges, self._board, self._log)
         self._stopping = False
         self._signals = -1
         self._last = LastPass()
@@ -97,17 +99,17 @@ class Daemon:
 
     def _known(self) -> Known:
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, self._notifier.trouble))
-        urgent = (
-            *self._control.limits,
-            *self._last.urgent,
-            *filter(None, [self._renewals.waiting, self._probation.waiting]),
-        )
+        urgent = (*self._last.urgent, *self._waiting())
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
         faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
         troubles = (*urgent, *faults, *self._slot.unanswered())
         busy, step = self._guard.busy, self._step
         working = RunningPass(step=step, seconds=round(busy, 1)) if busy and step else None
         return Known(limits, troubles, self._renewals.files, working)
+
+    def _waiting(self) -> list[str]:
+        """Return what an operator must look at and no pass says."""
+        return [*self._control.limits, *filter(None, [self._renewals.waiting, self._probation.waiting])]
 
     def _say(self, step: str) -> None:
         self._step = step
@@ -132,6 +134,7 @@ class Daemon:
         self._control.start()
         self._guard.start()
         self._notifier.start()
+        self._reporter.start()
         self._log.info(Event.STARTED, pid=os.getpid())
         self.wake(Wake.START)
         try:
@@ -182,7 +185,8 @@ class Daemon:
             with internal_errors():
                 self._work(reasons)
         except InternalError as error:
-            self._log.error(Event.FAILED, traceback=error.traceback)
+            for _ in self._news.begun("bug", [str(error)]):
+                self._log.bug(str(error), error.traceback)
             self._last = replace(self._last, bug=str(error))
 
     def _work(self, reasons: Sequence[Wake]) -> None:
@@ -195,6 +199,7 @@ class Daemon:
             self._prove()
             self._rearm()
             self._last = replace(self._last, bug="")
+            self._news.begun("bug", [])
 
     # ---- asleep ------------------------------------------------------------------------------------------------------
 
@@ -255,7 +260,7 @@ class Daemon:
         self._watcher.watch_files(files)
         self._watcher.rearm()
         self._egress.follow()
-        for limit in (*self._watcher.limits, *self._egress.limits):
+        for limit in self._news.begun("watch", (*self._watcher.limits, *self._egress.limits)):
             self._log.warning(Event.WATCH_LOST, limit=limit)
 
     # ---- a pass ------------------------------------------------------------------------------------------------------
@@ -270,10 +275,14 @@ class Daemon:
         self._step = ""
         self._last = self._last.recorded(passed)
         self._slot.put_back(memory)
-        self._report(passed, reasons, tip)
+        self._last = self._last.noted(passed)
+        self._reporter.report(passed, reasons, tip)
+        self._notifier.ring()
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         if taken_over := self._renewals.look(reasons, activated=activated):
-            self._report(taken_over, [Wake.CERTIFICATE])
+            self._report_beside(taken_over, Wake.CERTIFICATE)
+        for trouble in self._news.begun("waiting", self._waiting()):
+            self._log.warning(Event.TROUBLED, text=trouble)
         systemd.notify(f"STATUS={type(self.edges.journal.phase()).__name__}: {told_of(passed).text}")
 
     def _tip(self) -> str:
@@ -284,20 +293,20 @@ class Daemon:
             return ""
         return tip.oid if tip else ""
 
-    def _report(self, passed: Passed, reasons: Sequence[Wake], tip: str = "") -> None:
+    def _report_beside(self, passed: Passed, wake: Wake) -> None:
         self._last = self._last.noted(passed)
-        report(passed, reasons, tip, self.edges, self._board, self._log)
+        self._reporter.beside(passed, wake)
         self._notifier.ring()
 
     def _prove(self) -> None:
         """Check whether a commit on probation may stay live."""
         passed = self._probation.look()
-        if self._probation.trouble:
-            self._log.warning(Event.LOOK_FAILED, why=self._probation.trouble)
+        for why in self._news.begun("look", [self._probation.trouble]):
+            self._log.warning(Event.LOOK_FAILED, why=why)
         for line in self._probation.doubted:
             self._log.warning(
                 Event.LINE_DOUBTED, line=line, why="Postfix answers, and none of its processes wrote this"
             )
         if passed:
-            self._report(passed, [Wake.TIMER])
+            self._report_beside(passed, Wake.TIMER)
             self.wake(Wake.TIMER)  # for commits that were pushed later

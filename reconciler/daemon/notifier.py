@@ -20,6 +20,7 @@ from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError, Stopping
 from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE
 from reconciler.passes.headline import headline
+from reconciler.passes.internal_error import as_internal
 from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ class Notifier:
             except (ReconcilerError, OSError) as error:
                 failures += 1
                 self._fails(str(error))
-            except Exception:  # noqa: BLE001 - as in the loop: a bug must not stop the thread
+            except Exception as error:  # noqa: BLE001 - as in the loop: a bug must not stop the thread
                 failures += 1
-                self._log.error(Event.FAILED, traceback=traceback.format_exc())
+                if failures == 1:
+                    self._log.bug(str(as_internal(error)), traceback.format_exc())
             else:
                 failures, self.trouble = 0, ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from reconciler.daemon.news import News
 from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError, WouldStop
 from reconciler.model.phase import Wake, pause_after
@@ -33,6 +34,7 @@ class Renewals:
         self._named: Named | None = None
         self._waits = 0  # times in a row that a reload would have ended what works
         self.trouble = self.waiting = ""
+        self._news = News()
 
     @property
     def due(self) -> float:
@@ -59,11 +61,13 @@ class Renewals:
                     return None
                 passed = None if activated else renew(self._edges, self._named)
                 self._waits, self.waiting = 0, ""
+                self._news.begun("look", [])
                 return passed
         except WouldStop as error:
             self._waits += 1
             self.waiting = f"renewed certificates: {error.reason}"
         except (ReconcilerError, OSError) as error:
             self.trouble = f"renewed certificates: {error}"
-            self._log.warning(Event.LOOK_FAILED, why=str(error))
+            for why in self._news.begun("look", [str(error)]):
+                self._log.warning(Event.LOOK_FAILED, why=why)
         return None

@@ -44,6 +44,7 @@ class Event(StrEnum):
     WATCH_LOST = "watch_lost"
     OUTBOUND_REFUSED = "outbound_refused"
     LOOK_FAILED = "look_failed"
+    TROUBLED = "troubled"
     LINE_DOUBTED = "line_doubted"
     FAILED = "failed"
     SITE_REMOVED = "site_removed"
@@ -85,6 +86,11 @@ class Log:
     def error(self, event: Event, **facts: object) -> None:
         """Log an error: an administrator must look at it."""
         self._write("error", event, facts)
+
+    def bug(self, text: str, traceback: str, **facts: object) -> None:
+        """Log a bug in reconciler: one line that is an error, and the traceback as information."""
+        self.error(Event.FAILED, text=text, **facts)
+        self.info(Event.FAILED, traceback=traceback, **facts)
 
     def at(self, priority: Priority, event: Event, **facts: object) -> None:
         """Log with a priority that depends on the facts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.host.log import Priority
+from reconciler.model.ascii_text import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def headline(line: ConclusionLine) -> Headline:
     parts = [form.format((line["revision"][:7] or "the live configuration") + about)]
     if line.get("generation") is not None and line["outcome"] == "Applied":
         parts[0] += f" as generation {line['generation']}"
-    if errors := [one for one in line["findings"] if one["severity"] == "error"]:
+    if errors := _errors(line):
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
         parts.append(f"{finding_text(errors[0])}{more}")
         bug = errors[0]["rule"] == "internal-error"
@@ -50,7 +51,11 @@ def headline(line: ConclusionLine) -> Headline:
     for weight, text in details(line):
         priority = min(priority, weight)
         parts.append(text)
-    return Headline(priority, "; ".join(parts))
+    return Headline(priority, " ".join(split_lines("; ".join(parts))))
+
+
+def _errors(line: ConclusionLine) -> list[FindingLine]:
+    return [one for one in line["findings"] if one["severity"] == "error"]
 
 
 def finding_text(one: FindingLine) -> str:

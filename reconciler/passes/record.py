@@ -28,7 +28,8 @@ class Passed:
     """The events of a pass: its revision, its outcome, and the findings on the way.
 
     A *quiet* pass had nothing to decide and does not change the phase; *began_at* is the end of the mail log before a
-    new commit went live. *conclusion* is the journal entry, None when there was no news; *unrecorded* is set when the
+    new commit went live. *conclusion* is the journal entry, None when there was no news; it is not written for a pass
+    that *repeats* the failure before it. *unrecorded* is set when the
     entry could not be written, and *busy* if that is so because no pass could begin: another process is at work, or the
     recovery of an interrupted pass is *held_back*. A bug in reconciler that ended it has a *traceback*, for the
     daemon's log only.
@@ -45,6 +46,7 @@ class Passed:
     quiet: bool = False
     began_at: Mark | None = None
     conclusion: Conclusion | None = None
+    repeats: bool = False
     lost_note: str = ""
     unrecorded: bool = False
     busy: bool = False
@@ -95,7 +97,9 @@ def record_of(passed: Passed, phase: Phase, begun: Probation | None, wake: Wake,
     """Return the record of a pass that began in *phase*; *begun* is the probation of the commit it made live."""
     after = phase if passed.quiet else next_phase(phase, passed.outcome, passed.revision, begun)
     last = edges.journal.last()
-    again = repeats(phase, after, last, passed.revision) and not is_new_bug(passed, last)
+    again = repeats(phase, after, last, passed.revision) and not (
+        is_new_bug(passed, last) or passed.revived or passed.started
+    )
     superseded = Superseded(passed.revision)
     return PassRecord(
         superseded=tuple(concluded(superseded, commit.oid, edges, wake) for commit in passed.superseded),

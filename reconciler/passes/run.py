@@ -183,7 +183,7 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
     if not is_news(passed, edges.journal.last(), phase, asked=accepted is not None):
         return
     record = record_of(passed, phase, begun, wake, edges)
-    passed.conclusion = record.conclusion
+    passed.conclusion, passed.repeats = record.conclusion, record.repeats
     for conclusion in record.superseded:
         edges.journal.conclude(conclusion)
     edges.journal.set_phase(record.phase)

@@ -93,7 +93,7 @@ def _wait(why: Path, error: ReconcilerError | OSError, edges: Edges, log: Log) -
             edges.host.replace(why, reason.encode("utf-8", "replace"))
         log.warning(Event.REMOVAL_WAITS, site=why.stem, why=reason)
         if isinstance(error, InternalError):
-            log.error(Event.FAILED, site=why.stem, traceback=error.traceback)
+            log.info(Event.FAILED, site=why.stem, traceback=error.traceback)
 
 
 def waiting(edges: Edges) -> list[str]:

@@ -70,7 +70,6 @@ PROVEN_END_TO_END = {
     "daemon/master.py": "e2e/drift/test_drift.py",
     "daemon/notifier.py": "e2e/operator/test_notify.py",
     "daemon/progress.py": "e2e/push/test_push.py",
-    "daemon/report.py": "e2e/push/test_push.py",
     "host/dns/nameserver.py": "e2e/mail/test_dns.py",
     "host/programs/daemons.py": "e2e/drift/test_drift.py",
     "host/programs/service.py": "e2e/mail/test_companions.py",
