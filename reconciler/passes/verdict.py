@@ -55,7 +55,7 @@ def verdict(status: Status, now: datetime) -> Verdict:
     return Verdict(
         level=first.level.value,
         text=first.text,
-        also=list(dict.fromkeys(one.text for one in others)),
+        also=list(dict.fromkeys(one.text for one in others if one.text != first.text)),
         next=first.next,
     )
 
@@ -119,10 +119,10 @@ def _phase(status: Status, now: datetime) -> Iterator[Need]:
 
 
 def _waiting(status: Status, commit: str) -> str:
-    """Return why a commit is tried again; one that is live waits for nothing, but can't be made anew."""
+    """Return why a commit is tried again; one that is live, or not known, waits for nothing, but can't be made."""
     phase, live = status["phase"], status["live"]
     is_live = live is not None and live["revision"] == phase["revision"]
-    return str(phase["reason"]) if is_live else f"commit {commit} waits: {phase['reason']}"
+    return str(phase["reason"]) if is_live or not commit else f"commit {commit} waits: {phase['reason']}"
 
 
 def _left_by_a_return(status: Status) -> str:

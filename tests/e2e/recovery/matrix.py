@@ -1,6 +1,6 @@
-"""Make each trouble of a host, try every event beside it, and look what comes of it; as a table for docs/troubles.md.
+"""Make each trouble of a host, try every event beside it, and look what comes of it: docs/troubles.md and screens.md.
 
-    python -m tests.e2e.recovery.matrix              write docs/troubles.md anew
+    python -m tests.e2e.recovery.matrix              write both pages and the pictures anew
     python -m tests.e2e.recovery.matrix dpkg DNS     write only the troubles whose name has one of these texts
 
 Promises: every trouble has a host of its own, so that nothing of another is left on it. A cell is the same for every
@@ -10,9 +10,10 @@ run.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.e2e.hosts import CHECKOUT
+from tests.e2e.recovery import screens
 from tests.e2e.recovery.bench import EVENTS, Bench
 from tests.e2e.recovery.troubles import TROUBLES
 
@@ -23,12 +24,27 @@ PAGE = CHECKOUT / "docs/troubles.md"
 HEAD = "| Event | Outcome | Live afterwards | Mail | First and last line of `reconciler status` |"
 
 
-def table(trouble: Trouble, expected: str = "") -> str:
-    """Return the table of a trouble, made on a host of its own; *expected* is its part of the page."""
-    known = {line.split(" | ")[0].removeprefix("| "): line for line in expected.splitlines() if line.startswith("| ")}
+class Entry(NamedTuple):
+    """What the two pages say about a trouble: the table of its events, and the screen one pass after it began."""
+
+    table: str = ""
+    screen: str = ""
+
+
+UNKNOWN = Entry()
+
+
+def tried(trouble: Trouble, expected: Entry = UNKNOWN) -> Entry:
+    """Return what comes of a trouble on a host of its own; *expected* is what the pages say, which is waited for."""
+    lines = [line for line in expected.table.splitlines() if line.startswith("| ")]
+    known, rows, screen = {line.split(" | ")[0].removeprefix("| "): line for line in lines}, [], ""
     with Bench(trouble) as bench:
-        events = [event for event, make in EVENTS.items() if trouble.repairs or make is not Bench.repairing]
-        return "\n".join([HEAD, "|---|---|---|---|---|", *(bench.row(event, known.get(event, "")) for event in events)])
+        for event, make in EVENTS.items():
+            if trouble.repairs or make is not Bench.repairing:
+                rows.append(bench.row(event, known.get(event, "")))
+            if make is Bench.wait:
+                screen = screens.screen_on(bench, expected.screen)
+    return Entry("\n".join([HEAD, "|---|---|---|---|---|", *rows]), screen)
 
 
 def parts(page: str) -> dict[str, str]:
@@ -36,19 +52,27 @@ def parts(page: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in page.split("\n## ")[1:]}
 
 
+def pages() -> dict[str, Entry]:
+    """Return what the pages say about each trouble."""
+    tables, shown = parts(PAGE.read_text()), screens.screens_of(screens.PAGE.read_text())
+    return {name: Entry(tables.get(name, ""), shown.get(name, "")) for name in {**tables, **shown}}
+
+
 def main(*wanted: str) -> None:
-    """Write docs/troubles.md anew, or the troubles whose name has one of some texts."""
-    known = parts(PAGE.read_text())
+    """Write the pages anew, or the troubles whose name has one of some texts."""
+    known = pages()
     for trouble in TROUBLES:
         if not wanted or any(text in trouble.name for text in wanted):
-            known[trouble.name] = table(trouble)
-            print(f"{trouble.name}\n{known[trouble.name]}\n", flush=True)
+            known[trouble.name] = tried(trouble)
+            print(f"{trouble.name}\n{known[trouble.name].table}\n{known[trouble.name].screen}\n", flush=True)
             _write(known)
 
 
-def _write(known: dict[str, str]) -> None:
-    sections = "".join(f"\n## {one.name}\n\n{known.get(one.name, '')}\n" for one in TROUBLES)
+def _write(known: dict[str, Entry]) -> None:
+    order = {one.name: known.get(one.name, UNKNOWN) for one in TROUBLES}
+    sections = "".join(f"\n## {name}\n\n{one.table}\n" for name, one in order.items())
     PAGE.write_text(PAGE.read_text().partition("\n## ")[0].rstrip("\n") + "\n" + sections)
+    screens.write({name: one.screen for name, one in order.items()})
 
 
 if __name__ == "__main__":

@@ -139,6 +139,9 @@ def test_a_commit_that_is_live_does_not_wait() -> None:
     phase = {"name": "Retrying", "revision": TIP, "reason": "secret pw can't be opened", "attempts": 2}
     assert judged(phase=phase)["text"] == "secret pw can't be opened"
     assert judged(phase=phase | {"revision": B})["text"] == "commit bbbbbbb waits: secret pw can't be opened"
+    assert judged(phase=phase | {"revision": ""})["text"] == "secret pw can't be opened", "no commit could be read"
+    gone = "secret pw can't be opened"
+    assert judged(phase=phase | {"revision": ""}, troubles=[gone])["also"] == [], "each text once"
 
 
 def test_a_rollback_that_left_mail_in_trouble_is_a_reason_until_mail_is_taken_again() -> None:
