@@ -142,7 +142,7 @@ class Conversations:
             self._stop.wait(pause)
             # Each try adds a line to the mail log and counts against an smtpd's max_use.
             pause = min(pause * 1.5, _PAUSE)
-        waited = f"no answer in {self._expected.tries * patience:g} s: {problem}"
+        waited = f"no answer in {round(self._expected.tries * patience, 1):g} s: {problem}"
         silent = _problem("service-silent", target, waited)
         return Visit(target, client, problem=silent, answered=False)
 

@@ -118,7 +118,7 @@ class Speaker:
         except TimeoutError as error:
             if self.thinks.later:
                 return replies
-            raise Hangs(f"no answer to MAIL, RCPT or DATA in {seconds:g} s") from error
+            raise Hangs(f"no answer to MAIL, RCPT or DATA in {round(seconds, 1):g} s") from error
 
     def _ask_all(
         self, client: SmtpClient, replies: dict[tuple[str, str], Said], until: float

@@ -146,7 +146,9 @@ def test_an_edit_while_the_repository_can_not_be_written_is_put_back_and_kept_la
         )
         adopted.host.wait_for(lambda: adopted.told()["drift"] == [], what="what was there before")
         adopted.wait_for_limit(f"is not on {BRANCH} yet and exists only in /var/lib")
-        assert any(line["not_kept"] for line in adopted.passes()[passes:])
+        adopted.patiently(
+            lambda: any(line["not_kept"] for line in adopted.passes()[passes:]), "the pass in the journal"
+        )
         adopted.stop_daemon(signal.SIGKILL)
     finally:
         adopted.sh(f"umount -l {REPOSITORY}")  # a git of the killed daemon may be in it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,5 +72,5 @@ def test_a_policy_server_that_thinks_goes_live_and_one_that_hangs_goes_back(adop
     assert adopted.log(push.oid)[0]["outcome"] == "RolledBack", push.text
     assert ("service-silent", "error") in rules_of(adopted, push)
     texts = "".join(one["text"] for one in adopted.log(push.oid)[0]["findings"])
-    assert "no answer to MAIL, RCPT or DATA in 35 s" in texts
+    assert re.search(r"no answer to MAIL, RCPT or DATA in 3[0-5](\.\d)? s", texts), texts
     assert adopted.live() == before
