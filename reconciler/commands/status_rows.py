@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from reconciler.passes.advice import bare
 from reconciler.trees.times import duration, local
 
 if TYPE_CHECKING:
@@ -26,17 +27,20 @@ _OUTCOMES = {
 
 
 def status_lines(status: Status, now: datetime) -> Iterator[str]:
-    """Yield the lines of a status; *now* decides which times need a date."""
+    """Yield the lines of a status; *now* decides which times need a date.
+
+    A reason that has a place, or does not fit in the first line, follows in full.
+    """
     verdict = status["verdict"]
     word = "OK" if verdict["level"] == "well" else "ATTENTION"
-    first = ": ".join(filter(None, (f"{status['host']}   {word}", verdict["text"])))
-    fits = len(first) <= WIDTH
-    yield first if fits else f"{first[: WIDTH - 3]}..."
-    reasons = verdict["also"] if fits else [verdict["text"], *verdict["also"]]
-    yield from rows("why" if not fits else "also", reasons)
+    first = ": ".join(filter(None, (f"{status['host']}   {word}", bare(verdict["text"]))))
+    yield first if len(first) <= WIDTH else f"{first[: WIDTH - 3]}..."
+    is_whole = first.endswith(verdict["text"]) and len(first) <= WIDTH
+    yield from rows(*(("also", verdict["also"]) if is_whole else ("why", [verdict["text"], *verdict["also"]])))
     parts = (_live(status), _branch(status, now), _working(status), _postfix(status, now), _parts(status))
     yield from chain.from_iterable(parts)
-    yield from rows("limit", status["limits"])
+    reasons = {verdict["text"], *verdict["also"]}
+    yield from rows("limit", [limit for limit in status["limits"] if limit not in reasons])
     yield ""
     yield f"next: {verdict['next']}"
 
@@ -61,7 +65,8 @@ def _live(status: Status) -> Iterator[str]:
 def _branch(status: Status, now: datetime) -> Iterator[str]:
     branch, live = status["branch"], status["live"]
     if not branch["tip"]:
-        yield from rows("branch", [branch["problem"]])
+        is_told = branch["problem"] == status["verdict"]["text"]
+        yield from rows("branch", ["unreadable" if is_told else branch["problem"]])
         return
     told = [f"{branch['name']} is at {branch['tip'][:7]}: {_ended(status, now)}"]
     if branch["ahead"] and live:

@@ -18,11 +18,10 @@ def trouble(folder: Path) -> str:
         room = os.statvfs(folder)
     except OSError:
         return ""
-    where = f"the file system of {folder}"
     if room.f_flag & os.ST_RDONLY:
-        return f"{where} is read-only, so no commit can be applied"
+        return f"read-only file system of {folder}, so no commit can be applied"
     if room.f_bfree * room.f_frsize < LEAST:
-        return f"{where} is full, so no commit can be applied"
+        return f"no space left on the file system of {folder}, so no commit can be applied"
     if room.f_files and room.f_ffree < LEAST_INODES:
-        return f"{where} is out of inodes (df -i), so no commit can be applied"
+        return f"no inodes left on the file system of {folder}, so no commit can be applied"
     return ""

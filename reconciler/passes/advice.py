@@ -9,6 +9,7 @@ import re
 
 LATEST = "reconciler log -1"
 _COMMAND = re.compile(r"`(reconciler [^`]*)`", re.ASCII)
+_PLACE = re.compile(r"\A[^ :]+:[0-9]+:[0-9]+: ", re.ASCII)
 _RULE = re.compile(r"  \[([a-z-]+)\]\Z", re.ASCII)
 _OF_TROUBLES = (
     (re.compile(r'no server answers at "([^"]+)" \(', re.ASCII), "start the server at {}"),
@@ -17,9 +18,9 @@ _OF_TROUBLES = (
     (re.compile(r'missing file "([^"]+)"', re.ASCII), "restore {}"),
     (re.compile(r'missing table "[^"]+" in [^ ]+: ([^ ]+) does not exist', re.ASCII), "restore {}"),
     (re.compile(r'"(/[^"]+)" holds neither', re.ASCII), "restore {}"),
-    (re.compile(r"the file system of ([^ ]+) is full", re.ASCII), "df -h {}, and make room there"),
-    (re.compile(r"the file system of ([^ ]+) is out of inodes", re.ASCII), "df -i {}, and remove files there"),
-    (re.compile(r"the file system of ([^ ]+) is read-only", re.ASCII), "findmnt -T {}, and mount it read-write"),
+    (re.compile(r"no space left on the file system of ([^ ,]+)", re.ASCII), "df -h {}, and make room there"),
+    (re.compile(r"no inodes left on the file system of ([^ ,]+)", re.ASCII), "df -i {}, and remove files there"),
+    (re.compile(r"read-only file system of ([^ ,]+)", re.ASCII), "findmnt -T {}, and mount it read-write"),
     (re.compile("No space left on device"), "df -h; df -i, and make room on the file system that is full"),
     (re.compile("dpkg holds its lock"), "wait for dpkg: the pass follows by itself"),
     (re.compile("the daemon did not answer"), "reconciler status, when the host is less busy"),
@@ -41,6 +42,16 @@ def advice(text: str, otherwise: str = LATEST) -> str:
     if commands:
         return str(commands[-1])
     return f"reconciler explain {rule[1]}" if rule else otherwise
+
+
+def repeats(text: str, other: str) -> bool:
+    """Whether a sentence ends with what another one says, but for its place and its rule."""
+    return text == other or text.endswith(bare(other))
+
+
+def bare(text: str) -> str:
+    """Return a sentence without the place that it begins with, and the rule that it ends with."""
+    return _PLACE.sub("", _RULE.sub("", text))
 
 
 def advice_for_repository(problem: str, path: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.passes.advice import LATEST, advice, advice_for_repository
+from reconciler.passes.advice import LATEST, advice, advice_for_repository, repeats
 from reconciler.passes.status_value import Verdict
 from reconciler.trees.report import OF_VERIFYING
 
@@ -55,7 +55,7 @@ def verdict(status: Status, now: datetime) -> Verdict:
     return Verdict(
         level=first.level.value,
         text=first.text,
-        also=list(dict.fromkeys(one.text for one in others if one.text != first.text)),
+        also=list(dict.fromkeys(one.text for one in others if not repeats(one.text, first.text))),
         next=first.next,
     )
 
@@ -105,7 +105,7 @@ def _phase(status: Status, now: datetime) -> Iterator[Need]:
             yield Need(f"halted: {phase['reason']}", "reconciler resume, when this is fixed", Level.STOPPED)
         case "Refusing":
             yield _refusing(status, commit)
-        case "Retrying" if not bug:
+        case "Retrying" if not bug and not _of_companion(status):
             yield Need(_waiting(status, commit), advice(phase["reason"]))
         case "Probation" if phase["confirm"]:
             yield Need(f"commit {commit} is rolled back unless it is confirmed", "reconciler confirm")
@@ -156,6 +156,12 @@ def _companions(status: Status) -> Iterator[Need]:
         if not companion["running"]:
             command = f"systemctl status {name}" if name in _SERVICES else LATEST
             yield Need(f"{name} does not work: {companion['why']}", command)
+
+
+def _of_companion(status: Status) -> bool:
+    """Whether passes wait for a companion, which is a need of its own."""
+    reason = status["phase"]["reason"].lower()
+    return any(not one["running"] and name in reason for name, one in status["companions"].items())
 
 
 def _troubles(status: Status) -> Iterator[Need]:

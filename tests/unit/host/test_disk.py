@@ -33,10 +33,10 @@ WELL = Room()
     [
         (WELL, ""),
         (replace(WELL, f_bfree=LEAST // 4096), ""),
-        (replace(WELL, f_bfree=LEAST // 4096 - 1), "is full"),
-        (replace(WELL, f_ffree=LEAST_INODES - 1), "is out of inodes"),
+        (replace(WELL, f_bfree=LEAST // 4096 - 1), "no space left"),
+        (replace(WELL, f_ffree=LEAST_INODES - 1), "no inodes left"),
         (replace(WELL, f_files=0, f_ffree=0), ""),  # btrfs counts none
-        (replace(WELL, f_flag=os.ST_RDONLY | os.ST_NOSUID), "is read-only"),
+        (replace(WELL, f_flag=os.ST_RDONLY | os.ST_NOSUID), "read-only file system"),
     ],
 )
 def test_a_file_system_says_why_nothing_can_be_written(

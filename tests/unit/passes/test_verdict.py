@@ -112,7 +112,7 @@ def test_what_ends_by_itself_or_was_asked_for_is_well(phase: dict[str, Any], tex
             "restore /etc/x",
         ),
         ({"left_out": {"site12": B}}, "attention", "site12 is left out and stays as in bbbbbbb", "reconciler log"),
-        ({"troubles": ["the file system of /var is full"]}, "attention", "/var is full", "df -h /var"),
+        ({"troubles": ["no space left on the file system of /var"]}, "attention", "of /var", "df -h /var"),
         ({"live": None}, "attention", "not adopted", "reconciler once --adopt"),
     ],
 )
