@@ -20,9 +20,9 @@ from reconciler.desired import edits
 from reconciler.features.dkim import rolling
 from reconciler.features.dkim import section as feature
 from reconciler.host import certificates
-from reconciler.passes.judge import understand
 from reconciler.passes.operator import NotPossible
 from reconciler.passes.propose import Proposal, propose
+from reconciler.passes.understand import understand
 from reconciler.repository import secrets
 from reconciler.repository.secrets import RECIPIENTS
 

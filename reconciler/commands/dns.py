@@ -23,8 +23,8 @@ from reconciler.features.dns.records import DEFAULT, EMAIL, DnsContext, key_of, 
 from reconciler.features.dns.zone import MAX_LOOKUPS, is_spf, too_many
 from reconciler.host.dns.nameserver import MOST_SETS, Declined, Moved, NameServer, Unanswered, authorities, policy
 from reconciler.model import Applied, Unchanged, did_you_mean, errors_in, printable
-from reconciler.passes.judge import complete, understand
 from reconciler.passes.operator import NotPossible
+from reconciler.passes.understand import complete, understand
 from reconciler.state.published_records import Published
 from reconciler.trees.report import finding_lines
 

@@ -10,7 +10,8 @@ from reconciler.commands.console import Context, say
 from reconciler.commands.options import pass_context
 from reconciler.host.facts_file import as_text
 from reconciler.model.errors import ReconcilerError
-from reconciler.passes.judge import LiveCommit, facts_here, understand
+from reconciler.passes.judge import LiveCommit
+from reconciler.passes.understand import facts_here, understand
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges

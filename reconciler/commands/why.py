@@ -24,7 +24,7 @@ from reconciler.host.programs import manual
 from reconciler.model import printable
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.apart import files_of
-from reconciler.passes.judge import understand
+from reconciler.passes.understand import understand
 from reconciler.postfix.syntax import one_line, read_main, read_master
 from reconciler.postfix.vocabulary import PER_SERVICE
 from reconciler.state.source import SourceKind

@@ -17,7 +17,7 @@ from reconciler.desired.budget import Budget
 from reconciler.desired.lint import identities, identity, lint
 from reconciler.model import MASTER, errors_in
 from reconciler.model.errors import ReconcilerError
-from reconciler.passes.judge import as_found
+from reconciler.passes.understand import as_found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

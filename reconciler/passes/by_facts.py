@@ -17,7 +17,7 @@ from reconciler.desired.lint import lint, mentioned
 from reconciler.desired.load import load
 from reconciler.features import compose
 from reconciler.model import listed
-from reconciler.passes.judge import Understood
+from reconciler.passes.understand import Understood
 from reconciler.trees.render import render
 
 if TYPE_CHECKING:

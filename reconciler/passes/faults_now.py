@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Finding
-    from reconciler.passes.judge import Understood
+    from reconciler.passes.understand import Understood
 
 
 class FaultsNow:

@@ -26,7 +26,8 @@ from reconciler.host.facts import gather
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
 from reconciler.passes.apart import files_of, left_out
-from reconciler.passes.judge import LiveCommit, complete, judge, understand
+from reconciler.passes.judge import LiveCommit, judge
+from reconciler.passes.understand import complete, understand
 from reconciler.passes.unowned import as_adopted
 from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit

@@ -11,18 +11,16 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import answering
 from reconciler.apply.stage import Order, Rehearsal
 from reconciler.desired.budget import Budget
-from reconciler.desired.flows import Flows
-from reconciler.desired.lint import excused, identities, identity, lint, mentioned, staged
-from reconciler.desired.load import PartlyRead, load
+from reconciler.desired.lint import excused, identities, identity, lint, staged
+from reconciler.desired.load import PartlyRead
 from reconciler.desired.partial import also_wrong
 from reconciler.desired.site_removal import confirmed_rows
-from reconciler.features import baseline, compose, stock
-from reconciler.host.facts import gather
+from reconciler.features import baseline, stock
 from reconciler.model import (
     UNWRITTEN,
     Activation,
@@ -32,20 +30,19 @@ from reconciler.model import (
     Facts,
     Finding,
     Kind,
-    Mentioned,
     Severity,
     errors_in,
 )
 from reconciler.model.errors import CheckFailed, Incomplete, InvalidSource, ReconcilerError
 from reconciler.passes.apart import NOTHING, Apart, commit_of, files_of, left_out
-from reconciler.passes.inherited import inherited
 from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
+from reconciler.passes.understand import Understood, as_found, asked, merged, understand
 from reconciler.passes.unowned import recognised
 from reconciler.rehearsal import rehearse
 from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
-from reconciler.repository.secrets import open_secrets, unsound_recipients
+from reconciler.repository.secrets import unsound_recipients
 from reconciler.state.manifest import UNREADABLE, Deviations
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.equality import with_effects
@@ -68,73 +65,6 @@ if TYPE_CHECKING:
 
 CONFIRMATION = "Confirm: deletions"
 _OF_REFUSALS = "Confirm: refusals"
-
-
-class Understood(NamedTuple):
-    """The desired state of a commit, the facts that it refers to, and the settings that the features make of both."""
-
-    desired: Desired
-    facts: Facts
-    origin: Contribution
-
-    @property
-    def flows(self) -> int:
-        """How many mail-flow tests the commit brings for this host."""
-        flows = self.desired.section(Flows)
-        return len(flows.all) if flows else 0
-
-
-def understand(
-    revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None, gathered: list[Facts] | None = None
-) -> Understood:
-    """Load a commit, compose its features, and gather the facts that it refers to; *kept* as in files_of().
-
-    The facts are added to those that were *gathered* in this pass, of whose answers none is asked for again.
-    """
-    return _asked(composed(revision, edges, kept), edges, gathered)
-
-
-def composed(revision: Revision, edges: Edges, kept: Mapping[str, str] | None = None) -> Understood:
-    """Load a commit and compose its features by the facts of this host alone, which takes no question to others."""
-    files = files_of(revision, edges, kept)
-    secrets, unopened = open_secrets(files, edges.settings.identity)
-    desired = load(files, edges.settings.host, secrets, Budget(time.thread_time))
-    lacking = (replace(one, excusable=one.subject not in desired.needed) for one in unopened)
-    desired = replace(desired, findings=(*desired.findings, *lacking, *unsound_recipients(files)))
-    return _merged(desired, edges)
-
-
-def facts_here(edges: Edges) -> Facts:
-    """Return the facts of this host alone, which take no question to others."""
-    return gather(edges.host, edges.settings, Mentioned(frozenset({baseline.ALIASES})))
-
-
-def _merged(desired: Desired, edges: Edges) -> Understood:
-    facts = facts_here(edges)
-    return Understood(desired, facts, compose(desired, facts))
-
-
-def _asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
-    """Return the same with the facts that it refers to."""
-    named = mentioned(understood.origin, understood.facts)
-    facts = gather(edges.host, edges.settings, named, gathered or ())
-    if gathered is not None:
-        gathered.append(facts)
-    return understood._replace(facts=facts)
-
-
-def complete(understood: Understood) -> Understood:
-    """Return what was understood; raise Incomplete if a secret that it needs could not be opened."""
-    if lacking := [one for one in understood.desired.findings if one.is_error and not one.excusable]:
-        raise Incomplete(lacking)
-    return understood
-
-
-def as_found(edges: Edges, tree: Tree | None = None, gathered: list[Facts] | None = None) -> Understood:
-    """Read what is live, or the files of *tree*, without a commit, and gather facts as understand() does."""
-    known = gather(edges.host, edges.settings)
-    desired, origin = inherited(edges, known, tree)
-    return _asked(Understood(desired, known, origin), edges, gathered)
 
 
 class LiveCommit:
@@ -278,7 +208,7 @@ def judge(revision: Revision, edges: Edges, live: LiveCommit, apart: Apart | Non
 def _also_wrong(error: PartlyRead, revision: Revision, edges: Edges, live: LiveCommit, apart: Apart) -> list[Finding]:
     """Return what is found in the part of a commit that can be read; what is live as well is a warning."""
     try:
-        _, facts, origin = _asked(_merged(error.rest, edges), edges, live.gathered)
+        _, facts, origin = asked(merged(error.rest, edges), edges, live.gathered)
         found = also_wrong(error, facts, origin, Budget(time.thread_time))
         found += unsound_recipients(files_of(revision, edges, apart.kept))
     except InvalidSource:

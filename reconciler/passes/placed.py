@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Applied, Broken, RolledBack, Unchanged
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.apart import commit_of
-from reconciler.passes.judge import understand
+from reconciler.passes.understand import understand
 from reconciler.postfix.places import SourcePlaces
 from reconciler.trees.plan import diff
 

@@ -21,7 +21,8 @@ from reconciler.model import File, Revision, printable
 from reconciler.model.errors import Unavailable
 from reconciler.passes.check import Memory, check, forget
 from reconciler.passes.isolation import Isolation, brought_by
-from reconciler.passes.judge import LiveCommit, understand
+from reconciler.passes.judge import LiveCommit
+from reconciler.passes.understand import understand
 from reconciler.repository.git import Commit, trailers_in
 from reconciler.repository.repo import Repository
 from reconciler.trees.render import render
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.desired.overrides import Override
     from reconciler.model import Contribution, Facts, Finding, Plan, Tree
     from reconciler.passes.apart import Apart
-    from reconciler.passes.judge import Understood
+    from reconciler.passes.understand import Understood
     from reconciler.postfix.root_equivalent import Power
 
 NO_NAME = "0" * 40  # git's name for a missing object

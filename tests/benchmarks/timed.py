@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.apply import protocol, stage
 from reconciler.commands.main import main
 from reconciler.host.programs import postfix
-from reconciler.passes import judge
+from reconciler.passes import judge, understand
 from reconciler.state.generations import Generations
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 OUTPUT = Path(sys.argv.pop(1))
 STEPS: tuple[tuple[object, str, str], ...] = (
-    (judge, "files_of", "read"), (judge, "load", "load"), (judge, "gather", "facts"), (judge, "compose", "compose"),
-    (judge, "lint", "lint"), (judge, "render", "render"), (judge, "diff", "diff"), (judge, "write", "script"),
+    (understand, "files_of", "read"), (understand, "load", "load"), (understand, "gather", "facts"),
+    (understand, "compose", "compose"), (judge, "lint", "lint"), (judge, "render", "render"), (judge, "diff", "diff"),
+    (judge, "write", "script"),
     (Generations, "stage", "stage"), (postfix, "check", "check"), (stage, "_compile", "compile"),
     (stage, "_rehearse", "rehearse"), (protocol, "_known", "ask before"), (protocol, "go_live", "swap and verify"),
 )  # fmt: skip

@@ -11,7 +11,8 @@ from reconciler.model import Facts, Finding, Server, Where
 from reconciler.model.phase import Halted, Phase, Refusing, Retrying, Steady, Suspended
 from reconciler.passes import faults_now as module
 from reconciler.passes.faults_now import FaultsNow, told_now
-from reconciler.passes.judge import LiveCommit, Understood, judge
+from reconciler.passes.judge import LiveCommit, judge
+from reconciler.passes.understand import Understood
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
 

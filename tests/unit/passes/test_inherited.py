@@ -13,8 +13,9 @@ from reconciler.model.errors import CheckFailed, Incomplete
 from reconciler.passes import judge as module
 from reconciler.passes.check import Memory
 from reconciler.passes.inherited import inherited
-from reconciler.passes.judge import LiveCommit, complete, judge, permit, understand
+from reconciler.passes.judge import LiveCommit, judge, permit
 from reconciler.passes.reconcile import reconcile
+from reconciler.passes.understand import complete, understand
 from reconciler.repository.secrets import encrypt, new_identity
 from reconciler.repository.secrets import recipient as recipient_of
 from reconciler.state.generations import Generations

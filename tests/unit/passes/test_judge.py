@@ -10,18 +10,19 @@ import pytest
 from reconciler.model import errors_in
 from reconciler.model.errors import CheckFailed, InvalidSource
 from reconciler.passes import judge as module
-from reconciler.passes.judge import LiveCommit, judge, permit, understand
+from reconciler.passes.judge import LiveCommit, judge, permit
+from reconciler.passes.understand import understand
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST
 from tests.unit.repositories import commit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Facts, Revision
-    from reconciler.passes.judge import Understood
+    from reconciler.passes.understand import Understood
 
 WRONG = MAIL + "parameters: {smtpd_recipient_restrictions: permit_mynetwork}\n"
 
@@ -46,22 +47,6 @@ def test_a_commit_that_is_new_does_not_restore_and_the_one_that_is_live_does(ado
     again = judged_now(adopted, judged.revision)
     assert again.plan.empty
     assert again.restores
-
-
-def test_the_attempts_of_a_pass_share_what_was_answered(adopted: Adopted, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[tuple[Facts, ...]] = []
-
-    def gather(_host: object, _settings: object, _named: object = None, known: Sequence[Facts] = ()) -> Facts:
-        given.append(tuple(known))
-        return HOST
-
-    revision, live = adopted.commit(), LiveCommit(adopted.edges)
-    monkeypatch.setattr(module, "gather", gather)
-    judge(revision, adopted.edges, live)
-    judge(revision, adopted.edges, live)
-    assert [known for known in given if known] == [(HOST,)]
-    judged_now(adopted, revision)
-    assert not given[-1], "another pass asks anew"
 
 
 def test_a_hand_edit_of_what_is_live_is_restored(adopted: Adopted) -> None:
