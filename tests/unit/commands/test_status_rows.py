@@ -69,6 +69,23 @@ def test_a_long_reason_is_cut_in_the_first_line_and_whole_in_the_next() -> None:
     assert third.startswith(" " * 13)
 
 
+def test_a_place_and_a_rule_are_left_out_of_the_first_line_alone() -> None:
+    trouble = "mail.yaml:5:18: smtpd_milters: no server answers  [silent-server]"
+    repeated = "the commit can't be made: smtpd_milters: no server answers"
+    lines = shown(troubles=[trouble, repeated], limits=[trouble, "the kernel has no watches left"]).splitlines()
+    assert lines[0] == "mx1.example.com   ATTENTION: smtpd_milters: no server answers"
+    assert lines[1] == f"  why        {trouble}"
+    assert lines[2].startswith("  live"), "the second reason says nothing else"
+    assert "  limit      the kernel has no watches left" in lines
+    assert len([line for line in lines if "no server answers" in line]) == 2
+
+
+def test_a_repository_that_can_not_be_read_is_told_once() -> None:
+    gone = "repository /srv/mail-state.git: No such file or directory"
+    branch = WELL["branch"] | {"tip": "", "problem": gone}
+    assert "  branch     unreadable" in shown(branch=branch).splitlines()
+
+
 def test_a_refused_commit_shows_its_first_error_and_how_far_the_branch_is() -> None:
     error = {"rule": "r", "file": "mail.yaml", "line": 5, "column": 30, "severity": "error", "text": "unknown"}
     branch = WELL["branch"] | {"tip": "b" * 40, "ahead": 2, "outcome": "Refused", "subject": "Typo"}

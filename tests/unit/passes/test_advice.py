@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host import disk
-from reconciler.passes.advice import advice, advice_for_repository
+from reconciler.passes.advice import advice, advice_for_repository, bare, repeats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,3 +104,12 @@ def test_a_disk_has_the_command_that_shows_it(
 )
 def test_a_repository_has_a_command_that_can_help(problem: str, told: str) -> None:
     assert advice_for_repository(f"repository {REPOSITORY}: {problem}", REPOSITORY) == told
+
+
+def test_a_sentence_repeats_another_if_it_ends_with_what_that_says() -> None:
+    found = "mail.yaml:5:18: x: no server  [silent-server]"
+    assert bare(found) == "x: no server"
+    assert bare("/srv/a:5 is bare") == "/srv/a:5 is bare"
+    assert repeats("it can't be made: x: no server", found)
+    assert repeats(found, found)
+    assert not repeats("x: no server answers", found)

@@ -125,6 +125,14 @@ def test_what_needs_a_person_is_the_first_line(others: dict[str, Any], level: st
     assert told["also"] == []
 
 
+def test_passes_that_wait_for_a_companion_are_no_second_reason() -> None:
+    phase = {"name": "Retrying", "revision": B, "reason": "PostSRSd died and does not start: no", "attempts": 2}
+    told = judged(companions={"postsrsd": {"running": False, "why": "no"}}, phase=phase)
+    assert (told["text"], told["also"]) == ("postsrsd does not work: no", [])
+    told = judged(companions={"postsrsd": {"running": True, "why": ""}}, phase=phase)
+    assert told["text"].endswith("waits: PostSRSd died and does not start: no")
+
+
 def test_a_suspension_without_an_end_is_a_reason_after_a_day() -> None:
     phase = {"name": "Suspended", "who": "ann", "why": "disks", "until": None, "tip": ""}
     long_ago, today = (f"{NOW - time:%Y-%m-%dT%H:%M:%SZ}" for time in (LONG + timedelta(1), timedelta(hours=2)))
