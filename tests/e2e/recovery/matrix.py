@@ -10,6 +10,7 @@ run.
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.e2e.hosts import CHECKOUT
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tests.e2e.recovery.troubles import Trouble
 
 PAGE = CHECKOUT / "docs/troubles.md"
+AT_ONCE = 5
+"""Troubles that are tried at the same time, as most of their time is spent waiting."""
 HEAD = "| Event | Outcome | Live afterwards | Mail | First and last line of `reconciler status` |"
 
 
@@ -61,10 +64,11 @@ def pages() -> dict[str, Entry]:
 def main(*wanted: str) -> None:
     """Write the pages anew, or the troubles whose name has one of some texts."""
     known = pages()
-    for trouble in TROUBLES:
-        if not wanted or any(text in trouble.name for text in wanted):
-            known[trouble.name] = tried(trouble)
-            print(f"{trouble.name}\n{known[trouble.name].table}\n{known[trouble.name].screen}\n", flush=True)
+    chosen = [one for one in TROUBLES if not wanted or any(text in one.name for text in wanted)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for trouble, entry in zip(chosen, pool.map(tried, chosen), strict=True):
+            known[trouble.name] = entry
+            print(f"{trouble.name}\n{entry.table}\n{entry.screen}\n", flush=True)
             _write(known)
 
 
