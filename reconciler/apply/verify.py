@@ -40,15 +40,17 @@ if TYPE_CHECKING:
 LOG_DELAY = 1.0
 """Seconds that a busy host may take until the last line of a master that ended is in the mail log."""
 _SHOWN = 2
+THROTTLING = "bad command startup -- throttling"
+"""The end of master's line about a service that it starts no process of for a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """The state of *instance* after an activation.
 
-    *died*: the master ended. *silent*: a service fails and the log gives no reason. *told* says what was verified; it
-    is empty if nothing was. *unable*: this host kept the activation from being made, whatever was to go live; *unread*:
-    Postfix has not even begun to read it.
+    *died*: the master ended. *silent*: a service fails or is throttled, and the log gives no reason. *told* says
+    what was verified; it is empty if nothing was. *unable*: this host kept the activation from being made, whatever
+    was to go live; *unread*: Postfix has not even begun to read it.
     """
 
     instance: postfix.Instance
@@ -77,9 +79,12 @@ def verify(expected: Expected) -> Verified:
     worse = [] if death else list(_compared(answers, visits, expected))
     logged = [one for one in logged if not any(_tells(one, other) for other in worse)]
     findings = (*death, *logged, *(problem.finding for problem in problems), *worse, *_likewise(visits, expected))
-    # A service that was silent before counts as well: master(8) throttles it, so that no reload alone can repair it.
+    # A service that was silent before counts as well: master(8) throttles it, so that no reload alone can repair it. It
+    # says so after the reload, too, of a process that had begun before.
     failing = [visit.problem for visit in visits if visit.problem]
-    silent = bool(failing or death) and not logged and all(_may_be_throttled(problem, expected) for problem in failing)
+    explained = any(not one.text.endswith(THROTTLING) for one in logged)
+    silent = bool(failing or death or logged) and not explained
+    silent = silent and all(_may_be_throttled(problem, expected) for problem in failing)
     told = "" if death else _told(answers, visits)
     return Verified(expected.instance, findings, died=bool(death), silent=silent, told=told)
 

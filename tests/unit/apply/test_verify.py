@@ -126,6 +126,21 @@ def test_a_service_that_stays_silent_is_blamed_after_both_tries() -> None:
     assert seen.silent
 
 
+@pytest.mark.parametrize(("more", "silent"), [("", True), ("postfix/smtpd[9]: fatal: no SASL mechanisms", False)])
+def test_a_service_that_is_throttled_for_a_process_of_before_may_need_a_new_master(
+    tmp_path: Path, more: str, *, silent: bool
+) -> None:
+    log, instance = LogFile(tmp_path / "mail.log"), expected_on(0).instance
+    queue = {"queue_directory": str(tmp_path), "process_id_directory": "pid", "daemon_directory": "/usr/lib/postfix"}
+    instance = replace(instance, values={**instance.values, **queue})
+    lines = ("postfix/master[7]: warning: /usr/lib/postfix/sbin/smtpd: bad command startup -- throttling", more)
+    log.path.write_text("".join(f"Nov 26 12:00:00 mx {line}\n" for line in lines if line))
+    with listening(keep_silent) as port:
+        seen = verify(replace(expected_on(port), instance=instance, log=log))
+    assert {one.rule for one in seen.findings} == {"fatal-in-log", "service-silent"}
+    assert seen.silent is silent
+
+
 def test_a_reply_that_drips_without_end_ends_the_verification() -> None:
     began = time.monotonic()
     with listening(drip) as port:
