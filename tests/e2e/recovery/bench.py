@@ -223,6 +223,8 @@ class Bench:
             time.sleep(0.25)
             before, row = row, self._look(event, expected)
             changed = time.monotonic() if row != before else changed
+        if expected and row != expected:
+            print(self.adopted.reconciler("log", "-3", "-v").text)  # why, for the story of a failed test
         return row
 
     def _look(self, event: str, expected: str) -> str:
