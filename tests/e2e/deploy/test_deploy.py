@@ -108,6 +108,8 @@ def running(host: Host) -> list[str]:
 
 
 def test_the_quickstart_shows_its_story_twice_and_leaves_nothing(host: Host) -> None:
+    begun = {"pickup", "qmgr"}  # which master starts a moment later
+    host.wait_for(lambda: begun <= {line.partition(" ")[0] for line in running(host)}, what="Postfix's own processes")
     processes = running(host)
     before, own = host.run(*LISTING).stdout, master(host)
     for _ in range(2):
