@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.daemon.control import ask
 from reconciler.model.errors import ReconcilerError
+from reconciler.state.locks import BUSY
 from tests.e2e.hosts import Host, HostError
 from tests.e2e.kept import kept
 
@@ -90,6 +91,7 @@ git add --all
 git "$@" commit --quiet --allow-empty --message "$message"
 git rev-parse HEAD
 """
+UNASKED = 3.0  # seconds
 # What an adoption leaves on disk. A host whose adoption would be equal gets a copy, in a tenth of the time.
 LEFT = f"etc/postfix etc/reconciler root/state .{REPOSITORY} .{CLONE} var/lib/reconciler var/backups/reconciler"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main")
@@ -281,19 +283,20 @@ class AdoptedHost:
         return self.patiently(lambda: next((one for one in self.told()["limits"] if text in one), ""), text)
 
     def _told_of_changes(self) -> Callable[[], dict[str, Any]]:
-        """Return what asks the daemon when something was written down, or half a second after it was asked last.
+        """Return what asks the daemon when something was written down, or seconds after it was asked last.
 
-        For a status the daemon starts two programs: asking all the time takes as much of a processor as a pass.
+        For a status the daemon starts two programs: asking all the time takes as much of a processor as a pass. A pass
+        and a phase are written down, so that asking without that is for a daemon that has nowhere to write.
         """
         files = [self.host.root / "var/lib/reconciler/private" / name for name in ("journal.jsonl", "phase.json")]
         asked: list[tuple[float, object]] = []
 
         def told() -> dict[str, Any]:
             written = [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for file in files if (stat := _stat(file))]
-            if asked and asked[0][1] == written and time.monotonic() - asked[0][0] < 0.5:
+            if asked and asked[0][1] == written and time.monotonic() - asked[0][0] < UNASKED:
                 return {}
             status = self.told()
-            asked[:] = [(time.monotonic(), written)]
+            asked[:] = [(time.monotonic(), written)] if status else []
             return status
 
         return told
@@ -319,6 +322,17 @@ class AdoptedHost:
             ran = Ran(*self.host.run_preloaded(*argv, user=user or "root", cwd=cwd, typed=typed))
         assert "Traceback" not in ran.text, ran.text
         return ran
+
+    def once(self, *arguments: str) -> Ran:
+        """Run `reconciler once`, and again while it meets a pass of the daemon's own; how it ended."""
+        last: list[Ran] = []
+
+        def is_made() -> bool:
+            last[:] = [self.reconciler("once", *arguments)]
+            return BUSY not in last[0].text
+
+        self.patiently(is_made, "a pass of its own")
+        return last[0]
 
     def status(self) -> dict[str, Any]:
         """What `reconciler status --json` prints."""

@@ -57,7 +57,7 @@ def test_rollback_makes_a_new_generation_and_stays_there_until_the_branch_moves(
     assert status["phase"]["quarantined"] == bad.oid
     assert status["live"]["generation"] == generation + 1
     adopted.signal_daemon(signal.SIGHUP)
-    assert adopted.reconciler("once").status == 75, "suspended"
+    assert adopted.once().status == 75, "suspended"
     assert not is_routed(adopted, "bad")
     fixed = adopted.push(route("fixed"))
     assert "live and verified" in fixed.text
@@ -73,7 +73,7 @@ def test_after_a_rollback_resume_leaves_the_revision_quarantined_and_once_accept
     assert adopted.reconciler("resume").status == 0
     assert adopted.status()["phase"] == {"name": "Refusing", "revision": bad.oid}
     assert is_routed(adopted, "first")
-    assert adopted.reconciler("once", bad.oid[:7]).status == 0
+    assert adopted.once(bad.oid[:7]).status == 0
     assert is_routed(adopted, "second")
     assert adopted.status()["phase"] == {"name": "Steady"}
 
@@ -108,7 +108,7 @@ def test_suspended_until_resume_a_hand_edit_stays_and_resume_puts_it_back(adopte
     adopted.reconciler("suspend", "--why", "experiments")
     adopted.sh("postconf -e smtpd_banner=hello")
     adopted.signal_daemon(signal.SIGHUP)
-    assert adopted.reconciler("once").status == 75
+    assert adopted.once().status == 75
     assert adopted.postconf("smtpd_banner") == "hello"
     assert adopted.reconciler("resume").status == 0
     adopted.host.wait_for(lambda: adopted.postconf("smtpd_banner") != "hello", what="the edit put back")
@@ -181,7 +181,7 @@ def test_a_rewind_is_refused_at_the_push_and_past_the_hook_and_once_accepts_it(a
     assert f"{old.oid[:7]} is not a descendant of the live commit {new.oid[:7]}" in finding["text"]
     assert status["phase"] == {"name": "Refusing", "revision": old.oid}
     assert adopted.live() == before
-    assert adopted.reconciler("once", old.oid).status == 0
+    assert adopted.once(old.oid).status == 0
     assert is_routed(adopted, "before")
     assert adopted.status()["phase"] == {"name": "Steady"}
 

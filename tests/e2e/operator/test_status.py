@@ -101,7 +101,7 @@ def test_a_rollback_a_resume_and_a_commit_that_is_left(adopted: AdoptedHost) -> 
     status, first, command, _ = told(adopted)
     assert (status, first) == (1, f"ATTENTION: commit {tip[:7]} was rolled back by hand")
     assert command == f"push a fix, or reconciler once {tip[:7]}"
-    assert adopted.reconciler("once", tip).status == 0
+    assert adopted.once(tip).status == 0
     assert told(adopted)[0] == 0
     assert adopted.reconciler("resume").text == "nothing to resume: reconciler is neither suspended nor halted\n"
     halted = json.dumps({"name": "Halted", "reason": "planted"})

@@ -155,7 +155,7 @@ def test_an_error_in_a_commit_that_changes_nothing_here_is_told_in_the_pass_and_
         assert status["phase"]["name"] == "Retrying"
         assert [finding["rule"] for finding in status["last"]["findings"]] == ["secret-not-opened"]
         assert adopted.live() == live
-        assert adopted.reconciler("once").status == 1
+        assert adopted.once().status == 1
         again = adopted.push({"README.md": "more\n"})
         assert not again.accepted
         assert "secrets/unused.age:1:1: secret unused can't be opened" in again.text

@@ -52,7 +52,7 @@ def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_ser
         assert "postfix stop" in ran.text
         assert adopted.live() == live
         adopted.sh("echo edited = by hand >>/etc/postfix/main.cf")
-        adopted.reconciler("once")
+        adopted.once()
         adopted.stop_daemon()
         adopted.start_daemon()
         assert adopted.answers(), "an edit and a new daemon end nothing either"

@@ -180,7 +180,7 @@ def test_a_quarantined_commit_is_not_tried_again_until_the_branch_moves(adopted:
     broken = adopted.write_past_hook({"mail.yaml": TYPO})
     adopted.wait_for("Refused", broken)
     tries = len(adopted.log(broken))
-    assert adopted.reconciler("once").status == 1
+    assert adopted.once().status == 1
     assert len(adopted.log(broken)) == tries
     push = adopted.push({"mail.yaml": MAIL}, "Mended")
     assert push.accepted
@@ -268,7 +268,7 @@ def test_a_configuration_that_kills_the_master_after_a_clean_reload_is_rolled_ba
         assert status["phase"] == {"name": "Refusing", "revision": push.oid}
         assert status["live"]["generation"] == generation
         assert "master-died" in {finding["rule"] for finding in status["last"]["findings"]}
-        assert adopted.reconciler("once").status == 1, "quarantined: refused without another try"
+        assert adopted.once().status == 1, "quarantined: refused without another try"
         assert "rolled back" in adopted.notes(push.oid)
 
 

@@ -53,7 +53,7 @@ def test_a_damaged_phase_keeps_a_suspension(adopted: AdoptedHost) -> None:
     adopted.reconciler("suspend", "--why", "at work")
     adopted.sh(DAMAGE["empty"].format(file=PHASE))
 
-    assert adopted.reconciler("once").status == 75
+    assert adopted.once().status == 75
     phase = adopted.status()["phase"]
     assert (phase["name"], phase["why"]) == ("Suspended", "at work")
     assert adopted.reconciler("resume").status == 0
@@ -71,7 +71,7 @@ def test_a_damaged_manifest_of_what_is_live_is_written_anew_also_in_a_quarantine
     adopted.sh(DAMAGE[damage].format(file=MANIFEST))
     assert any("manifest.json can't be read" in limit for limit in adopted.status()["limits"])
 
-    adopted.reconciler("once")
+    adopted.once()
 
     status = adopted.status()
     assert status["phase"] == {"name": "Refusing", "revision": bad}
@@ -99,7 +99,7 @@ def test_an_odd_line_in_the_journal_is_a_limit_and_changes_nothing(adopted: Adop
     live, generations = adopted.live(), adopted.generations()
     adopted.sh(f"printf '%b\\n' {shlex.quote(ODD_LINES[odd])} >>{JOURNAL}")
 
-    assert adopted.reconciler("once").status == 0
+    assert adopted.once().status == 0
 
     assert (adopted.live(), adopted.generations()) == (live, generations)
     shown = adopted.limits()
@@ -126,12 +126,11 @@ def test_a_folder_in_place_of_the_live_link_is_moved_aside_and_told(adopted: Ado
 def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: bool) -> None:
     with AdoptedHost(daemon=daemon, settings=UNREHEARSED) as adopted:
         push = adopted.push({ROUTE: "lost.test  smtp:[127.0.0.1]:2525\n"})
-        adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
+        assert adopted.once().status == 0
 
         adopted.sh(f"rm -rf {STATE}/*")
 
-        for command in (("once", "--adopt"), ("rollback",)):
-            refused = adopted.reconciler(*command)
+        for refused in (adopted.once("--adopt"), adopted.reconciler("rollback")):
             assert refused.status == 75, refused
             assert "run `reconciler rescue` to restore the files from before adoption" in refused.text
         shown = adopted.reconciler("status").text
@@ -145,7 +144,7 @@ def test_after_the_loss_of_the_state_directory_rescue_brings_mail_back(daemon: b
         assert adopted.status()["phase"]["name"] == "Suspended"
         assert "dynamicmaps.cf" in adopted.sh("ls /etc/postfix/")
         adopted.reconciler("resume")
-        adopted.host.wait_for(lambda: adopted.reconciler("once").status == 0, what="a pass beside the daemon's")
+        assert adopted.once().status == 0
         assert "lost.test" in adopted.host.read("/etc/postfix/transport")
         assert adopted.status()["live"]["revision"] == push.oid
         assert adopted.limits() == []
