@@ -1,7 +1,7 @@
 """Renewed certificates between two passes: the files to watch, and when Postfix must read them again.
 
-Raises nothing: a file that can't be read is logged, and tried again at the next wake. So is a reload that would end
-what works now, after growing pauses. *trouble* and *waiting* contain the reason.
+Raises nothing: a file that can't be read, another pass that has the lock, and a reload that would end what works now
+are tried again at the next wake, and after growing pauses. *trouble* and *waiting* contain the reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Renewals:
     def __init__(self, edges: Edges, log: Log) -> None:
         self._edges, self._log = edges, log
         self._named: Named | None = None
-        self._waits = 0  # times in a row that a reload would have ended what works
+        self._waits = 0  # times in a row that a renewal could not be followed
         self.trouble = self.waiting = ""
         self._news = News()
 
@@ -67,6 +67,7 @@ class Renewals:
             self._waits += 1
             self.waiting = f"renewed certificates: {error.reason}"
         except (ReconcilerError, OSError) as error:
+            self._waits += 1
             self.trouble = f"renewed certificates: {error}"
             for why in self._news.begun("look", [str(error)]):
                 self._log.warning(Event.LOOK_FAILED, why=why)

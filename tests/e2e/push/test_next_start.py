@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from tests.e2e.adopted_host import MAIL, UNREHEARSED, AdoptedHost
 from tests.e2e.asked_servers import end_servers, route, serve
 
@@ -28,6 +30,12 @@ for _ in range(2):
     threading.Thread(target=ask).start()
 """
 """Clients that need a process of cleanup each, at once."""
+
+
+def applied_now(adopted: AdoptedHost, oid: str) -> None:
+    """Wake the daemon, as the pause before its next try grows with each of them, and wait for the commit."""
+    adopted.signal_daemon(signal.SIGHUP)
+    adopted.wait_for("Applied", oid)
 
 
 def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_server_is_back() -> None:
@@ -58,7 +66,7 @@ def test_a_listener_whose_password_server_is_gone_is_not_restarted_until_the_ser
         assert adopted.answers(), "an edit and a new daemon end nothing either"
 
         serve(adopted, "logins", SOCKET)
-        adopted.wait_for("Applied", oid)
+        applied_now(adopted, oid)
         assert "by hand" not in adopted.host.read("/etc/postfix/main.cf")
 
         end_servers(adopted, SOCKET)
@@ -92,7 +100,7 @@ def test_a_key_that_new_processes_cannot_load_is_not_loaded_anew() -> None:
         adopted.wait_for("Postponed", oid)
         assert "mx1.example.com" in adopted.sh(starttls)
         adopted.sh(f"mv {CHAIN}.gone {CHAIN}")
-        adopted.wait_for("Applied", oid)
+        applied_now(adopted, oid)
 
 
 def test_master_is_not_made_to_bind_an_address_that_the_host_has_lost() -> None:
@@ -113,7 +121,7 @@ def test_master_is_not_made_to_bind_an_address_that_the_host_has_lost() -> None:
         crowd.terminate()
         crowd.wait(120)
         adopted.sh("ip address add 192.0.2.77/32 dev lo")
-        adopted.wait_for("Applied", oid)
+        applied_now(adopted, oid)
         adopted.sh("ip address del 192.0.2.77/32 dev lo")
         adopted.wait_for("Applied", adopted.push({"mail.yaml": MAIL}, "One address").oid)
         assert adopted.answers()
@@ -152,7 +160,7 @@ def test_a_renewed_certificate_and_a_vanished_table_wait_likewise() -> None:
         assert adopted.reconciler("rollback").status != 0
         assert takes()
         adopted.sh(f"mv {table}.gone {table}")
-        adopted.wait_for("Applied", oid)
+        applied_now(adopted, oid)
         assert takes()
 
 
@@ -169,7 +177,7 @@ def test_a_table_of_cleanup_that_vanished_waits_as_long_as_a_cleanup_runs_that_h
         assert adopted.told()["verdict"]["next"] == f"restore {table}"
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 "), "no mail waits"
         adopted.sh("pkill -x cleanup; true")
-        adopted.wait_for("Applied", oid)
+        applied_now(adopted, oid)
         adopted.sh(f"mv {table}.gone {table}")
         adopted.wait_for("Applied", adopted.push(route(2), "The table is back").oid)
         assert adopted.host.send("a@b.test", "root@mx1.example.com").startswith("250 ")
