@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, MeasuredHost
+from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY
 from tests.e2e.hosts import Host, missing
+from tests.e2e.special_hosts import MeasuredHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

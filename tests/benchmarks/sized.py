@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tests.benchmarks.states import MAIL, address_commands, address_of, site, state
-from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY, MeasuredHost
+from tests.e2e.adopted_host import CLONE, IDENTITY, REPOSITORY
 from tests.e2e.hosts import Host
+from tests.e2e.special_hosts import MeasuredHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -446,15 +446,3 @@ def _stat(file: Path) -> os.stat_result | None:
         return file.stat()
     except OSError:
         return None
-
-
-class MeasuredHost(AdoptedHost):
-    """An adopted host whose reconciler is started as users start it, for figures of time and memory."""
-
-    preloaded = False
-
-
-class BootedHost(AdoptedHost):
-    """An adopted host that systemd runs, whose mail log is the journal."""
-
-    systemd = True

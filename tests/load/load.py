@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.e2e.adopted_host import MeasuredHost
+from tests.e2e.special_hosts import MeasuredHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost, MeasuredHost
+from tests.e2e.adopted_host import MAIL, TYPO, AdoptedHost
 from tests.e2e.hosts import missing
+from tests.e2e.special_hosts import MeasuredHost
 
 PASSES, ROUNDS = 1000, 40
 MEMORY = 6  # MiB that a thousand passes may add: the heap of a warm interpreter breathes

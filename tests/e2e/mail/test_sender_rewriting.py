@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import MAIL, AdoptedHost, BootedHost
+from tests.e2e.adopted_host import MAIL, AdoptedHost
+from tests.e2e.special_hosts import BootedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

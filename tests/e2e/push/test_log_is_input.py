@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.adopted_host import STATE, AdoptedHost, BootedHost
+from tests.e2e.adopted_host import STATE, AdoptedHost
 from tests.e2e.push.test_probation import BROKEN, LONG, mailed
+from tests.e2e.special_hosts import BootedHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
