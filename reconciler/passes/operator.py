@@ -93,7 +93,7 @@ def roll_back(edges: Edges, number: int | None, who: str) -> Passed:
         raise NotPossible(
             f"generation {old.number} was edited while it was live; it is kept as evidence and can't be rolled back to"
         )
-    target = with_todays_secrets(old.owned(), live.owned())
+    target = edges.generations.with_maps(with_todays_secrets(old.owned(), live.owned()), old.root)
     _raise_if_mail_stops(target, edges)
     return _go_back(edges, target, Source(SourceKind.ROLLBACK, number=old.number), who)
 

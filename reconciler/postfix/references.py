@@ -115,6 +115,12 @@ def tables_in(word: str) -> Iterator[Reference]:
         yield Reference(kind, name)
 
 
+def names_table(text: str, kind: str, name: str) -> bool:
+    """Return whether main.cf or master.cf names a table of that type, in any folder."""
+    named = re.findall(rf"(?<![\w-]){kind}:([^\s,;]*)", text, re.ASCII)
+    return any(one.rpartition("/")[2].strip("{}") == name for one in named)
+
+
 def table_inside(reference: Reference) -> Table | None:
     """Return the table that a value contains, in braces or as static:, in the form of a table file."""
     kind, text = reference.type, reference.name

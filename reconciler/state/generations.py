@@ -47,12 +47,13 @@ from reconciler.state.manifest import (
     signature,
     written,
 )
+from reconciler.state.old_maps import returning, superseded
 from reconciler.state.others import Others, walk
 from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from reconciler.host.effects import Host
     from reconciler.model import Tree
@@ -148,9 +149,14 @@ class Generations:
         paths = [path for path in self.folder.iterdir() if _NAME.match(path.name)]
         return [self.get(path) for path in sorted(paths, key=lambda path: -int(path.name.partition("-")[0]))]
 
-    def read(self, also: Iterable[str] = ADOPTED_FILES) -> Tree:
-        """Return the live tree: the live manifest's files as they are on disk now, and the existing files of *also*."""
+    def read(self, target: Tree | None = None) -> Tree:
+        """Return the live tree: the live manifest's files as they are now, and those that *target* takes the place of.
+
+        Without a *target*, these are main.cf and master.cf.
+        """
         live = self.live()
+        known = live.files if live else {}
+        also = {*ADOPTED_FILES} if target is None else {*target, *superseded(target, self.config_directory, known)}
         records = {path: record for path, record in live.files.items() if not record.made_from} if live else {}
         tree = {}
         for path in {*records, *also}:
@@ -241,7 +247,7 @@ class Generations:
         """Return the foreign files of the live directory, each folder before its contents."""
         live = self.live()
         ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
-        yield from walk(self.config_directory, ours)
+        yield from walk(self.config_directory, ours | superseded(target, self.config_directory, ours))
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Return whether a foreign file was added, removed or changed since it was carried."""
@@ -271,7 +277,18 @@ class Generations:
         live, original = self.live(), self.original
         names = {*ADOPTED_FILES, *(live.files if live else ())} if original else set()
         paths = {name: original / name for name in sorted(names) if original and not name.startswith(BESIDE)}
-        return {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
+        tree = {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
+        return self.with_maps(tree, original) if original else tree
+
+    def with_maps(self, target: Tree, root: Path) -> Tree:
+        """Return *target* with the foreign maps in *root* that it names, and that would not be carried to it."""
+        live = self.live()
+        known = live.files if live else {}
+
+        def is_carried(path: str) -> bool:
+            return path not in known and (self.config_directory / path).exists()
+
+        return {**target, **{path: self._as_file(root / path) for path in returning(target, root, is_carried)}}
 
     @staticmethod
     def _as_file(path: Path) -> File:

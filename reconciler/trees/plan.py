@@ -50,6 +50,8 @@ NEEDS_RESTART = frozenset({
     "mail_owner", "setgid_group", "process_id_directory",
 })  # fmt: skip
 MANY, SHARE = 10, 0.3
+_OLD_MAP = "a map of another type"
+_SUFFIXES = tuple(sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes if suffix}))
 _OTHER_ORDER = "rows in another order"
 _WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
@@ -58,13 +60,19 @@ _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 def diff(live: Tree, target: Tree, origin: Contribution | None = None) -> Plan:
     """Compare two trees; *origin* has the places in the desired state where the target's settings are written.
 
-    A file that a map of the target takes the place of is no change: the change is that of its source.
+    A file that a map of the target takes the place of is no change: the change is that of its source. A map of another
+    type that goes with it is a file of which nothing is shown.
     """
     changes: list[Change] = []
     maps = {name for path, file in target.items() for name in _maps(path, file)}
+    of_other_types = {path + suffix for path, file in target.items() if file.compiled for suffix in _SUFFIXES} - maps
     for path in sorted(live.keys() | target.keys(), key=_order):
         before, after = live.get(path), target.get(path)
-        if before != after and not (after is None and path in maps):
+        if after is None and path in of_other_types:
+            changes.append(Change(kind=Kind.FILE, what=path, before=_OLD_MAP, after=None, effect=Effect.SAME))
+        elif before is None and after and not after.compiled and path.endswith(_SUFFIXES):
+            changes.append(Change(kind=Kind.FILE, what=path, before=None, after=_OLD_MAP, effect=Effect.SAME))
+        elif before != after and not (after is None and path in maps):
             changes += _file_changes(path, before, after, origin or Contribution())
     return Plan(live=live, target=target, changes=tuple(changes), steps=activations(changes))
 

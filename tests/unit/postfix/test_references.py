@@ -9,6 +9,7 @@ from reconciler.model import Contribution, Service, Where
 from reconciler.postfix.references import (
     Reference,
     chains,
+    names_table,
     offers_tls,
     own_name,
     paths_of,
@@ -119,3 +120,16 @@ def test_a_certificate_loads_together_with_its_key_and_a_chain_by_itself() -> No
 )  # fmt: skip
 def test_tls_is_offered_by_its_level_or_by_an_older_switch(parameters: dict[str, str], *, offered: bool) -> None:
     assert offers_tls(Scope(merged(**parameters), HOST)) is offered
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ("x = hash:/etc/postfix/virtual\n", True), ("x = y, proxy:hash:$config_directory/virtual,z\n", True),
+        ("  -o { x = hash:${config_directory}/virtual}\n", True), ("x = hash:virtual\n", True),
+        ("x = hash:/etc/postfix/virtual.old\n", False), ("x = hash:/etc/postfix/old-virtual\n", False),
+        ("x = lmdb:/etc/postfix/virtual\n", False), ("x = rehash:/etc/postfix/virtual\n", False),
+    ],
+)  # fmt: skip
+def test_a_table_is_named_by_its_type_and_its_file(text: str, is_named: bool) -> None:
+    assert names_table(text, "hash", "virtual") == is_named

@@ -222,6 +222,18 @@ def test_a_map_that_is_compiled_anew_is_no_table_that_goes(kind: str, suffix: st
     assert [one.what for one in diff(live, {"t": rows}).changes] == [f"t{suffix}", f"u{suffix}"]
 
 
+def test_a_map_of_another_type_that_goes_is_a_file_of_which_nothing_is_shown() -> None:
+    live = {"t": File.of(b"a 1\n"), "t.db": File.of(b"\0secret\n", 0o600), "u.db": File.of(b"\0x y\n")}
+
+    plan = diff(live, {"t": File.of(b"a 1\n", compiled="postmap lmdb"), "u.db": live["u.db"]})
+
+    assert [(one.kind, one.what, one.after, one.effect) for one in plan.changes[1:]] == [
+        (Kind.FILE, "t.db", None, Effect.SAME)
+    ]
+    assert "secret" not in repr(plan.changes)
+    raise_if_unsafe(plan, confirmed=False)
+
+
 def test_lines_that_can_not_be_read_are_not_the_same() -> None:
     before, after = File.of(b"a = 1\n"), File.of(b"a = 1\nwhat is this\n")
 
