@@ -25,6 +25,7 @@ from reconciler.postfix.scopes import words
 from reconciler.postfix.syntax import one_line
 from reconciler.postfix.vocabulary import RAW, per_service
 from reconciler.trees.gained import settings_of
+from reconciler.trees.plan import activations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,11 +43,12 @@ _HOST_DECIDES = frozenset({"mynetworks"})
 
 
 def with_effects(plan: Plan, facts: Facts) -> Plan:
-    """Return the plan with the effect of each change of a setting or a service."""
+    """Return the plan with the effect of each change of a setting or a service, and what they then need of Postfix."""
     if not any(change.kind in {Kind.PARAMETER, Kind.SERVICE} for change in plan.changes):
         return plan
     live, target = _sides(plan, facts)
-    return replace(plan, changes=tuple(_judged(change, live, target) for change in plan.changes))
+    changes = tuple(_judged(change, live, target) for change in plan.changes)
+    return replace(plan, changes=changes, steps=activations(changes))
 
 
 def by_level(plan: Plan, facts: Facts) -> Iterator[Change]:

@@ -88,12 +88,18 @@ def _order(path: str) -> tuple[int, str]:
 
 
 def activations(changes: Collection[Change]) -> tuple[Activation, ...]:
-    """Return the activations that the changes need; companions' files need none, because apply/ handles companions."""
+    """Return the activations that the changes need; companions' files need none, because apply/ handles companions.
+
+    A default that is written out, or left out, is no other value for the running master: it needs no restart.
+    """
     if not changes:
         return ()
     if all(change.what.startswith(BESIDE) for change in changes):
         return (Activation.NOTHING,)
-    restart = any(change.kind is Kind.PARAMETER and change.what in NEEDS_RESTART for change in changes)
+    restart = any(
+        change.kind is Kind.PARAMETER and change.what in NEEDS_RESTART and change.effect is not Effect.DEFAULT
+        for change in changes
+    )
     return (Activation.RESTART if restart else Activation.RELOAD,)
 
 

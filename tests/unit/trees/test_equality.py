@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model import Effect, Facts, File, Tree
+from reconciler.model import Activation, Effect, Facts, File, Tree
 from reconciler.trees.equality import by_level, with_effects
 from reconciler.trees.plan import diff
 
@@ -149,6 +149,19 @@ def test_the_defaults_that_change_with_the_level_are_told() -> None:
         ("append_dot_mydomain", "yes", "no")
     ]
     assert [*by_level(diff(tree(), tree("mail_name = x\n")), FACTS)] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "step"),
+    [
+        ("data_directory = /var/lib/postfix", "", Activation.RELOAD),
+        ("", "data_directory = /var/lib/postfix", Activation.RELOAD),
+        ("data_directory = /srv/postfix", "", Activation.RESTART),
+        ("data_directory = /var/lib/postfix\ncommand_directory = /a", "command_directory = /b", Activation.RESTART),
+    ],
+)
+def test_a_default_that_is_left_out_needs_no_restart(before: str, after: str, step: Activation) -> None:
+    assert with_effects(diff(tree(before), tree(after)), FACTS).steps == (step,)
 
 
 def test_what_is_no_setting_keeps_its_effect() -> None:
