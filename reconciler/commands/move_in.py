@@ -8,18 +8,20 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from reconciler.commands.check import files_in
-from reconciler.commands.console import Context, say_all
+from reconciler.commands.console import Context, say, say_all
 from reconciler.commands.contract import change_line
+from reconciler.commands.offers import Names, Then, offer_as_json, offer_lines
 from reconciler.commands.options import as_json, pass_context
 from reconciler.host.effects import Host
 from reconciler.host.settings import Settings, settings_file, shipped
 from reconciler.model import File
 from reconciler.passes.move_in import MoveIn, move_in
+from reconciler.passes.move_in_offers import offers
 from reconciler.repository import secrets
 from reconciler.repository.create import create
 from reconciler.state.records import finding_line
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.edges import Edges
     from reconciler.model import Tree
+    from reconciler.passes.move_in_offers import Proven
 
 _SETTINGS = """\
 # Settings of reconciler on this host; a key that is not here has its default.
@@ -52,22 +55,31 @@ _MESSAGE = "Import {directory}\n\nThis commit says what {directory} of {host} sa
     "--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write a folder instead of a repository."
 )
 @click.option("--keep", is_flag=True, help="Write the commit even if it is not equal to the host.")
+@click.option("--then", "names", type=Names(), metavar="NAME[,NAME...]", help="Make a commit of each of these offers.")
 @as_json
 @pass_context
 def import_command(
-    context: Context, source: Path | None, folder: Path | None, *, keep: bool, json_output: bool
-) -> None:
+    context: Context, source: Path | None, folder: Path | None, names: tuple[str, ...] | None, *, keep: bool,
+    json_output: bool,
+) -> None:  # fmt: skip
     r"""Make the first commit from this host's Postfix, and prove that it changes nothing.
 
     Writes the settings and the identity where they are missing, and the repository; changes nothing that Postfix
     reads. A repository or a folder that is there is compared, and never overwritten. Exit status: 0 equal, 1 not
     equal (nothing is written without --keep), 75 not possible now.
 
+    Then it names what the commit could say shorter. With --then, each of these offers becomes a commit of its own on
+    the branch, after the same check as for a push; `all` makes every one. Exit status: 0 made, or nothing left to do;
+    1 not the same, or refused.
+
     \b
     Examples:
       reconciler import                              this host
+      reconciler import --then defaults,tables       make two of the offers
       reconciler import --from COPY --to FOLDER      another host's /etc/postfix, into a folder
     """
+    if names is not None and (source or folder or keep):
+        raise click.UsageError("--then makes commits in this host's repository; leave out --from, --to and --keep")
     if os.geteuid():
         raise PermissionError(1, "not permitted; run this as root", str(settings_file(context.file)))
     if is_new := not settings_file(context.file).exists():
@@ -75,17 +87,44 @@ def import_command(
     edges = context.edges()
     directory = (source or edges.settings.config_directory).absolute()
     given = _given(edges, folder)
+    if names is not None and given is not None:
+        _then(context, edges, directory, names, json_output=json_output)
     report, written = move_in(directory, edges, given), ""
     if given is None and (report.is_equal or keep):
         if is_new and not folder:
             _write_settings(settings_file(context.file).absolute(), edges.settings)
         written = _write(context, report, directory, edges, folder)
+    if names is not None and report.is_equal:
+        _then(context, edges, directory, names, json_output=json_output)
+    offered = _offered(report, edges, folder, directory)
     if json_output:
-        click.echo(json.dumps(_as_json(report, written, directory)))
+        click.echo(json.dumps(_as_json(report, written, directory, offered)))
     else:
         say_all(_lines(report, directory))
+        say_all(offer_lines(offered))
         say_all(_end(report, written, folder or edges.settings.repository, given is not None))
     sys.exit(0 if report.is_equal else 1)
+
+
+def _offered(report: MoveIn, edges: Edges, folder: Path | None, directory: Path) -> list[Proven]:
+    """Return what is offered for the commit, as far as it is proven; nothing for one that is not equal."""
+    if not report.is_equal:
+        return []
+    files = report.files if folder else edges.repo.read(edges.repo.required_tip())
+    return [one for one in offers(files, directory, edges) if one.is_equal]
+
+
+def _then(context: Context, edges: Edges, directory: Path, names: tuple[str, ...], *, json_output: bool) -> NoReturn:
+    """Make commits of these offers, and exit."""
+    then = Then(edges, directory)
+    is_done = then.make(names, silent=json_output)
+    if json_output:
+        click.echo(json.dumps({"then": then.told}))
+    elif any(one["commit"] for one in then.told):
+        live = "reconciler once, unless the daemon runs" if edges.generations.adopted else "reconciler once --adopt"
+        say(f"next: reconciler plan; {live}")
+    context.poke()
+    sys.exit(0 if is_done else 1)
 
 
 def _given(edges: Edges, folder: Path | None) -> Tree | None:
@@ -168,11 +207,12 @@ def _end(report: MoveIn, written: str, place: Path, was_there: bool) -> Iterator
             yield f"next: git clone {place}; reconciler plan; reconciler once --adopt"
 
 
-def _as_json(report: MoveIn, written: str, directory: Path) -> dict[str, Any]:
+def _as_json(report: MoveIn, written: str, directory: Path, offered: list[Proven]) -> dict[str, Any]:
     proof = [asdict(line) for line in report.proof]
     return {
         "equal": report.is_equal, "directory": str(directory), "written": written, "remarks": list(report.remarks),
         "proof": proof, "notes": list(report.notes), "left": [one._asdict() for one in report.left],
         "changes": [change_line(change) for change in report.plan.changes] if report.plan else [],
         "findings": [finding_line(finding) for finding in report.findings],
+        "offers": [offer_as_json(one) for one in offered],
     }  # fmt: skip

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.model import Contribution, Tree
 
-_MOST = 20
+MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def prove(directory: Path, target: Tree, origin: Contribution, host: Host) -> li
         lines += _rows(directory, stage, target, host) if not complaints else []
         lines.append(_others(directory, stage, target))
         if complaints:
-            told = tuple(printable(one.text) for one in complaints[:_MOST])
+            told = tuple(printable(one.text) for one in complaints[:MOST])
             lines.append(Line("tables", 0, len(tables), "postmap", told))
     return lines
 
@@ -81,11 +81,11 @@ def _asked(host: Host, directory: Path, stage: Path, what: str, option: str, how
     asked = (host.run(("postconf", "-c", str(folder), option)).checked().stdout for folder in (directory, stage))
     old, new = (split_lines(said.replace(str(stage), str(directory))) for said in asked)
     if option == "-M":
-        old, new = _last_of_each(old), _last_of_each(new)
-    return _compared(what, old, new, how)
+        old, new = last_of_each(old), last_of_each(new)
+    return compared(what, old, new, how)
 
 
-def _last_of_each(lines: Sequence[str]) -> list[str]:
+def last_of_each(lines: Sequence[str]) -> list[str]:
     """Return the services of ``postconf -M``, of each name and type only the last, which Postfix uses."""
     services: list[str] = []
     for line in lines:
@@ -97,12 +97,13 @@ def _last_of_each(lines: Sequence[str]) -> list[str]:
     return [line for number, line in enumerate(services) if last[tuple(split_words(line)[:2])] == number]
 
 
-def _compared(what: str, old: Sequence[str], new: Sequence[str], how: str) -> Line:
+def compared(what: str, old: Sequence[str], new: Sequence[str], how: str) -> Line:
+    """Return the line for two lists, whose order counts."""
     gone, more = Counter(old) - Counter(new), Counter(new) - Counter(old)
     told = [f"- {printable(line)}" for line in gone] + [f"+ {printable(line)}" for line in more]
     if not told and list(old) != list(new):
         told = ["the order differs"]
-    return Line(what, len(old) - gone.total(), len(old), how, tuple(told[:_MOST]))
+    return Line(what, len(old) - gone.total(), len(old), how, tuple(told[:MOST]))
 
 
 def _rows(directory: Path, stage: Path, target: Tree, host: Host) -> list[Line]:
@@ -125,14 +126,15 @@ def _others(directory: Path, stage: Path, target: Tree) -> Line:
     """Compare every file but main.cf, master.cf and compiled maps, which were compared as Postfix reads them."""
     compared = {postfix.MAIN, MASTER, *(compiled_name(path, file) for path, file in target.items())}
     old, new = (
-        {path: _identity(root, path) for path in walk(root) if path not in compared} for root in (directory, stage)
+        {path: identity_of(root, path) for path in walk(root) if path not in compared} for root in (directory, stage)
     )
     told = [f"file {printable(path)}" for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
     return Line("files", len(old.keys()) - len([path for path in old if old[path] != new.get(path)]), len(old),
-                "bytes, mode and owner of all others", tuple(told[:_MOST]))  # fmt: skip
+                "bytes, mode and owner of all others", tuple(told[:MOST]))  # fmt: skip
 
 
-def _identity(root: Path, name: str) -> tuple[str, ...]:
+def identity_of(root: Path, name: str) -> tuple[str, ...]:
+    """Return everything about a file but its times."""
     path = root / name
     status = path.lstat()
     kind = stat.S_IFMT(status.st_mode)

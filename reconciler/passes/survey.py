@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Facts
     from reconciler.postfix.references import Reference
 
-_SHIPPED = ("main.cf.proto", "main.cf.dist")
+_SUFFIXES = (".proto", ".dist")
 _PACKAGE = Path("/usr/share/postfix")
 _QUEUES = frozenset({"/var/spool/postfix", "$queue_directory"})
 
@@ -59,7 +59,7 @@ def survey(directory: Path, facts: Facts, host: Host, *, is_copy: bool) -> Surve
     """Look at a configuration directory; *is_copy* if it is another host's, so that this host says nothing about it."""
     main, master = ((directory / name).read_bytes() for name in ("main.cf", "master.cf"))
     settings = settings_of({"main.cf": File.of(main), "master.cf": File.of(master)})
-    shipped = frozenset(line for path in _package_files(directory) for line in comment_lines(path.read_bytes()))
+    shipped = shipped_comments(directory, "main.cf")
     tables, left = dict[str, bytes](), list[Left]()
     uses = _uses(settings, facts)
     for reference, names in uses.items():
@@ -75,8 +75,10 @@ def survey(directory: Path, facts: Facts, host: Host, *, is_copy: bool) -> Surve
     return Survey(found, tuple(left), tuple(remarks))
 
 
-def _package_files(directory: Path) -> Iterator[Path]:
-    yield from (path for folder in (directory, _PACKAGE) for name in _SHIPPED if (path := folder / name).is_file())
+def shipped_comments(directory: Path, file: str) -> frozenset[str]:
+    """Return the lines of comments in the package's own copies of a file."""
+    paths = (folder / f"{file}{suffix}" for folder in (directory, _PACKAGE) for suffix in _SUFFIXES)
+    return frozenset(line for path in paths if path.is_file() for line in comment_lines(path.read_bytes()))
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------

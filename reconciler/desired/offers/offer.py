@@ -1,0 +1,83 @@
+"""What an offer is found in, and what it is. Raises nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.desired.layout import host_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model import Contribution, Desired, Facts, Secret, Tree
+
+MAIL = "mail.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """The *files* of a commit, what they mean on this host, and what an offer must know of the host beside the facts.
+
+    *shipped* are the lines of comments in the package's own master.cf. *logins* are the rows of the table that
+    smtp_sasl_password_maps names, as ``postmap -s`` prints them; None if there is no such table, or several.
+    """
+
+    files: Tree
+    desired: Desired
+    origin: Contribution
+    facts: Facts
+    shipped: frozenset[str] = frozenset()
+    logins: Secret | None = None
+
+    @property
+    def mail(self) -> str:
+        """The text of mail.yaml."""
+        return self.text(MAIL)
+
+    def text(self, path: str) -> str:
+        """Return the text of a file; bytes that are not UTF-8 survive a round trip."""
+        return self.files[path].read().decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The *files* that change, None for one that is removed, and what is not the same to the letter afterwards.
+
+    *secret* is to be sealed in secrets/. *renamed* has tables by their old names, as TYPE:PATH, and their new names;
+    both hold the same rows. *changed* are the parameters whose value changes. *gone* are the services that are left
+    out, and *moved* those that stand elsewhere in master.cf, as NAME/TYPE. *confirm* says what a person must know.
+    """
+
+    summary: str
+    files: Mapping[str, bytes | None]
+    secret: Secret | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    moved: frozenset[str] = frozenset()
+    confirm: tuple[str, ...] = ()
+
+
+class Offering(Protocol):
+    """The interface of a module that finds one offer."""
+
+    def find(self, ground: Ground, /) -> Offer | None:
+        """Return the offer, or None if there is nothing to offer."""
+
+
+def is_shared(files: Tree) -> bool:
+    """Return whether other hosts read the commit as well, for which nothing can be proven here."""
+    return any(map(host_in, files))
+
+
+def saved(before: Tree, after: Mapping[str, bytes | None]) -> int:
+    """Return how many lines fewer the files of a commit have; sealed secrets do not count."""
+    read = {path for path in after if not path.endswith(".age")}
+    old = sum(before[path].read().count(b"\n") for path in read if path in before)
+    return old - sum((after[path] or b"").count(b"\n") for path in read)
+
+
+def plural(count: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -1,0 +1,143 @@
+"""Write delivery services of smtp(8), with their limits in main.cf, as ``transports``. Pure; raises nothing.
+
+Known limits: only a service that says nothing else than a transport can say, and logs under its own name; and only if
+the commit has no such section yet.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.desired.offers.mail_text import before_parameters, without
+from reconciler.desired.offers.offer import MAIL, Offer, plural
+from reconciler.desired.yaml_editor import scalar
+from reconciler.features import parameters, transports
+from reconciler.model.ascii_text import SPACE, is_digits
+from reconciler.postfix.levels import LEVEL
+from reconciler.postfix.syntax import logical_lines, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.desired.offers.offer import Ground
+    from reconciler.model import Service
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", re.ASCII)
+_HELO = re.compile(r"[A-Za-z0-9.:\[\]-]+\Z", re.ASCII)
+_LIMITS = {
+    "concurrency": "destination_concurrency_limit", "recipient_limit": "destination_recipient_limit",
+    "rate_delay": "destination_rate_delay",
+}  # fmt: skip
+_UNITS = "smhdw"
+_ADDRESSES = ("smtp_bind_address", "smtp_bind_address6")
+_ENFORCED = "smtp_bind_address_enforce"
+_KNOWN = {"syslog_name", "smtp_helo_name", _ENFORCED, *_ADDRESSES}
+
+
+class _Found(NamedTuple):
+    """A service that can be a transport, its values, and the parameters that become some of them."""
+
+    service: Service
+    values: dict[str, str]
+    limits: tuple[str, ...]
+
+
+def find(ground: Ground) -> Offer | None:
+    """Offer the section."""
+    if ground.desired.section(transports.Schema) is not None:
+        return None
+    found = [one for service in ground.desired.services if (one := _found(service, ground))]
+    if not found:
+        return None
+    mail, texts, lines = ground.mail, dict[str, str](), [f"{transports.SECTION}:"]
+    kept: dict[str, list[str]] = {}
+    for one in sorted(found, key=lambda one: one.service.where, reverse=True):  # from below, so that line numbers hold
+        path = one.service.where.file
+        texts[path], kept[one.service.key] = _without(texts.get(path, ground.text(path)), one.service, ground.shipped)
+    for one in found:
+        shorter = without(mail, one.limits)
+        if {*shorter.names} != {*one.limits}:
+            return None
+        mail = shorter.text
+        values = ", ".join(f"{key}: {scalar(value)}" for key, value in one.values.items())
+        lines += [f"  {comment}" for comment in (*kept[one.service.key], *shorter.comments)]
+        lines.append(f"  {one.service.name}: {{{values}}}")
+    files: dict[str, bytes | None] = {path: text.encode("utf-8", "surrogateescape") for path, text in texts.items()}
+    names = ", ".join(one.service.name for one in found)
+    unenforced = [one for one in found if _ENFORCED in ground.facts.parameters and _is_unenforced(one)]
+    return Offer(
+        summary=f"write {plural(len(found), 'delivery service')} and the limits in main.cf as transports ({names})",
+        files={MAIL: before_parameters(mail, lines).encode(), **files},
+        moved=frozenset(one.service.key for one in found), changed=frozenset({_ENFORCED} if unenforced else ()),
+        confirm=(
+            "master.cf is written anew, without its comments, which stay in the commit",
+            *(f"mail of {one.service.name} waits if this host loses {one.values['address']}, and no longer leaves from"
+              " another address" for one in unenforced),
+        ),
+    )  # fmt: skip
+
+
+def _found(service: Service, ground: Ground) -> _Found | None:
+    """Return a service as a transport, or None if a transport can't say the same."""
+    options = {option.name: one_line(option.value) for option in service.overrides}
+    own_name = {f"postfix/{service.name}", "postfix/$service_name", "postfix/${service_name}"}
+    fields = (service.type, service.command, service.private, service.unprivileged, service.wakeup, service.maxproc)
+    if (
+        fields != ("unix", "smtp", "-", "-", "-", "-") or service.arguments or options.keys() - _KNOWN
+        or not _is_outside_chroot(service, ground) or options.get("syslog_name") not in own_name
+        or service.name in transports.RESERVED or service.name in transports.BUILT_IN or not _NAME.match(service.name)
+    ):  # fmt: skip
+        return None
+    values = dict(_places(options, ground))
+    limits: dict[str, str] = {}
+    for key, suffix in _LIMITS.items():
+        written = ground.origin.parameters.get(f"{service.name}_{suffix}")
+        if written is not None and (written.where.file, written.section) == (MAIL, parameters.SECTION):
+            if not is_digits(written.value[:-1] + written.value[-1:].rstrip(_UNITS if key == "rate_delay" else "")):
+                return None
+            values[key], limits[key] = written.value, written.name
+    if len(values) - len(limits) != len(options.keys() - {"syslog_name", _ENFORCED}):
+        return None
+    return _Found(service, values, tuple(limits.values()))
+
+
+def _is_unenforced(found: _Found) -> bool:
+    options = {option.name: option.value for option in found.service.overrides}
+    return "address" in found.values and options.get(_ENFORCED) != "yes"
+
+
+def _is_outside_chroot(service: Service, ground: Ground) -> bool:
+    level = ground.origin.parameters.get(LEVEL)
+    is_old = re.match(r"0*(?:\.|\Z)", level.value if level else ground.facts.parameters.get(LEVEL, "0"), re.ASCII)
+    return service.chroot == "n" or (service.chroot == "-" and not is_old)
+
+
+def _places(options: dict[str, str], ground: Ground) -> Iterator[tuple[str, str]]:
+    """Yield the values of a transport that options of the service become."""
+    address = [options[name] for name in _ADDRESSES if name in options]
+    is_known = _ENFORCED not in options or _ENFORCED in ground.facts.parameters
+    if len(address) == 1 and is_known and _is_address(address[0], 6 if _ADDRESSES[1] in options else 4):
+        yield "address", address[0]
+    if _HELO.match(options.get("smtp_helo_name", "")):
+        yield "helo", options["smtp_helo_name"]
+
+
+def _is_address(text: str, version: int) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return address.version == version and str(address) == text and not (address.is_unspecified or address.is_multicast)
+
+
+def _without(text: str, service: Service, shipped: frozenset[str]) -> tuple[str, list[str]]:
+    """Return a file of master.d without a service, and the comments right above it, which are not the package's."""
+    lines = text.split("\n")
+    start = service.where.line - 1
+    end = next(one.parts[-1][0] for one in logical_lines(text) if one.line == service.where.line)
+    first = start
+    while first and lines[first - 1].lstrip(SPACE).startswith("#") and lines[first - 1].strip(SPACE) not in shipped:
+        first -= 1
+    return "\n".join([*lines[:first], *lines[end:]]), [line.strip(SPACE) for line in lines[first:start]]
