@@ -56,6 +56,7 @@ PURPOSES: dict[str, dict[str, CommandPlace]] = {
     },
     "Act on this host": {
         "once": CommandPlace("once.once_command", "Make one pass, or adopt this host."),
+        "fetch": CommandPlace("fetch.fetch_command", "Fetch the branch from the remote now."),
         "confirm": CommandPlace("suspend.confirm_command", "Keep the commit that waits for a confirmation."),
         "rollback": CommandPlace("rollback.rollback_command", "Roll back to an earlier generation."),
         "suspend": CommandPlace("suspend.suspend_command", "Apply no push and revert no hand edit for a while."),

@@ -64,6 +64,7 @@ def _live(status: Status) -> Iterator[str]:
 
 def _branch(status: Status, now: datetime) -> Iterator[str]:
     branch, live = status["branch"], status["live"]
+    yield from _remote(status, now)
     if not branch["tip"]:
         is_told = branch["problem"] == status["verdict"]["text"]
         yield from rows("branch", ["unreadable" if is_told else branch["problem"]])
@@ -78,6 +79,12 @@ def _branch(status: Status, now: datetime) -> Iterator[str]:
         until = local(phase["until"], now) if phase["until"] else ""
         until = until or ("the branch moves, or reconciler resume" if phase["tip"] else "reconciler resume")
         yield from rows("suspended", [f"by {phase['who']}: {phase['why']}; until {until}"])
+
+
+def _remote(status: Status, now: datetime) -> Iterator[str]:
+    if remote := status["remote"]:
+        at = f"fetched {local(remote['at'], now)}" if remote["at"] else "not fetched yet"
+        yield from rows("remote", [f"{remote['url']}, {at}"])
 
 
 def _errors(status: Status) -> list[str]:

@@ -58,10 +58,10 @@ class Answers:
         self._wake, self._known, self._log = wake, known, log
         self._recording = threading.Lock()
 
-    def handlers(self) -> dict[str, Handler]:
-        """Return the handlers by the name of the request."""
-        handlers = {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
-        return {name: partial(self._safely, handler) for name, handler in handlers.items()}
+    def handlers(self, **others: Handler) -> dict[str, Handler]:
+        """Return the handlers by the name of the request, with those that others answer."""
+        own = {"check": self.check, "follow": self.follow, "status": self.status, "wake": self.wake}
+        return {name: partial(self._safely, handler) for name, handler in (own | others).items()}
 
     def _safely(self, handler: Handler, request: Message) -> Iterator[Message]:
         """Answer a request; a bug in reconciler is logged, and is an error for the client."""

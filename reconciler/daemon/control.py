@@ -2,8 +2,9 @@
 
 Each connection carries one request, a line of JSON:
 ``{"do": "check", "old": OID, "new": OID, "quarantine": PATH or null}``,
-``{"do": "follow", "revision": OID}``, ``{"do": "status"}`` or ``{"do": "wake", "reason": "operator"}``. The answer is
-any number of lines ``{"line": TEXT}`` and a last one, ``{"done": {...}}`` or ``{"error": TEXT}``.
+``{"do": "follow", "revision": OID}``, ``{"do": "fetch"}``, ``{"do": "status"}`` or
+``{"do": "wake", "reason": "operator"}``. The answer is any number of lines ``{"line": TEXT}`` and a last one,
+``{"done": {...}}`` or ``{"error": TEXT}``.
 
 While a handler waits, it yields an empty message now and then. The server does not send it, but tests whether the
 client is still connected.
@@ -17,8 +18,8 @@ its own checks.
 renew() makes the socket again after it has vanished, with its folder if necessary. If that fails, *limits* contains the
 reason.
 
-Raises Unavailable when no daemon answers, or when another daemon has the socket. The client raises NotPermitted when it
-may not make the request. The text of a handler's ReconcilerError is sent to the client.
+Raises Unavailable when no daemon answers (NoDaemon when none runs), or when another daemon has the socket. The client
+raises NotPermitted when it may not make the request. The text of a handler's ReconcilerError is sent to the client.
 
 Known limit: the socket belongs to root and the group, so an owner of the repository outside that group can't reach it.
 """
@@ -37,7 +38,7 @@ from collections import Counter
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from reconciler.model.errors import ReconcilerError, SilentDaemon, Unavailable
+from reconciler.model.errors import NoDaemon, ReconcilerError, SilentDaemon, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,9 +50,9 @@ if TYPE_CHECKING:
     _Place = tuple[int, str]
     """A user and a kind of request."""
     Handler = Callable[[Message], Iterator[Message]]
-GUEST_MAY = frozenset({"check", "follow", "status"})
+GUEST_MAY = frozenset({"check", "fetch", "follow", "status"})
 MAX_REQUEST = 64 << 10
-PLACES = {"": 16, "check": 16, "follow": 16, "status": 8, "wake": 8}
+PLACES = {"": 16, "check": 16, "fetch": 8, "follow": 16, "status": 8, "wake": 8}
 """How many requests of each kind one user may have at the same time; "" is a connection that has not asked yet."""
 MOST_USERS = 32  # whose requests are answered at the same time, beside root
 _BACKLOG, _BREATH = 128, 0.1
@@ -331,7 +332,7 @@ def ask(socket: Path, request: Message, timeout: float) -> Iterator[Message]:
         except TimeoutError:
             raise SilentDaemon(f"{socket}: reconciler did not answer within {timeout:g} s") from None
         except OSError as error:
-            raise Unavailable(f"{socket}: reconciler is not running ({error.strerror or error})") from error
+            raise NoDaemon(f"{socket}: reconciler is not running ({error.strerror or error})") from error
 
 
 def _messages(answer: Iterator[str]) -> Iterator[Message]:

@@ -24,6 +24,7 @@ from reconciler.daemon.answers import Answers
 from reconciler.daemon.checked import CheckedSlot
 from reconciler.daemon.control import Control
 from reconciler.daemon.egress_log import EgressLog
+from reconciler.daemon.fetcher import Fetcher
 from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
@@ -82,12 +83,14 @@ class Daemon:
         self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
         self._notifier = Notifier(self.edges, self._log)
+        self._fetcher = Fetcher(self.edges, self.wake, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
         self._egress = EgressLog(edges.generations.link.parent, refused, partial(self.wake, Wake.DRIFT))
         self._watcher = Watcher(settings.repository, settings.branch, links, self.wake)
         answers = Answers(self.edges, self._slot, self._board, self.wake, self._known, self._log)
-        self._control = Control(settings.socket, settings.group, answers.handlers(), settings.repository)
+        handlers = answers.handlers(fetch=self._fetcher.request)
+        self._control = Control(settings.socket, settings.group, handlers, settings.repository)
 
     def wake(self, reason: Wake) -> None:
         """Fill the reason's slot; safe from any thread and from a signal handler."""
@@ -135,6 +138,7 @@ class Daemon:
         self._guard.start()
         self._notifier.start()
         self._reporter.start()
+        self._fetcher.start()
         self._log.info(Event.STARTED, pid=os.getpid())
         self.wake(Wake.START)
         try:
@@ -144,6 +148,7 @@ class Daemon:
             systemd.notify("STOPPING=1")
             self._guard.stop()
             self._notifier.stop()
+            self._fetcher.stop()
             self._control.stop()
             self._egress.stop()
             self._watcher.stop()

@@ -39,6 +39,8 @@ class Event(StrEnum):
     CHECK_REFUSED = "check_refused"
     PASSED = "passed"
     PHASE_CHANGED = "phase_changed"
+    FETCHED = "fetched"
+    NOT_FETCHED = "not_fetched"
     NOTE_LOST = "note_lost"
     NOT_NOTIFIED = "not_notified"
     WATCH_LOST = "watch_lost"

@@ -20,6 +20,7 @@ from reconciler.model import did_you_mean
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.duration import read_duration
 from reconciler.model.errors import BadSettings
+from reconciler.model.remote_url import RemoteUrl, read_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from reconciler.trees.ignore import Rule
 
 DEFAULT_FILE = Path("/etc/reconciler.toml")
+MIRROR = Path("remote", "mirror.git")
+"""The repository of a host that follows a remote, below the state."""
 DriftPolicy = Literal["revert", "commit", "report"]
 ConfirmMode = Literal["auto", "manual"]
 LogFormat = Literal["auto", "console", "journal", "json"]
@@ -34,6 +37,7 @@ Switch = Literal["on", "off"]
 Shipped = Literal["templates", "hooks", "desired-state", "docs"]
 _RULE_KEYS = ("what", "until", "why")
 _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
+_OF_PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@", re.ASCII)
 _COMPILED = (".lmdb", ".db", ".cdb")
 
 
@@ -48,6 +52,10 @@ def _path(value: object) -> Path:
     if not path.is_absolute():
         raise ValueError("expected an absolute path")
     return path
+
+
+def _url(value: object) -> RemoteUrl:
+    return read_url(_text(value))
 
 
 def _seconds(value: object) -> float:
@@ -122,6 +130,13 @@ class Settings:
     host: str = field(default_factory=lambda: os.uname().nodename, metadata=_key("host.name", _text))
     repository: Path = field(default=Path("/srv/mail-state.git"), metadata=_key("repository.path", _path))
     branch: str = field(default="main", metadata=_key("repository.branch", _text))
+    url: RemoteUrl | None = field(default=None, metadata=_key("repository.url", _url))
+    poll: float = field(default=60.0, metadata=_key("repository.poll", _seconds))
+    key: Path = field(default=Path("/etc/reconciler/deploy_key"), metadata=_key("repository.key", _path))
+    known_hosts: Path = field(
+        default=Path("/etc/reconciler/known_hosts"), metadata=_key("repository.known_hosts", _path)
+    )
+    user: str = field(default="reconciler", metadata=_key("repository.user", _text))
     state: Path = field(default=Path("/var/lib/reconciler"), metadata=_key("state.directory", _path))
     backup: Path = field(default=Path("/var/backups/reconciler"), metadata=_key("state.backup", _path))
     config_directory: Path = field(default=Path("/etc/postfix"), metadata=_key("postfix.config_directory", _path))
@@ -178,8 +193,12 @@ def _settings(document: dict[str, object], file: Path) -> Settings:
         except ValueError as error:
             expected, *hint = error.args
             problems.append(f"{file}: {key}: {expected}, got {_shown(value)}{''.join(hint)}")
+    if "url" in values and "repository" in values:
+        problems.append(f"{file}: repository.path: a host follows either repository.url or repository.path; remove one")
     if problems:
         raise BadSettings("\n".join(problems))
+    if "url" in values:
+        values["repository"] = Path(str(values.get("state", FIELDS["state.directory"].default)), MIRROR)
     return Settings(**values)  # type: ignore[arg-type] # each value was read by the reader of its own field
 
 
@@ -193,7 +212,10 @@ def _flat(document: dict[str, object]) -> Iterator[tuple[str, object]]:
 
 
 def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    shown = _OF_PASSWORD.sub(r"://\1:...@", value)
+    return f'"{shown}"'
 
 
 def shipped(name: Shipped) -> Path:

@@ -76,6 +76,10 @@ class Unavailable(ReconcilerError):  # noqa: N818
     """A problem outside the commit (disk, lock, time-out, package installation) postpones the pass."""
 
 
+class NoDaemon(Unavailable):
+    """No daemon runs."""
+
+
 class SilentDaemon(Unavailable):
     """A daemon that runs did not answer in time."""
 

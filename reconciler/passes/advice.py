@@ -27,6 +27,7 @@ _OF_TROUBLES = (
     (re.compile("another pass is running"), "wait for the other pass: the next one follows by itself"),
 )
 _OF_REPOSITORIES = (
+    (re.compile("`(reconciler fetch)`"), "{1}"),
     (re.compile("No such file or directory"), "restore it from a backup, or reconciler init {} --from CLONE"),
     (re.compile("there is no branch "), "git -C {} branch -a, and push the branch"),
     (re.compile(r"; ((?:remove|replace) [^;]*)\Z", re.ASCII), "{1}"),

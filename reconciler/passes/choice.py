@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.host.programs.postfix import running
 from reconciler.model import Applied, Finding, Refused, RolledBack, Unchanged, Where
 from reconciler.model.phase import Halted, Refusing, Suspended
+from reconciler.passes.fetch import accepts
 from reconciler.state.manifest import UNREADABLE
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def wanted(tip: Revision | None, phase: Phase, edges: Edges, passed: Passed) -> 
             return edges.repo.revision(live_oid)
         passed.outcome, passed.quiet = Refused(_quarantine(tip, edges)), True
         return None
-    if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid):
+    if live_oid and not edges.repo.is_ancestor(live_oid, tip.oid) and not accepts(edges, tip.oid):
         text = (
             f"the branch was rewound or rewritten: {tip.short} is not a descendant of the live commit {live_oid[:7]};"
             f" if this is intended, run `reconciler once {tip.short}`"

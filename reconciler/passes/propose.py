@@ -99,6 +99,8 @@ class Proposal:
 
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
     """Make the commit, unless nothing would change."""
+    if edges.settings.url is not None:
+        raise Unavailable(f"this host follows {edges.repo.branch} of {edges.settings.url}: commit there")
     for _ in range(_ATTEMPTS):
         tip = edges.repo.required_tip()
         now = understand(tip, edges)

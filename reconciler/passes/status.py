@@ -28,6 +28,7 @@ from reconciler.passes.apart import files_of
 from reconciler.passes.branch import branch_of
 from reconciler.passes.due import due
 from reconciler.passes.faults_now import FaultsNow, told
+from reconciler.passes.fetch import remote_state
 from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.record import known_revision
@@ -126,6 +127,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
         "since": _utc(edges.journal.phase_since()),
         "working": known.working,
         "branch": branch_of(edges, in_force, last),
+        "remote": remote_state(edges),
         "before": before,
         "live": _live(live, edges),
         "lost": generations.place_of_link.taken or generations.lost or None,

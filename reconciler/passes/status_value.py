@@ -72,6 +72,18 @@ class Branch(TypedDict):
     problem: str
 
 
+class RemoteState(TypedDict):
+    """The remote that the branch is fetched from, and when that last worked, in UTC; None if it never did.
+
+    *problem* says why it is not followed now, empty if it is, and *next* what to do about it.
+    """
+
+    url: str
+    at: str | None
+    problem: str
+    next: str
+
+
 class Due(TypedDict):
     """A task that is due, and the command or the advice for it."""
 
@@ -97,6 +109,7 @@ class Status(TypedDict):
     since: str | None
     working: RunningPass | None
     branch: Branch
+    remote: RemoteState | None
     before: int | None
     live: Live | None
     lost: str | None

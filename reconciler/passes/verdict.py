@@ -70,6 +70,8 @@ def needs(status: Status, now: datetime) -> Iterator[Need]:
     """Yield the reasons to act, the most urgent ones of a kind first."""
     yield from _postfix(status)
     yield from _daemon(status)
+    if (remote := status["remote"]) and remote["problem"]:
+        yield Need(remote["problem"], remote["next"])
     if status["branch"]["problem"]:
         problem, path = status["branch"]["problem"], status["branch"]["repository"]
         yield Need(problem, advice_for_repository(problem, path))

@@ -53,6 +53,9 @@ def create(
     The commit holds *source* unchanged, or the starter state with this host's name and its *recipient* in secrets/.
     The repository has the owner of its parent folder, and appears complete and durable, by one rename.
     """
+    if settings.url is not None and path == settings.repository:
+        how = "write a folder with `reconciler import --to FOLDER`, push it there, and run `reconciler fetch`"
+        raise NotCreated(f"{path}: this host follows {settings.url}; {how}")
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotCreated(f"{path}: already exists and is not an empty folder")
     try:

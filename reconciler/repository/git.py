@@ -12,6 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import SPACE, split_words
@@ -25,7 +26,7 @@ NAME = "reconciler"
 TIMEOUT = 10.0  # a pass holds the lock meanwhile, and the daemon handles no other event
 _PATIENCE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 _BUSY = ("lock", "File exists")
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1", "HOME": "/", "LC_ALL": "C",
     "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1", "GIT_TERMINAL_PROMPT": "0",
 }  # fmt: skip
@@ -56,14 +57,19 @@ def trailers_in(message: str) -> tuple[str, ...]:
     return tuple(_TRAILER.findall(message))
 
 
+def command(path: Path, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+    """Return the beginning of a git command on the repository *path*, with *settings* beside the harmless ones."""
+    all_settings = {**_HARMLESS, "safe.directory": str(path), **settings}
+    options = (word for name, value in all_settings.items() for word in ("-c", f"{name}={value}"))
+    return ("git", *options, f"--git-dir={path}")
+
+
 def write(
     host: Host, path: Path, owner: tuple[int, int], argv: tuple[str, ...], stream: bytes | None = None
 ) -> Completed:
     """Run git on the repository *path* as its owner; waits a little for a ref that is locked."""
-    settings = _HARMLESS | {"safe.directory": str(path)}
-    options = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
-    git = ("git", *options, f"--git-dir={path}", *argv)
-    env = _ENVIRONMENT | {
+    git = (*command(path), *argv)
+    env = ENVIRONMENT | {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")
         for field, value in (("NAME", NAME), ("EMAIL", _address(NAME)))

@@ -91,7 +91,10 @@ class Repository:
 
     def tip(self, branch: str = "") -> Revision | None:
         """Return the commit that the branch names, or None if there is no such branch."""
-        ref = f"refs/heads/{branch or self.branch}"
+        return self.at(f"refs/heads/{branch or self.branch}")
+
+    def at(self, ref: str) -> Revision | None:
+        """Return the commit that a ref names, or None if there is no such ref."""
 
         def look(handle: pygit2.Repository) -> Revision | None:
             reference = handle.references.get(ref)

@@ -48,6 +48,7 @@ PROVEN_END_TO_END = {
     "commands/edges.py": "e2e/operator/test_operator.py",
     "commands/facts.py": "e2e/operator/test_pages.py",
     "commands/generations.py": "e2e/operator/test_plans.py",
+    "commands/fetch.py": "e2e/push/test_remote.py",
     "commands/finish.py": "e2e/push/test_push.py",
     "commands/init.py": "e2e/deploy/test_deploy.py",
     "commands/move_in.py": "e2e/move_in/test_import.py",

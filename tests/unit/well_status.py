@@ -23,6 +23,7 @@ WELL: dict[str, Any] = {
         "repository": "/srv/mail-state.git",
         "problem": "",
     },
+    "remote": None,
     "before": None,
     "live": {"revision": TIP, "generation": 12, "source": "commit 289378e", "subject": SUBJECT},
     "lost": None,

@@ -141,6 +141,15 @@ def test_a_commit_that_waits_for_a_word_says_what_happens_and_how_to_go_back() -
     )
 
 
+def test_a_remote_has_a_row_with_when_it_was_fetched() -> None:
+    remote = {"url": "ssh://git@forge.example.com/x.git", "at": AT.isoformat(), "problem": "", "next": ""}
+    assert "\n  remote     ssh://git@forge.example.com/x.git, fetched 20:49\n" in shown(remote=remote)
+    screen = shown(remote=remote | {"at": None, "problem": "the remote can't be fetched: it is gone", "next": "look"})
+    assert screen.startswith("mx1.example.com   ATTENTION: the remote can't be fetched: it is gone\n")
+    assert "\n  remote     ssh://git@forge.example.com/x.git, not fetched yet\n" in screen
+    assert screen.endswith("\nnext: look")
+
+
 def test_another_day_has_a_date() -> None:
     branch = WELL["branch"] | {"at": (NOW - timedelta(days=3)).isoformat()}
     assert f"applied {NOW - timedelta(days=3):%Y-%m-%d} 20:51" in shown(branch=branch)

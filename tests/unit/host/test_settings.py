@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.host.settings import FIELDS, Settings, read_settings, settings_file, shipped
 from reconciler.model.errors import BadSettings
+from reconciler.model.remote_url import read_url
 from reconciler.trees.ignore import Rule
 
 DEPLOYED = Path(__file__).parents[3] / "deploy/etc/reconciler.toml"
@@ -147,3 +148,23 @@ def test_a_folder_in_the_files_place_is_no_traceback(tmp_path: Path) -> None:
 )
 def test_what_ships_with_reconciler_is_found(name: str, member: str) -> None:
     assert (shipped(name) / member).exists()  # type: ignore[arg-type] # the parameters are the literals
+
+
+def test_a_host_follows_a_remote_through_a_mirror_below_its_state(tmp_path: Path) -> None:
+    text = '[repository]\nurl = "git@forge.example.com:x.git"\npoll = "0s"\n[state]\ndirectory = "/s"\n'
+    settings = read_settings(written(tmp_path, text))
+    assert settings.url == read_url("git@forge.example.com:x.git")
+    assert (settings.repository, settings.poll) == (Path("/s/remote/mirror.git"), 0)
+
+
+def test_a_host_follows_either_a_remote_or_its_own_repository(tmp_path: Path) -> None:
+    file = written(tmp_path, '[repository]\npath = "/r.git"\nurl = "git@forge.example.com:x.git"\n')
+    with pytest.raises(BadSettings, match=r"repository\.path: .* either repository\.url or repository\.path"):
+        read_settings(file)
+
+
+def test_an_address_with_a_password_is_not_repeated(tmp_path: Path) -> None:
+    file = written(tmp_path, '[repository]\nurl = "https://ada:hunter2@forge.example.com/x.git"\n')
+    with pytest.raises(BadSettings, match=r"repository\.key") as caught:
+        read_settings(file)
+    assert "hunter2" not in str(caught.value)

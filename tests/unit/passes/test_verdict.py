@@ -188,3 +188,13 @@ def test_a_tip_that_changes_nothing_here_is_not_behind() -> None:
     branch = AHEAD | {"outcome": "Unchanged", "at": "2026-11-22T20:00:00Z"}
     assert judged(branch=branch)["level"] == "well"
     assert judged(branch=branch, daemon=False)["text"] == "the daemon is not running"
+
+
+def test_a_remote_that_is_not_followed_is_named_with_what_to_do() -> None:
+    remote = {"url": "ssh://forge/x.git", "at": None, "problem": "the remote is gone", "next": "look for it"}
+    empty = AHEAD | {"tip": "", "problem": "nothing was fetched yet: run `reconciler fetch`"}
+    told = judged(remote=remote, branch=empty)
+    assert (told["level"], told["text"], told["next"]) == ("attention", "the remote is gone", "look for it")
+    assert told["also"] == ["nothing was fetched yet: run `reconciler fetch`"]
+    assert judged(remote=remote | {"problem": "", "next": ""})["level"] == "well"
+    assert judged(branch=empty)["next"] == "reconciler fetch"

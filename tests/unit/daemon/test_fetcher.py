@@ -1,0 +1,126 @@
+"""The fetcher: when it fetches, and what those who ask it get."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reconciler.daemon import fetcher as module
+from reconciler.daemon.fetcher import Fetcher, pause
+from reconciler.host.log import get
+from reconciler.model.errors import Unavailable
+from reconciler.model.phase import LONGEST_PAUSE, Wake
+from reconciler.model.remote_url import read_url
+from reconciler.repository.connection import RemoteFailed
+from reconciler.repository.remote import Fetched
+from tests.unit.adopted_folder import Adopted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Make = Callable[["Remotes"], tuple[Fetcher, list[Wake]]]
+
+ONE, TWO = "1" * 40, "2" * 40
+
+
+class Remotes:
+    """What the next fetches find, one after the other; each waits until it is let go."""
+
+    def __init__(self, *results: Fetched | Exception) -> None:
+        self.results, self.fetches = deque(results), 0
+        self.go, self.begun = threading.Semaphore(0), threading.Event()
+
+    def fetch(self, _: object) -> Fetched:
+        """Find the next one."""
+        self.fetches += 1
+        self.begun.set()
+        assert self.go.acquire(timeout=10)
+        result = self.results.popleft()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Make a fetcher that finds what it is given, and return it with the reasons to wake that it gave."""
+    fetchers = list[tuple[Fetcher, Remotes]]()
+
+    def make(remotes: Remotes) -> tuple[Fetcher, list[Wake]]:
+        monkeypatch.setattr(module, "fetch", remotes.fetch)
+        edges, woken = Adopted.made_in(tmp_path).edges, list[Wake]()
+        settings = replace(edges.settings, url=read_url("/srv/forge.git"), poll=0.0)
+        fetchers.append((Fetcher(replace(edges, settings=settings), woken.append, get(host="mx")), remotes))
+        fetchers[-1][0].start()
+        assert remotes.begun.wait(10)
+        return fetchers[-1][0], woken
+
+    yield make
+    for fetcher, remotes in fetchers:
+        remotes.go.release()
+        fetcher.stop()
+
+
+def asked(fetcher: Fetcher, results: list[Any]) -> threading.Thread:
+    """Ask in a thread, as a client's request does; its result is appended."""
+    answer = fetcher.request({})
+    assert next(answer) == {}
+    thread = threading.Thread(target=lambda: results.extend(message["done"] for message in answer if message))
+    thread.start()
+    return thread
+
+
+def test_a_pause_grows_with_failures_and_differs_a_little() -> None:
+    assert pause(60, 0, 0.5) == 60
+    assert (pause(60, 0, 0.0), pause(60, 0, 1.0)) == (54, 66)
+    assert [pause(60, failures, 0.5) for failures in (1, 2, 3, 100)] == [4, 8, 16, LONGEST_PAUSE]
+    assert pause(3600, 100, 0.5) == 3600
+    assert pause(0, 0, 0.5) is None
+    assert pause(0, 2, 0.5) == 8, "what was asked for is tried again"
+
+
+def test_a_branch_that_moved_wakes_the_daemon(made: Make) -> None:
+    remotes, results = Remotes(Fetched(ONE, ONE), Fetched(ONE, TWO)), list[Any]()
+    fetcher, woken = made(remotes)
+    thread = asked(fetcher, results)
+    remotes.go.release(2)
+    thread.join(10)
+    assert results == [{"revision": TWO, "problem": "", "next": ""}]
+    assert woken == [Wake.PUSH]
+
+
+def test_those_who_ask_during_a_fetch_share_the_next_one(made: Make) -> None:
+    remotes, results = Remotes(Fetched(ONE, ONE), Fetched(ONE, TWO)), list[Any]()
+    fetcher, _ = made(remotes)
+    threads = [asked(fetcher, results) for _ in range(3)]
+    remotes.go.release(2)
+    for thread in threads:
+        thread.join(10)
+    assert [result["revision"] for result in results] == [TWO] * 3
+    assert remotes.fetches == 2
+
+
+def test_a_problem_and_a_rewritten_history_are_answered_with_what_to_do(made: Make) -> None:
+    remotes = Remotes(Fetched(ONE, ONE), RemoteFailed("it is gone", "look for it"), Fetched(ONE, ONE, TWO))
+    fetcher, woken = made(remotes)
+    results = list[Any]()
+    for count in (2, 1):
+        thread = asked(fetcher, results)
+        remotes.go.release(count)
+        thread.join(10)
+    assert results[0] == {"revision": "", "problem": "it is gone", "next": "look for it"}
+    assert results[1]["next"] == "reconciler fetch --accept-rewrite"
+    assert woken == []
+
+
+def test_a_host_without_a_remote_says_so(tmp_path: Path) -> None:
+    fetcher = Fetcher(Adopted.made_in(tmp_path).edges, lambda _: None, get(host="mx"))
+    fetcher.start()
+    with pytest.raises(Unavailable, match="follows no remote"):
+        next(fetcher.request({}))
+    fetcher.stop()
