@@ -1,4 +1,6 @@
-"""The fetcher: fetch from the remote in a thread of its own, regularly and whenever somebody asks.
+"""The fetcher: exchange with the remote in a thread of its own, regularly and whenever somebody asks.
+
+It fetches, makes the commits that the panel asks for, and pushes what this host wrote.
 
 Promises: a remote that does not answer delays no pass and no other answer. Each request gets the result of a fetch that
 began after it, and requests at the same time share one. After a failure the next fetch follows soon, then ever later,
@@ -8,6 +10,7 @@ from the record of passes/fetch.py. Raises nothing.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -20,6 +23,8 @@ from reconciler.model.errors import ReconcilerError, Stopping, Unavailable
 from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE, Wake
 from reconciler.passes.fetch import ACCEPT, AGAIN, NOT_REMOTE, fetch, rewritten
 from reconciler.passes.internal_error import InternalError, internal_errors
+from reconciler.passes.publish import push_records
+from reconciler.passes.site_requests import drain
 from reconciler.repository.connection import TIMEOUT
 
 if TYPE_CHECKING:
@@ -34,10 +39,10 @@ _JITTER = 0.2
 """The share of a pause that is left to chance, so that many hosts do not ask their forge at the same moment."""
 
 
-def pause(poll: float, failures: int, chance: float) -> float | None:
-    """Return the seconds until the next fetch; None if only a request brings one. *chance* is from 0 to 1."""
+def pause(poll: float, failures: int, chance: float) -> float:
+    """Return the seconds until the next fetch; infinity if only a request brings one. *chance* is from 0 to 1."""
     if not poll and not failures:
-        return None
+        return math.inf
     longest = max(poll, LONGEST_PAUSE)
     seconds = min(FIRST_PAUSE * 2.0 ** min(failures, 20), longest) if failures else poll
     return seconds * (1 + _JITTER * (chance - 0.5))
@@ -48,16 +53,23 @@ class Fetcher:
 
     def __init__(self, edges: Edges, wake: Callable[[Wake], None], log: Log) -> None:
         self._edges, self._wake, self._log = replace(edges, say=lambda _: None), wake, log
-        self._news, self._stopped, self._asked = News(), False, True
+        self._news, self._stopped, self._asked, self._works = News(), False, True, True
         self._change = threading.Condition()
         self._begun = self._ended = 0
         self._result: Message = {}
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
+        self.trouble = ""
 
     def start(self) -> None:
         """Start to fetch, now and then regularly."""
         if self._edges.settings.url is not None:
             self._thread.start()
+
+    def work(self) -> None:
+        """Say that there may be something to commit or to push; safe from any thread."""
+        with self._change:
+            self._works = True
+            self._change.notify_all()
 
     def stop(self) -> None:
         """End; a fetch that runs is ended by Host.stop()."""
@@ -89,48 +101,82 @@ class Fetcher:
         raise Unavailable("the fetch has not ended yet")
 
     def _run(self) -> None:
-        failures = 0
-        while self._begin():
+        failures, due = 0, 0.0
+        while not self._stopped:
             try:
-                with internal_errors():
-                    result = self._fetch()
+                fetches = self._begin(due)
+                problem = self._safely("fetch", self._exchange) if fetches else ""
+                self.trouble = self._safely("push", self._carry)
             except Stopping:
                 return
-            except InternalError as error:
-                result = {"revision": "", "problem": str(error), "next": AGAIN}
-                for _ in self._news.begun("bug", [str(error)]):
-                    self._log.bug(str(error), error.traceback)
-            failures = failures + 1 if result["problem"] and result["next"] != ACCEPT else 0
-            wait = pause(self._edges.settings.poll, failures, random.random())  # noqa: S311 - it only spreads load
+            if fetches or self.trouble:
+                failures = failures + 1 if problem or self.trouble else 0
+                chance = random.random()  # noqa: S311 - it only spreads load
+                due = time.monotonic() + pause(self._edges.settings.poll, failures, chance)
+            with self._change:
+                wait = min(due - time.monotonic(), threading.TIMEOUT_MAX)
+                self._change.wait_for(lambda: self._asked or self._works or self._stopped, wait)
+
+    def _begin(self, due: float) -> bool:
+        """Return whether to fetch now."""
+        with self._change:
+            fetches = self._asked or time.monotonic() >= due
+            self._asked = False
+            self._begun += fetches
+        return fetches
+
+    def _safely(self, name: str, task: Callable[[], str]) -> str:
+        """Return the problem of a task, empty if it has none; one is logged when it begins."""
+        try:
+            with internal_errors():
+                problem = task()
+        except Stopping:
+            raise
+        except InternalError as error:
+            problem = str(error)
+            self._log.info(Event.FAILED, traceback=error.traceback)
+        except (ReconcilerError, OSError) as error:
+            problem = str(error)
+        for one in self._news.begun(name, [problem]):
+            self._log.warning(Event.NOT_EXCHANGED, text=one)
+        return problem
+
+    def _exchange(self) -> str:
+        """Fetch once, and have the result for those who asked; return a problem that another fetch may solve."""
+        result = {"revision": "", "problem": "a bug in reconciler", "next": AGAIN}
+        try:
+            result = self._fetch()
+        finally:
             with self._change:
                 self._result, self._ended = result, self._begun
                 self._change.notify_all()
-                self._change.wait_for(lambda: self._asked or self._stopped, wait)
+        return str(result["problem"]) if result["next"] != ACCEPT else ""
 
-    def _begin(self) -> bool:
+    def _carry(self) -> str:
+        """Make the commits that wait, and push what the remote does not have."""
         with self._change:
-            self._asked = False
-            self._begun += 1
-            return not self._stopped
+            works, self._works = self._works, False
+        if works:
+            drain(self._edges, self._log)
+        push_records(self._edges)
+        return ""
 
     def _fetch(self) -> Message:
-        """Fetch once; a problem is logged when it begins."""
+        """Fetch once, and return the result."""
         try:
             fetched = fetch(self._edges)
         except Stopping:
             raise
         except (ReconcilerError, OSError) as error:
-            return self._problem(str(error), getattr(error, "advice", AGAIN))
+            return {"revision": "", "problem": str(error), "next": getattr(error, "advice", AGAIN)}
         if fetched.after != fetched.before:
             text = f"fetched {self._edges.repo.branch}: {fetched.before[:7] or 'nothing'} to {fetched.after[:7]}"
             self._log.info(Event.FETCHED, text=text)
             self._wake(Wake.PUSH)
         if fetched.rewritten:
-            return self._problem(rewritten(fetched, self._edges), ACCEPT)
-        self._news.begun("fetch", [])
+            problem = rewritten(fetched, self._edges)
+            for one in self._news.begun("rewrite", [problem]):
+                self._log.warning(Event.NOT_EXCHANGED, text=one)
+            return {"revision": "", "problem": problem, "next": ACCEPT}
+        self._news.begun("rewrite", [])
         return {"revision": fetched.after, "problem": "", "next": ""}
-
-    def _problem(self, why: str, advice: str) -> Message:
-        for one in self._news.begun("fetch", [why]):
-            self._log.warning(Event.NOT_FETCHED, text=one)
-        return {"revision": "", "problem": why, "next": advice}

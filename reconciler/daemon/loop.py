@@ -101,7 +101,8 @@ class Daemon:
         self._control.renew()
 
     def _known(self) -> Known:
-        failed = filter(None, (self._probation.trouble, self._renewals.trouble, self._notifier.trouble))
+        outside = (self._notifier.trouble, self._fetcher.trouble)
+        failed = filter(None, (self._probation.trouble, self._renewals.trouble, *outside))
         urgent = (*self._last.urgent, *self._waiting())
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
         faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
@@ -199,7 +200,8 @@ class Daemon:
         if reasons or self._probation.at <= time.monotonic():
             self._prove()
         if reasons:
-            self._last = replace(self._last, requests_wait=drain(self.edges, self._log))
+            follows = self.edges.settings.url is not None  # then the fetcher does it, because it waits for the remote
+            self._last = replace(self._last, requests_wait=not follows and drain(self.edges, self._log))
             self._pass(reasons)
             self._prove()
             self._rearm()
@@ -283,6 +285,7 @@ class Daemon:
         self._last = self._last.noted(passed)
         self._reporter.report(passed, reasons, tip)
         self._notifier.ring()
+        self._fetcher.work()
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         if taken_over := self._renewals.look(reasons, activated=activated):
             self._report_beside(taken_over, Wake.CERTIFICATE)
@@ -302,6 +305,7 @@ class Daemon:
         self._last = self._last.noted(passed)
         self._reporter.beside(passed, wake)
         self._notifier.ring()
+        self._fetcher.work()
 
     def _prove(self) -> None:
         """Check whether a commit on probation may stay live."""

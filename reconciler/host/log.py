@@ -40,7 +40,7 @@ class Event(StrEnum):
     PASSED = "passed"
     PHASE_CHANGED = "phase_changed"
     FETCHED = "fetched"
-    NOT_FETCHED = "not_fetched"
+    NOT_EXCHANGED = "not_exchanged"
     NOTE_LOST = "note_lost"
     NOT_NOTIFIED = "not_notified"
     WATCH_LOST = "watch_lost"

@@ -132,6 +132,7 @@ class Settings:
     branch: str = field(default="main", metadata=_key("repository.branch", _text))
     url: RemoteUrl | None = field(default=None, metadata=_key("repository.url", _url))
     poll: float = field(default=60.0, metadata=_key("repository.poll", _seconds))
+    push: Switch = field(default="off", metadata=_key("repository.push", _one_of(Switch)))
     key: Path = field(default=Path("/etc/reconciler/deploy_key"), metadata=_key("repository.key", _path))
     known_hosts: Path = field(
         default=Path("/etc/reconciler/known_hosts"), metadata=_key("repository.known_hosts", _path)

@@ -22,6 +22,7 @@ from reconciler.model.errors import Unavailable
 from reconciler.passes.check import Memory, check, forget
 from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit
+from reconciler.passes.publish import put, refusal
 from reconciler.passes.understand import understand
 from reconciler.repository.git import Commit, trailers_in
 from reconciler.repository.repo import Repository
@@ -99,8 +100,8 @@ class Proposal:
 
 def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
     """Make the commit, unless nothing would change."""
-    if edges.settings.url is not None:
-        raise Unavailable(f"this host follows {edges.repo.branch} of {edges.settings.url}: commit there")
+    if why := refusal(edges):
+        raise Unavailable(why)
     for _ in range(_ATTEMPTS):
         tip = edges.repo.required_tip()
         now = understand(tip, edges)
@@ -130,7 +131,7 @@ def propose(proposal: Proposal, edges: Edges) -> Proposed | Nothing:
             parent=tip.oid, author=proposal.author, written_at=time.time(), files=changed,
             message=message,
         )  # fmt: skip
-        if oid := edges.repo.commit(commit, edges.repo.branch):
+        if oid := put(commit, edges):
             where, plan = ", ".join(sorted(changed)), checked.judged.plan
             overrides = overridden(then.desired, then.facts)
             return Proposed(edges.repo.revision(oid), where, plan, checked.findings, overrides, checked.judged.powers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed, Unavailable
-from reconciler.repository.repo import NoBranch, Repository
+from reconciler.repository.repo import NOTES, NoBranch, Repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +46,29 @@ class MirrorRepository(Repository):
     def move(self, old: str, new: str) -> None:
         """Move the branch from the commit *old*, empty for none yet, to *new*; raise Unavailable if it is elsewhere."""
         ref = f"refs/heads/{self.branch}"
+        self._run(ref, "update-ref", "-m", "reconciler fetch", ref, new, old or NO_COMMIT)
+
+    def name(self, ref: str, oid: str) -> None:
+        """Have a ref other than the branch name an object, whatever it named before; an empty one removes the ref."""
+        self._run(ref, "update-ref", *((ref, oid) if oid else ("-d", ref)))
+
+    def merge_notes(self, other: str, into: str) -> None:
+        """Have the notes *into* hold this host's notes, and after them those of *other*."""
+        self.name(into, self.oid(NOTES))
+        self._run(into, "notes", f"--ref={into}", "merge", "--quiet", "--strategy=union", other)
+
+    def oid(self, ref: str) -> str:
+        """Return the commit that a ref names, empty if there is none."""
+        found = self.at(ref)
+        return found.oid if found else ""
+
+    def _run(self, ref: str, *argv: str) -> None:
         try:
-            done = self._write(("update-ref", "-m", "reconciler fetch", ref, new, old or NO_COMMIT), ref)
+            done = self._write(argv, ref)
         except CommandFailed as error:
-            raise self._unavailable(f"can't move {self.branch}: git timed out") from error
+            raise self._unavailable(f"can't change {ref}: git timed out") from error
         if done.status:
-            raise self._unavailable(f"can't move {self.branch}: {done.stderr.strip(SPACE)}")
+            raise self._unavailable(f"can't change {ref}: {done.stderr.strip(SPACE)}")
 
     def _unavailable(self, what: str) -> Unavailable:
         return super()._unavailable(what) if (self.path / "HEAD").is_file() else Unavailable(self._empty())

@@ -1,16 +1,19 @@
-"""The remote that a host follows: fetch its branch into the mirror.
+"""The remote that a host follows: fetch its branch into the mirror, and push to it.
 
 Promises: the branch of the mirror moves only forward, to a commit that contains the one before, unless an operator
 accepts a rewritten history. It moves in one step, after everything was received and checked by git. Raises RemoteFailed
-with what to do, Unavailable for a mirror that can't be read, and OSError from the file system.
+with what to do, Behind for a push to a ref that has moved on, Unavailable for a mirror that can't be read, and OSError
+from the file system.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.model.errors import CommandFailed
+from reconciler.model.ascii_text import split_lines
+from reconciler.model.errors import CommandFailed, Unavailable
 from reconciler.repository import git
 from reconciler.repository.connection import FETCH, Connection, RemoteFailed
 
@@ -25,8 +28,14 @@ if TYPE_CHECKING:
 _OPTIONS = (
     "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--refmap=",
 )  # fmt: skip
+PUSH = "the remote takes no push"
+_BEHIND = re.compile("fetch first|non-fast-forward|failed to update ref|cannot lock ref|incorrect old value", re.ASCII)
 _SELDOM = {"gc.auto": "2000", "gc.autoDetach": "false"}
 """When git packs what many fetches left, and that it ends within the fetch."""
+
+
+class Behind(Unavailable):
+    """The remote has commits that a push would lose, so it was not made."""
 
 
 class Fetched(NamedTuple):
@@ -64,6 +73,18 @@ class Remote:
         done = connection.talk(FETCH, "fetch", *_OPTIONS, *serve, "--", url, f"+{source}:{target}")
         if done.status:
             raise connection.failed(FETCH, done.stderr or f"git exited with {done.status}")
+
+    def push(self, source: str, target: str, *, force: bool = False) -> None:
+        """Have the ref *target* of the remote name what *source* names in the mirror."""
+        connection, refs = self._connection, f"{'+' * force}{source}:{target}"
+        serve, url = connection.serve("receive-pack"), connection.url.text
+        done = connection.talk(PUSH, "push", "--porcelain", "--no-recurse-submodules", *serve, "--", url, refs)
+        if done.status:
+            refusal = next((line.split("\t")[-1] for line in split_lines(done.stdout) if line.startswith("!")), "")
+            if _BEHIND.search(refusal):
+                raise Behind(f"{PUSH}: {refusal}")
+            said = next((line for line in split_lines(done.stderr) if line.startswith("remote: error: ")), refusal)
+            raise connection.failed(PUSH, said.removeprefix("remote: error: ") or done.stderr)
 
     def _take(self, found: str, accept: Callable[[str], None] | None) -> Fetched:
         """Move the branch to the commit that was *found*."""

@@ -6,17 +6,21 @@ The forge is on the same throw-away host, under another name: what is tested is 
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.adopted_host import CLONE, MAIL, REPOSITORY, UNREHEARSED, AdoptedHost
+from tests.e2e.hosts import CHECKOUT
 from tests.e2e.pages import run_page
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
+HOOK = f"{sys.executable} -SEB {CHECKOUT}/hooks/site-removed"
+SITE = "domains: [twelve.test]\n"
 URL = "ssh://git@forge.example.com/srv/mail-state.git"
 MIRROR = "/var/lib/reconciler/remote/mirror.git"
 FORGE = """
@@ -31,7 +35,7 @@ usermod -p '*' git
 id sshd >/dev/null 2>&1 || useradd --system --home /run/sshd --shell /usr/sbin/nologin sshd
 ssh-keygen -q -t ed25519 -N "" -f /root/host_key
 printf 'HostKey /root/host_key\\nStrictModes no\\nPidFile /run/sshd.pid\\n' >/root/sshd_config
-sed -i 's|^path = .*|url = "URL"\\npoll = "1s"|; s|^.daemon.$|&\\ngroup = "git"|' /etc/reconciler.toml
+sed -i 's|^path = .*|url = "URL"\\npoll = "1s"\\npush = "on"|; s|^.daemon.$|&\\ngroup = "git"|' /etc/reconciler.toml
 rm -rf /etc/reconciler
 """.replace("URL", URL)
 
@@ -159,3 +163,33 @@ def test_a_remote_that_vanishes_or_is_another_host_changes_nothing(follower: Fol
     assert follower.live() == live
     follower.sh("ssh-keyscan forge.example.com 2>/dev/null >/etc/reconciler/known_hosts")
     well(follower)
+
+
+def test_the_results_and_commits_of_this_host_are_on_the_forge(follower: FollowingHost) -> None:
+    push = follower.push({"tables/transport": "four.test  relaylim:\n", "sites/site12/site.yaml": SITE}, "Four")
+    follower.wait_for("Applied", push.oid)
+    follower.patiently(lambda: "live and verified" in follower.notes(push.oid), "the note")
+
+    ran = follower.reconciler("set", "message_size_limit", "20480000")
+    assert ran.status == 0, ran.text
+    assert follower.git("log", "--format=%s", "-1", "main") == "Set message_size_limit to 20480000"
+    assert follower.postconf("message_size_limit") == "20480000"
+
+    follower.sh(f"{HOOK} 12")
+    follower.patiently(lambda: follower.git("log", "--format=%s", "-1", "main") == "Remove site12", "the removal")
+    follower.wait_for("Unchanged", follower.tip())
+
+
+def test_a_commit_that_the_forge_does_not_take_is_on_a_branch_there(follower: FollowingHost) -> None:
+    hook = '#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main is protected"; exit 1; }\n'
+    follower.host.write(f"{REPOSITORY}/hooks/update", hook, 0o755)
+    before = follower.tip()
+    ran = follower.reconciler("set", "message_size_limit", "30720000")
+    assert ran.status == 75, ran.text
+    assert "the commit is on the remote's branch reconciler/mx1.example.com: merge it there" in ran.text
+    assert (follower.tip(), follower.postconf("message_size_limit")) == (before, "20480000")
+
+    follower.sh(f"rm {REPOSITORY}/hooks/update")
+    follower.git("update-ref", "refs/heads/main", "refs/heads/reconciler/mx1.example.com")
+    assert follower.reconciler("fetch").status == 0
+    assert follower.postconf("message_size_limit") == "30720000"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,10 +31,11 @@ ONE, TWO = "1" * 40, "2" * 40
 
 
 class Remotes:
-    """What the next fetches find, one after the other; each waits until it is let go."""
+    """What the next fetches find, one after the other; each waits until it is let go. Pushes end as *pushes* says."""
 
-    def __init__(self, *results: Fetched | Exception) -> None:
-        self.results, self.fetches = deque(results), 0
+    def __init__(self, *results: Fetched | Exception, pushes: str = "") -> None:
+        self.results, self.fetches, self.pushes = deque(results), 0, pushes
+        self.done = list[str]()
         self.go, self.begun = threading.Semaphore(0), threading.Event()
 
     def fetch(self, _: object) -> Fetched:
@@ -45,6 +48,16 @@ class Remotes:
             raise result
         return result
 
+    def drain(self, *_: object) -> None:
+        """Make the commits of the panel."""
+        self.done.append("drained")
+
+    def push(self, _: object) -> None:
+        """Push what is new."""
+        self.done.append("pushed")
+        if self.pushes:
+            raise Unavailable(self.pushes)
+
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
@@ -53,6 +66,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
     def make(remotes: Remotes) -> tuple[Fetcher, list[Wake]]:
         monkeypatch.setattr(module, "fetch", remotes.fetch)
+        monkeypatch.setattr(module, "drain", remotes.drain)
+        monkeypatch.setattr(module, "push_records", remotes.push)
         edges, woken = Adopted.made_in(tmp_path).edges, list[Wake]()
         settings = replace(edges.settings, url=read_url("/srv/forge.git"), poll=0.0)
         fetchers.append((Fetcher(replace(edges, settings=settings), woken.append, get(host="mx")), remotes))
@@ -80,7 +95,7 @@ def test_a_pause_grows_with_failures_and_differs_a_little() -> None:
     assert (pause(60, 0, 0.0), pause(60, 0, 1.0)) == (54, 66)
     assert [pause(60, failures, 0.5) for failures in (1, 2, 3, 100)] == [4, 8, 16, LONGEST_PAUSE]
     assert pause(3600, 100, 0.5) == 3600
-    assert pause(0, 0, 0.5) is None
+    assert pause(0, 0, 0.5) == math.inf
     assert pause(0, 2, 0.5) == 8, "what was asked for is tried again"
 
 
@@ -116,6 +131,37 @@ def test_a_problem_and_a_rewritten_history_are_answered_with_what_to_do(made: Ma
     assert results[0] == {"revision": "", "problem": "it is gone", "next": "look for it"}
     assert results[1]["next"] == "reconciler fetch --accept-rewrite"
     assert woken == []
+
+
+def soon(what: Callable[[], bool]) -> None:
+    """Wait until it is true."""
+    until = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_what_this_host_writes_is_pushed_after_a_pass_without_a_fetch(made: Make) -> None:
+    remotes = Remotes(Fetched(ONE, ONE))
+    fetcher, _ = made(remotes)
+    remotes.go.release()
+    soon(lambda: remotes.done == ["drained", "pushed"])
+    fetcher.work()
+    soon(lambda: remotes.done == ["drained", "pushed"] * 2)
+    assert remotes.fetches == 1
+    assert fetcher.trouble == ""
+
+
+def test_what_can_not_be_pushed_is_told_and_tried_again(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    remotes = Remotes(*[Fetched(ONE, ONE)] * 3, pushes="it takes no push")
+    fetcher, _ = made(remotes)
+    remotes.go.release(2)
+    soon(lambda: remotes.done == ["drained", "pushed", "pushed"])
+    assert fetcher.trouble == "it takes no push"
+    remotes.pushes = ""
+    remotes.go.release()
+    soon(lambda: not fetcher.trouble)
 
 
 def test_a_host_without_a_remote_says_so(tmp_path: Path) -> None:
