@@ -30,7 +30,7 @@ from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
 from reconciler.daemon.news import News
-from reconciler.daemon.notifier import Notifier
+from reconciler.daemon.notifier import notifier, statuses
 from reconciler.daemon.probation_watch import ProbationWatch
 from reconciler.daemon.progress import ProgressBoard
 from reconciler.daemon.renewals import Renewals
@@ -82,7 +82,7 @@ class Daemon:
         self._step = ""
         self._has_news: Callable[[], bool] = self._master.changed
         self._renewals = Renewals(self.edges, self._log)
-        self._notifier = Notifier(self.edges, self._log)
+        self._outboxes = (notifier(self.edges, self._log), statuses(self.edges, self._log))
         self._fetcher = Fetcher(self.edges, self.wake, self._log)
         links = [settings.config_directory, edges.generations.link]
         refused = partial(self._log.warning, Event.OUTBOUND_REFUSED)
@@ -101,7 +101,7 @@ class Daemon:
         self._control.renew()
 
     def _known(self) -> Known:
-        outside = (self._notifier.trouble, self._fetcher.trouble)
+        outside = (*(outbox.trouble for outbox in self._outboxes), self._fetcher.trouble)
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, *outside))
         urgent = (*self._last.urgent, *self._waiting())
         limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
@@ -137,7 +137,8 @@ class Daemon:
         self._watcher.start()
         self._control.start()
         self._guard.start()
-        self._notifier.start()
+        for outbox in self._outboxes:
+            outbox.start()
         self._reporter.start()
         self._fetcher.start()
         self._log.info(Event.STARTED, pid=os.getpid())
@@ -148,7 +149,8 @@ class Daemon:
         finally:
             systemd.notify("STOPPING=1")
             self._guard.stop()
-            self._notifier.stop()
+            for outbox in self._outboxes:
+                outbox.stop()
             self._fetcher.stop()
             self._control.stop()
             self._egress.stop()
@@ -284,8 +286,7 @@ class Daemon:
         self._slot.put_back(memory)
         self._last = self._last.noted(passed)
         self._reporter.report(passed, reasons, tip)
-        self._notifier.ring()
-        self._fetcher.work()
+        self._tell()
         activated = isinstance(passed.outcome, Applied | RolledBack | Broken) or passed.revived
         if taken_over := self._renewals.look(reasons, activated=activated):
             self._report_beside(taken_over, Wake.CERTIFICATE)
@@ -304,7 +305,12 @@ class Daemon:
     def _report_beside(self, passed: Passed, wake: Wake) -> None:
         self._last = self._last.noted(passed)
         self._reporter.beside(passed, wake)
-        self._notifier.ring()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have those outside get what a pass wrote; none of them delays the next one."""
+        for outbox in self._outboxes:
+            outbox.ring()
         self._fetcher.work()
 
     def _prove(self) -> None:

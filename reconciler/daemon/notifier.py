@@ -1,9 +1,8 @@
-"""The notifier: hand each conclusion of the journal to the administrator's program, in a thread of its own.
+"""Those outside who get each conclusion of the journal: the administrator's program, and the forge of the remote.
 
-Promises: the program gets every conclusion, in order, as one line of JSON on standard input; only a kill, or a disk on
-which nothing can be written, brings one twice. A program that fails or hangs is tried again, with pauses up to
-LONGEST_PAUSE, and delays no pass. What the journal held before the program was configured is not handed over. Raises
-nothing: *trouble* says what fails.
+Promises: the program gets a conclusion as one line of JSON on standard input. The forge gets one that says something
+about a commit as a commit status; one that it refuses for good, such as that of a commit it does not have, is logged
+and left out. Raises nothing: the outbox tries again what failed.
 
 Known limit: the program runs as root, with the daemon's rights, and must end within TIMEOUT.
 """
@@ -11,17 +10,17 @@ Known limit: the program runs as root, with the daemon's rights, and must end wi
 from __future__ import annotations
 
 import json
-import threading
-import traceback
-from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.daemon.outbox import Outbox
+from reconciler.host import web
 from reconciler.host.log import Event
-from reconciler.model.errors import ReconcilerError, Stopping
-from reconciler.model.phase import FIRST_PAUSE, LONGEST_PAUSE
+from reconciler.model.ascii_text import SPACE
+from reconciler.model.errors import Unavailable
+from reconciler.passes.commit_status import Forge, status_request
 from reconciler.passes.headline import headline
-from reconciler.passes.internal_error import as_internal
-from reconciler.state.phases import DAMAGED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,93 +30,52 @@ if TYPE_CHECKING:
     from reconciler.state.records import ConclusionLine
 
 TIMEOUT = 30.0
+_REFUSED, _BROKEN, _UNKNOWN = 300, 500, 404
+_LATER = frozenset({401, 403, 408, 429})
+"""The answers that an administrator, or time, changes."""
+_NEW = timedelta(hours=1)
+"""How long a commit that the forge does not know is tried again: a token without rights gets the same answer."""
+_MOST_SAID = 200
+_OTHERS = 0o077
 
 
-class Notifier:
-    """Runs the program of ``notify.run`` for each conclusion; without that setting, it does nothing."""
+def notifier(edges: Edges, log: Log) -> Outbox:
+    """Return the outbox for the program of ``notify.run``; without that setting, it does nothing."""
+    program = edges.settings.notify
+    return Outbox("notify.run", "notified.json", partial(_run, str(program), edges) if program else None, edges, log)
 
-    def __init__(self, edges: Edges, log: Log) -> None:
-        self._edges, self._log = edges, log
-        self._program = edges.settings.notify
-        self._bell, self._stopped = threading.Event(), False
-        self._position = 0
-        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
-        self.trouble = ""
 
-    def start(self) -> None:
-        """Start to hand over what the journal gets from now on, and what is left from before."""
-        if self._program:
-            self._position = self._recorded()
-            self._record()
-            self._bell.set()
-            self._thread.start()
+def _run(program: str, edges: Edges, line: ConclusionLine) -> None:
+    told = headline(line)
+    message = {"host": edges.settings.host, "priority": told.priority.name.lower(), "text": told.text, **line}
+    edges.host.run((program,), timeout=TIMEOUT, input=json.dumps(message).encode() + b"\n").checked()
 
-    def ring(self) -> None:
-        """Say that the journal may have a new conclusion; safe from any thread."""
-        self._bell.set()
 
-    def stop(self) -> None:
-        """End; what is left is handed over by the next daemon."""
-        self._stopped = True
-        self._bell.set()
-        if self._thread.is_alive():
-            self._thread.join(FIRST_PAUSE)
+def statuses(edges: Edges, log: Log) -> Outbox:
+    """Return the outbox for the forge of ``statuses.forge``; without that setting, it does nothing."""
+    known = edges.settings.url and edges.settings.forge
+    return Outbox("statuses.forge", "statuses.json", partial(_post, edges, log) if known else None, edges, log)
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._stopped:
-            self._bell.wait(min(FIRST_PAUSE * 2.0 ** min(failures, 10), LONGEST_PAUSE) if failures else None)
-            self._bell.clear()
-            try:
-                self._hand_over_all()
-            except Stopping:
-                return
-            except (ReconcilerError, OSError) as error:
-                failures += 1
-                self._fails(str(error))
-            except Exception as error:  # noqa: BLE001 - as in the loop: a bug must not stop the thread
-                failures += 1
-                if failures == 1:
-                    self._log.bug(str(as_internal(error)), traceback.format_exc())
-            else:
-                failures, self.trouble = 0, ""
 
-    def _hand_over_all(self) -> None:
-        """Run the program for each new conclusion; raise CommandFailed or OSError at the first one that fails."""
-        for end, line in self._edges.journal.concluded_after(self._position):
-            if self._stopped:
-                return
-            self._hand_over(line)
-            self._position = end
-            self._record()
+def _post(edges: Edges, log: Log, line: ConclusionLine) -> None:
+    settings = edges.settings
+    if not settings.forge or settings.url is None:
+        return
+    forge = Forge(settings.forge, settings.url, settings.api, _secret(settings.token))
+    request = status_request(forge, settings.host, line)
+    if request is None:
+        return
+    answer = web.post(*request)
+    why = f"{request.url} answered {answer.status}: {answer.text[:_MOST_SAID]}"
+    is_new = datetime.now(UTC) - datetime.fromisoformat(line["at"]) < _NEW
+    if answer.status >= _BROKEN or answer.status in _LATER or (answer.status == _UNKNOWN and is_new):
+        raise Unavailable(why)
+    if answer.status >= _REFUSED:
+        log.warning(Event.NOT_NOTIFIED, why=why)
 
-    def _hand_over(self, line: ConclusionLine) -> None:
-        told = headline(line)
-        message = {"host": self._edges.settings.host, "priority": told.priority.name.lower(), "text": told.text, **line}
-        self._edges.host.run(
-            (str(self._program),), timeout=TIMEOUT, input=json.dumps(message).encode() + b"\n"
-        ).checked()
 
-    def _fails(self, why: str) -> None:
-        if not self.trouble:
-            self._log.warning(Event.NOT_NOTIFIED, why=why)
-        self.trouble = f"notify.run: {why}; the results of passes wait for it"
-
-    # ---- the position in the journal ---------------------------------------------------------------------------------
-
-    @property
-    def _file(self) -> Path:
-        return self._edges.generations.private / "notified.json"
-
-    def _recorded(self) -> int:
-        """Return the position after the last conclusion that was handed over; the journal's end if there was none."""
-        end = self._edges.journal.end()
-        try:
-            position = int(json.loads(self._file.read_bytes())["position"])
-        except (OSError, *DAMAGED):
-            return end
-        return position if 0 <= position <= end else end
-
-    def _record(self) -> None:
-        with suppress(OSError):  # of a full disk; one conclusion comes twice then
-            self._edges.host.replace(self._file, json.dumps({"position": self._position}).encode())
+def _secret(path: Path) -> str:
+    """Return the token in a file that nobody but its owner can read."""
+    if path.stat().st_mode & _OTHERS:
+        raise Unavailable(f"{path} can be read by other users; run `chmod 600 {path}`")
+    return path.read_text("utf-8", "replace").strip(SPACE)

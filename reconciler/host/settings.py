@@ -34,10 +34,12 @@ DriftPolicy = Literal["revert", "commit", "report"]
 ConfirmMode = Literal["auto", "manual"]
 LogFormat = Literal["auto", "console", "journal", "json"]
 Switch = Literal["on", "off"]
+ForgeKind = Literal["github", "gitlab", "forgejo"]
 Shipped = Literal["templates", "hooks", "desired-state", "docs"]
 _RULE_KEYS = ("what", "until", "why")
 _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
 _OF_PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@", re.ASCII)
+_API = re.compile(r"https://[!-~]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
 _COMPILED = (".lmdb", ".db", ".cdb")
 
 
@@ -56,6 +58,13 @@ def _path(value: object) -> Path:
 
 def _url(value: object) -> RemoteUrl:
     return read_url(_text(value))
+
+
+def _api(value: object) -> str:
+    text = _text(value)
+    if not _API.fullmatch(text):
+        raise ValueError('expected an address such as "https://forge.example.com/api/v1"')
+    return text
 
 
 def _seconds(value: object) -> float:
@@ -154,6 +163,9 @@ class Settings:
     confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
     resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
     notify: Path | None = field(default=None, metadata=_key("notify.run", _path))
+    forge: ForgeKind | None = field(default=None, metadata=_key("statuses.forge", _one_of(ForgeKind)))
+    api: str = field(default="", metadata=_key("statuses.api", _api))
+    token: Path = field(default=Path("/etc/reconciler/forge_token"), metadata=_key("statuses.token", _path))
     log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
 
 
@@ -196,6 +208,8 @@ def _settings(document: dict[str, object], file: Path) -> Settings:
             problems.append(f"{file}: {key}: {expected}, got {_shown(value)}{''.join(hint)}")
     if "url" in values and "repository" in values:
         problems.append(f"{file}: repository.path: a host follows either repository.url or repository.path; remove one")
+    if "forge" in values and "url" not in values:
+        problems.append(f"{file}: statuses.forge: a commit has a status where repository.url leads to; set that too")
     if problems:
         raise BadSettings("\n".join(problems))
     if "url" in values:

@@ -70,7 +70,6 @@ PROVEN_END_TO_END = {
     "daemon/loop.py": "e2e/push/test_daemon_wakes.py",
     "daemon/malloc.py": "load/test_soak.py",
     "daemon/master.py": "e2e/drift/test_drift.py",
-    "daemon/notifier.py": "e2e/operator/test_notify.py",
     "daemon/progress.py": "e2e/push/test_push.py",
     "host/dns/nameserver.py": "e2e/mail/test_dns.py",
     "host/programs/daemons.py": "e2e/drift/test_drift.py",

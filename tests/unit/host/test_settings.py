@@ -168,3 +168,28 @@ def test_an_address_with_a_password_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"repository\.key") as caught:
         read_settings(file)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("api", "good"),
+    [
+        ("https://forge.example.com/api/v1", True),
+        ("http://127.0.0.1:8080/api", True),
+        ("http://localhost", True),
+        ("http://forge.example.com/api/v1", False),
+        ("http://localhost.example.com", False),
+        ("forge.example.com", False),
+    ],
+)
+def test_a_token_is_sent_where_nobody_else_can_read_it(tmp_path: Path, api: str, *, good: bool) -> None:
+    text = f'[repository]\nurl = "git@forge.example.com:x.git"\n[statuses]\nforge = "forgejo"\napi = "{api}"\n'
+    if good:
+        assert read_settings(written(tmp_path, text)).api == api
+        return
+    with pytest.raises(BadSettings, match=r"statuses\.api: expected an address such as"):
+        read_settings(written(tmp_path, text))
+
+
+def test_a_forge_needs_a_remote(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"statuses\.forge: .*repository\.url"):
+        read_settings(written(tmp_path, '[statuses]\nforge = "github"\n'))
