@@ -13,9 +13,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.in_the_way import in_the_way
 from reconciler.apply.live_maps import made_from_live
 from reconciler.apply.other_queue import mail_left_behind
-from reconciler.host.programs import postfix, postmap
+from reconciler.host.programs import bounce, postfix, postmap
 from reconciler.host.programs.vocabulary import says
 from reconciler.model import UNWRITTEN, Contribution, Finding, Table, Where, errors_in
 from reconciler.model.errors import CheckFailed, Unavailable
@@ -45,6 +46,8 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
     """Stage a target, compile its tables, have Postfix's own programs read it, and rehearse; raises CheckFailed."""
     edges.generations.prepare()
     target = order.plan.target
+    if taken := list(in_the_way(order.origin, edges)):
+        raise CheckFailed(taken)
     with ExitStack() as failing:
         failing.callback(_discard, edges, name)
         stage = edges.generations.stage(target, name, min(order.committed_at, time.time() - postfix.AGE))
@@ -59,6 +62,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
             findings = judged(
                 [
                     *postfix.check(edges.host, stage.root),
+                    *bounce.check(edges.host, stage.root, bounce.templates(order.origin)),
                     *companions.check(edges.host, stage.folder),
                     *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root)),
                 ]
@@ -141,10 +145,10 @@ def _quotable(findings: list[Finding], origin: Contribution, stage: Stage) -> li
     @functools.cache
     def known() -> list[str]:
         own = [(stage.root / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
-        tables = [
-            table.source.decode("utf-8", "surrogateescape") for table in origin.tables.values() if not table.is_secret
-        ]
-        return [*own, *tables, "\n".join([*origin.tables, str(stage.root)])]
+        sources = [table.source for table in origin.tables.values() if not table.is_secret]
+        sources += [made.content for made in origin.files.values() if not made.is_secret]
+        texts = [source.decode("utf-8", "surrogateescape") for source in sources]
+        return [*own, *texts, "\n".join([*origin.tables, *origin.files, str(stage.root)])]
 
     return [
         replace(one, text=cut(one.text, known(), says), subject=cut(one.subject, known(), says))

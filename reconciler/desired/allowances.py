@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 # only the commit.
 STAGED = names(
     """
-    auth-not-offered fatal-in-log flow-fails foreign-rspamd left-alone listener-fails login-as-another login-refused
-    mail-refused master-fails nft-refuses no-mail-in nobody-there nothing-verified postalias postconf postfix-check
-    postmap postscreen-refuses queue-left-behind read-back recipient-refused rspamd sendmail-refused service-dies
-    service-fails service-silent starttls-not-offered transport-fails warning-in-rehearsal
+    auth-not-offered bounce-template fatal-in-log flow-fails foreign-rspamd left-alone listener-fails login-as-another
+    login-refused mail-refused master-fails nft-refuses no-mail-in nobody-there nothing-verified postalias postconf
+    postfix-check postmap postscreen-refuses queue-left-behind read-back recipient-refused rspamd sendmail-refused
+    service-dies service-fails service-silent starttls-not-offered transport-fails warning-in-rehearsal
     """
 )
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired import (
     allowances,
     budget,
+    deployed,
     flows,
     layout,
     lint,
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXPLAINED = {
+    "bounce-template": (
+        "bounce(8) can't use a template of the file that bounce_template_file names. After a warning it sends its own "
+        "text instead; after an error it would send no bounce at all, and senders would not learn that their mail was "
+        "not delivered. `postconf -b FILE` shows what becomes of a file, and bounce(5) describes its form."
+    ),
+    "file-in-the-way": (
+        "In Postfix's folder, something has the place of a file of files/: a link, a folder, or what another user may "
+        "change. reconciler writes nothing through a link, and takes nothing from another user. Move it away, or give "
+        "the file of the commit another name. reconciler checks this again at every pass."
+    ),
     "internal-error": (
         "reconciler itself has a bug, and this input meets it; no commit is to blame, and nothing that was live "
         "changed. A push is rejected; a commit that is on the branch already is tried again with growing pauses, and a "
@@ -292,8 +303,8 @@ EXPLAINED = {
     ),
 }
 _SOURCES = (
-    lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, move_in,
-    text_faults,
+    lint, allowances, budget, syntax, tables, yaml_reader, flows, load, master_d, schema_errors, layout, deployed,
+    move_in, text_faults,
 )  # fmt: skip
 
 

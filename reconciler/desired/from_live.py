@@ -35,12 +35,13 @@ from reconciler.trees.render import render
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from reconciler.model import Contribution, Facts, Secret, Tree
+    from reconciler.model import Contribution, DeployedFile, Facts, Secret, Tree
 
 BY_HAND = "master.d/by-hand.cf"
 MOST_EXPRESSED = 300  # each takes some milliseconds to prove
 MOST_DIFFERENT = 200  # lines of a raw diff
-_PASSWORD_HINT = re.compile(r"passw|secret|credential|\b(?:static|inline):", re.IGNORECASE | re.ASCII)
+_PASSWORD_HINT = re.compile(r"passw|secret|credential|private key|_pw\b|\b(?:static|inline):", re.IGNORECASE | re.ASCII)
+_RUNNABLE = 0o111
 _FIELDS = {
     "private": "private", "unpriv": "unprivileged", "chroot": "chroot", "wakeup": "wakeup", "maxproc": "maxproc",
     "command": "command",
@@ -65,13 +66,12 @@ class HostInputs:
     templates: Mapping[str, str]
     secrets: Mapping[str, Secret]
 
-    def rendered(self, files: Tree) -> tuple[Tree, Contribution]:
-        """Return the host's files and their origin; raise InvalidSource, also for a password in plain text."""
+    def rendered(self, files: Tree) -> tuple[Tree, Contribution, frozenset[str]]:
+        """Return the host's files, their origin, and where passwords are in plain text; raise InvalidSource."""
         desired = load(files, self.facts.host, self.secrets)
         merged = compose(desired, self.facts)
-        if leaks := list(passwords.rules(desired, self.facts, merged)):
-            raise InvalidSource(leaks)
-        return render(merged, self.templates), merged
+        leaks = passwords.rules(desired, self.facts, merged)
+        return render(merged, self.templates), merged, frozenset(leak.subject for leak in leaks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ class _Editor:
 
     def __init__(self, files: Tree, inputs: HostInputs) -> None:
         self._before, self._files, self._inputs = files, dict(files), inputs
-        tree, self._origin = inputs.rendered(files)
+        tree, self._origin, self._leaks = inputs.rendered(files)
         self._state = state(tree)
 
     def changed(self) -> dict[str, bytes | None]:
@@ -249,11 +249,11 @@ class _Editor:
         files = {path: file for path, file in self._files.items() if path not in changed}
         files |= {path: File.of(content) for path, content in changed.items() if content is not None}
         try:
-            tree, origin = self._inputs.rendered(files)
+            tree, origin, leaks = self._inputs.rendered(files)
             result = state(tree)
         except (InvalidSource, ValueError):
             return False
-        if not right(result):
+        if not right(result) or not leaks <= self._leaks:
             return False
         self._files, self._state, self._origin = files, result, origin
         return True
@@ -286,6 +286,13 @@ class _Editor:
             yield from self._service(item.name, service)
         elif (table := self._origin.tables.get(item.name)) and table.file.startswith("tables/") and not table.pieces:
             yield {table.file: edited[item.name].read() if item.name in edited else None}
+        elif (made := self._origin.files.get(item.name)) and self._is_written_back(made):
+            yield {made.source: edited[item.name].read() if item.name in edited else None}
+
+    def _is_written_back(self, made: DeployedFile) -> bool:
+        """Return True if the file's bytes are those of the commit; a commit made here has no programs."""
+        source = self._files.get(made.source)
+        return source is not None and not source.mode & _RUNNABLE and source.read() == made.content
 
     def _yaml(self, *values: tuple[tuple[str, ...], str | None]) -> Mapping[str, bytes | None] | None:
         """Return the host's own YAML file with these values, where None removes a key; None if that is impossible."""

@@ -10,16 +10,18 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from reconciler.features import sites, tables
+from reconciler.features import databases, sites, tables
+from reconciler.features.databases import Definition
 from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
 from reconciler.model.ascii_text import SPACE
-from reconciler.postfix.references import TABLE_REFERENCE
+from reconciler.postfix.references import CLIENTS, TABLE_REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from reconciler.desired.budget import Budget
+    from reconciler.desired.described import AnyTable
     from reconciler.model import File, Tree
 
 COMPILED_TYPES = ("lmdb", "hash", "cdb")
@@ -27,12 +29,12 @@ TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
 RESERVED_NAMES = frozenset(
     {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
 )
-PLACES = ("mail.yaml", "hosts", "tables", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
-FILES_ALONE = frozenset({tables.SECTION})
+PLACES = ("mail.yaml", "hosts", "tables", "files", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
+FILES_ALONE = frozenset({tables.SECTION, databases.SECTION})
 """The sections that are files of their own and are never written in YAML."""
 ENTRIES = {sites.SECTION: "sites are not written here: each site has a file of its own, sites/siteNN/site.yaml"}
 """The sections with a YAML file for each entry, and the error text for an entry that is written elsewhere."""
-_INSTEAD = {
+INSTEAD = {
     "main.cf": 'reconciler writes main.cf; put its values under "parameters:" in mail.yaml',
     "master.cf": 'reconciler writes master.cf; use "services:" in mail.yaml, or master.d/NAME.cf',
 }
@@ -52,10 +54,8 @@ _LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
 _PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})
 _WORDS = re.compile(r"[\w-]+", re.ASCII)
 _COMPILED = frozenset({".db", ".dir", ".pag"})  # NAME.lmdb is the source of a table of that type
-_LEFTOVER = re.compile(
-    r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII
-)
-_PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
+LEFTOVER = re.compile(r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII)
+PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
 _SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
 _SITE_FILE = re.compile(rf"sites/(?P<site>{sites.NAME.pattern})/tables/(?P<table>[^/]+)")
@@ -103,7 +103,7 @@ def _error(rule: str, path: str, text: str, subject: str = "") -> Finding:
 
 def _renamed(path: str, suffix: str) -> str:
     """Return the hint to give a file the suffix that is read, or to remove a copy."""
-    if _LEFTOVER.search(path):
+    if LEFTOVER.search(path):
         return "; it looks like a copy that an editor or a person left: remove it"
     if folder := re.fullmatch(r"(hosts/[^/]+)/[^/]+\.ya?ml", path):
         return f"; did you mean {folder[1]}.yaml?"
@@ -123,8 +123,8 @@ def _meant(top: str, rest: str) -> str:
     if folder and folder.lower() not in _LIKE_POSTFIX:
         hint = did_you_mean(top, PLACES)
         return f'nothing reads the folder "{top}"{hint}' if hint else ""
-    if name in _INSTEAD:
-        return f'nothing reads the file "{place}": {_INSTEAD[name]}'
+    if name in INSTEAD:
+        return f'nothing reads the file "{place}": {INSTEAD[name]}'
     if (table := name.partition(".")[0]) in tables.WIRED and name.partition(".")[2] not in _PAPERS:
         return f'nothing reads the file "{place}"{meant(f"tables/{table}")}'
     if name.endswith(".cf"):
@@ -201,8 +201,10 @@ def host_in(path: str) -> str | None:
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
-def read_tables(files: Tree, findings: list[Finding], budget: Budget) -> Iterator[Table]:
+def read_tables(files: Tree, findings: list[Finding], budget: Budget) -> Iterator[AnyTable]:
     """Yield the tables of a commit with the entries of sites; append errors in their names to *findings*.
+
+    A table on a server is described only.
 
     Raises InvalidSource for more lines than the budget has room for.
     """
@@ -227,9 +229,22 @@ def read_tables(files: Tree, findings: list[Finding], budget: Budget) -> Iterato
         texts = [(path, files[path].read()) for path, _ in parts]
         for path, content in texts:
             budget.take_lines(content, Where(path))
+        if kind in CLIENTS:
+            yield from _described(base, kind, texts, findings)
+            continue
         findings += _continuing(texts)
         source, pieces = _joined(texts)
         yield Table(name=base, type=kind, source=source, file=parts[0][0], compiler=compiler, pieces=pieces)
+
+
+def _described(name: str, kind: str, texts: list[tuple[str, bytes]], findings: list[Finding]) -> Iterator[Definition]:
+    """Yield the description of a table on a server, which is one file of tables/."""
+    for path, text in texts:
+        if path.startswith("tables/"):
+            yield Definition(name, kind, path, text)
+        else:
+            what = f"a site can't add to the table {name}: its rows are on a server; remove this file"
+            findings.append(_error("invalid-table", path, what, path))
 
 
 def _sources(files: Tree) -> Iterator[tuple[str, str]]:
@@ -277,14 +292,14 @@ def file_of(name: str, kind: str) -> str | None:
 
 
 def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
-    known = (*COMPILED_TYPES, *TEXT_TYPES)
-    if _PASSWORDS.match(base):
+    known = (*COMPILED_TYPES, *TEXT_TYPES, *CLIENTS)
+    if PASSWORDS.match(base) and suffix not in CLIENTS:
         text = (
             f"table {base} would store passwords in the history; use smart_host with password: !secret NAME,"
             " after `reconciler secret set NAME`"
         )
         return "plain-text-secret", text
-    if leftover := _LEFTOVER.search(name):
+    if leftover := LEFTOVER.search(name):
         if leftover[0] in _COMPILED:
             text = f'"{name}" is what postmap makes of a table; remove it, since reconciler compiles tables itself'
         else:
@@ -306,7 +321,7 @@ def _bad_table(name: str, base: str, suffix: str) -> tuple[str, str] | None:
     return None
 
 
-def unwired(commit_tables: Collection[Table], values: Iterable[str]) -> Iterator[Finding]:
+def unwired(commit_tables: Collection[AnyTable], values: Iterable[str]) -> Iterator[Finding]:
     """Yield a warning for each table that no value of any host refers to."""
     missing = sorted(tables.WIRED.keys() - {table.name for table in commit_tables})
     texts = list(values)
@@ -342,22 +357,24 @@ def unsealed(files: Tree, opened: Collection[str]) -> Iterator[Finding]:
         if name in {path, "recipients"} or base.startswith((".", "README")):
             continue
         if _SECRET.fullmatch(name):
-            if name.removesuffix(".age") not in opened and not _is_sealed(files[path]):
-                yield _error("plain-text-secret", path, _in_clear(path, "does not begin like an age file"), name)
+            if name.removesuffix(".age") not in opened and not is_sealed(files[path]):
+                yield _error("plain-text-secret", path, in_clear(path, "does not begin like an age file"), name)
         elif hint := did_you_mean(name, ("recipients",)):
             yield _error("misplaced-file", path, f'nothing reads "{path}"{hint}', name)
-        elif _is_sealed(files[path]):
+        elif is_sealed(files[path]):
             yield _error("misplaced-file", path, f'only secrets/NAME.age is read here, got "{path}"', name)
         else:
-            yield _error("plain-text-secret", path, _in_clear(path, "is not named NAME.age"), name)
+            yield _error("plain-text-secret", path, in_clear(path, "is not named NAME.age"), name)
 
 
-def _is_sealed(file: File) -> bool:
+def is_sealed(file: File) -> bool:
+    """Return whether a file begins like one that age has encrypted."""
     return file.read().lstrip(SPACE.encode()).startswith(_AGE)
 
 
-def _in_clear(path: str, why: str) -> str:
-    secret = re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
+def in_clear(path: str, why: str, name: str = "") -> str:
+    """Return what to do about a file that is not encrypted; *name* is that of its secret, if it has one."""
+    secret = name or re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(path).name.partition(".")[0]).lstrip("_.-") or "NAME"
     return (
         f'"{path}" {why}, so it is not encrypted and stays readable in the history; remove it, run'
         f" `reconciler secret set {secret}`, and change the password, which others may have seen"
@@ -375,7 +392,8 @@ EXPLAINED = {
     ),
     "invalid-table": (
         "A file in tables/ has a name that no table can have. Names are letters, digits, - and _, and may end "
-        "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash. Rename the file."
+        "in a type: lmdb, hash, cdb, pcre, regexp, cidr, texthash, or the type of a table on a server, such as mysql. "
+        "Rename the file."
     ),
     "unused-table": (
         "No setting names a table, so its entries have no effect. Its name may be a misspelling of one that reconciler "

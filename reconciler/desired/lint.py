@@ -14,6 +14,7 @@ from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.desired.causes import without_consequences
 from reconciler.features import FEATURES
 from reconciler.model import Mentioned
+from reconciler.postfix.target_facts import with_files
 from reconciler.rules import RULES
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
 
     The commit's allowances have been applied to the findings.
     """
-    budget = budget or Budget()
+    budget, facts = budget or Budget(), with_files(facts, merged)
     found = BoundedFindings(budget, desired.findings)
     for part in _PARTS:
         found += part.rules(desired, facts, merged)

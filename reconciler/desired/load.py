@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reconciler.desired import flows, layout, master_d, schema_errors, text_faults, yaml_reader
+from reconciler.desired import deployed, described, flows, layout, master_d, schema_errors, text_faults, yaml_reader
 from reconciler.desired.allowances import found_in
 from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
@@ -29,7 +29,8 @@ from reconciler.model.errors import InvalidSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.model import Allowance, Secret, Service, Table, Tree
+    from reconciler.desired.described import AnyTable
+    from reconciler.model import Allowance, Secret, Service, Tree
 
 _SCHEMAS = {feature.SECTION: feature.Schema for feature in FEATURES if feature.SECTION not in layout.FILES_ALONE}
 # An error of an earlier stage hides the later ones of its line.
@@ -71,6 +72,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
     files, faults = text_faults.clean(files)
     findings = BoundedFindings(budget, faults)
     findings += layout.misplaced(files, host)
+    findings += deployed.faults(files, secrets)
     findings += layout.unsealed(files, secrets)
     read = partial(_read, files=files, findings=findings, budget=budget)
     base = _base(files, findings, read)
@@ -88,20 +90,29 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         if layout.host_in(path) != host:
             budget.take_merged(len(base.places) + len(above.places), Where(path))
             findings += _elsewhere(path, base, above, replace(commit, lost=[]))
-    tables = {table.name: table for table in layout.read_tables(files, findings, budget)}
+    tables = list(layout.read_tables(files, findings, budget))
+    findings += _unknown_secrets(described.secrets(tables), commit.sealed)
     tests = flows.read(files, host, findings, budget)
     if all(one.readable for one in (base, *hosts.values())):
-        findings += layout.unwired(tables.values(), _values([base, *hosts.values()], commit.own))
+        findings += layout.unwired(tables, _values([base, *hosts.values()], commit.own))
     told = [_printable(finding) for finding in without_consequences(dict.fromkeys(findings), _STAGES)]
     desired = Desired(
-        sections={**sections, **layout.folders(files), **master_d.whole(files), flows.Flows: tests},
-        tables=tables,
+        sections={
+            **sections,
+            **layout.folders(files),
+            **master_d.whole(files),
+            **described.section(tables),
+            **deployed.section(files, secrets),
+            flows.Flows: tests,
+        },
+        tables=described.own(tables),
         services=tuple(commit.own),
         secrets=secrets,
         places=merged.places,
         findings=tuple(told),
-        allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables.values(), files, host)),
-        needed=frozenset(name.name for _, name in _secret_names(merged)),
+        allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables, files, host)),
+        needed=frozenset(name for _, name in (*_secret_names(merged), *described.secrets(tables)))
+        | deployed.sealed(files).keys(),
     )
     if any(finding.is_error for finding in told):
         whole = not all(
@@ -115,12 +126,14 @@ def _read(path: str, files: Tree, findings: list[Finding], budget: Budget) -> Do
     return yaml_reader.read(path, files[path], findings, budget)
 
 
-def _allowances(documents: Iterable[Document], tables: Iterable[Table], files: Tree, host: str) -> Iterator[Allowance]:
+def _allowances(
+    documents: Iterable[Document], tables: Iterable[AnyTable], files: Tree, host: str
+) -> Iterator[Allowance]:
     """Yield the allowances of the commit, without those in the files of other hosts."""
     for read in documents:
         yield from (allowance for allowance in read.allowances if layout.host_in(allowance.where.file) in {None, host})
     for table in tables:
-        for path in [path for _, path in table.pieces] or [table.file]:
+        for path in described.files(table):
             yield from found_in(files[path].read(), path)
     for path in sorted(filter(master_d.FILE.fullmatch, files)):
         yield from found_in(files[path].read(), path)
@@ -238,7 +251,7 @@ def _judged(merged: Document, commit: _Commit, findings: list[Finding]) -> dict[
     """Return the sections of a merged document, without the entries that do not fit their schemas."""
     findings += _nulls(merged)
     sections = _sections(merged, findings, commit.lost)
-    findings += _missing_secrets(merged, commit.sealed)
+    findings += _unknown_secrets(_secret_names(merged), commit.sealed)
     findings += master_d.without_command(merged, sections, commit.own)
     return sections
 
@@ -323,24 +336,24 @@ def _sealed(files: Tree) -> list[str]:
     return sorted(PurePosixPath(path).stem for path in files if re.fullmatch(r"secrets/[^/]+\.age", path))
 
 
-def _missing_secrets(merged: Document, names: list[str]) -> Iterator[Finding]:
-    for where, value in _secret_names(merged):
-        if value.name and value.name not in names:
-            plain = value.name.removesuffix(".age")
+def _unknown_secrets(used: Iterable[tuple[Where, str]], names: list[str]) -> Iterator[Finding]:
+    for where, name in used:
+        if name and name not in names:
+            plain = name.removesuffix(".age")
             if plain in names:
-                text = f'!secret takes the name without its suffix, got "{value.name}"; write !secret {plain}'
-                yield error_at("missing-secret", where, text, value.name)
+                text = f'!secret takes the name without its suffix, got "{name}"; write !secret {plain}'
+                yield error_at("missing-secret", where, text, name)
                 continue
-            hint = did_you_mean(value.name, names)
-            command = f"reconciler secret set {value.name}"
-            text = f"there is no secrets/{value.name}.age in this commit; create it with `{command}`{hint}"
-            yield error_at("missing-secret", where, text, value.name)
+            hint = did_you_mean(name, names)
+            command = f"reconciler secret set {name}"
+            text = f"there is no secrets/{name}.age in this commit; create it with `{command}`{hint}"
+            yield error_at("missing-secret", where, text, name)
 
 
-def _secret_names(merged: Document) -> Iterator[tuple[Where, SecretName]]:
+def _secret_names(merged: Document) -> Iterator[tuple[Where, str]]:
     for path, where in merged.places.items():
         if isinstance(value := at(merged.value, path), SecretName):
-            yield where, value
+            yield where, value.name
 
 
 def _values(documents: Iterable[Document], own: list[Service]) -> Iterator[str]:

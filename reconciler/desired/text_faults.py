@@ -27,6 +27,7 @@ _YAML = re.compile(r"(?:mail|hosts/[^/]+|sites/[^/]+/site|flows/[^/]+)\.ya?ml")
 _SERVICES = re.compile(r"master\.d/[^/]+\.cf")
 _ROWS = re.compile(r"(?:sites/[^/]+/)?tables/(?P<name>[^/.]+)(?:\.(?P<type>[^/]+))?")
 _OTHER = re.compile(r"secrets/recipients|dns/[^/]+\.zone\.j2")
+_DEPLOYED = re.compile(r"files/.+(?<!\.age)")
 _PATTERNS = frozenset({"pcre", "regexp"})
 _BLANKS = {
     "\xa0": "a non-breaking blank", "\u2007": "a non-breaking blank", "\u202f": "a non-breaking blank",
@@ -84,7 +85,7 @@ def _kind(path: str) -> Callable[[str, bytes, list[Finding]], bytes] | None:
         return _services
     if row := _ROWS.fullmatch(path):
         return _patterns if row["type"] in _PATTERNS else _rows
-    return _others if _OTHER.fullmatch(path) else None
+    return _others if _OTHER.fullmatch(path) else _deployed if _DEPLOYED.fullmatch(path) else None
 
 
 def _yaml(path: str, content: bytes, findings: list[Finding]) -> bytes:
@@ -106,6 +107,12 @@ def _patterns(path: str, content: bytes, findings: list[Finding]) -> bytes:
 
 def _others(path: str, content: bytes, findings: list[Finding]) -> bytes:
     return _unmarked(path, _merged(path, _decoded(path, content, findings), findings), findings)
+
+
+def _deployed(path: str, content: bytes, findings: list[Finding]) -> bytes:
+    """Look for both ends of a conflict only: the file is deployed as it is, and a line may be of equal signs."""
+    marks = {match[0][:1] for match in _MERGE.finditer(content)}
+    return _merged(path, content, findings) if marks >= {b"<", b">"} else content
 
 
 # ---- the file as a whole ---------------------------------------------------------------------------------------------

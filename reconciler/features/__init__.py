@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.features import (
     baseline,
+    databases,
     egress,
+    files,
     parameters,
     relay_mynetworks,
     sasl,
@@ -64,6 +66,8 @@ FEATURES: tuple[Feature, ...] = (
     relay_mynetworks,
     sasl,
     tables,
+    databases,
+    files,
     tls,
     smart_host,
     transports,
@@ -88,6 +92,7 @@ def compose(desired: Desired, facts: Facts) -> Contribution:
         services={service.key: _resolved_service(service, merged) for service in merged.entries},
         tables=merged.tables,
         companions=merged.companions,
+        files=merged.files,
         master=merged.master,
     )
 
@@ -102,7 +107,7 @@ def _resolved(parameter: Parameter, merged: Contribution) -> Parameter:
         return parameter
 
     def reference(match: re.Match[str]) -> str:
-        table = merged.tables.get(match[1])
-        return table.reference if table else match[0]
+        table = merged.tables.get(match[1]) or merged.files.get(match[1])
+        return table.reference if table and table.type else match[0]
 
     return replace(parameter, value=TABLE_REFERENCE.sub(reference, parameter.value))

@@ -15,7 +15,7 @@ from reconciler.postfix.scopes import scopes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Desired, Facts
+    from reconciler.model import Desired, Facts, Where
 
 SECTION = "tables"
 WIRED = {
@@ -59,16 +59,19 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that no other value of its parameter leaves a well-known table out; rules/tables.py checks all tables."""
-    written = [parameter.value for scope in scopes(merged, facts) for parameter in scope.written]
     for name in WIRED.keys() & desired.tables.keys():
-        table, parameter = desired.tables[name], merged.parameters.get(WIRED[name])
-        if (
-            parameter
-            and parameter.section != SECTION
-            and not any(re.search(rf"[:/]{name}\b", value, re.ASCII) for value in written)
-        ):
-            what = f'nothing uses table {name}: {parameter.name} is "{parameter.value}" in {parameter.where}'
-            yield warning_at("unused-table", table.where, f"{what}; did you mean table:{name} there?", name)
+        yield from left_out(name, desired.tables[name].where, facts, merged)
+
+
+def left_out(name: str, where: Where, facts: Facts, merged: Contribution) -> Iterator[Finding]:
+    """Warn if another value of the parameter of a well-known name leaves that table out, and nothing else names it."""
+    parameter = merged.parameters.get(WIRED[name])
+    if not parameter or parameter.section == SECTION:
+        return
+    written = (one.value for scope in scopes(merged, facts) for one in scope.written)
+    if not any(re.search(rf"[:/]{name}\b", value, re.ASCII) for value in written):
+        what = f'nothing uses table {name}: {parameter.name} is "{parameter.value}" in {parameter.where}'
+        yield warning_at("unused-table", where, f"{what}; did you mean table:{name} there?", name)
 
 
 services = no_services

@@ -14,6 +14,7 @@ Process times are exact to a hundredth of a second.
 from __future__ import annotations
 
 import functools
+import grp
 import ipaddress
 import os
 import pwd
@@ -87,6 +88,7 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Se
         resolvers={path: resolver.name_servers(path) for path in named.resolvers},
         reads=known_to.reads,
         unsaid=known_to.unsaid,
+        groups=frozenset(group.gr_name for group in grp.getgrall()),
     )
 
 

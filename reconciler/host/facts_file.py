@@ -86,6 +86,7 @@ class _Facts(_Written):
     resolvers: dict[str, tuple[str, ...] | None] = Field(default_factory=dict)
     reads: dict[str, Names] = Field(default_factory=dict)
     unsaid: Names = frozenset()
+    groups: Names = frozenset()
 
 
 _QUESTIONS = ("answers", "places", "accesses", "spaces", "lookups")
@@ -94,6 +95,8 @@ _QUESTIONS = ("answers", "places", "accesses", "spaces", "lookups")
 def as_text(facts: Facts) -> str:
     """Return the facts as the text of a file."""
     values = {one.name: getattr(facts, one.name) for one in fields(Facts) if one.init}
+    # A description of the commit holds its password.
+    values["lookups"] = {lookup: reason for lookup, reason in facts.lookups.items() if not lookup.description}
     asked = {name: sorted(values[name].items(), key=lambda item: item[0]) for name in _QUESTIONS}
     pems = {
         path: _Pem(blocks=tuple(map(_written, pem.blocks)), problem=pem.problem) for path, pem in facts.pems.items()

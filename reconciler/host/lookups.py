@@ -4,6 +4,8 @@ Promises: ask() takes no longer than TIMEOUT, and asks as the user that will ask
 quoted: it may hold lines of a file that the author of a commit may not read. Of that file, only the addresses of its
 servers are told. A client that runs in a chroot needs its socket there. Raises nothing.
 
+A table that the commit describes is asked by that description, in a file that only root and that user can read.
+
 Known limits: postmap itself runs outside of the chroot, so that only the socket is looked for there. A configuration
 file that Postfix's own user may not read, or that another user than root may change, is not tried: the look-up would be
 made before anybody has judged the commit. A table that does not know the domain of the key may answer without its
@@ -15,6 +17,8 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +82,8 @@ def _with_servers(lookup: Lookup, reason: str | None) -> str | None:
 
 def _servers(lookup: Lookup) -> DatabaseServers:
     kind, _, name = lookup.table.partition(":")
+    if lookup.description:
+        return servers(kind, lookup.description.value)
     if not name.startswith("/") or not _is_trusted(name, lookup.user):
         return DatabaseServers()
     try:
@@ -90,12 +96,13 @@ def _one(host: Host, lookup: Lookup, directory: Path) -> str | None:
     kind, _, name = lookup.table.partition(":")
     if kind == "tcp" and _is_down(name):
         return NOBODY  # postmap would try again and again
-    if name.startswith("/") and not _is_trusted(name, lookup.user):
+    if not lookup.description and name.startswith("/") and not _is_trusted(name, lookup.user):
         return None
     try:
         entry = pwd.getpwnam(lookup.user)
         owner = (entry.pw_uid, entry.pw_gid) if os.geteuid() == 0 else None
-        argv = ("postmap", "-c", str(directory), "-q", lookup.key, lookup.table)
+        table = f"{kind}:{_described(lookup, directory, entry.pw_gid)}" if lookup.description else lookup.table
+        argv = ("postmap", "-c", str(directory), "-q", lookup.key, table)
         said = host.run(argv, timeout=TIMEOUT, owner=owner).stderr
         if _CLOSED.search(said):
             return _lost(lookup)
@@ -104,6 +111,19 @@ def _one(host: Host, lookup: Lookup, directory: Path) -> str | None:
         return SLOW
     except (KeyError, OSError):
         return None
+
+
+def _described(lookup: Lookup, directory: Path, group: int) -> Path:
+    """Write the commit's description of a table where only root and a group can read it."""
+    value = lookup.description.value if lookup.description else ""
+    descriptor, path = tempfile.mkstemp(dir=directory)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(value.encode("utf-8", "surrogateescape"))
+        if os.geteuid() == 0:
+            os.fchown(descriptor, 0, group)
+        os.fchmod(descriptor, 0o640)
+    os.utime(path, (time.time() - postfix.AGE,) * 2)  # its readers sleep while it is young
+    return Path(path)
 
 
 def _lost(lookup: Lookup) -> str | None:

@@ -31,6 +31,11 @@ def is_of_others(path: Path) -> bool:
     return status.st_gid not in {0, os.getegid()} or _ACL in os.listxattr(path, follow_symlinks=False)
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether it is a folder, and not a link to one; False for what is missing."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def is_folder_of_others(path: Path) -> bool:
     """Return whether it is a folder, not a link, that another user than root may change."""
     return stat.S_ISDIR(path.lstat().st_mode) and is_of_others(path)

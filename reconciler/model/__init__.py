@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.model.desired import Companion, Contribution, Desired, Secret, SecretName
+    from reconciler.model.deployed_file import DeployedFile
+    from reconciler.model.desired import Companion, Contribution, Desired, SecretName
     from reconciler.model.facts import (
         RESOLVER,
         Access,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from reconciler.model.parts import Rules, no_services, nothing_mentioned
     from reconciler.model.postfix import Parameter, Service, Table
     from reconciler.model.revision import Revision
+    from reconciler.model.secret import Secret
     from reconciler.model.suggestion import closest, did_you_mean, meant
     from reconciler.model.tree import BESIDE, Activation, Change, Effect, File, Kind, Plan, Tree
 
@@ -69,6 +71,7 @@ __all__ = [
     "Change",
     "Companion",
     "Contribution",
+    "DeployedFile",
     "Desired",
     "Effect",
     "Facts",
@@ -119,7 +122,8 @@ __all__ = [
 _HOMES = {
     name: home
     for home, names in {
-        "desired": "Companion Contribution Desired Secret SecretName",
+        "deployed_file": "DeployedFile",
+        "desired": "Companion Contribution Desired SecretName",
         "facts": (
             "RESOLVER Access AccessKind Certificate Facts Key Listener Lookup Mentioned Pem Place PlaceUse Server Space"
         ),
@@ -131,6 +135,7 @@ _HOMES = {
         "parts": "Rules no_services nothing_mentioned",
         "postfix": "Parameter Service Table",
         "revision": "Revision",
+        "secret": "Secret",
         "suggestion": "closest did_you_mean meant",
         "tree": "BESIDE Activation Change Effect File Kind Plan Tree",
     }.items()

@@ -11,9 +11,11 @@ from reconciler.model.finding import UNWRITTEN
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.model.deployed_file import DeployedFile
     from reconciler.model.facts import Server
     from reconciler.model.finding import Allowance, Finding, Where
     from reconciler.model.postfix import Parameter, Service, Table
+    from reconciler.model.secret import Secret
     from reconciler.model.tree import File
 
 T = TypeVar("T")
@@ -24,14 +26,6 @@ class SecretName:
     """The tag ``!secret NAME`` as written in YAML; it names the file secrets/NAME.age."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A decrypted secret. No representation shows its value; its digest may be shown."""
-
-    name: str
-    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +86,16 @@ class Companion:
 class Contribution:
     """The items that one feature, or all features merged, adds to the target; by name, each with its origin.
 
-    A service of None removes the service of that name which features below contribute. *master* is the text of
-    master.cf to the byte, for as long as its services are those of the text.
+    *files* are those that Postfix's folder gets as they are, by their paths. A service of None removes the service of
+    that name which features below contribute. *master* is the text of master.cf to the byte, for as long as its
+    services are those of the text.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     services: Mapping[str, Service | None] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     companions: Mapping[str, Companion] = field(default_factory=dict)
+    files: Mapping[str, DeployedFile] = field(default_factory=dict)
     master: bytes = b""
 
     def over(self, below: Contribution) -> Contribution:
@@ -110,6 +106,7 @@ class Contribution:
             services={key: service for key, service in services.items() if service},
             tables={**below.tables, **self.tables},
             companions={**below.companions, **self.companions},
+            files={**below.files, **self.files},
             master=self.master or below.master,
         )
 

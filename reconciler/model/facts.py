@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model.ascii_text import is_digits
+from reconciler.model.secret import Secret  # noqa: TC001 - pydantic reads it in host/facts_file.py
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,13 +115,15 @@ class Space(NamedTuple):
 class Lookup(NamedTuple):
     """A look-up of a key in a table on a server, ``TYPE:NAME``, as that user.
 
-    *jail* is the folder that is the root of the program which asks; empty if none is.
+    *jail* is the folder that is the root of the program which asks; empty if none is. *description* is what the commit
+    has in the file that describes the table, which this host has not, or not yet.
     """
 
     table: str
     key: str
     user: str
     jail: str = ""
+    description: Secret | None = None
 
 
 class Mentioned(NamedTuple):
@@ -157,7 +160,7 @@ class Facts:
     *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
     give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
     name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
-    *own* are the *addresses* without their networks, to look them up.
+    *own* are the *addresses* without their networks, to look them up. Without *groups*, they are unknown.
     """
 
     host: str
@@ -183,6 +186,7 @@ class Facts:
     resolvers: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unsaid: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
     own: frozenset[IPv4Address | IPv6Address] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -297,7 +297,7 @@ def _both(
     """Return the edited files of a generation, before and after the edit."""
     generations = edges.generations
     ended = {_file(name) for name in edited.carried if name not in live.carried}
-    rendered, _ = inputs.rendered(files_of(now_live, edges))
+    rendered = inputs.rendered(files_of(now_live, edges))[0]
     content = generations.content(edited)
     base: dict[str, File] = {}
     for path in {*generations.edited(edited), *ended}:

@@ -248,8 +248,8 @@ def _ignoring(rule: Rule, origin: Contribution) -> Finding:
     """Return the warnings for the author of a commit: the places where this host does not follow it."""
     written = origin.parameters.get(rule.parameter)
     where = written.where if written else UNWRITTEN
-    if not rule.parameter and rule.file in origin.tables:
-        where = origin.tables[rule.file].where
+    if not rule.parameter and (made := origin.tables.get(rule.file) or origin.files.get(rule.file)):
+        where = made.where
     text = f"{rule.what} was edited by hand and is left alone until {rule.until:%Y-%m-%d %H:%M} ({rule.why})"
     return Finding(
         rule="left-alone", where=where, text=text, subject=rule.what, severity=Severity.WARNING, lasting=False

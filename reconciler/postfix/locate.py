@@ -19,7 +19,7 @@ from reconciler.postfix.scopes import CONFIG_DIRECTORY, words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Parameter, Service, Where
+    from reconciler.model import Contribution, DeployedFile, Parameter, Service, Where
 
 _LINE = re.compile(r"(?<![^\s,:])[^\s,:/]*(?P<path>/[^\s,:]+),? line (?P<line>\d+)", re.ASCII)
 _PART = re.compile(
@@ -98,10 +98,14 @@ class Locator:
         )  # fmt: skip
 
     def _line(self, text: str) -> Where | None:
-        """Return the place of an entry in a table that Postfix reads as text."""
+        """Return the place of a line in a table that Postfix reads as text, or in a file of the commit."""
         match = _LINE.search(text)
-        table = self.merged.tables.get(own_name(self._general(match["path"])) or "") if match else None
-        return table.at(int(match["line"])) if match and table else None
+        path = self._general(match["path"]) if match else ""
+        made = self.merged.tables.get(own_name(path) or "") or self._file(path)
+        return made.at(int(match["line"])) if match and made else None
+
+    def _file(self, path: str) -> DeployedFile | None:
+        return self.merged.files.get(path.removeprefix(f"{CONFIG_DIRECTORY}/"))
 
     def _named(self, text: str, settings: list[Parameter]) -> Where | None:
         """Return the place of a setting whose name or value is in the text; the service's own options come first."""

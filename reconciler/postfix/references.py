@@ -9,7 +9,7 @@ from reconciler.model import Facts, Table, in_tls, reading, taking_mail
 from reconciler.model.ascii_text import SPACE, split_words
 from reconciler.postfix.networks import NETWORK_LISTS, problem_of
 from reconciler.postfix.restrictions import LISTS, smtpd_scopes
-from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, scopes, words
+from reconciler.postfix.scopes import CONFIG_DIRECTORY, FILE, Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,10 +135,16 @@ def table_inside(reference: Reference) -> Table | None:
 
 
 def own_name(name: str) -> str | None:
-    """Return the name of a file in the configuration directory, or None for another file."""
+    """Return the name of a file in the configuration directory itself, or None for another file."""
+    rest = file_below(name)
+    return rest if rest is not None and "/" not in rest else None
+
+
+def file_below(name: str) -> str | None:
+    """Return the path of a file below the configuration directory, or None for another file."""
     for directory in (CONFIG_DIRECTORY, "/etc/postfix"):
         rest = name.removeprefix(f"{directory}/")
-        if rest != name and "/" not in rest:
+        if rest != name:
             return rest
     return None
 
@@ -158,9 +164,15 @@ def paths_of(reference: Reference, facts: Facts) -> list[str]:
 def lists_of(scope: Scope, parameter: Parameter) -> list[str]:
     """Return plain files: the lists that other lists include, and the templates of bounces."""
     if parameter.name in NETWORK_LISTS or _LIST_FILES.search(parameter.name):
-        named = [word.lstrip("!") for word in words(scope.expanded(parameter.value) or "")]
-        return [word for word in named if word.startswith("/")]
+        return _paths(scope, parameter)
     return []
+
+
+def _paths(scope: Scope, parameter: Parameter) -> list[str]:
+    """Return the absolute paths among the words of a value."""
+    directory = scope.facts.parameters.get("config_directory", "/etc/postfix")
+    named = (word.lstrip("!") for word in words(scope.expanded(parameter.value) or ""))
+    return [word.replace(CONFIG_DIRECTORY, directory, 1) for word in named if word.startswith(FILE)]
 
 
 def named_tables(merged: Contribution, facts: Facts) -> frozenset[tuple[str, tuple[str, ...]]]:
@@ -248,7 +260,7 @@ def chains(merged: Contribution, facts: Facts) -> frozenset[tuple[str, ...]]:
 
 def files_of(scope: Scope, parameter: Parameter) -> list[str]:
     """Return the absolute paths in a setting."""
-    return [word for word in words(scope.expanded(parameter.value) or "") if word.startswith("/")]
+    return _paths(scope, parameter)
 
 
 def showing(scope: Scope, parameter: Parameter, path: str) -> frozenset[str]:

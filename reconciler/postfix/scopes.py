@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _BREAKS = re.compile("[, \t\r\n]+")
 CONFIG_DIRECTORY = "$config_directory"
+FILE = ("/", f"{CONFIG_DIRECTORY}/")
+"""How a word of a list begins that names a file."""
 PARENTS = "parent_domain_matches_subdomains"
 """The lists and tables in which a domain also stands for what is below it; its key has no dot in front."""
 

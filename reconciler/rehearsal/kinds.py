@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.features.domains import DOMAIN
-from reconciler.model import Kind
+from reconciler.model import BESIDE, Effect, Kind
 from reconciler.postfix.references import holds_tables, own_name, tables_in
 from reconciler.postfix.scopes import Scope, words
 from reconciler.postfix.tables import PATTERN_TYPES
@@ -25,10 +25,11 @@ from reconciler.postfix.tables import PATTERN_TYPES
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from reconciler.model import Parameter, Plan, Service
+    from reconciler.model import Change, Parameter, Plan, Service
 
 T = TypeVar("T")
 FEW, MOST, MOST_KINDS = 2, 16, 64
+_GENERATED = frozenset({"main.cf", "master.cf"})
 _TAG = "syslog_name"  # a rehearsal gives each service its own
 _NAMES = frozenset({"lmtp_lhlo_name", "myhostname", "smtp_helo_name", "smtpd_banner"})
 _ADDRESSES = frozenset({"lmtp_bind_address", "lmtp_bind_address6", "smtp_bind_address", "smtp_bind_address6"})
@@ -65,9 +66,15 @@ def changed_by(plan: Plan) -> Changed | None:
             rows.setdefault(change.within, []).append((change.what, change.after))
         elif change.kind is Kind.TABLE:
             rows.setdefault(change.what, [])
-        elif change.kind is Kind.PARAMETER:
+        elif change.kind is Kind.PARAMETER or _is_any_file(change, plan):
             everywhere = True
     return Changed(frozenset(services), {name: tuple(found) for name, found in rows.items()}, everywhere)
+
+
+def _is_any_file(change: Change, plan: Plan) -> bool:
+    """Return whether it is another content of a file that any service may read."""
+    is_other = change.what.startswith(BESIDE) or change.what in _GENERATED or change.what not in plan.target
+    return change.kind is Kind.FILE and change.effect is Effect.DIFFERENT and not is_other
 
 
 # ---- kinds -----------------------------------------------------------------------------------------------------------

@@ -159,6 +159,11 @@ def known(main: Scope, played: str) -> tuple[str, ...]:
         for table in main.merged.tables.values()
         if not table.is_secret
     ]
+    tables += [
+        f"{made.path}\n{made.content.decode('utf-8', 'replace')}"
+        for made in main.merged.files.values()
+        if not made.is_secret
+    ]
     here = [*map(str, main.facts.addresses), *main.facts.ports, *main.facts.users, main.facts.host]
     return ("\n".join([*values, *defaults, *here, *main.merged.tables, *logins(main).values(), played]), *tables)
 

@@ -7,8 +7,11 @@ new files. No value and no private key appears in a finding, an error or a repre
 Raises BadIdentity for a private key that is missing or malformed, or that exists already when a new one is requested,
 and ValueError without a recipient to encrypt to (read_recipients() reports bad recipients first).
 
-Known limits: secrets are text in UTF-8. Identities are native age keys (AGE-SECRET-KEY-1...), one in a file; recipients
-may be SSH keys too. Values live in this process's memory until it ends.
+A sealed file of the folder files/ is opened likewise, byte for byte; its secret's name is ``files/PATH``, and its value
+is text that encodes to the bytes with surrogateescape.
+
+Known limits: other secrets are text in UTF-8. Identities are native age keys (AGE-SECRET-KEY-1...), one in a file;
+recipients may be SSH keys too. Values live in this process's memory until it ends.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 SEALED = "secret-not-opened"
 RECIPIENTS = "secrets/recipients"
-_FILE = re.compile(r"secrets/([A-Za-z0-9][A-Za-z0-9_.-]*)\.age")
+_FILE = re.compile(r"(?:secrets/(?=[A-Za-z0-9][A-Za-z0-9_.-]*\.age\Z)|(?=files/))(.+)\.age")
+_DEPLOYED = "files/"
 _KEPT = 4096
 _ANEW = "make one with `deploy/install` and seal every secret again with `reconciler secret set`"
 
@@ -64,13 +68,14 @@ def recipient(path: Path) -> str:
 
 
 def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Finding]]:
-    """Open every secrets/NAME.age of a commit; return the secrets by name."""
+    """Open every secrets/NAME.age and files/PATH.age of a commit; return the secrets by name."""
     opened: dict[str, Secret] = {}
     findings: list[Finding] = []
     sealed = {match[1]: path for path in tree if (match := _FILE.fullmatch(path))}
     for name, path in sorted(sealed.items()):
         try:
-            opened[name] = Secret(name, _opened(tree[path], str(_identity(identity))))
+            content = _opened(tree[path], str(_identity(identity)))
+            opened[name] = Secret(name, _value(name, content))
         except BadIdentity as error:
             findings.append(_not_opened(name, path, f"{error}; restore {identity}; if it is lost, {_ANEW}"))
         except (pyrage.DecryptError, UnicodeDecodeError) as error:
@@ -78,12 +83,18 @@ def open_secrets(tree: Tree, identity: Path) -> tuple[dict[str, Secret], list[Fi
     return opened, findings
 
 
-def encrypt(value: str, recipients: Sequence[str]) -> bytes:
+def _value(name: str, content: bytes) -> str:
+    if name.startswith(_DEPLOYED):
+        return content.decode("utf-8", "surrogateescape")
+    return content.decode().removesuffix("\n")
+
+
+def encrypt(value: str | bytes, recipients: Sequence[str]) -> bytes:
     """Encrypt a value for all recipients, armored as text for git."""
     keys = [_recipient(text) for text in recipients]
     if None in keys or not keys:
         raise ValueError("a secret needs recipients, each an age or SSH public key")
-    return bytes(pyrage.encrypt(value.encode(), keys, armored=True))
+    return bytes(pyrage.encrypt(value.encode() if isinstance(value, str) else value, keys, armored=True))
 
 
 def read_recipients(text: str, file: str = RECIPIENTS) -> tuple[list[str], list[Finding]]:
@@ -112,10 +123,9 @@ def unsound_recipients(tree: Tree) -> list[Finding]:
 
 
 @functools.lru_cache(_KEPT)
-def _opened(file: File, identity: str) -> str:
-    """Return the value in an encrypted file; files with equal digests are equal, so each is opened once."""
-    value: str = pyrage.decrypt(file.read(), [pyrage.x25519.Identity.from_str(identity)]).decode()
-    return value.removesuffix("\n")
+def _opened(file: File, identity: str) -> bytes:
+    """Return the content of an encrypted file; files with equal digests are equal, so each is opened once."""
+    return bytes(pyrage.decrypt(file.read(), [pyrage.x25519.Identity.from_str(identity)]))
 
 
 def _identity(path: Path) -> pyrage.x25519.Identity:

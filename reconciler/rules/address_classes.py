@@ -17,7 +17,7 @@ from reconciler.model import Finding, Severity, nothing_mentioned
 from reconciler.postfix.aliases import holds_domains, targets
 from reconciler.postfix.own_tables import knows_all, own_tables
 from reconciler.postfix.patterns import first_match
-from reconciler.postfix.scopes import Scope
+from reconciler.postfix.scopes import FILE, Scope
 from reconciler.postfix.tables import Entries, Entry
 from reconciler.postfix.vocabulary import names
 
@@ -110,7 +110,7 @@ class _Aliases:
 
 def _domains(main: Scope, name: str) -> set[str]:
     """Return the domains that a class lists as words, written or by default."""
-    return {word.lower() for word in main.words(name) if ":" not in word and not word.startswith(("/", "!"))}
+    return {word.lower() for word in main.words(name) if ":" not in word and not word.startswith((*FILE, "!"))}
 
 
 def _listing(main: Scope, name: str) -> list[NamedTable]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import meant, nothing_mentioned
 from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.references import tables_in
-from reconciler.postfix.scopes import PARENTS, Scope, scopes, words
+from reconciler.postfix.scopes import FILE, PARENTS, Scope, scopes, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _useless(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
     listed = words(scope.expanded(parameter.value) or "")
     for word in dict.fromkeys(listed):
         plain = word.lstrip("!")
-        if plain.startswith("/") or any(tables_in(plain)):
+        if plain.startswith(FILE) or any(tables_in(plain)):
             continue
         problem, instead = _why_useless(scope, parameter.name, plain.lower())
         if problem and instead not in map(str.lower, listed):

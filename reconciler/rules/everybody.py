@@ -17,7 +17,7 @@ from reconciler.postfix.own_tables import NamedTable, knows_all, own_tables
 from reconciler.postfix.patterns import first_match, takes_all
 from reconciler.postfix.restrictions import smtpd_scopes
 from reconciler.postfix.routes import transport_of
-from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.scopes import FILE, Scope, scopes
 from reconciler.postfix.strangers import takes_strangers
 from reconciler.postfix.tables import Entries
 from reconciler.postfix.vocabulary import names
@@ -85,7 +85,7 @@ def _own_mail(main: Scope) -> Iterator[Finding]:
         word.lower()
         for name in ("mydestination", "virtual_mailbox_domains")
         for word in main.words(name)
-        if ":" not in word and not word.startswith(("/", "!")) and not word.lower().startswith("localhost")
+        if ":" not in word and not word.startswith((*FILE, "!")) and not word.lower().startswith("localhost")
     }
     tables = own_tables(main, "transport_maps")
     if not domains or not knows_all(main, "transport_maps"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import nothing_mentioned
 from reconciler.postfix.networks import NETWORK_LISTS
-from reconciler.postfix.scopes import PARENTS, Scope, scopes, words
+from reconciler.postfix.scopes import FILE, PARENTS, Scope, scopes, words
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _covers(pattern: str, word: str, *, parents: bool) -> bool:
         return narrow.subnet_of(wide)
     if isinstance(wide, IPv6Network) and isinstance(narrow, IPv6Network):
         return narrow.subnet_of(wide)
-    if wide or narrow or ":" in pattern or pattern.startswith("/"):
+    if wide or narrow or ":" in pattern or pattern.startswith(FILE):
         return False
     below = f".{pattern}" if parents else pattern
     return word == pattern or (below.startswith(".") and word.endswith(below))

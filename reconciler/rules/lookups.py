@@ -8,16 +8,19 @@ Known limit: one key is looked up, in no particular domain.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Access, AccessKind, Lookup, Mentioned, Severity
-from reconciler.postfix.references import CLIENTS, MADE, own_name, paths_of, tables_in, tables_of
+from reconciler.model import Access, AccessKind, Lookup, Mentioned, Secret, Severity
+from reconciler.postfix.definitions import PASSWORDS, only_reads
+from reconciler.postfix.references import CLIENTS, MADE, file_below, own_name, paths_of, tables_in, tables_of
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, Scope, scopes, words
+from reconciler.postfix.syntax import read_main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
+    from reconciler.model import Contribution, DeployedFile, Desired, Facts, Finding, Parameter
     from reconciler.postfix.references import Reference
 
 _SOCKETS = frozenset({"socketmap", "tcp"})
@@ -31,11 +34,13 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         if not trouble or (reference.type in _SOCKETS and trouble.startswith("no ")):
             continue
         severity = Severity.WARNING if trouble.startswith("no answer") else Severity.ERROR
-        what = (
-            f'{parameter.name}: "{reference}" answers no look-up ({trouble}): mail that needs it would be deferred;'
-            f" postmap -q {lookup.key} {lookup.table} shows why"
+        what = f'{parameter.name}: "{reference}" answers no look-up ({trouble}): mail that needs it would be deferred'
+        made = _described(reference, merged)
+        how = f"correct {made.source}, or its server" if made else f"postmap -q {lookup.key} {lookup.table} shows why"
+        found = scope.finding(
+            "failing-lookup", parameter, f"{what}; {how}", str(reference), severity=severity, lasting=False
         )
-        yield scope.finding("failing-lookup", parameter, what, str(reference), severity=severity, lasting=False)
+        yield replace(found, where=made.where) if made else found
     for scope, parameter, reference in _proxied(merged, facts):
         yield from _closed(scope, parameter, reference)
 
@@ -61,9 +66,25 @@ def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Paramete
             for reference in () if MADE.search(parameter.name) else tables_of(scope, parameter):
                 name = reference.name.replace(CONFIG_DIRECTORY, directory)
                 is_database = reference.type in CLIENTS and name.startswith("/")
-                if reference.type in facts.map_types and (is_database or reference.type in _SOCKETS):
+                made = _described(reference, merged)
+                is_asked = not made or _can_be_asked(made, reference.type)
+                if reference.type in facts.map_types and is_asked and (is_database or reference.type in _SOCKETS):
                     jail = _jail(scope, parameter, reference) if is_database else ""
-                    yield scope, parameter, reference, Lookup(f"{reference.type}:{name}", key, owner, jail)
+                    text = Secret(made.path, made.content.decode("utf-8", "surrogateescape")) if made else None
+                    yield scope, parameter, reference, Lookup(f"{reference.type}:{name}", key, owner, jail, text)
+
+
+def _described(reference: Reference, merged: Contribution) -> DeployedFile | None:
+    """Return the file of the commit that describes a table on a server."""
+    made = merged.files.get(file_below(reference.name) or "")
+    return made if made and reference.type in CLIENTS else None
+
+
+def _can_be_asked(made: DeployedFile, kind: str) -> bool:
+    """Return whether a description is whole, and a look-up by it changes nothing: the commit is not judged yet."""
+    settings, unreadable = read_main(made.content.decode("utf-8", "surrogateescape"), made.source)
+    is_whole = bool(settings) and not unreadable and all(settings[name].value for name in PASSWORDS & settings.keys())
+    return is_whole and only_reads(kind, settings)
 
 
 def _jail(scope: Scope, parameter: Parameter, reference: Reference) -> str:

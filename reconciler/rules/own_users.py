@@ -15,7 +15,7 @@ from reconciler.model import nothing_mentioned
 from reconciler.postfix.own_tables import NamedTable, own_tables, tables_named
 from reconciler.postfix.patterns import first_match
 from reconciler.postfix.restrictions import FINAL, parsed, smtpd_scopes, trusts_others
-from reconciler.postfix.scopes import Scope
+from reconciler.postfix.scopes import FILE, Scope
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             word.lower()
             for name in _CLASSES
             for word in main.words(name)
-            if ":" not in word and not word.startswith(("/", "!")) and not word.lower().startswith("localhost")
+            if ":" not in word and not word.startswith((*FILE, "!")) and not word.lower().startswith("localhost")
         }
     )
     said: set[str] = set()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, nothing_mentioned
 from reconciler.model.finding import Severity
 from reconciler.postfix.patterns import takes_all
-from reconciler.postfix.scopes import Scope
+from reconciler.postfix.scopes import FILE, Scope
 from reconciler.postfix.table_uses import inline_tables, uses_by_table
 from reconciler.postfix.tables import PATTERN_TYPES, Entries
 
@@ -48,7 +48,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _samples(main: Scope) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Return the texts by the use of a table: who refuses each text of one group refuses all mail."""
     words = (word for name in _CLASSES for word in main.words(name))
-    own = [word.lower() for word in words if ":" not in word and not word.startswith(("/", "!", "localhost"))][:3]
+    own = [word.lower() for word in words if ":" not in word and not word.startswith((*FILE, "!", "localhost"))][:3]
     recipients = tuple(f"{user}@{domain}" for domain in own for user in ("postmaster", "q7x.zw"))
     return {
         "check_sender_access": (_SENDERS,),

@@ -26,6 +26,7 @@ from reconciler.host.programs import postfix
 from reconciler.model import BESIDE, File
 from reconciler.model.errors import Unavailable
 from reconciler.state.companions import Companions
+from reconciler.state.foreign import foreign
 from reconciler.state.locks import Locks
 from reconciler.state.manifest import NAME as MANIFEST
 from reconciler.state.manifest import (
@@ -40,6 +41,7 @@ from reconciler.state.manifest import (
     Stage,
     compiled_name,
     digest,
+    folders_of,
     identity,
     intact,
     kept_link,
@@ -236,18 +238,26 @@ class Generations:
         self.host.remove(root.parent)
         for folder in sorted({root, *((root / path).parent for path in target if path.startswith(BESIDE))}):
             self.host.make_directory(folder, lasting=False)
-        foreign = {path: identity(self.config_directory / path) for path in self._foreign(target)}
-        for path in foreign:
+        carried = {path: identity(self.config_directory / path) for path in self._foreign(target)}
+        for path in carried:
             self._carry(path, root, share=self.adopted)
+        for below in folders_of(target):
+            self._make_folder(root, below)
         for path, file in target.items():
             self.host.write(root / path, file.read(), file.mode, file.owner, mtime)
-        return Stage(root, foreign)
+        return Stage(root, carried)
+
+    def _make_folder(self, root: Path, folder: str) -> None:
+        """Make a folder of the target, unless a foreign one was carried."""
+        if (root / folder).is_symlink() or (root / folder).is_file():
+            raise Unavailable(f"{self.config_directory / folder} has the place of a folder; move it away")
+        if not (root / folder).is_dir():
+            self.host.make_directory(root / folder, lasting=False)
 
     def _foreign(self, target: Tree) -> Iterator[str]:
         """Return the foreign files of the live directory, each folder before its contents."""
         live = self.live()
-        ours = {*target, *(live.files if live else ()), *(compiled_name(path, file) for path, file in target.items())}
-        yield from walk(self.config_directory, ours | superseded(target, self.config_directory, ours))
+        return foreign(self.config_directory, target, live.files if live else (), self.original)
 
     def foreign_changed(self, stage: Stage, target: Tree) -> bool:
         """Return whether a foreign file was added, removed or changed since it was carried."""
@@ -275,7 +285,7 @@ class Generations:
     def rescue_tree(self) -> Tree:
         """Return the host's files from before adoption: main.cf, master.cf, and the files that ours replaced."""
         live, original = self.live(), self.original
-        names = {*ADOPTED_FILES, *(live.files if live else ())} if original else set()
+        names = {*ADOPTED_FILES, *(live.files if live else ()), *self._replaced()} if original else set()
         paths = {name: original / name for name in sorted(names) if original and not name.startswith(BESIDE)}
         tree = {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
         return self.with_maps(tree, original) if original else tree
@@ -289,6 +299,11 @@ class Generations:
             return path not in known and (self.config_directory / path).exists()
 
         return {**target, **{path: self._as_file(root / path) for path in returning(target, root, is_carried)}}
+
+    def _replaced(self) -> Iterator[str]:
+        """Yield what a generation has owned and is not there now: a file of ours had its place, and is gone."""
+        for generation in self.all():
+            yield from (path for path in generation.files if not os.path.lexists(self.config_directory / path))
 
     @staticmethod
     def _as_file(path: Path) -> File:

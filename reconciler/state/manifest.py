@@ -11,18 +11,19 @@ import json
 import os
 import stat
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.host.ownership import is_of_others
 from reconciler.model import BESIDE, File
+from reconciler.postfix.definitions import is_definition, with_passwords_of
 from reconciler.state.phases import DAMAGED
 from reconciler.state.phases import text as _text
 from reconciler.state.source import Source, SourceKind, source_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reconciler.model import Tree
 
@@ -157,6 +158,12 @@ def compiled_name(path: str, file: File) -> str:
     return path + SUFFIXES[file.compiled.partition(" ")[2]] if file.compiled else ""
 
 
+def folders_of(paths: Iterable[str]) -> list[str]:
+    """Return the folders within Postfix's folder that these paths lie in, each before those in it."""
+    inside = (path for path in paths if "/" in path and not path.startswith(BESIDE))
+    return sorted({str(folder) for path in inside for folder in PurePosixPath(path).parents[:-1]})
+
+
 def kept_link(root: Path, path: str) -> Path:
     """Return the target of the link *path* below *root*, in a form that is valid from any folder."""
     to = (root / path).readlink()
@@ -195,12 +202,18 @@ def _is_file(path: Path, record: FileRecord) -> bool:
 
 
 def with_todays_secrets(old: Tree, live: Tree) -> Tree:
-    """Return the old tree with today's secrets, which may have been rotated; of logins, only those still in use."""
+    """Return the old tree with today's secrets, which may have been rotated; of logins, only those still in use.
+
+    The description of a table on a server keeps its question, and gets today's password.
+    """
     tree = dict(old)
     for path, file in old.items():
         if not file.is_secret or path not in live:
             continue
-        if path.startswith(BESIDE):
+        if is_definition(file.read()) and is_definition(live[path].read()):
+            content = with_passwords_of(file.read(), live[path].read())
+            tree[path] = File.of(content, file.mode, file.owner, file.compiled)
+        elif not file.compiled:
             tree[path] = live[path]
         else:
             today = {line.partition(" ")[0]: line for line in live[path].lines()}

@@ -28,6 +28,7 @@ def gained(plan: Plan, origin: Contribution, facts: Facts) -> tuple[Power, ...]:
     before = {used.identity for used in tables_with_powers(live, facts)}
     for used in tables_with_powers(origin, facts):
         settings += _changed(used, plan) if used.identity in before else used.powers()
+    settings += _of_programs(plan, origin, facts)
     return tuple(dict.fromkeys(settings))
 
 
@@ -38,6 +39,23 @@ def _changed(used: UsedTable, plan: Plan) -> Iterator[Power]:
             yield from used.of_entry(change.what, change.after, change.where or used.use.where)
         elif change.kind is Kind.TABLE and change.what == used.name:
             yield from used.powers()
+
+
+def _of_programs(plan: Plan, origin: Contribution, facts: Facts) -> Iterator[Power]:
+    """Yield the powers that a setting or an entry gives a file of the commit, for each file that changes."""
+    changed = {
+        change.what: change
+        for change in plan.changes
+        if change.kind is Kind.FILE and change.what in origin.files and change.after is not None
+    }
+    tables = [used for used in tables_with_powers(origin, facts) if used.table] if changed else []
+    for path, change in changed.items():
+        named = [used for used in tables if used.table and f"/{path}".encode() in used.table.source]
+        found = [*powers(origin, facts), *(power for used in named for power in used.powers())]
+        for power in found:
+            if f"/{path}" in power.value:
+                where = change.where or power.where
+                yield power._replace(what=f"{path}, for {power.what}", value=change.after or "", where=where)
 
 
 def settings_of(tree: Tree) -> Contribution:

@@ -2,9 +2,10 @@
 
 Pure, and fast if little has changed: of a table, only the lines that differ are parsed, or, where their order counts,
 those between the first and the last difference.
-For a secret file (mode 0600), the plan shows that it changed, never its contents. Each change has the place of what
-made it. Tables of the same rows, and files that differ in comments, order or blanks, are the same written differently;
-equality.py finds the settings of which that is true. Only raise_if_unsafe() raises: the error is UnsafePlan.
+For a secret file (mode 0600), and for a parameter such as people_bind_pw, the plan shows that it changed, never its
+contents. Each change has the place of what made it. Tables of the same rows, and files that differ in comments, order
+or blanks, are the same written differently; equality.py finds the settings of which that is true. Only
+raise_if_unsafe() raises: the error is UnsafePlan.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import one_line, read_main, read_master, show_service
 from reconciler.postfix.table_changes import differing
 from reconciler.postfix.tables import ORDERED_TYPES, count_entries, in_order, read_table
+from reconciler.trees.file_changes import changed_lines, is_deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -53,6 +55,7 @@ MANY, SHARE = 10, 0.3
 _OLD_MAP = "a map of another type"
 _SUFFIXES = tuple(sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes if suffix}))
 _OTHER_ORDER = "rows in another order"
+_LOGIN = re.compile(r"(?:\A|_)(?:bind_pw|passwd|password)\Z")
 _WORD = re.compile(r"[\w.@+-]+", re.ASCII)
 _NETWORK = re.compile(rb"if[ \t]|[0-9A-Fa-f]*[.:][0-9A-Fa-f.:/]*[ \t]")
 
@@ -117,13 +120,18 @@ def _file_changes(path: str, before: File | None, after: File | None, origin: Co
         yield from _services(before, after, origin)
     elif path.startswith(BESIDE):
         yield from _lines(path, before, after, origin.companions.get(path.split("/", 2)[1]))
+    elif path in origin.files or (path not in origin.tables and is_deployed(path, before, after)):
+        yield from changed_lines(path, before, after, origin.files.get(path))
     else:
         yield from _table(path, before, after, origin.tables.get(path))
 
 
 def _place_of(path: str, origin: Contribution) -> Where | None:
     """Return the place of what makes a file that is no setting of Postfix's own."""
-    made = origin.companions.get(path.split("/", 2)[1]) if path.startswith(BESIDE) else origin.tables.get(path)
+    if path.startswith(BESIDE):
+        companion = origin.companions.get(path.split("/", 2)[1])
+        return companion.where if companion else None
+    made = origin.tables.get(path) or origin.files.get(path)
     return made.where if made else None
 
 
@@ -174,6 +182,8 @@ def _parameters(before: File | None, after: File | None, origin: Contribution) -
         if was != is_:
             changed = True
             written = origin.parameters.get(name)
+            if _LOGIN.search(name):
+                was, is_ = ("(secret)" if value is not None else None for value in (was, is_))
             yield Change(
                 kind=Kind.PARAMETER, what=name, before=was, after=is_, where=written.where if written else None
             )

@@ -36,6 +36,7 @@ def render(merged: Contribution, templates: Mapping[str, str]) -> Tree:
     if _is_whole(merged):
         tree[MASTER] = File.of(merged.master)
     tree |= {table.name: _source(table) for table in merged.tables.values()}
+    tree |= {path: made.file for path, made in merged.files.items()}
     return tree | {
         f"{BESIDE}{companion.name}/{path}": file
         for companion in merged.companions.values()

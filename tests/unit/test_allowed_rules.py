@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 NEVER = {
     "without it the commit can't be read": """
         ambiguous-table bad-code bad-expectation commit-too-large duplicate-service empty-state file-too-large
-        invalid-table invalid-value malformed-entry malformed-parameter malformed-recipient malformed-service
-        merge-marks missing-key missing-secret null-value object-too-large service-without-command submodule symlink
+        invalid-file invalid-table invalid-value malformed-entry malformed-parameter malformed-recipient
+        malformed-service merge-marks missing-key missing-secret null-value object-too-large service-without-command
+        submodule symlink
         too-many-files too-many-findings unknown-key unreadable-yaml unsafe-path unusual-character unusual-encoding
     """,
     "what is wanted can't be made": "secret-not-opened silent-companion",
@@ -29,8 +30,8 @@ NEVER = {
         bad-allowance more-findings site-allowance site-left-out unused-allowance
     """,
     "no line causes it: the host or reconciler does": """
-        branch-deleted broken-certificate companion-in-use internal-error no-way-back not-rehearsed not-requeued
-        sendmail-fails stopped-meanwhile
+        branch-deleted broken-certificate companion-in-use file-in-the-way internal-error no-way-back not-rehearsed
+        not-requeued sendmail-fails stopped-meanwhile
     """,
     "`reconciler import` finds it, before there is a commit": "not-importable password-in-main-cf",
     "nothing can be said of what was not seen": "rehearsal-exceeds",

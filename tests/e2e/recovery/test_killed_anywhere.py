@@ -46,7 +46,7 @@ KEPT_ON = "refs/heads/drift/mx1.example.com"
 def fresh(settings: str = UNREHEARSED) -> Iterator[CrashDriver]:
     """Yield a host that is not adopted, whose Postfix runs with nearly what the branch asks for: a reload will do."""
     with AdoptedHost(settle="20ms", daemon=False, settings=settings) as adopted:
-        adopted.write_past_hook({"tables/transport": NEW}, "The new state")
+        adopted.write_past_hook({"tables/transport": NEW, "files/templates/a.txt": "deployed\n"}, "The new state")
         adopted.sh(
             "cp -a /etc/postfix/ /root/plain && rm /etc/postfix && mv /root/plain /etc/postfix &&"
             " cd /etc/postfix && rm -rf *.proto post* makedefs.out sasl && mkdir foreign && echo x >foreign/file &&"
@@ -112,8 +112,9 @@ def _effects_of_adoption(crasher: CrashDriver) -> list[str]:
 
 def _survive_adoption(crasher: CrashDriver, tried: list[tuple[int, str]]) -> dict[str, int]:
     routed = is_routed(crasher.host)
-    theirs = "cat /etc/postfix/theirs/file && stat -Lc %U /etc/postfix/theirs"
-    return survive(crasher, ADOPT, tried, lambda: routed() and crasher.adopted.sh(theirs) == "x\nnobody", {0})
+    theirs = "cat /etc/postfix/theirs/file /etc/postfix/templates/a.txt && stat -Lc %U /etc/postfix/theirs"
+    good = "x\ndeployed\nnobody"
+    return survive(crasher, ADOPT, tried, lambda: routed() and crasher.adopted.sh(theirs) == good, {0})
 
 
 def test_an_apply_that_restarts_postfix_killed_anywhere_from_the_swap_on(

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 # Names that are the program's own, and those that a table of names holds.
 OTHERS = {
-    "postconf", "postmap", "postalias", "secret-not-opened", "invalid-table", "plain-text-secret", "invalid-value",
-    "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed", "site-left-out",
+    "postconf", "postmap", "postalias", "secret-not-opened", "invalid-file", "invalid-table", "plain-text-secret",
+    "invalid-value", "unknown-key", "missing-key", "unquoted-brackets", "cause-in-traffic", "not-confirmed",
+    "site-left-out",
     "service-dies", "warning-in-rehearsal",
 }  # fmt: skip
 

@@ -188,3 +188,40 @@ def test_what_is_left_alone_is_not_said() -> None:
     said = express(rendered("alone"), live, tree(ALONE), INPUTS, ("main.cf:smtpd_banner", "transport"))
     assert said.names == ["mail_name"]
     assert list(said.files) == ["mail.yaml"]
+
+
+FILES = {**ALONE, "files/sasl/x.conf": "a: b\nc: d\n"}
+
+
+def test_an_edit_of_a_deployed_file_is_one_of_the_file_in_the_commit() -> None:
+    before = INPUTS.rendered(tree(FILES))[0]
+    said = express(before, {**before, "sasl/x.conf": File.of(b"a: B\nc: d\n")}, tree(FILES), INPUTS)
+
+    assert (said.files, said.unexpressed) == ({"files/sasl/x.conf": b"a: B\nc: d\n"}, ())
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [
+        (b"sql_passwd: hunter2\n", 0o644),
+        (b"-----BEGIN PRIVATE KEY-----\nhunter2\n", 0o644),
+        (b"x\n", 0o755),  # a commit made here has no programs
+    ],
+)
+def test_an_edit_of_a_deployed_file_that_no_commit_may_hold_is_only_told(content: bytes, mode: int) -> None:
+    files = {**tree(FILES), "files/sasl/x.conf": File.of(b"a: b\n", 0o100000 | mode)}
+    before = INPUTS.rendered(files)[0]
+    said = express(before, {**before, "sasl/x.conf": File.of(content, mode)}, files, INPUTS)
+
+    assert said.files == {}
+    assert "sasl/x.conf" in said.unexpressed[0]
+    assert "hunter2" not in message("A subject", said, ["about"], ["Edit-Id: 1"])
+
+
+def test_a_password_that_is_there_already_keeps_no_other_edit_from_its_commit() -> None:
+    files = tree({**ALONE, "mail.yaml": MAIL.replace("luser_relay", "people_bind_pw: hunter2\n  luser_relay")})
+    before = INPUTS.rendered(files)[0]
+    main = before["main.cf"].read().replace(b"127.0.0.0/8", b"10.0.0.0/8")
+    said = express(before, {**before, "main.cf": File.of(main)}, files, INPUTS)
+
+    assert b"mynetworks: 10.0.0.0/8" in (said.files["mail.yaml"] or b"")

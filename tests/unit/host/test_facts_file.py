@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.facts_file import as_text, read_facts
-from reconciler.model import Access, AccessKind, Certificate, Key, Lookup, Pem, Place, PlaceUse, Server, Space
+from reconciler.model import Access, AccessKind, Certificate, Key, Lookup, Pem, Place, PlaceUse, Secret, Server, Space
 from reconciler.model.errors import BadFacts
 from tests.unit.host_facts import HOST, facts
 
@@ -83,3 +83,9 @@ def test_what_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadFacts, match="none: No such file"):
         read_facts(tmp_path / "none")
+
+
+def test_the_description_of_a_table_which_has_a_password_is_not_written() -> None:
+    described = Lookup("mysql:/etc/postfix/users", "a@b.example", "postfix", "", Secret("users", "password = s3cret\n"))
+
+    assert "s3cret" not in as_text(facts(lookups={described: "", **ANSWERED.lookups}))

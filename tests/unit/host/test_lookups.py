@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.host import lookups
 from reconciler.host.effects import Completed, Host
-from reconciler.model import Lookup
+from reconciler.model import Lookup, Secret
 from tests.unit.recorded_host import commands
 
 if TYPE_CHECKING:
@@ -197,3 +197,26 @@ def test_a_silent_server_costs_no_more_than_the_time_that_it_has(
     began = time.monotonic()
     assert lookups.ask(Host(), [silent]) == {silent: lookups.SLOW}
     assert time.monotonic() - began < 15
+
+
+class Recorded(Database):
+    """A host that keeps what postmap was asked, and the file that it was given."""
+
+    def run(self, argv: Sequence[str], **_: object) -> Completed:
+        """Read the description while it is there."""
+        path = Path(argv[-1].partition(":")[2])
+        assert path.stat().st_mtime < time.time() - 2, "Postfix sleeps while it is young"
+        self.asked = argv[-1], path.read_text(), path.stat().st_mode & 0o777
+        return super().run(argv)
+
+
+def test_a_description_of_the_commit_is_asked_from_a_file_that_goes_again() -> None:
+    text = Secret("users", "hosts = inet:db.example:3307\npassword = s3cret\n")
+    lookup = Lookup("mysql:/etc/postfix/users", KEY, "postfix", description=text)
+    host = Recorded(REFUSED)
+
+    assert lookups.ask(host, [lookup]) == {lookup: "no server answers: db.example:3307"}
+
+    table, content, mode = host.asked
+    assert (table.startswith("mysql:/"), content, mode) == (True, text.value, 0o640)
+    assert not Path(table.partition(":")[2]).exists()

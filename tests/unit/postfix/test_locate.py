@@ -62,3 +62,15 @@ def test_an_option_of_the_service_that_spoke_comes_first_and_else_it_is_the_serv
 
     assert str(locator.locate("fatal: parameter smtp_helo_name: bad", service)).startswith("master.d/x.cf:2:")
     assert str(locator.locate("fatal: unheard of", service)) == "master.d/x.cf:1:1"
+
+
+def test_a_line_of_a_deployed_file_is_a_place_of_the_commit() -> None:
+    files = {"files/templates/bounce.cf": "a\nb\n"}
+    locator = Locator(
+        compose(desired({"bounce_template_file": "$config_directory/templates/bounce.cf"}, files), HOST), STAGE
+    )
+
+    assert (
+        str(locator.locate(f"warning: {STAGE}/templates/bounce.cf, line 2: no", None))
+        == "files/templates/bounce.cf:2:1"
+    )

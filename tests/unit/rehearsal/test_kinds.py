@@ -19,7 +19,7 @@ from tests.unit.host_facts import HOST, facts
 from tests.unit.rehearsals import script_of
 
 if TYPE_CHECKING:
-    from reconciler.model import Facts
+    from reconciler.model import Facts, Tree
 
 SITES = 40
 OWN = facts(addresses=(*HOST.addresses, *(IPv4Interface(f"{address_of(one)}/32") for one in range(1, SITES + 2))))
@@ -180,3 +180,12 @@ def test_services_that_say_the_same_are_searched_once_and_others_each() -> None:
     assert {"/srv/one.lmdb", "/srv/two.lmdb", "/srv/ca.pem", "/srv/deliver"} <= set(done.play["room"]["files"])
     assert {"kind": "milter", "address": "127.0.0.1", "port": 9999, "near": True} in done.play["world"]["stand_ins"]
     assert done.master_cf.count("smtp_helo_name=x") == 500
+
+
+def test_a_deployed_file_may_be_read_by_any_service() -> None:
+    def tree(text: str) -> Tree:
+        return {"sasl/x.conf": File.of(text.encode()), "main.cf": File.of(b"")}
+
+    changed = changed_by(diff(tree("a: b\n"), tree("a: c\n")))
+    assert changed == Changed(frozenset(), {}, everywhere=True)
+    assert changed_by(diff(tree("a: b\n"), tree("a: b\n"))) == NOTHING

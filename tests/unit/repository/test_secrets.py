@@ -125,3 +125,20 @@ def test_nobody_to_encrypt_to_is_an_error() -> None:
     for recipients in ([], ["age1mistyped"]):
         with pytest.raises(ValueError, match="needs recipients"):
             encrypt("x", recipients)
+
+
+def test_a_sealed_file_comes_back_byte_for_byte_and_names_itself(tmp_path: Path, identity: Path) -> None:
+    to = [recipient(identity)]
+    content = b"a: b\r\n\xff\n\n"
+    tree = {"files/sasl/smtpd.conf.age": File.of(encrypt(content, to)), "files/plain": File.of(b"x")}
+
+    opened, findings = open_secrets(tree, identity)
+
+    assert {name: one.value.encode("utf-8", "surrogateescape") for name, one in opened.items()} == {
+        "files/sasl/smtpd.conf": content
+    }
+    assert findings == []
+    other = encrypt("x", [new_identity(tmp_path / "other")])
+    _, (finding,) = open_secrets({"files/key.age": File.of(other)}, identity)
+    assert (finding.subject, finding.where.file) == ("files/key", "files/key.age")
+    assert "run `reconciler secret set files/key`" in finding.text

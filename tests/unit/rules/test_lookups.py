@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.desired.lint import mentioned
+from reconciler.desired.lint import lint, mentioned
 from reconciler.features import compose
 from reconciler.model import Access, AccessKind, Facts, Lookup
 from tests.unit.desired_states import desired, findings_of
@@ -117,3 +117,48 @@ def test_proxymap_reads_as_postfix() -> None:
 
 def test_a_table_of_the_commit_can_be_read_by_proxymap() -> None:
     assert not findings_of("unreadable-by-proxymap", {"virtual_alias_maps": "proxy:table:virtual"})
+
+
+def test_a_table_that_the_commit_describes_is_asked_by_its_description() -> None:
+    text = "hosts = db.test\ndbname = m\nquery = SELECT 1\n"
+    state = desired({}, {"tables/relay_domains.mysql": text})
+    merged = compose(state, DATABASES)
+
+    (lookup,) = mentioned(merged, DATABASES).lookups
+
+    assert (lookup.table, lookup.user) == ("mysql:/etc/postfix/relay_domains", "postfix")
+    assert lookup.description
+    assert lookup.description.value == text
+    assert "db.test" not in repr(lookup)
+    failing = replace(DATABASES, lookups={lookup: "no server answers: db.test"})
+    (found,) = [one for one in lint(state, failing, merged) if one.rule == "failing-lookup"]
+    assert (found.where.file, found.is_error) == ("tables/relay_domains.mysql", True)
+    assert "correct tables/relay_domains.mysql, or its server" in found.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dbname = m\nquery = DELETE FROM x\n",  # a check changes nothing
+        "dbname = m\nquery = SELECT 1\npassword = !secret db\n",  # it could not be opened
+        "nonsense\n",
+    ],
+)
+def test_a_description_that_is_not_to_be_tried_is_not_asked(text: str) -> None:
+    sealed = {"secrets/db.age": "age-encryption.org/v1\n-> X25519 x\n"}
+    merged = compose(desired({}, {"tables/relay_domains.mysql": text, **sealed}), DATABASES)
+
+    assert not mentioned(merged, DATABASES).lookups
+
+
+def test_a_description_in_a_file_of_the_commit_is_asked_too_and_read_by_proxymap() -> None:
+    parameters = {"virtual_alias_maps": "proxy:mysql:/etc/postfix/mysql/virtual.cf"}
+    files = {"files/mysql/virtual.cf": "dbname = m\nquery = SELECT 1\n"}
+    merged = compose(desired(parameters, files), DATABASES)
+    asked_now = mentioned(merged, DATABASES)
+
+    assert [one.description is not None for one in asked_now.lookups] == [True]
+    missing = dict.fromkeys(asked_now.accesses, "no such file or directory")
+    facts = replace(DATABASES, accesses=missing, files=dict.fromkeys(asked_now.paths, False))
+    assert not findings_of("unreadable-by-proxymap", parameters, files, facts)
+    assert not findings_of("missing-file", parameters, files, facts)

@@ -345,3 +345,80 @@ def test_a_link_that_leads_out_of_the_directory_leads_there_from_every_generatio
 
     assert (generations.config_directory / "ssl" / "key").read_text() == "secret\n"
     assert (generations.rescue / "ssl" / "key").read_text() == "secret\n"
+
+
+NESTED: Tree = {**TARGET, "a/b/c.conf": File.of(b"c\n", 0o640), "sasl/x.conf": File.of(b"x\n", 0o755)}
+
+
+def test_files_in_folders_come_go_and_leave_no_folder_of_ours(generations: Generations) -> None:
+    live = generations.config_directory
+    (live / "sasl").chmod(0o710)
+    generations.adopt()
+
+    applied(generations, NESTED)
+
+    assert (live / "a/b/c.conf").stat().st_mode & 0o7777 == 0o640
+    assert (live / "a/b").stat().st_mode & 0o7777 == 0o755
+    assert (live / "sasl").stat().st_mode & 0o7777 == 0o710  # the host's own
+    assert (live / "sasl/x.conf").read_bytes() == b"x\n"
+    assert generations.drift() == ()
+    (live / "a/b/c.conf").write_text("edited\n")
+    assert generations.drift() == ("a/b/c.conf",)
+
+    applied(generations)
+
+    assert not (live / "a").exists()
+    assert list((live / "sasl").iterdir()) == []
+
+
+def test_what_is_foreign_in_a_folder_of_ours_stays(generations: Generations) -> None:
+    generations.adopt()
+    applied(generations, NESTED)
+    (generations.config_directory / "a/b/theirs").write_text("x\n")
+
+    applied(generations)
+
+    assert (generations.config_directory / "a/b/theirs").read_text() == "x\n"
+    assert not (generations.config_directory / "a/b/c.conf").exists()
+
+
+def test_a_link_in_the_place_of_a_folder_of_ours_is_an_edit_and_nothing_is_written_through_it(
+    generations: Generations, tmp_path: Path
+) -> None:
+    generations.adopt()
+    applied(generations, NESTED)
+    elsewhere, live = tmp_path / "elsewhere", generations.config_directory
+    (elsewhere / "b").mkdir(parents=True)
+    shutil.rmtree(live / "a")
+    (live / "a").symlink_to(elsewhere)
+    assert generations.drift() == ("a/b/c.conf",)
+
+    applied(generations, NESTED)
+
+    assert not (live / "a").is_symlink()
+    assert (live / "a/b/c.conf").read_bytes() == b"c\n"
+    assert list((elsewhere / "b").iterdir()) == []
+
+
+def test_nothing_is_written_through_a_foreign_link(generations: Generations, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (generations.config_directory / "a").symlink_to(tmp_path / "elsewhere")
+    generations.adopt()
+
+    with pytest.raises(Unavailable, match="a has the place of a folder"):
+        generations.stage(NESTED, "pass", 1.0)
+
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_rescue_brings_back_a_file_that_a_commit_had_the_place_of_and_left(generations: Generations) -> None:
+    (generations.config_directory / "sasl/x.conf").write_text("the host's own\n")
+    generations.adopt()
+    applied(generations, NESTED)
+    applied(generations)
+    assert not (generations.config_directory / "sasl/x.conf").exists()
+
+    tree = generations.rescue_tree()
+
+    assert tree["sasl/x.conf"].read() == b"the host's own\n"
+    assert "a/b/c.conf" not in tree

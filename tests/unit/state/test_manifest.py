@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from reconciler.host.effects import Host
-from reconciler.model import File, Tree
+from reconciler.model import BESIDE, File, Tree
 from reconciler.state.generations import Generations
-from reconciler.state.manifest import UNREADABLE, Generation, intact, read_manifest, with_todays_secrets, written
+from reconciler.state.manifest import (
+    UNREADABLE,
+    Generation,
+    folders_of,
+    intact,
+    read_manifest,
+    with_todays_secrets,
+    written,
+)
 from reconciler.state.source import Source, SourceKind
 
 RECORDED = Path(__file__).parents[2] / "transcripts" / "state" / "manifests"
@@ -133,3 +141,27 @@ def test_what_is_no_secret_goes_back_as_it_was() -> None:
     live = {"main.cf": File.of(b"a = 2\n")}
 
     assert with_todays_secrets(login("x y:z"), live)["main.cf"].read() == b"a = 1\n"
+
+
+def test_going_back_keeps_the_question_of_a_table_and_takes_the_password_of_today() -> None:
+    def described(text: str) -> Tree:
+        return {"users": File.of(text.encode(), 0o640, "root:postfix")}
+
+    tree = with_todays_secrets(
+        described("password = old\nquery = SELECT 1\n"), described("password = new\nquery = SELECT 2\n")
+    )
+
+    assert tree["users"].read() == b"password = new\nquery = SELECT 1\n"
+    assert (tree["users"].mode, tree["users"].owner) == (0o640, "root:postfix")
+
+
+def test_going_back_takes_a_sealed_file_of_today_as_a_whole() -> None:
+    old, new = (b"-----BEGIN PRIVATE KEY-----\n" + one for one in (b"old\n", b"new\n"))
+
+    tree = with_todays_secrets({"key": File.of(old, 0o640)}, {"key": File.of(new, 0o640)})
+
+    assert tree["key"].read() == new
+
+
+def test_the_folders_of_files_come_before_what_is_in_them() -> None:
+    assert folders_of(["main.cf", "a/b/c", "a/x", f"{BESIDE}srs/y"]) == ["a", "a/b"]

@@ -67,3 +67,13 @@ def test_a_change_names_only_what_it_changes(
     before: tuple[dict[str, str], dict[str, str]], after: tuple[dict[str, str], dict[str, str]], named: list[str]
 ) -> None:
     assert gains(before, after) == named
+
+
+def test_another_program_for_a_service_is_what_its_author_gains() -> None:
+    service = {"master.d/a.cf": "x unix - n n - - spawn user=vmail argv=/etc/postfix/bin/greylist\n"}
+    first, second = ({**service, "files/bin/greylist": text} for text in ("a\n", "b\n"))
+
+    assert gains(({}, first), ({}, second)) == ["bin/greylist, for service x/unix"]
+    assert gains(({}, first), ({}, first)) == []
+    listed = {"tables/aliases": "list: :include:/etc/postfix/list\n", "files/list": "ada@a.test\n"}
+    assert gains(({}, listed), ({}, {**listed, "files/list": "bob@a.test\n"})) == ['list, for "list" in aliases']

@@ -1,0 +1,48 @@
+"""A file of the commit that Postfix's folder gets as it is. Raises nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.model.finding import Where
+from reconciler.model.tree import OTHERS, File
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedFile:
+    """A file at *path* below the configuration directory; *source* is the file of the commit that it comes from.
+
+    *type* is that of the table on a server that the file describes, as ``mysql``; it is empty for any other file.
+    No representation shows the *content*, which may hold a password.
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    source: str
+    mode: int = 0o644
+    owner: str = "root:root"
+    type: str = ""
+
+    @property
+    def is_secret(self) -> bool:
+        """Return whether only its owner and group may read it."""
+        return not self.mode & OTHERS
+
+    @property
+    def where(self) -> Where:
+        """Return the place of the file as a whole."""
+        return Where(self.source)
+
+    def at(self, line: int) -> Where:
+        """Return the place in the desired state of one of its lines."""
+        return Where(self.source) if self.source.endswith(".age") else Where(self.source, line)
+
+    @property
+    def reference(self) -> str:
+        """Return the reference to the table that it describes; it is valid both in the stage and live."""
+        return f"{self.type}:$config_directory/{self.path}"
+
+    @property
+    def file(self) -> File:
+        """Return it as a file of a tree."""
+        return File.of(self.content, self.mode, self.owner)

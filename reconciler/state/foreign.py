@@ -1,0 +1,38 @@
+"""The foreign files of the live directory: what a stage carries over because neither it nor what is live owns it.
+
+A folder that was made for files of the target goes with the last of them, unless the host had it before adoption, or
+something foreign is in it. Where such a folder was and something else is now, that is an edit by hand, and not foreign.
+
+Promises: reads only, and follows no link. Raises OSError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.host.ownership import is_folder
+from reconciler.state.manifest import compiled_name, folders_of
+from reconciler.state.old_maps import superseded
+from reconciler.state.others import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from reconciler.model import Tree
+
+
+def foreign(directory: Path, target: Tree, owned: Collection[str], original: Path | None) -> Iterator[str]:
+    """Yield the foreign files below *directory*, each folder before its contents.
+
+    *owned* is what the live generation owns, and *original* the folder with the host's files from before adoption.
+    """
+    folders, wanted = {*folders_of(owned)}, {*folders_of(target)}
+    ours = {*target, *owned, *(compiled_name(path, file) for path, file in target.items())}
+    ours |= superseded(target, directory, ours)
+    ours |= {one for one in folders & wanted if not is_folder(directory / one)}
+    found = list(walk(directory, ours))
+    kept = {above for path in found if path not in folders for above in folders_of([path])} if folders else set()
+    made = {one for one in folders - wanted - kept if not (original and (original / one).is_dir())}
+    gone = {one for one in made if is_folder(directory / one)}
+    yield from (path for path in found if path not in gone)

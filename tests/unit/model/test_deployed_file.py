@@ -1,0 +1,20 @@
+"""A file of the commit that Postfix's folder gets as it is."""
+
+from __future__ import annotations
+
+from reconciler.model import DeployedFile, Where
+
+
+def test_a_file_knows_its_place_and_does_not_show_its_content() -> None:
+    made = DeployedFile(path="people", content=b"bind_pw = geheim\n", source="tables/people.ldap", type="ldap")
+
+    assert (made.at(3), made.where) == (Where("tables/people.ldap", 3), Where("tables/people.ldap"))
+    assert made.reference == "ldap:$config_directory/people"
+    assert (made.file.mode, made.file.owner, made.is_secret) == (0o644, "root:root", False)
+    assert "geheim" not in repr(made)
+
+
+def test_a_sealed_file_has_no_lines_in_the_commit() -> None:
+    made = DeployedFile(path="x", content=b"a\nb\n", source="files/x.age", mode=0o640, owner="root:postfix")
+
+    assert (made.at(2), made.is_secret) == (Where("files/x.age"), True)

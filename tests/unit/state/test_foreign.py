@@ -1,0 +1,53 @@
+"""Which files of the live directory are foreign."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import File
+from reconciler.state.foreign import foreign
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS = ("main.cf", "a/b/c", "sasl/x")
+
+
+def made(folder: Path) -> Path:
+    for path in OURS:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("")
+    return folder
+
+
+def left(folder: Path, *target: str, original: Path | None = None) -> list[str]:
+    return sorted(foreign(folder, {path: File.of(b"") for path in target}, OURS, original))
+
+
+def test_a_folder_of_ours_goes_with_its_last_file_unless_the_host_had_it(tmp_path: Path) -> None:
+    live, original = made(tmp_path / "live"), tmp_path / "original"
+    (original / "sasl").mkdir(parents=True)
+
+    assert left(live, *OURS, original=original) == ["a", "a/b", "sasl"]
+    assert left(live, "main.cf", original=original) == ["sasl"]
+    assert left(live, "main.cf") == []
+
+
+def test_a_folder_with_something_foreign_stays(tmp_path: Path) -> None:
+    live = made(tmp_path)
+    (live / "a/theirs").write_text("")
+    (live / "a/b/empty").mkdir()
+
+    assert left(live, "main.cf") == ["a", "a/b", "a/b/empty", "a/theirs"]
+
+
+def test_what_took_the_place_of_a_folder_of_ours_is_not_foreign(tmp_path: Path) -> None:
+    live = made(tmp_path)
+    for path in OURS:
+        (live / path).unlink()
+    (live / "a/b").rmdir()
+    (live / "a").rmdir()
+    (live / "a").symlink_to("/nowhere")
+
+    assert left(live, *OURS) == ["sasl"]
+    assert left(live, "main.cf") == ["a"]
