@@ -2,7 +2,8 @@
 
 The comment stands at the end of that line (YAML), or on a line of its own above it (YAML, tables, master.d). An error
 that is allowed becomes a warning that quotes the reason; a warning is no longer shown. In a site's file the comment has
-no force: a file of the host allows the findings of a site's file by ``# allow RULE in FILE: reason``. Raises nothing.
+no force: a file of the host allows the findings of a site's file by ``# allow RULE in FILE: reason``, and also those of
+a file that has no comments, such as one in files/. Raises nothing.
 
 Known limit: an allowance has no effect on the findings of files that can't be read.
 """
@@ -33,10 +34,11 @@ STAGED = names(
 )
 _MAY_HOLD = re.compile(rb"#[ \t]*allow[ \t]")
 _COMMENT = re.compile(
-    r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:/]+/[^\s:]+))?(?P<colon>[ \t]*:)?"
+    r"#[ \t]*allow[ \t]+(?P<rule>[a-z0-9-]+)(?:[ \t]+in[ \t]+(?P<within>[^\s:]+)(?=[ \t]*:))?(?P<colon>[ \t]*:)?"
     r"(?P<rest>[^\n]*)$",
     re.MULTILINE | re.ASCII,
 )
+_WITH_COMMENTS = re.compile(r"mail\.yaml\Z|(?:flows|hosts|master\.d|tables)/")
 _READERS = frozenset({"postconf", "postfix-check"})
 _ASIDE = re.compile(r"\n(?:[ \t]*#[^\n]*\n)*")
 
@@ -151,8 +153,11 @@ def _judged(
 
 
 def _is_sound(allowance: Allowance) -> bool:
-    """Return whether the file that it names, if there is one, is a site's, and its own is not."""
-    return not allowance.within or bool(site_of(allowance.within) and not site_of(allowance.where.file))
+    """Return whether no comment in the file that it names, if there is one, has force, and one in its own has."""
+    if not allowance.within:
+        return True
+    has_none = site_of(allowance.within) or not _WITH_COMMENTS.match(allowance.within)
+    return bool(has_none) and not site_of(allowance.where.file)
 
 
 def _powerless(allowance: Allowance) -> str:
@@ -167,9 +172,7 @@ def _powerless(allowance: Allowance) -> str:
 def _invalid(allowance: Allowance, rules: Collection[str]) -> Iterator[Finding]:
     rule, known = allowance.rule, allowance.rule in rules
     if known and allowance.certain and allowance.reason:
-        what = (
-            f'"in {allowance.within}" is not a file of a site, and only those are named; write # allow {rule}: REASON'
-        )
+        what = f"{allowance.within} may have comments, so it is not named; write # allow {rule}: REASON"
         yield _finding("bad-allowance", allowance, f"{what} at the line itself")
     elif known:
         yield _finding("bad-allowance", allowance, f"it has no effect without a reason; write # allow {rule}: REASON")

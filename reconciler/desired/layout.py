@@ -1,6 +1,6 @@
 """The layout of a commit: the meaning of each file by its path, and the likely intent of a path that nothing reads.
 
-Known limit: a file outside the known places gets no finding, unless its name shows that Postfix should read it.
+Known limit: what is in docs/, below a name that begins with a dot, or looks like a text for people, gets no finding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
 RESERVED_NAMES = frozenset(
     {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
 )
-PLACES = ("mail.yaml", "hosts", "tables", "files", "master.d", "secrets", "sites", "dns", "flows", "access.yaml")
+PLACES = ("mail.yaml", "hosts", "tables", "files", "master.d", "secrets", "sites", "dns", "flows")
 FILES_ALONE = frozenset({tables.SECTION, databases.SECTION})
 """The sections that are files of their own and are never written in YAML."""
 ENTRIES = {sites.SECTION: "sites are not written here: each site has a file of its own, sites/siteNN/site.yaml"}
@@ -52,6 +52,8 @@ _TABLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\Z")
 _NAMED = re.compile(r"(?<=[:/])[\w-]+", re.ASCII)
 _LIKE_POSTFIX = frozenset({"postfix", "etc", "etc/postfix", "conf", "config"})
 _PAPERS = frozenset({"md", "txt", "rst", "html", "pdf"})
+_PROSE = frozenset({"doc", "docs"})
+_NOTICES = frozenset({"AUTHORS", "CHANGELOG", "CODEOWNERS", "CONTRIBUTING", "COPYING", "LICENCE", "LICENSE", "NOTICE"})
 _WORDS = re.compile(r"[\w-]+", re.ASCII)
 _COMPILED = frozenset({".db", ".dir", ".pag"})  # NAME.lmdb is the source of a table of that type
 LEFTOVER = re.compile(r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII)
@@ -64,8 +66,9 @@ _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
 def misplaced(files: Tree, host: str) -> Iterator[Finding]:
-    """Yield a finding for each file that nothing reads although its name suggests that it should have an effect."""
+    """Yield a finding for each file that nothing reads or deploys, and one for a folder of them."""
     hosts: dict[str, str] = {}
+    unread: dict[str, list[str]] = {}
     root = misnamed_root(files)
     for path in sorted(files):
         top, _, rest = path.partition("/")
@@ -79,8 +82,34 @@ def misplaced(files: Tree, host: str) -> Iterator[Finding]:
             yield from _misnamed(path, top, rest)
         elif path == root:
             continue  # load() says that mail.yaml is missing
-        elif not top.startswith(".") and top not in PLACES and (text := _meant(top, rest)):
+        elif top.startswith(".") or path == "mail.yaml" or (top in PLACES and rest):
+            continue
+        elif path not in PLACES and (text := _meant(top, rest)):
             yield warning_at("misplaced-file", Where(path), text, path)
+        elif not _is_for_people(path):
+            unread.setdefault(top, []).append(path)
+    yield from (_unread(top, paths) for top, paths in unread.items())
+
+
+def _unread(top: str, paths: list[str]) -> Finding:
+    """Return one warning for all the files of a folder that has no meaning, or for a file at the top."""
+    what = f'the folder "{top}"' if paths[0] != top else f'the file "{top}"'
+    text = (
+        f"nothing reads or deploys {what}; what Postfix is to have belongs into files/, what is for people into docs/,"
+        f" and for other programs write # allow misplaced-file in {paths[0]}: REASON in mail.yaml"
+    )
+    return warning_at("misplaced-file", Where(paths[0]), text, top)
+
+
+def _is_for_people(path: str) -> bool:
+    """Return whether a file is likely to be for readers of the repository."""
+    top, _, _ = path.partition("/")
+    name = PurePosixPath(path).name
+    return top in _PROSE or _is_prose(name) or name.partition(".")[0].upper() in _NOTICES or _suffix(name) in _PAPERS
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower()
 
 
 def _misnamed(path: str, folder: str, name: str) -> Iterator[Finding]:
@@ -383,8 +412,9 @@ def in_clear(path: str, why: str, name: str = "") -> str:
 
 EXPLAINED = {
     "misplaced-file": (
-        "A file is in a place where nothing reads it, although its name suggests that it should have an effect. It "
-        "would change nothing. Move or rename it as the finding says; files named README* and *.md may be anywhere."
+        "A file is in a place where nothing reads or deploys it, so it changes nothing. Move or rename it as the "
+        "finding says. Files named README* and *.md may be anywhere. For what is for other programs, write "
+        "# allow misplaced-file in FILE: REASON in mail.yaml, or name its folder with a dot at the beginning."
     ),
     "ambiguous-table": (
         "Two files are the source of the same table. Both would be compiled to the same name, and one of them "

@@ -246,3 +246,22 @@ def test_what_is_written_nowhere_is_told_where_a_person_would_write_it() -> None
         str(finding.where) != "mail.yaml:1:1" and "mail.yaml:1:1" not in finding.text for finding in told("", stock)
     )
     assert told("", stock)
+
+
+@pytest.mark.parametrize(
+    ("rule", "file"),
+    [("unused-file", "files/notes.cf"), ("misplaced-file", "scripts/deploy"), ("misplaced-file", "Makefile")],
+)
+def test_what_is_found_in_a_file_without_comments_is_allowed_in_mail_yaml(rule: str, file: str) -> None:
+    allowed = f"  # allow {rule} in {file}: another program reads it\n"
+
+    assert [one.rule for one in told("", {file: "x\n"})] == [rule]
+    assert told(allowed, {file: "x\n"}) == []
+    assert [one.rule for one in told(allowed)] == ["unused-allowance"]
+
+
+def test_a_file_that_may_have_comments_is_not_named() -> None:
+    (found,) = told("  # allow open-relay in mail.yaml: we may\n")
+
+    assert found.rule == "bad-allowance"
+    assert "mail.yaml may have comments" in found.text

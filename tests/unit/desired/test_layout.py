@@ -47,7 +47,7 @@ def test_a_folder_with_a_slip_in_its_name_is_a_warning() -> None:
 
 
 def test_a_file_that_reconciler_writes_itself_is_a_warning() -> None:
-    found = load_commit("hostname: a.b\n", **{"main.cf": "", "master.cf": "", "other/main.cf": ""}).findings
+    found = load_commit("hostname: a.b\n", **{"main.cf": "", "master.cf": "", "docs/main.cf": ""}).findings
 
     assert [(one.where.file, one.severity.value) for one in found] == [("main.cf", "warning"), ("master.cf", "warning")]
 
@@ -62,8 +62,14 @@ def test_a_file_that_reconciler_writes_itself_is_a_warning() -> None:
         ("submission.cf", "did you mean master.d/submission.cf"),
         ("virtual.md", ""),
         ("docs/virtual", ""),
-        ("scripts/deploy.sh", ""),
         ("LICENSE", ""),
+        (".github/workflows/check.yml", ""),
+        ("notes.txt", ""),
+        ("scripts/deploy.sh", 'nothing reads or deploys the folder "scripts"'),
+        ("bounce.template", "what Postfix is to have belongs into files/"),
+        ("access.yaml", 'nothing reads or deploys the file "access.yaml"'),
+        ("file/x", "did you mean files?"),
+        ("tables", 'nothing reads or deploys the file "tables"'),
     ],
 )
 def test_a_file_of_postfix_in_a_place_that_nothing_reads_is_a_warning(path: str, meant: str) -> None:
@@ -103,3 +109,9 @@ def test_a_secret_is_sealed_and_other_files_beside_it_are_for_people() -> None:
     beside = {"secrets/recipients": "", "secrets/README.md": "", "secrets/.gitattributes": ""}
 
     assert load_commit("hostname: a.b\n", **sealed, **beside).findings == ()
+
+
+def test_a_folder_of_files_that_nothing_reads_is_one_warning() -> None:
+    (found,) = load_commit("hostname: a.b\n", **{"ci/a": "", "ci/b": "", "ci/README.md": ""}).findings
+
+    assert (found.rule, found.where.file) == ("misplaced-file", "ci/a")
