@@ -61,7 +61,7 @@ def commit(context: Context, make: Callable[[Edges], Proposed | Nothing], told: 
 
 def _tell(proposed: Proposed, edges: Edges, known: Collection[Told]) -> None:
     revision = proposed.revision
-    say(f"{edges.settings.host}   {revision.short}  {revision.subject}\n")
+    say(f"{edges.settings.label}   {revision.short}  {revision.subject}\n")
     say_all(plan_lines(proposed.plan, columns(), whole=True))
     say_all(power_lines(proposed.powers))
     say_all(finding_lines(proposed.findings, known))

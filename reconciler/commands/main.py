@@ -16,6 +16,8 @@ import click
 
 from reconciler import __version__
 from reconciler.commands.console import Context, Reconciler, keep_examples
+from reconciler.host.instances import file_of
+from reconciler.model.errors import BadSettings
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -129,9 +131,12 @@ def imported(name: str) -> click.Command:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Read this file instead of /etc/reconciler.toml.",
 )
+@click.option(
+    "--instance", metavar="NAME", help="Work on the Postfix instance postfix-NAME, by /etc/reconciler/NAME.toml."
+)
 @click.version_option(__version__, prog_name="reconciler")
 @click.pass_context
-def main(context: click.Context, file: Path | None) -> None:
+def main(context: click.Context, file: Path | None, instance: str | None) -> None:
     r"""Keep this host's Postfix equal to a git branch.
 
     A commit that would break mail is refused; a commit that breaks mail after it went live is rolled back.
@@ -143,6 +148,11 @@ def main(context: click.Context, file: Path | None) -> None:
       reconciler once --adopt        hand this host's Postfix over to reconciler
       git push                       make every later change
     """
-    context.obj = Context(file)
+    if file and instance:
+        raise click.UsageError("give either --settings or --instance")
+    try:
+        context.obj = Context(file_of(instance) if instance else file)
+    except BadSettings as error:
+        raise click.UsageError(str(error)) from None
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -14,8 +14,9 @@ import click
 
 from reconciler import __version__
 from reconciler.commands.main import PURPOSES
+from reconciler.host.instances import DEFAULT_FILE, VARIABLE, file_of
 from reconciler.host.log import DEBUG
-from reconciler.host.settings import DEFAULT_FILE, Settings
+from reconciler.host.settings import Settings
 from reconciler.model.ascii_text import SPACE
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _STATUSES = {
 }
 _ENVIRONMENT = {
     "RECONCILER_SETTINGS": f"the settings file, instead of {DEFAULT_FILE}",
+    VARIABLE: f"the instance, by its settings {file_of('NAME')}",
     DEBUG: "print the traceback of a bug",
     "PAGER": "the program that shows a page of `reconciler help` on a terminal",
 }
@@ -54,14 +56,17 @@ def as_roff(root: click.Context, topics: Mapping[str, str]) -> str:
     lines = [
         f'.TH RECONCILER 8 "" "reconciler {_escaped(__version__)}" "System Administration"',
         ".SH NAME", r"reconciler \- " + _escaped(_sentence(root.command)), ".SH SYNOPSIS",
-        r".B reconciler \fR[\fB\-\-settings \fIFILE\fR] \fICOMMAND\fR [\fIARGUMENTS\fR]",
+        r".B reconciler \fR[\fB\-\-settings \fIFILE\fR | \fB\-\-instance \fINAME\fR] \fICOMMAND\fR [\fIARGUMENTS\fR]",
         ".SH DESCRIPTION", *_described(root.command), ".SH OPTIONS", *_options(root),
     ]  # fmt: skip
     for purpose, names in PURPOSES.items():
         lines.append(f'.SH "{purpose.upper()}"')
         for name in names:
             lines += _command(root, name)
-    files = {str(DEFAULT_FILE): "the settings of this host"}
+    files = {
+        str(DEFAULT_FILE): "the settings of this host",
+        str(file_of("NAME")): "those of an instance, with places of its own",
+    }
     files |= {str(field.default): _FILES[field.name] for field in fields(Settings) if field.name in _FILES}
     lines += [".SH PAGES", _escaped("`reconciler help TOPIC` shows these pages:"), *_listed(topics)]
     lines += [".SH EXIT STATUS", *_listed(_STATUSES), ".SH ENVIRONMENT", *_listed(_ENVIRONMENT)]

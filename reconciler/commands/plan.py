@@ -80,7 +80,7 @@ def plan_command(context: Context, rev: str | None, *, tree: Path | None, whole:
                  "powers": [power_line(power) for power in judged.powers]}  # fmt: skip
         click.echo(json.dumps(shown | {"findings": [finding_line(finding) for finding in findings]}))
     else:
-        say(f"{'   '.join(filter(None, (context.settings.host, revision.short)))}  {revision.subject}\n")
+        say(f"{'   '.join(filter(None, (context.settings.label, revision.short)))}  {revision.subject}\n")
         say_cut(lambda full: plan_lines(plan, columns(), whole=full, implied=implied), whole=whole)
         say_all(power_lines(judged.powers))
         say_all(("", *finding_lines(findings, known)) if findings else ())

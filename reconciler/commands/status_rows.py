@@ -33,7 +33,8 @@ def status_lines(status: Status, now: datetime) -> Iterator[str]:
     """
     verdict = status["verdict"]
     word = "OK" if verdict["level"] == "well" else "ATTENTION"
-    first = ": ".join(filter(None, (f"{status['host']}   {word}", bare(verdict["text"]))))
+    label = "@".join(filter(None, (status["host"], status["instance"])))
+    first = ": ".join(filter(None, (f"{label}   {word}", bare(verdict["text"]))))
     yield first if len(first) <= WIDTH else f"{first[: WIDTH - 3]}..."
     is_whole = first.endswith(verdict["text"]) and len(first) <= WIDTH
     yield from rows(*(("also", verdict["also"]) if is_whole else ("why", [verdict["text"], *verdict["also"]])))

@@ -86,7 +86,7 @@ class Answers:
         revision = repo.revision(new)
         memory = Memory()
         self._board.forget(revision.oid)
-        yield {"line": f"{self._edges.settings.host}   {revision.short}  {revision.subject}"}
+        yield {"line": f"{self._edges.settings.label}   {revision.short}  {revision.subject}"}
         yield {"line": ""}
         began, known = time.monotonic(), standing(self._edges)
         try:

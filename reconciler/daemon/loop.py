@@ -65,7 +65,7 @@ class Daemon:
 
     def __init__(self, edges: Edges) -> None:
         settings = edges.settings
-        self._log = get(host=settings.host)
+        self._log = get(host=settings.label)
         self._queue = WakeQueue(settings.reload_interval, lambda: self._master.pid() is not None)
         edges = replace(edges, say=self._say, activated=self._queue.reloaded, lived=lambda: self._master.lived)
         self._guard = Guard(edges, self._look, self._log)

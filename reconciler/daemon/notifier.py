@@ -46,8 +46,9 @@ def notifier(edges: Edges, log: Log) -> Outbox:
 
 
 def _run(program: str, edges: Edges, line: ConclusionLine) -> None:
-    told = headline(line)
-    message = {"host": edges.settings.host, "priority": told.priority.name.lower(), "text": told.text, **line}
+    told, settings = headline(line), edges.settings
+    named = {"host": settings.host} | ({"instance": settings.instance} if settings.instance else {})
+    message = {**named, "priority": told.priority.name.lower(), "text": told.text, **line}
     edges.host.run((program,), timeout=TIMEOUT, input=json.dumps(message).encode() + b"\n").checked()
 
 

@@ -1,7 +1,8 @@
 """Read this host's settings from a TOML file into one value, and find the files that ship with reconciler.
 
 read_settings() reports every wrong key at once and never guesses. It raises BadSettings for a named file that is
-missing, that is not TOML, or that holds unknown keys or wrong values. Without a file the defaults apply.
+missing, that is not TOML, or that holds unknown keys or wrong values. Without a file the defaults apply. The file of
+an instance (host/instances.py) has defaults of its own.
 
 Known limit: tomllib keeps no positions, so an error names the file and the key, and a line only for bad syntax.
 """
@@ -16,6 +17,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from reconciler.host.instances import DEFAULT_FILE, VARIABLE, file_of, installed, name_of, places
 from reconciler.model import did_you_mean
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.duration import read_duration
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from reconciler.trees.ignore import Rule
 
-DEFAULT_FILE = Path("/etc/reconciler.toml")
 MIRROR = Path("remote", "mirror.git")
 """The repository of a host that follows a remote, below the state."""
 DriftPolicy = Literal["revert", "commit", "report"]
@@ -134,8 +135,12 @@ def _key(name: str, read: Callable[[object], object]) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The administrator's settings for this host; deploy/etc/reconciler.toml describes each key."""
+    """The administrator's settings for this host; deploy/etc/reconciler.toml describes each key.
 
+    *instance* is the name of the file in /etc/reconciler, and empty for the default instance.
+    """
+
+    instance: str = ""
     host: str = field(default_factory=lambda: os.uname().nodename, metadata=_key("host.name", _text))
     repository: Path = field(default=Path("/srv/mail-state.git"), metadata=_key("repository.path", _path))
     branch: str = field(default="main", metadata=_key("repository.branch", _text))
@@ -168,14 +173,25 @@ class Settings:
     token: Path = field(default=Path("/etc/reconciler/forge_token"), metadata=_key("statuses.token", _path))
     log_format: LogFormat = field(default="auto", metadata=_key("log.format", _one_of(LogFormat)))
 
+    @property
+    def label(self) -> str:
+        """What people read: the host, with the instance such as mx1.example.com@out."""
+        return f"{self.host}@{self.instance}" if self.instance else self.host
 
-FIELDS: dict[str, Field[object]] = {field.metadata["key"]: field for field in fields(Settings)}
+
+FIELDS: dict[str, Field[object]] = {one.metadata["key"]: one for one in fields(Settings) if one.metadata}
 """Every key of the settings file, as ``section.key``, with the field of Settings that holds it."""
 
 
 def settings_file(path: Path | None = None) -> Path:
-    """Return the settings file in use: the one named, else $RECONCILER_SETTINGS, else /etc/reconciler.toml."""
-    return path or Path(os.environ.get("RECONCILER_SETTINGS") or DEFAULT_FILE)
+    """Return the settings file in use: the one named, $RECONCILER_SETTINGS, or that of $RECONCILER_INSTANCE."""
+    given = os.environ.get("RECONCILER_SETTINGS")
+    return path or (Path(given) if given else file_of(os.environ.get(VARIABLE, "")))
+
+
+def defaults(file: Path) -> Settings:
+    """Return the settings that a file without any key gives."""
+    return Settings(**places(name_of(file)))  # type: ignore[arg-type] # each is of its field's type
 
 
 def read_settings(path: Path | None = None) -> Settings:
@@ -186,7 +202,7 @@ def read_settings(path: Path | None = None) -> Settings:
     except FileNotFoundError:
         if file == DEFAULT_FILE:
             return Settings()
-        raise BadSettings(f"{file}: no such file") from None
+        raise BadSettings(f"{file}: no such file{did_you_mean(name_of(file), installed())}") from None
     except OSError as error:
         raise BadSettings(f"{file}: {error.strerror}") from error
     except ValueError as error:  # bad TOML, and bytes that are not UTF-8
@@ -195,7 +211,7 @@ def read_settings(path: Path | None = None) -> Settings:
 
 
 def _settings(document: dict[str, object], file: Path) -> Settings:
-    values: dict[str, object] = {}
+    values = places(name_of(file))
     problems = []
     for key, value in _flat(document):
         if key not in FIELDS:

@@ -1,5 +1,7 @@
 """Record hand edits: who made them, and with drift policy ``commit`` a commit on the branch drift/HOST.
 
+Of an instance, that branch is drift/HOST@NAME.
+
 find() runs before the pass changes anything and returns a Found. Once the edited generation is no longer live, its
 files can't change any more, and keep() turns the Found into a Kept: one commit of all differences, on top of the commit
 that was live, or on top of drift/HOST while that branch holds unmerged edits. Until then the generation is marked and
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.apply.edges import Edges
+    from reconciler.host.settings import Settings
     from reconciler.model import File, Revision, Tree
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
@@ -91,9 +94,9 @@ def only_ignored(revision: Revision, edges: Edges) -> bool:
     return state(plan.live) == state(plan.target)
 
 
-def branch(host: str) -> str:
-    """Return the branch that keeps the hand edits of a host."""
-    return f"drift/{host}"
+def branch(settings: Settings) -> str:
+    """Return the branch that keeps the hand edits of a host, or of an instance on it."""
+    return f"drift/{settings.label}"
 
 
 def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
@@ -104,7 +107,7 @@ def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
         known |= {name.partition(":")[2] for name in live.carried} | read_main(_main(live), "main.cf")[0].keys()
         owned = [path for path, record in live.files.items() if not record.made_from]
         yield from limits(rules, datetime.now(UTC), owned, known)
-    where = branch(edges.settings.host)
+    where = branch(edges.settings)
     for generation in edges.generations.all():
         if generation.edit == PENDING and (live is None or generation.path != live.path):
             yield f"a hand edit is not on {where} yet and exists only in {generation.root}; the next pass tries again"
@@ -222,7 +225,7 @@ def _committed(kept: Kept, live: Generation, edges: Edges) -> Kept:
 
 def _with_commit(kept: Kept, edited: Generation, live: Generation, edges: Edges) -> Kept:
     """Return *kept* with the commit made of that generation, or with the reason why it could not be made."""
-    where = branch(edges.settings.host)
+    where = branch(edges.settings)
     try:
         oid = _commit(edited, live, _who(edited, kept.found, edges.journal), edges)
         edges.generations.mark(edited, oid or NOTHING)
@@ -261,7 +264,7 @@ def _commit(edited: Generation, live: Generation, by: Attribution, edges: Edges)
     damaged = _damaged(edited, edges.generations)
     if not diff(base, content).changes and not damaged:
         return ""
-    name, where = _identity(now_live, base, content, damaged), branch(edges.settings.host)
+    name, where = _identity(now_live, base, content, damaged), branch(edges.settings)
     for _ in range(_ATTEMPTS):
         parent = _parent(now_live, where, edges.repo)
         if f"{SAME}: {name}" in parent.trailers:

@@ -140,8 +140,8 @@ def note(passed: Passed, edges: Edges) -> None:
     live = edges.generations.live()
     number, short = (live.number, live.name) if live else (None, "")
     lines = "\n".join(outcome_lines(passed.outcome, passed.seconds, number, short))
-    texts = [(passed.revision, f"{edges.settings.host}: {lines}")] if passed.revision else []
-    texts += [(one.oid, f"{edges.settings.host}: superseded by {passed.revision[:7]}") for one in passed.superseded]
+    texts = [(passed.revision, f"{edges.settings.label}: {lines}")] if passed.revision else []
+    texts += [(one.oid, f"{edges.settings.label}: superseded by {passed.revision[:7]}") for one in passed.superseded]
     for oid, text in texts:
         try:
             edges.repo.note(oid, text)

@@ -122,6 +122,7 @@ def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> 
     keys = _dkim(files, edges)
     return {
         "host": edges.settings.host,
+        "instance": edges.settings.instance,
         "verdict": UNJUDGED,
         "phase": phase_data(phase),
         "since": _utc(edges.journal.phase_since()),

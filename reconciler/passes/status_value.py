@@ -104,6 +104,7 @@ class Status(TypedDict):
     """The JSON value that ``status --json`` prints; the keys of phase, dkim and refused come from their modules."""
 
     host: str
+    instance: str
     verdict: Verdict
     phase: dict[str, Any]
     since: str | None

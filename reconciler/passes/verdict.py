@@ -6,6 +6,7 @@ run or can't read its configuration, or reconciler has halted. The most urgent r
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ LONG = timedelta(days=1)
 LATE = "did not answer in time"
 """The end of the reason why nothing is known of Postfix on a host that is too busy to tell."""
 NOTHING = "nothing to do"
+_START = "systemctl start reconciler"
 _SERVICES = frozenset({"postsrsd", "rspamd"})
 """The companions that run as a service of that name."""
 _VERBS = {"Refused": "was refused", "RolledBack": "was rolled back"}
@@ -56,8 +58,16 @@ def verdict(status: Status, now: datetime) -> Verdict:
         level=first.level.value,
         text=first.text,
         also=list(dict.fromkeys(one.text for one in others if not repeats(one.text, first.text))),
-        next=first.next,
+        next=_for_instance(first.next, status["instance"]),
     )
+
+
+def _for_instance(command: str, name: str) -> str:
+    """Return a command with the instance that it is for."""
+    if not name:
+        return command
+    command = re.sub(r"(?<![\w./-])reconciler (?=[a-z])", f"reconciler --instance {name} ", command, flags=re.ASCII)
+    return f"{command}@{name}" if command == _START else command
 
 
 def _calm(status: Status) -> str:
@@ -150,7 +160,7 @@ def _daemon(status: Status) -> Iterator[Need]:
     behind = bool(branch["tip"]) and branch["tip"] != status["live"]["revision"] and branch["outcome"] not in _SETTLED
     commits = f"{branch['ahead']} commit{'s' * (branch['ahead'] != 1)}"
     waits = f"; {branch['name']} is {commits} ahead" if behind and branch["ahead"] else ""
-    yield Need(f"the daemon is not running{waits}", "systemctl start reconciler")
+    yield Need(f"the daemon is not running{waits}", _START)
 
 
 def _companions(status: Status) -> Iterator[Need]:

@@ -9,6 +9,7 @@ SUBJECT = "Set message_size_limit to 20480000"
 AT = "2026-11-22T20:49:00Z"
 WELL: dict[str, Any] = {
     "host": "mx1.example.com",
+    "instance": "",
     "verdict": {"level": "well", "text": "generation 12 is live", "also": [], "next": "nothing to do"},
     "phase": {"name": "Steady"},
     "since": "2026-11-22T20:00:00Z",

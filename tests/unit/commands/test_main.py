@@ -56,6 +56,21 @@ def started(*arguments: str) -> tuple[str, set[str]]:
     return printed, set(packages.split())
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--instance", "out", "--settings", "/x"), "give either --settings or --instance"),
+        (("--instance", "../out"), "no name of an instance"),
+        (("--instance", "gone-for-good"), "/etc/reconciler/gone-for-good.toml: no such file"),
+    ],
+)
+def test_an_instance_is_chosen_by_its_name(options: tuple[str, ...], says: str) -> None:
+    argv = [sys.executable, "-c", REPORTED, *options, "get", "myhostname"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert says in done.stderr
+    assert f"exit status {78 if 'gone' in says else 64}" in done.stdout
+
+
 def test_each_command_is_at_its_place() -> None:
     with click.Context(main) as context:
         commands = {name: main.get_command(context, name) for name in main.list_commands(context)}

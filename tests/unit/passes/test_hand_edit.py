@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.passes.hand_edit import Found, Kept, find, keep
+from reconciler.host.settings import Settings
+from reconciler.passes.hand_edit import Found, Kept, branch, find, keep
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
 from reconciler.state.records import Edited
@@ -137,3 +138,8 @@ def test_an_edit_that_can_not_be_committed_is_trouble_and_stays_marked(tmp_path:
     assert kept.commit == ""
     assert "mail.git" in kept.trouble
     assert adopted.edges.generations.get(before.path).edit == PENDING
+
+
+def test_instances_that_share_a_repository_keep_their_edits_apart() -> None:
+    assert branch(Settings(host="mx1.example.com")) == "drift/mx1.example.com"
+    assert branch(Settings(host="mx1.example.com", instance="out")) == "drift/mx1.example.com@out"

@@ -30,6 +30,23 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
+    ("others", "command"),
+    [
+        ({"daemon": False}, "systemctl start reconciler@out"),
+        ({"drift": ["main.cf"]}, "reconciler --instance out plan"),
+        ({"live": None}, "reconciler --instance out plan, then reconciler --instance out once --adopt"),
+        ({"postfix": STOPPED}, "START"),
+        (
+            {"lost": "it is gone; to restore it, run `reconciler once --adopt`"},
+            "reconciler --instance out once --adopt",
+        ),
+    ],
+)
+def test_a_command_names_the_instance(others: dict[str, Any], command: str) -> None:
+    assert judged(instance="out", **others)["next"] == command
+
+
+@pytest.mark.parametrize(
     ("phase", "text"),
     [
         ({"name": "Probation", "confirm": False, "revision": TIP}, "generation 12 is live, and is watched"),
