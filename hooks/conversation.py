@@ -4,7 +4,8 @@ Promises: this module imports only the standard library, and no module that is s
 user who pushes, with any Python from 3.9 on. It raises only Silence and Trouble, so a pusher never sees a traceback.
 
 Known limit: the place of the daemon and the branch come from the repository's own configuration (`git config
-reconciler.socket`, `reconciler.branch`, written by `reconciler init`); the settings file is not read here.
+reconciler.socket`, `reconciler.branch`, and `reconciler.NAME.socket` for an instance, written by `reconciler init`);
+the settings file is not read here.
 """
 
 from __future__ import annotations
@@ -52,13 +53,18 @@ def configuration() -> dict[str, str]:
     return {name.partition(".")[2]: value for name, _, value in pairs}
 
 
-def update(branch: str) -> tuple[str, str] | None:
-    """Return the old and the new commit of *branch*, which git writes to a hook's standard input."""
+def followed(recorded: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the branches that are followed, each with the socket of its daemon; instances can share a repository."""
+    starts = [name[: -len("socket")] for name in sorted(recorded) if name == "socket" or name.endswith(".socket")]
+    return [(recorded.get(f"{start}branch", "main"), recorded.get(f"{start}socket", "")) for start in starts or [""]]
+
+
+def updates() -> dict[str, tuple[str, str]]:
+    """Return the old and the new commit of each branch, which git writes to a hook's standard input."""
     lines = sys.stdin.buffer.read().decode("utf-8", "replace").split("\n")
-    for old, new, name in (line.split(" ", 2) for line in lines if line):
-        if name == f"refs/heads/{branch}":
-            return old, new
-    return None
+    moved = (line.split(" ", 2) for line in lines if line)
+    start = "refs/heads/"
+    return {name[len(start) :]: (old, new) for old, new, name in moved if name.startswith(start)}
 
 
 def ask(path: str, request: dict[str, object], patience: float) -> dict[str, object]:

@@ -18,7 +18,8 @@ from reconciler.commands.contract import change_line
 from reconciler.commands.offers import Names, Then, offer_as_json, offer_lines
 from reconciler.commands.options import as_json, pass_context
 from reconciler.host.effects import Host
-from reconciler.host.settings import Settings, settings_file, shipped
+from reconciler.host.instances import installed
+from reconciler.host.settings import defaults, settings_file, shipped
 from reconciler.model import File
 from reconciler.passes.move_in import MoveIn, move_in
 from reconciler.passes.move_in_offers import offers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.apply.edges import Edges
+    from reconciler.host.settings import Settings
     from reconciler.model import Tree
     from reconciler.passes.move_in_offers import Proven
 
@@ -83,7 +85,7 @@ def import_command(
     if os.geteuid():
         raise PermissionError(1, "not permitted; run this as root", str(settings_file(context.file)))
     if is_new := not settings_file(context.file).exists():
-        context.suppose(Settings())
+        context.suppose(defaults(settings_file(context.file)))
     edges = context.edges()
     directory = (source or edges.settings.config_directory).absolute()
     given = _given(edges, folder)
@@ -133,7 +135,8 @@ def _given(edges: Edges, folder: Path | None) -> Tree | None:
     if not place.is_dir() or not any(place.iterdir()):
         return None
     if folder is None:
-        return edges.repo.read(edges.repo.required_tip())
+        tip = edges.repo.tip() if installed() else edges.repo.required_tip()
+        return edges.repo.read(tip) if tip else None  # each of several instances gets a branch of its own
     return files_in(folder)
 
 
@@ -170,6 +173,7 @@ def _fill(folder: Path, files: Tree) -> None:
 def _write_settings(file: Path, settings: Settings) -> None:
     values = {"name": settings.host, "path": str(settings.repository), "branch": settings.branch}
     text = _SETTINGS.format(**{name: json.dumps(value) for name, value in values.items()})
+    file.parent.mkdir(0o711, parents=True, exist_ok=True)
     Host().replace(file, text.encode(), 0o644)
 
 

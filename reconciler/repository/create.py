@@ -1,4 +1,7 @@
-"""Create a new repository by one rename."""
+"""Create a new repository by one rename, or a branch for one more instance in a repository that is there.
+
+Raises NotCreated, and leaves what is there as it is.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from pygit2.enums import FileMode
 from reconciler.host.effects import Host
 from reconciler.host.settings import shipped
 from reconciler.model.errors import ReconcilerError
-from reconciler.repository.repo import revision_of
+from reconciler.repository.repo import Repository, revision_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +36,7 @@ RECEIVE = {
     "receive.denyNonFastForwards": "true", "receive.denyDeleteCurrent": "refuse",
 }  # fmt: skip
 HOOKS = {"pre-receive": 0o755, "post-receive": 0o755, "conversation.py": 0o644}
+_OURS = b"reconciler"
 PLACEHOLDER = b"mx1.example.com"
 _QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(?:\.[A-Za-z0-9][A-Za-z0-9-]*)+")
 
@@ -51,21 +55,23 @@ def create(
     """Make the bare repository *path* with its first commit, the hooks, and their address of this host's daemon.
 
     The commit holds *source* unchanged, or the starter state with this host's name and its *recipient* in secrets/.
-    The repository has the owner of its parent folder, and appears complete and durable, by one rename.
+    The repository has the owner of its parent folder, and appears complete and durable, by one rename. One that is
+    there gets the branch, if it has none of that name.
     """
     if settings.url is not None and path == settings.repository:
         how = "write a folder with `reconciler import --to FOLDER`, push it there, and run `reconciler fetch`"
         raise NotCreated(f"{path}: this host follows {settings.url}; {how}")
+    if (path / "HEAD").is_file():
+        return _add(path, settings, settings_file, _Seed.collected(settings.host, recipient, source), message)
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise NotCreated(f"{path}: already exists and is not an empty folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         seed = _Seed.collected(settings.host, recipient, source)
-        hooks = {name: (shipped("hooks") / name).read_bytes() for name in HOOKS}
         with _acting_as(path.parent.stat()):
             beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
             try:
-                revision = _make(beside, settings, settings_file, hooks, seed, message)
+                revision = _make(beside, settings, settings_file, seed, message)
                 beside.chmod(0o755)
                 Host().sync(beside)
                 Host().rename(beside, path)
@@ -96,18 +102,47 @@ def _acting_as(parent: os.stat_result) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def _make(
-    beside: Path, settings: Settings, settings_file: Path, hooks: Mapping[str, bytes], seed: _Seed, message: str
-) -> Revision:
+def _make(beside: Path, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
     handle = pygit2.init_repository(str(beside), bare=True, initial_head=settings.branch)
-    for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
-        handle.config[f"reconciler.{name}"] = str(value)
     for name, text in RECEIVE.items():
         handle.config[name] = text
-    (folder := beside / "hooks").mkdir(exist_ok=True)
-    for name, content in hooks.items():
-        (folder / name).write_bytes(content)
-        (folder / name).chmod(HOOKS[name])
+    return _begin(handle, settings, settings_file, seed, message)
+
+
+def _add(path: Path, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
+    """Add the branch to a repository that is there, as its owner."""
+    repository = Repository(path, settings.branch, Host())
+    if repository.tip() is not None:
+        raise NotCreated(f"{path}: already exists, and has a branch {settings.branch}")
+    for why in (*repository.limits, *_hooks_of_others(path)):
+        raise NotCreated(why)
+    try:
+        with _acting_as(path.stat()):
+            revision = _begin(pygit2.Repository(str(path)), settings, settings_file, seed, message)
+            Host().sync(path)
+    except OSError as error:
+        raise NotCreated(f"{error.filename or path}: {error.strerror}") from error
+    except pygit2.GitError as error:
+        raise NotCreated(f"{path}: {error}") from error
+    return revision
+
+
+def _hooks_of_others(path: Path) -> Iterator[str]:
+    """Yield why the hooks can't be written: a file of that name that is not reconciler's."""
+    for name in HOOKS:
+        file = path / "hooks" / name
+        if file.is_symlink() or (file.exists() and _OURS not in file.read_bytes()):
+            yield f"{file}: is not reconciler's; move it away"
+
+
+def _begin(handle: pygit2.Repository, settings: Settings, settings_file: Path, seed: _Seed, message: str) -> Revision:
+    """Write the hooks, their address of this host's daemon, and the first commit of the branch."""
+    start = f"reconciler.{settings.instance}." if settings.instance else "reconciler."
+    for name, value in (("settings", settings_file), ("socket", settings.socket), ("branch", settings.branch)):
+        handle.config[f"{start}{name}"] = str(value)
+    (folder := Path(handle.path, "hooks")).mkdir(exist_ok=True)
+    for name, mode in HOOKS.items():
+        Host().replace(folder / name, (shipped("hooks") / name).read_bytes(), mode)  # a push may run the old one now
     author = pygit2.Signature("reconciler", f"reconciler@{settings.host}")
     tree = seed.write(handle)
     oid = handle.create_commit(f"refs/heads/{settings.branch}", author, author, message, tree, [])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from reconciler.daemon.control import Control
 from reconciler.host.effects import Host
-from reconciler.host.settings import Settings, shipped
+from reconciler.host.settings import Settings, defaults, shipped
 from reconciler.repository.create import HOOKS, MAX_PUSH, create
 from reconciler.repository.repo import Repository
 from tests.unit.brief_daemons import LONG, full_daemon
@@ -107,6 +108,32 @@ def test_a_good_push_shows_the_check_and_then_how_it_went(pushing: Pushing, daem
     assert (check["do"], check["old"], check["new"]) == ("check", pushing.first, new)
     assert follow == {"do": "follow", "revision": new, "uid": os.geteuid(), "columns": 72}
     assert "mail.yaml" in daemon.files
+
+
+def test_each_branch_has_the_daemon_of_its_instance(pushing: Pushing, daemon: Daemon, tmp_path: Path) -> None:
+    settings = replace(defaults(Path("/etc/reconciler/out.toml")), socket=tmp_path / "out/control.sock", host="mx1")
+    create(pushing.path, settings, settings_file=tmp_path / "out.toml", recipient="age1x")
+    other = Daemon(pushing.path)
+    other.lines = ["mx1  of out"]
+    server = Control(settings.socket, None, {"check": other.check, "follow": other.follow}, pushing.path)
+    server.start()
+    new = pushing.commit()
+    git(pushing.clone, "fetch", "-q")
+    git(pushing.clone, "checkout", "-q", "out")
+    newer = pushing.commit()
+    assert pushing.push("origin", "out") == (True, ["mx1  of out", "live as generation 2"])
+    assert not daemon.asked
+    assert [one.get("new", one.get("revision")) for one in other.asked] == [newer, newer]
+    other.status = "refused"
+    later = pushing.commit()
+    assert not pushing.push("origin", "main", "out")[0], "git takes all branches of a push, or none"
+    assert git(pushing.path, "rev-parse", "main", "out").split() == [pushing.first, newer]
+    assert pushing.push("origin", "main") == (True, ["mx1  a line", "live as generation 2"])
+    server.stop()
+    assert pushing.push("origin", "out") == (True, [UNCHECKED, UNFOLLOWED])
+    assert git(pushing.path, "rev-parse", "main", "out").split() == [new, later]
+    taken, said = pushing.push("origin", ":out")
+    assert (taken, said[0]) == (False, "out can't be deleted: this host's mail system follows it")
 
 
 def test_a_refused_push_is_rejected_with_its_findings(pushing: Pushing, daemon: Daemon) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.host.effects import Host
-from reconciler.host.settings import Settings
+from reconciler.host.settings import Settings, defaults
 from reconciler.repository import create as create_module
 from reconciler.repository.create import HOOKS, RECEIVE, NotCreated, create
 from reconciler.repository.repo import Repository
@@ -73,6 +73,45 @@ def test_what_is_there_already_is_named_and_kept(tmp_path: Path) -> None:
         create(path, Settings(), settings_file=FILE, recipient=KEY)
     assert [entry.name for entry in tmp_path.iterdir()] == ["r.git"]
     assert (path / "precious").exists()
+
+
+def test_one_more_instance_gets_a_branch_of_the_repository(tmp_path: Path) -> None:
+    path, file = tmp_path / "r.git", Path("/etc/reconciler/out.toml")
+    first = create(path, Settings(host="mx1"), settings_file=FILE, recipient=KEY)
+    (path / "hooks/pre-receive").write_text("# reconciler's, of an earlier version\n")
+    source = tmp_path / "from"
+    source.mkdir()
+    (source / "mail.yaml").write_text("base: none\n")
+    create(path, defaults(file), settings_file=file, recipient=KEY, source=source)
+    assert read(path, "out") == {"mail.yaml": "base: none\n"}
+    assert git(path, "rev-parse", "main", "HEAD").split() == [first.oid, first.oid]
+    assert git(path, "rev-list", "--count", "out") == "1"
+    assert git(path, "config", "reconciler.out.socket") == "/run/reconciler-out/control.sock"
+    assert git(path, "config", "reconciler.socket") == "/run/reconciler/control.sock"
+    assert "def consents" in (path / "hooks/pre-receive").read_text()
+    assert git(path, "fsck", "--strict") == ""
+    with pytest.raises(NotCreated, match="already exists, and has a branch out"):
+        create(path, defaults(file), settings_file=file, recipient=KEY, source=source)
+
+
+def test_hooks_of_another_program_stay_as_they_are(tmp_path: Path) -> None:
+    path, hook = tmp_path / "r.git", tmp_path / "r.git/hooks/pre-receive"
+    create(path, Settings(host="mx1"), settings_file=FILE, recipient=KEY)
+    hook.write_text("#!/bin/sh\nexec gitolite\n")
+    with pytest.raises(NotCreated, match="pre-receive: is not reconciler's; move it away"):
+        create(path, Settings(host="mx1", branch="out"), settings_file=FILE, recipient=KEY)
+    assert hook.read_text() == "#!/bin/sh\nexec gitolite\n"
+    assert git(path, "branch", "--list", "out") == ""
+
+
+def test_a_branch_belongs_to_the_owner_of_the_repository(open_folder: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to make the repository of another user"
+    path = open_folder / "home" / "r.git"
+    path.parent.mkdir()
+    os.chown(path.parent, NOBODY, NOBODY)
+    create(path, Settings(host="mx1"), settings_file=FILE, recipient=KEY)
+    create(path, Settings(host="mx1", branch="out"), settings_file=FILE, recipient=KEY)
+    assert {one.stat().st_uid for one in path.rglob("*")} == {NOBODY}
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
