@@ -1,26 +1,32 @@
 """A change of queue_directory leaves no mail behind.
 
 A commit is refused while mail waits in the queue. What arrives in the instant of the swap is moved, and so is what an
-undo, a rollback or a rescue would leave in the newer queue, because these always go on. Raises OSError for a queue that
-can't be read.
+undo, a rollback or a rescue would leave in the newer queue, because these always go on. The queue of another instance
+is left alone: a hand edit of queue_directory makes it look like the old one. Raises OSError for a queue that can't be
+read.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host import queue
+from reconciler.host.programs import postfix
 from reconciler.model import UNWRITTEN, Finding, Severity, Where
+from reconciler.postfix.scopes import words
 
 if TYPE_CHECKING:
     from reconciler.host.effects import Host
     from reconciler.host.programs.postfix import Instance
 
+_LIST = "multi_instance_directories"
 
-def mail_left_behind(before: Instance, after: Instance) -> list[Finding]:
+
+def mail_left_behind(before: Instance, after: Instance, host: Host) -> list[Finding]:
     """Return an error if mail waits in the queue that Postfix would not read any more."""
     count = 0 if _is_same(before, after) else queue.waiting(before.queue_directory)
-    if not count:
+    if not count or _is_of_another(before, after, host):
         return []
     text = (
         f"queue_directory would become {after.queue_directory}, but {_messages(count)} in {before.queue_directory}, and"
@@ -32,7 +38,7 @@ def mail_left_behind(before: Instance, after: Instance) -> list[Finding]:
 
 def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, ...]:
     """Move the mail of the queue that is not read any more; return a warning about what could not be moved."""
-    if _is_same(before, after) or not queue.waiting(before.queue_directory):
+    if _is_same(before, after) or not queue.waiting(before.queue_directory) or _is_of_another(before, after, host):
         return ()
     left = queue.move(before.queue_directory, after.queue_directory, after.directory, host)
     if not left:
@@ -56,6 +62,17 @@ def take_along(before: Instance, after: Instance, host: Host) -> tuple[Finding, 
 
 def _is_same(before: Instance, after: Instance) -> bool:
     return before.queue_directory.resolve() == after.queue_directory.resolve()
+
+
+def _is_of_another(before: Instance, after: Instance, host: Host) -> bool:
+    """Return whether the old queue is that of another instance; *before* or *after* has the managed directory."""
+    if not postfix.installed():
+        return False
+    own = {before.directory.resolve(), after.directory.resolve()}
+    default = postfix.live(host, postfix.STOCK_DIRECTORY)
+    listed = [default, *(postfix.live(host, Path(one)) for one in words(default.values.get(_LIST, "")))]
+    others = [one for one in listed if one.directory.resolve() not in own]
+    return any(_is_same(before, other) for other in others)
 
 
 def _messages(count: int) -> str:

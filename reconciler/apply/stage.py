@@ -64,7 +64,7 @@ def stage_and_check(order: Order, edges: Edges, name: str) -> Staged:
                     *postfix.check(edges.host, stage.root),
                     *bounce.check(edges.host, stage.root, bounce.templates(order.origin)),
                     *companions.check(edges.host, stage.folder),
-                    *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root)),
+                    *mail_left_behind(edges.postfix(), postfix.live(edges.host, stage.root), edges.host),
                 ]
             )
         if not errors_in(findings):  # else postmap would repeat the same errors

@@ -261,7 +261,8 @@ def faults_before(
     mark: Mark, log: MailLog, instance: postfix.Instance, services: Sequence[Service]
 ) -> frozenset[Fault]:
     """Return the fatal errors that Postfix logged between the last time it read its configuration and *mark*."""
-    lines = fatal_lines(since_activation(log.before(mark)), _names(instance, services))
+    names = _names(instance, services)
+    lines = fatal_lines(since_activation(log.before(mark), names), names)
     return frozenset((line.tag, steady(line.text)) for line in lines)
 
 

@@ -48,17 +48,22 @@ def stopped(host: Host, instance: postfix.Instance) -> Stopped:
 
 def _logged_end(host: Host, instance: postfix.Instance) -> tuple[datetime | None, str]:
     log = open_log(host, instance.values)
-    return last_end(log.before(log.mark()), time.time())
+    return last_end(log.before(log.mark()), instance.values["syslog_name"], time.time())
 
 
-def last_end(lines: Iterable[str], now: float) -> tuple[datetime | None, str]:
-    """Return when the last master was stopped, by the lines of a mail log, and what stopped it; None if it died."""
+def last_end(lines: Iterable[str], name: str, now: float) -> tuple[datetime | None, str]:
+    """Return when the last master was stopped, by the lines of a mail log, and what stopped it; None if it died.
+
+    Only the lines of the instance with that syslog_name count; *now* tells the year of a line.
+    """
     at, by, asked = None, "", False
     for text in lines:
         line = parse(text)
-        if line and line.program == _SCRIPT:
+        if line is None or not line.tag.startswith(f"{name}/"):
+            continue
+        if line.program == _SCRIPT:
             asked = line.text.startswith(_SAYS)
-        if line and line.program == "master":
+        if line.program == "master":
             logged = logged_at(text, now) if was_stopped(text) else None
             at = datetime.fromtimestamp(logged, UTC) if logged else None
             by = ("`postfix stop`" if asked else "a signal") if was_stopped(text) else ""

@@ -60,7 +60,7 @@ class Look:
         self.doubted: dict[tuple[str, str], LogLine] = {}
         before: list[str] = []
         if running.watched:  # what the configuration before logged after the mark is of before, too
-            before = [*self.log.before(self._seen), *until_activation(self.log.since(self._seen))]
+            before = [*self.log.before(self._seen), *until_activation(self.log.since(self._seen), self._names)]
         self._known = self._excused(before)
         self._shares = TurnedAway(of_daemons(before, self._names))
 
@@ -129,7 +129,7 @@ class Look:
 
     def _excused(self, lines: list[str]) -> set[tuple[str, str]]:
         """Return the faults logged before; of those before the last activation, none that rolled a commit back."""
-        recent = since_activation(lines)
+        recent = since_activation(lines, self._names)
         told = condemned(one.outcome for one in islice(self._edges.journal.conclusions(), _REMEMBERED)) if lines else ()
         older = causes(lines[: len(lines) - len(recent)], self._names)
         return {key(one) for one in (*unquoted(older, told), *causes(recent, self._names))}

@@ -98,20 +98,20 @@ def steady(text: str) -> str:
     return re.sub(r"\d+", "0", _OTHERS_WORDS.sub("*", _QUEUED.sub(r"\1", text)), flags=re.ASCII)
 
 
-def since_activation(lines: list[str]) -> list[str]:
+def since_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines since the master last read its configuration: what was rolled back before excuses nothing."""
-    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line)]
+    starts = [number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, names)]
     return lines[starts[-1] :] if starts else lines
 
 
-def until_activation(lines: list[str]) -> list[str]:
+def until_activation(lines: list[str], names: Collection[str] = ("postfix",)) -> list[str]:
     """Return the lines up to the first activation, which the configuration before caused; none without one."""
-    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line))
+    starts = (number for number, text in enumerate(lines) if (line := parse(text)) and _is_activation(line, names))
     return lines[: next(starts, 0)]
 
 
-def _is_activation(line: LogLine) -> bool:
-    return line.program == "master" and line.text.startswith(_ACTIVATED)
+def _is_activation(line: LogLine, names: Collection[str]) -> bool:
+    return line.program == "master" and _is_of(line, names) and line.text.startswith(_ACTIVATED)
 
 
 def was_stopped(last_line: str) -> bool | None:

@@ -1,5 +1,8 @@
 """The daemons of one master(8): a process group that it leads, and that outlives it for a while when it is killed.
 
+A main.cf that is edited, broken or missing can name the queue of another Postfix instance: is_of_another() tells whose
+master it is that runs there, for postfix(1) starts each with MAIL_CONFIG (Postfix's own environment).
+
 Promises: end_listening() ends only processes of that group that run a program of Postfix, and leaves deliveries alone.
 Raises nothing for a process that has ended by itself meanwhile.
 """
@@ -22,6 +25,17 @@ if TYPE_CHECKING:
     from reconciler.host.effects import Host
 
 PATIENCE = 2.0
+
+
+def is_of_another(master: int, directory: Path) -> bool:
+    """Whether a process was started for another configuration directory; false if that is unknown, or it has ended."""
+    try:
+        environment = Path(f"/proc/{master}/environ").read_bytes()
+    except OSError:
+        return False
+    named = [one.partition(b"=")[2] for one in environment.split(b"\0") if one.startswith(b"MAIL_CONFIG=")]
+    other = Path(os.fsdecode(named[0])) if named else directory
+    return other != directory and other.resolve() != directory.resolve()
 
 
 def of(master: int, names: Collection[str] = ()) -> list[int]:

@@ -36,6 +36,7 @@ from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
 from reconciler.postfix.restrictions import LISTS
+from reconciler.postfix.scopes import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +54,8 @@ _THINKING = (
 """What says how long smtpd may take for an answer."""
 LIVE = (
     *FOLDERS, *PATHS, *HASHING, "data_directory", "process_id_directory", "mail_owner", "mail_version", "maillog_file",
-    "syslog_name", "multi_instance_name", "master_service_disable", "inet_interfaces", "inet_protocols",
+    "syslog_name", "multi_instance_name", "multi_instance_enable", "multi_instance_directories",
+    "master_service_disable", "inet_interfaces", "inet_protocols",
     "smtpd_tls_wrappermode", "smtpd_tls_req_ccert", "smtpd_upstream_proxy_protocol", "postscreen_greet_wait",
     "postscreen_upstream_proxy_protocol", "mynetworks", "myhostname", "mydestination", "virtual_alias_domains",
     "virtual_alias_maps", "virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "relay_recipient_maps",
@@ -117,7 +119,7 @@ def installed() -> tuple[int, ...]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)
 def _values(host: Host, text: bytes, *_: object) -> Mapping[str, str]:
     with scratch(text) as copy:
         shown = host.run(("postconf", "-c", str(copy), "-x", *LIVE)).checked().stdout
@@ -294,12 +296,16 @@ def children(instance: Instance) -> frozenset[int]:
 
 
 def last_pid(instance: Instance) -> int | None:
-    """The id of the master that runs or ran last: the pid file stays behind, however a master ends."""
+    """The id of the master that runs or ran last: the pid file stays behind, however a master ends.
+
+    None for that of another instance, whose queue a main.cf that is edited, broken or missing may name.
+    """
     try:
         text = instance.pid_file.read_text("ascii").strip(SPACE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return int(text) if is_digits(text) else None
+    pid = int(text) if is_digits(text) else None
+    return None if pid is None or daemons.is_of_another(pid, instance.directory) else pid
 
 
 def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:
@@ -381,18 +387,29 @@ def unit_of(host: Host, instance: Instance) -> str | None:
     """The systemd unit that runs this instance: its master's cgroup says so, else systemd's list of units."""
     if not systemd.is_running():
         return None
-    name = instance.values.get("multi_instance_name", "")
-    if is_stock(instance.directory):
-        candidates = ["postfix@-.service", "postfix.service"]
-    else:
-        candidates = [f"postfix@{name}.service"] if name else []
+    candidates, useless = _units(host, instance)
     pid = running(instance)
     own = systemd.unit_of_process(pid) if pid is not None else None
-    if own and own not in candidates and own != systemd.unit_of_process(os.getpid()):
+    if own and own not in candidates and own not in {useless, systemd.unit_of_process(os.getpid())}:
         candidates.insert(0, own)
     elif own in candidates:
         return own
     return next((unit.name for unit in systemd.show(host, candidates) if unit.runs("post")), None)
+
+
+def _units(host: Host, instance: Instance) -> tuple[list[str], str]:
+    """Return the units that may start this instance, and one of its name that can't.
+
+    Debian's unit of an instance calls postmulti(1), which starts only what the default one lists and what is enabled.
+    """
+    is_on = instance.values.get("multi_instance_enable", "").lower() == "yes"
+    if is_stock(instance.directory):
+        alone = not words(instance.values.get("multi_instance_directories", ""))
+        return (["postfix@-.service", "postfix.service"], "") if is_on or alone else ([], "postfix@-.service")
+    name = instance.values.get("multi_instance_name", "")
+    unit = f"postfix@{name}.service" if name else ""
+    listed = words(live(host, STOCK_DIRECTORY).values.get("multi_instance_directories", "")) if unit else []
+    return ([unit], "") if is_on and str(instance.directory) in listed else ([], unit)
 
 
 def is_stock(directory: Path) -> bool:

@@ -27,17 +27,17 @@ def instance(queue: Path) -> Instance:
 
 
 def test_mail_that_waits_refuses_another_queue_for_the_moment(old: Path, tmp_path: Path) -> None:
-    (found,) = mail_left_behind(instance(old), instance(tmp_path / "new"))
+    (found,) = mail_left_behind(instance(old), instance(tmp_path / "new"), Host())
     assert (found.is_error, found.lasting, found.subject) == (True, False, "queue_directory")
     assert f"1 message waits in {old}" in found.text
     (old / "deferred/A/AB").unlink()
-    assert not mail_left_behind(instance(old), instance(tmp_path / "new"))
+    assert not mail_left_behind(instance(old), instance(tmp_path / "new"), Host())
 
 
 def test_the_same_queue_by_another_name_is_no_change(old: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(old)
-    assert not mail_left_behind(instance(old), instance(old))
-    assert not mail_left_behind(instance(old), instance(tmp_path / "link"))
+    assert not mail_left_behind(instance(old), instance(old), Host())
+    assert not mail_left_behind(instance(old), instance(tmp_path / "link"), Host())
     assert not take_along(instance(old), instance(tmp_path / "link"), Host())
     assert (old / "deferred/A/AB").exists()
 

@@ -36,7 +36,13 @@ DEATH = logged("master", "fatal: bind 0.0.0.0 port 25: Address already in use")
     ],
 )
 def test_the_last_end_in_a_log(lines: list[str], end: tuple[datetime | None, str]) -> None:
-    assert last_end(lines, NOW) == end
+    assert last_end(lines, "postfix", NOW) == end
+
+
+def test_another_instance_that_was_stopped_says_nothing_of_this_one() -> None:
+    theirs = [line.replace(" postfix/", " postfix-out/") for line in (ASKED, END)]
+    assert last_end([START, DEATH, *theirs], "postfix", NOW) == (None, "")
+    assert last_end([START, DEATH, *theirs], "postfix-out", NOW) == (AT, "`postfix stop`")
 
 
 STOP = "{ path=/usr/sbin/postmulti ; argv[]=/usr/sbin/postmulti -i - -p stop ; start_time=[%s] ; pid=1 }"

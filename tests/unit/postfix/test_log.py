@@ -131,6 +131,14 @@ def test_what_the_configuration_before_logged_ends_at_the_first_activation() -> 
     assert until_activation([early]) == []
 
 
+def test_another_instance_begins_no_activation_of_this_one() -> None:
+    fault, theirs = logged("postfix/smtpd[7]: fatal: x"), logged("postfix-out/master[9]: reload -- version 3.7.11")
+    own = theirs.replace("postfix-out/", "postfix/")
+    assert since_activation([own, fault, theirs]) == [own, fault, theirs]
+    assert until_activation([theirs, fault, own]) == [theirs, fault]
+    assert since_activation([own, fault, theirs], {"postfix-out"}) == [theirs]
+
+
 def test_warnings_are_those_of_the_daemons() -> None:
     lines = [
         logged("postfix/smtpd[7]: warning: connect to Milter service inet:127.0.0.1:1: Connection refused"),

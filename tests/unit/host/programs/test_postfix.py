@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from reconciler.host.maillog import LogFile
-from reconciler.host.programs import postfix
+from reconciler.host.programs import postfix, systemd
 from reconciler.model import Finding, Where
 from reconciler.model.errors import CommandFailed
 from reconciler.postfix.log import was_stopped
 from reconciler.rehearsal.inside import laid
 from tests.unit.recorded_host import STAGE, TRANSCRIPTS, RecordedHost, commands, transcript
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def findings(case: str) -> list[Finding]:
@@ -120,6 +119,47 @@ def test_a_master_runs_only_while_it_holds_the_lock(tmp_path: Path) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX)
         assert postfix.running(instance) == os.getpid()
     assert postfix.last_pid(instance) == os.getpid()
+
+
+@pytest.mark.parametrize(("named", "ours"), [("own", True), ("link", True), ("other", False), ("", True)])
+def test_a_master_that_another_instance_started_is_not_ours(tmp_path: Path, named: str, ours: bool) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "link").symlink_to("own")
+    env = {"MAIL_CONFIG": str(tmp_path / named)} if named else {}
+    with subprocess.Popen(["/bin/sleep", "60"], env=env) as master:
+        try:
+            while named and b"MAIL_CONFIG=" not in Path(f"/proc/{master.pid}/environ").read_bytes():
+                time.sleep(0.01)
+            assert (postfix.last_pid(instance_in(tmp_path / "own", master.pid)) == master.pid) is ours
+        finally:
+            master.kill()
+
+
+@pytest.mark.parametrize(
+    ("listed", "enabled", "unit"),
+    [
+        ("/etc/postfix-in, /etc/postfix-out", "yes", "postfix@postfix-out.service"),
+        ("/etc/postfix-in", "yes", None),
+        ("/etc/postfix-out", "no", None),
+    ],
+)
+def test_a_unit_starts_only_an_instance_that_postmulti_starts(
+    monkeypatch: pytest.MonkeyPatch, listed: str, enabled: str, unit: str | None
+) -> None:
+    def show(_: object, names: list[str]) -> list[systemd.Unit]:
+        command = "{ path=/usr/sbin/postmulti ; }"
+        return [systemd.Unit(name=name, loaded=True, active="", sub="", result="", command=command) for name in names]
+
+    monkeypatch.setattr(systemd, "is_running", lambda: True)
+    monkeypatch.setattr(systemd, "show", show)
+    monkeypatch.setattr(
+        postfix, "live", lambda *_: postfix.Instance(Path("/x"), {"multi_instance_directories": listed})
+    )
+    values = {
+        "multi_instance_name": "postfix-out", "multi_instance_enable": enabled, "queue_directory": "/nonexistent",
+        "process_id_directory": "pid",
+    }  # fmt: skip
+    assert postfix.unit_of(RecordedHost({}), postfix.Instance(Path("/etc/postfix-out"), values)) == unit
 
 
 def test_without_a_pid_file_nothing_runs(tmp_path: Path) -> None:
