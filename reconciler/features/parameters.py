@@ -65,6 +65,12 @@ class Schema(SectionValue[dict[Name, Value]]):
     """Values by parameter name, each as the text that Postfix reads."""
 
 
+def written(desired: Desired, name: str) -> str:
+    """Return the value of a parameter as the section has it; empty if it does not."""
+    section = desired.section(Schema)
+    return section.root.get(name, "") if section else ""
+
+
 def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribution:  # noqa: ARG001 - a Feature
     """Contribute each parameter as it was written."""
     section = desired.section(Schema)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from reconciler.features import stock
+from reconciler.features import parameters, stock
 from reconciler.features.section import Section, SectionValue
 from reconciler.model import UNWRITTEN, Contribution, Finding, Mentioned, Parameter, Service, Severity, did_you_mean
 from reconciler.model.ascii_text import SPACE
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.model import Desired, Facts, Where
 
 SECTION = "services"
+_TAG = "postfix/"
 # Upstream's conf/master.cf up to postlog, with chroot off and without comments and examples.
 STOCK = """\
 smtp       inet        n  -  n  -      -    smtpd
@@ -141,6 +142,8 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
     whole = desired.section(MasterFile) if is_left_out else None
     services: dict[str, Service | None] = {} if is_left_out else {service.key: service for service in _upstream()}
     services |= below.services
+    if name := parameters.written(desired, "multi_instance_name"):
+        services = {key: service and _of_instance(service, name) for key, service in services.items()}
     services |= {service.key: service for service in desired.services}
     section = desired.section(Schema)
     for key, change in (section.root if section else {}).items():
@@ -158,6 +161,17 @@ def _unwritten(service: Service) -> Service:
     """Return a service of the stock, whose lines are no places in the desired state."""
     options = tuple(replace(option, where=UNWRITTEN) for option in service.overrides)
     return replace(service, where=UNWRITTEN, overrides=options)
+
+
+def _of_instance(service: Service, name: str) -> Service:
+    """Return a service of the stock or of a feature with the instance's log name, so that its lines are its own."""
+    own = (
+        replace(option, value=f"{name}/{option.value.removeprefix(_TAG)}")
+        if option.name == "syslog_name" and option.value.startswith(_TAG)
+        else option
+        for option in service.overrides
+    )
+    return replace(service, overrides=tuple(own))
 
 
 def _changed(key: str, old: Service | None, change: ServiceChange, desired: Desired) -> Service:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
-from reconciler.host import accesses, certificates, lookups, places, reachable, sockets
+from reconciler.host import accesses, certificates, lookups, other_instances, places, reachable, sockets
 from reconciler.host.dns import resolver
 from reconciler.host.programs import PROGRAMS, binaries, postfix
 from reconciler.model import Facts, Listener, Mentioned, Pem
@@ -64,23 +64,24 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Se
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
     known_to, said = spoken(installed.parameters), _ask(host, named, known)
+    directory, default = settings.config_directory, Path(installed.parameters["config_directory"])
     return Facts(
         host=settings.host,
         version=installed.parameters["mail_version"],
-        parameters=installed.parameters,
+        parameters={**installed.parameters, "config_directory": str(directory)},
         map_types=installed.map_types,
         programs=installed.programs,
         addresses=here,
         users=frozenset(user.pw_name for user in pwd.getpwall()),
         ports=_ports(_stamp(SERVICES)),
-        listeners=_listeners(settings.config_directory, installed.parameters),
+        listeners=_listeners(directory, installed.parameters),
         files={path: _readable(path) for path in named.paths},
         pems={path: _pem(path) for path in named.pems},
         answers=said.answers,
         names=said.names,
         places={place: why for place in named.places if (why := places.problem(place)) is not None},
         packages=_packages(host, _stamp(DPKG_STATUS)),
-        reserved=(*RESERVED, str(settings.identity), str(settings.state / "private")),
+        reserved=_reserved(settings),
         accesses=accesses.ask(named.accesses),
         spaces=accesses.measure(named.spaces),
         lookups=said.lookups,
@@ -89,6 +90,9 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Se
         reads=known_to.reads,
         unsaid=known_to.unsaid,
         groups=frozenset(group.gr_name for group in grp.getgrall()),
+        instances=other_instances.others(directory, installed.parameters),
+        is_default=other_instances.is_same(directory, default),
+        is_listed=other_instances.is_listed(directory, installed.parameters),
     )
 
 
@@ -131,6 +135,11 @@ def _rest(
     given = {one: answers[one] for answers in known for one in wanted & answers.keys()}
     rest = wanted - given.keys()
     return given | ask(rest) if rest else given
+
+
+def _reserved(settings: Settings) -> tuple[str, ...]:
+    own = (*RESERVED, str(settings.identity), str(settings.state / "private"))
+    return tuple(dict.fromkeys((*own, *other_instances.reserved())))
 
 
 def _readable(path: str) -> bool:

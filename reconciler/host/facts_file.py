@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer, ValidationError
 
-from reconciler.model import Access, Certificate, Facts, Key, Listener, Lookup, Pem, Place, Server, Space
+from reconciler.model import (
+    Access,
+    Certificate,
+    Facts,
+    Key,
+    Listener,
+    Lookup,
+    OtherInstance,
+    Pem,
+    Place,
+    Server,
+    Space,
+)
 from reconciler.model.errors import BadFacts
 
 if TYPE_CHECKING:
@@ -87,6 +99,9 @@ class _Facts(_Written):
     reads: dict[str, Names] = Field(default_factory=dict)
     unsaid: Names = frozenset()
     groups: Names = frozenset()
+    instances: tuple[OtherInstance, ...] = ()
+    is_default: bool = True
+    is_listed: bool = True
 
 
 _QUESTIONS = ("answers", "places", "accesses", "spaces", "lookups")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Listener,
         Lookup,
         Mentioned,
+        OtherInstance,
         Pem,
         Place,
         PlaceUse,
@@ -82,6 +83,7 @@ __all__ = [
     "Listener",
     "Lookup",
     "Mentioned",
+    "OtherInstance",
     "Outcome",
     "Parameter",
     "Pem",
@@ -125,7 +127,8 @@ _HOMES = {
         "deployed_file": "DeployedFile",
         "desired": "Companion Contribution Desired SecretName",
         "facts": (
-            "RESOLVER Access AccessKind Certificate Facts Key Listener Lookup Mentioned Pem Place PlaceUse Server Space"
+            "RESOLVER Access AccessKind Certificate Facts Key Listener Lookup Mentioned OtherInstance Pem Place "
+            "PlaceUse Server Space"
         ),
         "finding": (
             "MASTER UNWRITTEN Allowance Finding Severity Where error_at errors_in in_tls listed printable reading "

@@ -146,6 +146,23 @@ class Mentioned(NamedTuple):
     places: frozenset[Place] = frozenset()
 
 
+class OtherInstance(NamedTuple):
+    """Another Postfix instance on this host, as its main.cf describes it (postmulti(1)).
+
+    *directory* is that of its configuration, *queue* and *data* are its own folders, *name* is empty for the default
+    instance and *tag* begins its lines in the mail log. It is *enabled* if it starts with the default instance, and
+    *listed* if the default instance names it.
+    """
+
+    directory: str
+    name: str
+    queue: str
+    data: str
+    tag: str
+    enabled: bool = True
+    listed: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The state of this host now.
@@ -160,6 +177,8 @@ class Facts:
     *reserved* are the folders and files of reconciler's own that only root may read. *accesses*, *spaces* and *lookups*
     give the reason why something fails, "" if it works, or None if that is unknown. *hosts* gives the addresses of a
     name as the C library finds them, or None, and *resolvers* the name servers in a file, or None if it is missing.
+    *instances* are the other Postfix instances of this host. *is_default* is true if the managed one is that which
+    Postfix's programs use when none is named, and *is_listed* if that one is to start it.
     *own* are the *addresses* without their networks, to look them up. Without *groups*, they are unknown.
     """
 
@@ -187,10 +206,18 @@ class Facts:
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unsaid: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    instances: tuple[OtherInstance, ...] = ()
+    is_default: bool = True
+    is_listed: bool = True
     own: frozenset[IPv4Address | IPv6Address] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "own", frozenset(address.ip for address in self.addresses))
+
+    @property
+    def directory(self) -> str:
+        """Return the configuration directory of the managed Postfix."""
+        return self.parameters.get("config_directory", "/etc/postfix")
 
     @property
     def compiled_type(self) -> str:

@@ -171,9 +171,10 @@ def _taken_port(
     others = taken.get(endpoint.port, []) if endpoint.port is not None else []
     for listener, theirs in others:
         if any(_overlap(theirs, mine) for mine in _bound(endpoint, main)):
-            what = (
-                f'port {listener.port} on {listener.address} is taken by "{listener.program}":'
-                " the master would exit at the next reload"
+            what = f"port {listener.port} on {listener.address} is taken by " + (
+                "another Postfix instance: each would get some of the clients"  # both set SO_REUSEPORT
+                if listener.program == "master"
+                else f'"{listener.program}": the master would exit at the next reload'
             )
             yield _finding("port-taken", endpoint.service, what)
             return

@@ -27,6 +27,7 @@ _OF_A_START = {
     "daemon_directory": ("master", "postfix-script", "post-install"),
     "meta_directory": ("postfix-files",),
 }
+_ENABLE = "multi_instance_enable"
 _REFUSED_ORIGINS = {"debian.org", "ubuntu.com"}
 _PASSWD = "unix:passwd.byname"  # noqa: S105 - a table
 
@@ -125,6 +126,12 @@ def _instances(main: Scope) -> Iterator[Finding]:
             " multi_instance_wrapper: ${command_directory}/postmulti -p --"
         )
         yield main.finding("next-start", parameter, what, "multi_instance_wrapper")
+    if parameter and main.words(parameter.name) and main.facts.is_default and not main.parameter(_ENABLE):
+        what = (
+            f"{parameter.name} needs {_ENABLE}: with several instances, each starts only if it says so, this one"
+            f" included; write {_ENABLE}: yes"
+        )
+        yield main.finding("next-start", parameter, what, _ENABLE)
 
 
 def _log(main: Scope) -> Iterator[Finding]:
@@ -147,9 +154,10 @@ EXPLAINED = {
     "next-start": (
         "Postfix runs with this change after a reload, but its next start would fail, at the latest when the host "
         "boots. A start needs more than a reload: a folder for its lock that mail_owner can write, a queue that every "
-        "user can reach, the main.cf of each other instance, the programs that make up a start, a log file with its "
-        "service, and on Debian a domain that the start script accepts. Make what the finding names, or correct the "
-        "setting. reconciler checks it again at every pass."
+        "user can reach, the programs that make up a start, a log file with its service, and on Debian a domain that "
+        "the start script accepts. With several instances it needs the main.cf of each of them, "
+        "multi_instance_wrapper and multi_instance_enable. Make what the finding names, or correct the setting. "
+        "reconciler checks it again at every pass."
     ),
 }
 PASSING = frozenset(EXPLAINED)

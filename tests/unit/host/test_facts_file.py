@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.host.facts_file import as_text, read_facts
-from reconciler.model import Access, AccessKind, Certificate, Key, Lookup, Pem, Place, PlaceUse, Secret, Server, Space
+from reconciler.model import (
+    Access,
+    AccessKind,
+    Certificate,
+    Key,
+    Lookup,
+    OtherInstance,
+    Pem,
+    Place,
+    PlaceUse,
+    Secret,
+    Server,
+    Space,
+)
 from reconciler.model.errors import BadFacts
 from tests.unit.host_facts import HOST, facts
 
@@ -28,6 +41,9 @@ ANSWERED = facts(
     lookups={Lookup("ldap:people", "a@b.example", "postfix", "/jail"): "time-out"},
     hosts={"relay.example": ("192.0.2.1",), "none.example": None},
     resolvers={"/etc/resolv.conf": ("192.0.2.53",), "/jail/etc/resolv.conf": None},
+    instances=(OtherInstance("/etc/postfix", "", "/q", "/d", "postfix", enabled=False),),
+    is_default=False,
+    is_listed=False,
 )
 
 

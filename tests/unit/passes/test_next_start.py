@@ -147,10 +147,10 @@ AT_A_START = {
 NOT_MADE = {"missing-package", "unknown-group", "unknown-user"}
 """What is wanted can't be made: never excusable, as far as the rule leads to a file."""
 NOW = {
-    "certificate-expired", "certificate-expires", "certificate-name", "failing-lookup",
-    "fails-open", "long-service-name", "missing-program", "networks-by-style", "no-dnssec", "no-place-for-mail",
-    "no-such-user", "not-executable", "queue-too-small", "reverse-name", "unknown-reverse-name",
-    "unreadable-by-proxymap",
+    "certificate-expired", "certificate-expires", "certificate-name", "disabled-instance", "failing-lookup",
+    "fails-open", "instance-conflict", "long-service-name", "missing-program", "networks-by-style", "no-dnssec",
+    "no-place-for-mail", "no-such-user", "not-executable", "one-per-host", "queue-too-small", "reverse-name",
+    "unknown-reverse-name", "unlisted-instance", "unreadable-by-proxymap",
 }  # fmt: skip
 """They act on the processes that run as well: what is live has the same fault."""
 

@@ -10,7 +10,7 @@ from tests.unit.desired_states import findings_of, only_finding
 from tests.unit.host_facts import facts
 
 RULE = "next-start"
-WRAPPER = {"multi_instance_wrapper": "${command_directory}/postmulti -p --"}
+WRAPPER = {"multi_instance_wrapper": "${command_directory}/postmulti -p --", "multi_instance_enable": "yes"}
 
 
 def unusable(path: str, user: str = "postfix", use: PlaceUse = PlaceUse.FOLDER, why: str = "it is root's") -> Facts:
@@ -50,7 +50,11 @@ def test_every_other_instance_must_be_there_and_have_its_wrapper() -> None:
     gone = facts(files={"/etc/postfix-out/main.cf": False, "/etc/postfix-in/main.cf": True})
     there = facts(files={"/etc/postfix-out/main.cf": True, "/etc/postfix-in/main.cf": True})
     assert "/etc/postfix-out/main.cf does not exist" in only_finding(RULE, several | WRAPPER, facts=gone)
-    assert "needs multi_instance_wrapper" in only_finding(RULE, several, facts=there)
+    enabled = {"multi_instance_enable": "yes"}
+    assert "needs multi_instance_wrapper" in only_finding(RULE, several | enabled, facts=there)
+    alone = {name: value for name, value in WRAPPER.items() if name not in enabled}
+    assert "needs multi_instance_enable" in only_finding(RULE, several | alone, facts=there)
+    assert not findings_of(RULE, several | WRAPPER | {"multi_instance_enable": "no"}, facts=there), "it is meant"
     assert not findings_of(RULE, several | WRAPPER, facts=there)
     assert not findings_of(RULE, {"multi_instance_directories": ""}, facts=gone)
 
