@@ -38,13 +38,13 @@ def overridden(desired: Desired, facts: Facts) -> list[Override]:
         for name, above in custom.items()
         if name in below.parameters
         and _is_written(below.parameters[name], desired)
-        and not _names_it_too(above, below.parameters[name])
+        and not _names_it_too(above, below.parameters[name], facts.directory)
     ]
 
 
-def _names_it_too(above: Parameter, below: Parameter) -> bool:
+def _names_it_too(above: Parameter, below: Parameter, directory: str) -> bool:
     """Return whether the value of ``parameters`` has the table that another section puts there."""
-    given, table = (one.value.replace("/etc/postfix/", f"{CONFIG_DIRECTORY}/") for one in (above, below))
+    given, table = (one.value.replace(f"{directory}/", f"{CONFIG_DIRECTORY}/") for one in (above, below))
     return below.section == tables.SECTION and table in words(given)
 
 

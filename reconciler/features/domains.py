@@ -49,7 +49,7 @@ def keys_of(main: Scope, name: str) -> Iterator[str]:
     """Yield the keys of the commit's tables that a list names, except for tables of patterns and of networks."""
     for word in main.words(name):
         for reference in tables_in(word):
-            own = reference.name if reference.type == "table" else own_name(reference.name)
+            own = reference.name if reference.type == "table" else own_name(reference.name, main.facts.directory)
             table = main.merged.tables.get(own or "")
             if table and table.type not in PATTERN_TYPES and table.type != "cidr":
                 yield from (entry.key.lower() for entry in Entries(table))

@@ -41,7 +41,7 @@ def _tables(settings: Contribution, facts: Facts, directory: Path) -> Iterator[T
     for scope in scopes(settings, facts):
         for parameter in scope.written:
             for reference in tables_of(scope, parameter):
-                name = own_name(reference.name)
+                name = own_name(reference.name, facts.directory)
                 if name and reference.type in SUFFIXES and _is_there(directory, name, reference.type):
                     yield _table(name, reference, parameter.name, directory / name)
 

@@ -110,7 +110,7 @@ def _logins(main: Scope, directory: Path, host: Host, *, is_copy: bool) -> Secre
     named = tables_of(main, written) if written else []
     if not written or len(named) != 1 or named[0].type not in SUFFIXES or len(split_words(written.value)) != 1:
         return None
-    name = own_name(named[0].name)
+    name = own_name(named[0].name, main.facts.directory)
     if is_copy and not name:
         return None
     path = directory / name if name else named[0].name

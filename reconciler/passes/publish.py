@@ -59,7 +59,7 @@ def put(commit: Commit, edges: Edges) -> str | None:
             remote.fetch()
             return None
         except RemoteFailed as error:
-            raise Unavailable(_kept(oid, error, remote, mirror, edges.settings.host)) from error
+            raise Unavailable(_kept(oid, error, remote, mirror, edges.settings.label)) from error
         finally:
             mirror.name(f"refs/heads/{pending}", "")
         mirror.move(commit.parent, oid)
@@ -86,7 +86,7 @@ def push_records(edges: Edges) -> None:
         return
     fetches = Fetches(edges.generations.private, edges.host)
     with exchanging(edges) as (remote, mirror):
-        edits = f"refs/heads/{branch_of_edits(edges.settings.host)}"
+        edits = f"refs/heads/{branch_of_edits(edges.settings)}"
         notes_now, edits_now = mirror.oid(NOTES), mirror.oid(edits)
         if edits_now not in {"", fetches.read().edits}:
             remote.push(edits, edits)

@@ -61,11 +61,11 @@ def survey(directory: Path, facts: Facts, host: Host, *, is_copy: bool) -> Surve
     settings = settings_of({"main.cf": File.of(main), "master.cf": File.of(master)})
     shipped = shipped_comments(directory, "main.cf")
     tables, left = dict[str, bytes](), list[Left]()
-    uses = _uses(settings, facts)
+    uses, home = _uses(settings, facts), facts.directory
     for reference, names in uses.items():
-        if why := _reason(reference, names, directory, uses) or _wired(reference, settings):
+        if why := _reason(reference, names, directory, uses, home) or _wired(reference, settings, home):
             left.append(Left(printable(str(reference)), why))
-        elif (name := own_name(reference.name)) and (path := file_of(name, reference.type)):
+        elif (name := own_name(reference.name, home)) and (path := file_of(name, reference.type)):
             if problem := _difference(host, directory / name, reference.type):
                 left.append(Left(str(reference), problem))
             else:
@@ -95,9 +95,12 @@ def _uses(settings: Contribution, facts: Facts) -> dict[Reference, set[str]]:
     return uses
 
 
-def _reason(reference: Reference, names: set[str], directory: Path, uses: dict[Reference, set[str]]) -> str:
-    """Return why a table can't be in the commit, as far as its name and its file show; empty if it can."""
-    name = own_name(reference.name)
+def _reason(reference: Reference, names: set[str], directory: Path, uses: dict[Reference, set[str]], home: str) -> str:
+    """Return why a table can't be in the commit, as far as its name and its file show; empty if it can.
+
+    *home* is the directory that the names are of, and *directory* the one that is read.
+    """
+    name = own_name(reference.name, home)
     if reference.type in CLIENTS:
         return "a server holds its rows; the commit has the name of this file, and not its login"
     if any(one.endswith("_password_maps") for one in names):
@@ -108,14 +111,14 @@ def _reason(reference: Reference, names: set[str], directory: Path, uses: dict[R
         return "newaliases writes its map"
     if file_of(name, reference.type) is None:
         return "a commit can't hold a table of this name or type"
-    if any(own_name(other.name) == name and other.type != reference.type for other in uses):
+    if any(own_name(other.name, home) == name and other.type != reference.type for other in uses):
         return "it is used as tables of two types"
     return _unfit(directory / name, directory / "main.cf")
 
 
-def _wired(reference: Reference, settings: Contribution) -> str:
+def _wired(reference: Reference, settings: Contribution, home: str) -> str:
     """Return why the name alone keeps a table out of the commit: there it would set a parameter that is unset."""
-    parameter = WIRED.get(own_name(reference.name) or "", "")
+    parameter = WIRED.get(own_name(reference.name, home) or "", "")
     is_set = not parameter or parameter in settings.parameters
     return "" if is_set else f"a commit's table of this name would set {parameter}"
 
@@ -172,7 +175,10 @@ def _of_writers(found: ConfigurationFiles, *, is_copy: bool) -> Iterator[str]:
 def _of_settings(settings: Contribution, facts: Facts) -> Iterator[str]:
     scope = Scope(settings, facts)
     if others := split_words(scope.value("multi_instance_directories")):
-        yield f"there are other instances of Postfix ({', '.join(others)}): reconciler manages this one alone"
+        yield (
+            f"there are other instances of Postfix ({', '.join(others)}): this commit is about this one alone, and"
+            " `deploy/install --instance NAME` hands over another one"
+        )
     queue = settings.parameters.get("queue_directory")
     if queue and scope.value("queue_directory").rstrip("/") not in _QUEUES:
         yield f"the queue is in {queue.value}: keep queue_directory, or mail that waits there stays behind"

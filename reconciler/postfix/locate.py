@@ -101,7 +101,7 @@ class Locator:
         """Return the place of a line in a table that Postfix reads as text, or in a file of the commit."""
         match = _LINE.search(text)
         path = self._general(match["path"]) if match else ""
-        made = self.merged.tables.get(own_name(path) or "") or self._file(path)
+        made = self.merged.tables.get(own_name(path, self.directory) or "") or self._file(path)
         return made.at(int(match["line"])) if match and made else None
 
     def _file(self, path: str) -> DeployedFile | None:

@@ -51,7 +51,9 @@ def tables_named(scope: Scope, parameter: Parameter, text: str) -> list[NamedTab
 
 def _held(scope: Scope, parameter: Parameter, references: Iterable[Reference]) -> Iterator[NamedTable]:
     for reference in references:
-        table = table_inside(reference) or scope.merged.tables.get(own_name(reference.name) or "")
+        table = table_inside(reference) or scope.merged.tables.get(
+            own_name(reference.name, scope.facts.directory) or ""
+        )
         if table:
             yield NamedTable(scope, parameter, table)
 

@@ -65,7 +65,7 @@ def asks_elsewhere(scope: Scope) -> bool:
 def _asks_elsewhere(scope: Scope, names: Collection[str]) -> bool:
     """Return whether one of these settings asks a table outside the commit."""
     return any(
-        own_name(reference.name) not in scope.merged.tables and not table_inside(reference)
+        own_name(reference.name, scope.facts.directory) not in scope.merged.tables and not table_inside(reference)
         for parameter in scope.written
         if parameter.name in names
         for reference in tables_of(scope, parameter)

@@ -134,16 +134,16 @@ def table_inside(reference: Reference) -> Table | None:
     return Table(name=str(reference), type=kind, source="".join(f"{row}\n" for row in rows).encode(), file="")
 
 
-def own_name(name: str) -> str | None:
+def own_name(name: str, directory: str) -> str | None:
     """Return the name of a file in the configuration directory itself, or None for another file."""
-    rest = file_below(name)
+    rest = file_below(name, directory)
     return rest if rest is not None and "/" not in rest else None
 
 
-def file_below(name: str) -> str | None:
+def file_below(name: str, directory: str) -> str | None:
     """Return the path of a file below the configuration directory, or None for another file."""
-    for directory in (CONFIG_DIRECTORY, "/etc/postfix"):
-        rest = name.removeprefix(f"{directory}/")
+    for place in (CONFIG_DIRECTORY, directory):
+        rest = name.removeprefix(f"{place}/")
         if rest != name:
             return rest
     return None
@@ -151,7 +151,7 @@ def file_below(name: str) -> str | None:
 
 def paths_of(reference: Reference, facts: Facts) -> list[str]:
     """Return the files of a table; a table that needs no file has none."""
-    directory = facts.parameters.get("config_directory", "/etc/postfix")
+    directory = facts.directory
     name = reference.name.replace(CONFIG_DIRECTORY, directory)
     if name.startswith("{"):
         return []
@@ -239,7 +239,7 @@ def read_at_start(merged: Contribution, facts: Facts) -> frozenset[str]:
             if FILES.search(parameter.name):
                 paths.update(files_of(scope, parameter))
             for reference in tables_of(scope, parameter):
-                if SUFFIXES.get(reference.type) == ("",) and own_name(reference.name) is None:
+                if SUFFIXES.get(reference.type) == ("",) and own_name(reference.name, facts.directory) is None:
                     paths.update(paths_of(reference, facts))
     return frozenset(paths)
 

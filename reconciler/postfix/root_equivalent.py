@@ -111,7 +111,11 @@ def _effect(scope: Scope, parameter: Parameter, value: str) -> str:
     if name in _RUN_BY_RECIPIENT:
         return RECIPIENT
     if name == _ALIASES:
-        outside = {str(one) for one in tables_of(scope, parameter) if not (own_name(one.name) or table_inside(one))}
+        outside = {
+            str(one)
+            for one in tables_of(scope, parameter)
+            if not (own_name(one.name, scope.facts.directory) or table_inside(one))
+        }
         return _LISTED if outside - {*words(scope.expanded(default) or "")} else ""
     return _of_mailboxes(name, value) or _of_users(name, value) or _by_pipe(scope, parameter)
 
@@ -212,7 +216,7 @@ def tables_with_powers(merged: Contribution, facts: Facts) -> Iterator[UsedTable
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for reference in tables_of(scope, parameter) if parameter.name in TABLES else ():
-                name = own_name(reference.name) or ""
+                name = own_name(reference.name, facts.directory) or ""
                 yield UsedTable(scope, parameter, name, merged.tables.get(name) or table_inside(reference))
 
 

@@ -50,7 +50,9 @@ def references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Para
 
 def names(merged: Contribution, facts: Facts) -> frozenset[tuple[str, str]]:
     """Return the name and the type of each table in the configuration directory that is looked up."""
-    tables = ((own_name(reference.name), reference.type) for _, _, reference in references(merged, facts))
+    tables = (
+        (own_name(reference.name, facts.directory), reference.type) for _, _, reference in references(merged, facts)
+    )
     return frozenset((name, kind) for name, kind in tables if name)
 
 

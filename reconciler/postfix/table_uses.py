@@ -53,7 +53,7 @@ def uses_by_table(merged: Contribution, facts: Facts) -> dict[str, frozenset[Use
     """Return the uses of each table in the configuration directory, by table name."""
     uses: dict[str, set[Use]] = {}
     for _, _, use, reference in _references(merged, facts):
-        uses.setdefault(own_name(reference.name) or "", set()).add(use)
+        uses.setdefault(own_name(reference.name, facts.directory) or "", set()).add(use)
     return {name: frozenset(table_uses) for name, table_uses in uses.items()}
 
 

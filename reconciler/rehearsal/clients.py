@@ -173,7 +173,9 @@ def _owned(scope: Scope) -> Owned | None:
     """Return an address with its owner; None if there may be owners, but none that can be read."""
     references = [reference for word in scope.words(_OWNERS) for reference in tables_in(word)]
     for reference in references:
-        table = scope.merged.tables.get(own_name(reference.name) or "") or table_inside(reference)
+        table = scope.merged.tables.get(own_name(reference.name, scope.facts.directory) or "") or table_inside(
+            reference
+        )
         if table and table.type not in PATTERN_TYPES:
             beginning = replace(table, source=table.source[:_BEGINNING].rpartition(b"\n")[0] or table.source)
             for entry in islice(Entries(beginning), _MOST_ROWS):

@@ -113,7 +113,7 @@ class Kinds:
 
     def _tables(self, option: Parameter) -> Iterable[str]:
         references = (one for word in words(option.value) for one in tables_in(word)) if ":" in option.value else ()
-        return filter(None, (own_name(reference.name) for reference in references))
+        return filter(None, (own_name(reference.name, self.main.facts.directory) for reference in references))
 
     def kind(self, service: Service) -> Hashable:
         """Return what services have in common that behave alike."""
@@ -155,7 +155,7 @@ class Kinds:
             return word if pem.problem else " ".join(type(block).__name__ for block in pem.blocks)
         if ":" in word and holds_tables(self.main, option.name):
             for reference in tables_in(word):
-                table = self.main.merged.tables.get(own_name(reference.name) or "")
+                table = self.main.merged.tables.get(own_name(reference.name, self.main.facts.directory) or "")
                 if table and table.compiler and table.type not in PATTERN_TYPES:
                     word = word.replace(reference.name, "TABLE")
         return word

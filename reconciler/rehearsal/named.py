@@ -143,7 +143,7 @@ def doubted(main: Scope) -> dict[str, str]:
             if MADE.search(parameter.name) or _LOGINS.search(parameter.name):
                 continue
             for reference in tables_of(scope, parameter):
-                if own_name(reference.name) not in main.merged.tables:
+                if own_name(reference.name, main.facts.directory) not in main.merged.tables:
                     found |= {path: str(reference) for path in paths_of(reference, main.facts)}
             if parameter.name in NETWORK_LISTS or _LISTS.search(parameter.name):
                 found |= {path: path for path in _plain(scope, parameter.value)}
@@ -179,4 +179,4 @@ def _plain(scope: Scope, value: str) -> Iterator[str]:
 
 
 def _directory(facts: Facts) -> str:
-    return facts.parameters.get("config_directory", "/etc/postfix")
+    return facts.directory

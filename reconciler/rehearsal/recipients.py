@@ -63,14 +63,14 @@ def listed(main: Scope, changed: Rows) -> list[Listed]:
 
 
 def _listed(name: str, reference: Reference, main: Scope, domain: str, changed: Rows) -> Listed | None:
-    table = main.merged.tables.get(own_name(reference.name) or "") or table_inside(reference)
+    table = main.merged.tables.get(own_name(reference.name, main.facts.directory) or "") or table_inside(reference)
     where = next((place for place in map(main.where, (name, "mydestination")) if place != UNWRITTEN), UNWRITTEN)
     if table:
         more = listings.recipients(changed.get(table.name, ())[:_BEGINNING], domain, _MOST_CHANGED)
         return Listed(name, str(reference), where, tuple(dict.fromkeys([*_sampled(table, domain), *more])))
     if reference.type not in _LISTED:
         return None
-    directory = main.facts.parameters.get("config_directory", "/etc/postfix")
+    directory = main.facts.directory
     listing = Listing(table=str(reference).replace(CONFIG_DIRECTORY, directory), domain=domain)
     return Listed(name, str(reference), where, listing=listing)
 

@@ -135,7 +135,7 @@ def write(desired: Desired, facts: Facts, merged: Contribution, changed: Changed
         routed=names,
         played=frozenset(services[number].key for number in (*spoken_to, *fed)),
         facts=facts,
-        directory=facts.parameters.get("config_directory", "/etc/postfix"),
+        directory=facts.directory,
         merged=merged,
     )
 

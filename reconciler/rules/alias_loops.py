@@ -42,7 +42,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 def _followed(main: Scope, tables: Mapping[str, Table]) -> Iterator[Table]:
     """Yield the tables whose answers are looked up in them again: one for each parameter, if it can be followed."""
     for parameter in filter(None, map(main.parameter, ("virtual_alias_maps", "alias_maps"))):
-        names = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
+        names = [own_name(reference.name, main.facts.directory) or "" for reference in tables_of(main, parameter)]
         if len(names) == 1 and names[0] in tables and tables[names[0]].type not in PATTERN_TYPES:
             yield tables[names[0]]
 

@@ -37,7 +37,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     if not parameter or transport_of(main.value("local_transport")) != "local" or any(map(main.value, _ELSEWHERE)):
         return
     references = tables_of(main, parameter)
-    tables = [merged.tables.get(own_name(reference.name) or "") for reference in references]
+    tables = [merged.tables.get(own_name(reference.name, facts.directory) or "") for reference in references]
     own = [table for table in tables if table and table.compiler == "postalias"]
     if not own or len(own) != len(main.words("alias_maps")):
         return

@@ -35,7 +35,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             continue
         severity = Severity.WARNING if trouble.startswith("no answer") else Severity.ERROR
         what = f'{parameter.name}: "{reference}" answers no look-up ({trouble}): mail that needs it would be deferred'
-        made = _described(reference, merged)
+        made = _described(reference, merged, facts)
         how = f"correct {made.source}, or its server" if made else f"postmap -q {lookup.key} {lookup.table} shows why"
         found = scope.finding(
             "failing-lookup", parameter, f"{what}; {how}", str(reference), severity=severity, lasting=False
@@ -50,7 +50,7 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
     accesses = {
         _reading(path, merged, facts)
         for _, _, reference in _proxied(merged, facts)
-        if own_name(reference.name) not in merged.tables
+        if own_name(reference.name, facts.directory) not in merged.tables
         for path in paths_of(reference, facts)
     }
     lookups = frozenset(lookup for *_, lookup in _asked(merged, facts))
@@ -60,13 +60,13 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Reference, Lookup]]:
     main = Scope(merged, facts)
     key, owner = f"postmaster@{main.value('myhostname')}", main.value("mail_owner")
-    directory = facts.parameters.get("config_directory", "/etc/postfix")
+    directory = facts.directory
     for scope in scopes(merged, facts):
         for parameter in scope.written:
             for reference in () if MADE.search(parameter.name) else tables_of(scope, parameter):
                 name = reference.name.replace(CONFIG_DIRECTORY, directory)
                 is_database = reference.type in CLIENTS and name.startswith("/")
-                made = _described(reference, merged)
+                made = _described(reference, merged, facts)
                 is_asked = not made or _can_be_asked(made, reference.type)
                 if reference.type in facts.map_types and is_asked and (is_database or reference.type in _SOCKETS):
                     jail = _jail(scope, parameter, reference) if is_database else ""
@@ -74,9 +74,9 @@ def _asked(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Paramete
                     yield scope, parameter, reference, Lookup(f"{reference.type}:{name}", key, owner, jail, text)
 
 
-def _described(reference: Reference, merged: Contribution) -> DeployedFile | None:
+def _described(reference: Reference, merged: Contribution, facts: Facts) -> DeployedFile | None:
     """Return the file of the commit that describes a table on a server."""
-    made = merged.files.get(file_below(reference.name) or "")
+    made = merged.files.get(file_below(reference.name, facts.directory) or "")
     return made if made and reference.type in CLIENTS else None
 
 
@@ -114,7 +114,7 @@ def _proxied(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parame
 
 def _closed(scope: Scope, parameter: Parameter, reference: Reference) -> Iterator[Finding]:
     facts, merged = scope.facts, scope.merged
-    table = merged.tables.get(own_name(reference.name) or "")
+    table = merged.tables.get(own_name(reference.name, facts.directory) or "")
     then = "proxymap could not open it, and mail that needs it would be deferred"
     if table:
         if table.is_secret:

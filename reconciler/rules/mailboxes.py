@@ -71,7 +71,11 @@ def _of_row(table: Table, line: int, about: str) -> Callable[[str], Finding]:
 
 def _own_tables(main: Scope, name: str) -> list[Table]:
     parameter = main.parameter(name)
-    names = (own_name(reference.name) or "" for reference in tables_of(main, parameter)) if parameter else ()
+    names = (
+        (own_name(reference.name, main.facts.directory) or "" for reference in tables_of(main, parameter))
+        if parameter
+        else ()
+    )
     found = map(main.merged.tables.get, names)
     return [table for table in found if table and table.type not in PATTERN_TYPES]
 

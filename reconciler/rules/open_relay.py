@@ -134,7 +134,7 @@ def _tables(scope: Scope, reference: Reference) -> Iterator[Table]:
     """Yield the table of a reference, if the commit holds it."""
     if inside := table_inside(reference):
         yield inside
-    elif table := scope.merged.tables.get(own_name(reference.name) or ""):
+    elif table := scope.merged.tables.get(own_name(reference.name, scope.facts.directory) or ""):
         yield table
 
 

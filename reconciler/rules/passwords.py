@@ -84,10 +84,10 @@ def _plain(scope: Scope, reference: Reference) -> str | None:
     """Return where the password is, and never the password itself."""
     if reference.type in {"static", "inline"}:
         return f"the {reference.type}: table" if reference.name.strip("{} ") else None
-    table = scope.merged.tables.get(own_name(reference.name) or "")
+    table = scope.merged.tables.get(own_name(reference.name, scope.facts.directory) or "")
     if table and not table.is_secret and next(iter(Entries(table)), None):
         return f"the table {table.name}"
-    made = scope.merged.files.get(file_below(reference.name) or "")
+    made = scope.merged.files.get(file_below(reference.name, scope.facts.directory) or "")
     if made and reference.type not in CLIENTS and not made.source.endswith(_SEALED) and any(entry_lines(made.content)):
         return f"the file {made.source}"
     return None
@@ -164,7 +164,7 @@ def _in_file(made: DeployedFile, merged: Contribution, facts: Facts) -> int:
 
 def _describes_a_table(made: DeployedFile, merged: Contribution, facts: Facts) -> bool:
     return any(
-        reference.type in CLIENTS and file_below(reference.name) == made.path
+        reference.type in CLIENTS and file_below(reference.name, facts.directory) == made.path
         for scope in scopes(merged, facts)
         for parameter in scope.written
         if made.path in parameter.value

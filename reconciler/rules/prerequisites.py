@@ -98,7 +98,8 @@ def _policies(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
     )
     printed = bool(main.words(_PRINTS)) or _PRINTS in own
     for reference in tables_of(main, parameter) if parameter else ():
-        table = tables.get(own_name(reference.name) or "")  # features check the rows of their own tables
+        # Features check the rows of their own tables.
+        table = tables.get(own_name(reference.name, main.facts.directory) or "")
         if not table or (vouched and printed):
             continue
         for entry in Entries(table):

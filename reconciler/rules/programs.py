@@ -76,7 +76,7 @@ def _of_aliases(merged: Contribution, facts: Facts) -> Iterator[tuple[Table, Ent
     parameter = main.parameter("alias_maps")
     user = f"{main.value('default_privs')}:"
     for reference in tables_of(main, parameter) if parameter else ():
-        table = merged.tables.get(own_name(reference.name) or "")
+        table = merged.tables.get(own_name(reference.name, main.facts.directory) or "")
         if table and b"|" in table.source:
             for entry in Entries(table):
                 for match in _COMMAND.finditer(entry.value):

@@ -63,7 +63,11 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 def _tables(main: Scope, name: str) -> list[Table]:
     """Return the tables of the commit that a parameter names and whose keys are addresses."""
     parameter = main.parameter(name)
-    names = (own_name(reference.name) or "" for reference in tables_of(main, parameter)) if parameter else ()
+    names = (
+        (own_name(reference.name, main.facts.directory) or "" for reference in tables_of(main, parameter))
+        if parameter
+        else ()
+    )
     tables = map(main.merged.tables.get, names)
     return [table for table in tables if table and table.type not in PATTERN_TYPES]
 

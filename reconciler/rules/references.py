@@ -129,7 +129,7 @@ def _bad_name(scope: Scope, parameter: Parameter, reference: Reference) -> Itera
     """Yield references to missing tables; the facts may say that a table outside the commit is missing."""
     if reference.name.startswith("{") or reference.type not in (*SUFFIXES, *CLIENTS):
         return
-    own = own_name(reference.name)
+    own = own_name(reference.name, scope.facts.directory)
     table = scope.merged.tables.get(own) if own else None
     if table and table.type == reference.type:
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that smtpd can read each row, and that its files exist."""
     for scope, parameter, reference in sni.references(merged, facts):
-        table = merged.tables.get(own_name(reference.name) or "")
+        table = merged.tables.get(own_name(reference.name, facts.directory) or "")
         if table and table.compiler and table.type == reference.type:
             what = (
                 f'{sni.PARAMETER}: "{reference}" is compiled, and holds file names where smtpd expects the contents of'

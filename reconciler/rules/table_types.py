@@ -46,7 +46,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         for parameter in scope.written:
             for use, text in _uses(scope, parameter):
                 for reference in tables_in(text):
-                    kind = types.get(own_name(reference.name) or "", reference.type)
+                    kind = types.get(own_name(reference.name, facts.directory) or "", reference.type)
                     yield from _useless(scope, parameter, use, kind, reference.name)
 
 

@@ -80,7 +80,7 @@ def _empty(main: Scope, tables: Mapping[str, Table]) -> Iterator[Finding]:
         parameter = main.parameter(name)
         if not parameter or not _is_class(main, domains, name):
             continue
-        named = [own_name(reference.name) or "" for reference in tables_of(main, parameter)]
+        named = [own_name(reference.name, main.facts.directory) or "" for reference in tables_of(main, parameter)]
         if named and len(named) == len(main.words(name)) and not any(map(_holds_any, map(tables.get, named))):
             what = (
                 f"table {', '.join(named)} is empty, but {name} depends on it: every address in"

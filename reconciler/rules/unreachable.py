@@ -112,7 +112,7 @@ def _routed(scope: Scope) -> str:
         return f'default_transport is "{transport}:{nexthop}", whose next hop prevails'
     parameter = scope.parameter("transport_maps")
     for reference in tables_of(scope, parameter) if parameter else ():
-        table = scope.merged.tables.get(own_name(reference.name) or "")
+        table = scope.merged.tables.get(own_name(reference.name, scope.facts.directory) or "")
         rows = Entries(table) if table and table.type not in PATTERN_TYPES and b"*" in table.source else ()
         if any(entry.key == "*" and entry.value.partition(":")[2] for entry in rows):
             return f'{reference.name.rpartition("/")[2]} has a row "*" with a next hop, and takes all mail before it'

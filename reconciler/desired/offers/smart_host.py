@@ -61,7 +61,7 @@ def find(ground: Ground) -> Offer | None:
         summary=f"write the relay {relay} and its login as smart_host",
         files={MAIL: text.encode()}, secret=password,
         renamed={str(table._replace(name=table.name.replace("$config_directory", directory))): new},
-        confirm=(f"the password is sealed in secrets/{SECRET}.age", _remains(table.name)),
+        confirm=(f"the password is sealed in secrets/{SECRET}.age", _remains(table.name, ground.facts.directory)),
     )  # fmt: skip
 
 
@@ -105,8 +105,8 @@ def _pins(ground: Ground, main: Scope) -> Iterator[tuple[str, str]]:
             yield name, ground.facts.parameters.get(name, "")
 
 
-def _remains(name: str) -> str:
-    if own_name(name) == smart_host.LOGIN_TABLE:
+def _remains(name: str, directory: str) -> str:
+    if own_name(name, directory) == smart_host.LOGIN_TABLE:
         table = smart_host.LOGIN_TABLE
         return f"{table} is written anew, without its comments, and its old map is removed"
     return f"{name} and its map stay where they are: remove them when this is live"

@@ -89,9 +89,9 @@ def test_the_files_behind_a_table(reference: Reference, paths: list[str]) -> Non
 
 
 def test_a_file_of_the_configuration_is_known_by_its_name() -> None:
-    assert [own_name(name) for name in ("$config_directory/x", "/etc/postfix/x", "/etc/postfix/sub/x", "/etc/x")] == [
-        "x", "x", None, None,
-    ]  # fmt: skip
+    names = ("$config_directory/x", "/etc/postfix/x", "/etc/postfix/sub/x", "/etc/x", "/etc/postfix-out/x")
+    assert [own_name(name, "/etc/postfix") for name in names] == ["x", "x", None, None, None]
+    assert [own_name(name, "/etc/postfix-out") for name in names] == ["x", None, None, None, "x"]
 
 
 def test_programs_are_those_of_argv() -> None:
