@@ -1,4 +1,6 @@
-# Sourced by deploy/install and deploy/uninstall: the places of reconciler on a host.
+# Sourced by deploy/install and deploy/uninstall: the places of reconciler on a host, and those of an instance.
+#
+# An instance has settings, a unit and places of its own; the program, its pages and the panel's hook are the host's.
 # shellcheck shell=bash disable=SC2034
 
 venv=/opt/reconciler
@@ -8,10 +10,20 @@ panel=/usr/local/sbin/site-removed
 page=/usr/local/share/man/man8/reconciler.8
 completion=/usr/local/share/bash-completion/completions/reconciler
 settings=/etc/reconciler.toml
+folder=/etc/reconciler  # the identity, and the settings of instances
+instance=''
 units=/etc/systemd/system
 unit=reconciler.service
 boot_unit=reconciler-egress.service
 order=postfix@.service.d/reconciler.conf
+template=reconciler@.service
+
+# Work on the instance NAME instead of the default one.
+use_instance() {
+    instance=${1#postfix-}
+    [[ $instance =~ ^[A-Za-z0-9][A-Za-z0-9_-]*$ ]] || return
+    settings=$folder/$instance.toml unit=reconciler@$instance.service
+}
 
 has_systemd() { [[ -d /run/systemd/system ]]; }
 
@@ -19,6 +31,17 @@ has_systemd() { [[ -d /run/systemd/system ]]; }
 setting() {
     RECONCILER_SETTINGS=$settings $python -c \
         'import sys; from reconciler.host.settings import read_settings as r; print(getattr(r(), sys.argv[1]) or "")' "$1"
+}
+
+# The settings files of the other instances that reconciler manages on this host, the default one included.
+other_settings() {
+    local own=$settings file
+    for file in /etc/reconciler.toml "$folder"/*.toml; do
+        [[ -e $file && $file != "$own" ]] || continue
+        settings=$file
+        ! adopted || printf '%s\n' "$file"
+    done
+    settings=$own
 }
 
 # Whether reconciler's own link is at Postfix's configuration directory, and not one that somebody else made.

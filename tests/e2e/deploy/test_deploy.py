@@ -31,7 +31,8 @@ CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
 # Every file, folder and link that must stay as it is, with mode, owner, size and time.
 LISTING = (
-    "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/srv", "/opt", "-mindepth", "1",
+    "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
+    "-mindepth", "1",
     "-type", "f,d,l", "-printf", r"%p %M %u:%g %s %T@ %l\n",
 )  # fmt: skip
 
@@ -290,6 +291,57 @@ def test_user_git_can_push_and_owns_every_note(systemd_host: Host, wheels: str, 
     notes = host.run("git", "-C", "/srv/mail-state.git", "log", "--notes=reconciler", "-1", "main", user="git").stdout
     assert "live and verified" in notes
     assert host.run("find", "/srv/mail-state.git", "!", "-user", "git").stdout == ""
+
+
+def test_an_instance_is_installed_beside_the_default_one_and_removed_again(systemd_host: Host, wheels: str) -> None:
+    host = systemd_host
+    host.start_postfix()
+    hand_over(host, wheels)
+    clone(host)
+    own, out = master(host), ("--instance", "out")
+    ready = install(host, wheels, *out, check=False)
+    assert (ready.returncode, "no changes" in ready.stdout) == (2, True), ready.stdout + ready.stderr
+    assert "/etc/postfix-out" not in host.run("postmulti", "-l").stdout, "without --yes, nothing starts"
+    install(host, wheels, "--yes", *out)
+    assert install(host, wheels, "--yes", *out).stderr.count("\n") == 1  # nothing left to do
+    listed = host.run("postmulti", "-l", "-a").stdout.split("\n")[1].split()
+    assert listed == ["postfix-out", "-", "y", "/etc/postfix-out"]
+    assert (
+        "multi_instance_directories"
+        in host.run("git", "-C", "/srv/mail-state.git", "log", "--format=%s", "main").stdout
+    )
+
+    script = r"""
+        git clone --quiet --branch out /srv/mail-state.git /root/out && cd /root/out &&
+        sed -i '/master_service_disable:/d' mail.yaml && sed -i 's/^smtp      inet/2525      inet/' master.d/host.cf &&
+        git commit --quiet --all --message 'Listen' && git push 2>&1"""
+    assert "live" in host.run("bash", "-c", script).stdout
+    host.send("a@client.test", "root@mx1.example.com", "Subject: by out\n\nHello.", 2525)
+    send(host, "by default")
+    delivered(host, "by out")
+    delivered(host, "by default")
+    pid = int(host.read("/var/spool/postfix-out/pid/master.pid"))
+    assert cgroup(host, pid).endswith("postfix@postfix-out.service")
+    restarting = "cd /root/out && echo '  inet_protocols: ipv4' >>mail.yaml && git commit -qam 4 && git push 2>&1"
+    assert "live" in host.run("bash", "-c", restarting).stdout
+    assert int(host.read("/var/spool/postfix-out/pid/master.pid")) != pid
+    assert master(host) == own
+    host.run("systemctl", "restart", UNIT, "reconciler@out")
+    assert host.run("ls", "/run/reconciler", "/run/reconciler-out").stdout.count("control.sock") == 2
+    host.run("systemctl", "stop", UNIT)
+    assert host.run("reconciler", *out, "status").stdout.startswith("mx1.example.com@out   OK: ")
+    host.run("systemctl", "start", UNIT)
+
+    assert host.run(UNINSTALL, *out, check=False).returncode == 2
+    host.run(UNINSTALL, "--yes", "--purge", *out)
+    gone = ("/etc/reconciler/out.toml", "/var/lib/reconciler-out", "/var/backups/reconciler-out", "/run/reconciler-out")
+    assert not host.run("find", *gone, check=False).stdout
+    assert "reconciler@" not in host.run("ls", "/etc/systemd/system").stdout
+    assert host.run("find", "/etc/postfix-out", "-maxdepth", "0", "-type", "d").stdout
+    assert host.dialogue(["QUIT"], 2525)[0].startswith("220 ")
+    host.run("git", "-C", CLONE, "pull", "--quiet")  # the list of instances is a commit of the default one
+    assert "live and verified" in push(host, "still here")
+    assert (master(host), banner(host)) == (own, "220 still here")
 
 
 # ---- under systemd ---------------------------------------------------------------------------------------------------
