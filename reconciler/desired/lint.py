@@ -14,6 +14,7 @@ from reconciler.desired.budget import BoundedFindings, Budget, bound_values
 from reconciler.desired.causes import without_consequences
 from reconciler.features import FEATURES
 from reconciler.model import Mentioned
+from reconciler.postfix.derived import keeping
 from reconciler.postfix.target_facts import with_files
 from reconciler.rules import RULES
 
@@ -38,8 +39,9 @@ def mentioned(merged: Contribution, facts: Facts) -> Mentioned:
 
     Raises InvalidSource if the settings are too large together.
     """
-    bound_values(merged, facts)
-    questions = [part.mentioned(merged, facts) for part in _PARTS]
+    with keeping():
+        bound_values(merged, facts)
+        questions = [part.mentioned(merged, facts) for part in _PARTS]
     return Mentioned(*(frozenset().union(*asked) for asked in zip(*questions, strict=True)))
 
 
@@ -50,9 +52,10 @@ def lint(desired: Desired, facts: Facts, merged: Contribution, budget: Budget | 
     """
     budget, facts = budget or Budget(), with_files(facts, merged)
     found = BoundedFindings(budget, desired.findings)
-    for part in _PARTS:
-        found += part.rules(desired, facts, merged)
-        budget.look()
+    with keeping():
+        for part in _PARTS:
+            found += part.rules(desired, facts, merged)
+            budget.look()
     placed = without_consequences(map(desired.at_home, found), _STAGES)
     findings = list(allowances.honour(placed, desired.allowances, _ALLOWABLE, PASSING | allowances.STAGED))
     # A fault in main.cf is a fault in each service that reads it, but is reported once.

@@ -33,7 +33,7 @@ from reconciler.postfix.syntax import unwritable
 from reconciler.postfix.vocabulary import FORMER, PER_SERVICE, RAW, per_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model import Desired, Facts, Finding
 
@@ -84,7 +84,7 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
     """Check that this Postfix knows every name that is set, and that every name in a value is defined."""
-    everywhere = list(scopes(merged, facts))
+    everywhere = scopes(merged, facts)
     theirs = per_service(merged.entries)
     builtin = facts.parameters.keys() | theirs.keys()
     obsolete = {name for text in facts.parameters.values() for name in _names(text)}
@@ -101,7 +101,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
             yield from _unexpanded(scope, parameter)
 
 
-def _used(everywhere: list[Scope]) -> set[str]:
+def _used(everywhere: Sequence[Scope]) -> set[str]:
     """Return the names that values refer to, and restriction classes."""
     values = [parameter.value for scope in everywhere for parameter in scope.written if parameter.name not in RAW]
     used = {name for text in values for name in _names(text)}
@@ -115,7 +115,7 @@ def _names(text: str) -> list[str]:
         return []
 
 
-def _databases(everywhere: list[Scope]) -> set[str]:
+def _databases(everywhere: Sequence[Scope]) -> set[str]:
     return {name for scope in everywhere for parameter in scope.written for name in _DATABASE.findall(parameter.value)}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.postfix.derived import derived
 from reconciler.postfix.domain_routes import all_routed
 from reconciler.postfix.references import own_name, table_inside, tables_of
 from reconciler.postfix.restrictions import LISTS
@@ -77,7 +78,7 @@ def idle(services: Iterable[Service], merged: Contribution, facts: Facts) -> set
     hidden = [service for service in services if service.type == "unix"]
     if not hidden:
         return set()
-    everywhere = list(scopes(merged, facts))
+    everywhere = scopes(merged, facts)
     if any(map(asks_elsewhere, everywhere)):
         return set()
     named = named_words(merged, everywhere)
@@ -105,12 +106,13 @@ def _has_mail(main: Scope, domains: str) -> bool:
     return bool(main.words(domains)) and not all_routed(main, domains)
 
 
+@derived
 def unreached_agents(merged: Contribution, facts: Facts) -> frozenset[str]:
     """Return those of local and virtual that have services, none of which a route of this configuration leads to.
 
     A class of addresses counts as a route even without a domain: local also takes mail for the host's own addresses.
     """
-    everywhere = list(scopes(merged, facts))
+    everywhere = scopes(merged, facts)
     if any(map(asks_elsewhere, everywhere)):
         return frozenset()
     classes = {transport_of(scope.value(name)) for scope in everywhere for name in _CLASSES}

@@ -12,7 +12,7 @@ from reconciler.postfix.restrictions import LISTS, smtpd_scopes
 from reconciler.postfix.scopes import CONFIG_DIRECTORY, FILE, Scope, scopes, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model import Contribution, Parameter, Service
 
@@ -77,8 +77,8 @@ def programs_of(service: Service) -> list[str]:
 
 def tables_of(scope: Scope, parameter: Parameter) -> list[Reference]:
     """Return the tables that a setting names, including those in proxy:, pipemap: and unionmap: tables."""
-    if not holds_tables(scope, parameter.name):
-        return []
+    if not (":" in parameter.value or "$" in parameter.value) or not holds_tables(scope, parameter.name):
+        return []  # most settings name none, of which large hosts have many
     references: list[Reference] = []
     previous = ""
     for word in words(scope.expanded(parameter.value) or ""):
@@ -207,7 +207,7 @@ def looking_up(scope: Scope, parameter: Parameter, table: str) -> frozenset[str]
     return frozenset(taking_mail(one.service.key, table) for one in readers if one.service)
 
 
-def _smtpd_within(scope: Scope) -> list[Scope]:
+def _smtpd_within(scope: Scope) -> Sequence[Scope]:
     """Return the scopes of smtpd that a setting of this scope may hold in: that of its own service, or all."""
     if scope.service:
         return [scope] if scope.service.command == "smtpd" else []

@@ -6,6 +6,7 @@ from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.postfix.derived import derived
 from reconciler.postfix.scopes import Scope, scopes, words
 from reconciler.postfix.vocabulary import names
 
@@ -67,9 +68,10 @@ class Restriction(NamedTuple):
     argument: str | None = None
 
 
-def smtpd_scopes(merged: Contribution, facts: Facts) -> list[Scope]:
+@derived
+def smtpd_scopes(merged: Contribution, facts: Facts) -> tuple[Scope, ...]:
     """Return one scope for each service that runs smtpd."""
-    return [scope for scope in scopes(merged, facts) if scope.service and scope.service.command == "smtpd"]
+    return tuple(scope for scope in scopes(merged, facts) if scope.service and scope.service.command == "smtpd")
 
 
 def parsed(text: str) -> list[Restriction]:

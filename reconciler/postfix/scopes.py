@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import UNWRITTEN, Finding, Severity
 from reconciler.model.ascii_text import SPACE
+from reconciler.postfix.derived import derived
 from reconciler.postfix.macros import MalformedMacro, cost, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from reconciler.model import Contribution, Facts, Parameter, Service, Where
 
@@ -116,11 +117,10 @@ class Scope:
         return "$" + CONFIG_DIRECTORY if name == "config_directory" else self._text(name)
 
 
-def scopes(merged: Contribution, facts: Facts) -> Iterator[Scope]:
-    """Yield the scope of main.cf, then the scope of each service."""
-    yield Scope(merged, facts)
-    for service in merged.entries:
-        yield Scope(merged, facts, service)
+@derived
+def scopes(merged: Contribution, facts: Facts) -> tuple[Scope, ...]:
+    """Return the scope of main.cf, then the scope of each service."""
+    return Scope(merged, facts), *(Scope(merged, facts, service) for service in merged.entries)
 
 
 def words(text: str) -> list[str]:

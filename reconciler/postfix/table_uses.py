@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from reconciler.postfix.derived import derived
 from reconciler.postfix.references import own_name, table_inside, tables_in, tables_of
 from reconciler.postfix.restrictions import LISTS, WITH_TABLE, parsed
 from reconciler.postfix.routes import RELAY_MAPS, TRANSPORT_MAPS
@@ -65,8 +66,13 @@ def inline_tables(merged: Contribution, facts: Facts) -> Iterator[InlineTable]:
             yield InlineTable(scope, parameter, use, table)
 
 
-def _references(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
-    """Yield each table that a setting names, with its use there."""
+@derived
+def _references(merged: Contribution, facts: Facts) -> tuple[tuple[Scope, Parameter, Use, Reference], ...]:
+    """Return each table that a setting names, with its use there."""
+    return tuple(_named(merged, facts))
+
+
+def _named(merged: Contribution, facts: Facts) -> Iterator[tuple[Scope, Parameter, Use, Reference]]:
     for scope in scopes(merged, facts):
         classes = frozenset(scope.words("smtpd_restriction_classes"))
         for parameter in scope.written:

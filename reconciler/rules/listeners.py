@@ -214,7 +214,7 @@ def _companions(endpoints: list[ListenAddress], main: Scope) -> Iterator[Finding
 
 def _bind_address(scope: Scope, parameter: Parameter, own: Collection[Address]) -> Iterator[Finding]:
     version = _BIND.get(parameter.name)
-    text = (scope.expanded(parameter.value) or "").strip(SPACE)
+    text = (scope.expanded(parameter.value) or "").strip(SPACE) if version else ""
     if not version or not text:
         return
     address = _address(text)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
 _HOSTS = frozenset({"relayhost", "smtp_fallback_relay"})
+_PROXY = "smtpd_proxy_filter"
+_SENDING = _HOSTS | RELAY_MAPS | TRANSPORTS | TRANSPORT_MAPS | {_PROXY}
 
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
@@ -30,6 +32,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     here = own_host(merged, facts)
     for scope in scopes(merged, facts):
         for parameter in scope.written:
+            if parameter.name not in _SENDING:
+                continue
             filtered = parameter.name == "content_filter"
             for hop in _hops(scope, parameter, here):
                 if name := here.back_to(hop, filtered=filtered):
@@ -41,12 +45,10 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                     )
                     what = f'{parameter.name}: "{hop}" is this host\'s own service "{name}": {then}'
                     yield scope.finding("loops-to-self", parameter, what, hop, lasting=here.is_certain(hop))
-            text = (
-                (scope.expanded(parameter.value) or "").strip(SPACE) if parameter.name == "smtpd_proxy_filter" else ""
-            )
+            text = (scope.expanded(parameter.value) or "").strip(SPACE) if parameter.name == _PROXY else ""
             if name := here.proxied_again(text):
                 what = (
-                    f'smtpd_proxy_filter: "{text}" is this host\'s own service "{name}", which has the same filter:'
+                    f'{_PROXY}: "{text}" is this host\'s own service "{name}", which has the same filter:'
                     " Postfix would receive no mail; give it -o smtpd_proxy_filter="
                 )
                 yield scope.finding("loops-to-self", parameter, what, text)

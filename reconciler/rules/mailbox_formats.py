@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter, Table
 
 _PLACE = re.compile(r'(?<![^\s,"])/[^\s,"|:]*[Mm]aildir(?=[\s,"]|$)', re.ASCII)
+_PLACES = frozenset({"home_mailbox", "mail_spool_directory"})
 _THEN = "it is one file in mbox format; where a folder of that name exists, mail bounces"
 
 
@@ -31,7 +32,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     """Check that a mailbox which is meant to be a folder ends in a slash."""
     for scope in scopes(merged, facts):
         for parameter in scope.written:
-            yield from _setting(scope, parameter)
+            if parameter.name in _PLACES:
+                yield from _setting(scope, parameter)
     uses, unreached = uses_by_table(merged, facts), unreached_agents(merged, facts)
     for name, table in desired.tables.items():
         named = {use.name for use in uses.get(name, ())}

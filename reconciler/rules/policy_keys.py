@@ -66,7 +66,7 @@ def _is_of_keys(table: Table) -> bool:
 
 
 def _routes(merged: Contribution, facts: Facts) -> _Routes:
-    everywhere = list(scopes(merged, facts))
+    everywhere = scopes(merged, facts)
     texts = [text for scope in everywhere for text in _in_settings(scope)]
     for name, uses in uses_by_table(merged, facts).items():
         if table := merged.tables.get(name):

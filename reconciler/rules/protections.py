@@ -40,7 +40,7 @@ def _unasked_logins(main: Scope) -> Iterator[Finding]:
     parameter = main.parameter("smtpd_sender_login_maps")
     if not parameter or not main.words("smtpd_sender_login_maps"):
         return
-    everywhere = list(scopes(main.merged, main.facts))
+    everywhere = scopes(main.merged, main.facts)
     asked = {
         restriction.name
         for scope in everywhere

@@ -19,7 +19,7 @@ from reconciler.postfix.strangers import is_inner
 from reconciler.postfix.vocabulary import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model import Contribution, Desired, Facts, Finding
 
@@ -38,7 +38,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
         yield from _half_read(main, scope)
 
 
-def _again(main: Scope, servers: list[Scope], name: str) -> Iterator[Finding]:
+def _again(main: Scope, servers: Sequence[Scope], name: str) -> Iterator[Finding]:
     parameter, value = main.parameter(name), main.value(name)
     if not parameter or not value or any(not scope.value(name) for scope in servers):
         return

@@ -21,7 +21,7 @@ from reconciler.postfix.strangers import is_for_servers, is_inner, met_by_strang
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model import Contribution, Desired, Facts
     from reconciler.postfix.tables import Entry
@@ -143,7 +143,7 @@ def _unlisted(scope: Scope) -> Iterator[Finding]:
             return
 
 
-def _everybody(main: Scope, servers: list[Scope]) -> Iterator[Finding]:
+def _everybody(main: Scope, servers: Sequence[Scope]) -> Iterator[Finding]:
     """Warn of lists of recipients that hold everybody."""
     asked = {one.name for scope in servers for name in LISTS for one in parsed(scope.value(name))}
     if asked & _ASKED:
@@ -173,7 +173,7 @@ def _program(main: Scope, transport: str) -> str:
 # ---- other people's domains ------------------------------------------------------------------------------------------
 
 
-def _backup(servers: list[Scope]) -> Iterator[Finding]:
+def _backup(servers: Sequence[Scope]) -> Iterator[Finding]:
     """Warn of relaying for every domain whose MX record names this host, whoever wrote that record."""
     word, networks = "permit_mx_backup", "permit_mx_backup_networks"
     for scope in servers:

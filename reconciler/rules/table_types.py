@@ -36,6 +36,7 @@ _ADDRESSES = names(
     virtual_mailbox_maps
     """
 )
+_IN_SETTINGS = _LINES | _ADDRESSES
 _BY_ADDRESS = names("check_sender_access check_recipient_access check_sasl_access check_ccert_access")
 
 
@@ -52,7 +53,7 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
 
 def _uses(scope: Scope, parameter: Parameter) -> Iterator[tuple[str, str]]:
     """Yield what is looked up in the tables of a setting, each with the text that names the table."""
-    if parameter.name in _LINES | _ADDRESSES:
+    if parameter.name in _IN_SETTINGS:
         yield from ((parameter.name, str(reference)) for reference in tables_of(scope, parameter))
     elif parameter.name in LISTS or parameter.name in classes_of(scope):
         for restriction in parsed(scope.expanded(parameter.value) or ""):

@@ -28,7 +28,7 @@ _DELIVER = frozenset({"discard", "error", "lmtp", "local", "pipe", "smtp", "virt
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:
     """Check that each declared class and transport is used."""
-    main, everywhere = Scope(merged, facts), list(scopes(merged, facts))
+    main, everywhere = Scope(merged, facts), scopes(merged, facts)
     classes = main.words("smtpd_restriction_classes")
     own = [one for one in desired.services if one.type == "unix" and one.command in _DELIVER and one.name not in _STOCK]
     if any(map(asks_elsewhere, everywhere)):

@@ -11,6 +11,7 @@ in the vocabulary.
 from __future__ import annotations
 
 import re
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean, meant, nothing_mentioned
@@ -33,7 +34,7 @@ from reconciler.postfix.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
@@ -53,13 +54,15 @@ _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z", re.ASCII)
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each value fits its parameter."""
     defaults = {**facts.parameters, **_service_defaults(facts, merged)}
-    everywhere = list(scopes(merged, facts))
+    kinds = cache(partial(kind, defaults=defaults))
+    everywhere = scopes(merged, facts)
     defined = {*defaults, *(parameter.name for scope in everywhere for parameter in scope.written)}
     for scope in everywhere:
         for parameter in scope.written:
             value = _readable(scope, parameter, defined)
             if value is not None:
-                yield from _misfits(scope, parameter, one_line(value), defaults)
+                is_scalar = parameter.name in defaults
+                yield from _misfits(scope, parameter, one_line(value), kinds if is_scalar else None)
 
 
 def _service_defaults(facts: Facts, merged: Contribution) -> dict[str, str]:
@@ -79,7 +82,7 @@ def _readable(scope: Scope, parameter: Parameter, defined: set[str]) -> str | No
     return scope.expanded(parameter.value)
 
 
-def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[str, str]) -> Iterator[Finding]:
+def _misfits(scope: Scope, parameter: Parameter, value: str, kinds: Callable[[str], str] | None) -> Iterator[Finding]:
     name = parameter.name
     if name in LISTS or name in WORDS:
         yield from _bad_words(scope, parameter, value)
@@ -91,8 +94,8 @@ def _misfits(scope: Scope, parameter: Parameter, value: str, defaults: Mapping[s
     elif not value and name in NOT_EMPTY:
         what = f"{name} is empty, which is fatal to Postfix programs; remove it to get its default"
         yield scope.finding("empty-value", parameter, what)
-    elif name in defaults and name not in NOT_NUMBERS and not name.endswith("_feedback"):
-        yield from _bad_scalar(scope, parameter, value, kind(name, defaults))
+    elif kinds and name not in NOT_NUMBERS and not name.endswith("_feedback"):
+        yield from _bad_scalar(scope, parameter, value, kinds(name))
 
 
 def kind(name: str, defaults: Mapping[str, str]) -> str:
