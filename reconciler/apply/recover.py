@@ -146,7 +146,9 @@ def revive(edges: Edges, patience: float = ACTIVATION_PATIENCE) -> bool:
         if not died(instance, edges.host, edges.lived()):  # another thread has started it
             return False
         edges.say("start Postfix, which had died")
-        postfix.start(edges.host, instance)
+        # It has run in the life of this daemon, with the files that are live.
+        before = instance if edges.lived() and not edges.generations.drift() else None
+        postfix.start(edges.host, instance, before)
     return True
 
 

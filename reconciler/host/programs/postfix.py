@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import daemons, service_check, systemd
+from reconciler.host.programs.quick_start import quick_start
 from reconciler.model import Finding, Severity, Where
 from reconciler.model.ascii_text import SPACE, is_digits, split_lines, split_words
 from reconciler.model.errors import CommandFailed
@@ -325,10 +326,18 @@ def reload(host: Host, instance: Instance, *, rehash: bool = False) -> None:
         host.signal(pid, signal.SIGHUP)
 
 
-def start(host: Host, instance: Instance) -> None:
-    """Start it, through its systemd unit where it has one, else in a new one: systemd owns the processes, not we."""
+def start(host: Host, instance: Instance, before: Instance | None = None) -> None:
+    """Start it, through its systemd unit where it has one, else in a new one: systemd owns the processes, not we.
+
+    *before* is the instance as it ran until now, if that is known.
+    """
     if (last := last_pid(instance)) and running(instance) is None:
         daemons.end_listening(host, last, Path(instance.values["daemon_directory"]))
+    with quick_start(host, before.values if before else None, instance.values):
+        _start(host, instance)
+
+
+def _start(host: Host, instance: Instance) -> None:
     unit = unit_of(host, instance)
     if unit is None:
         command = (str(POSTCONF.with_name("postfix")), "-c", str(instance.directory))
@@ -379,8 +388,9 @@ def stop(host: Host, instance: Instance) -> None:
 
 def restart(host: Host, instance: Instance, before: Instance | None = None) -> None:
     """Stop and start it; *before* is the instance as it runs, which a change of queue_directory makes another one."""
+    ran = before if before and running(before) is not None else None
     stop(host, before or instance)
-    start(host, instance)
+    start(host, instance, ran)
 
 
 def unit_of(host: Host, instance: Instance) -> str | None:
