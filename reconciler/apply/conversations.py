@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from reconciler.apply.compare import MailAnswers, MailQuestion, Said
 from reconciler.apply.dialogue import Hangs, Heard, NotYet, Speaker, Wrong
+from reconciler.apply.flow_tokens import refill
 from reconciler.apply.patience import thinking
 from reconciler.apply.targets import targets
 from reconciler.model import Finding
@@ -83,6 +84,7 @@ class Conversations:
         for client in self._open.copy():
             client.interrupt()
         self._threads.shutdown(cancel_futures=True)
+        self._refill()
 
     def visits(self, *, wait: bool) -> list[Visit]:
         """Return the results of the dialogues: of all, or of those that are over."""
@@ -169,7 +171,11 @@ class Conversations:
             recipients=asked.of(client.kind),
             screened=target.service.command == "postscreen",
             thinks=thinking(value) if thinks else None,
+            refill=self._refill,
         )
+
+    def _refill(self) -> None:
+        refill(self._expected.instance.queue_directory)
 
     def _screening(self, target: Target) -> float:
         """Return how long postscreen lets a client wait that it does not know."""

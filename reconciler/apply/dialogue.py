@@ -58,7 +58,7 @@ class Speaker:
     """A client: its address, what it knows of the listener, and what it asks for.
 
     *value* returns a parameter of the listener. Answers of processes from before *since* do not count. With *thinks*,
-    an answer about mail may take longer than others.
+    an answer about mail may take longer than others. *refill* is called before each transaction (flow_tokens.py).
     """
 
     address: str
@@ -68,6 +68,7 @@ class Speaker:
     recipients: Mapping[str, tuple[str, ...]]
     screened: bool = False
     thinks: Thinking | None = None
+    refill: Callable[[], None] = field(default=lambda: None)
 
     @property
     def _greeting(self) -> str:
@@ -132,6 +133,7 @@ class Speaker:
                 replies[sender, kind] = said
             client.ask("RSET")
         for (sender, kind), said in [one for one in replies.items() if one[1].taken][:_MOST_REFUSED]:
+            self.refill()
             again = [
                 client.ask(command) for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{said.recipient}>", "DATA")
             ]
@@ -149,6 +151,7 @@ class Speaker:
         """Yield the reply for each kind of recipient: of the one that is taken, else of the last."""
         if time.monotonic() > until:
             return
+        self.refill()
         reply, refused = client.ask(f"MAIL FROM:<{sender}>"), 0
         closed = "" if meaning(reply) is Meaning.TAKEN else reply
         for kind, recipients in self.recipients.items():

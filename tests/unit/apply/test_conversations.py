@@ -29,7 +29,7 @@ def heard(
     serve: Callable[[socket.socket], None], before: MailAnswers | None = None, patience: float = 1.5
 ) -> tuple[int, MailAnswers]:
     """The port, and what this host and a stranger hear of it."""
-    values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4"}
+    values = {"queue_directory": "/nosuch", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4"}
     with listening(serve) as port:
         known = before and MailAnswers({key._replace(listener=f"127.0.0.1:{port}"): said for key, said in
                                     before.replies.items()})  # fmt: skip

@@ -66,7 +66,9 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 def expected_on(port: int) -> Expected:
     """What is expected of an smtpd on that port, whose master verify() does not look at."""
-    values = {"inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "syslog_name": "postfix"}
+    values = {
+        "queue_directory": "/nosuch", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4", "syslog_name": "postfix"
+    }  # fmt: skip
     service = Service(name=str(port), type="inet", command="smtpd", where=Where("master.cf"))
     return Expected(
         instance=Instance(Path("/etc/postfix"), values), services=(service,),
