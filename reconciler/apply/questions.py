@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import ip_address
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import split_words
@@ -94,13 +94,17 @@ class Asked:
         """
         version = ip_address(target).version
         target = _LOOPBACK[version] if ip_address(target).is_unspecified else target
-        own = [one for one in addresses if ip_address(one).version == version and not ip_address(one).is_link_local]
+        own = (one for one in map(ip_address, addresses) if one.version == version and not one.is_link_local)
         near = _LOOPBACK[version]
-        own = [target, *(near for one in own if ip_address(one).is_loopback), *own]
+        is_near = target == near or any(
+            one.is_loopback and one.version == version for one in map(ip_address, addresses)
+        )
         found: dict[ClientClass, str] = {}
-        for address in own:
+        for address in chain([target], [near] * is_near, map(str, own)):
             found.setdefault(self._class_of(address), address)
-        if near in own and version == 4 and self._class_of(_OTHER_LOOPBACK) is ClientClass.STRANGER:  # noqa: PLR2004
+            if len(found) == len(ClientClass):  # a host of many sites has thousands of addresses
+                break
+        if is_near and version == 4 and self._class_of(_OTHER_LOOPBACK) is ClientClass.STRANGER:  # noqa: PLR2004
             found.setdefault(ClientClass.STRANGER, _OTHER_LOOPBACK)
         return tuple(Client(kind, address) for kind, address in found.items())
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from reconciler.apply import questions as module
 from reconciler.apply.questions import ELSEWHERE, Asked, Client, ClientClass, questions
+from reconciler.postfix.networks import holds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
 
 HERE, NETWORK, STRANGER = ClientClass.HERE, ClientClass.NETWORK, ClientClass.STRANGER
 TABLES = {
@@ -81,3 +90,17 @@ def test_a_client_of_each_class_asks_as_far_as_there_is_an_address() -> None:
 
 def test_a_client_is_its_class_and_its_address() -> None:
     assert Asked().clients("::1", ("::1",)) == (Client(HERE, "::1"),)
+
+
+def test_of_thousands_of_addresses_no_more_are_looked_at_than_classes_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def counted(networks: Sequence[str], address: str) -> bool:
+        looked_at.append(address)
+        return holds(networks, address)
+
+    monkeypatch.setattr(module, "holds", counted)
+    sites = [f"100.64.{number // 250}.{number % 250 + 1}" for number in range(5000)]
+    found = clients("127.0.0.1", "192.0.2.0/24", "127.0.0.1", "192.0.2.10", *sites)
+    assert found == {HERE: "127.0.0.1", NETWORK: "192.0.2.10", STRANGER: "100.64.0.1"}
+    assert len(looked_at) < 5
