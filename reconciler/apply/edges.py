@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import postfix
+from reconciler.host.reverse_names import ReverseNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ class Edges:
 
     *activated* is called for each reload and restart of Postfix; *revived* says whether Postfix died and was started
     beside the pass; *lived* is the last time at which its master is known to have run, zero if that is not known.
+    *names* are the reverse names of a while ago.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Edges:
     activated: Callable[[], None] = field(default=lambda: None)
     revived: Callable[[], bool] = field(default=lambda: False)
     lived: Callable[[], float] = field(default=lambda: 0.0)
+    names: ReverseNames = field(default_factory=ReverseNames)
 
     def postfix(self) -> postfix.Instance:
         """Return the managed Postfix as its live main.cf describes it now."""

@@ -314,6 +314,15 @@ def _unused(sites: dict[str, Site], desired: Desired, merged: Contribution) -> I
             yield warning_at("unused-delivery", where, what, name)
 
 
+def reverse_names(desired: Desired) -> dict[str, set[str]]:
+    """Return the names that the addresses of sites must have in DNS."""
+    wanted: dict[str, set[str]] = {}
+    for delivery in [site.delivery for site in sites_in(desired).values() if site.delivery]:
+        for address in delivery.address:
+            wanted.setdefault(str(address), set()).add(delivery.helo)
+    return wanted
+
+
 def _missing_reverse_names(sites: dict[str, Site], desired: Desired, facts: Facts) -> Iterator[Finding]:
     """Report addresses without a matching reverse name: receivers treat such a host as a spammer."""
     for name, site in sites.items():
@@ -369,8 +378,8 @@ EXPLAINED = {
     "reverse-name": (
         "A delivery address has no reverse name in DNS that is the site's helo and resolves back to the address. Many "
         "receivers refuse such mail. Ask the owner of the address to set its PTR record, and set the A or AAAA record "
-        "of the name. reconciler checks this again at every pass. If receivers are known to accept the host, write an "
-        "allowance with the reason."
+        "of the name. reconciler checks this again at every pass, and ten minutes later if it was right. If receivers "
+        "are known to accept the host, write an allowance with the reason."
     ),
     "unknown-reverse-name": (
         "DNS did not answer in time when reconciler asked for the reverse name of a delivery address. The name may be "

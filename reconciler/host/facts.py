@@ -22,7 +22,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,9 @@ TICK = 1 / _TICKS
 """The kernel's resolution of process start times, in seconds."""
 
 
-def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Sequence[Facts] = ()) -> Facts:
+def gather(
+    host: Host, settings: Settings, named: Mentioned = NOTHING, known: Sequence[Facts | FromOthers] = ()
+) -> Facts:
     """Gather the facts; *named* is what the desired state names, and what *known* has an answer to is not asked."""
     here = addresses()
     installed = _installed(host, (_identity(postfix.STOCK_DIRECTORY), os.uname().nodename, here))
@@ -96,35 +98,44 @@ def gather(host: Host, settings: Settings, named: Mentioned = NOTHING, known: Se
     )
 
 
-def gather_again(host: Host, settings: Settings, facts: Facts, *, ask: bool) -> Facts:
-    """Gather the facts again; without *ask*, no server and no DNS is queried, and the last answers are kept."""
+def gather_again(
+    host: Host, settings: Settings, facts: Facts, *, ask: bool, known: Sequence[Facts | FromOthers] = ()
+) -> Facts:
+    """Gather the facts again; without *ask*, no server and no DNS is queried, and the last answers are kept.
+
+    What *known* has an answer to is not asked in any case.
+    """
     named = Mentioned(
         frozenset(facts.files), frozenset(facts.pems), frozenset(facts.answers), frozenset(facts.names),
         frozenset(facts.accesses), frozenset(facts.spaces), frozenset(facts.lookups), frozenset(facts.hosts),
         frozenset(facts.resolvers), frozenset(facts.places),
     )  # fmt: skip
-    return gather(host, settings, named, () if ask else (facts,))
+    return gather(host, settings, named, known if ask else (facts,))
 
 
 # ---- what others answer ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    answers: Mapping[Server, str | None]
-    names: Mapping[str, tuple[str, ...] | None]
-    lookups: Mapping[Lookup, str | None]
-    hosts: Mapping[str, tuple[str, ...] | None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromOthers:
+    """What others answered, by the questions, as in Facts."""
+
+    answers: Mapping[Server, str | None] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    lookups: Mapping[Lookup, str | None] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
-def _ask(host: Host, named: Mentioned, known: Sequence[Facts]) -> _Said:
+def _ask(host: Host, named: Mentioned, known: Sequence[Facts | FromOthers]) -> FromOthers:
     """Ask servers and DNS at the same time, so that those who do not answer cost the longest time-out alone."""
     with ThreadPoolExecutor(thread_name_prefix="ask") as pool:
         answers = pool.submit(_rest, named.servers, [one.answers for one in known], reachable.ask)
         names = pool.submit(_rest, named.addresses, [one.names for one in known], resolver.reverse_names)
         looked_up = pool.submit(_rest, named.lookups, [one.lookups for one in known], partial(lookups.ask, host))
         hosts = pool.submit(_rest, named.hosts, [one.hosts for one in known], resolver.native_addresses)
-        return _Said(answers.result(), names.result(), looked_up.result(), hosts.result())
+        return FromOthers(
+            answers=answers.result(), names=names.result(), lookups=looked_up.result(), hosts=hosts.result()
+        )  # fmt: skip
 
 
 def _rest(

@@ -15,6 +15,7 @@ from reconciler.host.facts import gather_again
 from reconciler.model import errors_in, listed
 from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
+from reconciler.passes.understand import right_names
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -61,7 +62,8 @@ class Memory:
             return None  # a failed pass has used it, or a recovery has removed it
         plan, before = known.judged.plan, known.judged.understood.facts
         of_now = any(not one.lasting for one in known.findings)  # a server may answer again
-        facts = gather_again(edges.host, edges.settings, before, ask=of_now or not plan.empty)
+        right = right_names(known.judged.understood.desired, edges)
+        facts = gather_again(edges.host, edges.settings, before, ask=of_now or not plan.empty, known=[right])
         live = edges.generations.read(plan.target)
         if facts != before or edges.generations.drift():
             return None

@@ -15,7 +15,8 @@ from reconciler.desired.flows import Flows
 from reconciler.desired.lint import mentioned
 from reconciler.desired.load import load
 from reconciler.features import baseline, compose
-from reconciler.host.facts import gather
+from reconciler.features.sites import reverse_names
+from reconciler.host.facts import FromOthers, gather
 from reconciler.model import Contribution, Desired, Facts, Mentioned
 from reconciler.model.errors import Incomplete
 from reconciler.passes.apart import files_of
@@ -76,11 +77,19 @@ def merged(desired: Desired, edges: Edges) -> Understood:
 
 def asked(understood: Understood, edges: Edges, gathered: list[Facts] | None) -> Understood:
     """Return the same with the facts that it refers to."""
-    named = mentioned(understood.origin, understood.facts)
-    facts = gather(edges.host, edges.settings, named, gathered or ())
+    named, right = mentioned(understood.origin, understood.facts), right_names(understood.desired, edges)
+    known = [*(gathered or ()), *([right] if right.names else ())]
+    facts = gather(edges.host, edges.settings, named, known)
+    edges.names.learn(facts.names)
     if gathered is not None:
         gathered.append(facts)
     return understood._replace(facts=facts)
+
+
+def right_names(desired: Desired, edges: Edges) -> FromOthers:
+    """Return the reverse names that were those which a commit needs a while ago, and need not be asked for."""
+    known, wanted = edges.names.known(), reverse_names(desired)
+    return FromOthers(names={one: known[one] for one, names in wanted.items() if names <= {*known.get(one, ())}})
 
 
 def complete(understood: Understood) -> Understood:

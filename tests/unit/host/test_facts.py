@@ -157,6 +157,10 @@ def test_what_a_pass_knows_already_is_not_asked_again(monkeypatch: pytest.Monkey
     assert len(asked) == 3
     facts.gather_again(host, settings, more, ask=True)
     assert asked[3:] == ["192.0.2.1", "192.0.2.3"], "a later pass asks anew"
+    right = facts.FromOthers(names={"192.0.2.1": ("a.example",)})
+    again = facts.gather_again(host, settings, more, ask=True, known=[right])
+    assert again.names == {"192.0.2.1": ("a.example",), "192.0.2.3": None}
+    assert asked[5:] == ["192.0.2.3"], "but for what was right a moment ago"
 
 
 def test_who_does_not_answer_is_waited_for_at_the_same_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

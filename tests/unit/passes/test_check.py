@@ -69,7 +69,7 @@ def test_servers_are_asked_again_as_long_as_a_finding_is_of_the_moment(
     memory.checked = replace(known, judged=live, doubts=(replace(DOUBT, lasting=lasting),))
     asked: list[bool] = []
 
-    def gather_again(*_: object, ask: bool) -> Facts:
+    def gather_again(*_: object, ask: bool, **_known: object) -> Facts:
         asked.append(ask)
         return HOST
 

@@ -17,10 +17,11 @@ from tests.unit.host_facts import HOST
 from tests.unit.repositories import commit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
+    from reconciler.host.facts import FromOthers
     from reconciler.model import Facts, Revision
     from reconciler.passes.understand import Understood
 
@@ -47,6 +48,32 @@ def test_a_commit_that_is_new_does_not_restore_and_the_one_that_is_live_does(ado
     again = judged_now(adopted, judged.revision)
     assert again.plan.empty
     assert again.restores
+
+
+def test_reverse_names_that_were_right_are_not_asked_for_by_the_next_pass(
+    adopted: Adopted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Sequence[Facts | FromOthers]] = []
+    site = "domains: [{0}.example]\ndelivery: {{address: 192.0.2.{1}, helo: {0}.example}}\n"
+    files = {f"sites/site{n}/site.yaml": site.format(name, n) for n, name in ((11, "a"), (12, "b"), (13, "c"))}
+    names = {"192.0.2.11": ("a.example",), "192.0.2.12": ("wrong.example",), "192.0.2.13": None}
+    found = replace(HOST, names=names)
+
+    def gather(
+        _host: object, _settings: object, _named: object = None, known: Sequence[Facts | FromOthers] = ()
+    ) -> Facts:
+        given.append(known)
+        return found
+
+    monkeypatch.setattr("reconciler.passes.understand.gather", gather)
+    revision = adopted.edges.repo.revision(commit(adopted.edges.repo.path, {"mail.yaml": MAIL, **files}))
+    judged_now(adopted, revision)
+    judged_now(adopted, revision)
+    (said,) = given[-1]
+    assert said.names == {"192.0.2.11": ("a.example",)}
+    files["sites/site11/site.yaml"] = site.format("new", 11)
+    judged_now(adopted, adopted.edges.repo.revision(commit(adopted.edges.repo.path, {"mail.yaml": MAIL, **files})))
+    assert not given[-1], "what was right for one commit says nothing of the name that another one needs"
 
 
 def test_a_hand_edit_of_what_is_live_is_restored(adopted: Adopted) -> None:

@@ -1,0 +1,47 @@
+"""Keep reverse names for a while, so that a push asks for those of new addresses alone.
+
+A host of many sites has thousands of addresses, and each check and each pass would ask for all of their names. Only
+names that are right are used again: what is wrong, or was not answered, is asked for each time (understand.py).
+Promises: names count for LASTING since they were asked for, however often they are used. Memory is bounded by the
+addresses of one commit. Safe from any thread. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Names = tuple[str, ...]
+
+LASTING = 600.0
+"""Seconds for which names count."""
+
+
+class ReverseNames:
+    """The names by their addresses, each with the time when it was asked for."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, Lock()
+        self._known: dict[str, tuple[Names, float]] = {}
+
+    def known(self) -> dict[str, Names]:
+        """Return the names that still count."""
+        return {address: names for address, (names, _) in self._fresh().items()}
+
+    def learn(self, found: Mapping[str, Names | None]) -> None:
+        """Keep the names that were found for the addresses of a commit."""
+        with self._lock:
+            before, now = self._fresh(), self._clock()
+            self._known = {
+                address: before[address] if address in before and before[address][0] == names else (names, now)
+                for address, names in found.items()
+                if names
+            }
+
+    def _fresh(self) -> dict[str, tuple[Names, float]]:
+        since = self._clock() - LASTING
+        return {address: known for address, known in self._known.items() if known[1] > since}
