@@ -16,7 +16,7 @@ from reconciler.features import compose
 from reconciler.model import File, Finding, Place, PlaceUse, Secret, errors_in
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import linted
-from tests.unit.host_facts import facts
+from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
     from reconciler.model import Desired, Facts
@@ -60,6 +60,11 @@ def findings_about(case: dict[str, Any]) -> list[Finding]:
 
 def judged(case: dict[str, Any]) -> list[Finding]:
     """Load and lint the base state with the case's change."""
+    return found_in(tree_of(case))
+
+
+def tree_of(case: dict[str, Any]) -> dict[str, File]:
+    """Return the files of the base state with the case's change."""
     mail = dict(BROKEN["base"]["mail.yaml"])
     mail["parameters"] = mail["parameters"] | case.get("parameters", {})
     files: dict[str, str | None] = {"mail.yaml": yaml.safe_dump(mail, sort_keys=False)}
@@ -68,19 +73,22 @@ def judged(case: dict[str, Any]) -> list[Finding]:
     files |= case.get("files", {})
     for path, text in case.get("append", {}).items():
         files[path] = (files[path] or "") + text
-    tree = {path: File.of(text.encode()) for path, text in files.items() if text is not None}
+    return {path: File.of(text.encode()) for path, text in files.items() if text is not None}
+
+
+def found_in(tree: dict[str, File], host: Facts = HOST) -> list[Finding]:
+    """Load and lint a state on a host."""
     try:
         desired = load(tree, "mx.test.example", {"relay": Secret("relay", "geheim")})
     except InvalidSource as error:
         return list(error.findings)
-    return linted(desired, host_of(desired))
+    return linted(desired, host_of(desired, host))
 
 
-def host_of(desired: Desired) -> Facts:
+def host_of(desired: Desired, host: Facts) -> Facts:
     """The host of the corpus: nothing listens on two ports, 20 GiB are free, /srv has no folder, /var/opt is root's."""
-    known = facts(
-        files={"/etc/aliases.db": True} | dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
-    )
+    missing = dict.fromkeys(("/etc/ssl/nosuch.pem", "/etc/ssl/nosuch.key"), False)
+    known = replace(host, files={"/etc/aliases.db": True} | missing)
     asked = mentioned(compose(desired, known), known)
     return replace(
         known,

@@ -20,6 +20,8 @@ from tests.unit.host_facts import HOST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.model import Facts
+
 TEXT = (Path(__file__).parent.parent / "corpus" / "mistakes.yaml").read_text(encoding="utf-8")
 CORPUS = yaml.load(TEXT, yaml.CSafeLoader)
 HOSTNAME = "mx.test.example"
@@ -42,13 +44,13 @@ def files_of(case: Mapping[str, Any], add: str) -> dict[str, File]:
     }
 
 
-def findings_of(files: dict[str, File]) -> list[Finding]:
+def findings_of(files: dict[str, File], host: Facts = HOST) -> list[Finding]:
     """Return what is found in a commit."""
     try:
         desired = load(files, HOSTNAME, {"relay": Secret("relay", "geheim")})
-        return [*linted(desired), *unsound_recipients(files)]
+        return [*linted(desired, host), *unsound_recipients(files)]
     except PartlyRead as error:
-        return [*error.findings, *also_wrong(error, HOST, compose(error.rest, HOST))]
+        return [*error.findings, *also_wrong(error, host, compose(error.rest, host))]
 
 
 def named(cases: list[dict[str, Any]]) -> list[Any]:
