@@ -3,7 +3,8 @@
     crash-server SOCKET             inside a host; every request on that socket is one run, in a process of its own
 
 Promises: nothing but reconciler.host.Host's before() and after() is replaced, and the process that dies is the one that
-did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. With an
+did the work. A request is a line of JSON, {"argv": [...], "at": n, "when": "before"}; at 0 nothing is killed. "amid
+0.01" kills it so many seconds after the beginning of the effect, and with it the program that the effect runs. With an
 "errno" the effect raises that OSError instead: "once", or "lasting", in every effect on files from then on. With an
 "until", which is for the daemon, the run is told to stop as soon as the phase has that name. The answer
 is {"status": exit status or minus the signal, "effects": [name, ...], "output": text}.
@@ -60,6 +61,8 @@ class Death:
             with self.record.open("a") as stream:
                 stream.write(f"{what}\n")
             self._end_here("before")
+            if self.when.startswith("amid ") and self.count == self.at:
+                threading.Timer(float(self.when.removeprefix("amid ")), os.kill, (os.getpid(), signal.SIGKILL)).start()
             lasts = self.when == "lasting" and self.count > self.at > 0 and what in LASTING[self.errno]
             if lasts or (self.when in ("once", "lasting") and self.count == self.at):
                 raise OSError(self.errno, os.strerror(self.errno), what)

@@ -1,19 +1,26 @@
-"""The map of a large table is changed in a copy of the live one: killed at every effect, it is old or new whole."""
+"""The map of a large table is changed in a copy of the live one: killed at every effect, it is old or new whole.
+
+So is it if the program is killed that changes the copy. Whatever is live, the map equals its source.
+"""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.adopted_host import MAIL
-from tests.e2e.crash_driver import crash_driver, points, survive, told
+from tests.e2e.crash_driver import KILLED, crash_driver, points, told
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.e2e.crash_driver import CrashDriver
 
 ROWS = [f"user{number:05}@v.test  box{number % 9}@out.test\n" for number in range(9_000)]
 EDITED = ["New@v.test  other@out.test\n", *ROWS[:4_000], "user04000@v.test  changed@out.test\n", *ROWS[4_001:-1]]
+MANY_EDITED = [row.replace("box", "other") if not number % 20 else row for number, row in enumerate(ROWS)]
+MANY_EDITED[10:] = [row for number, row in enumerate(MANY_EDITED[10:]) if number % 300]
+DELAYS = (0.004, 0.012)
 LARGE = MAIL + "  virtual_alias_domains: v.test\n"
 PLACE = "/etc/postfix/virtual"
 
@@ -31,26 +38,63 @@ def held(crasher: CrashDriver, kind: str) -> str:
     return crasher.adopted.sh(f"postmap -s {kind}:{PLACE} | sort")
 
 
+def consistent(crasher: CrashDriver, kind: str) -> str:
+    """Return the entries of the live map; fail unless they are those of its source."""
+    entries = held(crasher, kind)
+    assert entries == compiled(crasher, kind)
+    return entries
+
+
 def test_the_change_of_a_map_killed_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
     with crash_driver() as crasher:
         crasher.adopted.write_past_hook({"mail.yaml": LARGE, "tables/virtual": "".join(ROWS)}, "A large table")
         assert crasher.run("once").status == 0
-        before = held(crasher, "lmdb")
+        before = consistent(crasher, "lmdb")
         crasher.save("large")
         crasher.adopted.write_past_hook({"tables/virtual": "".join(EDITED)}, "One more, one less, one changed")
         whole = crasher.run("once")
         assert whole.status == 0, whole.output
-        after = held(crasher, "lmdb")
-        assert after == compiled(crasher, "lmdb") != before
+        after = consistent(crasher, "lmdb")
+        assert after != before
         compiling = whole.effects.index("act")
         assert whole.effects[compiling - 1 : compiling + 2] == ["copy", "act", "act"], "a copy, -d and -i"
-        tried = [one for one in points(whole.effects) if compiling - 1 <= one[0] <= compiling + 4]
+        swap = len(whole.effects) - whole.effects[::-1].index("symlink")
+        tried, left = [one for one in points(whole.effects) if compiling - 1 <= one[0] <= swap + 1], dict[str, int]()
+        for number, when in tried:
+            where = f"{when} effect {number}"
+            crasher.restore()
+            assert crasher.run("once", at=number, when=when).status == KILLED, where
+            name, entries = crasher.live(), consistent(crasher, "lmdb")
+            assert entries == (before if number <= swap else after), f"{where}: {name}"
+            again = crasher.run("once")
+            assert (again.status, consistent(crasher, "lmdb")) == (0, after), f"{where}: {again.output}"
+            crasher.whole_at_last(where)
+            crasher.answers(where)
+            left[name] = left.get(name, 0) + 1
+        told(capsys, "the change of a large map", tried, left)
+        assert len(left) == len({before, after}), left
 
-        def good() -> bool:
-            return held(crasher, "lmdb") == after
 
-        ends = survive(crasher, ("once",), tried, good, {0})
-        told(capsys, "the change of a large map", tried, ends)
+@pytest.mark.parametrize("kind", ["hash", "lmdb"])
+def test_the_program_that_changes_a_map_killed_amid_its_work(kind: str) -> None:
+    name, killed = f"tables/virtual.{kind}", 0
+    with crash_driver() as crasher:
+        crasher.adopted.write_past_hook({"mail.yaml": LARGE, name: "".join(ROWS)}, "A large table")
+        assert crasher.run("once").status == 0
+        before = consistent(crasher, kind)
+        crasher.save("large")
+        crasher.adopted.write_past_hook({name: "".join(MANY_EDITED)}, "Many rows changed")
+        whole = crasher.run("once")
+        after, changing = consistent(crasher, kind), whole.effects.index("act") + 1
+        for number, delay in product((changing, changing + 1), DELAYS):
+            crasher.restore()
+            ran = crasher.run("once", at=number, when=f"amid {delay}")
+            assert (ran.status, consistent(crasher, kind)) in ((KILLED, before), (KILLED, after), (0, after)), delay
+            killed += ran.status == KILLED
+            again = crasher.run("once")
+            assert (again.status, consistent(crasher, kind)) == (0, after), again.output
+            crasher.whole_at_last(f"{delay} s into effect {number}")
+    assert killed > len(DELAYS), "most of them are in time"
 
 
 def test_the_changed_map_of_each_type_is_the_compiled_one() -> None:
