@@ -49,7 +49,7 @@ from reconciler.state.manifest import (
     signature,
     written,
 )
-from reconciler.state.old_maps import returning, superseded
+from reconciler.state.old_maps import as_file, superseded, with_maps
 from reconciler.state.others import Others, walk
 from reconciler.state.place import LinkPlace
 from reconciler.state.source import Source, SourceKind
@@ -285,31 +285,18 @@ class Generations:
     def rescue_tree(self) -> Tree:
         """Return the host's files from before adoption: main.cf, master.cf, and the files that ours replaced."""
         live, original = self.live(), self.original
-        names = {*ADOPTED_FILES, *(live.files if live else ()), *self._replaced()} if original else set()
-        paths = {name: original / name for name in sorted(names) if original and not name.startswith(BESIDE)}
-        tree = {name: self._as_file(path) for name, path in paths.items() if path.is_file()}
-        return self.with_maps(tree, original) if original else tree
+        if original is None:
+            return {}
+        owned = {name for one in self.all() for name in one.files}
+        replaced = {name for name in owned if not os.path.lexists(self.config_directory / name)}
+        names = {*ADOPTED_FILES, *(live.files if live else ()), *replaced}
+        paths = {name: original / name for name in sorted(names) if not name.startswith(BESIDE)}
+        return self.with_maps({name: as_file(path) for name, path in paths.items() if path.is_file()}, original)
 
     def with_maps(self, target: Tree, root: Path) -> Tree:
         """Return *target* with the foreign maps in *root* that it names, and that would not be carried to it."""
         live = self.live()
-        known = live.files if live else {}
-
-        def is_carried(path: str) -> bool:
-            return path not in known and (self.config_directory / path).exists()
-
-        return {**target, **{path: self._as_file(root / path) for path in returning(target, root, is_carried)}}
-
-    def _replaced(self) -> Iterator[str]:
-        """Yield what a generation has owned and is not there now: a file of ours had its place, and is gone."""
-        for generation in self.all():
-            yield from (path for path in generation.files if not os.path.lexists(self.config_directory / path))
-
-    @staticmethod
-    def _as_file(path: Path) -> File:
-        status = path.stat()
-        owner = named(status.st_uid, status.st_gid)
-        return File(digest(path), status.st_mode & 0o7777, owner, path.read_bytes)
+        return with_maps(target, root, self.config_directory, live.files if live else ())
 
     def _write(self, folder: Path, generation: Generation) -> None:
         self.host.replace(folder / MANIFEST, written(generation))
@@ -400,7 +387,7 @@ class Generations:
             raise Unavailable(self.lost)
         stage = Stage(self.private / "stage" / "rescue" / PROGRAM, {})
         self._copy_whole(stage.root, self.original)
-        target = {path: self._as_file(stage.root / path) for path in ADOPTED_FILES if (stage.root / path).is_file()}
+        target = {path: as_file(stage.root / path) for path in ADOPTED_FILES if (stage.root / path).is_file()}
         placed = self.place(stage, target, "", Source(SourceKind.RESCUE))
         self._point_at(placed)
         return placed

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.host.effects import named
+from reconciler.model import File
 from reconciler.postfix.references import SUFFIXES, names_table
-from reconciler.state.manifest import compiled_name
+from reconciler.state.manifest import compiled_name, digest
 from reconciler.state.others import walk
 
 if TYPE_CHECKING:
@@ -57,3 +59,19 @@ def returning(target: Tree, root: Path, carried: Callable[[str], bool]) -> froze
 def _settings(target: Tree) -> list[str]:
     files = [target[name] for name in ("main.cf", "master.cf") if name in target]
     return [file.read().decode("utf-8", "replace") for file in files]
+
+
+def with_maps(target: Tree, root: Path, directory: Path, known: Collection[str]) -> Tree:
+    """Return *target* with the maps in *root* that it names, unless they are in *directory* and not *known*."""
+
+    def is_carried(path: str) -> bool:
+        return path not in known and (directory / path).exists()
+
+    return {**target, **{path: as_file(root / path) for path in returning(target, root, is_carried)}}
+
+
+def as_file(path: Path) -> File:
+    """Return a file on disk with its rights and its content, which is read when it is asked for."""
+    status = path.stat()
+    owner = named(status.st_uid, status.st_gid)
+    return File(digest(path), status.st_mode & 0o7777, owner, path.read_bytes)

@@ -1,5 +1,6 @@
 """What unit tests of several folders share and pytest hands out."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,3 +15,11 @@ def open_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Have what a test set up for the log end with it: its stream is closed, and a thread of another would fail."""
+    yield
+    if "structlog" in sys.modules:
+        sys.modules["structlog"].reset_defaults()

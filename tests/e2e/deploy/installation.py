@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from tests.e2e.hosts import Host
     from tests.e2e.kept import Copy
 
-INSTALL = CHECKOUT / "deploy/install"
+INSTALL, QUICKSTART = CHECKOUT / "deploy/install", CHECKOUT / "deploy/quickstart"
 PACKAGES = "/opt/reconciler"
+# Every file, folder and link that must stay as it is, with mode, owner, size and time.
+LISTING = (
+    "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
+    "-mindepth", "1",
+    "-type", "f,d,l", "-printf", r"%p %M %u:%g %s %T@ %l\n",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +95,10 @@ def _installed(
 
 def _tar(what: str, archive: Path, host: Host, *names: str) -> None:
     subprocess.run(["tar", what, f"--file={archive}", f"--directory={host.root}/opt", *names], check=True, timeout=180)
+
+
+def master(host: Host) -> int:
+    """Return the process id of Postfix's master, as the host numbers it; 0 while none runs."""
+    script = 'read -r pid <"$1" && test -d "/proc/$pid" && echo "$pid"'
+    found = host.run("bash", "-c", script, "master", "/var/spool/postfix/pid/master.pid", check=False).stdout.strip()
+    return int(found or 0)

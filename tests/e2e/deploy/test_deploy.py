@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.installation import INSTALL, hand_over, install, install_anew, wheels
+from tests.e2e.deploy.installation import INSTALL, LISTING, QUICKSTART, hand_over, install, install_anew, master, wheels
 from tests.e2e.hosts import CHECKOUT, Host
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["wheels"]
 
 BACKUP = "/var/backups/reconciler"
-QUICKSTART, UNINSTALL = (CHECKOUT / "deploy" / name for name in ("quickstart", "uninstall"))
+UNINSTALL = CHECKOUT / "deploy" / "uninstall"
 UNIT = "reconciler.service"
 PANEL_HOOK = "/usr/local/sbin/site-removed"
 MAN_PAGE = "/usr/local/share/man/man8/reconciler.8"
@@ -29,12 +29,6 @@ COMPLETE = (
 BOOT_UNIT = "reconciler-egress.service"
 CLONE = "/root/clone"
 OUR_CGROUP = "system.slice/reconciler.service"
-# Every file, folder and link that must stay as it is, with mode, owner, size and time.
-LISTING = (
-    "find", "/etc", "/var/spool/postfix", "/var/lib/postfix", "/var/tmp", "/var/backups", "/srv", "/opt",
-    "-mindepth", "1",
-    "-type", "f,d,l", "-printf", r"%p %M %u:%g %s %T@ %l\n",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +60,6 @@ def banner(host: Host) -> str:
     return host.dialogue(["QUIT"])[0]
 
 
-def master(host: Host) -> int:
-    """Return the process id of Postfix's master, as the host numbers it; 0 while none runs."""
-    script = 'read -r pid <"$1" && test -d "/proc/$pid" && echo "$pid"'
-    found = host.run("bash", "-c", script, "master", "/var/spool/postfix/pid/master.pid", check=False).stdout.strip()
-    return int(found or 0)
-
-
 def cgroup(host: Host, pid: int) -> str:
     """Return which unit a process belongs to."""
     return host.read(f"/proc/{pid}/cgroup").strip().rpartition("::/")[2]
@@ -98,62 +85,6 @@ def delivered(host: Host, subject: str) -> None:
 def send(host: Host, subject: str) -> None:
     """Send root a message over SMTP."""
     assert host.send("a@client.test", "root@localhost", f"Subject: {subject}\n\nHello.").startswith("250")
-
-
-# ---- quickstart ------------------------------------------------------------------------------------------------------
-
-
-def running(host: Host) -> list[str]:
-    """Every process; which of them began first is chance."""
-    return sorted(host.run("ps", "-e", "-o", "args=").stdout.splitlines())
-
-
-def test_the_quickstart_shows_its_story_twice_and_leaves_nothing(host: Host) -> None:
-    begun = {"pickup", "qmgr"}  # which master starts a moment later
-    host.wait_for(lambda: begun <= {line.partition(" ")[0] for line in running(host)}, what="Postfix's own processes")
-    processes = running(host)
-    before, own = host.run(*LISTING).stdout, master(host)
-    for _ in range(2):
-        story = host.run(QUICKSTART, timeout=120).stdout
-        for piece in (
-            "live in ", "verified: 1 listener, ", "refused, mail.yaml:", "reverted in ", "undone in ",
-            "deploy/install --plan",
-        ):  # fmt: skip
-            assert piece in story
-        assert "\x1b" not in story
-        assert max(map(len, story.splitlines())) < 80
-    assert host.run(*LISTING).stdout == before
-    assert running(host) == processes
-    assert master(host) == own
-    assert "relaylim" not in host.mail_log()
-
-
-def test_a_quickstart_that_is_kept_can_be_played_with_and_ended(bare_host: Host) -> None:
-    processes = bare_host.run("ps", "-e", "-o", "args=").stdout
-    careful = 'umask 077 && exec "$0" --keep'  # as some administrators have it
-    story = bare_host.run("bash", "-c", careful, QUICKSTART, timeout=120).stdout
-    place = next(line.split()[1] for line in story.splitlines() if line.startswith("  cd /var/tmp/"))
-    assert bare_host.run(f"{place}/reconciler", "status").stdout.endswith("\nnext: nothing to do\n")
-    script = r"""
-        cd "$1/clone" && echo 'example.edu relaylim:[127.0.0.1]:1' >>tables/transport &&
-        git commit --quiet --all --message 'One more' && git push 2>&1"""
-    assert "live and verified" in bare_host.run("bash", "-c", script, "push", place).stdout
-    assert "warning" not in bare_host.run(f"{place}/reconciler", "log").stdout
-    bare_host.run(f"{place}/end")
-    assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
-    assert bare_host.run("ps", "-e", "-o", "args=").stdout == processes
-
-
-def test_a_quickstart_that_fails_shows_why_and_leaves_nothing(bare_host: Host) -> None:
-    bare_host.write(
-        "/usr/local/sbin/git", '#!/bin/sh\ncase "$*" in *clone*) echo no clones today; exit 1; esac\n', 0o755
-    )
-    failed = bare_host.run(QUICKSTART, check=False)
-    assert failed.returncode == 1
-    assert "no clones today" in failed.stderr
-    assert "ambiguous redirect" not in failed.stderr
-    assert bare_host.run("ls", "-A", "/var/tmp").stdout == ""
-    assert master(bare_host) == 0
 
 
 @pytest.mark.parametrize("command", [QUICKSTART, INSTALL], ids=["quickstart", "install"])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.installation import hand_over, install, wheels
-from tests.e2e.deploy.test_deploy import LISTING, UNINSTALL
+from tests.e2e.deploy.installation import LISTING, hand_over, install, wheels
+from tests.e2e.deploy.test_deploy import UNINSTALL
 
 if TYPE_CHECKING:
     from tests.e2e.hosts import Host

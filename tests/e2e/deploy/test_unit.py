@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deploy.installation import wheels
+from tests.e2e.deploy.installation import master, wheels
 from tests.e2e.deploy.test_deploy import (
     BOOT_UNIT,
     CLONE,
@@ -17,7 +17,6 @@ from tests.e2e.deploy.test_deploy import (
     cgroup,
     delivered,
     installed,
-    master,
     push,
     send,
     shown,

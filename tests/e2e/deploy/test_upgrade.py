@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.deploy.installation import install, wheels
-from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, master, push, send, shown
+from tests.e2e.deploy.installation import install, master, wheels
+from tests.e2e.deploy.test_deploy import CLONE, banner, clone, delivered, push, send, shown
 from tests.e2e.hosts import CHECKOUT, Host, HostError
 
 if TYPE_CHECKING:
