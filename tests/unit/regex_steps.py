@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    _Ends: TypeAlias = "Callable[[_Run, Any, int], Iterator[int]]"
+    _Node: TypeAlias = tuple[_Ends | None, Any]
 
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001 - the only door to the tree of a pattern
 _WORDS: dict[str, Callable[[str], bool]] = {
@@ -26,6 +30,7 @@ _WORDS: dict[str, Callable[[str], bool]] = {
     "CATEGORY_WORD": lambda char: char.isalnum() or char == "_",
     "CATEGORY_NOT_WORD": lambda char: not (char.isalnum() or char == "_"),
 }  # fmt: skip
+_CHARACTERS = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN"})
 MOST = 200_000
 _LEAD = 20  # characters of a beginning that is repeated
 _FEW = 8  # a repetition up to this often costs nothing that grows
@@ -56,12 +61,52 @@ def tree_of(pattern: str, flags: int = 0) -> Any:  # noqa: ANN401 - a private cl
     return _parser.parse(pattern, flags)
 
 
+class _Characters(dict[str, bool]):
+    """Whether a node of one character accepts one, found out once for each."""
+
+    def __init__(self, name: str, argument: Any, flags: int) -> None:  # noqa: ANN401 - as tree_of()
+        super().__init__()
+        self._node = name, argument, flags
+
+    def __missing__(self, char: str) -> bool:
+        name, argument, flags = self._node
+        self[char] = found = accepts(name, argument, char, flags)
+        return found
+
+
+@lru_cache(maxsize=16)  # as above
+def _nodes_of(pattern: str, flags: int = 0) -> list[_Node]:
+    """Return the same in the form that _all() takes."""
+    tree = tree_of(pattern, flags)
+    return _prepared(tree, tree.state.flags)
+
+
+def _prepared(nodes: Any, flags: int) -> list[_Node]:  # noqa: ANN401 - as tree_of()
+    return [_node(op.name, argument, flags) for op, argument in nodes]
+
+
+def _node(name: str, argument: Any, flags: int) -> _Node:  # noqa: ANN401 - as tree_of()
+    """Return what yields the ends of a node, and its argument; nothing and the characters for a node of one."""
+    if name in _CHARACTERS:
+        return None, _Characters(name, argument, flags)
+    if name == "BRANCH":
+        return _NODES[name], [_prepared(one, flags) for one in argument[1]]
+    if name == "SUBPATTERN":
+        return _NODES[name], (argument[0], _prepared(argument[3], flags))
+    if name in {"MAX_REPEAT", "MIN_REPEAT"}:
+        return _NODES[name], (*argument[:2], _prepared(argument[2], flags))
+    if name in {"ASSERT", "ASSERT_NOT"}:
+        direction, inner = argument
+        return _NODES[name], (0 if direction > 0 else inner.getwidth()[0], _prepared(inner, flags))
+    return _NODES[name], argument
+
+
 def steps(pattern: str, text: str, flags: int = 0, *, searched: bool, whole: bool = False) -> int:
     """Return how many steps it takes to match a text; *searched* tries every place, *whole* must reach the end."""
-    tree, taken = tree_of(pattern, flags), 0
+    nodes, tree, taken = _nodes_of(pattern, flags), tree_of(pattern, flags), 0
     for start in range(len(text) + 1 if searched else 1):
         run = _Run(text, tree.state.flags, {}, taken)
-        found = next((end for end in _all(run, list(tree), start) if not whole or end == len(text)), None)
+        found = next((end for end in _all(run, nodes, start) if not whole or end == len(text)), None)
         taken = run.steps
         if found is not None:
             break
@@ -71,20 +116,33 @@ def steps(pattern: str, text: str, flags: int = 0, *, searched: bool, whole: boo
 def matches(pattern: str, text: str) -> bool:
     """Return whether the text begins as the pattern says, as re.match() does."""
     tree = tree_of(pattern)
-    return next(_all(_Run(text, tree.state.flags, {}), list(tree), 0), None) is not None
+    return next(_all(_Run(text, tree.state.flags, {}), _nodes_of(pattern), 0), None) is not None
 
 
-def _all(run: _Run, nodes: list[Any], at: int) -> Iterator[int]:
-    """Yield the places where the nodes can end, in the order in which `re` tries them."""
-    run.step()
-    op, argument = nodes[0] if nodes else (None, None)
-    if op is None:
-        yield at
-    elif len(nodes) == 1:
-        yield from _NODES[op.name](run, argument, at)
-    else:
-        for end in _NODES[op.name](run, argument, at):
-            yield from _all(run, nodes[1:], end)
+def _all(run: _Run, nodes: list[_Node], at: int, place: int = 0) -> Iterator[int]:
+    """Yield the places where the nodes from *place* on can end, in the order in which `re` tries them."""
+    last = len(nodes) - 1
+    while True:
+        run.step()
+        if not nodes:
+            yield at
+            return
+        ends, argument = nodes[place]
+        if ends is None:  # without a generator: there is at most one end
+            if at >= len(run.text) or not argument[run.text[at]]:
+                return
+            at += 1
+            if place == last:
+                yield at
+                return
+            place += 1
+        elif place == last:
+            yield from ends(run, argument, at)
+            return
+        else:
+            for end in ends(run, argument, at):
+                yield from _all(run, nodes, end, place + 1)
+            return
 
 
 def accepts(name: str, argument: Any, char: str, flags: int) -> bool:  # noqa: ANN401 - as tree_of()
@@ -107,22 +165,14 @@ def _is_in(kind: str, value: Any, char: str, flags: int) -> bool:  # noqa: ANN40
     return any(len(form) == 1 and low <= ord(form) <= high for form in forms)
 
 
-def _character(name: str) -> Callable[[_Run, Any, int], Iterator[int]]:
-    def node(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
-        if at < len(run.text) and accepts(name, argument, run.text[at], run.flags):
-            yield at + 1
-
-    return node
-
-
 def _branch(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
-    for branch in argument[1]:
-        yield from _all(run, list(branch), at)
+    for branch in argument:
+        yield from _all(run, branch, at)
 
 
 def _group(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
-    number, _, _, inner = argument
-    for end in _all(run, list(inner), at):
+    number, inner = argument
+    for end in _all(run, inner, at):
         if number is not None:
             run.groups[number] = at, end
         yield end
@@ -130,9 +180,11 @@ def _group(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 
 
 def _repeated(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
     """Yield the ends of a greedy repetition, the longest first."""
-    least, most, inner = argument
-    body, ends = list(inner), [iter((at,))]
-    path: list[int] = []
+    least, most, body = argument
+    if len(body) == 1 and body[0][0] is None:
+        yield from _repeated_character(run, argument, at)
+        return
+    ends, path = [iter((at,))], list[int]()
     while ends:
         end = next(ends[-1], None)
         if end is None:
@@ -148,10 +200,22 @@ def _repeated(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN4
         ends.append(_all(run, body, end) if count < most and not empty else iter(()))
 
 
+def _repeated_character(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
+    """Yield the same for one character, which has one end where it has one."""
+    least, most, ((_, characters),) = argument
+    count, text = 0, run.text
+    while count < most:
+        run.step()
+        if at + count >= len(text) or not characters[text[at + count]]:
+            break
+        count += 1
+    yield from range(at + count, at + least - 1, -1)
+
+
 def _lazily(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
     """Yield the ends of a lazy repetition, the shortest first."""
-    least, most, inner = argument
-    waiting, body = [(iter((at,)), 0)], list(inner)
+    least, most, body = argument
+    waiting = [(iter((at,)), 0)]
     while waiting:
         ends, count = waiting[-1]
         end = next(ends, None)
@@ -164,11 +228,11 @@ def _lazily(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401
             waiting.append((_all(run, body, end), count + 1))
 
 
-def _ahead(*, wanted: bool) -> Callable[[_Run, Any, int], Iterator[int]]:
+def _ahead(*, wanted: bool) -> _Ends:
     def node(run: _Run, argument: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - as tree_of()
-        direction, inner = argument
-        start = at if direction > 0 else at - inner.getwidth()[0]
-        found = start >= 0 and next(_all(run, list(inner), start), None) is not None
+        back, inner = argument
+        start = at - back
+        found = start >= 0 and next(_all(run, inner, start), None) is not None
         if found == wanted:
             yield at
 
@@ -197,8 +261,7 @@ def _place(run: _Run, where: Any, at: int) -> Iterator[int]:  # noqa: ANN401 - a
         yield at
 
 
-_NODES: dict[str, Callable[[_Run, Any, int], Iterator[int]]] = {
-    **{name: _character(name) for name in ("LITERAL", "NOT_LITERAL", "ANY", "IN")},
+_NODES: dict[str, _Ends] = {
     "BRANCH": _branch,
     "SUBPATTERN": _group,
     "MAX_REPEAT": _repeated,
@@ -251,7 +314,7 @@ def _samples(nodes: list[Any], flags: int, characters: str) -> list[str]:
 
 
 def _ends(name: str, argument: Any, flags: int, characters: str) -> list[str]:  # noqa: ANN401 - as tree_of()
-    if name in {"LITERAL", "NOT_LITERAL", "ANY", "IN"}:
+    if name in _CHARACTERS:
         own = [chr(argument)] if name == "LITERAL" else []
         return own or [char for char in characters if accepts(name, argument, char, flags)] or [""]
     if name in {"MAX_REPEAT", "MIN_REPEAT"}:
