@@ -66,7 +66,9 @@ def _shared(item: pytest.Item) -> str:
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name a parameter in PEM by what it holds: a key that was just made has another text in each process."""
-    text = val.decode("latin-1") if isinstance(val, bytes) else str(val)
+    if not isinstance(val, bytes | str):  # whose name has nothing of its value
+        return None
+    text = val.decode("latin-1") if isinstance(val, bytes) else val
     return " + ".join(re.findall(r"-----BEGIN ([A-Z ]+)-----", text)) or None
 
 
