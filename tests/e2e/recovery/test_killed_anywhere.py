@@ -267,6 +267,10 @@ class _Rewriting(CrashDriver):
         start = f"[ ! -s {self.base}/running ] || service postsrsd start >/dev/null"
         super().restore(f"{back}; {start}; {activate}")
 
+    def left(self) -> str:
+        shown = f"sha256sum {PLACES}; stat -c '%N %A %U' {PLACES}; pgrep -x postsrsd | wc -l; true"
+        return super().left() + self.adopted.sh(shown)
+
     def answers(self, where: str) -> None:
         super().answers(where)
         said = self.host.dialogue(
@@ -311,6 +315,10 @@ class _LockedDown(CrashDriver):
         super().restore(activate)
         rules = "/var/lib/reconciler/live/nftables/reconciler.nft"
         self.adopted.sh(f"nft flush ruleset; [ ! -e {rules} ] || nft --file {rules}")
+
+    def left(self) -> str:
+        """Return that, and what the kernel has."""
+        return super().left() + self.adopted.sh("nft list ruleset")
 
     def locked(self) -> str:
         """The ports that only Postfix connects to; empty without a lockdown."""
