@@ -102,8 +102,8 @@ def test_a_clone_is_judged_on_a_machine_without_postfix_by_the_facts_of_the_host
         known = json.loads(host.read("/root/mx1.example.com.json"))
         assert known["version"] == host.run("postconf", "-h", "mail_version").stdout.strip()
         assert {"postfix", "root"} <= set(known["users"])
-        assert json.loads(host.read(f"{clone}/codequality.json")) == []
-        assert json.loads(host.read(f"{clone}/reconciler.sarif"))["runs"][0]["results"] == []
+        assert json.loads(host.read(f"{clone}/.facts/codequality.json")) == []
+        assert json.loads(host.read(f"{clone}/.facts/reconciler.sarif"))["runs"][0]["results"] == []
         assert host.run("reconciler", "facts", user="nobody", check=False).returncode == 77
 
         host.run("sed", "-i", "s/mynetworks:/mynetwork:/", f"{clone}/mail.yaml")
