@@ -19,7 +19,7 @@ from reconciler.commands.options import as_json, pass_context, show_all
 from reconciler.host.facts import gather
 from reconciler.model import Contribution
 from reconciler.model.errors import ReconcilerError, WithFindings
-from reconciler.passes.record import known_revision
+from reconciler.passes.branch import known_revision
 from reconciler.passes.understand import complete, composed
 from reconciler.repository.repo import UnknownRevision
 from reconciler.trees.changes import totals

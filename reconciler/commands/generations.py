@@ -68,7 +68,7 @@ def _made(generation: Generation) -> str:
 
 
 def _subject(generation: Generation, edges: Edges) -> str:
-    from reconciler.passes.record import known_revision  # noqa: PLC0415 - it opens the repository
+    from reconciler.passes.branch import known_revision  # noqa: PLC0415 - it opens the repository
 
     commit = known_revision(generation.revision, edges) if generation.revision else None
     return printable(commit.subject) if commit else ""

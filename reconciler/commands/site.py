@@ -11,7 +11,7 @@ import click
 from reconciler.commands.commit import commit
 from reconciler.commands.console import Context, say, say_all, who
 from reconciler.desired.site_removal import domains_in, removal, site_named, sites_of
-from reconciler.features.sites import site_of
+from reconciler.features.site_files import site_of
 from reconciler.model import did_you_mean
 from reconciler.model.errors import ReconcilerError
 from reconciler.passes.site_requests import remove

@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.egress import FILE, GROUP, NAME, TABLE
+from reconciler.features.lockdown_names import FILE, GROUP, NAME, TABLE
 from reconciler.host.effects import user_of
 from reconciler.model import printable
 from reconciler.model.ascii_text import SPACE

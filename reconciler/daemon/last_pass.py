@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.desired.lint import SAME
 from reconciler.model import Applied, Severity, Unchanged
 from reconciler.model.phase import Suspended, pause, pause_after
-from reconciler.passes.hand_edit import rules_end
+from reconciler.passes.drift import rules_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

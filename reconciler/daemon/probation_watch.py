@@ -18,7 +18,8 @@ from reconciler.model.errors import ReconcilerError, WouldStop
 from reconciler.model.phase import Suspended, left, pause_after, probation_of
 from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.look import Look
-from reconciler.passes.probation import clock, prove
+from reconciler.passes.probation import prove
+from reconciler.passes.probation_now import clock
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges

@@ -14,7 +14,8 @@ from reconciler.host.log import Event
 from reconciler.model.errors import ReconcilerError, WouldStop
 from reconciler.model.phase import Wake, pause_after
 from reconciler.passes.internal_error import internal_errors
-from reconciler.passes.renewal import Named, named, remember, renew
+from reconciler.passes.named_files import Named, named
+from reconciler.passes.renewal import remember, renew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

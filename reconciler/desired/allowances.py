@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.features.sites import site_of
+from reconciler.features.site_files import site_of
 from reconciler.model import Allowance, Finding, Where, did_you_mean, warning_at
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.vocabulary import names

@@ -10,12 +10,13 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from reconciler.features import databases, sites, tables
+from reconciler.features import databases, site_files, sites, tables
 from reconciler.features.databases import Definition
 from reconciler.features.dns.records import Templates, read_templates
 from reconciler.model import Finding, Table, Where, closest, did_you_mean, error_at, meant, warning_at
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.references import CLIENTS, TABLE_REFERENCE
+from reconciler.postfix.tables import TEXT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from reconciler.model import File, Tree
 
 COMPILED_TYPES = ("lmdb", "hash", "cdb")
-TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
 RESERVED_NAMES = frozenset(
     {"main.cf", "master.cf", "dynamicmaps.cf", "postfix-files", "postfix-script", "post-install"}
 )
@@ -59,8 +59,8 @@ _COMPILED = frozenset({".db", ".dir", ".pag"})  # NAME.lmdb is the source of a t
 LEFTOVER = re.compile(r"\.(?:db|dir|pag|bak|old|orig|rej|save|swp|tmp|dpkg-\w+|rpm\w+|ucf-\w+)\Z|~\Z|^#.*#\Z", re.ASCII)
 PASSWORDS = re.compile(r"(?:sasl_pass.*|(?:.*[_-])?passwd|smtp_auth.*|.*password_maps)\Z", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"hosts/([^/]+)\.ya?ml")
-_SITE = re.compile(rf"sites/({sites.NAME.pattern})/site\.yaml")
-_SITE_FILE = re.compile(rf"sites/(?P<site>{sites.NAME.pattern})/tables/(?P<table>[^/]+)")
+_SITE = re.compile(rf"sites/({site_files.NAME.pattern})/site\.yaml")
+_SITE_FILE = re.compile(rf"sites/(?P<site>{site_files.NAME.pattern})/tables/(?P<table>[^/]+)")
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.age")
 _AGE = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
@@ -199,7 +199,7 @@ def _misplaced_site(path: str, rest: str) -> Iterator[Finding]:
     name, _, inside = rest.partition("/")
     if _is_prose(rest) or _SITE_FILE.fullmatch(path) or entry_of(path):
         return
-    if sites.NAME.fullmatch(name):
+    if site_files.NAME.fullmatch(name):
         meant_file = f"sites/{name}/site.yaml" if re.fullmatch(r"[^/]+\.ya?ml|site", inside) else None
         what = f'only site.yaml and tables/NAME are read in sites/{name}, got "{inside}"{meant(meant_file)}'
     else:

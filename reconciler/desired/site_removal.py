@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired import yaml_reader
-from reconciler.features import sites, tables, transports
+from reconciler.features import site_files, sites, tables, transports
 from reconciler.model import Finding, Table, printable
 from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.syntax import logical_lines, one_line, read_master
@@ -81,12 +81,12 @@ def confirmed_rows(trailers: Collection[str]) -> Counter[str]:
 def site_named(text: str) -> str | None:
     """Return the name of the site for ``12`` or ``site12``, or None."""
     name = text if text.startswith("site") else f"site{text}"
-    return name if sites.NAME.fullmatch(name) else None
+    return name if site_files.NAME.fullmatch(name) else None
 
 
 def sites_of(files: Tree) -> dict[str, dict[str, Any]]:
     """Return every site that has files, sorted by number, with the values of its site.yaml."""
-    names = sorted({site for path in files if (site := sites.site_of(path))}, key=sites.number_of)
+    names = sorted({site for path in files if (site := site_files.site_of(path))}, key=site_files.number_of)
     return {site: _site_data(files, site) for site in names}
 
 
@@ -95,7 +95,7 @@ def removal(files: Tree, site: str, live: Tree = MappingProxyType({})) -> Remova
 
     *live* are the site's files as they are live, which differ from *files* if the site's last change was left out.
     """
-    gone = sorted(path for path in files if sites.site_of(path) == site)
+    gone = sorted(path for path in files if site_files.site_of(path) == site)
     known = sites_of(files)
     others = {domain for other, site_data in known.items() if other != site for domain in domains_in(site_data)}
     domains = (domains_in(known.get(site, {})) | domains_in(_site_data(live, site))) - others
@@ -118,7 +118,7 @@ def _own_entries(files: Tree, site: str, domains: Collection[str]) -> Counter[st
     if _site_data(files, site).get("delivery"):
         entries[sites.TABLE] += len(domains)
     for path in files:
-        if path.startswith("sites/") and sites.site_of(path) == site and (match := _TABLES.fullmatch(path)):
+        if path.startswith("sites/") and site_files.site_of(path) == site and (match := _TABLES.fullmatch(path)):
             entries[match[1]] += count_entries(files[path].read())
     return entries
 
@@ -140,7 +140,7 @@ def _services(files: Tree, site: str) -> set[str]:
     """Return the transports that only the site has."""
     names = {sites.service_of(site)}
     for path in files:
-        if path.startswith("master.d/") and sites.site_of(path) == site:
+        if path.startswith("master.d/") and site_files.site_of(path) == site:
             text = files[path].read().decode("utf-8", "surrogateescape")
             names |= {service.name for service in read_master(text, path)[0]}
     return names - transports.RESERVED - transports.BUILT_IN.keys()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, StringConstraints
 
 from reconciler.features import parameters
+from reconciler.features.lockdown_names import FILE, GROUP, NAME, TABLE, TRIED
 from reconciler.features.section import Section
 from reconciler.model import (
     Companion,
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Desired, Facts
 
-SECTION, NAME, FILE = "egress", "nftables", "reconciler.nft"
-TABLE, TRIED, GROUP = "reconciler", "tried", 2525
+SECTION = "egress"
 _MAIL = frozenset({25, 465, 587, 2525})
 Port = Annotated[int, Field(ge=1, le=65535)]
 User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from reconciler.features import smart_host, transports
 from reconciler.features.domains import Domain  # noqa: TC001 - pydantic reads it
 from reconciler.features.section import Section, SectionValue
+from reconciler.features.site_files import NAME, number_of, site_of
 from reconciler.model import (
     Contribution,
     Finding,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from reconciler.model import Desired, Facts
 
 SECTION = "sites"
-NAME = re.compile(r"site[1-9][0-9]{0,8}")
 TABLE = "site_transport"
 MAPS = "sender_dependent_default_transport_maps"
 OPTIONS = names(
@@ -58,12 +58,6 @@ OPTIONS = names(
     """
 )
 _BIND = {4: "smtp_bind_address", 6: "smtp_bind_address6"}
-_OWNED = re.compile(
-    rf"sites/({NAME.pattern})(?:/.*)?|"
-    r"(?:master\.d/(?=[^/]+\.cf\Z)|flows/(?=[^/]+\.yaml\Z)|secrets/(?=[^/]+\.age\Z))"
-    rf"({NAME.pattern})-[^/]+",
-    re.DOTALL,
-)
 _ROUTE = re.compile(rb"(site[1-9][0-9]{0,8}-out):")
 _UNOWNED = re.compile(r"master\.d/site[-_]?0*([1-9][0-9]{0,8})(?:[-_][^/]*)?\.cf")
 Address = IPv4Address | IPv6Address
@@ -113,20 +107,9 @@ class Schema(SectionValue[dict[Annotated[str, StringConstraints(pattern=rf"^{NAM
         return frozenset(f"{service_of(name)}/unix" for name, site in self.root.items() if site.delivery)
 
 
-def number_of(site: str) -> int:
-    """Return the number in a site's name."""
-    return int(site.removeprefix("site"))
-
-
 def service_of(site: str) -> str:
     """Return the name of the service that delivers the site's mail."""
     return f"{site}-out"
-
-
-def site_of(path: str) -> str:
-    """Return the site that a file of a commit belongs to; empty for all other files."""
-    match = _OWNED.fullmatch(path)
-    return match[1] or match[2] if match else ""
 
 
 def owner_of(service: Service) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 
+_SOON = 21  # days
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A TCP socket that a process listens on; *ours* is true for a child of the Postfix that we manage."""
@@ -44,6 +47,19 @@ class Certificate(NamedTuple):
     names: tuple[str, ...] = ()
     days: int = 0
     begun: bool = True
+
+    def validity(self, path: str) -> tuple[str, bool]:
+        """Return what is wrong with its dates, empty if nothing is, and whether it is invalid today."""
+        shown = f'the certificate "{self.names[0] if self.names else ""}" in "{path}"'
+        if not self.begun:
+            return f"{shown} is not valid yet", True
+        if self.days < 0:
+            return f"{shown} expired {_days(-self.days - 1)} ago", True
+        return (f"{shown} expires in {_days(self.days)}" if self.days < _SOON else ""), False
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if number == 1 else 's'}" if number else "less than a day"
 
 
 class Pem(NamedTuple):

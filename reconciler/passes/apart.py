@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.features.sites import site_of
+from reconciler.features.site_files import site_of
 from reconciler.model import Finding, Severity
 from reconciler.state.source import SourceKind
 

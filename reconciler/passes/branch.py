@@ -42,3 +42,11 @@ def branch_of(edges: Edges, in_force: str, last: Conclusion | None) -> Branch:
 
 def _ahead(edges: Edges, in_force: str, tip: Revision) -> int:
     return len(edges.repo.between(in_force, tip.oid)) + 1 if in_force not in {"", tip.oid} else 0
+
+
+def known_revision(revision: str, edges: Edges) -> Revision | None:
+    """Return the commit of that name, or None if the repository does not hold it any more."""
+    try:
+        return edges.repo.revision(revision) if revision else None
+    except ReconcilerError:
+        return None

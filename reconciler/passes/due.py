@@ -11,7 +11,6 @@ from reconciler.features.dkim.rolling import KeyState
 from reconciler.host import certificates
 from reconciler.model import Certificate
 from reconciler.passes.status_value import Due
-from reconciler.rules.certificates import validity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +33,7 @@ def _certificates(files: Iterable[str], now: datetime) -> Iterator[Due]:
         except OSError:
             continue
         leaf = next((block for block in pem.blocks if isinstance(block, Certificate) and block.public), None)
-        if leaf and (text := validity(path, leaf)[0]):
+        if leaf and (text := leaf.validity(path)[0]):
             yield Due(text=text, next=_RENEW)
 
 

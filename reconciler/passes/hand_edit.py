@@ -16,41 +16,33 @@ the edits that ignore rules had left in place.
 from __future__ import annotations
 
 import hashlib
-import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.desired.from_live import HostInputs, RepositoryEdit, express, message, state
 from reconciler.host.attribution import SOMEBODY, Attribution, look
-from reconciler.host.facts import gather
 from reconciler.model import Change, Kind, printable
 from reconciler.model.errors import ReconcilerError, Unavailable, WithFindings
 from reconciler.passes.apart import files_of, left_out
+from reconciler.passes.drift import branch, drift, file_in, held, ignored
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.passes.understand import complete, understand
 from reconciler.passes.unowned import as_adopted
-from reconciler.postfix.syntax import read_main
 from reconciler.repository.git import Commit
 from reconciler.repository.repo import UnknownRevision
 from reconciler.state.generations import NOT_A_FILE
 from reconciler.state.manifest import PENDING, digest
 from reconciler.state.records import Edited
-from reconciler.trees.ignore import holding, limits
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from reconciler.apply.edges import Edges
-    from reconciler.host.settings import Settings
     from reconciler.model import File, Revision, Tree
     from reconciler.repository.repo import Repository
     from reconciler.state.generations import Generations
     from reconciler.state.journal import Journal
     from reconciler.state.manifest import Generation
-    from reconciler.trees.ignore import Rule
 
 SAME = "Edit-Id"
 MOST_NAMED = 4
@@ -58,66 +50,12 @@ NOTHING = "nothing to keep"
 _ATTEMPTS = 5
 
 
-def drift(live: Generation | None, edges: Edges) -> tuple[str, ...]:
-    """Return the edited files, and the files with an edit whose ignore rule has ended."""
-    held = _held(edges.settings.drift_ignore)
-    ended = [_file(name) for name in live.carried if name not in held] if live else []
-    return tuple(dict.fromkeys((*edges.generations.drift(), *ended)))
-
-
-def _file(name: str) -> str:
-    return name.partition(":")[0]
-
-
-def _held(rules: Iterable[Rule]) -> set[str]:
-    """Return the names in the ignore rules that are in force now."""
-    return {rule.what for rule in holding(rules, datetime.now(UTC))}
-
-
-def ignored(live: Generation | None, rules: Iterable[Rule]) -> list[str]:
-    """Return the names that differ from the commit and stay so because of an ignore rule."""
-    return sorted({*live.carried} & _held(rules)) if live else []
-
-
-def rules_end(rules: Iterable[Rule]) -> float:
-    """Return the seconds until the next ignore rule ends."""
-    now = datetime.now(UTC)
-    ends = ((rule.until - now).total_seconds() for rule in rules if rule.until > now)
-    return min(ends, default=math.inf) + 0.1
-
-
 def only_ignored(revision: Revision, edges: Edges) -> bool:
     """Return whether ignore rules cover all edits, so that a pass has nothing to revert."""
-    if not _held(edges.settings.drift_ignore):
+    if not held(edges.settings.drift_ignore):
         return False
     plan = judge(revision, edges, LiveCommit(edges)).plan
     return state(plan.live) == state(plan.target)
-
-
-def branch(settings: Settings) -> str:
-    """Return the branch that keeps the hand edits of a host, or of an instance on it."""
-    return f"drift/{settings.label}"
-
-
-def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
-    """Yield the limits for `status`: ignore rules without an effect, and edits that are in no commit yet."""
-    rules = edges.settings.drift_ignore
-    if live and rules:
-        known = {*gather(edges.host, edges.settings).parameters}
-        known |= {name.partition(":")[2] for name in live.carried} | read_main(_main(live), "main.cf")[0].keys()
-        owned = [path for path, record in live.files.items() if not record.made_from]
-        yield from limits(rules, datetime.now(UTC), owned, known)
-    where = branch(edges.settings)
-    for generation in edges.generations.all():
-        if generation.edit == PENDING and (live is None or generation.path != live.path):
-            yield f"a hand edit is not on {where} yet and exists only in {generation.root}; the next pass tries again"
-
-
-def _main(live: Generation) -> str:
-    try:
-        return (live.root / "main.cf").read_text("utf-8", "surrogateescape")
-    except OSError:
-        return ""
 
 
 # ---- before anything is touched --------------------------------------------------------------------------------------
@@ -202,10 +140,10 @@ def _put_back(found: Found, live: Generation, edges: Edges) -> tuple[str, ...]:
     if before is None or not found.files:
         return found.files
     if live.path == before.path:
-        left = {_file(name) for name in ignored(live, edges.settings.drift_ignore)}
+        left = {file_in(name) for name in ignored(live, edges.settings.drift_ignore)}
         return () if set(found.files) <= left else found.files
     was, is_ = edges.generations.content(before), edges.generations.content(live)
-    left = {_file(name) for name in live.carried}
+    left = {file_in(name) for name in live.carried}
     return tuple(path for path in found.files if path not in left or not _means_the_same(path, was, is_))
 
 
@@ -299,7 +237,7 @@ def _both(
 ) -> tuple[Tree, Tree]:
     """Return the edited files of a generation, before and after the edit."""
     generations = edges.generations
-    ended = {_file(name) for name in edited.carried if name not in live.carried}
+    ended = {file_in(name) for name in edited.carried if name not in live.carried}
     rendered = inputs.rendered(files_of(now_live, edges))[0]
     content = generations.content(edited)
     base: dict[str, File] = {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.features.sites import number_of, site_of
+from reconciler.features.site_files import number_of, site_of
 from reconciler.model import errors_in
 from reconciler.model.errors import CheckFailed, Incomplete, InvalidSource, WithFindings
 from reconciler.passes.apart import RULE, Apart, files_by_site

@@ -39,7 +39,7 @@ from reconciler.passes.loaded import recorded
 from reconciler.passes.next_start import raise_if_it_stops
 from reconciler.passes.understand import Understood, as_found, asked, merged, understand
 from reconciler.passes.unowned import recognised
-from reconciler.rehearsal import rehearse
+from reconciler.rehearsal import possible, rehearse
 from reconciler.rehearsal.kinds import Changed, changed_by
 from reconciler.rehearsal.script import write
 from reconciler.repository.secrets import unsound_recipients
@@ -356,7 +356,7 @@ def to_rehearse(judged: Judged, live: LiveCommit, edges: Edges) -> Order:
     """Return the order, with the script of its rehearsal if this host can hold one."""
     confirmed = not judged.restores and _OF_REFUSALS in _trailers(judged.revision, live.generation, edges.repo)
     order = replace(judged.order, confirmed=confirmed)
-    if edges.settings.rehearsal != "on" or rehearse.limit(edges.host):
+    if edges.settings.rehearsal != "on" or possible.limit(edges.host):
         return order
 
     script = write(*judged.understood, changed_by(order.plan))

@@ -16,62 +16,40 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import died
 from reconciler.apply.protocol import apply, undo
 from reconciler.apply.stage import Order
-from reconciler.host import facts
-from reconciler.host.maillog import open_log
 from reconciler.host.programs import postfix
 from reconciler.host.programs.vocabulary import quotable
 from reconciler.model import UNWRITTEN, Activation, Applied, Broken, Finding, RolledBack, Unchanged, Where
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.phase import (
-    Clock,
-    Probation,
-    Refusing,
-    Suspended,
-    Wake,
-    carried_on,
-    failed,
-    left,
-    next_phase,
-    on_probation,
-    probation_of,
-)
+from reconciler.model.phase import Probation, Suspended, Wake, failed, left, next_phase, on_probation, probation_of
 from reconciler.passes.blame import of_the_commit, shared_troubles
 from reconciler.passes.judge import raise_if_files_stop
 from reconciler.passes.look import LOGGED
 from reconciler.passes.placed import at_source
+from reconciler.passes.probation_now import clock, current, mark, way_back
 from reconciler.passes.record import Passed, concluded, note
 from reconciler.passes.recovery import recovered
 from reconciler.state.locks import PATIENCE
-from reconciler.state.manifest import Deviations, intact, with_todays_secrets
+from reconciler.state.manifest import Deviations, with_todays_secrets
 from reconciler.state.records import Intent
 from reconciler.state.source import Source, SourceKind
 from reconciler.trees.plan import diff
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reconciler.apply.edges import Edges
     from reconciler.host.maillog import Mark
     from reconciler.model import Outcome
     from reconciler.model.phase import Phase
     from reconciler.passes.look import Look
-    from reconciler.state.manifest import Generation
 
 UNCONFIRMED = "not-confirmed"
-
-
-def clock() -> Clock:
-    """Return the current time on the clock that a probation uses."""
-    return Clock(facts.boot_id(), facts.boot_clock())
-
-
-def mark(edges: Edges) -> Mark:
-    """Return the current end of the mail log."""
-    return open_log(edges.host, edges.postfix().values).mark()
 
 
 def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation | None:
@@ -86,26 +64,6 @@ def begin(edges: Edges, revision: str, began: Mark, now: datetime) -> Probation 
         generation=live.number, until=until, revision=revision, since=clock(), lasts=lasts, mark=began,
         watched=settings.probation > 0, confirm=confirm,
     )  # fmt: skip
-
-
-def current(edges: Edges) -> Phase:
-    """Return the current phase: a probation counts while its commit is live, whatever the generation's number is.
-
-    A probation whose commit is no longer live was ended by an operator, or interrupted between rollback and record.
-    """
-    phase, live = edges.journal.phase(), edges.generations.live()
-    running = probation_of(phase)
-    while running and (live is None or running.revision != live.revision):
-        last = edges.journal.last(running.revision)
-        back = last is not None and isinstance(last.outcome, RolledBack) and not isinstance(phase, Refusing)
-        now = mark(edges)
-        earlier = replace(running.earlier, mark=now) if running.earlier else None
-        phase = failed(phase, running, now) if back else on_probation(phase, earlier)
-        running = probation_of(phase)
-    if running and live:
-        known = carried_on(running, clock(), datetime.now(UTC).replace(microsecond=0))
-        phase = on_probation(phase, replace(known, generation=live.number))
-    return phase
 
 
 def afresh(phase: Phase, edges: Edges) -> Phase:
@@ -126,12 +84,6 @@ def unconfirmed(running: Probation) -> Finding:
 
 
 # ---- the way back ----------------------------------------------------------------------------------------------------
-
-
-def way_back(running: Probation, edges: Edges) -> Generation | None:
-    """Return the newest earlier generation of another commit that is unchanged since it was live."""
-    older = (one for one in edges.generations.all() if one.number < running.generation)
-    return next((one for one in older if one.revision != running.revision and intact(one)), None)
 
 
 def go_back(running: Probation, findings: list[Finding], edges: Edges) -> Outcome:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.errors import Unavailable
 from reconciler.passes.fetch import exchanging
-from reconciler.passes.hand_edit import branch as branch_of_edits
+from reconciler.passes.drift import branch as branch_of_edits
 from reconciler.repository.connection import RemoteFailed
 from reconciler.repository.remote import Behind
 from reconciler.repository.repo import NOTES

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Superseded, Unchanged
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.phase import Retrying, next_phase
+from reconciler.passes.branch import known_revision
 from reconciler.passes.hand_edit import Kept
 from reconciler.state.records import About, Conclusion
 from reconciler.trees.report import outcome_lines
@@ -125,14 +126,6 @@ def concluded(
         generation=live.number if live else None,
     )
     return Conclusion(outcome=outcome, revision=revision, seconds=seconds, about=about, wake=wake, why=why)
-
-
-def known_revision(revision: str, edges: Edges) -> Revision | None:
-    """Return the commit of that name, or None if the repository does not hold it any more."""
-    try:
-        return edges.repo.revision(revision) if revision else None
-    except ReconcilerError:
-        return None
 
 
 def note(passed: Passed, edges: Edges) -> None:

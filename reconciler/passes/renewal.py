@@ -14,71 +14,23 @@ Known limit: Postfix replaces its processes over time, and new ones read the fil
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from reconciler.apply.activate import reload
-from reconciler.desired.layout import TEXT_TYPES
 from reconciler.host.certificates import digests, problem
-from reconciler.host.facts import gather
 from reconciler.host.programs import postfix
-from reconciler.model import Contribution, Finding, Table, Unchanged, Where
+from reconciler.model import Finding, Unchanged, Where
 from reconciler.model.phase import Halted, Suspended, Wake
 from reconciler.passes.judge import raise_if_reload_stops
 from reconciler.passes.loaded import Loaded, record, recorded
 from reconciler.passes.placed import at_source
 from reconciler.passes.record import Passed, concluded
-from reconciler.postfix import sni
-from reconciler.postfix.references import chains, named_tables, read_at_start
-from reconciler.postfix.syntax import read_main, read_master
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.apply.edges import Edges
-    from reconciler.model import Facts
-
-
-class Named(NamedTuple):
-    """The files that the live configuration names: *files* are read at a process start, *pairs* must load together.
-
-    *tables* are the tables and lists by their names, each with its files.
-    """
-
-    files: frozenset[str] = frozenset()
-    pairs: frozenset[tuple[str, ...]] = frozenset()
-    tables: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
-
-    @property
-    def there(self) -> tuple[str, ...]:
-        """The tables whose files are all there now."""
-        return tuple(sorted(name for name, paths in self.tables if all(Path(path).exists() for path in paths)))
-
-
-def named(edges: Edges) -> Named:
-    """Read the names from the live main.cf and master.cf."""
-    directory = edges.settings.config_directory
-    texts = [(directory / name).read_text("utf-8", "surrogateescape") for name in (postfix.MAIN, postfix.MASTER)]
-    parameters, _ = read_main(texts[0], postfix.MAIN)
-    services, _ = read_master(texts[1], postfix.MASTER)
-    live = Contribution(parameters=parameters, services={one.key: one for one in services})
-    facts = gather(edges.host, edges.settings)
-    live = replace(live, tables=_sni_tables(live, facts, directory))
-    return Named(
-        read_at_start(live, facts) | sni.files(live, facts),
-        chains(live, facts) | {row.files for row in sni.rows(live, facts)},
-        named_tables(live, facts),
-    )
-
-
-def _sni_tables(live: Contribution, facts: Facts, directory: Path) -> dict[str, Table]:
-    """Yield the live tables whose rows name certificates."""
-    return {
-        name: Table(name=name, type=kind, source=(directory / name).read_bytes(), file=name)
-        for name, kind in sni.names(live, facts)
-        if kind in TEXT_TYPES and (directory / name).is_file()
-    }
+    from reconciler.passes.named_files import Named
 
 
 def remember(edges: Edges, what: Named) -> None:

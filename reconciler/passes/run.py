@@ -25,7 +25,7 @@ from reconciler.model.errors import (
     WouldStop,
 )
 from reconciler.model.phase import Halted, Probation, Refusing, Retrying, Steady, Suspended, ended, next_phase
-from reconciler.passes import hand_edit, probation
+from reconciler.passes import hand_edit, probation, probation_now
 from reconciler.passes.choice import NOT_ADOPTED, is_live, is_paused, passed_over, wanted, why_paused
 from reconciler.passes.internal_error import InternalError, internal_errors
 from reconciler.passes.mail_taken import look_again
@@ -137,7 +137,7 @@ def _pass(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passe
 def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Passed) -> None:
     """Choose the revision and reconcile; the outcome goes into *passed*."""
     tip = edges.repo.tip()
-    phase = ended(probation.current(edges), tip.oid if tip else "", datetime.now(UTC))
+    phase = ended(probation_now.current(edges), tip.oid if tip else "", datetime.now(UTC))
     edges.journal.set_phase(phase)
     if accepted is None and isinstance(phase, Suspended | Halted) and is_paused(phase, tip, edges):
         passed.outcome, passed.quiet = Postponed(why_paused(phase)), True
@@ -159,7 +159,7 @@ def _bring(edges: Edges, memory: Memory, accepted: Revision | None, passed: Pass
     live, restores = edges.generations.live(), isinstance(phase, Refusing) and accepted is None
     is_new = live is not None and live.revision != revision.oid and not restores
     if is_new or (live and live.kept and not passed.edit.found.files):
-        passed.began_at = probation.mark(edges)
+        passed.began_at = probation_now.mark(edges)
     passed.outcome = reconcile(revision, edges, memory, restore=not reports)
     if isinstance(phase, Halted) and isinstance(passed.outcome, Unchanged) and accepted is None:
         passed.outcome = _recovered(phase, passed.outcome, edges)
@@ -195,7 +195,7 @@ def _conclude(passed: Passed, edges: Edges, wake: Wake, accepted: Revision | Non
 
 def _phase_before(passed: Passed, begun: Probation | None, edges: Edges) -> Phase:
     """Return the phase that the pass began in; after a fault of another cause, its probation reads from here on."""
-    phase = edges.journal.phase() if begun else probation.current(edges)
+    phase = edges.journal.phase() if begun else probation_now.current(edges)
     open_intent = edges.journal.open_intent()
     undone = isinstance(passed.outcome, RolledBack) or (open_intent is not None and Step.UNDO in open_intent.steps)
     if undone or (passed.edit.files and not begun):

@@ -11,10 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from reconciler.desired.load import load
-from reconciler.features.dkim import section as dkim
-from reconciler.features.dkim.rolling import standings
-from reconciler.features.sites import site_of
+from reconciler.features.site_files import site_of
 from reconciler.host import disk
 from reconciler.host.maillog import open_log
 from reconciler.host.mounts import mounts_in
@@ -22,22 +19,20 @@ from reconciler.host.programs import nftables, postfix, postqueue
 from reconciler.host.stopped import stopped
 from reconciler.model import Applied, Unchanged, printable
 from reconciler.model.errors import CommandFailed, ReconcilerError
-from reconciler.model.phase import Probation, left, on_probation, probation_of
-from reconciler.passes import probation
+from reconciler.model.phase import Probation, Steady, left, on_probation, probation_of
+from reconciler.passes import probation_now
 from reconciler.passes.apart import files_of
-from reconciler.passes.branch import branch_of
+from reconciler.passes.branch import branch_of, known_revision
+from reconciler.passes.drift import drift, ignored, limits_of
 from reconciler.passes.due import due
-from reconciler.passes.faults_now import FaultsNow, told
 from reconciler.passes.fetch import remote_state
-from reconciler.passes.hand_edit import drift, ignored, limits_of
 from reconciler.passes.internal_error import internal_errors
-from reconciler.passes.record import known_revision
-from reconciler.passes.renewal import named
-from reconciler.passes.site_requests import waiting
+from reconciler.passes.named_files import named
+from reconciler.passes.pending_removals import waiting
 from reconciler.passes.status_value import Live, PostfixState, Running, Status, StoppedPostfix, Verdict, Waiting
 from reconciler.passes.verdict import LATE, verdict
 from reconciler.postfix.log import steady
-from reconciler.rehearsal import rehearse
+from reconciler.rehearsal import possible
 from reconciler.state.phases import phase_line
 from reconciler.state.records import conclusion_line
 from reconciler.trees.report import probation_line
@@ -105,9 +100,18 @@ def status(edges: Edges, known: Known, *, daemon: bool) -> Status:
     with edges.host.within(PATIENCE):
         if not daemon:
             silent = (known.unanswered,) if known.unanswered else ()
-            known = known._replace(troubles=(*known.troubles, *map(told, FaultsNow(edges).faults()), *silent))
+            known = known._replace(troubles=(*known.troubles, *_faults(edges), *silent))
         seen = _status(edges, known, without, daemon=daemon or bool(known.unanswered))
     return {**seen, "verdict": verdict(seen, datetime.now(UTC))}
+
+
+def _faults(edges: Edges) -> list[str]:
+    """Return what is wrong now with what is live, in a phase in which no pass finds it."""
+    if isinstance(edges.journal.phase(), Steady | Probation):
+        return []
+    from reconciler.passes.faults_now import FaultsNow, told  # noqa: PLC0415 - it judges, which takes all rules
+
+    return [told(fault) for fault in FaultsNow(edges).faults()]
 
 
 def _status(edges: Edges, known: Known, without: list[str], *, daemon: bool) -> Status:
@@ -227,13 +231,18 @@ def _sites(files: Tree) -> Iterator[str]:
 
 
 def _dkim(files: Tree, edges: Edges) -> list[Standing]:
-    """Return the state of each DKIM key that the commit in force names."""
+    """Return the state of each DKIM key that the commit in force names; one without DKIM is not loaded."""
     try:
+        paths = ("mail.yaml", f"hosts/{edges.settings.host}.yaml")
+        written = b"".join(files[path].read() for path in paths if path in files)
+        if b"dkim" not in written and b"\\" not in written:  # a backslash may be an escape in the section's name
+            return []
+        from reconciler.passes.dkim_keys import standing  # noqa: PLC0415 - to load a commit takes all features
+
         with internal_errors():
-            section = load(files, edges.settings.host, {}).section(dkim.Schema) if "mail.yaml" in files else None
+            return standing(files, edges.settings.host, datetime.now(UTC))
     except ReconcilerError:
         return []
-    return standings(section, datetime.now(UTC)) if section and section.enabled else []
 
 
 def _queue(edges: Edges) -> list[Waiting]:
@@ -262,7 +271,7 @@ def _refused(edges: Edges) -> tuple[list[dict[str, Any]], list[str]]:
 def _rehearsal(edges: Edges) -> list[str]:
     if edges.settings.rehearsal == "off":
         return ["rehearsal off: rehearsal.mode is off in the settings"]
-    why = rehearse.limit(edges.host)
+    why = possible.limit(edges.host)
     return [why] if why else _unseen(edges)
 
 
@@ -272,7 +281,7 @@ def _unseen(edges: Edges) -> list[str]:
     for name in (postfix.MAIN, postfix.MASTER):
         with suppress(OSError):
             texts.append((edges.settings.config_directory / name).read_text("utf-8", "surrogateescape"))
-    closed = rehearse.closed_tables("\n".join(texts))
+    closed = possible.closed_tables("\n".join(texts))
     named = ", ".join(closed[:MOST_SHOWN]) + (", ..." if closed[MOST_SHOWN:] else "")
     return [f"a rehearsal has empty tables for those that only root may read: {named}"] if closed else []
 
@@ -308,15 +317,15 @@ def provisional(edges: Edges) -> list[str]:
 def _phase(edges: Edges) -> tuple[Phase, int | None]:
     """Return the phase with a probation's end on the current clock, and the generation a rollback would return to."""
     try:
-        phase = probation.current(edges)  # a rollback is on record before the phase that follows from it
+        phase = probation_now.current(edges)  # a rollback is on record before the phase that follows from it
     except (ReconcilerError, OSError):  # Postfix's own log can't be found
         phase = edges.journal.phase()
     running = probation_of(phase)
     if running is None:
         return phase, None
-    remaining = timedelta(seconds=left(running, probation.clock()))
+    remaining = timedelta(seconds=left(running, probation_now.clock()))
     until = datetime.now(UTC).replace(microsecond=0) + remaining
-    old = probation.way_back(running, edges)
+    old = probation_now.way_back(running, edges)
     drifted = abs(until - running.until) > _TOLERANCE
     shown = replace(running, until=until.replace(microsecond=0)) if drifted else running
     return on_probation(phase, shown), old.number if old else None

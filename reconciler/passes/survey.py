@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.desired.layout import TEXT_TYPES, file_of
+from reconciler.desired.layout import file_of
 from reconciler.desired.move_in import ConfigurationFiles
 from reconciler.features.tables import WIRED
 from reconciler.host.effects import named
@@ -25,6 +25,7 @@ from reconciler.postfix import writers
 from reconciler.postfix.commented import comment_lines, may_hold_password
 from reconciler.postfix.references import CLIENTS, MADE, SUFFIXES, own_name, tables_of
 from reconciler.postfix.scopes import Scope, scopes
+from reconciler.postfix.tables import TEXT_TYPES
 from reconciler.trees.gained import settings_of
 
 if TYPE_CHECKING:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PATTERN_TYPES = frozenset({"pcre", "regexp"})
 ORDERED_TYPES = PATTERN_TYPES | {"cidr"}
 """The types in which the first row that matches decides."""
+TEXT_TYPES = ("pcre", "regexp", "cidr", "texthash")
+"""The types that Postfix reads as text: nothing compiles them."""
 _BLOCK = 1 << 16
 _MARK = b"\xef\xbb\xbf"
 _IF = re.compile(rb"^if\b", re.IGNORECASE | re.MULTILINE)

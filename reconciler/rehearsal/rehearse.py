@@ -1,18 +1,17 @@
 """The rehearsal: the candidate runs as a real Postfix where it can reach nothing, and SMTP is spoken with it.
 
 Promises: nothing on the host changes, and nothing survives, even if this process is killed: the program runs in its own
-network, mount, process, IPC and UTS namespaces, whose first process dies with this one. Only limit() gives a reason why
-this host can't hold one; a rehearsal that fails for any other reason is an error, and the commit does not go live.
+network, mount, process, IPC and UTS namespaces, whose first process dies with this one. Only limit() in possible.py
+gives a reason why this host can't hold one; a rehearsal that fails for any other reason is an error, and the commit
+does not go live.
 play() raises Excessive when the candidate takes too much, Unavailable when the rehearsal fails by itself or does not
 end in time, and OSError as the kernel gives it.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,10 +21,9 @@ from reconciler.host.settings import settings_file
 from reconciler.model import UNWRITTEN, Finding, Where
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import CommandFailed, ReconcilerError, Unavailable
-from reconciler.rehearsal.inside import shown
 from reconciler.rehearsal.inside.messages import Candidate, Request
-from reconciler.rehearsal.named import tables_in
 from reconciler.rehearsal.outside import without_databases
+from reconciler.rehearsal.possible import NAMESPACES
 from reconciler.rehearsal.verdict import findings_of, is_whole
 
 if TYPE_CHECKING:
@@ -33,43 +31,10 @@ if TYPE_CHECKING:
     from reconciler.rehearsal.inside.messages import Answer, Report
     from reconciler.rehearsal.script import Script
 
-NAMESPACES = ("-m", "-n", "-p", "-u", "-i")
 TIMEOUT = 40.0
-_NEEDED = ("ip", "setpriv", "unshare")
 _TO_DEVICE = re.compile(r"^maillog_file\s*=\s*/dev/.*", re.MULTILINE | re.ASCII)
-_TRIED = """
-    mount --make-rprivate / && mount -t tmpfs tmpfs /proc && mkdir /proc/usr /proc/old /proc/public &&
-    mount -n --bind /usr /proc/usr && chmod 2710 /proc/public && ip link add type veth
-"""
 _INSIDE = Path(__file__).parent / "inside"
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from reconciler.rehearsal.inside.play import main; main()"
-
-
-@functools.lru_cache(maxsize=4)
-def limit(host: Host, namespaces: tuple[str, ...] = NAMESPACES) -> str:
-    """Return why no rehearsal can be held on this host, or empty; tested once, in about 15 ms.
-
-    Everything is tried that a kernel, a container or a systemd unit may refuse: the namespaces, a new root and what is
-    shown in it, a folder with a set-id bit, and a wire between two networks.
-    """
-    for name in _NEEDED:
-        if not shutil.which(name, path=_PATH):
-            return f"rehearsal off: the program {name} is not installed"
-    try:
-        done = host.run(("unshare", *namespaces, "-f", "--kill-child", "sh", "-c", _TRIED), timeout=10)
-    except (CommandFailed, OSError) as error:
-        return f"rehearsal off: {error}"
-    if not done.status:
-        return ""
-    refused = "not permitted" in done.stderr or "denied" in done.stderr
-    return f"rehearsal off: {'namespaces are not permitted' if refused else done.stderr.strip(SPACE)}"
-
-
-def closed_tables(text: str) -> list[str]:
-    """Return the files of tables named in a configuration's text that a rehearsal can't show, because only root may."""
-    found = {path: shown.find(path) for path in tables_in(text)}
-    return sorted(path for path, one in found.items() if one and not one.is_open)
 
 
 class Excessive(ReconcilerError):  # noqa: N818 - as in errors.py

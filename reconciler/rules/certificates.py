@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
-_SOON = 21
 _PAIRED = re.compile(r"_(?P<kind>d|ec)?cert_file\Z")
 _SHOWN = re.compile(r"_(?:(?:d|ec)?cert_file|chain_files)\Z")
 _BUNDLE = re.compile(r"_(?:CAfile|trust_anchor_file)\Z")
@@ -123,7 +122,7 @@ class _Checks:
         for path, pem in pems:
             leaves = [block for block in pem.blocks if isinstance(block, Certificate) and block.public]
             for place, certificate in enumerate(leaves):
-                what, invalid = validity(path, certificate)
+                what, invalid = certificate.validity(path)
                 if invalid:
                     worst = self._worst if place == 0 else Severity.WARNING
                     text = f"{what}: peers that check it would disconnect"
@@ -182,20 +181,6 @@ def _chain_problem(pems: Pems, place: str) -> tuple[str, str] | None:
 def _belong(key: Key, certificate: Certificate) -> bool:
     """Return whether they are a pair, as far as their public keys are known."""
     return not key.public or not certificate.public or key.public == certificate.public
-
-
-def validity(path: str, certificate: Certificate) -> tuple[str, bool]:
-    """Return what is wrong with a certificate's dates, empty if nothing is, and whether it is invalid today."""
-    shown = f'the certificate "{certificate.names[0] if certificate.names else ""}" in "{path}"'
-    if not certificate.begun:
-        return f"{shown} is not valid yet", True
-    if certificate.days < 0:
-        return f"{shown} expired {_days(-certificate.days - 1)} ago", True
-    return (f"{shown} expires in {_days(certificate.days)}" if certificate.days < _SOON else ""), False
-
-
-def _days(number: int) -> str:
-    return f"{number} day{'' if number == 1 else 's'}" if number else "less than a day"
 
 
 def _covers(name: str, host: str) -> bool:

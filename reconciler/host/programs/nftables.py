@@ -15,7 +15,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.features.egress import FILE, NAME, TABLE, TRIED
+from reconciler.features.lockdown_names import FILE, NAME, TABLE, TRIED
 from reconciler.host.effects import user_of
 from reconciler.host.programs.service import Was
 from reconciler.model import UNWRITTEN, Finding

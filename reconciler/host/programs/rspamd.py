@@ -10,7 +10,6 @@ whether its Milter answers.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import signal
@@ -113,7 +112,7 @@ def answers(host: Host, folder: Path) -> str:
         if (folder / ONLY_SIGN).is_file() or not _milter_answers():
             return f"{error.strerror}{_last_words(host)}"
         return ""
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError) as error:
         return f"{error}{_last_words(host)}"
     if signed == wanted:
         return ""
@@ -130,7 +129,9 @@ def _milter_answers() -> bool:
 
 def _signed_with(domain: str) -> str:
     """The selector that a message of that domain's is signed with; empty when it is not."""
-    connection = http.client.HTTPConnection(HOST, NORMAL, timeout=TIMEOUT)
+    from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - only a host that signs asks
+
+    connection = HTTPConnection(HOST, NORMAL, timeout=TIMEOUT)
     try:
         kind = "MIME-Version: 1.0\r\nContent-Type: text/plain"  # rspamd logs it as a fault if a message has none
         message = f"From: probe@{domain}\r\nTo: probe@{domain}\r\nSubject: probe\r\n{kind}\r\n\r\nprobe\r\n"
@@ -138,6 +139,8 @@ def _signed_with(domain: str) -> str:
         with cut_after(connection.sock, 2 * TIMEOUT):
             connection.request("POST", "/checkv2", message.encode(), {"IP": "127.0.0.1"})
             symbols = json.loads(connection.getresponse().read(_LONGEST)).get("symbols", {})
+    except HTTPException as error:
+        raise ValueError(str(error)) from error
     finally:
         connection.close()
     told = symbols.get("DKIM_SIGNED", {}).get("options", [""])[0]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from reconciler.rehearsal.rehearse import NAMESPACES, PROGRAM
+from reconciler.rehearsal.possible import NAMESPACES
+from reconciler.rehearsal.rehearse import PROGRAM
 from tests.e2e.hosts import ADDRESS, CHECKOUT, Host, HostError
 from tests.e2e.inside.attacker import ATTACKS
 from tests.e2e.rehearsal_driver import ENVIRONMENT, REHEARSING, Rehearsed, asked, rehearsed, state

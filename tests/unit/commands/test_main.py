@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HEAVY = {"cryptography", "dns", "jinja2", "psutil", "pydantic", "pygit2", "pyrage", "structlog", "watchdog", "yaml"}
 UNUSED = {"reconciler.host.log", "reconciler.model.facts", "reconciler.model.outcome", "reconciler.postfix.syntax"}
+JUDGING = ("reconciler.desired", "reconciler.features.composition", "reconciler.passes.judge", "reconciler.rules")
 REPORTED = """
 import sys
 from reconciler.commands.main import main
@@ -103,6 +104,15 @@ def test_the_status_of_a_running_daemon_imports_no_library_of_a_pass(settings: P
 
     assert text.startswith("mx1.example.com   OK: generation 12 is live\n")
     assert packages & (HEAVY | UNUSED) == set()
+
+
+def test_the_status_without_a_daemon_judges_nothing(settings: Path) -> None:
+    text, packages = started("--settings", str(settings), "status")
+
+    assert "exit status" in text
+    assert "reconciler.passes.status" in packages
+    assert packages & (HEAVY - {"psutil", "pygit2"}) == set(), "it looks at the branch, at processes and addresses"
+    assert [name for name in packages if name.startswith(JUDGING)] == []
 
 
 @pytest.mark.parametrize("command", ["--version", "log"])

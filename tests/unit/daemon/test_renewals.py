@@ -13,7 +13,7 @@ from reconciler.host.log import get
 from reconciler.model import Finding, Where
 from reconciler.model.errors import Unavailable, WouldStop
 from reconciler.model.phase import Wake
-from reconciler.passes.renewal import Named
+from reconciler.passes.named_files import Named
 from reconciler.state.locks import BUSY
 from tests.unit.adopted_folder import Adopted
 

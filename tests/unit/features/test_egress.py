@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.features import compose, egress
+from reconciler.features.lockdown_names import FILE, NAME
 from reconciler.model import Severity
 from reconciler.model.errors import InvalidSource
 from tests.unit.desired_states import desired, findings_of, only_finding
@@ -17,8 +18,8 @@ ON = {"lockdown": True, "ports": [25], "allow_users": ["_rspamd"]}
 def rules_of(section: object, parameters: dict[str, str] | None = None) -> str:
     """The text that a section makes; empty when it is off."""
     merged = compose(desired(parameters, egress=section), WITH_RSPAMD)
-    found = merged.companions.get(egress.NAME)
-    return found.files[egress.FILE].read().decode() if found else ""
+    found = merged.companions.get(NAME)
+    return found.files[FILE].read().decode() if found else ""
 
 
 def test_only_the_mail_system_and_those_who_are_named_are_let_out() -> None:

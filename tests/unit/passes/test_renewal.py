@@ -10,7 +10,8 @@ from reconciler.host.programs import postfix
 from reconciler.model.errors import WouldStop
 from reconciler.passes import judge as judging
 from reconciler.passes import renewal as module
-from reconciler.passes.renewal import Named, remember, renew
+from reconciler.passes.named_files import Named
+from reconciler.passes.renewal import remember, renew
 from tests.unit.passes.test_next_start import adopted
 
 if TYPE_CHECKING:
