@@ -1,6 +1,6 @@
 """A cache of findings by table, so that 100,000 unchanged entries are not walked again.
 
-The digest of a table's bytes is part of the key; the bytes are not kept. Raises nothing.
+The digests of a table's bytes and of its places are part of the key; neither is kept. Raises nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.model import limits
+from reconciler.postfix.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -22,21 +23,21 @@ _MOST_KEPT = 1024
 class CachedTable:
     """A table whose findings are cached by rule."""
 
-    _findings: ClassVar[dict[tuple[Hashable, ...], tuple[Finding, ...]]] = {}
+    _findings: ClassVar[Past[tuple[Finding, ...]]] = Past(_MOST_KEPT)
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        identity = (table.name, table.type, table.file, table.compiler, table.pieces, table.origins)
-        self._key = (*identity, hashlib.sha256(table.source).digest())
+        # A table of many sites has thousands of places, and each push another version of them.
+        places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
+        digests = (hashlib.sha256(one).digest() for one in (table.source, repr(places).encode("utf-8", "surrogatepass")))
+        self._key = (table.name, table.type, table.file, table.compiler, *digests)
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
         """Return the findings of a rule in this table; they may depend on the table and *by* alone."""
         key = (rule, *self._key, *by)
-        findings = self._findings.get(key)
+        findings = self._findings.used(key)
         if findings is None:
             findings = tuple(islice(rule(self._table, *by), limits.FINDINGS + 1))  # one more says that it is too many
-            if len(self._findings) >= _MOST_KEPT:
-                self._findings.clear()
             if len(findings) <= _MOST_KEPT:
-                self._findings[key] = findings
+                self._findings.keep(key, findings)
         return findings

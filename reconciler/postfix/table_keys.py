@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.postfix.aliases import domain_of, holds_domains, targets
+from reconciler.postfix.past import Past
 from reconciler.postfix.table_parts import each, moved
 from reconciler.postfix.tables import Entries, walk
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
     from reconciler.model import Finding, Table
 
-_MOST_TABLES = 64
 _SHARES = 4
 _FRESH = 4  # if more than this part of a table is new, all of it is compared
-_free: dict[Hashable, frozenset[bytes]] = {}
+_free = Past[frozenset[bytes]](64)
 
 
 class _Hashes(NamedTuple):
@@ -77,15 +77,13 @@ def _may(
     """Return whether a test holds for a table; what it was free of in the last version is not compared again."""
     question = (test, table.name, table.type, table.file, table.compiler, by)
     parts = [(part.digest, hashes) for part, hashes in each(table, find, *by)]
-    free, digests = _free.pop(question, frozenset()), [digest for digest, _ in parts]
+    free, digests = _free.take(question, frozenset()), [digest for digest, _ in parts]
     old = [hashes for digest, hashes in parts if digest in free]
     new = [hashes for digest, hashes in parts if digest not in free]
     alone = len(set(digests)) == len(digests)
     found = test(old, new) if alone and len(new) * _FRESH <= len(parts) else test([], [one for _, one in parts])
     if not found and alone:
-        _free[question] = frozenset(digests)
-        for oldest in list(_free)[: max(len(_free) - _MOST_TABLES, 0)]:
-            _free.pop(oldest, None)
+        _free.keep(question, frozenset(digests))
     return found
 
 

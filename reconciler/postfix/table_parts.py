@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from reconciler.model import limits
+from reconciler.postfix.past import Past
 from reconciler.postfix.tables import PATTERN_TYPES, is_plain
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _SIZE = 1 << 16
 _BEGINNING = 64
 _AHEAD = 8  # parts that are looked for after one that changed
 _NEAR = 16 * _SIZE
-_MOST_TABLES = 32
-_MOST_QUESTIONS = 128
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -55,8 +54,8 @@ class Part(NamedTuple):
     digest: bytes
 
 
-_cuts: dict[str, list[_Cut]] = {}
-_kept: dict[Hashable, dict[bytes, Any]] = {}
+_cuts = Past[list[_Cut]](32)
+_kept = Past[dict[bytes, Any]](128)
 
 
 def is_large(table: Table) -> bool:
@@ -69,13 +68,11 @@ def parts_of(table: Table) -> Iterator[Part]:
     if not is_large(table) or table.compiler == "postalias" or table.type in {*PATTERN_TYPES, "cidr"}:
         yield _only(table)
         return
-    cuts = _as_before(table.source, _cuts.pop(table.name, []))
+    cuts = _as_before(table.source, _cuts.take(table.name, []))
     if not all(cut.plain and cut.length <= limits.LINE for cut in cuts):
         yield _only(table)
         return
-    _cuts[table.name] = cuts
-    for old in list(islice(_cuts, max(len(_cuts) - _MOST_TABLES, 0))):
-        _cuts.pop(old, None)
+    _cuts.keep(table.name, cuts)
     place, line = 0, 1
     for cut in cuts:
         source = table.source[place : place + cut.length]
@@ -96,10 +93,8 @@ def each(table: Table, find: Callable[..., T], *by: Hashable) -> Iterator[tuple[
         yield _only(table), find(replace(table, pieces=()), *by)
         return
     question = (find, table.name, table.type, table.file, table.compiler, by)
-    before, now = _kept.pop(question, {}), dict[bytes, Any]()
-    _kept[question] = now
-    for old in list(islice(_kept, max(len(_kept) - _MOST_QUESTIONS, 0))):
-        _kept.pop(old, None)
+    before, now = _kept.take(question, {}), dict[bytes, Any]()
+    _kept.keep(question, now)
     for part in parts_of(table):
         if part.digest in before:
             now[part.digest] = before[part.digest]

@@ -19,6 +19,7 @@ from reconciler.features import compose
 from reconciler.model import File
 from reconciler.model.errors import InvalidSource
 from reconciler.postfix import table_keys, table_parts
+from reconciler.postfix.past import Past
 from reconciler.postfix.table_cache import CachedTable
 from tests.unit.desired_states import HEALTHY
 from tests.unit.host_facts import HOST
@@ -93,7 +94,7 @@ def calls(files: dict[str, str], host: Facts = HOST) -> int:
     """Return how many calls it takes to judge a commit of which nothing is remembered."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((CachedTable, "_findings"), (table_keys, "_free"), (table_parts, "_kept")):
-            patch.setattr(module, name, {})
+            patch.setattr(module, name, Past(1024))
         return _counted(files, host)
 
 

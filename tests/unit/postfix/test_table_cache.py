@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.model import Finding, Table
+from reconciler.model import Finding, Table, Where
 from reconciler.postfix.table_cache import CachedTable
 
 if TYPE_CHECKING:
@@ -30,6 +31,36 @@ def test_a_rule_walks_a_table_of_the_same_bytes_once() -> None:
     CachedTable(replace(TABLE, source=b"a c\n")).ask(rule, "two")
     CachedTable(replace(TABLE, file="sites/site1/tables/cached")).ask(rule, "two")
     assert walks == ["one", "two", "two", "two"]
+
+
+def test_the_places_of_a_table_are_not_kept_with_each_of_its_versions() -> None:
+    def rule(_: Table) -> Iterator[Finding]:
+        yield from ()
+
+    tracemalloc.start()
+    try:
+        for version in range(20):
+            pieces = tuple((line, f"sites/site{line}/tables/cached") for line in range(1, 2000))
+            CachedTable(replace(TABLE, source=b"a %d\n" % version, pieces=pieces)).ask(rule)
+            if version == 0:
+                before = tracemalloc.get_traced_memory()[0]
+            del pieces
+        assert tracemalloc.get_traced_memory()[0] - before < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_another_place_is_another_finding() -> None:
+    walks = []
+
+    def rule(table: Table) -> Iterator[Finding]:
+        walks.append(table.pieces or table.origins)
+        yield table.finding("r", 1, "wrong")
+
+    pieces, origins = ((1, "sites/site1/tables/cached"),), (Where("sites/site2/site.yaml", 3),)
+    for table in (TABLE, replace(TABLE, pieces=pieces), replace(TABLE, origins=origins), replace(TABLE, pieces=pieces)):
+        assert CachedTable(table).ask(rule) == (table.finding("r", 1, "wrong"),)
+    assert walks == [(), pieces, origins]
 
 
 def test_a_table_with_more_findings_than_are_kept_is_walked_again() -> None:

@@ -11,6 +11,7 @@ import pytest
 from reconciler.model import Table
 from reconciler.postfix import table_keys, table_parts
 from reconciler.postfix.aliases import domain_of, targets
+from reconciler.postfix.past import Past
 from reconciler.postfix.table_keys import malformed, may_hold_twice, may_lead_on
 from reconciler.postfix.tables import Entries, read_table
 
@@ -24,7 +25,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_parts, "SMALLEST", 200)
     monkeypatch.setattr(table_parts, "_SIZE", 100)
     for module, name in ((table_parts, "_cuts"), (table_parts, "_kept"), (table_keys, "_free")):
-        monkeypatch.setattr(module, name, {})
+        monkeypatch.setattr(module, name, Past(64))
 
 
 def table(lines: list[str]) -> Table:

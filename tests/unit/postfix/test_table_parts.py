@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model import Table
 from reconciler.postfix import table_parts
+from reconciler.postfix.past import Past
 from reconciler.postfix.table_parts import each, findings_in, longest_line, parts_of, search, texts
 from reconciler.postfix.tables import Entries, read_table
 
@@ -26,8 +26,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_parts, "SMALLEST", 200)
     monkeypatch.setattr(table_parts, "_SIZE", 100)
     monkeypatch.setattr(table_parts, "_NEAR", 1600)
-    monkeypatch.setattr(table_parts, "_cuts", {})
-    monkeypatch.setattr(table_parts, "_kept", {})
+    monkeypatch.setattr(table_parts, "_cuts", Past(32))
+    monkeypatch.setattr(table_parts, "_kept", Past(128))
 
 
 def table(lines: list[str], kind: str = "lmdb") -> Table:
@@ -121,11 +121,9 @@ def test_what_a_pattern_finds_is_what_it_finds_in_the_whole() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_parts, "_MOST_QUESTIONS", 3)
-    kept: dict[object, dict[bytes, object]] = {}
+    kept: Past[dict[bytes, object]] = Past(3)
     monkeypatch.setattr(table_parts, "_kept", kept)
     for lines in versions(1, 10):
         for number in range(5):
             list(each(table(lines), lambda _, number: number, number))
-        assert len(kept) <= 4
-        assert all(len(one) <= len(list(parts_of(table(lines)))) for one in islice(kept.values(), 3))
+        assert len(kept) == 3

@@ -1,0 +1,67 @@
+"""What was found in the past, kept in bounded memory: what was used least recently is dropped first.
+
+Each kind of finding is a Past of its own, with its own number of values; forget_oldest() looks at all of them. Whoever
+finds nothing here finds it again, so that dropping costs time and nothing else. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+T = TypeVar("T")
+_moments = count()
+_all: list[Past[Any]] = []
+
+
+class Past(Generic[T]):
+    """Values by their keys, *most* of them at a time; a value must not be changed."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: dict[Hashable, tuple[int, T]] = {}  # the least recently used is the first
+        _all.append(self)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def take(self, key: Hashable, default: T) -> T:
+        """Return a value and drop it, or return the default."""
+        return self._values.pop(key, (0, default))[1]
+
+    def keep(self, key: Hashable, value: T) -> None:
+        """Keep a value as the one that was used last."""
+        self._values.pop(key, None)
+        self._values[key] = next(_moments), value
+        if len(self._values) > self._most:
+            self.forget()
+
+    def used(self, key: Hashable) -> T | None:
+        """Return a value as the one that was used last; None if there is none."""
+        found = self._values.pop(key, None)
+        if found is None:
+            return None
+        self._values[key] = next(_moments), found[1]
+        return found[1]
+
+    def forget(self) -> None:
+        """Drop the value that was used least recently."""
+        for key in list(self._values)[:1]:  # a list, because another thread may keep a value meanwhile
+            self._values.pop(key, None)
+
+    @property
+    def oldest(self) -> float:
+        """When its oldest value was used, as a number; infinite if there is none."""
+        return next((moment for moment, _ in list(self._values.values())[:1]), float("inf"))
+
+
+def forget_oldest() -> bool:
+    """Drop what was used least recently of all; return False if nothing is left."""
+    oldest = min(_all, key=lambda past: past.oldest, default=None)
+    if not oldest:
+        return False
+    oldest.forget()
+    return True

@@ -1,0 +1,48 @@
+"""What was used least recently is dropped first, within one kind of finding and among all of them."""
+
+from __future__ import annotations
+
+from reconciler.postfix.past import Past, forget_oldest
+
+
+def test_the_least_recently_used_value_is_dropped_for_another() -> None:
+    past = Past[str](2)
+    past.keep("a", "A")
+    past.keep("b", "B")
+    assert past.used("a") == "A"
+
+    past.keep("c", "C")
+
+    assert (past.used("a"), past.used("b"), past.used("c")) == ("A", None, "C")
+    assert len(past) == 2
+
+
+def test_a_value_is_taken_once() -> None:
+    past = Past[str](2)
+    past.keep("a", "A")
+
+    assert (past.take("a", "none"), past.take("a", "none")) == ("A", "none")
+
+
+def test_a_value_that_is_kept_again_is_the_youngest_and_counts_once() -> None:
+    past = Past[int](2)
+    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
+        past.keep(key, value)
+
+    assert (past.used("a"), past.used("b"), past.used("c")) == (3, None, 4)
+
+
+def test_the_oldest_of_all_kinds_is_forgotten_until_nothing_is_left() -> None:
+    while forget_oldest():  # of other tests
+        pass
+    few, others = Past[str](9), Past[str](9)
+    few.keep("first", "1")
+    others.keep("second", "2")
+    few.keep("third", "3")
+    others.used("second")
+
+    left = []
+    while forget_oldest():
+        left.append((len(few), len(others)))
+
+    assert left == [(1, 1), (0, 1), (0, 0)]
