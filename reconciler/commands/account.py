@@ -16,7 +16,7 @@ from reconciler.model import did_you_mean, printable
 from reconciler.model.ascii_text import SPACE
 from reconciler.model.errors import ReconcilerError
 from reconciler.postfix.syntax import one_line
-from reconciler.postfix.vocabulary import per_service
+from reconciler.postfix.vocabulary import ServiceLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ def service_named(text: str, known: Collection[str]) -> str:
 
 def default_of(name: str, facts: Facts, written: Collection[str], services: Sequence[Service]) -> str | None:
     """Return Postfix's default, or None for a name that only this configuration defines; raises Unknown."""
-    theirs = per_service(list(services))
+    theirs = ServiceLimits(services)
     if name in facts.parameters:
         return facts.parameters[name]
     if name in theirs:

@@ -30,10 +30,10 @@ from reconciler.model.ascii_text import SPACE
 from reconciler.postfix.macros import EndlessMacro, MalformedMacro, ValueTooLarge, references
 from reconciler.postfix.scopes import Scope, scopes
 from reconciler.postfix.syntax import unwritable
-from reconciler.postfix.vocabulary import FORMER, PER_SERVICE, RAW, per_service
+from reconciler.postfix.vocabulary import FORMER, PER_SERVICE, RAW, KnownNames, ServiceLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from reconciler.model import Desired, Facts, Finding
 
@@ -85,12 +85,12 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - a Feature
     """Check that this Postfix knows every name that is set, and that every name in a value is defined."""
     everywhere = scopes(merged, facts)
-    theirs = per_service(merged.entries)
-    builtin = facts.parameters.keys() | theirs.keys()
+    theirs = ServiceLimits(merged.entries)
     obsolete = {name for text in facts.parameters.values() for name in _names(text)}
-    known = builtin | obsolete | _used(everywhere)
+    builtin = KnownNames(facts.parameters, obsolete, theirs)
+    known = KnownNames(builtin, _used(everywhere))
     databases = tuple(f"{name}_" for name in _databases(everywhere))
-    defined = builtin | obsolete | {parameter.name for scope in everywhere for parameter in scope.written}
+    defined = KnownNames(builtin, {parameter.name for scope in everywhere for parameter in scope.written})
     for scope in everywhere:
         for parameter in scope.written:
             yield from _unknown(scope, parameter, known, databases)
@@ -119,7 +119,7 @@ def _databases(everywhere: Sequence[Scope]) -> set[str]:
     return {name for scope in everywhere for parameter in scope.written for name in _DATABASE.findall(parameter.value)}
 
 
-def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tuple[str, ...]) -> Iterator[Finding]:
+def _unknown(scope: Scope, parameter: Parameter, known: Collection[str], databases: tuple[str, ...]) -> Iterator[Finding]:
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
         if name in FORMER:
@@ -135,7 +135,7 @@ def _unknown(scope: Scope, parameter: Parameter, known: set[str], databases: tup
         yield scope.finding("unknown-parameter", parameter, what)
 
 
-def _left_over(scope: Scope, name: str, known: set[str]) -> str:
+def _left_over(scope: Scope, name: str, known: Collection[str]) -> str:
     """Return the service whose limit a parameter would be; empty if it has no such form, or looks like a slip."""
     endings = sorted((f"_{suffix}" for suffix in (*PER_SERVICE, "time_limit")), key=len, reverse=True)
     ending = next((ending for ending in endings if name.endswith(ending)), "")
@@ -151,7 +151,7 @@ def _read_only(scope: Scope, parameter: Parameter) -> Iterator[Finding]:
         yield scope.finding("read-only-parameter", parameter, what)
 
 
-def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) -> Iterator[Finding]:
+def _without_effect(scope: Scope, parameter: Parameter, theirs: Collection[str]) -> Iterator[Finding]:
     """Report a delivery limit as an option of a service: only qmgr(8) reads it, and only from main.cf."""
     if scope.service and scope.service.command != "qmgr" and parameter.name in theirs:
         if parameter.name.endswith("_time_limit"):
@@ -160,7 +160,7 @@ def _without_effect(scope: Scope, parameter: Parameter, theirs: dict[str, str]) 
         yield scope.warning("option-without-effect", parameter, what)
 
 
-def _undefined(scope: Scope, parameter: Parameter, defined: set[str]) -> Iterator[Finding]:
+def _undefined(scope: Scope, parameter: Parameter, defined: Collection[str]) -> Iterator[Finding]:
     try:
         named = list(dict.fromkeys(references(parameter.value)))
     except MalformedMacro as error:

@@ -25,7 +25,7 @@ from reconciler.passes.proof import MOST, Line, compared, identity_of, last_of_e
 from reconciler.postfix.levels import LEVEL
 from reconciler.postfix.references import SUFFIXES
 from reconciler.postfix.syntax import read_master, show_service
-from reconciler.postfix.vocabulary import per_service
+from reconciler.postfix.vocabulary import ServiceLimits
 from reconciler.state.generations import Generations
 from reconciler.state.manifest import compiled_name
 from reconciler.state.others import walk
@@ -73,7 +73,7 @@ class Stages:
 
     def prove(self, offer: Offer, before: Rendered, after: Rendered) -> Iterator[Line]:
         """Yield a line for each comparison."""
-        unnamed = per_service(before.origin.entries).keys() - per_service(after.origin.entries).keys()
+        unnamed = ServiceLimits(before.origin.entries).keys() - ServiceLimits(after.origin.entries).keys()
         for what, option, how in _QUESTIONS:
             apart = offer.gone if option != "-x" else offer.changed | unnamed | {_PROCESS}
             old, new = (_in_order(self._said(one, option, apart), option, offer) for one in (before, after))

@@ -1,7 +1,7 @@
 """Properties of parameters that Postfix's defaults do not show: their words, and which may not be empty or 0.
 
 The tables come from the sources of Postfix 3.7 (``VAR_`` tables of the daemons, name_code(3) and name_mask(3)). Its
-functions only build the tables, or return the parameters of each service. Raises nothing.
+functions only build the tables; ServiceLimits has the parameters of each service. Raises nothing.
 
 Known limit: a word that a later Postfix adds to an enumeration must be added here.
 """
@@ -9,11 +9,14 @@ Known limit: a word that a later Postfix adds to an enumeration must be added he
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.model.ascii_text import split_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from reconciler.model import Service
 
 Vocabulary = tuple[frozenset[str], bool]
@@ -217,7 +220,8 @@ PER_SERVICE = {
     "destination_rate_delay": "default_destination_rate_delay",
     "transport_rate_delay": "default_transport_rate_delay",
 }
-_TIMED = ("pipe", "spawn")
+_TIMED, _TIME_LIMIT = ("pipe", "spawn"), "_time_limit"
+_ENDINGS = tuple(f"_{suffix}" for suffix in PER_SERVICE) + (_TIME_LIMIT,)
 # Parameters of older versions, and of the VDA patch for quotas, which stay in many a main.cf.
 FORMER = names(
     """
@@ -238,16 +242,51 @@ RAW = names(
 )
 
 
-def per_service(services: list[Service]) -> dict[str, str]:
-    """Return the parameters that exist for each service, each with the parameter for its default."""
-    known = {
-        f"{service.name}_{suffix}": default
-        for service in services
-        if service.type == "unix"
-        for suffix, default in PER_SERVICE.items()
-    }
-    timed = [service for service in services if service.command in _TIMED]
-    return known | {f"{service.name}_time_limit": "command_time_limit" for service in timed}
+class ServiceLimits(Mapping[str, str]):
+    """The parameters that exist for each service, each with the parameter for its default.
+
+    There are seventeen for each service, and thousands of services: none is made before it is asked for.
+    """
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self._unix, self._timed = set[str](), set[str]()
+        for service in services:
+            if service.type == "unix":
+                self._unix.add(service.name)
+            if service.command in _TIMED:
+                self._timed.add(service.name)
+
+    def __getitem__(self, name: str) -> str:
+        if name.endswith(_ENDINGS):
+            for suffix, default in PER_SERVICE.items():
+                if name.endswith(f"_{suffix}") and name[: -len(suffix) - 1] in self._unix:
+                    return default
+            if name.removesuffix(_TIME_LIMIT) in self._timed:
+                return "command_time_limit"
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (f"{service}_{suffix}" for service in self._unix for suffix in PER_SERVICE)
+        yield from (f"{service}{_TIME_LIMIT}" for service in self._timed)
+
+    def __len__(self) -> int:
+        return len(self._unix) * len(PER_SERVICE) + len(self._timed)
+
+
+class KnownNames(Collection[str]):
+    """Several collections of names as one, without a copy of them."""
+
+    def __init__(self, *parts: Collection[str]) -> None:
+        self._parts = parts
+
+    def __contains__(self, name: object) -> bool:
+        return any(name in part for part in self._parts)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys(name for part in self._parts for name in part)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 # What people call a level of TLS, and Postfix's word for it.

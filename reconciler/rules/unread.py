@@ -14,7 +14,7 @@ from reconciler.model import Finding, meant, nothing_mentioned
 from reconciler.postfix.macros import MalformedMacro, references
 from reconciler.postfix.reached import unreached_agents
 from reconciler.postfix.scopes import Scope, scopes
-from reconciler.postfix.vocabulary import names, per_service
+from reconciler.postfix.vocabulary import ServiceLimits, names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -39,7 +39,7 @@ _SHOWN = 3
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that a program reads each setting, and that it can run."""
     if facts.reads:
-        limits = per_service(merged.entries)  # features/parameters.py reports these as options
+        limits = ServiceLimits(merged.entries)  # features/parameters.py reports these as options
         commands = {service.command for service in merged.entries} & facts.reads.keys()
         used = {command: _acted_on(command, facts) for command in commands}
         for scope in scopes(merged, facts):
@@ -138,11 +138,9 @@ def _settings(main: Scope) -> Iterator[Finding]:
     read = frozenset[str]().union(*(facts.reads[program] for program in running))
     unread = [one for one in main.written if one.value and one.name in facts.parameters and one.name not in read]
     if unread:
-        sources = [
-            (scope, read.union(one.name for one in scope.written if one not in unread))
-            for scope in scopes(main.merged, facts)
-        ]
-        used = set[str]().union(*(_referred(scope, names) for scope, names in sources))
+        used = set[str]()
+        for scope in scopes(main.merged, facts):
+            used |= _referred(scope, read.union(one.name for one in scope.written if one not in unread))
         unread = [parameter for parameter in unread if parameter.name not in used]
     groups: dict[tuple[str, ...], list[Parameter]] = {}
     for parameter in unread:

@@ -11,6 +11,7 @@ in the vocabulary.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,12 @@ from reconciler.postfix.vocabulary import (
     RAW,
     TLS_WORDS,
     WORDS,
-    per_service,
+    KnownNames,
+    ServiceLimits,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Parameter
 
@@ -53,10 +55,10 @@ _LEVEL = re.compile(r"\d+(?:\.\d+){0,2}\Z", re.ASCII)
 
 def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Finding]:  # noqa: ARG001 - as a Feature's
     """Check that each value fits its parameter."""
-    defaults = {**facts.parameters, **_service_defaults(facts, merged)}
+    defaults = _Defaults(facts.parameters, ServiceLimits(merged.entries))
     kinds = cache(partial(kind, defaults=defaults))
     everywhere = scopes(merged, facts)
-    defined = {*defaults, *(parameter.name for scope in everywhere for parameter in scope.written)}
+    defined = KnownNames(defaults, {parameter.name for scope in everywhere for parameter in scope.written})
     for scope in everywhere:
         for parameter in scope.written:
             value = _readable(scope, parameter, defined)
@@ -65,12 +67,23 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
                 yield from _misfits(scope, parameter, one_line(value), kinds if is_scalar else None)
 
 
-def _service_defaults(facts: Facts, merged: Contribution) -> dict[str, str]:
-    theirs = per_service(merged.entries)
-    return {name: f"${default}" for name, default in theirs.items() if default in facts.parameters}
+class _Defaults(Mapping[str, str]):
+    """The defaults of this Postfix and those of each service, which are other parameters."""
+
+    def __init__(self, parameters: Mapping[str, str], theirs: ServiceLimits) -> None:
+        self._parameters, self._theirs = parameters, theirs
+
+    def __getitem__(self, name: str) -> str:
+        return self._parameters[name] if name in self._parameters else f"${self._theirs[name]}"
+
+    def __iter__(self) -> Iterator[str]:
+        yield from KnownNames(self._parameters, self._theirs)
+
+    def __len__(self) -> int:
+        return len(KnownNames(self._parameters, self._theirs))
 
 
-def _readable(scope: Scope, parameter: Parameter, defined: set[str]) -> str | None:
+def _readable(scope: Scope, parameter: Parameter, defined: Collection[str]) -> str | None:
     """Return the expanded value; None if other rules report it, or if main.cf does not expand it."""
     if parameter.name in RAW:
         return None

@@ -23,7 +23,7 @@ from reconciler.postfix.networks import NETWORK_LISTS
 from reconciler.postfix.restrictions import LISTS
 from reconciler.postfix.scopes import words
 from reconciler.postfix.syntax import one_line
-from reconciler.postfix.vocabulary import RAW, per_service
+from reconciler.postfix.vocabulary import RAW, ServiceLimits
 from reconciler.trees.gained import settings_of
 from reconciler.trees.plan import activations
 
@@ -109,7 +109,7 @@ class _Side:
     _services: Mapping[str, Service] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_of_services", per_service(self.settings.entries))
+        object.__setattr__(self, "_of_services", ServiceLimits(self.settings.entries))
         object.__setattr__(self, "_services", {service.key: service for service in self.settings.entries})
 
     @property

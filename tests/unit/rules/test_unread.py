@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.postfix.vocabulary import per_service
+from reconciler.postfix.vocabulary import ServiceLimits
 from reconciler.rules import unread
 from tests.unit.desired_states import VIRTUAL, findings_of
 from tests.unit.host_facts import facts
@@ -115,14 +115,14 @@ def test_settings_of_an_agent_that_no_route_leads_to_have_no_effect() -> None:
 
 
 def test_the_limits_of_all_services_are_not_listed_for_each_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Counted(dict[str, str]):
+    class Counted(ServiceLimits):
         listed = 0
 
         def __iter__(self) -> Iterator[str]:
             Counted.listed += 1
             return super().__iter__()
 
-    monkeypatch.setattr(unread, "per_service", lambda services: Counted(per_service(services)))
+    monkeypatch.setattr(unread, "ServiceLimits", Counted)
     lines = "".join(f"x{number} unix - - n - - smtp -o smtp_helo_name=a -o syslog_name=b\n" for number in range(50))
     assert not findings_of("unread-option", files={"tables/virtual": VIRTUAL, "master.d/x.cf": lines})
     assert Counted.listed == 0
