@@ -6,6 +6,7 @@ Known limit: what is in docs/, below a name that begins with a dot, or looks lik
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -290,7 +291,7 @@ def _sources(files: Tree) -> Iterator[tuple[str, str]]:
 def _continuing(parts: list[tuple[str, bytes]]) -> Iterator[Finding]:
     """Yield an error for each piece that begins with a continuation line, which would extend the piece before."""
     for (before, _), (path, text) in pairwise(parts):
-        lines = enumerate(text.decode("utf-8", "replace").split("\n"), 1)
+        lines = enumerate((line.decode("utf-8", "replace") for line in BytesIO(text)), 1)  # one at a time
         told = ((number, line, line.strip(SPACE)) for number, line in lines)
         first = next((one for one in told if one[2] and not one[2].startswith("#")), None)
         if first and first[1][0] in SPACE:

@@ -23,7 +23,7 @@ from reconciler.desired.budget import BoundedFindings, Budget
 from reconciler.desired.causes import without_consequences
 from reconciler.desired.yaml_reader import Document, at
 from reconciler.features import FEATURES
-from reconciler.model import Desired, Finding, SecretName, Where, did_you_mean, error_at, printable
+from reconciler.model import Desired, Finding, SecretName, Table, Where, did_you_mean, error_at, printable
 from reconciler.model.errors import InvalidSource
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ def _allowances(
     for read in documents:
         yield from (allowance for allowance in read.allowances if layout.host_in(allowance.where.file) in {None, host})
     for table in tables:
+        if isinstance(table, Table) and not table.pieces:  # its source is the file, and may be large
+            yield from found_in(table.source, table.file)
+            continue
         for path in described.files(table):
             yield from found_in(files[path].read(), path)
     for path in sorted(filter(master_d.FILE.fullmatch, files)):
