@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.host.reachable import ask
@@ -14,6 +15,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.passes.check import Memory, forget
 from reconciler.passes.faults_now import told_now, told_of_pass
 from reconciler.passes.internal_error import internal_errors
+from reconciler.passes.understand import composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
     from reconciler.model import Finding
     from reconciler.passes.check import Checked
+    from reconciler.passes.understand import Understood
 
 
 class CheckedSlot:
@@ -44,7 +47,8 @@ class CheckedSlot:
             self._memory = memory
 
     def put_back(self, memory: Memory) -> None:
-        """Keep the memory of a pass, unless a check meanwhile left a newer result."""
+        """Keep the memory of a pass at rest, unless a check meanwhile left a newer result."""
+        memory.rest()
         with self._lock:
             if self._memory is None:
                 self._memory = memory
@@ -75,7 +79,7 @@ class CheckedSlot:
         checked = self._of_live() if faults else None
         if checked is not None:
             with suppress(ReconcilerError, OSError), internal_errors():
-                return told_now(faults, checked.judged.understood, self._edges)
+                return told_now(faults, partial(_whole, checked, self._edges), self._edges)
         return [told_of_pass(one) for one in faults]
 
     def _of_live(self) -> Checked | None:
@@ -89,3 +93,11 @@ class CheckedSlot:
         if self._memory:
             forget(self._edges, self._memory)
         self._memory = None
+
+
+def _whole(checked: Checked, edges: Edges) -> Understood:
+    """Return what was understood of a commit; what it says is read again if the check is at rest."""
+    judged = checked.judged
+    if not checked.resting:
+        return judged.understood
+    return composed(judged.revision, edges, judged.apart.kept)._replace(facts=judged.understood.facts)

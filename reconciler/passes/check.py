@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.apply.stage import stage_and_check
 from reconciler.host.facts import gather_again
-from reconciler.model import errors_in, listed
+from reconciler.model import Contribution, Desired, errors_in, listed
 from reconciler.passes.isolation import Isolation, brought_by
 from reconciler.passes.judge import LiveCommit, judge, permit, rules_now, to_rehearse
-from reconciler.passes.understand import right_names
+from reconciler.passes.understand import Understood, right_names
 
 if TYPE_CHECKING:
     from reconciler.apply.edges import Edges
@@ -24,23 +24,36 @@ if TYPE_CHECKING:
     from reconciler.passes.judge import Judged
     from reconciler.state.manifest import Stage
 
+_NOTHING = Desired(sections={}, tables={}, services=(), secrets={}, places={})
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A judged commit and the result of its check: its *stage*, its *doubts*, and whether it was *rehearsed*.
 
-    A commit that was only judged has neither a stage nor doubts.
+    A commit that was only judged has neither a stage nor doubts. One that is live and *resting* has nothing but what a
+    pass with nothing to do looks at: its facts, its findings and the names of its files.
     """
 
     judged: Judged
     stage: Stage | None = None
     doubts: tuple[Finding, ...] = ()
     rehearsed: bool = False
+    resting: bool = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings of the commit and of its check, as they are shown and recorded."""
         return listed((*self.judged.findings, *self.doubts))
+
+    def at_rest(self) -> Checked:
+        """Return the same without what the commit says, if the commit is live; that takes most of the memory."""
+        judged, plan = self.judged, self.judged.plan
+        if self.resting or self.stage or not plan.empty or not judged.restores:
+            return self
+        order = replace(judged.order, plan=replace(plan, target=plan.live), origin=Contribution(), allow=list)
+        understood = Understood(_NOTHING, judged.understood.facts, order.origin)
+        return replace(self, judged=replace(judged, understood=understood, order=order), resting=True)
 
 
 class Memory:
@@ -72,6 +85,10 @@ class Memory:
         if live != plan.target or known.stage:
             return None
         return replace(known, judged=known.judged.when_live(live, facts))  # the commit went live; nothing else differs
+
+    def rest(self) -> None:
+        """Keep only what recall() needs, if the commit is live."""
+        self.checked = self.checked.at_rest() if self.checked else None
 
 
 def check(

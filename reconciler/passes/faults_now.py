@@ -21,7 +21,7 @@ from reconciler.passes.internal_error import internal_errors
 from reconciler.passes.judge import LiveCommit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from reconciler.apply.edges import Edges
@@ -69,10 +69,14 @@ class FaultsNow:
         return found
 
 
-def told_now(faults: Sequence[Finding], judged: Understood, edges: Edges) -> list[str]:
-    """Return what to say of faults that a pass found in *judged*: what the facts of this moment disprove is over."""
+def told_now(faults: Sequence[Finding], understood: Callable[[], Understood], edges: Edges) -> list[str]:
+    """Return what to say of faults that a pass found: what the facts of this moment disprove is over.
+
+    *understood* returns what the pass judged; that may take as long as to load a commit.
+    """
     if not any(one.rule in PASSING for one in faults):
         return [told_of_pass(one) for one in faults]
+    judged = understood()
     facts = gather_again(edges.host, edges.settings, judged.facts, ask=True)
     found = identities(lint(judged.desired, facts, judged.origin, Budget(time.thread_time)))
     still = (one for one in faults if one.rule not in PASSING or identity(one) in found)

@@ -30,6 +30,8 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
 
     def attempt(apart: Apart) -> Outcome:
         checked = None if apart.kept else memory.recall(revision, edges)
+        if checked and checked.resting and not _accepted(checked.judged, live, edges):
+            checked = None
         if checked is None:
             forget(edges, memory)
             checked = Checked(judge(revision, edges, live, apart=apart))

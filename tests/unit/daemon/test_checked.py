@@ -6,6 +6,7 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.daemon import checked as module
 from reconciler.daemon.checked import CheckedSlot
 from reconciler.model import Finding, Server, Where
 from reconciler.passes import faults_now
@@ -68,3 +69,23 @@ def test_a_fault_that_is_over_is_told_no_more_and_one_of_another_commit_as_the_l
     told = ["the last pass found mail.yaml:1:1: gone  [silent-server]"]
     assert later.still([fault]) == CheckedSlot(adopted.edges).still([fault]) == told
     assert later.still([]) == []
+
+
+def test_a_check_at_rest_reads_its_commit_again_only_to_disprove_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts_are(HOST, monkeypatch)
+    adopted = Adopted.made_in(tmp_path)
+    revision = adopted.commit()
+    adopted.go_live(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
+    memory, slot = Memory(), CheckedSlot(adopted.edges)
+    memory.checked = Checked(judge(revision, adopted.edges, LiveCommit(adopted.edges)))
+    slot.put_back(memory)
+    assert memory.checked.resting
+    monkeypatch.setattr(faults_now, "gather_again", lambda *_, ask: HOST if ask else None)
+    passing = Finding(rule="silent-server", where=Where("mail.yaml"), text="gone", subject="x", lasting=False)
+    other = replace(passing, rule="left-alone")
+
+    assert slot.still([passing]) == []
+    monkeypatch.setattr(module, "composed", None)
+    assert slot.still([other]) == ["the last pass found mail.yaml:1:1: gone  [left-alone]"]

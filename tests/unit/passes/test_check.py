@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model import Finding, Where
+from reconciler.model import Finding, Unchanged, Where
 from reconciler.passes.check import Checked, Memory, forget
 from reconciler.passes.judge import LiveCommit, judge
+from reconciler.passes.reconcile import reconcile
 from tests.unit.adopted_folder import MAIL, Adopted, facts_are
 from tests.unit.host_facts import HOST, facts
 
@@ -49,6 +50,43 @@ def staged(adopted: Adopted, memory: Memory) -> Stage:
 
 def test_what_was_checked_is_recalled_while_nothing_changes(adopted: Adopted, memory: Memory) -> None:
     assert memory.recall(remembered(memory).judged.revision, adopted.edges) is memory.checked
+
+
+def test_a_commit_that_is_live_rests_without_what_it_says_and_is_recalled(adopted: Adopted, memory: Memory) -> None:
+    edges, before = adopted.edges, remembered(memory)
+    memory.rest()
+    assert memory.checked is before, "it is not live yet"
+
+    adopted.go_live(before.judged)
+    memory.checked = Checked(judge(before.judged.revision, edges, LiveCommit(edges)))
+    memory.rest()
+
+    resting = remembered(memory)
+    assert resting.resting
+    assert resting.judged.understood.facts == before.judged.understood.facts
+    assert not resting.judged.understood.desired.places
+    assert not resting.judged.order.origin.parameters
+    assert resting.findings == before.findings
+    assert memory.recall(before.judged.revision, edges) is resting
+    assert reconcile(before.judged.revision, edges, memory) == Unchanged(before.findings)
+    assert memory.checked is resting, "nothing was judged again"
+
+
+def test_a_resting_commit_whose_record_is_lost_is_judged_again(adopted: Adopted, memory: Memory) -> None:
+    edges, judged = adopted.edges, remembered(memory).judged
+    adopted.go_live(judged)
+    memory.checked = Checked(judge(judged.revision, edges, LiveCommit(edges)))
+    memory.rest()
+    resting, live = remembered(memory), edges.generations.live()
+    assert live
+    edges.generations.switch(edges.generations.place(
+        edges.generations.stage(resting.judged.plan.target, "pass", 1_000_000_000.0), resting.judged.plan.target, "",
+        live.source,
+    ))  # fmt: skip
+
+    reconcile(judged.revision, edges, memory)
+
+    assert not remembered(memory).resting
 
 
 def test_another_commit_is_not_recalled(adopted: Adopted, memory: Memory) -> None:

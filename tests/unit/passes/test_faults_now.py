@@ -93,11 +93,11 @@ def test_a_fault_of_the_last_pass_that_is_over_is_not_told(adopted: Adopted, mon
     )
     other = replace(silent, rule="flow-fails", text="a flow fails")
     facts_become(DEAD, monkeypatch)
-    assert told_now([silent], judged, adopted.edges) == ["mail.yaml:2:1: gone  [silent-server]"]
+    assert told_now([silent], lambda: judged, adopted.edges) == ["mail.yaml:2:1: gone  [silent-server]"]
     facts_become(ALIVE, monkeypatch)
-    assert told_now([silent], judged, adopted.edges) == []
+    assert told_now([silent], lambda: judged, adopted.edges) == []
     told = ["the last pass found mail.yaml:2:1: a flow fails  [flow-fails]"]
-    assert told_now([silent, other], judged, adopted.edges) == told, "no fact disproves the other"
+    assert told_now([silent, other], lambda: judged, adopted.edges) == told, "no fact disproves the other"
 
 
 def test_a_bug_in_a_rule_keeps_no_status_from_answering(adopted: Adopted, monkeypatch: pytest.MonkeyPatch) -> None:
