@@ -29,6 +29,7 @@ from reconciler.daemon.guard import Guard
 from reconciler.daemon.last_pass import LastPass
 from reconciler.daemon.malloc import spare_memory
 from reconciler.daemon.master import Master
+from reconciler.daemon.memory import MemoryBound
 from reconciler.daemon.news import News
 from reconciler.daemon.notifier import notifier, statuses
 from reconciler.daemon.probation_watch import ProbationWatch
@@ -77,7 +78,7 @@ class Daemon:
         self._reporter = Reporter(self.edges, self._board, self._log)
         self._stopping = False
         self._signals = -1
-        self._last = LastPass()
+        self._last, self._bound = LastPass(), MemoryBound(settings.memory)
         self._due = 0.0
         self._step = ""
         self._has_news: Callable[[], bool] = self._master.changed
@@ -104,7 +105,7 @@ class Daemon:
         outside = (*(outbox.trouble for outbox in self._outboxes), self._fetcher.trouble)
         failed = filter(None, (self._probation.trouble, self._renewals.trouble, *outside))
         urgent = (*self._last.urgent, *self._waiting())
-        limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *failed)
+        limits = (*self._watcher.limits, *urgent, *self._last.limits, *self._guard.limits, *self._bound.limits, *failed)
         faults = (*self._slot.still(self._last.faults), *map(told, self._faults_now.faults()))
         troubles = (*urgent, *faults, *self._slot.unanswered())
         busy, step = self._guard.busy, self._step
@@ -183,6 +184,8 @@ class Daemon:
                 ready = True
                 gc.collect()
                 gc.freeze()  # these objects stay; collecting over them took half the time of a large check
+            if reasons:
+                self._bound.rest()
             with Sleep(self._queue.bell) as sleep:
                 self._arrange(sleep)
                 self._wait(sleep)

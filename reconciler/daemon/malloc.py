@@ -1,6 +1,6 @@
-"""Settings of glibc's heap, so that it returns memory to the system early (mallopt(3)). Raises nothing.
+"""glibc's heap, which returns memory to the system early and when asked (mallopt(3), malloc_trim(3)). Raises nothing.
 
-Known limit: other C libraries do not have these settings.
+Known limit: other C libraries do not have these functions.
 """
 
 from __future__ import annotations
@@ -17,3 +17,9 @@ def spare_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, _LARGE)):
             mallopt(name, value)
+
+
+def return_free_memory() -> None:
+    """Have glibc return all pages that hold nothing, wherever in its heap they are."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

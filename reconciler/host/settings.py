@@ -42,6 +42,7 @@ _RULE = '{what = "main.cf:smtpd_banner", until = 2026-12-31, why = "..."}'
 _OF_PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@", re.ASCII)
 _API = re.compile(r"https://[!-~]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?(?:/[!-~]*)?", re.ASCII)
 _COMPILED = (".lmdb", ".db", ".cdb")
+_SIZE, _POWERS = re.compile("([0-9]{1,6})([MG])"), {"M": 20, "G": 30}
 
 
 def _text(value: object) -> str:
@@ -77,6 +78,13 @@ def _some_time(value: object) -> float:
     if not seconds:
         raise ValueError("expected a time longer than zero")
     return seconds
+
+
+def _size(value: object) -> int:
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError('expected a size such as "256M" or "1G"')
+    return int(match[1]) << _POWERS[match[2]]
 
 
 def _one_of(choice: object) -> Callable[[object], object]:
@@ -167,6 +175,7 @@ class Settings:
     confirm_mode: ConfirmMode = field(default="auto", metadata=_key("confirm.mode", _one_of(ConfirmMode)))
     confirm_time: float = field(default=600.0, metadata=_key("confirm.time", _some_time))
     resync: float = field(default=300.0, metadata=_key("daemon.resync", _seconds))
+    memory: int = field(default=256 << 20, metadata=_key("daemon.memory", _size))
     notify: Path | None = field(default=None, metadata=_key("notify.run", _path))
     forge: ForgeKind | None = field(default=None, metadata=_key("statuses.forge", _one_of(ForgeKind)))
     api: str = field(default="", metadata=_key("statuses.api", _api))

@@ -47,7 +47,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         drift.policy = "report"
         drift.ignore = [{what = "main.cf:mail_name", until = 2026-12-31T12:00:00Z, why = "a trial"}]
         secrets.identity = "/i"
-        daemon = {socket = "/k", group = "git", settle = "250ms", resync = "2h"}
+        daemon = {socket = "/k", group = "git", settle = "250ms", resync = "2h", memory = "1G"}
         log.format = "json"
         """,
     )
@@ -64,6 +64,7 @@ def test_every_key_reaches_its_field(tmp_path: Path) -> None:
         group="git",
         settle=0.25,
         resync=7200,
+        memory=1 << 30,
         log_format="json",
     )
 
@@ -72,7 +73,7 @@ def test_all_mistakes_are_named_at_once_with_the_likely_intent(tmp_path: Path) -
     file = written(
         tmp_path,
         'stray = 1\n[repository]\npath = "srv/x"\nbranhc = "main"\n[drift]\npolicy = "revrt"\n'
-        "[daemon]\nsettle = 1.5\ngroup = 5\n[host]\nname = ''\n",
+        "[daemon]\nsettle = 1.5\ngroup = 5\nmemory = \"64 MB\"\n[host]\nname = ''\n",
     )
     with pytest.raises(BadSettings) as caught:
         read_settings(file)
@@ -83,6 +84,7 @@ def test_all_mistakes_are_named_at_once_with_the_likely_intent(tmp_path: Path) -
         f'{file}: drift.policy: expected one of "revert", "commit", "report", got "revrt"; did you mean revert?',
         f'{file}: daemon.settle: expected a time such as "1.5s", "30m", "2h" or "1d", got 1.5',
         f"{file}: daemon.group: expected text in quotes, got 5",
+        f'{file}: daemon.memory: expected a size such as "256M" or "1G", got "64 MB"',
         f'{file}: host.name: expected text in quotes, got ""',
     ]
 

@@ -1,0 +1,62 @@
+"""What is remembered has a bound: above it, it is dropped, and the daemon says so if that is not enough."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.daemon import memory as module
+from reconciler.daemon.memory import MemoryBound, resident
+from reconciler.postfix.past import Past, forget_oldest
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def past() -> Past[bytearray]:
+    """Fifty findings of 1 MiB each, and nothing else that is remembered."""
+    while forget_oldest():
+        pass
+    past = Past[bytearray](99)
+    for number in range(50):
+        past.keep(number, bytearray(MIB))
+    return past
+
+
+def test_the_past_is_dropped_until_the_bound_holds_the_oldest_first(past: Past[bytearray]) -> None:
+    bound = MemoryBound(resident() - 20 * MIB)
+
+    bound.rest()
+
+    assert 10 <= len(past) <= 30, "twenty are too much, and several are dropped at once"
+    assert past.used(49) is not None
+    assert past.used(0) is None
+    assert bound.limits == []
+
+
+def test_nothing_is_dropped_below_the_bound(past: Past[bytearray]) -> None:
+    bound = MemoryBound(resident() + 20 * MIB)
+
+    bound.rest()
+
+    assert len(past) == 50
+    assert bound.limits == []
+
+
+def test_a_bound_that_cannot_hold_is_told_and_fails_nothing(past: Past[bytearray]) -> None:
+    bound = MemoryBound(MIB)
+
+    bound.rest()
+
+    assert len(past) == 0
+    (told,) = bound.limits
+    assert told.endswith(" MiB between two passes, and daemon.memory allows 1 MiB")
+
+
+def test_a_pass_that_took_nothing_leaves_all_as_it_is(past: Past[bytearray], monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = MemoryBound(resident() + 20 * MIB)
+    bound.rest()
+    monkeypatch.setattr(module, "return_free_memory", None)
+
+    bound.rest()
+
+    assert len(past) == 50
