@@ -2,6 +2,8 @@
 
 Each kind of finding is a Past of its own, with its own number of values; forget_oldest() looks at all of them. Whoever
 finds nothing here finds it again, so that dropping costs time and nothing else. Raises nothing.
+
+Known limit: two values that an answer depends on are the same if their hashes of 64 bits are.
 """
 
 from __future__ import annotations
@@ -56,6 +58,14 @@ class Past(Generic[T]):
     def oldest(self) -> float:
         """When its oldest value was used, as a number; infinite if there is none."""
         return next((moment for moment, _ in list(self._values.values())[:1]), float("inf"))
+
+
+def condensed(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """Return what an answer depends on as a small key: each value's hash, for it may be a set of thousands of names.
+
+    A function stands for itself, because its hash is its place in memory, where another may be later.
+    """
+    return tuple(value if callable(value) else hash(value) for value in values)
 
 
 def forget_oldest() -> bool:

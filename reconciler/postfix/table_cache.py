@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from reconciler.model import limits
-from reconciler.postfix.past import Past
+from reconciler.postfix.past import Past, condensed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -34,7 +34,7 @@ class CachedTable:
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
         """Return the findings of a rule in this table; they may depend on the table and *by* alone."""
-        key = (rule, *self._key, *by)
+        key = (rule, *self._key, condensed(by))
         findings = self._findings.used(key)
         if findings is None:
             findings = tuple(islice(rule(self._table, *by), limits.FINDINGS + 1))  # one more says that it is too many

@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.postfix.aliases import domain_of, holds_domains, targets
-from reconciler.postfix.past import Past
+from reconciler.postfix.past import Past, condensed
 from reconciler.postfix.table_parts import each, moved
 from reconciler.postfix.tables import Entries, walk
 
@@ -75,7 +75,7 @@ def _may(
     *by: Hashable,
 ) -> bool:
     """Return whether a test holds for a table; what it was free of in the last version is not compared again."""
-    question = (test, table.name, table.type, table.file, table.compiler, by)
+    question = (test, table.name, table.type, table.file, table.compiler, condensed(by))
     parts = [(part.digest, hashes) for part, hashes in each(table, find, *by)]
     free, digests = _free.take(question, frozenset()), [digest for digest, _ in parts]
     old = [hashes for digest, hashes in parts if digest in free]

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from reconciler.model import limits
-from reconciler.postfix.past import Past
+from reconciler.postfix.past import Past, condensed
 from reconciler.postfix.tables import PATTERN_TYPES, is_plain
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def each(table: Table, find: Callable[..., T], *by: Hashable) -> Iterator[tuple[
     if not is_large(table):
         yield _only(table), find(replace(table, pieces=()), *by)
         return
-    question = (find, table.name, table.type, table.file, table.compiler, by)
+    question = (find, table.name, table.type, table.file, table.compiler, condensed(by))
     before, now = _kept.take(question, {}), dict[bytes, Any]()
     _kept.keep(question, now)
     for part in parts_of(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.postfix.past import Past, forget_oldest
+from reconciler.postfix.past import Past, condensed, forget_oldest
 
 
 def test_the_least_recently_used_value_is_dropped_for_another() -> None:
@@ -46,3 +46,16 @@ def test_the_oldest_of_all_kinds_is_forgotten_until_nothing_is_left() -> None:
         left.append((len(few), len(others)))
 
     assert left == [(1, 1), (0, 1), (0, 0)]
+
+
+def test_what_an_answer_depends_on_is_the_same_for_equal_values_and_another_for_others() -> None:
+    names = frozenset(f"name{number}" for number in range(1000))
+
+    assert condensed((names, "x")) == condensed((frozenset(sorted(names)), "x"))
+    assert condensed((names, "x")) != condensed((names - {"name7"}, "x"))
+    assert condensed((names, "x")) != condensed(("x", names))
+
+
+def test_a_function_stands_for_itself_so_that_no_other_takes_its_place() -> None:
+    assert condensed((lambda: 1, "x")) != condensed((lambda: 2, "x"))
+    assert condensed((test_a_value_is_taken_once,)) == (test_a_value_is_taken_once,)

@@ -50,6 +50,23 @@ def test_the_places_of_a_table_are_not_kept_with_each_of_its_versions() -> None:
         tracemalloc.stop()
 
 
+def test_the_many_names_that_findings_depend_on_are_not_kept_with_them() -> None:
+    def rule(_: Table, names: frozenset[str]) -> Iterator[Finding]:
+        yield from (TABLE.finding("r", 1, "wrong") for _ in range(len(names) - 1999))
+
+    tracemalloc.start()
+    try:
+        for version in range(20):
+            names = frozenset(f"name{version}.{number}" for number in range(2000))
+            assert len(CachedTable(TABLE).ask(rule, names)) == len(CachedTable(TABLE).ask(rule, names)) == 1
+            del names
+            if version == 0:
+                before = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] - before < 100_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_another_place_is_another_finding() -> None:
     walks = []
 
