@@ -83,8 +83,8 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
             _overlay(merged, above)
     own = master_d.read(files, findings, budget, has_stock=master_d.has_stock(merged))
     commit = _Commit(_sealed(files), own)
-    entries = {path: read(path) for path in sorted(files) if layout.entry_of(path)}
-    _graft(merged, entries, findings)
+    entries = ((path, read(path)) for path in sorted(files) if layout.entry_of(path))
+    allowed = _graft(merged, entries, findings)
     sections = _judged(merged, commit, findings)
     for path, above in hosts.items():
         if layout.host_in(path) != host:
@@ -110,7 +110,7 @@ def load(files: Tree, host: str, secrets: Mapping[str, Secret], budget: Budget |
         secrets=secrets,
         places=merged.places,
         findings=tuple(told),
-        allowances=tuple(_allowances([base, *hosts.values(), *entries.values()], tables, files, host)),
+        allowances=(*_in_yaml([base, *hosts.values()], host), *allowed, *_in_text(tables, files)),
         needed=frozenset(name for _, name in (*_secret_names(merged), *described.secrets(tables)))
         | deployed.sealed(files).keys(),
     )
@@ -126,12 +126,14 @@ def _read(path: str, files: Tree, findings: list[Finding], budget: Budget) -> Do
     return yaml_reader.read(path, files[path], findings, budget)
 
 
-def _allowances(
-    documents: Iterable[Document], tables: Iterable[AnyTable], files: Tree, host: str
-) -> Iterator[Allowance]:
-    """Yield the allowances of the commit, without those in the files of other hosts."""
+def _in_yaml(documents: Iterable[Document], host: str) -> Iterator[Allowance]:
+    """Yield the allowances of documents, without those in the files of other hosts."""
     for read in documents:
         yield from (allowance for allowance in read.allowances if layout.host_in(allowance.where.file) in {None, host})
+
+
+def _in_text(tables: Iterable[AnyTable], files: Tree) -> Iterator[Allowance]:
+    """Yield the allowances of the tables and of master.d."""
     for table in tables:
         if isinstance(table, Table) and not table.pieces:  # its source is the file, and may be large
             yield from found_in(table.source, table.file)
@@ -212,18 +214,21 @@ def _overlay(below: Document, above: Document, path: yaml_reader.Path = ()) -> N
             below.adopt(above, here, value)
 
 
-def _graft(merged: Document, entries: Mapping[str, Document], findings: list[Finding]) -> None:
-    """Build the sections whose entries are files."""
+def _graft(merged: Document, entries: Iterable[tuple[str, Document]], findings: list[Finding]) -> list[Allowance]:
+    """Build the sections whose entries are files, of which one at a time is held; return their allowances."""
+    allowed: list[Allowance] = []
     for section, where_to_write in layout.ENTRIES.items():
         if where := merged.keys.get((section,)):
             findings.append(error_at("unknown-key", where, where_to_write, section))
             merged.forget((section,), merged.value.pop(section))
-    for path, read in entries.items():
+    for path, read in entries:
         section, name = layout.entry_of(path) or ("", "")
         merged.value.setdefault(section, {})[name] = read.value
         here = (section, name)
         merged.places |= {here: Where(path)} | {(*here, *place): where for place, where in read.places.items()}
         merged.keys |= {here: Where(path)} | {(*here, *place): where for place, where in read.keys.items()}
+        allowed += read.allowances
+    return allowed
 
 
 def _nulls(read: Document) -> Iterator[Finding]:
@@ -264,7 +269,7 @@ def _elsewhere(path: str, base: Document, read: Document, commit: _Commit) -> It
     findings: list[Finding] = []
     merged = base.copy()
     _overlay(merged, read)
-    _graft(merged, {}, findings)
+    _graft(merged, (), findings)
     _judged(merged, commit, findings)
     # The errors of mail.yaml have been found already, merged with this host's own file.
     return (finding for finding in findings if finding.where.file == path)
