@@ -5,8 +5,10 @@ Known limit: a pattern counts for a domain if it matches one unlikely address th
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.own_tables import knows_all, own_tables
 from reconciler.postfix.patterns import first_match
 from reconciler.postfix.routes import transport_of
@@ -21,25 +23,22 @@ _ANYBODY = "zz9-nobody"
 
 def all_routed(main: Scope, name: str) -> bool | None:
     """Return whether each domain of a list has a route with a transport; None if tables elsewhere decide that."""
-    domains = _domains(main, name)
-    if domains is None or not knows_all(main, "transport_maps"):
-        return None
-    routes = own_tables(main, "transport_maps")
-    rows = {
-        entry.key.lower() for named in routes if named.is_plain for entry in Entries(named.table) if _leads(entry.value)
-    }
-    patterns = [named for named in routes if not named.is_plain]
-    return bool(domains) and all(domain in rows or _matched(patterns, domain) for domain in domains)
-
-
-def _domains(main: Scope, name: str) -> set[str] | None:
-    """Return the domains of a list; None if a part of it is not in the commit."""
-    named = own_tables(main, name)
-    words = [word for word in main.words(name) if ":" not in word]
+    words, named = [word for word in main.words(name) if ":" not in word], own_tables(main, name)
     if not knows_all(main, name) or not all(one.is_plain for one in named) or any("/" in word for word in words):
         return None
-    keys = {entry.key for one in named for entry in Entries(one.table) if "@" not in entry.key}
-    return {domain.lower() for domain in (*words, *keys)}
+    if not knows_all(main, "transport_maps"):
+        return None
+    keys = (entry.key for one in named for entry in Entries(one.table) if "@" not in entry.key)
+    domains = (domain.lower() for domain in chain(words, keys))
+    first = next(domains, None)
+    if first is None:
+        return False
+    routes = own_tables(main, "transport_maps")
+    rows = HashedTexts(
+        entry.key.lower() for named in routes if named.is_plain for entry in Entries(named.table) if _leads(entry.value)
+    )
+    patterns = [named for named in routes if not named.is_plain]
+    return all(domain in rows or _matched(patterns, domain) for domain in chain([first], domains))
 
 
 def _matched(patterns: list[NamedTable], domain: str) -> bool:

@@ -22,7 +22,7 @@ from reconciler.postfix.table_parts import texts
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from reconciler.model import Contribution, Facts, Service, Table
+    from reconciler.model import Contribution, Facts, Service
     from reconciler.postfix.scopes import Scope
 
 # A part of a path is no name, except the socket of a service.
@@ -43,18 +43,17 @@ def words_in(texts: Iterable[str]) -> set[str]:
     return {word for text in texts for word in _WORD.findall(text)}
 
 
-def named_words(merged: Contribution, everywhere: Iterable[Scope]) -> set[str]:
-    """Return every word of values and tables that could be a name."""
+def named_words(merged: Contribution, everywhere: Iterable[Scope], among: Iterable[str]) -> set[str]:
+    """Return those of some names that are words of values or of tables."""
+    sought = frozenset(among)
     values = [
         scope.expanded(parameter.value) or parameter.value
         for scope in everywhere
         for parameter in scope.written
         if parameter.name not in _NO_USE
     ]
-    names = words_in(values)
-    for table in merged.tables.values():
-        names.update(_WORD.findall(_text(table)))
-    return names
+    names = words_in(values) & sought
+    return names.union(*(texts(table, _WORD, sought) for table in merged.tables.values()))
 
 
 def asks_elsewhere(scope: Scope) -> bool:
@@ -81,7 +80,7 @@ def idle(services: Iterable[Service], merged: Contribution, facts: Facts) -> set
     everywhere = scopes(merged, facts)
     if any(map(asks_elsewhere, everywhere)):
         return set()
-    named = named_words(merged, everywhere)
+    named = named_words(merged, everywhere, (service.name for service in hidden))
     return {service.key for service in hidden if service.name not in named}
 
 
@@ -142,7 +141,3 @@ def _values(main: Scope) -> Iterator[str]:
             # A class that has no domains is no route, but every other transport is.
             if parameter.name not in _CLASSES:
                 yield f"{value}:" if parameter.name in TRANSPORTS else value
-
-
-def _text(table: Table) -> str:
-    return table.source.decode("utf-8", "surrogateescape")

@@ -26,6 +26,7 @@ WITHOUT_ARGUMENTS = frozenset({
     "proxymap", "qmgr", "scache", "showq", "smtp", "smtpd", "tlsmgr", "tlsproxy", "trivial-rewrite", "verify",
     "virtual",
 })  # fmt: skip
+_BLOCK = 1 << 16
 _OPTION = re.compile(r"-")
 _FLAGS = re.compile(r"-|flags=[DORX]*\Z")  # smtp(8)
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # transport names are part of some: mydomain.com-out_...
@@ -58,7 +59,7 @@ class Logical(NamedTuple):
 def logical_lines(text: str) -> Iterator[Logical]:
     """Join continuation lines (they begin with a blank), and drop comments and blank lines, as readlline(3) does."""
     parts: list[tuple[int, str]] = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         stripped = line.strip(SPACE)
         if not stripped or stripped.startswith("#"):
             continue
@@ -68,6 +69,16 @@ def logical_lines(text: str) -> Iterator[Logical]:
         parts.append((number, line))
     if parts:
         yield Logical(tuple(parts))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text, which may be a large table: few of them are held at a time."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK)
+        end = len(text) if end < 0 else end
+        yield from text[start:end].split("\n")
+        start = end + 1
 
 
 # ---- main.cf ---------------------------------------------------------------------------------------------------------

@@ -124,12 +124,16 @@ def _is_found(table: Table, pattern: re.Pattern[bytes]) -> bool:
 
 
 def texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> set[str]:
-    """Return those of some texts that a pattern, which never goes on to a second line, finds in a table."""
+    """Return those of some texts that a pattern finds in a table: its only group, or all that it matches.
+
+    A pattern must not go on to a second line.
+    """
     return set[str]().union(*(found for _, found in each(table, _texts, pattern, among)))
 
 
 def _texts(table: Table, pattern: re.Pattern[str], among: frozenset[str]) -> frozenset[str]:
-    return among.intersection(pattern.findall(table.source.decode("utf-8", "surrogateescape")))
+    found = pattern.finditer(table.source.decode("utf-8", "surrogateescape"))
+    return among.intersection(match[pattern.groups] for match in found)
 
 
 def longest_line(table: Table) -> int:

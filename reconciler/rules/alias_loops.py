@@ -4,8 +4,8 @@ The expansion stops at an address that is part of its own alias (seen on 3.7: ``
 fine), and ``@a`` that stands for ``@b`` keeps the local part. cleanup answers 451 after DATA; local bounces. Raises
 nothing.
 
-Known limits: the rule does not follow other tables, address extensions, :include: files or .forward files. It compares
-keys by their hashes first, so that a table of 100,000 entries without loops costs one walk.
+Known limits: the rule does not follow other tables, address extensions, :include: files or .forward files. Of a large
+table it holds the aliases that lead to others in several steps, and of the rest only the hashes of the keys.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.model import Finding, nothing_mentioned
 from reconciler.postfix.aliases import domain_of, targets
+from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.table_cache import CachedTable
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.model import Contribution, Desired, Facts, Table
+
+
+_FEW = 1 << 14
+_ROUNDS = 3
 
 
 class _Alias(NamedTuple):
@@ -51,18 +56,12 @@ def _loops(table: Table) -> Iterator[Finding]:
     """Yield a finding for each circle of aliases."""
     if not may_lead_on(table):
         return
-    keys = {hash(entry.key.lower()) for entry in Entries(table)}
+    keys = left = HashedTexts(entry.key.lower() for entry in Entries(table))
+    for _ in range(_ROUNDS if len(keys) > _FEW else 0):  # what leads out in a few steps, as most do, is in no circle
+        left = HashedTexts(key for key, _ in _leading_on(table, left))
     aliases: dict[str, _Alias] = {}
-    for entry in Entries(table):
-        key, addresses = entry.key.lower(), targets(entry)
-        # Most aliases lead out of the table; only the others are kept as texts.
-        inner = tuple(
-            address
-            for address in addresses
-            if key[0] == "@" or hash(address) in keys or hash(domain_of(address)) in keys
-        )
-        if inner and key not in addresses:
-            aliases.setdefault(key, _Alias(inner, entry.line))
+    for key, alias in _leading_on(table, left):
+        aliases.setdefault(key, alias)
     bounces = table.compiler == "postalias"
     then = "mail to them would bounce" if bounces else "Postfix would refuse mail to them with 451 after DATA"
     for path in _circles(aliases, keys):
@@ -71,18 +70,29 @@ def _loops(table: Table) -> Iterator[Finding]:
         yield table.finding("alias-loop", place.line, f"alias loop {way}: {then}", min(path).removeprefix("*"))
 
 
-def _next(address: str, aliases: Mapping[str, _Alias], keys: set[int]) -> list[str]:
+def _leading_on(table: Table, left: HashedTexts) -> Iterator[tuple[str, _Alias]]:
+    """Yield those of the aliases that are *left* which lead to one of them again."""
+    for entry in Entries(table):
+        key = entry.key.lower()
+        if key in left:
+            addresses = targets(entry)
+            inner = tuple(one for one in addresses if key[0] == "@" or one in left or domain_of(one) in left)
+            if inner and key not in addresses:
+                yield key, _Alias(inner, entry.line)
+
+
+def _next(address: str, aliases: Mapping[str, _Alias], keys: HashedTexts) -> list[str]:
     """Return the targets of an address; ``*@domain`` is any address there that has no entry of its own."""
     if address in aliases:
         return list(aliases[address].targets)
-    if hash(address) in keys or domain_of(address) not in aliases:
+    if address in keys or domain_of(address) not in aliases:
         return []
     local = address.rpartition("@")[0]
     addresses = [local + target if target.startswith("@") else target for target in aliases[domain_of(address)].targets]
     return [] if address in addresses else addresses
 
 
-def _circles(aliases: Mapping[str, _Alias], keys: set[int]) -> Iterator[list[str]]:
+def _circles(aliases: Mapping[str, _Alias], keys: HashedTexts) -> Iterator[list[str]]:
     """Yield paths that lead back to their start through others; each address is walked once, and reported once."""
     done: set[str] = set()
     reported: set[str] = set()

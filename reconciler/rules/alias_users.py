@@ -10,16 +10,18 @@ Known limit: users of a directory that the C library does not list count as unkn
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.model import Severity, did_you_mean, nothing_mentioned
+from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.routes import transport_of
 from reconciler.postfix.scopes import Scope
 from reconciler.postfix.tables import Entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import Contribution, Desired, Facts, Finding, Table
 
@@ -27,6 +29,7 @@ _ELSEWHERE = (
     "mailbox_transport", "mailbox_transport_maps", "fallback_transport", "fallback_transport_maps", "luser_relay",
 )  # fmt: skip
 _COMPARED = 1 << 20  # names that the hints of a table may be compared with
+_SUGGESTED = 1 << 16  # names that are held to suggest one of them
 _NAME = re.compile(r"(?<![^\s,])\\?([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?![^\s,])", re.ASCII)
 
 
@@ -41,13 +44,18 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     own = [table for table in tables if table and table.compiler == "postalias"]
     if not own or len(own) != len(main.words("alias_maps")):
         return
-    aliases = {entry.key.lower() for table in own for entry in Entries(table)}
-    known = frozenset(aliases | {user.lower() for user in facts.users})
+    users = frozenset(map(str.lower, facts.users))
+    known = HashedTexts(chain(users, _keys(own)))
+    hints = users.union(_keys(own)) if len(known) <= _SUGGESTED else frozenset[str]()
     for table in own:
-        yield from _unknown(table, known, main.value("recipient_delimiter"))
+        yield from _unknown(table, known, hints, main.value("recipient_delimiter"))
 
 
-def _unknown(table: Table, known: frozenset[str], marks: str) -> Iterator[Finding]:
+def _keys(tables: Iterable[Table]) -> Iterator[str]:
+    return (entry.key.lower() for table in tables for entry in Entries(table))
+
+
+def _unknown(table: Table, known: HashedTexts, hints: frozenset[str], marks: str) -> Iterator[Finding]:
     left = _COMPARED
     for entry in Entries(table):
         if "#" in entry.value or '"' in entry.value or "|" in entry.value or ":" in entry.value:
@@ -55,9 +63,9 @@ def _unknown(table: Table, known: frozenset[str], marks: str) -> Iterator[Findin
         for match in _NAME.finditer(entry.value):
             name = match[1].lower()
             base = re.split(f"[{re.escape(marks)}]", name)[0] if marks else name
-            if known.isdisjoint((name, base)):
-                left -= len(known)
-                hint = did_you_mean(name, known) if left >= 0 else ""
+            if name not in known and base not in known:
+                left -= len(hints)
+                hint = did_you_mean(name, hints) if left >= 0 else ""
                 what = f'"{entry.key}": "{match[1]}" is neither a user of this host nor an alias: mail bounces{hint}'
                 yield table.finding(
                     "no-such-user", entry.line, what, f"{entry.key} {name}", severity=Severity.WARNING, lasting=False

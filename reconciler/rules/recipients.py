@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.model import Finding, Mentioned
 from reconciler.model.ascii_text import is_digits
 from reconciler.postfix.aliases import domain_of, targets
+from reconciler.postfix.hashed_texts import HashedTexts
 from reconciler.postfix.numbers import as_number
 from reconciler.postfix.references import own_name, tables_of
 from reconciler.postfix.scopes import Scope
@@ -109,13 +110,15 @@ def _missing_rows(main: Scope) -> Iterator[Finding]:
     suspect = re.compile(rb"(?im)[ \t,][^\s,@]+@(?:" + within + rb")(?:[\s,]|\Z)") if len(domains) <= _MANY else None
     if suspect and not any(search(table, suspect) for table in tables):
         return
-    keys = {entry.key.lower() for table in tables for entry in Entries(table)}
+    keys = HashedTexts(entry.key.lower() for table in tables for entry in Entries(table))
     marks = main.value("recipient_delimiter")
     for table in tables:
         for entry in Entries(table):
             for target in targets(entry):
                 domain = domain_of(target)
-                if domain[1:] in domains and target != domain and keys.isdisjoint(_lookup_keys(target, domain, marks)):
+                if domain[1:] not in domains or target == domain:
+                    continue
+                if not any(key in keys for key in _lookup_keys(target, domain, marks)):
                     what = f'"{entry.key}": no row for "{target}", whose domain has only aliases: its mail would bounce'
                     yield table.finding("nobody-there", entry.line, what, f"{entry.key} {target}")
 

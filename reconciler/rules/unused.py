@@ -33,7 +33,8 @@ def rules(desired: Desired, facts: Facts, merged: Contribution) -> Iterator[Find
     own = [one for one in desired.services if one.type == "unix" and one.command in _DELIVER and one.name not in _STOCK]
     if any(map(asks_elsewhere, everywhere)):
         own = []  # such a table may name any of them
-    named = named_words(merged, everywhere) | _arguments(merged) if own or classes else set()
+    sought = {*classes, *(service.name for service in own)}
+    named = named_words(merged, everywhere, sought) | _arguments(merged) if sought else set()
     parameter = main.parameter("smtpd_restriction_classes")
     for name in classes if parameter else ():
         if parameter and name not in named:
