@@ -250,10 +250,10 @@ def lines(measured: list[Figures]) -> list[str]:
             longest = sorted(one.steps[change].items(), key=lambda item: -item[1])[:3]
             steps = ", ".join(f"{name} {taken:.2f}" for name, taken in longest)
             told.append(f"  {change:18}{middle:8.2f}{beside:8.2f}{one.ratio(change):7.2f}  {steps}"[:80])
-        told.append(
-            f"  first converge {one.converged:.1f} s, nothing to do {one.nothing * 1000:.0f} ms, MiB at rest"
-            f" {one.rest:.0f}, peak {one.peak:.0f}"
-        )
+        told += [
+            f"  first converge {one.converged:.1f} s, nothing to do {one.nothing * 1000:.0f} ms",
+            f"  memory {one.rest:.0f} MiB at rest, {one.peak:.0f} at the peak; largest child {one.children:.0f}",
+        ]
     return [*told, *growth(measured)]
 
 

@@ -31,6 +31,7 @@ def test_pushes_are_measured_from_git_push_on_at_any_size() -> None:
     assert [line for line in lines if not line.startswith(" ")][:3] == ["3 sites", "12 sites", "2 flows"]
     assert sum(line.startswith("  one site more") for line in lines) == 2
     assert "rehearse" in done.stdout
+    assert sum(" MiB at rest, " in line for line in lines) == 3
     assert lines[-1].startswith("one site more: 12 sites takes ")
     assert max(map(len, lines)) <= 80
 
