@@ -12,6 +12,7 @@ Known limits: a syntax error that is not understood hides later errors in the fi
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_right
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -264,7 +265,7 @@ class _Reader:
                 if isinstance(key_node, yaml.MappingNode):
                     what = 'nothing fills in "{{ }}" here; write the value itself, or $name for a parameter of Postfix'
                 raise _Rejected(where, what)
-            key = key_node.value
+            key = sys.intern(key_node.value)  # thousands of sites have the same few keys
             if again := key in result:
                 first, self.repeats = self.keys[(*path, key)].line, True
                 self._findings.append(_error(where, f'"{key}" is already set at line {first}; keep one of the two'))

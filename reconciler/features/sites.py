@@ -157,8 +157,8 @@ def contribute(desired: Desired, facts: Facts, below: Contribution) -> Contribut
 
 
 def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> Service:
-    families = {address.version for address in delivery.address}
-    options = {"syslog_name": f"postfix/{service_of(name)}", "smtp_helo_name": delivery.helo}
+    families, service = {address.version for address in delivery.address}, service_of(name)
+    options = {"syslog_name": f"postfix/{service}", "smtp_helo_name": delivery.helo}
     options |= {_BIND[address.version]: str(address) for address in delivery.address}
     if "smtp_bind_address_enforce" in facts.parameters:
         options["smtp_bind_address_enforce"] = "yes"  # otherwise mail would leave from the host's own address
@@ -169,13 +169,11 @@ def _service(name: str, delivery: Delivery, desired: Desired, facts: Facts) -> S
         options["smtp_tls_wrappermode"] = "yes"
     path = {"smtp_helo_name": "helo"}
     overrides = tuple(
-        Parameter(
-            option, value, desired.where(SECTION, name, "delivery", path.get(option, "address")), service_of(name)
-        )
+        Parameter(option, value, desired.where(SECTION, name, "delivery", path.get(option, "address")), service)
         for option, value in options.items()
     )
     where = desired.where(SECTION, name, "delivery")
-    return Service(name=service_of(name), type="unix", command="smtp", overrides=overrides, where=where)
+    return Service(name=service, type="unix", command="smtp", overrides=overrides, where=where)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

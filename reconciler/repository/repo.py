@@ -51,6 +51,8 @@ _MAX_NOTE = 100_000  # one argument of a program holds at most 128 KiB
 _LEVELS = (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA)
 # Reading repositories of other users is intended; only the repository's own configuration is read.
 pygit2.option(Option.SET_OWNER_VALIDATION, 0)
+# A pass reads each list of files once; with thousands of sites, libgit2 would keep some MiB of them for each handle.
+pygit2.option(Option.ENABLE_CACHING, 0)
 for _level in _LEVELS:
     pygit2.option(Option.SET_SEARCH_PATH, _level, "")
 
