@@ -119,7 +119,9 @@ def _databases(everywhere: Sequence[Scope]) -> set[str]:
     return {name for scope in everywhere for parameter in scope.written for name in _DATABASE.findall(parameter.value)}
 
 
-def _unknown(scope: Scope, parameter: Parameter, known: Collection[str], databases: tuple[str, ...]) -> Iterator[Finding]:
+def _unknown(
+    scope: Scope, parameter: Parameter, known: Collection[str], databases: tuple[str, ...]
+) -> Iterator[Finding]:
     name = parameter.name
     if name not in known and not name.startswith(databases or "\0"):
         if name in FORMER:

@@ -29,7 +29,8 @@ class CachedTable:
         self._table = table
         # A table of many sites has thousands of places, and each push another version of them.
         places = table.pieces, [(where.file, where.line, where.column) for where in table.origins]
-        digests = (hashlib.sha256(one).digest() for one in (table.source, repr(places).encode("utf-8", "surrogatepass")))
+        parts = (table.source, repr(places).encode("utf-8", "surrogatepass"))
+        digests = (hashlib.sha256(part).digest() for part in parts)
         self._key = (table.name, table.type, table.file, table.compiler, *digests)
 
     def ask(self, rule: Callable[..., Iterable[Finding]], *by: Hashable) -> tuple[Finding, ...]:
