@@ -9,7 +9,7 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.host.facts import gather
+from reconciler.host.facts import postfix_facts
 from reconciler.postfix.syntax import read_main
 from reconciler.state.manifest import PENDING
 from reconciler.trees.ignore import holding, limits
@@ -61,7 +61,7 @@ def limits_of(live: Generation | None, edges: Edges) -> Iterator[str]:
     """Yield the limits for `status`: ignore rules without an effect, and edits that are in no commit yet."""
     rules = edges.settings.drift_ignore
     if live and rules:
-        known = {*gather(edges.host, edges.settings).parameters}
+        known = {*postfix_facts(edges.host, edges.settings).parameters}
         known |= {name.partition(":")[2] for name in live.carried} | read_main(_main(live), "main.cf")[0].keys()
         owned = [path for path, record in live.files.items() if not record.made_from]
         yield from limits(rules, datetime.now(UTC), owned, known)

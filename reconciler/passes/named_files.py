@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.host.facts import gather
+from reconciler.host.facts import postfix_facts
 from reconciler.host.programs import postfix
 from reconciler.model import Contribution, Table
 from reconciler.postfix import sni
@@ -45,7 +45,7 @@ def named(edges: Edges) -> Named:
     parameters, _ = read_main(texts[0], postfix.MAIN)
     services, _ = read_master(texts[1], postfix.MASTER)
     live = Contribution(parameters=parameters, services={one.key: one for one in services})
-    facts = gather(edges.host, edges.settings)
+    facts = postfix_facts(edges.host, edges.settings)
     live = replace(live, tables=_sni_tables(live, facts, directory))
     return Named(
         read_at_start(live, facts) | sni.files(live, facts),

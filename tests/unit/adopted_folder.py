@@ -72,5 +72,5 @@ class Adopted:
 
 def facts_are(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every look at the host find these facts."""
-    for module in ("host.facts", "passes.understand", "passes.drift"):
-        monkeypatch.setattr(f"reconciler.{module}.gather", lambda *_: facts)
+    for name in ("host.facts.gather", "passes.understand.gather", "passes.drift.postfix_facts"):
+        monkeypatch.setattr(f"reconciler.{name}", lambda *_: facts)

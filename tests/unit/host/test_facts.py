@@ -45,7 +45,10 @@ def test_what_the_package_brings_is_asked_once(tmp_path: Path) -> None:
     assert known.files == {"/etc/passwd": True, "/etc": False, "/nosuch": False}
     asked = len(host.asked)
     assert facts.gather(host, settings).version == "3.7.11"
+    alone = facts.postfix_facts(host, settings)
     assert len(host.asked) == asked == 3
+    assert (alone.parameters, alone.map_types, alone.programs) == (known.parameters, known.map_types, known.programs)
+    assert (alone.users, alone.listeners, alone.reads) == (frozenset(), (), {})
 
 
 def test_postconf_is_asked_in_a_folder_of_its_own(tmp_path: Path) -> None:
