@@ -32,7 +32,7 @@ class MemoryBound:
             return
         gc.collect()
         return_free_memory()
-        while resident() > self._most and any([forget_oldest() for _ in range(_AT_ONCE)]):
+        while resident() > self._most and sum(forget_oldest() for _ in range(_AT_ONCE)):
             return_free_memory()
         self._rested = resident()
 

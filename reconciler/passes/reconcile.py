@@ -29,9 +29,7 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
     live = LiveCommit(edges)
 
     def attempt(apart: Apart) -> Outcome:
-        checked = None if apart.kept else memory.recall(revision, edges)
-        if checked and checked.resting and not _accepted(checked.judged, live, edges):
-            checked = None
+        checked = None if apart.kept else _recalled(revision, edges, memory, live)
         if checked is None:
             forget(edges, memory)
             checked = Checked(judge(revision, edges, live, apart=apart))
@@ -59,6 +57,12 @@ def reconcile(revision: Revision, edges: Edges, memory: Memory, *, restore: bool
         return Refused(error.findings)
     except (ReconcilerError, OSError) as error:
         return Postponed(str(error))
+
+
+def _recalled(revision: Revision, edges: Edges, memory: Memory, live: LiveCommit) -> Checked | None:
+    """Return the stored check of a commit; one at rest can't be permitted again, and need not be if it was accepted."""
+    checked = memory.recall(revision, edges)
+    return None if checked and checked.resting and not _accepted(checked.judged, live, edges) else checked
 
 
 def _accepted(judged: Judged, live: LiveCommit, edges: Edges) -> bool:

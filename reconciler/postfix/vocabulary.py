@@ -221,7 +221,7 @@ PER_SERVICE = {
     "transport_rate_delay": "default_transport_rate_delay",
 }
 _TIMED, _TIME_LIMIT = ("pipe", "spawn"), "_time_limit"
-_ENDINGS = tuple(f"_{suffix}" for suffix in PER_SERVICE) + (_TIME_LIMIT,)
+_ENDINGS = (*(f"_{suffix}" for suffix in PER_SERVICE), _TIME_LIMIT)
 # Parameters of older versions, and of the VDA patch for quotas, which stay in many a main.cf.
 FORMER = names(
     """

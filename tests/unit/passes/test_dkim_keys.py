@@ -17,8 +17,6 @@ DKIM = "dkim: {selector: s1, key: !secret dkim}\n"
 SEALED = {"secrets/dkim.age": "age-encryption.org/v1\n"}
 
 
-
-
 def of(texts: dict[str, str]) -> list[tuple[str, KeyState]]:
     """Return the keys of a commit of these files, of which those of sites and tables can't be read."""
 

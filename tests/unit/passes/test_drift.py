@@ -6,8 +6,6 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
 from reconciler.passes.drift import branch, drift, file_in, held, ignored, limits_of, rules_end
 from reconciler.passes.judge import LiveCommit, judge
 from reconciler.state.manifest import PENDING
@@ -17,6 +15,8 @@ from tests.unit.host_facts import HOST
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 HOUR = timedelta(hours=1)
 
