@@ -39,27 +39,42 @@ class Spoken(NamedTuple):
     unsaid: frozenset[str]
 
 
+class _Binary(NamedTuple):
+    """A file, and the texts between its zeros."""
+
+    content: bytes
+    texts: frozenset[bytes]
+
+    @property
+    def is_program(self) -> bool:
+        return self.content.startswith(_PROGRAM)
+
+
 @functools.lru_cache(maxsize=1)
 def spoken(folders: tuple[str, ...], parameters: frozenset[str], words: frozenset[str], _: tuple[int, ...]) -> Spoken:
     """Return what the programs in the FOLDERS read, and which *words* they lack; the last argument is the package's."""
     daemons, commands, shared = (_files(Path(folder)) for folder in folders)
-    libraries = {path.name: _read(path) for path in shared if _LIBRARY.match(path.name)}
-    programs = {path.name: _read(path) for path in commands if _COMMANDS.match(path.name)}
-    programs |= {path.name: _read(path) for path in daemons}
-    programs = {name: content for name, content in programs.items() if content.startswith(_PROGRAM)}
+    programs = {path.name: path for path in commands if _COMMANDS.match(path.name)}
+    programs |= {path.name: path for path in daemons}
     names = {parameter.encode(): parameter for parameter in parameters}
-    texts = {name: set(content.split(b"\0")) for name, content in (libraries | programs).items()}
-    known = {name: _reads(content, texts[name], names) for name, content in libraries.items()}
-    reads = {}
-    for name, content in programs.items():
-        linked = [library for library in known if not library.startswith("lib") or library.encode() in content]
-        reads[name] = _reads(content, texts[name], names).union(*(known[library] for library in linked))
-        if not reads[name]:
-            del reads[name]  # it is no program of Postfix
+    known, reads, unsaid, are_there = dict[str, frozenset[str]](), dict[str, frozenset[str]](), words, False
+    for path in shared:
+        if _LIBRARY.match(path.name):
+            file = _read(path)
+            known[path.name], unsaid = _reads(file, names), unsaid - _said(file.texts, unsaid)
+    for name, path in programs.items():  # one after another: together they are 20 MiB, and their texts as many again
+        file = _read(path)
+        if not file.is_program:
+            continue
+        are_there, unsaid = True, unsaid - _said(file.texts, unsaid)
+        linked = [library for library in known if not library.startswith("lib") or library.encode() in file.content]
+        # Without any parameter, it is no program of Postfix.
+        if read := _reads(file, names).union(*(known[library] for library in linked)):
+            reads[name] = read
     for name, other in zip(_TWINS, reversed(_TWINS), strict=True):
         if name in reads:
             reads[name] = frozenset(read for read in reads[name] if not _is_of_twin(read, name, other, parameters))
-    return Spoken(reads, words - _said(set().union(*texts.values()), words) if programs else frozenset())
+    return Spoken(reads, unsaid if are_there else frozenset())
 
 
 def _files(folder: Path) -> list[Path]:
@@ -69,10 +84,11 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> _Binary:
+    content = b""
     with suppress(OSError):
-        return path.read_bytes()
-    return b""
+        content = path.read_bytes()
+    return _Binary(content, frozenset(content.split(b"\0")))
 
 
 def _is_of_twin(parameter: str, name: str, other: str, parameters: frozenset[str]) -> bool:
@@ -81,11 +97,11 @@ def _is_of_twin(parameter: str, name: str, other: str, parameters: frozenset[str
     return rest != parameter and f"{name}_{rest}" in parameters
 
 
-def _reads(content: bytes, texts: set[bytes], names: Mapping[bytes, str]) -> frozenset[str]:
-    """Return the parameters that a program names, in one of its *texts* or at the end of one."""
-    if not content.startswith(_PROGRAM):
+def _reads(file: _Binary, names: Mapping[bytes, str]) -> frozenset[str]:
+    """Return the parameters that a program names, in one of its texts or at the end of one."""
+    if not file.is_program:
         return frozenset()
-    return frozenset(names[name] for name in names.keys() & (texts | _pointed_at(content)))
+    return frozenset(names[name] for name in names.keys() & (file.texts | _pointed_at(file.content)))
 
 
 def _pointed_at(content: bytes) -> set[bytes]:
@@ -115,7 +131,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
                 yield address, offset, size
 
 
-def _said(texts: set[bytes], words: frozenset[str]) -> frozenset[str]:
+def _said(texts: frozenset[bytes], words: frozenset[str]) -> frozenset[str]:
     """Return the words that end any of the texts, in lower or upper case."""
     whole = frozenset(word for word in words if not texts.isdisjoint((word.lower().encode(), word.upper().encode())))
     joined = b"\0".join(text for text in texts if text[-3:].isascii()).lower() + b"\0"

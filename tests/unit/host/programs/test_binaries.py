@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from typing import TYPE_CHECKING
 
 from reconciler.host.programs import binaries
@@ -70,3 +71,17 @@ def test_words_that_no_program_says_are_unsaid_and_without_programs_none_is(tmp_
     (tmp_path / "one").write_bytes(program(b"\0HOLD\0$cert_match\0myhostname\0"))
     assert binaries.spoken((str(tmp_path), "/nosuch", "/nosuch"), PARAMETERS, words, (4,)).unsaid == {"policy_type"}
     assert binaries.spoken(("/nosuch",) * 3, PARAMETERS, words, (5,)) == ({}, frozenset())
+
+
+def test_one_program_at_a_time_is_held(tmp_path: Path) -> None:
+    texts = b"".join(b"\0text %d" % one for one in range(1000))
+    peaks = []
+    for count in (2, 12):
+        for number in range(count):
+            (tmp_path / f"program{number}").write_bytes(program(texts + b"\0relayhost\0"))
+        tracemalloc.start()
+        spoken = binaries.spoken((str(tmp_path), "/nosuch", "/nosuch"), frozenset({"relayhost"}), WORDS, (9, count))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(spoken.reads) == count
+    assert peaks[1] < 2 * peaks[0], peaks
