@@ -1,9 +1,9 @@
 """Write the log; the only importer of structlog, with the list of all events.
 
 An event is a fact in the past tense; its details are keywords, and *text* is the sentence that people read. A pass ends
-with one canonical line, PASSED. The format is console on a terminal, sentences with syslog's priorities in systemd's
-journal (sd-daemon(3)), and JSON elsewhere or when the settings ask for it. Callers must not log secrets: Secret hides
-its value, and no other type holds one.
+with one canonical line, PASSED. The format is console on a terminal, which structlog writes, sentences with syslog's
+priorities in systemd's journal (sd-daemon(3)), and JSON elsewhere or when the settings ask for it. Callers must not log
+secrets: Secret hides its value, and no other type holds one.
 
 A name that is not on the list raises ValueError (mypy reports it first). A line that can't be written is dropped,
 because a full disk must not stop mail.
@@ -14,18 +14,25 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable
 
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import FilteringBoundLogger
 
     from reconciler.host.settings import LogFormat
 
 _OF_THE_JOURNAL = {"event", "level", "timestamp", "host"}  # systemd records the last three itself
 DEBUG = "RECONCILER_DEBUG"  # in the environment: more is logged, and commands print the traceback of a bug
+
+
+_writers: list[Callable[[dict[str, Any]], None]] = []
+"""The way that configure() chose to write an event; on a terminal if it was not called."""
 
 
 class Event(StrEnum):
@@ -99,11 +106,9 @@ class Log:
         self._write(priority.name.lower(), event, facts)
 
     def _write(self, level: str, event: Event, facts: dict[str, object]) -> None:
-        import structlog  # noqa: PLC0415 - a command that logs nothing does not wait for it
-
-        logger: FilteringBoundLogger = structlog.get_logger()
+        told = {**self._bound, **facts, "event": Event(event).value, "level": level}
         with suppress(OSError):
-            getattr(logger, level)(Event(event).value, **self._bound, **facts)
+            (_writers or [_on_terminal])[0](told)
 
 
 def get(**bound: object) -> Log:
@@ -113,28 +118,55 @@ def get(**bound: object) -> Log:
 
 def configure(log_format: LogFormat, stream: TextIO) -> None:
     """Write all logging to *stream*; ``auto`` is what fits it: a terminal, systemd's journal, or anything else."""
-    import structlog  # noqa: PLC0415
-
     terminal = stream.isatty()
     if log_format == "auto":
         log_format = "console" if terminal else "journal" if _is_journal(stream) else "json"
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=terminal and "NO_COLOR" not in os.environ, pad_event_to=16)
-        if log_format == "console"
-        else _sentence
-        if log_format == "journal"
-        else structlog.processors.JSONRenderer(serializer=_json)
-    )
+    if log_format == "console":
+        _configure_console(stream, colors=terminal and "NO_COLOR" not in os.environ)
+        _writers[:] = [_on_terminal]
+    else:
+        render, debugs = _sentence if log_format == "journal" else _json, DEBUG in os.environ
+        _writers[:] = [partial(_write_line, stream, render, debugs, Lock())]
+
+
+# ---- on a terminal ---------------------------------------------------------------------------------------------------
+
+
+def _configure_console(stream: TextIO, *, colors: bool) -> None:
+    import structlog  # noqa: PLC0415 - it takes 7 MiB, and a daemon writes to no terminal
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=16),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("debug" if DEBUG in os.environ else "info"),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _on_terminal(told: dict[str, Any]) -> None:
+    import structlog  # noqa: PLC0415 - as above
+
+    logger: FilteringBoundLogger = structlog.get_logger()
+    facts = {name: value for name, value in told.items() if name not in {"event", "level"}}
+    getattr(logger, told["level"])(told["event"], **facts)
+
+
+# ---- elsewhere -------------------------------------------------------------------------------------------------------
+
+
+def _write_line(
+    stream: TextIO, render: Callable[[dict[str, Any]], str], debugs: bool, lock: Lock, told: dict[str, Any]
+) -> None:
+    """Write an event, unless it is a step that is only of interest for debugging; safe from any thread."""
+    if debugs or told["level"] != "debug":
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        with lock:
+            stream.write(f"{render({**told, 'timestamp': timestamp})}\n")
+            stream.flush()
 
 
 def _is_journal(stream: TextIO) -> bool:
@@ -145,9 +177,9 @@ def _is_journal(stream: TextIO) -> bool:
     return False
 
 
-def _sentence(_: object, level: str, event: MutableMapping[str, Any]) -> str:
+def _sentence(event: dict[str, Any]) -> str:
     """Return an event as lines for the journal, each with its priority; without a *text*, its facts follow its name."""
-    prefix = f"<{Priority[level.upper()]:d}>"
+    prefix = f"<{Priority[event['level'].upper()]:d}>"
     facts = {
         name: value for name, value in event.items() if name not in _OF_THE_JOURNAL and value not in (None, "", [])
     }
@@ -160,6 +192,6 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _json(event: object, **_: object) -> str:
+def _json(event: dict[str, Any]) -> str:
     """Return one line; a value that JSON does not support (a path, a finding) becomes its text."""
     return json.dumps(event, default=str, ensure_ascii=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,18 @@ def test_json_is_one_object_a_line_with_what_was_bound() -> None:
     assert said == {
         "event": "passed", "level": "info", "host": "mx1", "pass_number": 3, "path": "/x", "text": "zwei\nZeilen",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("log_format", ["json", "journal"])
+def test_a_log_that_is_no_terminal_needs_no_library(log_format: str) -> None:
+    script = (
+        "import sys; from reconciler.host import log; "
+        f"log.configure({log_format!r}, sys.stderr); log.get().info(log.Event.STARTED, pid=1); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "started" in done.stderr
+    assert not {"structlog", "asyncio"} & set(done.stdout.split())
 
 
 def test_a_name_that_is_not_on_the_list_is_refused() -> None:
